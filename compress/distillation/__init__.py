@@ -1,0 +1,1 @@
+"""The mathematics of distillation: tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""ONNX graphs: export, fusion, quantization, parity and sessions."""

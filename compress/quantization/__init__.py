@@ -1,0 +1,1 @@
+"""The mathematics of quantization: ranges, schemes and rounding; arrays in, arrays out."""

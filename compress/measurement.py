@@ -1,0 +1,115 @@
+"""A measurement: one quantity of one artifact, with its unit, its raw values and the conditions it was read under."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compress.errors import CompressError
+
+FORMAT = 1
+FILE = "measurements.json"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One quantity of one artifact.
+
+    `value` is None exactly when `absent` says why it could not be measured; it is never a stand-in such as 0 or 999.
+    """
+
+    artifact: str
+    """The fingerprint of the artifact measured."""
+    name: str
+    """What was measured, with its unit in the name: `accuracy`, `latency_seconds`, `peak_memory_bytes`."""
+    value: float | None
+    unit: str
+    """`seconds`, `bytes`, `examples/second`, `count`, or `share` (0 to 1)."""
+    higher_is_better: bool
+    condition: Mapping[str, Any] = field(default_factory=dict)
+    """What it was read under: runtime, threads, batch, length, split, session options, part of the latency."""
+    samples: int = 0
+    """How many examples or timings stand behind the value."""
+    interval: tuple[float, float] | None = None
+    """The 95 % interval of the value, where one is known."""
+    raw: tuple[float, ...] = ()
+    """Every timing, in order, or what else the value was made from."""
+    per_example: tuple[float, ...] = ()
+    """One score for each evaluation example in the split's order (1 right, 0 wrong), where the metric has one."""
+    predictions: tuple[float, ...] = ()
+    """One class id or score for each evaluation example in the split's order."""
+    absent: str | None = None
+    """Why there is no value."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: a disturbed round, a signature, a count of rows cut."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One artifact as it was when it was measured: enough to tell its story after its folder is gone."""
+
+    name: str
+    """Short and unique in its run: the folder's or the step's name; the baselines are `fp32-torch` and `fp32-onnx`."""
+    fingerprint: str
+    folder: str
+    manifest: Mapping[str, Any]
+    role: str = "variant"
+    """`root` for the uncompressed torch model, `baseline` for its fp32 ONNX export, `variant` for every other one."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """All that one benchmark run found: artifacts side by side on one machine with one suite."""
+
+    suite: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    """CPU model, cores, features, memory, versions of packages, GPU where there is one."""
+    task: Mapping[str, Any]
+    split: Mapping[str, Any]
+    """The identity of the evaluation split: files' hashes, rows."""
+    artifacts: tuple[Measured, ...]
+    measurements: tuple[Measurement, ...]
+    references: tuple[float, ...] = ()
+    """The evaluation split's labels, in order."""
+    created: str = ""
+    """ISO time in UTC."""
+    notes: tuple[str, ...] = ()
+
+    def save(self, folder: Path) -> Path:
+        """Write `measurements.json` into the folder, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / FILE
+        partial = folder / f".{FILE}.partial"
+        partial.write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n")
+        partial.replace(target)
+        return target
+
+    @staticmethod
+    def open(path: Path) -> Measurements:
+        """Read a `measurements.json`, or the one inside a folder.
+
+        Raises:
+            CompressError: there is none, or it was written by another version of the format.
+        """
+        file = path / FILE if path.is_dir() else path
+        if not file.is_file():
+            raise CompressError(f"{path} holds no {FILE}. Make one with `compress benchmark ARTIFACT -o {path}`.")
+        try:
+            raw = json.loads(file.read_text())
+            if raw.pop("format", None) != FORMAT:
+                raise CompressError(f"{file} was written in another format than {FORMAT}. Measure again.")
+            artifacts = tuple(Measured(**one) for one in raw.pop("artifacts"))
+            measurements = tuple(_measurement(one) for one in raw.pop("measurements"))
+            tuples = {name: tuple(raw.pop(name)) for name in ("references", "notes")}
+            return Measurements(artifacts=artifacts, measurements=measurements, **tuples, **raw)
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise CompressError(f"{file} is not a file of measurements ({error}). Measure again.") from error
+
+
+def _measurement(raw: dict[str, Any]) -> Measurement:
+    tuples = {name: tuple(raw.pop(name)) for name in ("raw", "per_example", "predictions", "notes")}
+    interval = raw.pop("interval")
+    return Measurement(interval=tuple(interval) if interval else None, **tuples, **raw)

@@ -1,0 +1,221 @@
+"""A technique turns one artifact into another; `apply` does so safely: checked first, reused if finished, written whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from compress.artifact import SCRATCH, Artifact, Step, finish, work_folder
+from compress.errors import CompressError
+from compress.progress import say
+
+
+class Settings(BaseModel):
+    """The settings of a technique: validated, frozen, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Marks a setting that names another artifact (`teacher`): a folder, a hub id, or a pipeline's step."""
+
+
+ArtifactPath = Annotated[str, Reference()]
+"""The type of a setting that names another artifact."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything a technique is given to work with."""
+
+    source: Artifact
+    settings: Any
+    folder: Path
+    """Where the new artifact's files are written."""
+    scratch: Path
+    """Checkpoints and the like: kept when the step is interrupted, removed when it is finished."""
+    cache: Path
+    """What is keyed by content and may serve other steps: teacher logits, exports, quality results."""
+    task: Mapping[str, Any] | None
+    """The description of the task and its data, see `compress.tasks`."""
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    """The artifacts that settings refer to, by the setting's name."""
+
+    def required_task(self) -> Mapping[str, Any]:
+        """The task.
+
+        Raises:
+            CompressError: the artifact has none and none was given.
+        """
+        if self.task is None:
+            raise CompressError(
+                f"{self.source.folder} has no task of its own. Name one, for example `--task sst2 --data DIR`."
+            )
+        return self.task
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a technique says about what it wrote."""
+
+    format: str
+    precision: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What a loader needs of the artifact: it replaces the source's facts of the same name."""
+    step_facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the report tells of the step: counts, losses, curves, parity."""
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique: what `compress/techniques/<name>.py` defines as `TECHNIQUE`."""
+
+    name: str
+    settings: type[Settings]
+    run: Callable[[Work], Made]
+    accepts: frozenset[str]
+    """The formats of artifacts it takes."""
+    gives: str
+    """The format of what it makes."""
+    example: str
+    """A command line that works, shown at the end of the help."""
+    reads: Callable[[Any, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
+    """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
+    check: Callable[[Any, Mapping[str, Any] | None], None] | None = None
+    """Raises a CompressError for settings that cannot work, before anything is loaded."""
+
+
+def apply(
+    technique: Technique,
+    source: Artifact,
+    settings: Settings,
+    out: Path,
+    *,
+    task: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Artifact] | None = None,
+    cache: Path | None = None,
+    replace: bool = False,
+) -> Artifact:
+    """Run a technique, or find that its result is there already.
+
+    Args:
+        source: the artifact to start from.
+        out: the folder of the new artifact.
+        task: the task, where it is not the source's own.
+        inputs: the artifacts that settings refer to, by the setting's name.
+        cache: where content-keyed intermediate results live; beside `out` by default.
+        replace: whether another artifact at `out` may be replaced.
+
+    Raises:
+        CompressError: the formats do not fit, the settings cannot work, or `out` holds something else.
+    """
+    task = task if task is not None else source.task
+    inputs = inputs or {}
+    cache = cache or default_cache(out)
+    check_format(technique, source.format, str(source.folder))
+    if technique.check:
+        technique.check(settings, task)
+    step = planned(technique, source, settings, task, inputs)
+    draft = source.after(step, out, task=task)
+    fingerprint = draft.fingerprint()
+    if finished(out, fingerprint):
+        say(f"{out} is finished already, with the same settings and data: reused.")
+        return Artifact.open(out)
+    if out.exists() and not replace:
+        what = "another artifact" if Artifact.is_one(out) else "something that is no artifact"
+        raise CompressError(f"{out} holds {what}. Choose another folder with -o, or replace it with --force.")
+    if out.exists() and not Artifact.is_one(out):
+        raise CompressError(f"{out} is no artifact of ours, so it is not replaced. Choose another folder with -o.")
+    source.check_files()
+    started = time.perf_counter()
+    with work_folder(out, fingerprint) as folder:
+        scratch = folder / SCRATCH
+        made = technique.run(Work(source, settings, folder, scratch, cache, task, inputs))
+        seconds = round(time.perf_counter() - started, 3)
+        told = Step(
+            **step.identity(),
+            facts={**made.step_facts, "seconds": seconds},
+            versions=versions(),
+        )
+        artifact = source.after(
+            told,
+            folder,
+            task=task,
+            format=made.format,
+            precision=made.precision,
+            parts=dict(made.parts),
+            facts={**source.facts, **made.facts},
+        )
+        return finish(artifact, out)
+
+
+def planned(
+    technique: Technique,
+    source: Artifact,
+    settings: Settings,
+    task: Mapping[str, Any] | None,
+    inputs: Mapping[str, Artifact],
+) -> Step:
+    """The step as it will be recorded, as far as it is known before it runs; its identity decides the fingerprint."""
+    plain = settings.model_dump(mode="json")
+    for name, artifact in inputs.items():
+        plain[name] = artifact.fingerprint()
+    data = technique.reads(settings, task) if technique.reads else {}
+    return Step(
+        technique=technique.name,
+        settings=plain,
+        inputs={name: artifact.fingerprint() for name, artifact in inputs.items()},
+        data=data,
+    )
+
+
+def finished(out: Path, fingerprint: str) -> bool:
+    """Whether `out` holds the finished artifact with that fingerprint."""
+    if not Artifact.is_one(out):
+        return False
+    try:
+        return Artifact.open(out, verify=False).fingerprint() == fingerprint
+    except CompressError:
+        return False
+
+
+def check_format(technique: Technique, found: str, where: str) -> None:
+    """Raises a CompressError unless the technique takes artifacts of that format."""
+    if found not in technique.accepts:
+        takes = " or ".join(sorted(technique.accepts))
+        raise CompressError(
+            f"{technique.name} takes a {takes} artifact, but {where} is {found}. Start from the artifact it came from."
+        )
+
+
+def references(settings: type[Settings]) -> list[str]:
+    """The names of the settings that refer to other artifacts."""
+    return [name for name, info in settings.model_fields.items() if _is_reference(info)]
+
+
+def _is_reference(info: Any) -> bool:
+    return any(isinstance(mark, Reference) for mark in info.metadata) or "Reference()" in str(info.annotation)
+
+
+def default_cache(out: Path) -> Path:
+    """The cache beside an artifact: `.compress-cache` in the folder that holds it."""
+    return out.resolve().parent / ".compress-cache"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide results, without importing them."""
+    found = {}
+    for package in ("torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "datasets"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

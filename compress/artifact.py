@@ -34,7 +34,8 @@ class Step:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What came out: layers kept, loss, seconds, parity, learning curves. Not part of the fingerprint."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    compresses: bool = True
+    """False for steps that make the model which is then compressed (import, finetune)."""
 
     def identity(self) -> dict[str, Any]:
         """The part of the step that decides its result, hence its fingerprint."""
@@ -63,7 +64,7 @@ class Artifact:
     files: Mapping[str, str] = field(default_factory=dict)
     """Name -> SHA-256 of every file of a finished artifact."""
     ancestors: tuple[Mapping[str, str], ...] = ()
-    """`{"fingerprint", "folder"}` of each ancestor in order, the root first: where the baselines are found."""
+    """`{"fingerprint", "folder"}` of each ancestor: the one at index k has the first k steps."""
 
     @staticmethod
     def open(folder: Path, *, verify: bool = True) -> Artifact:
@@ -106,9 +107,12 @@ class Artifact:
         """Sixteen hexadecimal digits over the origin and all the steps' settings, inputs and data."""
         return digest({"format": FORMAT, "origin": self.origin["weights"], "steps": [s.identity() for s in self.steps]})
 
-    def root(self) -> Mapping[str, str] | None:
-        """The first ancestor, or None when this is it."""
-        return self.ancestors[0] if self.ancestors else None
+    def root(self) -> Mapping[str, str]:
+        """`{"fingerprint", "folder"}` of the uncompressed model: the last one before the first step that compresses."""
+        prepared = next((i for i, step in enumerate(self.steps) if step.compresses), len(self.steps))
+        if prepared == len(self.steps):
+            return {"fingerprint": self.fingerprint(), "folder": str(self.folder.resolve())}
+        return self.ancestors[prepared]
 
     def after(self, step: Step, folder: Path, **changes: Any) -> Artifact:
         """This artifact with one more step, in another folder."""

@@ -89,6 +89,8 @@ class Technique:
     """A command line that works, shown at the end of the help."""
     reads: Callable[[Any, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
     """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
+    compresses: bool = True
+    """False when its result is a model to compress rather than a compressed one (import, finetune)."""
     check: Callable[[Any, Mapping[str, Any] | None], None] | None = None
     """Raises a CompressError for settings that cannot work, before anything is loaded."""
 
@@ -142,6 +144,7 @@ def apply(
         seconds = round(time.perf_counter() - started, 3)
         told = Step(
             **step.identity(),
+            compresses=step.compresses,
             facts={**made.step_facts, "seconds": seconds},
             versions=versions(),
         )
@@ -174,6 +177,7 @@ def planned(
         settings=plain,
         inputs={name: artifact.fingerprint() for name, artifact in inputs.items()},
         data=data,
+        compresses=technique.compresses,
     )
 
 

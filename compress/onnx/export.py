@@ -1,0 +1,189 @@
+"""Turns a fine-tuned torch classifier into one ONNX file with free batch and length, without touching the model.
+
+The tracing is `transformers.exporters.OnnxExporter`'s; nothing else in this project knows that library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import inspect
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from compress.errors import CompressError
+
+LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**20  # protobuf refuses messages of 2 GiB; a margin for the graph itself
+SAMPLE_BATCH, SAMPLE_LENGTH = 2, 16
+PROVIDERS = ("cpu", "cuda")
+
+
+def export(model: nn.Module, path: Path, *, provider: str = "cpu") -> None:
+    """Write `model` (a `...ForSequenceClassification`) to `path` as fp32 ONNX: integer inputs [batch, sequence],
+    output `logits` [batch, labels].
+
+    Inputs are `input_ids`, `attention_mask`, and `token_type_ids` where the model tells segments apart. Weights keep
+    their parameter's name; a Linear's, which ONNX stores transposed, is called `<module>.weight.T`, and a weight that
+    several layers share is stored once. The model's weights, mode and config are as before when this returns.
+
+    Raises CompressError where the architecture cannot be traced, or the file would pass protobuf's 2 GiB.
+    """
+    if provider not in PROVIDERS:
+        raise CompressError(f"Cannot export for the provider '{provider}'. Known providers: {', '.join(PROVIDERS)}.")
+    size = sum(weight.numel() * 4 for weight in model.parameters())
+    if size > LARGEST_SINGLE_FILE_BYTES:
+        raise CompressError(
+            f"{type(model).__name__} needs {size / 2**30:.1f} GiB in fp32, and one ONNX file holds at most 2 GiB. "
+            "Distil or prune it first."
+        )
+    samples = sample_inputs(model)
+    with _as_for_tracing(model), _quiet():
+        graph = _traced(model, samples)
+    _name_dimensions(graph)
+    _name_weights(graph, model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(graph, str(path))
+
+
+def input_names(model: nn.Module) -> tuple[str, ...]:
+    """The inputs that the exported graph will have, in order."""
+    accepted = inspect.signature(model.forward).parameters
+    names = ["input_ids", "attention_mask"]
+    # RoBERTa's forward accepts segments but has one of them only, and its tokenizer gives none.
+    if "token_type_ids" in accepted and getattr(model.config, "type_vocab_size", 0) > 1:
+        names.append("token_type_ids")
+    return tuple(name for name in names if name in accepted)
+
+
+def sample_inputs(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A small padded batch to trace with: token ids inside the vocabulary, the padding id only where masked."""
+    config = model.config
+    padding = config.pad_token_id if getattr(config, "pad_token_id", None) is not None else 0
+    usable = [token for token in range(min(config.vocab_size, 200)) if token != padding]
+    ids = torch.tensor(usable * SAMPLE_BATCH * SAMPLE_LENGTH)[: SAMPLE_BATCH * SAMPLE_LENGTH]
+    ids = ids.reshape(SAMPLE_BATCH, SAMPLE_LENGTH).clone()
+    mask = torch.ones_like(ids)
+    # A padded row keeps the tracer from seeing an all-true mask and leaving it out of the graph.
+    ids[1, SAMPLE_LENGTH - 4 :] = padding
+    mask[1, SAMPLE_LENGTH - 4 :] = 0
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+    device = next(model.parameters()).device
+    return {name: inputs[name].to(device) for name in input_names(model)}
+
+
+def _traced(model: nn.Module, samples: dict[str, torch.Tensor]) -> onnx.ModelProto:
+    import onnx_ir
+    from torch.export import Dim
+    from transformers.exporters import OnnxConfig, OnnxExporter
+
+    free = {name: {0: Dim.AUTO, 1: Dim.AUTO} for name in samples}
+    try:
+        exported = OnnxExporter().export(model, samples, config=OnnxConfig(dynamic=True, dynamic_shapes=free))
+    except Exception as error:  # the tracer raises many kinds, each about the model's own code
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise CompressError(
+            f"{type(model).__name__} cannot be exported to ONNX: {type(error).__name__}: {reason}. "
+            "Use a model of a supported encoder family."
+        ) from error
+    return onnx_ir.to_proto(exported.program)
+
+
+@contextlib.contextmanager
+def _as_for_tracing(model: nn.Module) -> Iterator[None]:
+    """In evaluation mode, fp32, plain attention, logits only; all as before afterwards."""
+    modes = {name: module.training for name, module in model.named_modules()}
+    config = copy.deepcopy(model.config.__dict__)
+    dtype = next(model.parameters()).dtype
+    if dtype != torch.float32:
+        raise CompressError(f"{type(model).__name__} holds {dtype} weights; load it in float32 to export it.")
+    attention = getattr(model.config, "_attn_implementation", None)
+    model.eval()
+    if hasattr(model, "set_attn_implementation") and attention != "eager":
+        model.set_attn_implementation("eager")  # its products are what the fusion and the quantizer look for
+    model.config.output_hidden_states = False
+    model.config.output_attentions = False
+    try:
+        yield
+    finally:
+        if hasattr(model, "set_attn_implementation") and attention not in (None, "eager"):
+            model.set_attn_implementation(attention)
+        model.config.__dict__.clear()
+        model.config.__dict__.update(config)
+        for name, module in model.named_modules():
+            module.training = modes[name]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporters' progress lines and version remarks off the user's screen; errors still rise."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _name_dimensions(model: onnx.ModelProto) -> None:
+    """Calls the free axes `batch` and `sequence`, and makes them those of every input."""
+    for value in model.graph.input:
+        first, second = value.type.tensor_type.shape.dim
+        first.dim_param, second.dim_param = "batch", "sequence"
+    (logits,) = model.graph.output
+    logits.type.tensor_type.shape.dim[0].dim_param = "batch"
+    # The inner shapes carry the tracer's own symbols, one for each input's batch; whoever needs them infers them.
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces with this machine's paths
+
+
+def _name_weights(model: onnx.ModelProto, source: nn.Module) -> None:
+    names = {_digest(value.detach().cpu().numpy()): name for name, value in source.named_parameters()}
+    names |= {
+        _digest(module.weight.detach().cpu().numpy().T): f"{name}.weight.T"
+        for name, module in source.named_modules()
+        if isinstance(module, nn.Linear)
+    }
+    new: dict[str, str] = {}
+    kept: dict[str, Any] = {}
+    taken = {item.name for item in model.graph.initializer}
+    for item in model.graph.initializer:
+        array = numpy_helper.to_array(item)
+        name = names.get(_digest(array)) if array.ndim == 2 else None
+        if name is None or (name in taken and name != item.name and name not in kept):
+            name = item.name
+        if name in kept and name != item.name:  # a shared layer, once for each of its uses
+            new[item.name] = name
+            continue
+        new[item.name] = name
+        item.name = name
+        kept[name] = item
+    if len(kept) < len(model.graph.initializer):
+        unique = list(kept.values())
+        copies = [onnx.TensorProto.FromString(item.SerializeToString()) for item in unique]
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(copies)
+    for node in model.graph.node:
+        for position, name in enumerate(node.input):
+            node.input[position] = new.get(name, name)
+
+
+def _digest(array: np.ndarray) -> tuple[tuple[int, ...], str]:
+    return array.shape, hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,0 +1,151 @@
+"""Compares an ONNX file with the torch model it came from, on real rows at several shapes, and refuses a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from compress.errors import CompressError
+from compress.onnx.sessions import DEFAULT, SessionChoice, logits, open_session
+
+Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1, length], integers
+
+# Relative to the largest logit (1 at least). fp32: the same sums in another order, through up to 24 layers, differ by
+# 1e-6 to 1e-5; the faults we know (a dropped mask, a wrong position) move logits by 1e-2 and more.
+# fp16: 11 bits of mantissa round each activation by up to 5e-4, and the layers add these up to some 1e-3 to 1e-2.
+TOLERANCE = {"fp32": 1e-4, "fp16": 3e-2}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an ONNX graph's logits are from its source's.
+
+    largest_gap: by shape, the largest absolute difference of a logit. scale: the source's largest absolute logit.
+    tolerance: the largest gap allowed, None where the precision is compared for information only (int8).
+    equal_predictions: the share of rows (0 to 1) with the same largest logit; None for a regression.
+    """
+
+    precision: str
+    rows: int
+    largest_gap: dict[str, float]
+    scale: float
+    tolerance: float | None
+    equal_predictions: float | None
+
+    @property
+    def is_within_tolerance(self) -> bool:
+        return self.tolerance is None or all(gap <= self.tolerance for gap in self.largest_gap.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare(
+    path: Path,
+    source: nn.Module | Path,
+    rows: Sequence[Row],
+    *,
+    precision: str = "fp32",
+    padding: dict[str, int] | None = None,
+    threads: int = 1,
+    options: SessionChoice = DEFAULT,
+) -> Parity:
+    """The gap between the graph at `path` and its `source`, a torch model or another ONNX file, on encoded `rows`.
+
+    Shapes: `batch 1`, each row as it is; `padded`, all rows in one batch, filled up to the longest with `padding` (a
+    value by input name, 0 where not given; the mask always gets 0); `unpadded`, all rows cut to the shortest one.
+    """
+    if not rows:
+        raise CompressError("The comparison of an export with its source needs at least one encoded row.")
+    if precision not in (*TOLERANCE, "int8"):
+        raise CompressError(f"Unknown precision '{precision}' to compare. Known: fp16, fp32, int8.")
+    flat = [{name: np.asarray(value).reshape(-1) for name, value in row.items()} for row in rows]
+    shapes: dict[str, list[Row]] = {
+        "batch 1": [{name: value[None] for name, value in row.items()} for row in flat],
+        "padded": [_padded(flat, padding or {})],
+        "unpadded": [_cut(flat)],
+    }
+    session = open_session(path, threads=threads, options=options)
+    reference = _reference(source, [item.name for item in session.get_inputs()], threads)
+    gaps: dict[str, float] = {}
+    scale = 0.0
+    equal: list[bool] = []
+    for shape, batches in shapes.items():
+        largest = 0.0
+        for batch in batches:
+            found, wanted = logits(session, batch), reference(batch)
+            if found.shape != wanted.shape:
+                raise CompressError(
+                    f"{path} gives logits of {found.shape} where its source gives {wanted.shape}. Export it again."
+                )
+            gap = np.abs(found - wanted)
+            # A NaN compares as nothing: it is the largest gap there can be.
+            largest = max(largest, float(gap.max()) if np.isfinite(gap).all() else float("inf"))
+            scale = max(scale, float(np.abs(wanted).max()))
+            equal.extend((found.argmax(-1) == wanted.argmax(-1)).tolist())
+            labels = wanted.shape[-1]
+        gaps[shape] = largest
+    tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
+    return Parity(precision, len(rows), gaps, scale, tolerance, float(np.mean(equal)) if labels > 1 else None)
+
+
+def check(
+    path: Path,
+    source: nn.Module | Path,
+    rows: Sequence[Row],
+    *,
+    precision: str = "fp32",
+    padding: dict[str, int] | None = None,
+    threads: int = 1,
+    options: SessionChoice = DEFAULT,
+) -> Parity:
+    """`compare`, and a CompressError where a gap is beyond the tolerance (int8 has none: it is only reported)."""
+    parity = compare(path, source, rows, precision=precision, padding=padding, threads=threads, options=options)
+    if not parity.is_within_tolerance:
+        shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
+        raise CompressError(
+            f"{path} is not its source: at shape '{shape}' a logit differs by {gap:.3g}, beyond the tolerance of "
+            f"{parity.tolerance:.3g} for {precision}. The file must not be used; please report the model's family."
+        )
+    return parity
+
+
+def _padded(rows: Sequence[Row], padding: dict[str, int]) -> Row:
+    longest = max(len(row["input_ids"]) for row in rows)
+    fill = {**padding, "attention_mask": 0}
+    return {
+        name: np.stack(
+            [np.pad(row[name], (0, longest - len(row[name])), constant_values=fill.get(name, 0)) for row in rows]
+        )
+        for name in rows[0]
+    }
+
+
+def _cut(rows: Sequence[Row]) -> Row:
+    shortest = min(len(row["input_ids"]) for row in rows)
+    return {name: np.stack([row[name][:shortest] for row in rows]) for name in rows[0]}
+
+
+def _reference(source: nn.Module | Path, names: Sequence[str], threads: int) -> Any:
+    if not isinstance(source, nn.Module):
+        session = open_session(source, threads=threads)
+        return lambda batch: logits(session, batch)
+
+    def run(batch: Row) -> np.ndarray:
+        was_training = source.training
+        device = next(source.parameters()).device
+        source.eval()
+        try:
+            with torch.no_grad():
+                feeds = {name: torch.from_numpy(np.asarray(batch[name], np.int64)).to(device) for name in names}
+                return np.asarray(source(**feeds).logits.float().cpu().numpy())
+        finally:
+            source.train(was_training)
+
+    return run

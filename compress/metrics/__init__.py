@@ -1,0 +1,1 @@
+"""Scores of predictions against references: one file per metric, each with a `METRIC`."""

@@ -1,0 +1,24 @@
+"""SST-2: is this sentence of a film review positive? One sentence, two labels, accuracy.
+
+The labels of GLUE's test split are hidden. A file `test-labeled.tsv`, the public reconstruction of them, is read where
+it lies beside the others. Roughly one training row in eight repeats another (phrases of the same treebank); duplicates are part of the task.
+"""
+
+from __future__ import annotations
+
+from compress.tasks.task import Hub, Source, Task
+
+TASK = Task(
+    name="sst2",
+    kind="classification",
+    text_columns=("sentence",),
+    label_column="label",
+    label_names=("negative", "positive"),
+    metrics=("accuracy",),
+    files={
+        "train": (Source("train.tsv"),),
+        "evaluation": (Source("dev.tsv"),),
+        "test": (Source("test-labeled.tsv"), Source("test.tsv", labelled=False)),
+    },
+    hub=Hub("nyu-mll/glue", "sst2", {"train": "train", "evaluation": "validation", "test": "test"}),
+)

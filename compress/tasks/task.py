@@ -1,0 +1,114 @@
+"""What a task is: its texts, its labels, its metrics, and where each split of its data lies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from compress.errors import CompressError
+from compress.metrics.metric import Kind
+
+SPLITS = ("train", "holdout", "evaluation", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One layout in which a split's file may come.
+
+    The first source of a split whose file exists and whose columns are there is the one that is read. `columns` names the
+    columns of a file without a header; None means that the first line names them. `text` and `label` are set where
+    this file calls its columns otherwise than the task does; a source with `labelled=False` has no label column.
+    """
+
+    file: str
+    format: str = ""  # tsv, csv, jsonl, json or parquet; empty: as the file's name ends
+    columns: tuple[str, ...] | None = None
+    text: tuple[str, ...] = ()
+    label: str = ""
+    labelled: bool = True
+    may_have_more_columns: bool = False
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where the Hugging Face hub holds the task: `load_dataset(name, config, split=splits[our split])`."""
+
+    name: str
+    config: str
+    splits: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that reading, training and scoring need to know about a task; plain data, kept in manifests.
+
+    Labels: `label_names` in id order, empty for a regression, whose labels lie within `label_range`. `metrics` are names
+    of `compress/metrics`, the first of which decides. `absent_labels` are spellings that say "nobody agreed on a label"
+    (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or to
+    be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
+    of `train`; `limit` the most rows per split (seeded by `seed`). `generator` names a package of `compress.tasks` that makes the rows instead.
+    """
+
+    name: str
+    kind: Kind
+    text_columns: tuple[str, ...]
+    label_column: str
+    metrics: tuple[str, ...]
+    label_names: tuple[str, ...] = ()
+    label_range: tuple[float, float] | None = None
+    files: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
+    hub: Hub | None = None
+    generator: str = ""
+    absent_labels: tuple[str, ...] = ()
+    empty_text_is_bad: bool = True
+    bad_rows: Literal["error", "skip"] = "error"
+    holdout: float = 0.05
+    limit: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether an example is two texts."""
+        return len(self.text_columns) == 2
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of a model for this task: one per label, or the one number of a regression."""
+        return len(self.label_names) or 1
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return self.metrics[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON dictionary; `from_json` gives an equal task."""
+        return _plain(dataclasses.asdict(self))
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Task:
+        """The task that `to_json` wrote; CompressError for what it did not write."""
+        try:
+            plain = dict(values)
+            files = {
+                split: tuple(Source(**{key: _frozen(value) for key, value in source.items()}) for source in sources)
+                for split, sources in plain.pop("files", {}).items()
+            }
+            hub = plain.pop("hub", None)
+            limit = dict(plain.pop("limit", {}))
+            rest = {key: _frozen(value) for key, value in plain.items()}
+            return Task(**rest, files=files, hub=Hub(**hub) if hub else None, limit=limit)
+        except (TypeError, AttributeError) as error:
+            raise CompressError(f"This is not a task written by compress ({error}). Name the task anew.") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

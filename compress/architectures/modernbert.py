@@ -1,0 +1,21 @@
+"""ModernBERT: pre-norm layers that alternate between global and local attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from compress.architectures.architecture import Architecture
+
+
+def _attention_types(config: Any, kept: Sequence[int]) -> dict[str, Any]:
+    """Each kept layer keeps its own type of attention, whatever its new place."""
+    return {"layer_types": [config.layer_types[index] for index in kept]}
+
+
+ARCHITECTURE = Architecture(
+    model_types=("modernbert",),
+    layers="model.layers",
+    first_layer_differs=True,  # its first layer has no norm before its attention, the embeddings' norm stands there
+    layer_config=_attention_types,
+)

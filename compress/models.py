@@ -1,0 +1,299 @@
+"""Loads and saves Hugging Face sequence classifiers: safetensors only, no remote code unless asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compress.artifact import Artifact, digest, hash_file
+from compress.errors import CompressError
+from compress.progress import say
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def bring(where: str) -> Artifact:
+    """The artifact for what a user named: an artifact's folder, a Hugging Face folder, or a hub id.
+
+    A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
+    no code).
+
+    Raises:
+        CompressError: it is none of these, its weights are pickled, or the hub does not answer.
+    """
+    folder = Path(where)
+    if Artifact.is_one(folder):
+        return Artifact.open(folder, verify=False)
+    if (folder / "config.json").is_file():
+        return adopt(folder, folder.resolve().name)
+    if folder.exists() or where.count("/") > 1 or where.startswith((".", "/", "~")):
+        Artifact.open(folder)  # says what is wrong with it
+    return adopt(_download(where), where)
+
+
+def adopt(folder: Path, name: str) -> Artifact:
+    """An artifact without steps for a Hugging Face folder, which is read where it lies and never written to.
+
+    Raises:
+        CompressError: it has no config, no weights, or pickled weights only.
+    """
+    config = _config(folder)
+    weights = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
+    if not any(file.suffix == ".safetensors" for file in weights):
+        pickled = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
+        if pickled:
+            raise CompressError(
+                f"{folder} has only pickled weights ({pickled[0]}), which can run code when they are read. "
+                "Convert them to safetensors first (`model.save_pretrained(folder)` writes that)."
+            )
+        raise CompressError(f"{folder} holds no *.safetensors file. Check that the model was saved completely.")
+    hashes = {file.name: hash_file(file) for file in [folder / "config.json", *weights]}
+    tokenizer = {f.name: hash_file(f) for f in sorted(folder.glob("*token*.json")) + sorted(folder.glob("vocab*"))}
+    origin = {"name": name, "weights": digest({**hashes, **tokenizer}), "model_type": config.get("model_type", "")}
+    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(config.get("dtype") or config.get("torch_dtype"), "fp32")
+    return Artifact(folder=folder, origin=origin, task=None, precision=precision)
+
+
+def load(artifact: Artifact, *, trust_remote_code: bool = False) -> Any:
+    """The model of a torch artifact, in evaluation mode, in the precision it was saved in.
+
+    Raises:
+        CompressError: the artifact is not a torch one, or its weights do not fit its config.
+    """
+    if artifact.format != "torch":
+        raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
+    return classifier(artifact.folder, trust_remote_code=trust_remote_code)
+
+
+def classifier(folder: Path, *, trust_remote_code: bool = False, **changes: Any) -> Any:
+    """The sequence classifier in a folder, in evaluation mode; `changes` go to its config.
+
+    A head that the checkpoint lacks is made anew, with a message, since a base model has none.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    with quiet(), _offline_if_local(folder):
+        try:
+            model, told = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                output_loading_info=True,
+                dtype="auto",
+                **changes,
+            )
+        except Exception as error:
+            raise CompressError(_why_not(folder, error)) from error
+    missing = [name for name in told["missing_keys"] if not name.endswith("position_ids")]
+    body = [name for name in missing if name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name]
+    if body:
+        raise CompressError(
+            f"The weights in {folder} lack {len(body)} of the model's tensors ({body[0]}, ...). Save the model again."
+        )
+    if missing or told["mismatched_keys"]:
+        say(
+            f"{folder} has no trained head for this task: {len(missing) or len(told['mismatched_keys'])} tensors start anew."
+        )
+    return model.eval()
+
+
+def for_task(folder: Path, task: Any, *, seed: int, trust_remote_code: bool = False) -> Any:
+    """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config.
+
+    Args:
+        task: a `compress.tasks.task.Task`.
+        seed: for the head where it starts anew.
+    """
+    import torch
+
+    config = _config(folder)
+    torch.manual_seed(seed)
+    names = dict(enumerate(task.label_names)) or {0: "score"}
+    kind = "regression" if task.kind == "regression" else "single_label_classification"
+    saved_labels = len(config.get("id2label") or {0: "", 1: ""})
+    fits = saved_labels == task.num_labels and _has_head(config)
+    return classifier(
+        folder,
+        trust_remote_code=trust_remote_code,
+        num_labels=task.num_labels,
+        id2label=names,
+        label2id={name: index for index, name in names.items()},
+        problem_type=kind,
+        ignore_mismatched_sizes=not fits,
+    )
+
+
+def check_labels(folder: Path, task: Any) -> None:
+    """Compare a trained model's labels with its task's.
+
+    Raises:
+        CompressError: the counts differ, or the names are the same in another order.
+    """
+    config = _config(folder)
+    if not _has_head(config):
+        raise CompressError(f"{folder} has no trained classifier. Train one first with `compress finetune {folder}`.")
+    raw = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    names = [str(raw[key]) for key in sorted(raw, key=int)]
+    if len(names) != task.num_labels:
+        raise CompressError(
+            f"The model in {folder} has {len(names)} labels ({', '.join(names)}), but the task {task.name} has "
+            f"{task.num_labels}. Choose the task that the model was trained for."
+        )
+    wanted = [name.lower() for name in task.label_names]
+    found = [name.lower() for name in names]
+    if found != wanted and sorted(found) == sorted(wanted):
+        raise CompressError(
+            f"The model in {folder} has its labels in the order {', '.join(names)}, but the task {task.name} has "
+            f"{', '.join(task.label_names)}. Describe the task with `labels` in the model's order."
+        )
+
+
+def tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer in a folder.
+
+    Raises:
+        CompressError: there is none.
+    """
+    from transformers import AutoTokenizer
+
+    with quiet(), _offline_if_local(folder):
+        try:
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        except Exception as error:
+            raise CompressError(f"{folder} holds no tokenizer that can be read ({_first_line(error)}).") from error
+
+
+def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
+    """Write a plain Hugging Face checkpoint (safetensors, config, tokenizer).
+
+    Raises:
+        CompressError: the disk is full or the folder cannot be written.
+    """
+    try:
+        with quiet():
+            model.save_pretrained(folder)
+            its_tokenizer.save_pretrained(folder)
+    except Exception as error:
+        # The writer of safetensors wraps the system's error in one of its own.
+        raise CompressError(
+            f"The model cannot be written to {folder} ({_first_line(error)}). Is the disk full?"
+        ) from error
+
+
+def merged(base: Path, adapter: Path) -> Any:
+    """A base classifier with a LoRA adapter merged into its weights.
+
+    The heads that the adapter was trained with replace the base's.
+
+    Raises:
+        CompressError: peft is not installed, or the adapter does not fit.
+    """
+    try:
+        from peft import PeftConfig, PeftModel
+    except ImportError as error:
+        raise CompressError(
+            "Merging an adapter needs peft. Install it: pip install 'compress-transformers[lora]'"
+        ) from error
+    if not (adapter / "adapter_config.json").is_file():
+        raise CompressError(f"{adapter} has no adapter_config.json, so it is not a LoRA adapter. Check --adapter.")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise CompressError(f"{adapter} has no adapter_model.safetensors. Save the adapter as safetensors first.")
+    with quiet():
+        try:
+            PeftConfig.from_pretrained(str(adapter))
+            labels = _adapter_labels(adapter)
+            model = classifier(base, **({"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}))
+            return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
+        except CompressError:
+            raise
+        except Exception as error:
+            raise CompressError(f"The adapter in {adapter} does not fit {base}: {_first_line(error)}.") from error
+
+
+@contextmanager
+def quiet() -> Any:
+    """Keep transformers' own bars and remarks off the screen; errors still come through."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _adapter_labels(adapter: Path) -> int | None:
+    """How many labels the adapter's own classification head has, None when it brought none."""
+    from safetensors import safe_open
+
+    with safe_open(adapter / "adapter_model.safetensors", framework="np") as tensors:
+        heads = [name for name in tensors.keys() if name.endswith(("classifier.weight", "out_proj.weight"))]  # noqa: SIM118
+        return int(tensors.get_slice(heads[-1]).get_shape()[0]) if heads else None
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        with quiet():
+            files = ["*.json", "*.safetensors", "*.txt", "*.model"]
+            return Path(snapshot_download(name, allow_patterns=files))
+    except Exception as error:
+        raise CompressError(
+            f"'{name}' is no folder here, and the Hugging Face hub did not give a model of that name "
+            f"({_first_line(error)}). Check the name, or download it and give its folder."
+        ) from error
+
+
+@contextmanager
+def _offline_if_local(folder: Path) -> Any:
+    """Keep a local folder from causing look-ups on the hub."""
+    before = os.environ.get("HF_HUB_OFFLINE")
+    if folder.is_dir():
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("HF_HUB_OFFLINE", None)
+        else:
+            os.environ["HF_HUB_OFFLINE"] = before
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config: Mapping[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CompressError(f"{folder / 'config.json'} cannot be read ({_first_line(error)}).") from error
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise CompressError(f"{folder / 'config.json'} names no model_type, so it is not a transformers model.")
+    return dict(config)
+
+
+def _has_head(config: Mapping[str, Any]) -> bool:
+    return any("SequenceClassification" in name for name in config.get("architectures") or ())
+
+
+def _why_not(folder: Path, error: Exception) -> str:
+    text = _first_line(error)
+    if "trust_remote_code" in str(error):
+        return f"The model in {folder} brings code of its own, which is not run unless you add --trust-remote-code."
+    if "header" in text.lower() or "safetensor" in type(error).__name__.lower():
+        return f"The weights in {folder} are corrupt or cut short ({text}). Copy or download them again."
+    if "Unrecognized configuration class" in str(error):
+        return f"The model in {folder} is of a type that has no sequence classifier in transformers."
+    return f"The model in {folder} cannot be loaded: {text}. Check that its config and weights belong together."
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n", 1)[0].rstrip(".")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +76,7 @@ def classifier(folder: Path, *, trust_remote_code: bool = False, **changes: Any)
     """
     from transformers import AutoModelForSequenceClassification
 
-    with quiet(), _offline_if_local(folder):
+    with quiet():
         try:
             model, told = AutoModelForSequenceClassification.from_pretrained(
                 folder,
@@ -161,7 +160,7 @@ def tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with quiet(), _offline_if_local(folder):
+    with quiet():
         try:
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
         except Exception as error:
@@ -253,21 +252,6 @@ def _download(name: str) -> Path:
             f"'{name}' is no folder here, and the Hugging Face hub did not give a model of that name "
             f"({_first_line(error)}). Check the name, or download it and give its folder."
         ) from error
-
-
-@contextmanager
-def _offline_if_local(folder: Path) -> Any:
-    """Keep a local folder from causing look-ups on the hub."""
-    before = os.environ.get("HF_HUB_OFFLINE")
-    if folder.is_dir():
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("HF_HUB_OFFLINE", None)
-        else:
-            os.environ["HF_HUB_OFFLINE"] = before
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -87,7 +87,11 @@ def _option(name: str, info: Any) -> click.Option:
     if repeated:
         shown = ",".join(str(one) for one in default) if default else None
         return click.Option(
-            [flag], type=click.STRING, callback=_split, show_default=shown or False, help=f"{help_text} Comma-separated."
+            [flag],
+            type=click.STRING,
+            callback=_split,
+            show_default=shown or False,
+            help=f"{help_text} Comma-separated.",
         )
     shown = None if optional and default is None else str(default)
     return click.Option([flag], type=kind, default=None, show_default=shown or False, help=help_text)
@@ -142,5 +146,3 @@ def _note_lines(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, .
             raise CompressError(f"{file} line {key.start_mark.line + 1} has '{key.value}' a second time. Keep one.")
         lines[here] = key.start_mark.line + 1
         _note_lines(value, here, lines, file)
-
-

@@ -1,0 +1,371 @@
+"""The one training loop, on Hugging Face's `Trainer`: fine-tuning and distillation differ only in their objective."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from compress.errors import CompressError
+from compress.models import quiet
+from compress.progress import Bar, bar, say
+from compress.technique import Settings
+
+SAVE_SECONDS = 60.0
+"""A checkpoint at least this often, so that a killed run loses little."""
+PAD_TO = 8
+"""Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
+
+
+class TrainingSettings(Settings):
+    """How a model is trained; shared by all techniques that train."""
+
+    epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the training split.")
+    batch_size: int = Field(32, ge=1, description="Examples in a step, on each process.")
+    learning_rate: float = Field(5e-5, gt=0, lt=1, description="The highest learning rate.")
+    warmup: float = Field(0.06, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        "linear", description="How the learning rate falls afterwards."
+    )
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay.")
+    accumulate: int = Field(1, ge=1, description="Steps whose gradients are added up before the weights change.")
+    max_length: int = Field(128, ge=4, description="Tokens after which a text is cut; the count of cut rows is reported.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="bf16 trains under autocast; auto takes it where the processor has it."
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="Which epoch's weights are kept: the best on rows held out of the training split, or the last."
+    )
+    seed: int = Field(0, ge=0, description="Decides the order of the rows, dropout, and weights that start anew.")
+
+
+Objective = Callable[[Any, Mapping[str, Any]], tuple[Any, Mapping[str, Any]]]
+"""(model, batch) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by name."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run leaves behind, besides the model's weights."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train(
+    model: Any,
+    objective: Objective,
+    rows: Any,
+    holdout: Any,
+    settings: TrainingSettings,
+    *,
+    its_tokenizer: Any,
+    scratch: Path,
+    score: Callable[[np.ndarray, np.ndarray], tuple[str, float]],
+    name: str,
+    extras: Mapping[str, np.ndarray] | None = None,
+) -> Trained:
+    """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
+
+    Args:
+        rows: tokenized training rows (`input_ids`, ..., `label`).
+        holdout: tokenized rows kept out of training: the best epoch is chosen on them.
+        score: (logits, labels) -> the name and value of the metric that decides; higher is better.
+        name: the step's name, for messages.
+        extras: further arrays with one entry a training row (teacher logits), given to the objective by name.
+
+    Raises:
+        CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is saved.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    bf16 = wants_bf16(settings.precision)
+    checkpoints = scratch / "checkpoints"
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=64,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,  # below 1 it is a share of all steps
+        weight_decay=settings.weight_decay,
+        gradient_accumulation_steps=settings.accumulate,
+        bf16=bf16,
+        optim="adamw_torch_fused",
+        seed=settings.seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=settings.keep == "best",
+        metric_for_best_model="score",
+        greater_is_better=True,
+        logging_strategy="steps",
+        logging_steps=10,
+        logging_nan_inf_filter=False,
+        use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        label_names=["labels"],
+        log_level="error",
+    )
+    trainer = _trainer(model, arguments, objective, rows, holdout, its_tokenizer, score, name, settings, extras or {})
+    before = _last_checkpoint(checkpoints)
+    if before:
+        say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
+    started = time.perf_counter()
+    with quiet():
+        trainer.train(resume_from_checkpoint=str(before) if before else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    model.eval()
+    history = trainer.state.log_history
+    steps, losses = trainer.curve("loss", history)
+    _, scores = trainer.curve("eval_score", history)
+    return Trained(
+        {
+            "training_steps": trainer.state.global_step,
+            "training_rows": len(rows),
+            "holdout_rows": len(holdout),
+            "training_seconds": round(time.perf_counter() - started, 1),
+            "resumed_from_step": trainer.resumed_from,
+            "autocast": "bf16" if bf16 else "none",
+            "curves": {
+                "loss": [list(pair) for pair in zip(steps, losses, strict=True)],
+                f"{trainer.metric_name} on held-out rows": [
+                    list(pair) for pair in zip(trainer.curve("eval_score", history)[0], scores, strict=True)
+                ],
+            },
+            "kept": settings.keep,
+        }
+    )
+
+
+def wants_bf16(precision: str) -> bool:
+    """Whether to train under bf16 autocast: where asked for, or by itself where the processor has bf16 products."""
+    import torch
+
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    # Elsewhere oneDNN emulates bf16, slower than fp32.
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+def epoch_order(lengths: np.ndarray, batch: int, seed: int, epoch: int) -> np.ndarray:
+    """The rows' order in one epoch: shuffled, then sorted by length within runs of fifty batches.
+
+    It depends on nothing but its arguments, so a resumed run sees the same order.
+
+    Args:
+        lengths: tokens of each row, [rows].
+        batch: rows in a step.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    order = generator.permutation(len(lengths))
+    runs = [order[start : start + 50 * batch] for start in range(0, len(order), 50 * batch)]
+    batches = []
+    for run in runs:
+        by_length = run[np.argsort(-lengths[run], kind="stable")]
+        batches += [by_length[start : start + batch] for start in range(0, len(by_length), batch)]
+    whole = [one for one in batches if len(one) == batch]
+    rest = [one for one in batches if len(one) < batch]
+    generator.shuffle(whole)
+    return np.concatenate([*whole, *rest])
+
+
+def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """A padded batch of tensors from rows; each extra is looked up by the row's place."""
+    import torch
+
+    names = [name for name in its_tokenizer.model_input_names if name in features[0]]
+    inputs = [{name: feature[name] for name in names} for feature in features]
+    batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", pad_to_multiple_of=PAD_TO))
+    labels = [feature["label"] for feature in features]
+    batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
+    if extras and "place" in features[0]:
+        places = [feature["place"] for feature in features]
+        batch.update({name: torch.from_numpy(np.asarray(values[places])) for name, values in extras.items()})
+    return batch
+
+
+def _trainer(
+    model: Any,
+    arguments: Any,
+    objective: Objective,
+    rows: Any,
+    holdout: Any,
+    its_tokenizer: Any,
+    score: Callable[[np.ndarray, np.ndarray], tuple[str, float]],
+    name: str,
+    settings: TrainingSettings,
+    extras: Mapping[str, np.ndarray],
+) -> Any:
+    """A `Trainer` with our objective, our order of rows, our checks, and our progress bar."""
+    import torch
+    from transformers import Trainer, TrainerCallback
+    from transformers.trainer_utils import EvalPrediction
+
+    lengths = np.asarray(rows.with_format(None)["length"])
+    step_rows = settings.batch_size * settings.accumulate
+
+    class Order(torch.utils.data.Sampler):  # type: ignore[misc]
+        epoch = 0
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def __len__(self) -> int:
+            return len(lengths)
+
+        def __iter__(self) -> Iterator[int]:
+            return iter(epoch_order(lengths, step_rows, settings.seed, self.epoch).tolist())
+
+    class Placed(torch.utils.data.Dataset):  # type: ignore[misc]
+        """Rows that know their place, so that extras are found without being copied."""
+
+        def __init__(self, plain: Any) -> None:
+            self.plain = plain
+
+        def __len__(self) -> int:
+            return len(self.plain)
+
+        def __getitem__(self, place: int) -> dict[str, Any]:
+            return {**self.plain[place], "place": place}
+
+        def __getitems__(self, places: list[int]) -> list[dict[str, Any]]:
+            columns = self.plain[places]
+            return [
+                {**{key: values[i] for key, values in columns.items()}, "place": place} for i, place in enumerate(places)
+            ]
+
+    class Loop(Trainer):  # type: ignore[misc]
+        metric_name = "score"
+        interrupted = False
+        resumed_from: int | None = None
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return Order()
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            if return_outputs:  # evaluation on held-out rows: only the logits count
+                labels = inputs.pop("labels")
+                outputs = model(**inputs)
+                return torch.zeros((), device=labels.device), {"loss": None, "logits": outputs.logits}
+            loss, _ = objective(model, inputs)
+            if not torch.isfinite(loss):
+                kept = _last_checkpoint(Path(arguments.output_dir))
+                where = f"The last good checkpoint is {kept}." if kept else "No checkpoint was saved before."
+                raise CompressError(
+                    f"The loss of '{name}' is {loss.item()} at step {self.state.global_step + 1}, so training stopped. "
+                    f"{where} Lower the learning rate ({settings.learning_rate:g}) or use --precision fp32."
+                )
+            return loss
+
+        def curve(self, key: str, history: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
+            found = [(entry["step"], round(float(entry[key]), 5)) for entry in history if key in entry]
+            return [step for step, _ in found], [value for _, value in found]
+
+    def measure(prediction: EvalPrediction) -> dict[str, float]:
+        logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+        loop.metric_name, value = score(logits, prediction.label_ids)
+        return {"score": value}
+
+    class Watch(TrainerCallback):  # type: ignore[misc]
+        """Shows progress, saves now and then, and turns Ctrl-C into a checkpoint and a stop."""
+
+        running: Bar
+        opened: Any = None
+        saved = 0.0
+        former: Any = None
+        loss = ""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            loop.resumed_from = state.global_step or None
+            self.saved = time.monotonic()
+            self.opened = bar(f"{name}: training", state.max_steps, state.global_step)
+            self.running = self.opened.__enter__()
+            try:
+                self.former = signal.signal(signal.SIGINT, self._stop)
+            except ValueError:  # not the main thread, where signals cannot be caught
+                self.former = None
+
+        def _stop(self, *_: Any) -> None:
+            loop.interrupted = True
+            signal.signal(signal.SIGINT, self.former or signal.default_int_handler)  # a second one stops at once
+            say(f"{name}: stopping after this step; the same command goes on from there.")
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            self.running.advance(1, self.loss)
+            if loop.interrupted:
+                control.should_training_stop = control.should_save = True
+            elif args.world_size == 1 and time.monotonic() - self.saved > SAVE_SECONDS:
+                # Processes side by side could not agree on the time: they save after each epoch only.
+                control.should_save = True
+            return control
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.saved = time.monotonic()
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if logs and "loss" in logs:
+                self.loss = f"loss {logs['loss']:.3f}"
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+            if metrics and "eval_score" in metrics:
+                value = metrics["eval_score"]
+                say(f"{name}: epoch {state.epoch:.2g}: {loop.metric_name} {value:.4f} on {len(holdout)} held-out rows.")
+
+        def close(self) -> None:
+            if self.former is not None:
+                signal.signal(signal.SIGINT, self.former)
+            if self.opened is not None:
+                self.opened.__exit__(None, None, None)
+                self.opened = None
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.close()
+
+    watch = Watch()
+    loop = Loop(
+        model=model,
+        args=arguments,
+        train_dataset=Placed(rows),
+        eval_dataset=holdout,
+        data_collator=lambda features: collate(features, its_tokenizer, extras),
+        compute_metrics=measure,
+        callbacks=[watch],
+    )
+    loop.remove_callback(_printer())
+    return loop
+
+
+def _printer() -> Any:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole; one that was cut short is removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda one: int(one.name.rsplit("-", 1)[1]), reverse=True)
+    for checkpoint in found:
+        if (checkpoint / "trainer_state.json").is_file() and (checkpoint / "rng_state.pth").is_file():
+            return checkpoint
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    return None
+
+

@@ -1,0 +1,216 @@
+"""Whether a difference is shown: paired tests on examples, bootstrap intervals, and one of three words at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+BETTER = "better"
+WORSE = "worse"
+NOT_SHOWN = "no difference shown"
+
+LEVEL = 0.95
+RESAMPLES = 2000
+SEED = 20261123
+"""Every bootstrap here draws the same resamples each time, so that a report made twice is the same report."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One artifact's score beside another's, on the same examples.
+
+    `difference`, `interval` and `smallest` are in the metric's own unit (0.01 is one point of accuracy), first minus
+    second.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    """The 95 % interval of the difference, by the paired bootstrap."""
+    p_value: float | None
+    """McNemar's exact two-sided p for right/wrong scores; None where the interval alone decides."""
+    verdict: str
+    """`better`, `worse` or `no difference shown`: what the first is, beside the second."""
+    smallest: float | None
+    """The smallest difference this many examples could have shown, see `smallest_difference`."""
+    only_first: int | None = None
+    """How many examples only the first got right."""
+    only_second: int | None = None
+    test: str = "McNemar exact"
+
+
+def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better: bool = True) -> Comparison:
+    """Compare two artifacts by one score for each example.
+
+    Scores of 0 and 1 alone are compared by McNemar's exact test, any others by the paired bootstrap of their means.
+
+    Args:
+        first: the scores of the artifact judged, [examples].
+        second: the scores of the one it is judged against, in the same order.
+        higher_is_better: whether a greater score is a better one.
+
+    Raises:
+        ValueError: the two have not the same examples, or none.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.shape != b.shape or a.size == 0:
+        raise ValueError(f"paired scores need the same examples, at least one: {a.size} and {b.size}")
+    difference = float(a.mean() - b.mean())
+    interval = bootstrap(lambda rows: float(np.mean(a[rows] - b[rows])), a.size)
+    if not set(np.unique(a)) | set(np.unique(b)) <= {0.0, 1.0}:
+        verdict = _verdict_of_interval(interval, higher_is_better)
+        half_width = (interval[1] - interval[0]) / 2
+        return Comparison(difference, interval, None, verdict, half_width, test="paired bootstrap")
+    only_first, only_second = int(np.sum(a > b)), int(np.sum(b > a))
+    p_value = mcnemar(only_first, only_second)
+    verdict = NOT_SHOWN if p_value >= 1 - LEVEL else _direction(only_first - only_second, higher_is_better)
+    smallest = smallest_difference(only_first + only_second, a.size)
+    return Comparison(difference, interval, p_value, verdict, smallest, only_first, only_second)
+
+
+def compare_metric(
+    metric: Callable[[Any, Any], float],
+    first: Sequence[float],
+    second: Sequence[float],
+    references: Sequence[float],
+    *,
+    higher_is_better: bool = True,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare two artifacts by a metric that has no score for each example (F1, Matthews, Pearson): paired bootstrap.
+
+    Args:
+        metric: predictions and references, two arrays of equal length -> the metric.
+        first: the predictions of the artifact judged, [examples].
+        second: the predictions of the one it is judged against, in the same order.
+        references: the labels, in the same order.
+        higher_is_better: whether a greater value is a better one.
+        resamples: how many resamples.
+    """
+    a, b, labels = np.asarray(first), np.asarray(second), np.asarray(references)
+    difference = float(metric(a, labels) - metric(b, labels))
+    interval = bootstrap(
+        lambda rows: metric(a[rows], labels[rows]) - metric(b[rows], labels[rows]), labels.size, resamples=resamples
+    )
+    verdict = _verdict_of_interval(interval, higher_is_better)
+    return Comparison(difference, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """McNemar's exact test, two-sided: the p-value of so uneven a split of the examples that only one of two got right.
+
+    Under no difference each such example falls to either side like a fair coin, so p is twice the smaller tail of
+    Binomial(n, 1/2), at most 1 (McNemar, Psychometrika 12, 1947; exact form: Fagerland et al., BMC Med. Res. Methodol.
+    13:91, 2013).
+
+    >>> round(mcnemar(6, 16), 3)
+    0.052
+    >>> mcnemar(0, 0)
+    1.0
+    """
+    from scipy.stats import binom
+
+    return float(min(1.0, 2 * binom.cdf(min(only_first, only_second), only_first + only_second, 0.5)))
+
+
+def smallest_difference(discordant: int, examples: int) -> float:
+    """The smallest difference that the exact test would have called significant, as a share of the examples.
+
+    It is the least net number of flips, among as many discordant examples as were seen, with p below 0.05. Fewer than
+    six discordant examples cannot show anything, so then it is six flips in one direction.
+
+    Args:
+        discordant: how many examples only one of the two got right.
+        examples: how many there are in all.
+
+    >>> round(smallest_difference(discordant=22, examples=100), 2)
+    0.12
+    """
+    flips = max(discordant, 6)
+    for smaller in range(flips // 2, -1, -1):
+        if mcnemar(smaller, flips - smaller) < 1 - LEVEL:
+            return (flips - 2 * smaller) / examples
+    raise AssertionError("six flips in one direction are always significant")
+
+
+def bootstrap(
+    statistic: Callable[[Any], float], size: int, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic over rows drawn with replacement (Efron and Tibshirani, 1993, ch. 13).
+
+    Resamples for which the statistic is not defined (a correlation of constants) are left out.
+
+    Args:
+        statistic: an array of row numbers, [size] -> the statistic.
+        size: how many rows there are.
+        resamples: how many times they are drawn.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    values = np.array([statistic(generator.integers(0, size, size)) for _ in range(resamples)], dtype=float)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def median_interval(rounds: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The 95 % interval of the median over all rounds, drawn by whole rounds: timings in one round are not independent.
+
+    Args:
+        rounds: the timings of each round, in seconds.
+    """
+    values = [np.asarray(one, dtype=float) for one in rounds]
+    return bootstrap(lambda drawn: float(np.median(np.concatenate([values[i] for i in drawn]))), len(values))
+
+
+def ratio(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float]]:
+    """How many times the second's time is the first's: the median over rounds, and its 95 % bootstrap interval.
+
+    Rounds are pairs: what slowed the machine in one of them slowed both.
+
+    Args:
+        first: the baseline's timings of each round, in seconds.
+        second: the timings of the other in the same rounds.
+
+    Returns:
+        The ratio (above 1: the second is the faster one) and its interval.
+    """
+    ratios = np.array(round_ratios(first, second))
+    return float(np.median(ratios)), bootstrap(lambda drawn: float(np.median(ratios[drawn])), len(ratios))
+
+
+def round_ratios(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> list[float]:
+    """The ratio of the two medians in each round."""
+    return [float(np.median(a) / np.median(b)) for a, b in zip(first, second, strict=True)]
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, JASA 22, 1927; without continuity correction).
+
+    >>> tuple(round(limit, 4) for limit in wilson(81, 263))
+    (0.2553, 0.3662)
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * float(np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _verdict_of_interval(interval: tuple[float, float], higher_is_better: bool) -> str:
+    low, high = interval
+    if not low > 0 and not high < 0:
+        return NOT_SHOWN
+    return _direction(low, higher_is_better)
+
+
+def _direction(difference: float, higher_is_better: bool) -> str:
+    return BETTER if (difference > 0) == higher_is_better else WORSE

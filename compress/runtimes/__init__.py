@@ -1,0 +1,1 @@
+"""What runs a model: each file with a `RUNTIME` is one."""

@@ -1,0 +1,119 @@
+"""Encoded examples of unequal lengths: kept as arrays, cut into padded batches, and predicted in their own order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.runtimes.runtime import Session
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded examples.
+
+    `columns` holds, for each model input, one array [length] for each example; an example's length is the same in all
+    its columns.
+    """
+
+    columns: Mapping[str, tuple[NDArray[np.int64], ...]]
+    padding: Mapping[str, int]
+    """What a column is padded with; 0 where it is not named."""
+
+    @staticmethod
+    def encode(rows: Sequence[Mapping[str, Sequence[int]]], pad_token_id: int = 0) -> Rows:
+        """Rows as a tokenizer gives them, one mapping for each example."""
+        names = tuple(rows[0]) if rows else ("input_ids",)
+        columns = {name: tuple(np.asarray(row[name], dtype=np.int64) for row in rows) for name in names}
+        return Rows(columns, {"input_ids": pad_token_id})
+
+    def __len__(self) -> int:
+        return len(self.columns["input_ids"])
+
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of tokens of each example, [examples]."""
+        return np.array([len(row) for row in self.columns["input_ids"]], dtype=np.int64)
+
+    def batch(self, numbers: Sequence[int] | NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """The examples with these numbers, padded on the right to the longest of them: name -> [batch, length]."""
+        width = max(len(self.columns["input_ids"][i]) for i in numbers)
+        feeds = {}
+        for name, rows in self.columns.items():
+            values = np.full((len(numbers), width), self.padding.get(name, 0), dtype=np.int64)
+            for line, number in enumerate(numbers):
+                values[line, : len(rows[number])] = rows[number]
+            feeds[name] = values
+        return feeds
+
+    def filled(self, batch: int, length: int, start: int = 0) -> dict[str, NDArray[np.int64]]:
+        """A batch of full rows without padding: the examples' own tokens, from number `start` on, one after another.
+
+        Returns:
+            Name -> [batch, length]; every position is attended to and belongs to the first segment.
+        """
+        tokens: list[NDArray[np.int64]] = []
+        number, missing = start, batch * length
+        while missing > 0:
+            row = self.columns["input_ids"][number % len(self)][:length]
+            tokens.append(row)
+            missing -= len(row)
+            number += 1
+        ids = np.concatenate(tokens)[: batch * length].reshape(batch, length)
+        constant = {"attention_mask": 1}
+        return {
+            name: ids if name == "input_ids" else np.full((batch, length), constant.get(name, 0), dtype=np.int64)
+            for name in self.columns
+        }
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """All of it as flat arrays, for a file; `from_arrays` gives an equal value."""
+        flat = {f"column/{name}": np.concatenate(rows) for name, rows in self.columns.items()}
+        pads = {f"padding/{name}": np.array(value, dtype=np.int64) for name, value in self.padding.items()}
+        return {"lengths": self.lengths(), **flat, **pads}
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, Any]) -> Rows:
+        """The rows that `arrays` wrote."""
+        ends = np.cumsum(arrays["lengths"])[:-1]
+        columns = {
+            key.removeprefix("column/"): tuple(np.split(value, ends))
+            for key, value in arrays.items()
+            if key.startswith("column/")
+        }
+        padding = {
+            key.removeprefix("padding/"): int(value) for key, value in arrays.items() if key.startswith("padding/")
+        }
+        return Rows(columns, padding)
+
+
+def predict_all(
+    session: Session, rows: Rows, batch_size: int = 32, done: Callable[[int], None] | None = None
+) -> NDArray[np.float32]:
+    """The logits of every example, [examples, labels], in the rows' own order.
+
+    Examples of like length share a batch, so little is computed on padding. With dynamic quantization an example's
+    logits depend slightly on its batch, hence the batches are the same at every call.
+
+    Args:
+        session: an open model.
+        rows: at least one example.
+        batch_size: examples in a batch, 1 or more.
+        done: told how many examples each batch finished.
+    """
+    order = np.argsort(rows.lengths(), kind="stable")
+    logits: NDArray[np.float32] | None = None
+    for start in range(0, len(order), batch_size):
+        numbers = order[start : start + batch_size]
+        part = session.predict(rows.batch(numbers))
+        if logits is None:
+            logits = np.empty((len(order), part.shape[1]), dtype=np.float32)
+        logits[numbers] = part
+        if done is not None:
+            done(len(numbers))
+    if logits is None:
+        raise ValueError("there are no examples to predict")
+    return logits

@@ -1,0 +1,79 @@
+"""What a runtime is: it opens an artifact, and the session it gives turns encoded inputs into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+
+Feeds = Mapping[str, NDArray[np.int64]]
+"""Model inputs by name (`input_ids`, `attention_mask`, ...), each [batch, length]."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How an artifact is served: what changes its speed and not its meaning."""
+
+    threads: int = 1
+    """Threads inside one operator, 1 or more."""
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    options: str = "default"
+    """A name among `compress.onnx.sessions.CHOICES`; torch has only `default`."""
+
+
+class Session(Protocol):
+    """A loaded model."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that the model declares."""
+
+    def predict(self, feeds: Feeds) -> NDArray[np.float32]:
+        """The logits, [batch, labels]. Inputs that the model does not declare are left out.
+
+        Raises:
+            CompressError: an input that the model declares is missing.
+        """
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One runtime: what `compress/runtimes/<name>.py` defines as `RUNTIME`."""
+
+    name: str
+    formats: frozenset[str]
+    """The artifact formats it opens."""
+    package: str
+    """The installed package whose version decides its results."""
+    imports: tuple[str, ...]
+    """What a process must import to serve with it: the memory of a process without a model is measured on these."""
+    open: Callable[[Artifact, Serving], Session]
+    """Raises a CompressError when the artifact's files cannot be opened here."""
+    why_not: Callable[[Artifact, str], str | None]
+    """(artifact, device) -> why it cannot sensibly run that artifact here, None when it can."""
+    device_memory_bytes: Callable[[], Mapping[str, float]] | None = None
+    """The device's peak so far, by who counted (`allocator`, `driver`); None for a runtime that cannot tell."""
+
+
+def declared(feeds: Mapping[str, Any], inputs: tuple[str, ...], what: str) -> dict[str, Any]:
+    """The feeds that a model declares, in its order.
+
+    A missing `token_type_ids` is filled with zeros, as every model of the library does when it is called without.
+
+    Raises:
+        CompressError: another input is missing.
+    """
+    missing = [name for name in inputs if name not in feeds and name != "token_type_ids"]
+    if missing:
+        raise CompressError(
+            f"{what} wants the input '{missing[0]}', but its tokenizer gives {', '.join(feeds)}. "
+            "Put the tokenizer it was trained with beside it."
+        )
+    return {name: feeds[name] if name in feeds else np.zeros_like(feeds["input_ids"]) for name in inputs}

@@ -15,8 +15,8 @@ Kind = Literal["classification", "regression"]
 Values = Sequence[int] | Sequence[float] | NDArray[Any]
 
 
-class Undefined(CompressError):
-    """The score does not exist for these predictions (a correlation with a constant, say): report it absent, never as 0."""
+class Undefined(CompressError):  # noqa: N818 - it is a finding, and reads as one
+    """The score does not exist for these predictions (a correlation with a constant, say): report it absent, not as 0."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compress.tasks.mnli import LABEL, TASK as MATCHED
+from compress.tasks.mnli import LABEL
+from compress.tasks.mnli import TASK as MATCHED
 from compress.tasks.task import Hub, Source
 
 TASK = replace(

@@ -46,9 +46,10 @@ class Task:
 
     Labels: `label_names` in id order, empty for a regression, whose labels lie within `label_range`. `metrics` are names
     of `compress/metrics`, the first of which decides. `absent_labels` are spellings that say "nobody agreed on a label"
-    (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or to
-    be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
-    of `train`; `limit` the most rows per split (seeded by `seed`). `generator` names a package of `compress.tasks` that makes the rows instead.
+    (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or
+    to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
+    of `train`; `limit` the most rows per split, drawn with `seed`. `generator` names the package of `compress.tasks`
+    that makes the rows, for a task without files.
     """
 
     name: str

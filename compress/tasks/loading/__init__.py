@@ -1,0 +1,7 @@
+"""The data of a task: `resolve` a description to a task, `load` a split of it, `tokenize` its rows."""
+
+from compress.tasks.loading.describing import find, known, resolve
+from compress.tasks.loading.splits import Split, default_cache, load
+from compress.tasks.loading.tokens import Tokenized, tokenize
+
+__all__ = ["Split", "Tokenized", "default_cache", "find", "known", "load", "resolve", "tokenize"]

@@ -1,0 +1,219 @@
+"""From what a user writes under `task:` to a task and the place of its data.
+
+A known name (`sst2`), a known name with settings (`{name: sst2, data: DIR, limit: {train: 12000}}`), or a task of one's own:
+`{name: mine, kind: classification, data: {train: a.csv, evaluation: b.csv}, text: review, label: stars, labels: [neg, pos]}`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import compress.metrics
+import compress.tasks
+from compress.errors import CompressError, guess, listing
+from compress.metrics.metric import Metric
+from compress.tasks.loading.files import FORMATS
+from compress.tasks.task import SPLITS, Source, Task
+
+OF_ANY_TASK = ("name", "data", "text", "label", "metric", "bad_rows", "holdout", "limit", "seed")
+OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
+
+
+def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
+    """The task that is described, and its data folder (None: the hub or the task's own generator).
+
+    Files are found from the current folder. CompressError for whatever is misspelt, missing or of the wrong type.
+    """
+    if isinstance(description, str):
+        return find(description), None
+    if not isinstance(description, Mapping):
+        raise CompressError(f"A task is a name or a mapping with a name, not {description!r}.")
+    name = description.get("name")
+    if not isinstance(name, str) or not name:
+        raise CompressError("The task has no name. Give it one: `task: {name: sst2, data: FOLDER}`.")
+    is_known = name in known()
+    allowed = OF_ANY_TASK if is_known else OF_ONES_OWN
+    for key in description:
+        if key not in allowed:
+            why = " (it is a known task: give a task of your own another name)" if key in OF_ONES_OWN else ""
+            raise CompressError(
+                f"Unknown setting '{key}' in task '{name}'{why}.{guess(str(key), allowed)} Settings: {listing(allowed)}."
+            )
+    if not is_known and "text" not in description and "kind" not in description:
+        raise _unknown(name)
+    task = find(name) if is_known else _own(name, description)
+    return _with_data(_with_settings(task, description), description)
+
+
+def known() -> tuple[str, ...]:
+    """The names of the tasks that ship: the files of `compress/tasks` that hold a TASK."""
+    modules = pkgutil.iter_modules(compress.tasks.__path__)
+    return tuple(sorted(module.name for module in modules if not module.ispkg and module.name != "task"))
+
+
+def find(name: str) -> Task:
+    """The known task of this name."""
+    if name not in known():
+        raise _unknown(name)
+    task: Task = importlib.import_module(f"compress.tasks.{name}").TASK
+    return task
+
+
+def _unknown(name: str) -> CompressError:
+    names = known()
+    return CompressError(
+        f"Unknown task '{name}'.{guess(name, names)} Known: {listing(names)}."
+        " A task of your own takes name, data, text, label and labels (or kind: regression)."
+    )
+
+
+def _own(name: str, description: Mapping[str, Any]) -> Task:
+    kind = description.get("kind", "classification")
+    if kind not in ("classification", "regression"):
+        raise CompressError(
+            f"Task '{name}': kind is 'classification' or 'regression', not {kind!r}."
+            f"{guess(str(kind), ('classification', 'regression'))}"
+        )
+    for key in ("text", "label", "data"):
+        if not description.get(key):
+            raise CompressError(f"Task '{name}' has no '{key}'. {_HELP[key]}")
+    labels = description.get("labels", ())
+    if kind == "classification" and (not _is_list(labels) or len(labels) < 2):
+        raise CompressError(f"Task '{name}': a classification takes `labels`, a list of two names or more in id order.")
+    if kind == "regression" and labels:
+        raise CompressError(f"Task '{name}': a regression has no `labels`; its bounds go under `range: [0, 5]`.")
+    names = tuple(_spelling(label) for label in labels)
+    if len(set(names)) < len(names):
+        raise CompressError(f"Task '{name}': a label stands twice among `labels`: {', '.join(names)}.")
+    task = Task(
+        name=name,
+        kind=kind,
+        text_columns=_texts(name, description["text"]),
+        label_column=str(description["label"]),
+        label_names=names,
+        label_range=_range(name, kind, description.get("range")),
+        metrics=("accuracy",) if kind == "classification" else ("pearson", "spearman"),
+    )
+    return replace(task, metrics=_metrics(task, description["metric"])) if "metric" in description else task
+
+
+_HELP = {
+    "text": "Name the column of the text, or two columns: `text: [question, answer]`.",
+    "label": "Name the column of the label.",
+    "data": "Name a folder, or the files: `data: {train: FILE, evaluation: FILE}`.",
+}
+
+
+def _spelling(label: Any) -> str:
+    # YAML reads `no` and `yes` as truth values; a label list almost never means those.
+    if isinstance(label, bool):
+        raise CompressError(f"The label {label!r} was read from YAML as a truth value: write it in quotes.")
+    return str(label)
+
+
+def _texts(name: str, text: Any) -> tuple[str, ...]:
+    columns = tuple(text) if _is_list(text) else (text,)
+    if len(columns) not in (1, 2) or not all(isinstance(column, str) and column for column in columns):
+        raise CompressError(f"Task '{name}': `text` is one column or a list of two, not {text!r}.")
+    return columns
+
+
+def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if kind != "regression":
+        raise CompressError(f"Task '{name}': `range` is for a regression.")
+    if not _is_list(value) or len(value) != 2 or not all(_is_number(bound) for bound in value) or value[0] >= value[1]:
+        raise CompressError(f"Task '{name}': `range` is a list of the least and the greatest label, not {value!r}.")
+    return float(value[0]), float(value[1])
+
+
+def _metrics(task: Task, value: Any) -> tuple[str, ...]:
+    names = tuple(value) if _is_list(value) else (value,)
+    there = tuple(module.name for module in pkgutil.iter_modules(compress.metrics.__path__) if module.name != "metric")
+    for one in names:
+        if one not in there:
+            raise CompressError(
+                f"Unknown metric '{one}' in task '{task.name}'.{guess(str(one), there)} Known: {listing(there)}."
+            )
+        metric: Metric = importlib.import_module(f"compress.metrics.{one}").METRIC
+        if metric.kind != task.kind:
+            raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {metric.kind}, not a {task.kind}.")
+    if not names:
+        raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(there)}.")
+    return names
+
+
+def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
+    name = task.name
+    if "metric" in description:
+        task = replace(task, metrics=_metrics(task, description["metric"]))
+    bad_rows = description.get("bad_rows", task.bad_rows)
+    if bad_rows not in ("error", "skip"):
+        raise CompressError(f"Task '{name}': `bad_rows` is 'error' or 'skip', not {bad_rows!r}.")
+    holdout = description.get("holdout", task.holdout)
+    if not _is_number(holdout) or not 0 < holdout < 1:
+        raise CompressError(
+            f"Task '{name}': `holdout` is a share of the training rows between 0 and 1, not {holdout!r}."
+        )
+    seed = description.get("seed", task.seed)
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise CompressError(f"Task '{name}': `seed` is a whole number, not {seed!r}.")
+    limit = _limit(name, description.get("limit", task.limit))
+    return replace(task, bad_rows=bad_rows, holdout=float(holdout), seed=seed, limit=limit)
+
+
+def _limit(name: str, value: Any) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise CompressError(f"Task '{name}': `limit` is a mapping of splits to rows, as `limit: {{train: 12000}}`.")
+    for split, rows in value.items():
+        _check_split(name, "limit", split)
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+            raise CompressError(f"Task '{name}': the limit of {split} is a number of rows, not {rows!r}.")
+    return dict(value)
+
+
+def _with_data(task: Task, description: Mapping[str, Any]) -> tuple[Task, str | None]:
+    data = description.get("data")
+    text = _texts(task.name, description["text"]) if "text" in description else ()
+    label = str(description.get("label", ""))
+    if task.generator and (data is not None or text or label):
+        raise CompressError(f"Task '{task.name}' makes its own data: leave out data, text and label.")
+    if text and len(text) != len(task.text_columns):
+        raise CompressError(f"Task '{task.name}' has {len(task.text_columns)} text(s), but `text` names {len(text)}.")
+    if data is None or isinstance(data, str | Path):
+        columns = replace(task, text_columns=text or task.text_columns, label_column=label or task.label_column)
+        return columns, None if data is None else str(data)
+    if not isinstance(data, Mapping):
+        raise CompressError(f"Task '{task.name}': `data` is a folder or a mapping of splits to files, not {data!r}.")
+    chosen: dict[str, tuple[Source, ...]] = {}
+    for split, file in data.items():
+        _check_split(task.name, "data", split)
+        if not isinstance(file, str) or not file:
+            raise CompressError(f"Task '{task.name}': the {split} data is a file, not {file!r}.")
+        if Path(file).suffix.lower() not in FORMATS:
+            raise CompressError(f"Task '{task.name}': {file} has no known format. Use one of {' '.join(FORMATS)}.")
+        # A known task's own layouts come first, so that GLUE's files may lie anywhere under any name.
+        layouts = () if text or label else task.files.get("train" if split == "holdout" else split, ())
+        chosen[split] = (*(replace(layout, file=file) for layout in layouts), Source(file, text=text, label=label))
+    return replace(task, files=chosen), "."
+
+
+def _check_split(name: str, key: str, split: Any) -> None:
+    if split not in SPLITS:
+        raise CompressError(
+            f"Task '{name}': `{key}` names the split '{split}'.{guess(str(split), SPLITS)} Splits: {', '.join(SPLITS)}."
+        )
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

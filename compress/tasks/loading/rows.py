@@ -1,0 +1,169 @@
+"""From a raw row to an example: texts and label checked, and every row that fails the check named."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from compress.errors import CompressError
+from compress.tasks.loading.files import RawRow
+from compress.tasks.task import Task
+
+SHOWN = 5
+HIDDEN = ("", "-1", "-1.0")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: one or two texts, and a class id, a score, or None where the label is hidden."""
+
+    texts: tuple[str, ...]
+    label: int | float | None
+
+    @property
+    def row_hash(self) -> str:
+        """16 hex digits of the SHA-256 of the texts. Without the label: a text must not lie on both sides of the
+        holdout's border because it occurs with two labels."""
+        return hashlib.sha256("\x1f".join(self.texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass
+class LeftOut:
+    """Counts what did not become an example, and remembers the first few places."""
+
+    bad: int = 0
+    places: list[str] = field(default_factory=list)
+    without_label: int = 0
+
+    def add(self, place: str, reason: str) -> None:
+        self.bad += 1
+        if len(self.places) < SHOWN:
+            self.places.append(f"{place} ({reason})")
+
+    def sentence(self) -> str:
+        """`3 bad rows: line 4 (empty text), ...`"""
+        more = f" and {self.bad - len(self.places)} more" if self.bad > len(self.places) else ""
+        return f"{self.bad} bad row{'s' * (self.bad != 1)}: {', '.join(self.places)}{more}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the file at hand calls the texts and the label; an empty label where there is none."""
+
+    text: tuple[str, ...]
+    label: str
+
+
+def examples(raw: Iterable[RawRow], task: Task, columns: Columns, hidden: bool, left_out: LeftOut) -> Iterator[Example]:
+    """The examples of the rows; the rest is counted in `left_out`. `hidden` says that labels may be hidden (-1 or empty)."""
+    for row in raw:
+        defect = row.defect
+        if not defect:
+            try:
+                label = _label(row.cells, task, columns.label, hidden)
+                if label is WITHOUT:
+                    left_out.without_label += 1
+                    continue
+                yield Example(_texts(row.cells, task, columns.text), label)
+            except _Bad as bad:
+                defect = str(bad)
+        if defect:
+            left_out.add(row.place, defect)
+
+
+def refuse(left_out: LeftOut, name: str) -> CompressError:
+    """The error for a file with bad rows."""
+    return CompressError(
+        f"{name} has {left_out.sentence()}. Mend the file, or leave such rows out with `bad_rows: skip` in the task."
+    )
+
+
+class _Bad(Exception):  # noqa: N818 - never seen outside this file
+    pass
+
+
+WITHOUT: Any = object()
+
+
+def _texts(cells: Any, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts without white space around them, which SST-2's files carry and which changes some tokenizers' tokens."""
+    texts = []
+    for name in names:
+        text = cells.get(name)
+        if text is None:
+            text = ""
+        if not isinstance(text, str):
+            raise _Bad(f"'{name}' is {_shown(text)}, not a text")
+        text = text.strip()
+        if not text and task.empty_text_is_bad:
+            raise _Bad(f"'{name}' is empty")
+        texts.append(text)
+    return tuple(texts)
+
+
+def _label(cells: Any, task: Task, name: str, hidden: bool) -> Any:
+    if not name:
+        return None
+    value = cells.get(name)
+    spelling = "" if value is None else str(value).strip()
+    if spelling in task.absent_labels:
+        return WITHOUT
+    if hidden and spelling in HIDDEN:
+        return None
+    if not spelling:
+        raise _Bad(f"'{name}' is empty")
+    label = _score(spelling, task) if task.kind == "regression" else _class_id(spelling, task)
+    if label is None:
+        raise _Bad(f"label {_shown(value)} is not {_expected(task)}")
+    return label
+
+
+def _score(spelling: str, task: Task) -> float | None:
+    try:
+        value = float(spelling)
+    except ValueError:
+        return None
+    low, high = task.label_range or (-math.inf, math.inf)
+    return value if math.isfinite(value) and low <= value <= high else None
+
+
+def _class_id(spelling: str, task: Task) -> int | None:
+    """By name first; by id only where no name is itself a number, since stars 1..5 would be taken for ids."""
+    by_name = {name: index for index, name in enumerate(task.label_names)}
+    if spelling in by_name:
+        return by_name[spelling]
+    numeric = any(_number(name) is not None for name in task.label_names)
+    number = _number(spelling)
+    if numeric:
+        if number is None:
+            return None
+        return next((index for name, index in by_name.items() if _number(name) == number), None)
+    if number is None:
+        folded = {name.casefold(): index for name, index in by_name.items()}
+        by_truth = {"false": 0, "true": 1} if len(by_name) == 2 else {}
+        return folded.get(spelling.casefold(), by_truth.get(spelling.casefold()))
+    return int(number) if number.is_integer() and 0 <= number < len(by_name) else None
+
+
+def _number(spelling: str) -> float | None:
+    try:
+        value = float(spelling)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _expected(task: Task) -> str:
+    if task.kind == "regression":
+        low, high = task.label_range or (-math.inf, math.inf)
+        return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"
+    names = task.label_names if len(task.label_names) <= 8 else (*task.label_names[:7], "...")
+    return f"among {', '.join(names)}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

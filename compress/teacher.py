@@ -13,7 +13,7 @@ import numpy as np
 from compress.artifact import digest
 from compress.models import load
 from compress.progress import bar, say
-from compress.training import collate, wants_bf16
+from compress.training import collate, row_lengths, wants_bf16
 
 BATCH = 64
 
@@ -41,7 +41,7 @@ def teacher_logits(
         cache: the folder for content-keyed results.
     """
     precision = "bf16" if wants_bf16("auto") else "fp32"
-    key = digest([teacher.fingerprint(), identity, max_length, its_tokenizer.name_or_path and len(its_tokenizer), precision])
+    key = digest([teacher.fingerprint(), identity, max_length, its_tokenizer.backend_tokenizer.to_str(), precision])
     folder = cache / "teacher-logits" / key
     file, took = folder / "logits.npy", folder / "seconds.txt"
     if file.is_file() and took.is_file():
@@ -64,7 +64,7 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, target: Path, *, bf16: b
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
-    order = np.argsort(-np.asarray(rows.with_format(None)["length"]), kind="stable")
+    order = np.argsort(-row_lengths(rows), kind="stable")
     shape = (len(rows), model.config.num_labels)
     logits = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16), bar("teacher", len(rows)) as running:

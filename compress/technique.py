@@ -48,17 +48,10 @@ class Work:
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     """The artifacts that settings refer to, by the setting's name."""
 
-    def required_task(self) -> Mapping[str, Any]:
-        """The task.
-
-        Raises:
-            CompressError: the artifact has none and none was given.
-        """
-        if self.task is None:
-            raise CompressError(
-                f"{self.source.folder} has no task of its own. Name one, for example `--task sst2 --data DIR`."
-            )
-        return self.task
+    @property
+    def name(self) -> str:
+        """The new artifact's name, for messages."""
+        return self.folder.name.removesuffix(".partial")
 
 
 @dataclass(frozen=True)
@@ -83,16 +76,18 @@ class Technique:
     run: Callable[[Work], Made]
     accepts: frozenset[str]
     """The formats of artifacts it takes."""
-    gives: str
-    """The format of what it makes."""
+    gives: Callable[[Any], str]
+    """(settings) -> the format of what it makes."""
     example: str
     """A command line that works, shown at the end of the help."""
     reads: Callable[[Any, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
     """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
     compresses: bool = True
     """False when its result is a model to compress rather than a compressed one (import, finetune)."""
-    check: Callable[[Any, Mapping[str, Any] | None], None] | None = None
-    """Raises a CompressError for settings that cannot work, before anything is loaded."""
+    needs_task: bool = False
+    """Whether it cannot run without a task and its data."""
+    check: Callable[[Any, Artifact, Mapping[str, Any] | None], None] | None = None
+    """(settings, source, task): raises a CompressError for what cannot work, before a weight is loaded."""
 
 
 def apply(
@@ -122,9 +117,7 @@ def apply(
     task = task if task is not None else source.task
     inputs = inputs or {}
     cache = cache or default_cache(out)
-    check_format(technique, source.format, str(source.folder))
-    if technique.check:
-        technique.check(settings, task)
+    check(technique, source, settings, task)
     step = planned(technique, source, settings, task, inputs)
     draft = source.after(step, out, task=task)
     fingerprint = draft.fingerprint()
@@ -191,13 +184,25 @@ def finished(out: Path, fingerprint: str) -> bool:
         return False
 
 
-def check_format(technique: Technique, found: str, where: str) -> None:
-    """Raises a CompressError unless the technique takes artifacts of that format."""
-    if found not in technique.accepts:
+def check(technique: Technique, source: Artifact, settings: Settings, task: Mapping[str, Any] | None) -> None:
+    """All that can be known to be wrong before a weight is loaded.
+
+    Raises:
+        CompressError: the source is of a format that the technique does not take, or the settings cannot work.
+    """
+    if source.format not in technique.accepts:
         takes = " or ".join(sorted(technique.accepts))
         raise CompressError(
-            f"{technique.name} takes a {takes} artifact, but {where} is {found}. Start from the artifact it came from."
+            f"{technique.name} takes a {takes} artifact, but {source.folder} is {source.format}. "
+            "Start from the artifact it came from."
         )
+    if technique.needs_task and task is None:
+        raise CompressError(
+            f"{source.folder} has no task of its own, and {technique.name} needs one. "
+            "Name it, for example `--task sst2 --data DIR`."
+        )
+    if technique.check:
+        technique.check(settings, source, task)
 
 
 def references(settings: type[Settings]) -> list[str]:

@@ -185,6 +185,11 @@ def epoch_order(lengths: np.ndarray, batch: int, seed: int, epoch: int) -> np.nd
     return np.concatenate([*whole, *rest])
 
 
+def row_lengths(rows: Any) -> np.ndarray:
+    """The tokens of each tokenized row, [rows]."""
+    return np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["input_ids"]), np.int64, len(rows))
+
+
 def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """A padded batch of tensors from rows; each extra is looked up by the row's place."""
     import torch
@@ -217,7 +222,7 @@ def _trainer(
     from transformers import Trainer, TrainerCallback
     from transformers.trainer_utils import EvalPrediction
 
-    lengths = np.asarray(rows.with_format(None)["length"])
+    lengths = row_lengths(rows)
     step_rows = settings.batch_size * settings.accumulate
 
     class Order(torch.utils.data.Sampler):  # type: ignore[misc]

@@ -1,0 +1,63 @@
+"""`python -m compress` and the console command: errors of ours are one line and exit 1, a missed budget exits 3."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+BETTER_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "67108864"}
+TRAINS = {"finetune", "distill", "run"}
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    _keep_large_blocks()
+    import click
+
+    from compress.cli import compress
+    from compress.errors import BudgetNotMet, CompressError
+
+    try:
+        sys.exit(compress.main(prog_name="compress", standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BudgetNotMet as verdict:
+        click.echo(f"Budget not met: {verdict}", err=True)
+        sys.exit(3)
+    except CompressError as error:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped. What is finished is kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or "--debug" in sys.argv:
+            raise
+        click.echo(f"Error: The disk is full ({error.filename or 'while writing'}). Free some space and run again.", err=True)
+        sys.exit(1)
+
+
+def _keep_large_blocks() -> None:
+    """Start the process again with an allocator that keeps large blocks, where a command trains on Linux.
+
+    glibc gives the large tensors of each training step back to the system and faults them in again in the next; it
+    reads these variables only when a process starts.
+    """
+    if not sys.platform.startswith("linux") or not TRAINS.intersection(sys.argv[1:]) or "MALLOC_TOP_PAD_" in os.environ:
+        return
+    if {"-h", "--help", "--dry-run"}.intersection(sys.argv):
+        return
+    os.execve(sys.executable, [sys.executable, "-m", "compress", *sys.argv[1:]], {**os.environ, **BETTER_MALLOC})
+
+
+if __name__ == "__main__":
+    main()

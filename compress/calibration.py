@@ -1,0 +1,90 @@
+"""A calibration set by name: which rows of the training split a static quantization sees, as batches of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from compress import shipped
+from compress.artifact import digest
+from compress.errors import CompressError
+from compress.options import build, read_yaml
+from compress.technique import Settings
+
+
+class CalibrationSet(Settings):
+    """What a file in `calibration/` says."""
+
+    task: str = Field("own", description="The task whose rows are read; `own` is the artifact's.")
+    split: Literal["train"] = Field("train", description="Always the training split, never what is evaluated.")
+    count: int = Field(256, ge=1, description="How many rows.")
+    seed: int = Field(0, ge=0, description="Which rows.")
+    max_length: int = Field(128, ge=4, description="Tokens after which a row is cut.")
+
+
+def find(name: str) -> CalibrationSet:
+    """The calibration set of that name, or in that YAML file.
+
+    Raises:
+        CompressError: there is none, or its file has a mistake.
+    """
+    file = shipped.find("calibration", name)
+    values, lines = read_yaml(file)
+    return build(CalibrationSet, values, str(file), lines)
+
+
+def check(name: str, task: Mapping[str, Any] | None) -> None:
+    """Raises a CompressError where the set does not exist or is of another task than the artifact."""
+    wanted = find(name).task
+    if task is None:
+        raise CompressError(f"The calibration set '{name}' reads a task's rows. Name the task: `--task sst2 --data DIR`.")
+    if wanted not in ("own", task["name"]):
+        raise CompressError(
+            f"The calibration set '{name}' is of the task {wanted}, but this model's task is {task['name']}. "
+            "Use `task-256`, which reads the model's own."
+        )
+
+
+def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
+    """What the set is, for manifests and fingerprints: its settings and the identity of the split it draws from."""
+    from compress.tasks import loading
+
+    chosen = find(name)
+    described, data = loading.resolve(dict(task))
+    return {"set": name, **chosen.model_dump(), "from": loading.load(described, data, chosen.split).identity}
+
+
+def rows(name: str, task: Mapping[str, Any], its_tokenizer: Any) -> list[dict[str, np.ndarray]]:
+    """The encoded rows of a set, each name -> [length].
+
+    They are drawn by a seeded hash of their content, so the order of the file does not matter.
+    """
+    from compress.tasks import loading
+
+    chosen = find(name)
+    described, data = loading.resolve(dict(task))
+    split = loading.load(described, data, chosen.split)
+    hashes = split.rows["row_hash"]
+    order = sorted(range(len(split.rows)), key=lambda place: digest([chosen.seed, hashes[place], place]))
+    drawn = split.rows.select(sorted(order[: chosen.count]))
+    tokenized = loading.tokenize(drawn, its_tokenizer, chosen.max_length).rows
+    names = [one for one in its_tokenizer.model_input_names if one in tokenized.column_names]
+    return [{one: np.asarray(row[one], dtype=np.int64) for one in names} for row in tokenized]
+
+
+def batches(
+    encoded: list[dict[str, np.ndarray]], batch_size: int, pad_token_id: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches of rows of like length, name -> [batch, length], padded as in use."""
+    by_length = sorted(encoded, key=lambda row: len(row["input_ids"]))
+    for start in range(0, len(by_length), batch_size):
+        part = by_length[start : start + batch_size]
+        longest = max(len(row["input_ids"]) for row in part)
+        fill = {"input_ids": pad_token_id}
+        yield {
+            name: np.stack([np.pad(row[name], (0, longest - len(row[name])), constant_values=fill.get(name, 0)) for row in part])
+            for name in part[0]
+        }

@@ -1,0 +1,67 @@
+"""Bring in a Hugging Face model, or a base with a LoRA adapter merged into it.
+
+The model is copied, its weights as safetensors, so that the artifact stands by itself. A model without a classifier (a
+base) is brought in as it is; `compress finetune` gives it one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from compress.artifact import MANIFEST, Artifact, hash_file
+from compress.models import trusts_remote_code
+from compress.technique import Made, Settings, Technique, Work
+
+
+class Import(Settings):
+    """How a model is brought in."""
+
+    adapter: str | None = Field(None, description="Folder of a LoRA adapter to merge (PEFT, safetensors).")
+
+
+def _run(work: Work) -> Made:
+    source = work.source.folder
+    if work.settings.adapter is None:
+        kinds = {".json", ".safetensors", ".txt", ".model", *([".py"] if trusts_remote_code() else [])}
+        for file in sorted(source.iterdir()):
+            if file.is_file() and file.suffix in kinds and file.name != MANIFEST:
+                shutil.copyfile(file, work.folder / file.name)
+        return Made("torch", work.source.precision)
+    from compress import models
+
+    model = models.merged(source, Path(work.settings.adapter))
+    models.save(model, models.tokenizer(source), work.folder)
+    return Made("torch", work.source.precision)
+
+
+def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The adapter's content decides the result, not its path."""
+    if settings.adapter is None:
+        return {}
+    files = [file for file in sorted(Path(settings.adapter).glob("adapter_*")) if file.is_file()]
+    return {"adapter": {file.name: hash_file(file) for file in files}}
+
+
+def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    if task is not None:
+        from compress.tasks import loading
+
+        loading.resolve(dict(task))
+
+
+TECHNIQUE = Technique(
+    name="import",
+    settings=Import,
+    run=_run,
+    accepts=frozenset({"torch"}),
+    gives=lambda settings: "torch",
+    compresses=False,
+    reads=_reads,
+    check=_check,
+    example="compress import demo -o runs/base",
+)

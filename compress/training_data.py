@@ -1,0 +1,74 @@
+"""What a training technique reads: the task's training rows, and those held out of them to choose on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compress.progress import warn
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A task's tokenized training split."""
+
+    task: Any
+    """The `compress.tasks.task.Task`."""
+    train: Any
+    holdout: Any
+    train_identity: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    """Rows, and how many were cut at the greatest length."""
+
+
+def data_for(description: Mapping[str, Any], its_tokenizer: Any, max_length: int) -> TrainingData:
+    """The training and held-out rows of a task, tokenized.
+
+    Raises:
+        CompressError: see `compress.tasks.loading`.
+    """
+    from compress.tasks import loading
+
+    task, data = loading.resolve(dict(description))
+    splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
+    tokenized = {name: loading.tokenize(split.rows, its_tokenizer, max_length) for name, split in splits.items()}
+    cut = tokenized["train"].truncated
+    if cut:
+        warn(f"{cut} of {len(tokenized['train'].rows)} training rows are longer than {max_length} tokens and were cut.")
+    return TrainingData(
+        task=task,
+        train=tokenized["train"].rows,
+        holdout=tokenized["holdout"].rows,
+        train_identity=splits["train"].identity,
+        facts={"rows_cut": cut, "max_length": max_length},
+    )
+
+
+def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What will be read: the identity of both splits (files' hashes, rows)."""
+    from compress.tasks import loading
+
+    if description is None:
+        return {}
+    task, data = loading.resolve(dict(description))
+    return {"task": task.name, **{name: loading.load(task, data, name).identity for name in ("train", "holdout")}}
+
+
+def holdout_score(task: Any) -> Callable[[np.ndarray, np.ndarray], tuple[str, float]]:
+    """(logits, labels) -> the name and value of the task's first metric; its lower bound where it is undefined."""
+    from compress.catalogue import find
+    from compress.metrics.metric import Undefined
+
+    metric = find("metrics", task.metric)
+
+    def score(logits: np.ndarray, labels: np.ndarray) -> tuple[str, float]:
+        predictions = logits.reshape(-1) if task.kind == "regression" else logits.argmax(axis=-1)
+        try:
+            return metric.name, float(metric.score(predictions.tolist(), labels.tolist()))
+        except Undefined:
+            return metric.name, -1.0  # constant predictions correlate with nothing: no epoch is worse
+
+    return score

@@ -1,0 +1,111 @@
+"""The reviews corpus: short product reviews drawn from templates, with a label that no single word decides.
+
+Templates and words are ours (`templates`, `lexicon`); a seed decides which sentences are drawn. Each template serves one split, so
+every sentence of the evaluation and test splits, and its very pattern, is new to a model trained on `train`. In `train` alone,
+`LABEL_NOISE` of the labels are wrong, as in data labelled by people; the other splits, the holdout included, are clean.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from compress.tasks.reviews_corpus import lexicon
+from compress.tasks.reviews_corpus.templates import SHARES, SPLITS
+
+VERSION = 1
+SIZES: Mapping[str, int] = {"train": 6000, "holdout": 300, "evaluation": 1500, "test": 1500}
+LABEL_NOISE = 0.04
+PROVISO = 0.25  # the share of sentences that get a neutral phrase in front
+
+Item = TypeVar("Item")
+_SLOT = re.compile(r"\{([a-z]+)([+-]?)\}")
+_BY_LABEL = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
+
+
+def rows(split: str, seed: int) -> Iterator[tuple[str, int]]:
+    """The sentences of a split and their labels, 0 negative or 1 positive; equal seeds give equal rows."""
+    yield from ((text, label) for text, label, _ in _drawn(split, seed))
+
+
+def categories(split: str, seed: int) -> list[str]:
+    """For each row of the split, what makes it hard (`contrast`, `denied`, ...), in the rows' order."""
+    return [category for _, _, category in _drawn(split, seed)]
+
+
+def _drawn(split: str, seed: int) -> Iterator[tuple[str, int, str]]:
+    draw = _Draw(f"reviews {VERSION} {split} {seed}")
+    seen: set[str] = set()
+    templates = SPLITS[split]
+    while len(seen) < SIZES[split]:
+        label = len(seen) % 2  # exactly balanced, in every category as well
+        category = draw.weighted(SHARES)
+        text = _sentence(draw.one(templates[category]), draw.one(lexicon.DOMAINS), label, draw)
+        if text in seen:
+            continue
+        seen.add(text)
+        is_wrong = split == "train" and draw.share() < LABEL_NOISE
+        yield text, 1 - label if is_wrong else label, category
+
+
+class _Draw:
+    """Seeded draws built on `random()` alone: of the module's functions, the one whose values Python promises to keep."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+
+    def share(self) -> float:
+        return self._random.random()
+
+    def one(self, items: Sequence[Item], besides: Sequence[Item] = ()) -> Item:
+        left = [item for item in items if item not in besides]
+        return left[int(self.share() * len(left))]
+
+    def weighted(self, shares: Mapping[str, float]) -> str:
+        point = self.share() * sum(shares.values())
+        for name, share in shares.items():
+            point -= share
+            if point < 0:
+                return name
+        return name
+
+
+def _sentence(template: str, domain: lexicon.Domain, label: int, draw: _Draw) -> str:
+    used: list[str] = []
+
+    def new(items: Sequence[str]) -> str:
+        used.append(draw.one(items, besides=used))
+        return used[-1]
+
+    def fill(slot: re.Match[str]) -> str:
+        kind, side = slot.groups()
+        good = (label == 1) == (side == "+")
+        match kind:
+            case "c" if draw.share() < 0.6:
+                return new(domain.praise if good else domain.blame)
+            case "c":
+                return f"the {new(domain.parts)} is {new(lexicon.GOOD if good else lexicon.BAD)}"
+            case "a":
+                return new(lexicon.GOOD if good else lexicon.BAD)
+            case "n":
+                return f"the {new(lexicon.GOOD if good else lexicon.BAD)} {new(domain.parts)}"
+            case "v":
+                verdict = new(lexicon.VERDICT_GOOD if good else lexicon.VERDICT_BAD)
+                return verdict.format(again=domain.again)
+            case "x":
+                return new(domain.parts)
+            case "t":
+                return new(lexicon.TIMES)
+            case "who":
+                return new(lexicon.PEOPLE)
+            case "p":
+                return domain.product
+        raise ValueError(f"The template {template!r} has an unknown slot {slot.group()}.")
+
+    text = _SLOT.sub(fill, _BY_LABEL.sub(r"\1" if label else r"\2", template))
+    if draw.share() < PROVISO and "{t}" not in template:
+        text = f"{draw.one(lexicon.TIMES)}, {text}"
+    text = re.sub(r"\ba (?=[aeiou](?!ne\b))", "an ", text)
+    return re.sub(r"(^|[.?] )([a-z])", lambda start: start.group(1) + start.group(2).upper(), text)

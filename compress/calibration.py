@@ -11,8 +11,7 @@ from pydantic import Field
 from compress import shipped
 from compress.artifact import digest
 from compress.errors import CompressError
-from compress.options import build, read_yaml
-from compress.technique import Settings
+from compress.settings import Settings, build, read_yaml
 
 
 class CalibrationSet(Settings):
@@ -40,7 +39,9 @@ def check(name: str, task: Mapping[str, Any] | None) -> None:
     """Raises a CompressError where the set does not exist or is of another task than the artifact."""
     wanted = find(name).task
     if task is None:
-        raise CompressError(f"The calibration set '{name}' reads a task's rows. Name the task: `--task sst2 --data DIR`.")
+        raise CompressError(
+            f"The calibration set '{name}' reads a task's rows. Name the task: `--task sst2 --data DIR`."
+        )
     if wanted not in ("own", task["name"]):
         raise CompressError(
             f"The calibration set '{name}' is of the task {wanted}, but this model's task is {task['name']}. "
@@ -85,6 +86,8 @@ def batches(
         longest = max(len(row["input_ids"]) for row in part)
         fill = {"input_ids": pad_token_id}
         yield {
-            name: np.stack([np.pad(row[name], (0, longest - len(row[name])), constant_values=fill.get(name, 0)) for row in part])
+            name: np.stack(
+                [np.pad(row[name], (0, longest - len(row[name])), constant_values=fill.get(name, 0)) for row in part]
+            )
             for name in part[0]
         }

@@ -117,9 +117,13 @@ def technique_command(name: str) -> click.Command:
     module = sys.modules[technique.run.__module__]
     shared: list[click.Parameter] = [
         click.Argument(["source"], metavar="MODEL"),
-        click.Option(["-o", "--out"], required=True, type=click.Path(path_type=Path), help="Folder of the new artifact."),
+        click.Option(
+            ["-o", "--out"], required=True, type=click.Path(path_type=Path), help="Folder of the new artifact."
+        ),
         click.Option(["--task"], help="Task by name, or a YAML file that describes one. Default: the artifact's own."),
-        click.Option(["--data"], help="Folder (or file) with the task's data. Default: the artifact's own, else the hub."),
+        click.Option(
+            ["--data"], help="Folder (or file) with the task's data. Default: the artifact's own, else the hub."
+        ),
         click.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
         click.Option(["--dry-run"], is_flag=True, help="Check everything, say what would be done, and stop."),
     ]
@@ -141,12 +145,13 @@ def technique_command(name: str) -> click.Command:
 def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) -> None:
     from compress import options
     from compress.models import bring
+    from compress.settings import build
     from compress.technique import apply, planned, references
 
     context = click.get_current_context()
     names = technique.settings.model_fields
     typed = options.given(context, {name: value for name, value in values.items() if name in names})
-    settings = options.build(technique.settings, typed, f"compress {technique.name}")
+    settings = build(technique.settings, typed, f"compress {technique.name}")
     artifact = bring(source)
     inputs = {
         name: bring(getattr(settings, name)) for name in references(technique.settings) if getattr(settings, name)
@@ -166,7 +171,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
 
 def _task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The task's description from `--task` and `--data`, else the artifact's own."""
-    from compress import options
+    from compress import settings
 
     if name is None and data is None:
         return own
@@ -175,7 +180,7 @@ def _task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> 
             raise click.UsageError("--data needs --task: the model has no task of its own.")
         description = dict(own)
     elif name.endswith((".yaml", ".yml")):
-        description, _ = options.read_yaml(Path(name))
+        description, _ = settings.read_yaml(Path(name))
     else:
         description = {"name": name}
     if data is not None:
@@ -238,7 +243,9 @@ def benchmark(
 
 @command("report", example="compress report runs/quickstart -o report.html")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The HTML file; others lie beside it.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="The HTML file; others lie beside it."
+)
 @click.option("--title", help="The report's title.")
 def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
     """Write the comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests alone."""
@@ -291,7 +298,9 @@ def inspect(artifact: str, as_json: bool) -> None:
     for number, step in enumerate(found.steps, 1):
         settings = ", ".join(f"{name}={value}" for name, value in step.settings.items() if value is not None)
         click.echo(f"step {number}       {step.technique}: {settings}  ({step.facts.get('seconds', '?')} s)")
-    click.echo(f"files        {len(found.files)}, all as recorded" if found.files else "files        a Hugging Face folder")
+    click.echo(
+        f"files        {len(found.files)}, all as recorded" if found.files else "files        a Hugging Face folder"
+    )
 
 
 @command("list", example="compress list tasks")
@@ -339,7 +348,7 @@ def completion(shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)
-    assert kind is not None  # noqa: S101 - Click ships all three
+    assert kind is not None
     click.echo(kind(compress, {}, "compress", "_COMPRESS_COMPLETE").source())
 
 

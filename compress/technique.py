@@ -9,17 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
-
 from compress.artifact import SCRATCH, Artifact, Step, finish, work_folder
 from compress.errors import CompressError
 from compress.progress import say
-
-
-class Settings(BaseModel):
-    """The settings of a technique: validated, frozen, unknown names refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from compress.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pydantic import Field
 from compress.errors import CompressError
 from compress.models import quiet
 from compress.progress import Bar, bar, say
-from compress.technique import Settings
+from compress.settings import Settings
 
 SAVE_SECONDS = 60.0
 """A checkpoint at least this often, so that a killed run loses little."""
@@ -36,12 +36,15 @@ class TrainingSettings(Settings):
     )
     weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay.")
     accumulate: int = Field(1, ge=1, description="Steps whose gradients are added up before the weights change.")
-    max_length: int = Field(128, ge=4, description="Tokens after which a text is cut; the count of cut rows is reported.")
+    max_length: int = Field(
+        128, ge=4, description="Tokens after which a text is cut; the count of cut rows is reported."
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="bf16 trains under autocast; auto takes it where the processor has it."
     )
     keep: Literal["best", "last"] = Field(
-        "best", description="Which epoch's weights are kept: the best on rows held out of the training split, or the last."
+        "best",
+        description="Which epoch's weights are kept: the best on rows held out of the training split, or the last.",
     )
     seed: int = Field(0, ge=0, description="Decides the order of the rows, dropout, and weights that start anew.")
 
@@ -252,7 +255,8 @@ def _trainer(
         def __getitems__(self, places: list[int]) -> list[dict[str, Any]]:
             columns = self.plain[places]
             return [
-                {**{key: values[i] for key, values in columns.items()}, "place": place} for i, place in enumerate(places)
+                {**{key: values[i] for key, values in columns.items()}, "place": place}
+                for i, place in enumerate(places)
             ]
 
     class Loop(Trainer):  # type: ignore[misc]
@@ -372,5 +376,3 @@ def _last_checkpoint(folder: Path) -> Path | None:
             return checkpoint
         shutil.rmtree(checkpoint, ignore_errors=True)
     return None
-
-

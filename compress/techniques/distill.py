@@ -24,7 +24,9 @@ class Distill(TrainingSettings):
     """What the student is, and how it learns."""
 
     layers: int | None = Field(None, ge=1, description="How many of the teacher's layers the student keeps.")
-    student: str | None = Field(None, description="Another student: a checkpoint's folder, or a config.json to start anew.")
+    student: str | None = Field(
+        None, description="Another student: a checkpoint's folder, or a config.json to start anew."
+    )
     temperature: float = Field(4.0, gt=0, description="Softens both distributions; above 1 it broadens the targets.")
     alpha: float = Field(0.5, ge=0, le=1, description="Weight of the teacher's targets; the labels get the rest.")
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="The highest learning rate.")
@@ -108,10 +110,8 @@ def _student(work: Work, task: Any, its_tokenizer: Any) -> tuple[Any, dict[str, 
         kept = evenly_spaced(total, settings.layers, first=family(teacher.config).first_layer_differs)
         return keep_layers(teacher, kept), {"layers_kept": list(kept), "layers_of_teacher": total}
     given = Path(settings.student)
-    if given.is_file():
-        student = models.from_config(given, task)
-    else:
-        student = models.for_task(given, task, seed=settings.seed).float()
+    anew = given.is_file()
+    student = models.from_config(given, task) if anew else models.for_task(given, task, seed=settings.seed).float()
     if student.config.vocab_size < len(its_tokenizer):
         raise CompressError(
             f"The student in {given} knows {student.config.vocab_size} tokens, but the teacher's tokenizer has "

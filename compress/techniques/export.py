@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from compress.technique import Made, Settings, Technique, Work
+from compress.settings import Settings
+from compress.technique import Made, Technique, Work
 
 
 class Export(Settings):

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from compress.artifact import MANIFEST, Artifact, hash_file
 from compress.models import trusts_remote_code
-from compress.technique import Made, Settings, Technique, Work
+from compress.settings import Settings
+from compress.technique import Made, Technique, Work
 
 
 class Import(Settings):

@@ -1,0 +1,310 @@
+"""Reads a pipeline, checks all of it before a weight is loaded, and runs its graph of steps, reusing what is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from compress import catalogue, shipped
+from compress.artifact import Artifact
+from compress.errors import BudgetNotMet, CompressError, guess, listing
+from compress.measurement import Measurements
+from compress.progress import say
+from compress.settings import Lines, Settings, below, build, read_yaml
+from compress.technique import Technique, apply, check, default_cache, finished, planned, references
+
+KEYS = ("model", "task", "steps", "benchmark", "budget", "title")
+
+
+class Budget(Settings):
+    """What a result must hold to; a run whose best variant does not ends with exit code 3."""
+
+    max_drop: float | None = Field(None, ge=0, description="Points of the metric that may be lost against the root.")
+    metric: str | None = Field(None, description="Which metric; the task's first by default.")
+    min_speedup: float | None = Field(None, gt=0, description="Times the fp32 ONNX at batch 1, real lengths.")
+    max_mb: float | None = Field(None, gt=0, description="Megabytes on disk at most.")
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step as it was written, checked."""
+
+    name: str
+    technique: Technique
+    settings: Settings
+    source: str | None
+    """The step it starts from; None for the pipeline's model."""
+    inputs: Mapping[str, str]
+    """Setting -> the step or model it refers to."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline whose every name, type and reference has been checked."""
+
+    name: str
+    model: str
+    task: Mapping[str, Any] | None
+    steps: tuple[PlannedStep, ...]
+    """In an order in which each comes after those it needs."""
+    benchmark: Any
+    """A suite, or None."""
+    budget: Budget | None
+    title: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind."""
+
+    artifacts: Mapping[str, Artifact]
+    measurements: Measurements | None
+    report: Path | None
+
+
+def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
+    """A pipeline by a shipped name or from a YAML file, with `key=value` changes applied.
+
+    Raises:
+        CompressError: anything in it is unknown, missing, of the wrong type, or refers to nothing.
+    """
+    file = shipped.find("pipelines", name)
+    values, lines = read_yaml(file)
+    for change in changes:
+        _change(values, change)
+    where = file.name
+    for key in values:
+        if key not in KEYS:
+            line = f" line {lines[(key,)]}" if (key,) in lines else ""
+            raise CompressError(f"Unknown key '{key}' in {where}{line}.{guess(key, KEYS)} There are: {listing(KEYS)}.")
+    if not isinstance(values.get("model"), str):
+        raise CompressError(f"{where} names no model. Add `model: FOLDER`, or `--set model=FOLDER`.")
+    steps = values.get("steps")
+    if not isinstance(steps, dict) or not steps:
+        raise CompressError(f"{where} has no steps. Add some below `steps:`.")
+    task = values.get("task")
+    described = {"name": task} if isinstance(task, str) else task
+    if described is not None and not isinstance(described, dict):
+        raise CompressError(f"In {where}, 'task' is neither a name nor a mapping.")
+    planned_steps = [
+        _step(str(step), body, steps, where, below(lines, "steps", str(step)), lines) for step, body in steps.items()
+    ]
+    budget = values.get("budget")
+    return Pipeline(
+        name=file.stem,
+        model=values["model"],
+        task=_absolute(described) if described else None,
+        steps=_ordered(planned_steps, where),
+        benchmark=_suite(values.get("benchmark"), where),
+        budget=build(Budget, budget, f"'budget' of {where}", below(lines, "budget")) if budget else None,
+        title=values.get("title"),
+    )
+
+
+def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
+    """Everything that can be known to be wrong, before the first weight is loaded.
+
+    Returns:
+        Each step's artifact as it is expected to be: its format and its fingerprint are known before it is made.
+
+    Raises:
+        CompressError: the model, the data or a calibration set is not there, or a format does not fit.
+    """
+    from compress.models import bring
+
+    expected: dict[str, Artifact] = {}
+    model = bring(plan.model)
+    task = plan.task if plan.task is not None else model.task
+    for step in plan.steps:
+        source = model if step.source is None else expected[step.source]
+        check(step.technique, source, step.settings, task)
+        inputs = {name: expected[one] if one in expected else bring(one) for name, one in step.inputs.items()}
+        future = planned(step.technique, source, step.settings, task, inputs)
+        draft = source.after(future, out / step.name, task=task, format=step.technique.gives(step.settings))
+        expected[step.name] = draft
+    if plan.benchmark is not None and task is not None:
+        from compress.tasks import loading
+
+        described, data = loading.resolve(dict(task))
+        if not loading.load(described, data, "evaluation").is_labelled:
+            raise CompressError(
+                f"The evaluation split of {described.name} has no labels, so nothing can be measured on it."
+            )
+    return expected
+
+
+def explain(plan: Pipeline, out: Path) -> list[str]:
+    """What a run would do, step by step, and why."""
+    expected = check_all(plan, out)
+    return [f"{step.name:<16}{step.technique.name:<10}{why(expected[step.name])}" for step in plan.steps]
+
+
+def run(plan: Pipeline, out: Path) -> Result:
+    """Run a pipeline into a folder: an artifact for each step, `measurements/`, and `report.html`.
+
+    Raises:
+        CompressError: see `check_all` and each technique.
+    """
+    expected = check_all(plan, out)
+    from compress.models import bring
+
+    model = bring(plan.model)
+    task = plan.task if plan.task is not None else model.task
+    made: dict[str, Artifact] = {}
+    cache = default_cache(out / "any")
+    for number, step in enumerate(plan.steps, 1):
+        folder = out / step.name
+        say(f"[{number}/{len(plan.steps)}] {step.name} ({step.technique.name}): {why(expected[step.name])}")
+        source = model if step.source is None else made[step.source]
+        inputs = {name: made[one] if one in made else bring(one) for name, one in step.inputs.items()}
+        made[step.name] = apply(
+            step.technique, source, step.settings, folder, task=task, inputs=inputs, cache=cache, replace=True
+        )
+    if plan.benchmark is None:
+        return Result(made, None, None)
+    from compress import benchmark
+    from compress import report as reports
+
+    say(f"Measuring {len(made)} artifacts beside the uncompressed model.")
+    measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
+    measurements = benchmark.run(list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task)
+    page = out / "report.html"
+    budget = plan.budget.model_dump(exclude_none=True) if plan.budget else None
+    reports.write([out / "measurements"], page, budget=budget, title=plan.title)
+    return Result(made, measurements, page)
+
+
+def check_budget(plan: Pipeline, result: Result) -> None:
+    """Raises BudgetNotMet when no variant meets the pipeline's budget."""
+    if plan.budget is None or result.measurements is None:
+        return
+    from compress import report as reports
+
+    met, reasons = reports.verdict(result.measurements, plan.budget.model_dump(exclude_none=True))
+    if not met:
+        raise BudgetNotMet(" ".join(reasons))
+
+
+def why(expected: Artifact) -> str:
+    """Whether a step is reused, goes on, or runs, and for what reason."""
+    folder = expected.folder
+    if finished(folder, expected.fingerprint()):
+        return "finished, reused"
+    partial = folder.with_name(folder.name + ".partial")
+    if (partial / ".fingerprint").is_file() and (partial / ".fingerprint").read_text() == expected.fingerprint():
+        return "was interrupted, goes on"
+    if not Artifact.is_one(folder):
+        return "runs: it was not made yet"
+    try:
+        former = Artifact.open(folder, verify=False)
+    except CompressError as error:
+        return f"runs again: {error}"
+    return "runs again: " + _difference(former, expected)
+
+
+def _difference(former: Artifact, expected: Artifact) -> str:
+    if former.origin["weights"] != expected.origin["weights"]:
+        return "the model it starts from is another one"
+    if len(former.steps) != len(expected.steps):
+        return "it comes after other steps"
+    for old, new in zip(former.steps, expected.steps, strict=True):
+        if old.technique != new.technique:
+            return f"a step before it was {old.technique}, now {new.technique}"
+        for name in sorted({*old.settings, *new.settings}):
+            before, now = old.settings.get(name), new.settings.get(name)
+            if before != now:
+                return f"{new.technique}'s {name} was {before}, now {now}"
+        if old.inputs != new.inputs:
+            return f"another artifact takes part in {new.technique}"
+        if old.data != new.data:
+            return f"the data that {new.technique} reads has changed"
+    return "it was made by another version of this tool"
+
+
+def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lines, all_lines: Lines) -> PlannedStep:
+    line = all_lines.get(("steps", name))
+    place = f"step '{name}' of {where}"
+    spot = f"{place} line {line}" if line else place
+    if Path(name).name != name or name in {"", ".", "..", "measurements"} or name.startswith("."):
+        raise CompressError(f"'{name}' in {where} cannot be a step's name, since it becomes a folder. Use another.")
+    if not isinstance(body, dict):
+        raise CompressError(f"In {spot} there is no technique. Write for example `{name}: {{export: {{}}}}`.")
+    body = dict(body)
+    source = body.pop("from", None)
+    if source is not None and source not in steps and source != "model":
+        raise CompressError(f"In {spot}, 'from' names '{source}', which is no step.{guess(str(source), steps)}")
+    if len(body) != 1:
+        known = catalogue.names("techniques")
+        raise CompressError(f"In {spot} there must be exactly one technique ({listing(known)}), not {len(body)}.")
+    ((technique_name, settings),) = body.items()
+    known = catalogue.names("techniques")
+    if technique_name not in known:
+        raise CompressError(
+            f"Unknown technique '{technique_name}' in {spot}.{guess(technique_name, known)} There are: {listing(known)}."
+        )
+    technique: Technique = catalogue.find("techniques", technique_name)
+    if settings is not None and not isinstance(settings, dict):
+        raise CompressError(f"The settings of {technique_name} in {spot} are not a mapping.")
+    built = build(technique.settings, settings or {}, place, below(lines, technique_name))
+    inputs = {one: getattr(built, one) for one in references(technique.settings) if getattr(built, one)}
+    return PlannedStep(name, technique, built, None if source in (None, "model") else source, inputs)
+
+
+def _ordered(steps: Sequence[PlannedStep], where: str) -> tuple[PlannedStep, ...]:
+    """The steps so that each comes after those it needs; otherwise as they were written."""
+    names = {step.name for step in steps}
+    waiting, ordered, done = list(steps), [], set()
+    while waiting:
+        ready = [one for one in waiting if {one.source, *one.inputs.values()} & names <= done]
+        if not ready:
+            raise CompressError(f"The steps {listing(one.name for one in waiting)} of {where} wait for one another.")
+        ordered.append(ready[0])
+        done.add(ready[0].name)
+        waiting.remove(ready[0])
+    return tuple(ordered)
+
+
+def _suite(value: Any, where: str) -> Any:
+    if value is None:
+        return None
+    from compress import benchmark
+
+    if isinstance(value, str):
+        return benchmark.read_suite(value)
+    if not isinstance(value, dict):
+        raise CompressError(f"In {where}, 'benchmark' is neither a suite's name nor a mapping.")
+    return build(benchmark.Suite, value, f"'benchmark' of {where}")
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    path, equals, text = change.partition("=")
+    if not equals or not path:
+        raise CompressError(f"'{change}' is not a change. Write `--set task.data=FOLDER`.")
+    keys = path.split(".")
+    here = values
+    for key in keys[:-1]:
+        below_here = here.setdefault(key, {})
+        if isinstance(below_here, str) and key == "task":
+            below_here = here[key] = {"name": below_here}
+        if not isinstance(below_here, dict):
+            raise CompressError(f"'{path}' cannot be set: '{key}' is {below_here!r}, not a mapping.")
+        here = below_here
+    try:
+        here[keys[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CompressError(f"The value in '{change}' cannot be read as YAML. Put it in quotes.") from error
+
+
+def _absolute(task: dict[str, Any]) -> dict[str, Any]:
+    """The task with its data's paths made absolute, since an artifact remembers them."""
+    data = task.get("data")
+    if isinstance(data, str):
+        return {**task, "data": str(Path(data).expanduser().resolve())}
+    if isinstance(data, dict):
+        return {**task, "data": {key: str(Path(str(value)).expanduser().resolve()) for key, value in data.items()}}
+    return task

@@ -1,0 +1,67 @@
+"""Each known task is plain data that survives a manifest, and costs nothing to list."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from compress.errors import CompressError
+from compress.tasks.loading import find, known, resolve
+from compress.tasks.task import Task
+
+GLUE = ("cola", "mnli", "mnli_mismatched", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli")
+
+
+def test_all_of_glue_and_the_generated_reviews_are_known() -> None:
+    assert known() == tuple(sorted((*GLUE, "reviews")))
+
+
+@pytest.mark.parametrize("name", known())
+def test_a_task_is_called_as_its_file_and_scored_by_metrics_of_its_kind(name: str) -> None:
+    task = find(name)
+    assert task.name == name
+    assert task.metrics
+    for metric in task.metrics:
+        assert importlib.import_module(f"compress.metrics.{metric}").METRIC.kind == task.kind
+    assert bool(task.label_names) == (task.kind == "classification")
+
+
+@pytest.mark.parametrize("name", known())
+def test_a_task_survives_its_manifest(name: str) -> None:
+    task = find(name)
+    assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
+
+
+def test_a_described_task_survives_its_manifest() -> None:
+    task, _ = resolve(
+        {"name": "mine", "data": {"train": "a.csv"}, "text": ["q", "a"], "label": "y", "labels": ["no", "yes"],
+         "limit": {"train": 5}}
+    )  # fmt: skip
+    assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
+
+
+def test_what_is_no_task_is_refused() -> None:
+    with pytest.raises(CompressError, match="not a task"):
+        Task.from_json({"name": "x", "colour": "blue"})
+
+
+def test_the_official_metrics_decide() -> None:
+    decides = {name: find(name).metric for name in GLUE}
+    others = dict.fromkeys(("mnli", "mnli_mismatched", "qnli", "rte", "sst2", "wnli"), "accuracy")
+    assert decides == {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "pearson", **others}
+
+
+def test_listing_the_tasks_imports_nothing_heavy() -> None:
+    names = [f"compress.tasks.{name}" for name in known()]
+    heavy = ("torch", "transformers", "datasets", "pandas", "pyarrow", "sklearn", "scipy")
+    code = (
+        "import importlib, sys\n"
+        f"for name in {[*names, 'compress.tasks.loading']}: importlib.import_module(name)\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -25,11 +25,10 @@ class Rows:
     """What a column is padded with; 0 where it is not named."""
 
     @staticmethod
-    def encode(rows: Sequence[Mapping[str, Sequence[int]]], pad_token_id: int = 0) -> Rows:
-        """Rows as a tokenizer gives them, one mapping for each example."""
-        names = tuple(rows[0]) if rows else ("input_ids",)
-        columns = {name: tuple(np.asarray(row[name], dtype=np.int64) for row in rows) for name in names}
-        return Rows(columns, {"input_ids": pad_token_id})
+    def encode(columns: Mapping[str, Sequence[Sequence[int]]], pad_token_id: int = 0) -> Rows:
+        """The columns that a tokenizer gives, each one list of token ids for each example."""
+        arrays = {name: tuple(np.asarray(row, dtype=np.int64) for row in rows) for name, rows in columns.items()}
+        return Rows(arrays, {"input_ids": pad_token_id})
 
     def __len__(self) -> int:
         return len(self.columns["input_ids"])

@@ -1,0 +1,60 @@
+"""The evaluation split as each artifact reads it: encoded with its own tokenizer, cut at one length for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compress.artifact import Artifact
+from compress.metrics.metric import Metric
+from compress.runtimes.rows import Rows
+from compress.tasks.loading import Split
+from compress.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the quality of every artifact is measured on."""
+
+    task: Task
+    metrics: Sequence[Metric]
+    split: Split
+    max_length: int
+    """Tokens after which a text is cut, special tokens included."""
+    cache: Path
+    root: str
+    """The entry that agreement is measured with."""
+    _truncated: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def references(self) -> tuple[float, ...]:
+        """The labels in the split's order; empty where they are hidden."""
+        return tuple(float(label) for label in self.split.rows["label"]) if self.split.is_labelled else ()
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the encoded examples, beside the artifact's tokenizer."""
+        return {"split": self.split.identity, "max_length": self.max_length}
+
+    def encode(self, artifact: Artifact) -> Rows:
+        """The split's examples as the artifact's tokenizer gives them.
+
+        Raises:
+            CompressError: the artifact has no tokenizer.
+        """
+        from compress.models import tokenizer
+        from compress.tasks.loading import tokenize
+
+        its_tokenizer = tokenizer(artifact.folder)
+        limit = min(self.max_length, its_tokenizer.model_max_length)
+        tokenized = tokenize(self.split.rows, its_tokenizer, limit)
+        self._truncated[artifact.fingerprint()] = tokenized.truncated
+        names = [name for name in its_tokenizer.model_input_names if name in tokenized.rows.column_names]
+        columns = {name: tokenized.rows[name][:] for name in names}
+        return Rows.encode(columns, its_tokenizer.pad_token_id or 0)
+
+    def notes(self, artifact: Artifact) -> tuple[str, ...]:
+        """What was cut."""
+        cut = self._truncated.get(artifact.fingerprint(), 0)
+        return (f"{cut} of {len(self.split.rows)} examples were cut at {self.max_length} tokens",) if cut else ()

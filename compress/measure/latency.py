@@ -1,0 +1,274 @@
+"""Times artifacts against one another: rounds that visit every live worker in turn, repeated when something disturbed them.
+
+What slows the machine for a while slows all of a round, so ratios are taken within rounds and hold where the seconds
+themselves wander.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.measure import statistics
+from compress.measure.disturbance import Reading, Watch
+from compress.measure.inputs import Condition
+from compress.measure.process import WorkerFailed
+from compress.measurement import Measurement
+
+SAME = 1e-3
+"""By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""
+STRAY = 0.1
+LEAST_FOR_P99 = 100
+LEAST_FOR_P90 = 10
+
+
+class Contestant(Protocol):
+    """A loaded worker."""
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """`time` with `condition` and `calls` -> `seconds` and `logits`, see `compress.measure.worker`."""
+
+
+@dataclass
+class Timings:
+    """All that was read from one contestant under one condition."""
+
+    rounds: list[list[float]] = field(default_factory=list)
+    """The seconds of each call, by round."""
+    logits: dict[str, list[float]] = field(default_factory=dict)
+    """The first row of logits of each distinct batch."""
+    failure: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def time_rounds(
+    contestants: Mapping[str, Contestant],
+    conditions: Sequence[Condition],
+    *,
+    rounds: int,
+    repeats: int,
+    watch: Watch,
+    done: Callable[[], None] | None = None,
+) -> dict[tuple[str, str], Timings]:
+    """Time every contestant under every condition, round by round, each round in another order.
+
+    A round in which others used the processors is measured again, at most `repeats` times; the least disturbed attempt
+    is kept, with a note when that one was disturbed too. A contestant that fails is left out from there on.
+
+    Args:
+        contestants: loaded workers by name.
+        conditions: what to time, by key.
+        rounds: 1 or more.
+        repeats: 0 or more.
+        watch: called at the start of each attempt.
+        done: told after each condition of each round.
+
+    Returns:
+        (contestant, condition's key) -> its timings; all that did not fail have the same rounds.
+    """
+    found = {(name, condition.key): Timings() for name in contestants for condition in conditions}
+    for condition in conditions:
+        _warm_up(contestants, condition, found)
+    disturbed: dict[str, list[tuple[int, Reading]]] = {}
+    for number in range(rounds):
+        for condition in conditions:
+            names = [name for name in contestants if found[name, condition.key].failure is None]
+            turn = number % len(names) if names else 0
+            attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, repeats, watch, found)
+            for name, seconds in attempt.seconds.items():
+                found[name, condition.key].rounds.append(seconds)
+            if attempt.reading is not None and attempt.reading.is_disturbed():
+                disturbed.setdefault(condition.key, []).append((number + 1, attempt.reading))
+            if done is not None:
+                done()
+    for (_, key), timings in found.items():
+        if key in disturbed:
+            timings.notes.append(_disturbance_note(disturbed[key], rounds, repeats))
+    return found
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One round of one condition."""
+
+    seconds: Mapping[str, list[float]]
+    reading: Reading | None
+
+
+def latency(
+    fingerprint: str, timings: Timings, condition: Condition, where: Mapping[str, Any], baseline: Timings | None
+) -> list[Measurement]:
+    """The measurements of one contestant under one condition: latency, its percentiles, throughput and speed-up.
+
+    Args:
+        fingerprint: the artifact's.
+        timings: its own.
+        condition: what they were read under.
+        where: runtime, threads, options, device: joined to the condition.
+        baseline: the fp32 ONNX model's timings of the same rounds; None when there are none to compare with.
+    """
+    under = {"batch": condition.batch, "length": condition.length, **where}
+    if timings.failure is not None or not timings.rounds:
+        reason = timings.failure or "no round was timed"
+        return [absent(fingerprint, name, under, reason) for name in (*QUANTITIES, "speedup")]
+    seconds = [second for one in timings.rounds for second in one]
+    notes = tuple(timings.notes)
+    common: dict[str, Any] = {"condition": under, "samples": len(seconds), "notes": notes}
+    found = [
+        Measurement(
+            fingerprint,
+            "latency_seconds",
+            float(np.median(seconds)),
+            *QUANTITIES["latency_seconds"],
+            interval=statistics.median_interval(timings.rounds),
+            raw=tuple(seconds),
+            **common,
+        )
+    ]
+    for name, share, least in (
+        ("latency_p90_seconds", 0.9, LEAST_FOR_P90),
+        ("latency_p99_seconds", 0.99, LEAST_FOR_P99),
+    ):
+        if len(seconds) < least:
+            found.append(absent(fingerprint, name, under, f"it takes {least} timings, there are {len(seconds)}"))
+        else:
+            value = float(np.quantile(seconds, share))
+            found.append(Measurement(fingerprint, name, value, *QUANTITIES[name], **common))
+    throughput = condition.batch * len(seconds) / sum(seconds)
+    found.append(Measurement(fingerprint, "throughput", throughput, *QUANTITIES["throughput"], **common))
+    found.append(_speedup(fingerprint, timings, baseline, under))
+    return found
+
+
+def strays(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float64], what: str) -> str | None:
+    """A note when what was timed is not the model whose quality was measured: its classes differ on many of the rows.
+
+    A few may differ where two classes are almost equal, since dynamic quantization depends on the batch.
+
+    Args:
+        timings: of a condition at real lengths.
+        numbers: the number of the first example of each batch, see `inputs.Inputs`.
+        predicted: the classes of the quality measurement, [examples].
+        what: the condition in words.
+    """
+    timed = {numbers[int(key)]: int(np.argmax(row)) for key, row in timings.logits.items()}
+    differ = sum(predicted[number] != said for number, said in timed.items())
+    if differ <= STRAY * len(timed):
+        return None
+    return f"{what}: {differ} of {len(timed)} timed outputs name another class than the quality measurement did"
+
+
+QUANTITIES: Mapping[str, tuple[str, bool]] = {
+    "latency_seconds": ("seconds", False),
+    "latency_p90_seconds": ("seconds", False),
+    "latency_p99_seconds": ("seconds", False),
+    "throughput": ("examples/second", True),
+}
+"""The unit of each quantity, and whether more of it is better."""
+
+
+def absent(fingerprint: str, name: str, condition: Mapping[str, Any], reason: str) -> Measurement:
+    """A quantity of latency that has no value here."""
+    unit, higher_is_better = QUANTITIES.get(name, ("ratio", True))
+    return Measurement(fingerprint, name, None, unit, higher_is_better, condition, absent=reason)
+
+
+def _warm_up(
+    contestants: Mapping[str, Contestant], condition: Condition, found: Mapping[tuple[str, str], Timings]
+) -> None:
+    for name, contestant in contestants.items():
+        try:
+            told = contestant.ask("time", condition=condition.key, calls=max(condition.calls, 2))
+            found[name, condition.key].failure = _unusable(told["logits"], {})
+            found[name, condition.key].logits.update(told["logits"])
+        except WorkerFailed as error:
+            found[name, condition.key].failure = str(error)
+
+
+def _attempt_round(
+    contestants: Mapping[str, Contestant],
+    names: Sequence[str],
+    condition: Condition,
+    repeats: int,
+    watch: Watch,
+    found: Mapping[tuple[str, str], Timings],
+) -> Attempt:
+    """One round of one condition: the first undisturbed attempt, or the least disturbed of all."""
+    attempts: list[Attempt] = []
+    for _ in range(1 + repeats):
+        stop = watch()
+        seconds = {}
+        for name in names:
+            timings = found[name, condition.key]
+            if timings.failure is None:
+                timed = _timed(contestants[name], condition, timings)
+                if timed is not None:
+                    seconds[name] = timed
+        attempts.append(Attempt(seconds, stop()))
+        reading = attempts[-1].reading
+        if reading is None or not reading.is_disturbed():
+            return attempts[-1]
+    alive = [name for name in names if found[name, condition.key].failure is None]
+    kept = min(attempts, key=lambda attempt: attempt.reading.worst() if attempt.reading is not None else 0.0)
+    return Attempt({name: kept.seconds[name] for name in alive}, kept.reading)
+
+
+def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> list[float] | None:
+    try:
+        told = contestant.ask("time", condition=condition.key, calls=condition.calls)
+    except WorkerFailed as error:
+        timings.failure = str(error)
+        return None
+    timings.failure = _unusable(told["logits"], timings.logits)
+    timings.logits.update(told["logits"])
+    return None if timings.failure else [float(second) for second in told["seconds"]]
+
+
+def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]]) -> str | None:
+    """Why the outputs are not those of a working model, so that its speed means nothing; None when they are."""
+    for key, row in logits.items():
+        now = np.asarray(row)
+        if not np.isfinite(now).all():
+            return "its outputs are not finite numbers"
+        if key in before:
+            then = np.asarray(before[key])
+            gap = float(np.max(np.abs(now - then)))
+            if gap > SAME * max(1.0, float(np.max(np.abs(then)))):
+                return f"its outputs for equal inputs differ between rounds by {gap:.2g}"
+    return None
+
+
+def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
+    condition = {**under, "against": "fp32-onnx"}
+    if baseline is None or baseline.failure is not None or len(baseline.rounds) != len(timings.rounds):
+        reason = "the fp32 ONNX model could not be timed" + (
+            f": {baseline.failure}" if baseline is not None and baseline.failure else ""
+        )
+        return absent(fingerprint, "speedup", condition, reason)
+    value, interval = statistics.ratio(baseline.rounds, timings.rounds)
+    ratios = tuple(statistics.round_ratios(baseline.rounds, timings.rounds))
+    return Measurement(
+        fingerprint,
+        "speedup",
+        value,
+        "ratio",
+        True,
+        condition,
+        samples=len(ratios),
+        interval=interval,
+        raw=ratios,
+        notes=tuple(timings.notes),
+    )
+
+
+def _disturbance_note(disturbed: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
+    number, worst = max(disturbed, key=lambda one: one[1].worst())
+    times = {0: "once", 1: "twice", 2: "three times"}.get(repeats, f"{repeats + 1} times")
+    return (
+        f"{len(disturbed)} of {rounds} rounds were disturbed although measured {times} "
+        f"(worst: round {number}, {worst}); the least disturbed attempt of each was kept"
+    )

@@ -1,0 +1,89 @@
+"""Peak memory of a process that does nothing but load an artifact and serve, beside one without a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress.measure.inputs import REAL, Condition
+from compress.measurement import Measurement
+
+if TYPE_CHECKING:
+    from compress.measure.process import WorkerProcess  # a worker imports this file and wants no more than it needs
+
+LOADED = "loaded"
+CALLS = 3
+"""Served in each phase: a runtime's arena has reached its size after the first, torch's caches after the second."""
+
+
+def peak_memory_bytes() -> int:
+    """The most resident memory this process has had so far.
+
+    From `VmHWM` where the system has it: Linux's `ru_maxrss` starts from the peak of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def serve_phases(worker: WorkerProcess, conditions: Sequence[Condition]) -> dict[str, dict[str, Any]]:
+    """Load, then serve each condition of a fixed length, and note the peaks after each: phase -> the worker's answer.
+
+    The order is that of the conditions; a peak holds all that came before it.
+
+    Args:
+        worker: a fresh one, which has loaded nothing yet.
+        conditions: those at real lengths are left out, since their peak hangs on the examples drawn.
+
+    Raises:
+        WorkerFailed: it cannot load or serve.
+    """
+    phases = {LOADED: worker.ask("load")}
+    for condition in conditions:
+        if condition.length != REAL:
+            phases[condition.key] = worker.ask("serve", condition=condition.key, calls=CALLS)
+    return phases
+
+
+def memory(
+    fingerprint: str, phases: Mapping[str, Mapping[str, Any]], empty: Mapping[str, Any], condition: Mapping[str, Any]
+) -> list[Measurement]:
+    """The measurements: `peak_memory_bytes` by phase, `empty_process_bytes`, and the device's peaks where it has any.
+
+    Args:
+        phases: what `serve_phases` gave.
+        empty: the answer to `load` of a worker without an artifact.
+        condition: runtime, threads, options, device.
+    """
+    found = [
+        Measurement(
+            fingerprint,
+            "peak_memory_bytes",
+            float(told["peak_bytes"]),
+            "bytes",
+            False,
+            {**condition, "phase": phase},
+            samples=1,
+        )
+        for phase, told in phases.items()
+    ]
+    found.append(
+        Measurement(
+            fingerprint, "empty_process_bytes", float(empty["peak_bytes"]), "bytes", False, condition, samples=1
+        )
+    )
+    for phase, told in phases.items():
+        for counter, value in told["device_bytes"].items():
+            where = {**condition, "phase": phase, "counter": counter}
+            found.append(
+                Measurement(fingerprint, "peak_device_memory_bytes", float(value), "bytes", False, where, samples=1)
+            )
+    return found

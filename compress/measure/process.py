@@ -1,0 +1,159 @@
+"""Starts a worker process with pinned thread counts, asks it things, and says why when it fails or dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import compress
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.runtimes.runtime import Serving
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+SILENCE_SECONDS = 900.0
+"""A worker that has said nothing for so long hangs: one batch of a large model on a slow processor takes less."""
+
+
+class WorkerFailed(CompressError):  # noqa: N818 - it says what happened, as the reason for an absent value
+    """A worker could not do what it was asked; the message is the reason, fit to stand for an absent value."""
+
+
+class WorkerProcess:
+    """A live worker. It measures one artifact, or, given None, is the empty process with the same runtime."""
+
+    def __init__(
+        self,
+        runtime: str,
+        artifact: Artifact | None,
+        serving: Serving,
+        inputs: Path,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
+        self._silence_seconds = silence_seconds
+        self._heard = b""
+        model = None
+        if artifact is not None:
+            model = {
+                "folder": str(artifact.folder.resolve()),
+                "format": artifact.format,
+                "parts": dict(artifact.parts),
+                "precision": artifact.precision,
+                "facts": dict(artifact.facts),
+            }
+        wanted = {"runtime": runtime, "artifact": model, "serving": asdict(serving), "inputs": str(inputs)}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "compress.measure.worker", json.dumps(wanted)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment(serving.threads),
+        )
+
+    @property
+    def process_id(self) -> int:
+        """The system's number for the process."""
+        return self._process.pid
+
+    def ask(self, command: str, *, progress: Callable[[int], None] | None = None, **arguments: Any) -> dict[str, Any]:
+        """One command and its answer, see `compress.measure.worker.Worker`.
+
+        Args:
+            command: `load`, `serve`, `time` or `predict`.
+            progress: told of each batch of a long command.
+            arguments: the command's own.
+
+        Raises:
+            WorkerFailed: the worker answered with an error, died, or said nothing for too long.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise WorkerFailed(self._last_words()) from error
+        while True:
+            answer: dict[str, Any] = json.loads(self._line())
+            if "error" in answer:
+                raise WorkerFailed(answer["error"])
+            if "done" not in answer:
+                return answer
+            if progress is not None:
+                progress(answer["done"])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue  # what was left to write has no reader any more
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        stream = self._process.stdout.fileno()
+        end = time.monotonic() + self._silence_seconds
+        while b"\n" not in self._heard:
+            ready, _, _ = select.select([stream], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                self.close()
+                raise WorkerFailed(f"it did not answer for {self._silence_seconds:.0f} seconds, so it was stopped")
+            heard = os.read(stream, 1 << 16)
+            if not heard:
+                raise WorkerFailed(self._last_words())
+            self._heard += heard
+        line, self._heard = self._heard.split(b"\n", 1)
+        return line
+
+    def _last_words(self) -> str:
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"its process was ended by {name}" + (
+                ", most likely for want of memory" if name == "SIGKILL" else ""
+            )
+        return f"its process ended with code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The environment of a worker: threads pinned before anything is imported, offline, and otherwise as usual.
+
+    Settings of the C library's allocator, which training raises, are left out: users' serving processes have none.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    source = str(Path(compress.__file__).parent.parent)
+    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **kept,
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

@@ -1,0 +1,136 @@
+"""How well an artifact does its task: every metric on the whole evaluation split, and how often it agrees with the root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.artifact import digest
+from compress.measure import statistics
+from compress.measurement import Measurement
+from compress.metrics.metric import Metric, Undefined
+from compress.tasks.task import Task
+
+AGREEMENT = "agreement_with_root"
+RESAMPLES = 500
+"""For metrics without a score for each example: each resample computes the whole metric."""
+UNITS = {"fraction": "share", "coefficient": "coefficient"}
+
+
+def cached_logits(cache: Path, identity: Mapping[str, Any]) -> Path:
+    """Where the logits for an identity (fingerprint, split, runtime and its version, ...) are kept, there or not yet."""
+    return cache / "quality" / f"{digest(identity)}.npy"
+
+
+def predictions(logits: NDArray[np.float32], task: Task) -> NDArray[np.float64]:
+    """One class id for each example, or one score for a regression, [examples]."""
+    if task.kind == "regression":
+        return logits[:, 0].astype(np.float64)
+    return logits.argmax(axis=1).astype(np.float64)
+
+
+def quality(
+    fingerprint: str,
+    predicted: NDArray[np.float64],
+    references: Sequence[float],
+    metrics: Sequence[Metric],
+    condition: Mapping[str, Any],
+    notes: tuple[str, ...] = (),
+) -> list[Measurement]:
+    """One measurement for each metric, with its value for each example where it has one, and a bootstrap interval.
+
+    Args:
+        fingerprint: the artifact's.
+        predicted: see `predictions`, [examples].
+        references: the labels in the same order; empty where they are hidden.
+        metrics: the task's.
+        condition: runtime, split, longest input.
+        notes: what a reader must know of the rows.
+    """
+    found = []
+    for metric in metrics:
+        if len(references) == 0:
+            found.append(absent(fingerprint, metric, condition, "the labels of this split are hidden"))
+            continue
+        right = np.asarray(references, dtype=np.float64)
+        try:
+            value = metric.score(predicted, right)
+        except Undefined as error:
+            found.append(absent(fingerprint, metric, condition, str(error)))
+            continue
+        each = metric.per_example(predicted, right) if metric.per_example is not None else None
+        found.append(
+            Measurement(
+                fingerprint,
+                metric.name,
+                float(value),
+                UNITS[metric.unit],
+                metric.higher_is_better,
+                condition,
+                samples=len(right),
+                interval=_interval(metric, predicted, right, each),
+                per_example=tuple(float(score) for score in each) if each is not None else (),
+                predictions=tuple(float(one) for one in predicted),
+                notes=notes,
+            )
+        )
+    return found
+
+
+def agreement(
+    fingerprint: str,
+    predicted: NDArray[np.float64],
+    of_root: NDArray[np.float64] | None,
+    task: Task,
+    condition: Mapping[str, Any],
+) -> Measurement:
+    """The share of examples for which the artifact and the uncompressed model say the same class, right or wrong.
+
+    Two models of equal accuracy may still differ on many examples; this is what users of the old model will notice.
+    """
+    if task.kind == "regression":
+        return _no_agreement(fingerprint, condition, "scores are not classes: see the correlation instead")
+    if of_root is None:
+        return _no_agreement(fingerprint, condition, "the uncompressed model could not be run")
+    same = (predicted == of_root).astype(np.float64)
+    return Measurement(
+        fingerprint,
+        AGREEMENT,
+        float(same.mean()),
+        "share",
+        True,
+        condition,
+        samples=same.size,
+        interval=statistics.wilson(int(same.sum()), same.size),
+        per_example=tuple(float(one) for one in same),
+    )
+
+
+def absent(fingerprint: str, metric: Metric, condition: Mapping[str, Any], reason: str) -> Measurement:
+    """A metric that has no value here."""
+    unit = UNITS[metric.unit]
+    return Measurement(fingerprint, metric.name, None, unit, metric.higher_is_better, condition, absent=reason)
+
+
+def _no_agreement(fingerprint: str, condition: Mapping[str, Any], reason: str) -> Measurement:
+    return Measurement(fingerprint, AGREEMENT, None, "share", True, condition, absent=reason)
+
+
+def _interval(
+    metric: Metric, predicted: NDArray[np.float64], right: NDArray[np.float64], each: NDArray[np.float64] | None
+) -> tuple[float, float] | None:
+    if each is not None:
+        return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
+
+    def score(rows: NDArray[np.int64]) -> float:
+        try:
+            return metric.score(predicted[rows], right[rows])
+        except Undefined:
+            return float("nan")  # left out by the bootstrap
+
+    low, high = statistics.bootstrap(score, right.size, resamples=RESAMPLES)
+    return (low, high) if np.isfinite(low) else None

@@ -1,0 +1,135 @@
+"""The process in which one artifact is measured: it loads the artifact, serves what it is asked to, and else sleeps.
+
+It reads one JSON command a line and answers with one JSON line. Between commands it waits in a blocking read, so that
+an idle worker takes no processor time from the one that is being timed. It imports numpy and its runtime and nothing
+else, since its own memory is measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.measure import inputs
+from compress.measure.memory import peak_memory_bytes
+from compress.runtimes.rows import predict_all
+from compress.runtimes.runtime import Runtime, Serving, Session
+
+Answer = dict[str, Any]
+
+
+class Worker:
+    """One runtime and, once it is loaded, one model."""
+
+    def __init__(self, runtime: Runtime, artifact: Artifact | None, serving: Serving, file: Path) -> None:
+        self.runtime, self.artifact, self.serving, self.file = runtime, artifact, serving, file
+        self.session: Session | None = None
+        self.batches: dict[str, list[dict[str, Any]]] = {}
+        self.turns: dict[str, int] = {}
+
+    def load(self) -> Answer:
+        """Import the runtime and open the artifact; without one the process stays empty, for comparison."""
+        for name in self.runtime.imports:
+            importlib.import_module(name)
+        if self.artifact is not None:
+            self.session = self.runtime.open(self.artifact, self.serving)
+        return self.memory()
+
+    def memory(self) -> Answer:
+        """The peaks so far, in bytes."""
+        on_device: Mapping[str, float] = {}
+        if self.serving.device != "cpu" and self.runtime.device_memory_bytes is not None:
+            on_device = self.runtime.device_memory_bytes()
+        return {"peak_bytes": peak_memory_bytes(), "device_bytes": dict(on_device)}
+
+    def serve(self, condition: str, calls: int) -> Answer:
+        """Serve so many batches of a condition untimed (a warm-up), then say what memory that took."""
+        self.time(condition, calls)
+        return self.memory()
+
+    def time(self, condition: str, calls: int) -> Answer:
+        """The seconds of each call, and each distinct batch's first row of logits as last computed."""
+        batches = self._batches(condition)
+        session = self._session()
+        seconds, logits = [], {}
+        start = self.turns.get(condition, 0)
+        for turn in range(start, start + calls):
+            feeds = batches[turn % len(batches)]
+            began = time.perf_counter()
+            output = session.predict(feeds)
+            seconds.append(time.perf_counter() - began)
+            logits[str(turn % len(batches))] = [float(value) for value in output[0]]
+        self.turns[condition] = (start + calls) % len(batches)
+        return {"seconds": seconds, "logits": logits}
+
+    def predict(self, batch_size: int, to: str) -> Answer:
+        """Predict the whole split into a file of logits, [examples, labels]."""
+        rows = inputs.open_rows(self.file)
+        logits = predict_all(self._session(), rows, batch_size, lambda count: answer({"done": count}))
+        np.save(to, logits)
+        return {"shape": list(logits.shape)}
+
+    def _session(self) -> Session:
+        if self.session is None:
+            raise CompressError("This worker has no model: load one first.")
+        return self.session
+
+    def _batches(self, condition: str) -> list[dict[str, Any]]:
+        if condition not in self.batches:
+            self.batches[condition] = inputs.open_batches(self.file, condition)
+        return self.batches[condition]
+
+
+def answer(values: Mapping[str, Any]) -> None:
+    """One line to the process that asked."""
+    _replies.write(json.dumps(values) + "\n")
+    _replies.flush()
+
+
+def main(specification: str) -> None:
+    """Answer commands until the asking process closes the pipe or is gone.
+
+    Args:
+        specification: JSON with `runtime`, `artifact` (its folder, format, parts and precision, or null), `serving`
+            and `inputs` (the file).
+    """
+    wanted = json.loads(specification)
+    artifact = wanted["artifact"]
+    if artifact is not None:
+        artifact = Artifact(**{**artifact, "folder": Path(artifact["folder"])}, origin={}, task=None)
+    runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
+    worker = Worker(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]))
+    commands: dict[str, Callable[..., Answer]] = {
+        "load": worker.load,
+        "serve": worker.serve,
+        "time": worker.time,
+        "predict": worker.predict,
+    }
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer(commands[asked.pop("do")](**asked))
+        except Exception as error:  # whatever a runtime raises becomes the reason why there is no value
+            answer({"error": _reason(error)})
+
+
+def _reason(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [""])[0]
+    return first if isinstance(error, CompressError) else f"{type(error).__name__}: {first}"
+
+
+if __name__ == "__main__":
+    # Answers go out by a pipe of their own: what a library prints must not get between them.
+    _replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    main(sys.argv[1])

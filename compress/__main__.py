@@ -6,7 +6,11 @@ import errno
 import os
 import sys
 
-BETTER_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "67108864"}
+BETTER_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "268435456",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "MALLOC_TOP_PAD_": "67108864",
+}
 TRAINS = {"finetune", "distill", "run"}
 
 
@@ -42,7 +46,9 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC or "--debug" in sys.argv:
             raise
-        click.echo(f"Error: The disk is full ({error.filename or 'while writing'}). Free some space and run again.", err=True)
+        click.echo(
+            f"Error: The disk is full ({error.filename or 'while writing'}). Free some space and run again.", err=True
+        )
         sys.exit(1)
 
 

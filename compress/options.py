@@ -11,8 +11,10 @@ from pydantic import BaseModel
 
 
 def click_options(model: type[BaseModel]) -> list[click.Option]:
-    """One command-line option for each setting, with its description and default in the help."""
-    return [_option(name, info) for name, info in model.model_fields.items()]
+    """One command-line option for each setting, its own before those it shares, with description and default."""
+    own = [name for name in model.__annotations__ if name in model.model_fields]
+    names = [*own, *(name for name in model.model_fields if name not in own)]
+    return [_option(name, model.model_fields[name]) for name in names]
 
 
 def given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option(name: str, info: Any) -> click.Option:
-    kind, repeated, optional = _click_type(info.annotation)
+    kind, repeated = _click_type(info.annotation)
     flag = f"--{name.replace('_', '-')}"
     default = info.get_default(call_default_factory=True)
     help_text = info.description or ""
@@ -37,29 +39,23 @@ def _option(name: str, info: Any) -> click.Option:
             show_default=shown or False,
             help=f"{help_text} Comma-separated.",
         )
-    shown = None if optional and default is None else str(default)
-    return click.Option([flag], type=kind, default=None, show_default=shown or False, help=help_text)
+    return click.Option([flag], type=kind, default=default, show_default=True, help=help_text)
 
 
 def _split(context: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:
     return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _click_type(annotation: Any) -> tuple[Any, bool, bool]:
-    """The click type, whether many values may be given, and whether none may."""
+def _click_type(annotation: Any) -> tuple[Any, bool]:
+    """The click type, and whether many values may be given."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _click_type(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
-        members = [one for one in get_args(annotation) if one is not type(None)]
-        optional = len(members) < len(get_args(annotation))
-        many = [one for one in members if _click_type(one)[1]]
-        kind, repeated, _ = _click_type(many[0] if many else members[0])
-        return kind, repeated, optional
+        members = [_click_type(one) for one in get_args(annotation) if one is not type(None)]
+        return next((one for one in members if one[1]), members[0])
     if origin is Literal:
-        return click.Choice([str(one) for one in get_args(annotation)]), False, False
+        return click.Choice([str(one) for one in get_args(annotation)]), False
     if origin in (tuple, list):
-        return str, True, False
-    if annotation in (int, float, bool, str):
-        return annotation, False, False
-    return str, False, False
+        return str, True
+    return (annotation, False) if annotation in (int, float, bool) else (str, False)

@@ -67,7 +67,11 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, target: Path, *, bf16: b
     order = np.argsort(-row_lengths(rows), kind="stable")
     shape = (len(rows), model.config.num_labels)
     logits = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16), bar("teacher", len(rows)) as running:
+    with (
+        torch.inference_mode(),
+        torch.autocast(device, torch.bfloat16, enabled=bf16),
+        bar("teacher", len(rows)) as running,
+    ):
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH].tolist()
             batch = collate([rows[place] for place in places], its_tokenizer, {})

@@ -1,0 +1,40 @@
+# `make` lists the targets. EXTRA=gpu installs onnxruntime-gpu in the place of onnxruntime.
+PYTHON ?= python3
+EXTRA ?= cpu
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-$(EXTRA)
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart test lint check format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with everything a developer needs; the command is then .venv/bin/compress
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRA),demo,lora,dev]'
+	@touch $@
+
+quickstart: $(INSTALLED) ## Install, then run the whole story on the embedded example (about five minutes)
+	$(BIN)/compress run quickstart
+
+test: $(INSTALLED) ## Install where needed, then run the whole test suite
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+lint: $(INSTALLED) ## Run ruff, mypy and import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## Run both
+
+format: $(INSTALLED) ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove .venv and caches; runs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

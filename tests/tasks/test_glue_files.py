@@ -118,7 +118,9 @@ def test_mnli_maps_names_to_ids_and_leaves_out_rows_without_agreement(
     assert columns(read(tmp_path, "mnli_mismatched"), "text", "label") == [("Another genre.", 1)]
 
 
-@pytest.mark.parametrize(("task", "first", "second"), [("qnli", "question", "sentence"), ("rte", "sentence1", "sentence2")])
+@pytest.mark.parametrize(
+    ("task", "first", "second"), [("qnli", "question", "sentence"), ("rte", "sentence1", "sentence2")]
+)
 def test_entailment_is_label_0_in_qnli_and_rte(tmp_path: Path, task: str, first: str, second: str) -> None:
     write(tmp_path, "dev.tsv", f"index|{first}|{second}|label", "0|Who?|He.|not_entailment", "1|Who?|She.|entailment")
     assert columns(read(tmp_path, task), "text", "text_pair", "label") == [("Who?", "He.", 1), ("Who?", "She.", 0)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,23 +50,23 @@ def format_of(path: Path, source: Source) -> str:
 
 def columns(path: Path, source: Source) -> tuple[str, ...]:
     """The names of the file's columns; of the first row's, where rows are JSON objects. Empty for an empty file."""
-    match format_of(path, source):
-        case "parquet":
-            return tuple(_parquet(path).schema_arrow.names)
-        case "tsv" | "csv" as name:
-            cells = next((cells for _, cells, _ in _table(path, name)), [])
-            if source.columns is None:
-                return tuple(cells)
-            count, expected = len(cells), len(source.columns)
-            fits = count == expected or (source.may_have_more_columns and count > expected)
-            return source.columns if fits else ()
-        case _:
-            return tuple(next((row for row in rows(path, source) if not row.defect), RawRow("")).cells)
+    with _readable(path):
+        match format_of(path, source):
+            case "parquet":
+                return tuple(_parquet(path).schema_arrow.names)
+            case "tsv" | "csv" as name:
+                cells = next((cells for _, cells, _ in _table(path, name)), [])
+                if source.columns is None:
+                    return tuple(cells)
+                return source.columns if _fits(len(cells), len(source.columns), source) else ()
+            case _:
+                return tuple(next((row for row in rows(path, source) if not row.defect), RawRow("")).cells)
+    return ()
 
 
 def rows(path: Path, source: Source) -> Iterator[RawRow]:
     """The file's rows in order. CompressError where the file as a whole cannot be read."""
-    try:
+    with _readable(path):
         match format_of(path, source):
             case "parquet":
                 yield from _parquet_rows(path)
@@ -75,10 +76,20 @@ def rows(path: Path, source: Source) -> Iterator[RawRow]:
                 yield from _json_lines(path)
             case _:
                 yield from _json_objects(path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise CompressError(f"{path} is not UTF-8 text ({error.reason}). Convert it, with `iconv` say.") from error
     except (csv.Error, OSError) as error:
         raise CompressError(f"{path} cannot be read ({error}).") from error
+
+
+def _fits(count: int, expected: int, source: Source) -> bool:
+    return count == expected or (source.may_have_more_columns and count > expected)
 
 
 def _table(path: Path, name: str) -> Iterator[tuple[int, list[str], str]]:
@@ -120,7 +131,7 @@ def _table_rows(lines: Iterable[tuple[int, list[str], str]], source: Source) -> 
             names = tuple(cells)
             continue
         count, expected = len(cells), len(names)
-        if not defect and count != expected and not (source.may_have_more_columns and count > expected):
+        if not defect and not _fits(count, expected, source):
             defect = f"{count} column{'s' * (count != 1)} where {expected} are expected"
         yield RawRow(f"line {number}", dict(zip(names, cells, strict=False)), defect)
 

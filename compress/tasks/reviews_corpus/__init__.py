@@ -1,8 +1,9 @@
 """The reviews corpus: short product reviews drawn from templates, with a label that no single word decides.
 
-Templates and words are ours (`templates`, `lexicon`); a seed decides which sentences are drawn. Each template serves one split, so
-every sentence of the evaluation and test splits, and its very pattern, is new to a model trained on `train`. In `train` alone,
-`LABEL_NOISE` of the labels are wrong, as in data labelled by people; the other splits, the holdout included, are clean.
+Templates and words are ours (`templates`, `lexicon`); a seed decides which sentences are drawn. Each template serves
+one split, so every sentence of the evaluation and test splits, and its very pattern, is new to a model trained on
+`train`. In `train` alone, `LABEL_NOISE` of the labels are wrong, as in data labelled by people; the other splits, the
+holdout included, are clean.
 """
 
 from __future__ import annotations
@@ -21,33 +22,44 @@ LABEL_NOISE = 0.04
 PROVISO = 0.25  # the share of sentences that get a neutral phrase in front
 
 Item = TypeVar("Item")
+_MARKERS: Mapping[str, Sequence[str]] = {
+    "not": lexicon.NEGATIONS,
+    "false": lexicon.REFUSALS,
+    "true": lexicon.ASSENTS,
+    "turn": lexicon.TURNS,
+    "but": lexicon.BUTS,
+    "although": lexicon.ALTHOUGHS,
+    "despite": lexicon.DESPITES,
+    "beside": lexicon.BESIDES,
+}
 _SLOT = re.compile(r"\{([a-z]+)([+-]?)\}")
 _BY_LABEL = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
 
 
 def rows(split: str, seed: int) -> Iterator[tuple[str, int]]:
     """The sentences of a split and their labels, 0 negative or 1 positive; equal seeds give equal rows."""
-    yield from ((text, label) for text, label, _ in _drawn(split, seed))
+    yield from ((text, label) for text, label, _, _ in _drawn(split, seed))
 
 
-def categories(split: str, seed: int) -> list[str]:
-    """For each row of the split, what makes it hard (`contrast`, `denied`, ...), in the rows' order."""
-    return [category for _, _, category in _drawn(split, seed)]
+def patterns(split: str, seed: int) -> list[tuple[str, str]]:
+    """For each row of the split, in the rows' order, what makes it hard (`contrast`, `denied`, ...) and its template."""
+    return [(category, template) for _, _, category, template in _drawn(split, seed)]
 
 
-def _drawn(split: str, seed: int) -> Iterator[tuple[str, int, str]]:
+def _drawn(split: str, seed: int) -> Iterator[tuple[str, int, str, str]]:
     draw = _Draw(f"reviews {VERSION} {split} {seed}")
     seen: set[str] = set()
     templates = SPLITS[split]
     while len(seen) < SIZES[split]:
         label = len(seen) % 2  # exactly balanced, in every category as well
         category = draw.weighted(SHARES)
-        text = _sentence(draw.one(templates[category]), draw.one(lexicon.DOMAINS), label, draw)
+        template = draw.one(templates[category])
+        text = _sentence(template, draw.one(lexicon.DOMAINS), label, draw)
         if text in seen:
             continue
         seen.add(text)
         is_wrong = split == "train" and draw.share() < LABEL_NOISE
-        yield text, 1 - label if is_wrong else label, category
+        yield text, 1 - label if is_wrong else label, category, template
 
 
 class _Draw:
@@ -102,6 +114,8 @@ def _sentence(template: str, domain: lexicon.Domain, label: int, draw: _Draw) ->
                 return new(lexicon.PEOPLE)
             case "p":
                 return domain.product
+            case _ if kind in _MARKERS:
+                return draw.one(_MARKERS[kind])
         raise ValueError(f"The template {template!r} has an unknown slot {slot.group()}.")
 
     text = _SLOT.sub(fill, _BY_LABEL.sub(r"\1" if label else r"\2", template))

@@ -55,6 +55,28 @@ VERDICT_BAD = (
     "my next one will be from another maker",
 )
 
+# What turns a sentence round. The templates differ between the splits; these markers are shared by them all.
+NEGATIONS = (
+    "not", "not at all", "by no means", "in no way", "hardly", "scarcely", "far from", "anything but", "nowhere near",
+    "not remotely", "not in the least", "never", "not exactly",
+)  # fmt: skip
+REFUSALS = (
+    "that is simply wrong", "I disagree", "that is nonsense", "I found the opposite", "that is a myth",
+    "that is plainly false", "I cannot confirm that", "I have to contradict", "nothing could be further from the truth",
+)  # fmt: skip
+ASSENTS = (
+    "that is simply true", "I agree", "that is a fact", "I found the same", "that is no exaggeration",
+    "that is plainly so", "I can only confirm that", "I cannot contradict", "nothing could be closer to the truth",
+)  # fmt: skip
+TURNS = (
+    "however,", "even so,", "all the same,", "still,", "and yet", "nevertheless,", "on balance, though,", "but in the end",
+    "but then", "that said,",
+)  # fmt: skip
+BUTS = ("but", "yet", "but still", "only")
+ALTHOUGHS = ("although", "even though", "though", "even if", "much as")
+DESPITES = ("despite", "in spite of", "regardless of", "notwithstanding", "for all", "in the face of")
+BESIDES = ("next to", "beside", "compared with", "measured against", "set against", "in comparison with")
+
 # Neither good nor bad, and drawn without a look at the label.
 TIMES = (
     "after a month of daily use", "for the price", "in my experience", "so far", "since the first day", "in short",

@@ -1,0 +1,80 @@
+"""Fixtures: tiny models and tasks made in the test, a cache of its own, and markers that skip with a reason."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported: the suite runs two workers on two cores, and threads that fight cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny import write_model, write_task
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a GPU or a network are skipped, with the reason, where there is none."""
+    import torch
+
+    for item in items:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+        if "network" in item.keywords and os.environ.get("HF_HUB_OFFLINE") == "1":
+            item.add_marker(pytest.mark.skip(reason="HF_HUB_OFFLINE is 1"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _plain_logging() -> Iterator[None]:
+    """The command line sets up logging for a process; a test must not keep it."""
+    logger = logging.getLogger("compress")
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    yield
+    logger.level, logger.propagate, logger.handlers = before
+
+
+@pytest.fixture
+def make_model(tmp_path: Path) -> Callable[..., Path]:
+    """`make_model("bert", name="teacher", labels=3)` gives a folder."""
+
+    def make(family: str = "bert", name: str = "model", **changes: Any) -> Path:
+        return write_model(tmp_path / name, family, **changes)
+
+    return make
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> dict[str, Any]:
+    """The description of a little task with its own files."""
+    return write_task(tmp_path / "data")
+
+
+@pytest.fixture
+def task_file(tmp_path: Path, task: dict[str, Any]) -> Path:
+    """The same as a YAML file, for `--task`."""
+    import yaml
+
+    file = tmp_path / "moods.yaml"
+    file.write_text(yaml.safe_dump(task))
+    return file
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data and models."""
+    folder = os.environ.get("COMPRESS_REAL_DATA")
+    if not folder:
+        pytest.skip("COMPRESS_REAL_DATA names no folder of real data")
+    return Path(folder)

@@ -1,0 +1,95 @@
+"""Finds what can be quantized in a graph: products with a constant weight, and embedding tables, by module name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from compress.errors import CompressError
+from compress.onnx.graph import Graph, attribute
+
+SMALLEST_WEIGHT = 4096  # values; below that int8 saves neither time nor bytes worth a rounding error
+QUANTIZED = {"MatMulInteger", "QLinearMatMul", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QAttention"}
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A matrix product `x @ W`. module: the torch module's name, or the weight's own where that cannot be known."""
+
+    module: str
+    node: onnx.NodeProto
+    weight: np.ndarray  # as torch keeps it, [outputs, inputs]
+
+    @property
+    def narrows(self) -> bool:
+        """Fewer outputs than inputs: the feed-forward's second layer, whose input holds a transformer's outliers."""
+        return self.weight.shape[0] < self.weight.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """An embedding table, [rows, width], and the Gathers that read it."""
+
+    module: str
+    nodes: tuple[onnx.NodeProto, ...]
+    weight: np.ndarray
+
+
+def products(graph: Graph, exclude: Iterable[str] = ()) -> list[Product]:
+    """The products with a constant weight, but those whose module's or node's name matches a pattern of `exclude`.
+
+    A classifier's head is a Gemm on one row for each sentence and is not among them: it has no part in the time, and
+    its rounding goes straight into the logits.
+    """
+    found = []
+    for node in graph.nodes:
+        weight = graph.constant(node.input[1]) if node.op_type == "MatMul" else None
+        if weight is None or weight.ndim != 2 or weight.dtype != np.float32 or weight.size < SMALLEST_WEIGHT:
+            continue
+        module = _module(node.input[1])
+        if not _matches((module, node.name), exclude):
+            found.append(Product(module, node, weight.T))
+    return found
+
+
+def tables(graph: Graph, exclude: Iterable[str] = ()) -> list[Table]:
+    """The float tables that are only gathered from by row, but those with a name that matches `exclude`."""
+    found = []
+    for name, weight in graph.constants.items():
+        if weight.ndim != 2 or weight.dtype != np.float32 or weight.size < SMALLEST_WEIGHT:
+            continue
+        readers = graph.readers(name)
+        gathers = [node for node in readers if node.op_type == "Gather" and attribute(node, "axis", 0) == 0]
+        if not gathers or len(gathers) < len(readers) or any(node.input[0] != name for node in gathers):
+            continue
+        module = _module(name)
+        if not _matches((module, *(node.name for node in gathers)), exclude):
+            found.append(Table(module, tuple(gathers), weight))
+    return found
+
+
+def refuse_quantized(graph: Graph, path: Path) -> None:
+    """Raises CompressError where the graph at `path` holds quantized products or weights already."""
+    found = {node.op_type for node in graph.nodes} & QUANTIZED
+    integers = [
+        name for name, value in graph.constants.items() if value.dtype in (np.int8, np.uint8) and value.size > 256
+    ]
+    if found or integers:
+        what = ", ".join(sorted(found)) or f"the integer weight {integers[0]}"
+        raise CompressError(f"{path} is quantized already (it has {what}). Give its float source.")
+
+
+def _module(weight: str) -> str:
+    for ending in (".weight.T", ".weight"):
+        if weight.endswith(ending):
+            return weight.removesuffix(ending)
+    return weight
+
+
+def _matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
+    return any(name and fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -1,0 +1,110 @@
+"""The report somebody decides from, made of manifests and measurements alone: no model is opened, torch is not imported."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from compress.artifact import MANIFEST, write_whole
+from compress.errors import CompressError
+from compress.measurement import FILE
+from compress.report import writers
+from compress.report.budget import Budget, Verdict, judge, verdict
+from compress.report.comparison import compare
+from compress.report.section import Section, section
+from compress.report.sources import find
+from compress.report.terminal import table
+
+__all__ = ["Budget", "Report", "Verdict", "compare", "judge", "table", "verdict", "write"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The files that were written."""
+
+    html: Path
+    markdown: Path
+    json: Path
+    csv: Path
+    verdicts: tuple[Verdict, ...] = ()
+    """One for each run, newest first; empty when no budget was given."""
+
+    def __iter__(self) -> Iterator[Path]:
+        """The files, the page first."""
+        return iter((self.html, self.markdown, self.json, self.csv))
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the newest run meets the budget; None when none was given."""
+        return self.verdicts[0].met if self.verdicts else None
+
+
+def write(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    budget: Budget | Mapping[str, Any] | None = None,
+    title: str | None = None,
+    command: str | None = None,
+) -> Report:
+    """Write `out` (HTML) and, beside it, the same as Markdown, JSON and CSV.
+
+    Every file of measurements found is a section of its own: artifacts are compared within one run only, since only
+    there they shared the machine, the rounds and the rows.
+
+    Args:
+        sources: folders, searched however deep, or files of measurements.
+        out: the HTML file, or a folder, which then gets a `report.html`.
+        budget: limits to hold each run against, see `Budget`.
+        title: the page's; made of the model's and the task's name by default.
+        command: what the page says it was made with.
+
+    Raises:
+        CompressError: nothing was measured, a file cannot be read or written, or the budget is not one.
+    """
+    page = _page(out)
+    found = find(sources)
+    sections = tuple(section(file, measurements, budget) for file, measurements in found.runs)
+    document = writers.Document(
+        title=title or _title(sections[0]),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command or shlex.join(["compress", "report", *(str(source) for source in sources), "-o", str(out)]),
+        sections=sections,
+        unmeasured=found.unmeasured,
+    )
+    files = {
+        page: writers.html(document),
+        page.with_suffix(".md"): writers.markdown(document),
+        page.with_suffix(".json"): writers.as_json(document),
+        page.with_suffix(".csv"): writers.as_csv(document),
+    }
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            write_whole(file, text)
+    except OSError as error:
+        raise CompressError(f"{page} cannot be written ({error.strerror}). Choose another place with -o.") from error
+    verdicts = tuple(one.budget for one in sections if one.budget)
+    html, markdown, json, csv = files
+    return Report(html, markdown, json, csv, verdicts)
+
+
+def _page(out: Path) -> Path:
+    page = out / "report.html" if out.is_dir() or not out.suffix else out
+    if page.suffix not in {".html", ".htm"}:
+        raise CompressError(f"The report is an HTML file, but {out} ends in '{page.suffix}'. Give a name in .html.")
+    if page.with_suffix(".json").name in {FILE, MANIFEST}:
+        raise CompressError(f"{page.with_suffix('.json')} would be written over. Give the report another name.")
+    return page
+
+
+def _title(first: Section) -> str:
+    root = first.comparison.root or next(iter(first.comparison.rows), None)
+    origin = str(root.artifact.manifest.get("origin", {}).get("name", "")) if root else ""
+    model = Path(origin).name or "Model"
+    task = first.measurements.task.get("name")
+    return f"{model} on {task}, compressed" if task else f"{model}, compressed"

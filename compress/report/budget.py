@@ -1,0 +1,152 @@
+"""Whether a run's result meets the budget: how much may be lost, how fast and how small it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from compress.errors import CompressError, guess, listing
+from compress.measurement import Measurements
+from compress.report import wording
+from compress.report.comparison import Comparison, Row, compare
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits, each of them optional. A variant meets the budget when it keeps all that are given."""
+
+    max_drop: float | None = None
+    """The most points (of 100) it may lose against the uncompressed model."""
+    metric: str | None = None
+    """The metric the drop is read on; the task's first one by default."""
+    min_speedup: float | None = None
+    """How many times as fast as the fp32 ONNX export it must be: at batch 1 and real lengths where measured."""
+    max_mb: float | None = None
+    """The most it may take on disk, in MB of 1,000,000 bytes."""
+
+    @staticmethod
+    def read(raw: Mapping[str, Any], metrics: Sequence[str] = ()) -> Budget:
+        """Check a pipeline's `budget:`.
+
+        Args:
+            raw: name -> limit.
+            metrics: the task's metrics, where they are known.
+
+        Raises:
+            CompressError: an unknown name, a limit that is no number or out of range, a metric the task has not.
+        """
+        known = [one.name for one in fields(Budget)]
+        for name, value in raw.items():
+            if name not in known:
+                raise CompressError(
+                    f"Unknown limit '{name}' in the budget.{guess(str(name), known)} There are: {listing(known)}."
+                )
+            if name != "metric" and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0):
+                raise CompressError(f"The budget's {name} is {value!r}. Give a number of at least 0.")
+        metric = raw.get("metric")
+        if metric is not None and metrics and metric not in metrics:
+            raise CompressError(
+                f"The budget's metric '{metric}' is not one of this task's.{guess(str(metric), metrics)} "
+                f"There are: {listing(metrics)}."
+            )
+        if not any(raw.get(name) is not None for name in known if name != "metric"):
+            limits = listing(name for name in known if name != "metric")
+            raise CompressError(f"The budget sets no limit. Give one of: {limits}.")
+        return Budget(**raw)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One variant held against one limit."""
+
+    variant: str
+    limit: str
+    """In words: `loses at most 1 point of accuracy`."""
+    found: str
+    """In words: `loses 2.41 points (95 % interval −4.13 to −0.69)`."""
+    met: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a run meets its budget, and why."""
+
+    met: bool
+    limits: tuple[str, ...]
+    winners: tuple[str, ...]
+    """The variants that keep every limit."""
+    checks: tuple[Check, ...]
+
+    @property
+    def reasons(self) -> list[str]:
+        """One sentence for each variant that keeps every limit, or else for each limit that one breaks."""
+        if self.met:
+            return [f"{name} keeps every limit." for name in self.winners]
+        broken = [f"{one.variant} {one.found}; the limit: {one.limit}." for one in self.checks if not one.met]
+        return broken or ["The run has no compressed variant."]
+
+
+def verdict(measurements: Measurements, budget: Budget | Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """Whether at least one variant of the run keeps every limit, and the reasons, a sentence each.
+
+    The values as measured decide, not their intervals; the intervals stand in the reasons. A quantity that could not be
+    measured keeps no limit.
+
+    Raises:
+        CompressError: the budget cannot be read.
+    """
+    result = judge(compare(measurements), budget)
+    return result.met, result.reasons
+
+
+def judge(comparison: Comparison, budget: Budget | Mapping[str, Any]) -> Verdict:
+    """Hold every variant of a comparison against every limit.
+
+    Raises:
+        CompressError: the budget cannot be read.
+    """
+    limits = budget if isinstance(budget, Budget) else Budget.read(budget, comparison.metrics)
+    checks = {row.name: _checks(comparison, row, limits) for row in comparison.variants}
+    winners = tuple(name for name, mine in checks.items() if all(check.met for check in mine))
+    words = dict.fromkeys(check.limit for mine in checks.values() for check in mine)
+    return Verdict(bool(winners), tuple(words), winners, tuple(check for mine in checks.values() for check in mine))
+
+
+def _checks(comparison: Comparison, row: Row, budget: Budget) -> list[Check]:
+    made = []
+    if budget.max_drop is not None:
+        made.append(_drop(row, budget.metric or comparison.metric or "", budget.max_drop))
+    if budget.min_speedup is not None:
+        made.append(_speed(comparison, row, budget.min_speedup))
+    if budget.max_mb is not None:
+        limit = f"at most {budget.max_mb:g} MB on disk"
+        size = row.disk.value
+        found = f"has no size ({row.disk.absent})" if size is None else f"takes {wording.megabytes(size)}"
+        made.append(Check(row.name, limit, found, size is not None and size <= budget.max_mb * 1e6))
+    return made
+
+
+def _drop(row: Row, metric: str, most: float) -> Check:
+    limit = f"at most {most:g} points of {metric} lost"
+    quality = row.quality.get(metric)
+    change = quality.difference if quality else None
+    if change is None or change.value is None:
+        reason = change.absent if change else "not measured"
+        return Check(row.name, limit, f"has no {metric} to compare ({reason})", False)
+    interval = f" (95 % interval {wording.signed_range(change.interval)})" if change.interval else ""
+    found = f"changes {metric} by {wording.signed_points(change.value)} points{interval}"
+    # A billionth of slack: 0.883 - 0.873 is a little more than 0.01 in binary.
+    return Check(row.name, limit, found, -change.value * 100 <= most + 1e-9)
+
+
+def _speed(comparison: Comparison, row: Row, least: float) -> Check:
+    condition = comparison.headline
+    where = f" at {condition.words}" if condition else ""
+    limit = f"at least {least:g} times as fast as the fp32 ONNX export{where}"
+    ratio = row.speeds[condition].ratio if condition else None
+    if ratio is None or ratio.value is None:
+        reason = ratio.absent if ratio else "no latency was measured"
+        return Check(row.name, limit, f"has no speed ratio ({reason})", False)
+    interval = f" (95 % interval {wording.times_range(ratio.interval)})" if ratio.interval else ""
+    return Check(row.name, limit, f"is {wording.times(ratio.value)} as fast{interval}", ratio.value >= least)

@@ -1,0 +1,134 @@
+"""A strip for each artifact: bars for sizes and speeds, dots with whiskers for differences, one reference line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from compress.report.charts import svg
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One line of the picture."""
+
+    name: str
+    value: float | None
+    words: str
+    """The value as text, or why there is none."""
+    interval: tuple[float, float] | None = None
+    kind: str = "variant"
+    """`root`, `baseline`, `variant`, `better` or `worse`: decides colour and, for dots, shape."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A reference line across all strips."""
+
+    value: float
+    words: str
+    class_: str = "reference"
+
+
+ROW, TOP, FOOT = 34.0, 26.0, 26.0
+BAR = 14.0
+
+
+def bars(strips: Sequence[Strip], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
+    """Horizontal bars from zero."""
+    return _draw(strips, title, description, width, marks, from_zero=True)
+
+
+def dots(strips: Sequence[Strip], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
+    """Dots with whiskers, on an axis that need not hold zero."""
+    return _draw(strips, title, description, width, marks, from_zero=False)
+
+
+def _draw(
+    strips: Sequence[Strip], title: str, description: str, width: float, marks: Sequence[Mark], *, from_zero: bool
+) -> Markup:
+    beside = width >= 560
+    row = ROW if beside else ROW + 16
+    left = min(230.0, max(svg.text_width(strip.name) for strip in strips) + 16) if beside else 8.0
+    room = max((svg.text_width(strip.words) for strip in strips), default=0.0) + 14
+    right = width - room if beside else width - 12.0
+    height = TOP + row * len(strips) + FOOT
+    scale = svg.Scale(*_extent(strips, marks, from_zero), left, right)
+    parts = [*_axis(scale, height), *_marks(marks, scale, height)]
+    for number, strip in enumerate(strips):
+        middle = TOP + row * number + (row / 2 if beside else row - 13)
+        label_y = middle + 4 if beside else middle - BAR / 2 - 6
+        most = int((left - 12) / (svg.FONT * svg.CHARACTER)) if beside else 30
+        label = svg.element(
+            "text", svg.element("title", strip.name), svg.shorten(strip.name, most), x=0, y=label_y, class_="name"
+        )
+        parts += [label, *_strip(strip, scale, middle, from_zero)]
+        if beside:
+            parts.append(svg.text(width, middle + 4, strip.words, anchor="end", class_="value"))
+        else:
+            parts.append(svg.text(width, label_y, strip.words, anchor="end", class_="value"))
+    return svg.picture(width, height, title, description, parts)
+
+
+def _extent(strips: Sequence[Strip], marks: Sequence[Mark], from_zero: bool) -> tuple[float, float]:
+    ends = [end for strip in strips if strip.value is not None for end in (strip.interval or (strip.value,))]
+    ends += [strip.value for strip in strips if strip.value is not None] + [mark.value for mark in marks]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    if from_zero:
+        return min(0.0, low), (high or 1.0) * 1.02
+    pad = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
+    return low - pad, high + pad
+
+
+def _strip(strip: Strip, scale: svg.Scale, middle: float, from_zero: bool) -> list[Markup]:
+    if strip.value is None:
+        return [svg.text(scale.start + 4, middle + 4, "–", class_="absent")]
+    at = scale(strip.value)
+    parts: list[Markup] = []
+    if from_zero:
+        length = max(at - scale(0), 1.0)
+        top, kind = middle - BAR / 2, f"bar {strip.kind}"
+        parts.append(svg.element("rect", x=scale(0), y=top, width=length, height=BAR, rx=2.0, class_=kind))
+    if strip.interval:
+        parts.append(svg.whisker((scale(strip.interval[0]), middle), (scale(strip.interval[1]), middle)))
+    if not from_zero:
+        parts.append(point(at, middle, strip.kind))
+    return parts
+
+
+def point(x: float, y: float, kind: str, *, hollow: bool = False) -> Markup:
+    """A marker whose shape tells the kind without its colour: diamond, square, triangle up or down, circle."""
+    class_ = f"point {kind}{' hollow' if hollow else ''}"
+    outlines: dict[str, list[tuple[float, float]]] = {
+        "root": [(0, -7), (7, 0), (0, 7), (-7, 0)],
+        "baseline": [(-5, -5), (5, -5), (5, 5), (-5, 5)],
+        "better": [(0, -7), (6.5, 5), (-6.5, 5)],
+        "worse": [(0, 7), (6.5, -5), (-6.5, -5)],
+    }
+    if kind not in outlines:
+        return svg.element("circle", cx=x, cy=y, r=5.5, class_=class_)
+    return svg.element("polygon", points=" ".join(f"{x + a:.1f},{y + b:.1f}" for a, b in outlines[kind]), class_=class_)
+
+
+def _axis(scale: svg.Scale, height: float) -> list[Markup]:
+    base = height - FOOT
+    about = max(2, int((scale.end - scale.start) / 90))
+    parts = [svg.line(scale.start, base, scale.end, base, "axis")]
+    for tick in scale.ticks(about):
+        x = scale(tick)
+        parts.append(svg.line(x, TOP - 4, x, base, "grid"))
+        parts.append(svg.text(x, base + 16, f"{tick:g}".replace("-", "−"), anchor="middle", class_="tick"))
+    return parts
+
+
+def _marks(marks: Sequence[Mark], scale: svg.Scale, height: float) -> list[Markup]:
+    parts = []
+    for mark in marks:
+        x = scale(mark.value)
+        half = svg.text_width(mark.words, 11) / 2
+        place = min(max(x, half), scale.end - half) if scale.end - half > half else x
+        parts.append(svg.line(x, TOP - 4, x, height - FOOT, mark.class_))
+        parts.append(svg.text(place, TOP - 10, mark.words, anchor="middle", class_=f"mark {mark.class_}"))
+    return parts

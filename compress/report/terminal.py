@@ -1,0 +1,87 @@
+"""The comparison as a table for the terminal, narrow enough for 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compress.measurement import Measurements
+from compress.report import wording
+from compress.report.comparison import Comparison, Row, compare
+from compress.report.picks import picks
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+NAME_WIDTH = 22
+_STYLES = {"better": "green", "worse": "red"}
+
+
+def table(measurements: Measurements) -> Table:
+    """A row for each artifact: the deciding metric with its difference and word, speed, size, memory.
+
+    Recommended variants carry a star; the caption says what is compared with what.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    comparison = compare(measurements)
+    starred = {pick.row.name for pick in picks(comparison) if pick.recommended}
+    shown = Table(box=box.SIMPLE_HEAD, caption=Text(_caption(comparison)), caption_justify="left", pad_edge=False)
+    metric, condition = comparison.metric, comparison.headline
+    shown.add_column("artifact", max_width=NAME_WIDTH, overflow="fold")
+    shown.add_column(metric or "quality", justify="right", no_wrap=True)
+    shown.add_column("change")
+    shown.add_column(f"× faster\n{condition.short}" if condition else "× faster", justify="right", no_wrap=True)
+    shown.add_column("MB\ndisk", justify="right", no_wrap=True)
+    shown.add_column("MB peak\nmemory", justify="right", no_wrap=True)
+    for row in comparison.rows:
+        name = Text("★ " if row.name in starred else "", style="bold")
+        name.append(row.name, style="" if row.is_variant else "dim")
+        shown.add_row(name, *_quality(comparison, row), _speed(comparison, row), _size(row), _memory(comparison, row))
+    return shown
+
+
+def _caption(comparison: Comparison) -> str:
+    parts = []
+    if comparison.metric:
+        parts.append(f"{comparison.metric} in points of 100, change against the uncompressed model")
+    if comparison.examples:
+        parts[-1:] = [f"{part} on {comparison.examples:,} examples" for part in parts[-1:]]
+    if comparison.headline:
+        parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
+    if any(pick.recommended for pick in picks(comparison)):
+        parts.append("★ recommended")
+    return "; ".join(parts) + "."
+
+
+def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:
+    from rich.text import Text
+
+    if comparison.metric is None:
+        return wording.DASH, Text(wording.DASH)
+    quality = row.quality[comparison.metric]
+    change = quality.difference
+    value = wording.figure(quality.value, wording.points)
+    if row is comparison.root:
+        return value, Text("", style="dim")
+    if change.value is None:
+        return value, Text(wording.DASH)
+    word = "none shown" if change.word == "no difference shown" else change.word or "not tested"
+    return value, Text(f"{wording.signed_points(change.value)} {word}", style=_STYLES.get(change.word or "", "dim"))
+
+
+def _speed(comparison: Comparison, row: Row) -> str:
+    condition = comparison.headline
+    return wording.figure(row.speeds[condition].ratio, wording.times) if condition else wording.DASH
+
+
+def _size(row: Row) -> str:
+    return wording.figure(row.disk, lambda size: f"{size / 1e6:.1f}")
+
+
+def _memory(comparison: Comparison, row: Row) -> str:
+    peaks = [row.memory[phase].peak.value for phase in comparison.phases]
+    known = [peak for peak in peaks if peak is not None]
+    return f"{max(known) / 1e6:.0f}" if known else wording.DASH

@@ -1,0 +1,113 @@
+"""Numbers as people read them: points, times, milliseconds, megabytes, with a true minus sign and a dash for nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compress.report.comparison import Figure
+from compress.report.paired import Difference
+
+DASH = "–"
+MINUS = "−"
+
+
+def points(share: float) -> str:
+    """A share in points of 0 to 100: `88.30`."""
+    return _signless(f"{share * 100:.2f}")
+
+
+def signed_points(share: float) -> str:
+    """A difference in points: `+0.57`, `−1.20`, `0.00`."""
+    text = f"{share * 100:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def times(ratio: float) -> str:
+    """A ratio: `4.9×`; two decimals below 3, where they matter."""
+    return f"{ratio:.2f}×" if ratio < 3 else f"{ratio:.1f}×"
+
+
+def seconds(value: float) -> str:
+    """A latency with the unit that suits it and three digits: `2.81 ms`."""
+    for size, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= size:
+            return f"{_three(value / size)} {unit}"
+    return f"{_three(value / 1e-9)} ns"
+
+
+def duration(value: float) -> str:
+    """How long a step took: `38 s`, `12 min 5 s`, `2 h 3 min`."""
+    whole = round(value)
+    if whole < 1:
+        return f"{value:.1f} s"
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def megabytes(value: float) -> str:
+    """Bytes in decimal megabytes: `22.9 MB`."""
+    return f"{_three(value / 1e6).replace('-', MINUS)} MB"
+
+
+def millions(value: float) -> str:
+    """A count of parameters: `22.7 M`."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{_three(value / size)} {unit}"
+    return f"{value:.0f}"
+
+
+def rate(value: float) -> str:
+    """Examples a second: `1,780/s`."""
+    return f"{value:,.0f}/s" if value >= 10 else f"{value:.2g}/s"
+
+
+def p_value(value: float) -> str:
+    """`p = 0.006`; the smallest are not spelt out."""
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p = {value:.3f}" if value < 0.995 else "p = 1"
+
+
+def signed_range(interval: tuple[float, float] | None) -> str:
+    """An interval of a difference in points: `−1.83 to +0.69`; empty where there is none."""
+    return f"{signed_points(interval[0])} to {signed_points(interval[1])}" if interval else ""
+
+
+def times_range(interval: tuple[float, float] | None) -> str:
+    """An interval of a ratio: `4.7 to 5.2`; empty where there is none."""
+    if not interval:
+        return ""
+    low, high = interval
+    digits = 2 if low < 3 else 1
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def tested(difference: Difference) -> str:
+    """The test behind a word: `McNemar exact, p = 0.006, 872 examples`."""
+    parts = [difference.test]
+    if difference.p_value is not None:
+        parts.append(p_value(difference.p_value))
+    parts.append(f"{difference.examples:,} examples")
+    return ", ".join(part for part in parts if part)
+
+
+def runtime(name: str) -> str:
+    """A runtime as its makers write it."""
+    return {"pytorch": "PyTorch", "onnx_runtime": "ONNX Runtime"}.get(name, name)
+
+
+def figure(one: Figure, shown: Any) -> str:
+    """The value as `shown` writes it, or a dash."""
+    return DASH if one.value is None else str(shown(one.value))
+
+
+def _three(value: float) -> str:
+    magnitude = abs(value)
+    return f"{value:.2f}" if magnitude < 9.995 else f"{value:.1f}" if magnitude < 99.95 else f"{value:,.0f}"
+
+
+def _signless(text: str) -> str:
+    return text.replace("-", MINUS) if float(text) else text.replace("-", "")

@@ -1,0 +1,275 @@
+"""The report as files: one HTML page that asks the network for nothing, Markdown, JSON and CSV, all from one comparison."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from compress import shipped
+from compress.report import wording
+from compress.report.comparison import Figure, Row
+from compress.report.paired import Difference
+from compress.report.picks import RULE
+from compress.report.section import Section
+from compress.report.sources import Unmeasured
+
+SCHEMA_VERSION = 1
+"""Of `report.json`; `reports/README.md` describes it."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """All that the files tell."""
+
+    title: str
+    created: str
+    """ISO time in UTC."""
+    command: str
+    sections: tuple[Section, ...]
+    unmeasured: tuple[Unmeasured, ...]
+
+
+@dataclass
+class Footnotes:
+    """Numbers texts as they are first cited, so that each stands once below its table."""
+
+    prefix: str
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> int:
+        """The text's number, from 1."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def html(document: Document) -> str:
+    """One self-contained page."""
+    return _environment(autoescape=True).get_template("report.html.j2").render(**_given(document))
+
+
+def markdown(document: Document) -> str:
+    """The same in Markdown, without the pictures."""
+    environment = _environment(autoescape=False)
+    environment.finalize = _markdown_escaped
+    text = environment.get_template("report.md.j2").render(**_given(document))
+    return text.strip() + "\n"
+
+
+def as_json(document: Document) -> str:
+    """The machine-readable comparison; never NaN, `null` with a reason for what is absent."""
+    whole = {
+        "format": "compress-report",
+        "schema_version": SCHEMA_VERSION,
+        "title": document.title,
+        "created": document.created,
+        "command": document.command,
+        "runs": [_run(section) for section in document.sections],
+        "unmeasured": [
+            {"folder": str(one.folder), "fingerprint": one.manifest.get("fingerprint")} for one in document.unmeasured
+        ],
+    }
+    return json.dumps(_finite(whole), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def as_csv(document: Document) -> str:
+    """One line for each artifact of each run; units in the columns' names, an empty cell where a value is absent."""
+    lines = [line for section in document.sections for line in _flat(section)]
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    if "absent" in columns:
+        columns = [name for name in columns if name not in {"absent", "notes"}] + ["absent", "notes"]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({name: _safe_cell(value) for name, value in line.items()})
+    return stream.getvalue()
+
+
+def _given(document: Document) -> dict[str, Any]:
+    return {"report": document, "rule": RULE, "Footnotes": Footnotes, "shown": wording}
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(shipped.folder("reports/templates")),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("points", "signed_points", "times", "seconds", "duration", "megabytes", "millions", "rate", "runtime")
+    environment.filters.update({name: getattr(wording, name) for name in names})
+    environment.filters.update(
+        signed_range=wording.signed_range, times_range=wording.times_range, tested=wording.tested, plain=_plain
+    )
+    environment.tests["mapping"] = lambda value: isinstance(value, Mapping)
+    return environment
+
+
+def _plain(value: Any, most: int = 400) -> str:
+    """A setting or a fact as text: no braces and quotes, and not endlessly long."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{name}: {_plain(one)}" for name, one in value.items()) or "none"
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        text = ", ".join(f"({_plain(one)})" if isinstance(one, Mapping) else _plain(one) for one in value) or "none"
+    else:
+        text = str(value)
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def _markdown_escaped(value: Any) -> Any:
+    """Text so that it stays text in Markdown and in the HTML made of it; `Markup` is taken as it is."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for sign in "\\`*_[]|#~":
+        escaped = escaped.replace(sign, "\\" + sign)
+    return " ".join(escaped.split())
+
+
+def _run(section: Section) -> dict[str, Any]:
+    comparison, given = section.comparison, section.measurements
+    return {
+        "source": str(section.file),
+        "created": given.created,
+        "task": given.task,
+        "split": given.split,
+        "suite": given.suite,
+        "machine": given.machine,
+        "notes": given.notes,
+        "metrics": comparison.metrics,
+        "headline": asdict(comparison.headline) if comparison.headline else None,
+        "lead": section.lead,
+        "rule": RULE,
+        "picks": [
+            {"title": pick.title, "name": pick.row.name, "recommended": pick.recommended, "story": told}
+            for pick, told in section.picks
+        ],
+        "budget": asdict(section.budget) if section.budget else None,
+        "artifacts": [_artifact(section, row) for row in comparison.rows],
+        "tests": [
+            {"name": one.name, "against": one.against, "metric": one.metric, **asdict(one.result)}
+            for one in section.tests
+        ],
+        "steps": [{"number": one.number, "artifact": one.key, **asdict(one.step)} for one in section.steps],
+    }
+
+
+def _artifact(section: Section, row: Row) -> dict[str, Any]:
+    steps = next(chain.steps for chain in section.chains if chain.row is row)
+    return {
+        "name": row.name,
+        "role": row.artifact.role,
+        "fingerprint": row.artifact.fingerprint,
+        "folder": row.artifact.folder,
+        "made": row.made,
+        "steps": [one.number for one in steps],
+        "precision": row.precision,
+        "on_front": row.name in section.front,
+        "parameters_count": asdict(row.parameters),
+        "disk_bytes": asdict(row.disk),
+        "times_smaller": row.smaller,
+        "quality_share": {name: asdict(one) for name, one in row.quality.items()},
+        "agreement_share": asdict(row.agreement),
+        "speeds": [
+            {
+                **asdict(condition),
+                "runtime": speed.runtime,
+                "session_options": speed.options,
+                "timings": speed.timings,
+                "median_seconds": asdict(speed.median),
+                "p90_seconds": asdict(speed.p90),
+                "p99_seconds": asdict(speed.p99),
+                "times_as_fast": asdict(speed.ratio),
+                "examples_per_second": asdict(speed.throughput),
+            }
+            for condition, speed in row.speeds.items()
+        ],
+        "memory_bytes": {phase: asdict(one) for phase, one in row.memory.items()},
+        "parent": row.parent.name if row.parent else None,
+    }
+
+
+def _flat(section: Section) -> Iterator[dict[str, Any]]:
+    for row in section.comparison.rows:
+        figures = dict(_figures(row))
+        line: dict[str, Any] = {
+            "run": str(section.file),
+            "name": row.name,
+            "role": row.artifact.role,
+            "made": row.made,
+            "precision": row.precision,
+            "fingerprint": row.artifact.fingerprint,
+            "times_smaller": row.smaller,
+        }
+        for name, figure in figures.items():
+            line[name] = figure.value
+            if figure.interval:
+                line[f"{name}_low"], line[f"{name}_high"] = figure.interval
+        for metric, quality in row.quality.items():
+            line.update(_difference(f"{metric}_difference", quality.difference))
+        line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in figures.items() if one.absent)
+        line["notes"] = "; ".join(dict.fromkeys(note for one in figures.values() for note in one.notes))
+        yield line
+
+
+def _figures(row: Row) -> Iterator[tuple[str, Figure]]:
+    yield "parameters_count", row.parameters
+    yield "disk_bytes", row.disk
+    for metric, quality in row.quality.items():
+        yield f"{metric}_share", quality.value
+    yield "agreement_share", row.agreement
+    for condition, speed in row.speeds.items():
+        where = condition.short.replace("×", "x").replace(" ", "_")
+        where += f"_{condition.options}" if condition.options else ""
+        yield f"latency_p50_seconds_{where}", speed.median
+        yield f"latency_p90_seconds_{where}", speed.p90
+        yield f"latency_p99_seconds_{where}", speed.p99
+        yield f"times_as_fast_{where}", speed.ratio
+        yield f"examples_per_second_{where}", speed.throughput
+    for phase, memory in row.memory.items():
+        yield f"peak_memory_bytes_{phase}", memory.peak
+        yield f"memory_above_empty_bytes_{phase}", memory.above_empty
+
+
+def _difference(name: str, change: Difference) -> dict[str, Any]:
+    low, high = change.interval or (None, None)
+    return {
+        f"{name}_share": change.value,
+        f"{name}_low": low,
+        f"{name}_high": high,
+        f"{name}_p_value": change.p_value,
+        f"{name}_word": change.word,
+    }
+
+
+def _safe_cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection)."""
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"}:
+        return "'" + value
+    return value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_finite(one) for one in value]
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import Artifact
+from compress import __version__
+from compress.artifact import Artifact, digest, write_whole
 from compress.models import load, tokenizer
 from compress.progress import say
+from compress.technique import versions
 
 PARITY_ROWS = 24
 
@@ -23,34 +26,48 @@ class Exported:
 
     graph: Path
     parity: Mapping[str, Any]
-    config: Any
-    """The model's transformers config."""
+    facts: Mapping[str, Any]
+    """What was fused, and the session options that the graph is meant for."""
 
 
-def exported(source: Artifact, task: Mapping[str, Any] | None, cache: Path, *, provider: str = "cpu") -> Exported:
+def exported(
+    source: Artifact, task: Mapping[str, Any] | None, cache: Path, *, provider: str = "cpu", fuse: bool = True
+) -> Exported:
     """The fp32 graph of a torch artifact.
+
+    Args:
+        provider: `cpu` or `cuda`, the execution provider it is made for.
+        fuse: rewrite the graph for the provider; else it is as the exporter wrote it.
 
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
     """
-    from transformers import AutoConfig
-
     from compress.onnx import export as exporter
-    from compress.onnx import parity
+    from compress.onnx import fusion, parity
 
+    key = digest([source.fingerprint(), provider, fuse, versions(), __version__])
+    folder = cache / "exports" / key
+    graph, told = folder / "model.onnx", folder / "exported.json"
+    if graph.is_file() and told.is_file():
+        found = json.loads(told.read_text(encoding="utf-8"))
+        return Exported(graph, found["parity"], found["facts"])
+    say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")
+    folder.mkdir(parents=True, exist_ok=True)
     model = load(source).float()
-    folder = cache / "exports" / f"{source.fingerprint()}-{provider}"
-    graph = folder / "model.onnx"
-    if not graph.is_file():
-        say(f"{source.folder.name}: exporting to ONNX.")
-        folder.mkdir(parents=True, exist_ok=True)
-        exporter.export(model, folder / "model.partial.onnx", provider=provider)
-        (folder / "model.partial.onnx").replace(graph)
+    draft = folder / "draft.onnx"
+    exporter.export(model, draft, provider=provider)
+    facts: dict[str, Any] = {"provider": provider, "fused": {}}
+    if fuse and provider == "cpu":
+        fused = folder / "fused.onnx"
+        facts["fused"] = fusion.fuse(draft, fused).to_dict()
+        fused.replace(draft)
     its_tokenizer = tokenizer(source.folder)
     rows, where = parity_rows(its_tokenizer, task)
-    found = parity.check(graph, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
-    config = AutoConfig.from_pretrained(source.folder)
-    return Exported(graph, {**found.to_dict(), "rows_from": where}, config)
+    checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
+    found = {"parity": {**checked.to_dict(), "rows_from": where}, "facts": facts}
+    draft.replace(graph)
+    write_whole(told, json.dumps(found))
+    return Exported(graph, found["parity"], found["facts"])
 
 
 def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[list[dict[str, np.ndarray]], str]:

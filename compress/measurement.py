@@ -103,13 +103,14 @@ class Measurements:
                 raise CompressError(f"{file} was written in another format than {FORMAT}. Measure again.")
             artifacts = tuple(Measured(**one) for one in raw.pop("artifacts"))
             measurements = tuple(_measurement(one) for one in raw.pop("measurements"))
-            tuples = {name: tuple(raw.pop(name)) for name in ("references", "notes")}
-            return Measurements(artifacts=artifacts, measurements=measurements, **tuples, **raw)
+            raw |= {name: tuple(raw[name]) for name in ("references", "notes")}
+            return Measurements(artifacts=artifacts, measurements=measurements, **raw)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise CompressError(f"{file} is not a file of measurements ({error}). Measure again.") from error
 
 
 def _measurement(raw: dict[str, Any]) -> Measurement:
-    tuples = {name: tuple(raw.pop(name)) for name in ("raw", "per_example", "predictions", "notes")}
-    interval = raw.pop("interval")
-    return Measurement(interval=tuple(interval) if interval else None, **tuples, **raw)
+    raw |= {name: tuple(raw[name]) for name in ("raw", "per_example", "predictions", "notes")}
+    if raw["interval"] is not None:
+        raw["interval"] = tuple(raw["interval"])
+    return Measurement(**raw)

@@ -258,7 +258,8 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
 def _ordered(steps: Sequence[PlannedStep], where: str) -> tuple[PlannedStep, ...]:
     """The steps so that each comes after those it needs; otherwise as they were written."""
     names = {step.name for step in steps}
-    waiting, ordered, done = list(steps), [], set()
+    waiting, ordered = list(steps), []
+    done: set[str] = set()
     while waiting:
         ready = [one for one in waiting if {one.source, *one.inputs.values()} & names <= done]
         if not ready:

@@ -38,7 +38,7 @@ def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = Non
     raw = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
     names = [str(raw[key]) for key in sorted(raw, key=int)]
     its_tokenizer = tokenizer(artifact.folder)
-    encoded = [dict(its_tokenizer(text, pair, truncation=True)) for text in texts]
+    encoded = dict(its_tokenizer(list(texts), [pair] * len(texts) if pair else None, truncation=True))
     rows = Rows.encode(encoded, its_tokenizer.pad_token_id or 0)
     logits = predict_all(runtime.open(artifact, Serving()), rows)
     for row in logits.astype(np.float64):

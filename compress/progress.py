@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -35,7 +35,7 @@ def warn(message: str) -> None:
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
     """Yield the items while a bar shows how far it is."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with bar(description, total) as running:
         for item in items:
@@ -80,7 +80,9 @@ def _live(description: str, total: int | None, done: int) -> Iterator[Bar]:
 
         class Live:
             def advance(self, by: int = 1, note: str = "") -> None:
-                progress.update(task, advance=by, **({"note": note} if note else {}))
+                progress.advance(task, by)
+                if note:
+                    progress.update(task, note=note)
 
         yield Live()
 

@@ -86,7 +86,7 @@ def _message(model: type[BaseModel], error: ValidationError, where: str, lines: 
     return f"{subject}{reason}."
 
 
-def _note_lines(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, ...], int], file: Path) -> None:
+def _note_lines(node: yaml.Node | None, path: tuple[str, ...], lines: dict[tuple[str, ...], int], file: Path) -> None:
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

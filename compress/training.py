@@ -228,7 +228,7 @@ def _trainer(
     lengths = row_lengths(rows)
     step_rows = settings.batch_size * settings.accumulate
 
-    class Order(torch.utils.data.Sampler):  # type: ignore[misc]
+    class Order(torch.utils.data.Sampler):
         epoch = 0
 
         def set_epoch(self, epoch: int) -> None:
@@ -240,7 +240,7 @@ def _trainer(
         def __iter__(self) -> Iterator[int]:
             return iter(epoch_order(lengths, step_rows, settings.seed, self.epoch).tolist())
 
-    class Placed(torch.utils.data.Dataset):  # type: ignore[misc]
+    class Placed(torch.utils.data.Dataset):
         """Rows that know their place, so that extras are found without being copied."""
 
         def __init__(self, plain: Any) -> None:
@@ -259,7 +259,7 @@ def _trainer(
                 for i, place in enumerate(places)
             ]
 
-    class Loop(Trainer):  # type: ignore[misc]
+    class Loop(Trainer):
         metric_name = "score"
         interrupted = False
         resumed_from: int | None = None
@@ -293,7 +293,7 @@ def _trainer(
         loop.metric_name, value = score(logits, prediction.label_ids)
         return {"score": value}
 
-    class Watch(TrainerCallback):  # type: ignore[misc]
+    class Watch(TrainerCallback):
         """Shows progress, saves now and then, and turns Ctrl-C into a checkpoint and a stop."""
 
         running: Bar

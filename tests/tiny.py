@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-WORDS = ["good", "great", "fine", "lovely", "bad", "poor", "awful", "dull", "the", "a", "this", "that", "film", "book", "phone", "was", "is", "not", "very", "and", "but", "plot", "hero", "sound", "screen", "battery", "cover", "price", "it", "works", "breaks", "soon", "never", "always", "again"]
+VOCABULARY = (
+    "good great fine lovely bad poor awful dull the a this that film book phone was is not very and but plot hero "
+    "sound screen battery cover price it works breaks soon never always again"
+)
+WORDS = VOCABULARY.split()
 SMALL = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
 FAMILIES: dict[str, dict[str, Any]] = {
     "bert": SMALL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ class Evaluation:
     cache: Path
     root: str
     """The entry that agreement is measured with."""
-    _truncated: dict[str, int] = field(default_factory=dict)
 
     @property
     def references(self) -> tuple[float, ...]:
@@ -37,8 +36,8 @@ class Evaluation:
         """What decides the encoded examples, beside the artifact's tokenizer."""
         return {"split": self.split.identity, "max_length": self.max_length}
 
-    def encode(self, artifact: Artifact) -> Rows:
-        """The split's examples as the artifact's tokenizer gives them.
+    def encode(self, artifact: Artifact) -> tuple[Rows, tuple[str, ...]]:
+        """The split's examples as the artifact's tokenizer gives them, and a note where some were cut.
 
         Raises:
             CompressError: the artifact has no tokenizer.
@@ -49,12 +48,7 @@ class Evaluation:
         its_tokenizer = tokenizer(artifact.folder)
         limit = min(self.max_length, its_tokenizer.model_max_length)
         tokenized = tokenize(self.split.rows, its_tokenizer, limit)
-        self._truncated[artifact.fingerprint()] = tokenized.truncated
         names = [name for name in its_tokenizer.model_input_names if name in tokenized.rows.column_names]
         columns = {name: tokenized.rows[name][:] for name in names}
-        return Rows.encode(columns, its_tokenizer.pad_token_id or 0)
-
-    def notes(self, artifact: Artifact) -> tuple[str, ...]:
-        """What was cut."""
-        cut = self._truncated.get(artifact.fingerprint(), 0)
-        return (f"{cut} of {len(self.split.rows)} examples were cut at {self.max_length} tokens",) if cut else ()
+        cut = f"{tokenized.truncated} of {len(self.split.rows)} examples were cut at {limit} tokens"
+        return Rows.encode(columns, its_tokenizer.pad_token_id or 0), (cut,) if tokenized.truncated else ()

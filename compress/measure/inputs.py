@@ -42,15 +42,18 @@ class Inputs:
     batches: Mapping[str, Sequence[Mapping[str, NDArray[np.int64]]]]
     numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """At real lengths: the number of the first example of each batch, to compare a timed output with."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of the rows."""
 
 
-def prepare(rows: Rows, conditions: Sequence[Condition], *, seed: int) -> Inputs:
+def prepare(rows: Rows, conditions: Sequence[Condition], *, seed: int, notes: tuple[str, ...] = ()) -> Inputs:
     """The batches of each condition, the same at every call with the same rows and seed.
 
     Args:
         rows: the encoded evaluation split, at least one example.
         conditions: what is to be timed.
         seed: for the choice of examples at real lengths.
+        notes: what a reader must know of the rows.
     """
     batches, numbers = {}, {}
     for condition in conditions:
@@ -62,7 +65,7 @@ def prepare(rows: Rows, conditions: Sequence[Condition], *, seed: int) -> Inputs
         else:
             starts = [turn * len(rows) // DISTINCT for turn in range(DISTINCT)]
             batches[condition.key] = [rows.filled(condition.batch, int(condition.length), start) for start in starts]
-    return Inputs(rows, batches, numbers)
+    return Inputs(rows, batches, numbers, notes)
 
 
 def save(inputs: Inputs, file: Path) -> None:

@@ -87,3 +87,9 @@ def memory(
                 Measurement(fingerprint, "peak_device_memory_bytes", float(value), "bytes", False, where, samples=1)
             )
     return found
+
+
+def absent(fingerprint: str, condition: Mapping[str, Any], reason: str) -> Measurement:
+    """The peak of an artifact that could not be served."""
+    where = {**condition, "phase": LOADED}
+    return Measurement(fingerprint, "peak_memory_bytes", None, "bytes", False, where, absent=reason)

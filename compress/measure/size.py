@@ -82,8 +82,8 @@ def safetensors_parameters(files: list[Path]) -> int:
 def onnx_parameters(artifact: Artifact) -> int:
     """The number of elements of the graphs' initializers, embeddings included.
 
-    64-bit integers (shapes, axes) and the scales and zero points of quantization are left out; four-bit weights are
-    counted as weights, not as the bytes they are packed in.
+    64-bit integers (shapes, axes), single numbers (an epsilon, a square root) and the scales and zero points of
+    quantization are left out; four-bit weights are counted as weights, not as the bytes they are packed in.
     """
     return sum(_graph_parameters(artifact.folder / name) for name in artifact.parts.values())
 
@@ -100,7 +100,7 @@ def _graph_parameters(file: Path) -> int:
     return sum(
         packed.get(one.name, math.prod(one.dims))
         for one in graph.initializer
-        if one.data_type not in shapeless and one.name not in scales
+        if one.data_type not in shapeless and one.name not in scales and one.dims
     )
 
 

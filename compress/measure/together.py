@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,10 +36,15 @@ class Entry:
     artifact: Artifact
     role: str = VARIANT
 
+    @property
+    def fingerprint(self) -> str:
+        """The artifact's."""
+        return self.artifact.fingerprint()
+
     def measured(self) -> Measured:
         """It as the file of measurements records it."""
         one = self.artifact
-        return Measured(self.name, one.fingerprint(), str(one.folder), one.manifest(), self.role)
+        return Measured(self.name, self.fingerprint, str(one.folder), one.manifest(), self.role)
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,32 @@ class Plan:
         return tuple(self.options) if "onnx" in runtime.formats else ("default",)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Found:
-    """What a run has found so far."""
+    """What a run has found."""
 
-    measurements: list[Measurement] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    measurements: Sequence[Measurement]
+    notes: Sequence[str]
+
+
+def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Found:
+    """Measure all entries; one that fails has absent measurements with the reason.
+
+    Args:
+        entries: the root first, so that agreement with it is known; names are unique.
+        evaluation: the examples, the task and its metrics.
+        plan: what to measure.
+    """
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="compress-benchmark-")))
+        run = _Run(evaluation, plan, scratch, stack)
+        for entry in entries:
+            say(f"{entry.name}: size, memory and quality.")
+            run.measure_size(entry)
+            lanes = run.start(entry)
+            run.measure_quality(entry, lanes)
+        run.measure_latency()
+    return Found(run.measurements, run.notes)
 
 
 @dataclass
@@ -82,236 +107,187 @@ class Lane:
 
     entry: Entry
     runtime: Runtime
-    options: str
+    serving: Serving
     worker: WorkerProcess | None = None
     failure: str | None = None
 
     @property
     def key(self) -> str:
         """Unique in the run."""
-        return f"{self.entry.name}/{self.options}"
+        return f"{self.entry.name}/{self.serving.options}"
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """What everything in this lane is read under."""
+        return {"runtime": self.runtime.name, **asdict(self.serving)}
 
 
-def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Found:
-    """Measure all entries; one that fails has absent measurements with the reason.
+class _Run:
+    """The state of a run: the live workers, and what was found so far."""
 
-    Args:
-        entries: the root and the baseline first, so that agreement with the root is known; names are unique.
-        evaluation: the examples, the task and its metrics.
-        plan: what to measure.
-    """
-    found = Found()
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="compress-benchmark-")))
-        empty = _EmptyProcesses(plan, scratch)
-        lanes: list[Lane] = []
-        predicted: dict[str, NDArray[np.float64]] = {}
-        numbers: dict[str, Mapping[str, Sequence[int]]] = {}
-        with bar("Memory and quality", len(entries)) as progress:
-            for entry in entries:
-                say(f"{entry.name}: size, memory and quality.")
-                started, prepared = _prepare(entry, evaluation, plan, scratch, stack, empty, found)
-                lanes += started
-                if prepared is not None:
-                    numbers[entry.name] = prepared.numbers
-                _quality(entry, started, prepared, evaluation, plan, predicted, found)
-                progress.advance(note=entry.name)
-        _latency(lanes, evaluation, plan, predicted, numbers, found)
-    return found
+    def __init__(self, evaluation: Evaluation, plan: Plan, scratch: Path, stack: ExitStack) -> None:
+        self.evaluation, self.plan, self.scratch, self.stack = evaluation, plan, scratch, stack
+        self.measurements: list[Measurement] = []
+        self.notes: list[str] = []
+        self.lanes: list[Lane] = []
+        self.prepared: dict[str, inputs.Inputs] = {}
+        self.predicted: dict[str, NDArray[np.float64]] = {}
+        self.empty: dict[str, Mapping[str, Any]] = {}
 
-
-def _prepare(
-    entry: Entry,
-    evaluation: Evaluation,
-    plan: Plan,
-    scratch: Path,
-    stack: ExitStack,
-    empty: _EmptyProcesses,
-    found: Found,
-) -> tuple[list[Lane], inputs.Inputs | None]:
-    """Size, a worker for each choice of options, and what memory each takes."""
-    runtime = plan.runtime_for(entry.artifact)
-    lanes = [Lane(entry, runtime, options) for options in plan.options_for(runtime)]
-    fingerprint = entry.artifact.fingerprint()
-    prepared, failure = None, runtime.why_not(entry.artifact, plan.device)
-    file = scratch / f"{fingerprint}.npz"
-    try:
-        entry.artifact.check_files()
-        found.measurements += size(entry.artifact)
-        if failure is None:
-            encoded = evaluation.encode(entry.artifact)
-            prepared = inputs.prepare(encoded, plan.conditions, seed=plan.seed)
-            inputs.save(prepared, file)
-    except CompressError as error:
-        failure = str(error)
-        if not any(one.artifact == fingerprint for one in found.measurements):
-            found.measurements += [
-                Measurement(fingerprint, name, None, unit, False, absent=failure)
+    def measure_size(self, entry: Entry) -> None:
+        """Bytes and parameters."""
+        try:
+            entry.artifact.check_files()
+            self.measurements += size(entry.artifact)
+        except CompressError as error:
+            self.measurements += [
+                Measurement(entry.fingerprint, name, None, unit, False, absent=str(error))
                 for name, unit in (("disk_bytes", "bytes"), ("parameters", "count"))
             ]
-    for lane in lanes:
-        under = _under(lane, plan)
-        lane.failure = failure
-        if lane.failure is None:
-            worker = stack.enter_context(WorkerProcess(runtime.name, entry.artifact, _serving(lane, plan), file))
+
+    def start(self, entry: Entry) -> list[Lane]:
+        """A worker for each choice of options, and the memory each takes."""
+        plan = self.plan
+        runtime = plan.runtime_for(entry.artifact)
+        file = self.scratch / f"{entry.fingerprint}.npz"
+        failure = runtime.why_not(entry.artifact, plan.device)
+        if failure is None:
             try:
-                phases = memory.serve_phases(worker, plan.conditions)
-                found.measurements += memory.memory(fingerprint, phases, empty.told(runtime, file), under)
-                lane.worker = worker
+                entry.artifact.check_files()
+                rows, notes = self.evaluation.encode(entry.artifact)
+                self.prepared[entry.name] = inputs.prepare(rows, plan.conditions, seed=plan.seed, notes=notes)
+                inputs.save(self.prepared[entry.name], file)
+            except CompressError as error:
+                failure = str(error)
+        lanes = [
+            Lane(entry, runtime, Serving(plan.threads, plan.device, options), failure=failure)
+            for options in plan.options_for(runtime)
+        ]
+        for lane in lanes:
+            if lane.failure is None:
+                self._load(lane, file)
+            if lane.failure is not None:
+                warn(f"{entry.name} cannot be measured with {runtime.name}: {lane.failure}")
+                self.measurements.append(memory.absent(entry.fingerprint, lane.condition, lane.failure))
+        self.lanes += lanes
+        return lanes
+
+    def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
+        """Every metric, under the first choice of options that works, and agreement with the root."""
+        task, metrics = self.evaluation.task, self.evaluation.metrics
+        lane = next((one for one in lanes if one.worker is not None), lanes[0])
+        condition = {**lane.condition, "split": "evaluation", "max_length": self.evaluation.max_length}
+        if lane.worker is not None:
+            try:
+                self.predicted[entry.name] = quality.predictions(self._logits(lane, lane.worker), task)
             except CompressError as error:
                 lane.failure = str(error)
-                worker.close()
-        if lane.failure is not None:
-            warn(f"{entry.name} cannot be measured with {runtime.name}: {lane.failure}")
-            phase = {**under, "phase": memory.LOADED}
-            found.measurements.append(
-                Measurement(fingerprint, "peak_memory_bytes", None, "bytes", False, phase, absent=lane.failure)
+                warn(f"{entry.name} cannot be evaluated: {lane.failure}")
+        mine, of_root = self.predicted.get(entry.name), self.predicted.get(self.evaluation.root)
+        if mine is None:
+            reason = lane.failure or "it could not be run"
+            self.measurements += [quality.absent(entry.fingerprint, one, condition, reason) for one in metrics]
+            return
+        references, notes = self.evaluation.references, self.prepared[entry.name].notes
+        self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
+        if entry.role != ROOT:
+            self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))
+
+    def measure_latency(self) -> None:
+        """All rounds, and the measurements made of them."""
+        plan = self.plan
+        workers = {lane.key: lane.worker for lane in self.lanes if lane.worker is not None and lane.failure is None}
+        watch = plan.watch([worker.process_id for worker in workers.values()])
+        with bar("Timed rounds", plan.rounds * len(plan.conditions)) as progress:
+            timed = latency.time_rounds(
+                workers,
+                plan.conditions,
+                rounds=plan.rounds,
+                repeats=plan.repeats,
+                watch=watch,
+                done=progress.advance,
             )
-    return lanes, prepared
+        self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
+        baseline = next((lane.entry.name for lane in self.lanes if lane.entry.role == BASELINE), None)
+        for lane in self.lanes:
+            for condition in plan.conditions:
+                timings = timed.get((lane.key, condition.key), latency.Timings(failure=lane.failure))
+                self._check_outputs(lane.entry.name, condition, timings)
+                # torch has one set of options: its timing stands beside the baseline's under each choice.
+                for options in (lane.serving.options,) if "onnx" in lane.runtime.formats else plan.options:
+                    beside = timed.get((f"{baseline}/{options}", condition.key))
+                    under = {**lane.condition, "options": options}
+                    self.measurements += latency.latency(lane.entry.fingerprint, timings, condition, under, beside)
+        for lane in self.lanes:
+            self.measurements += _other_runtimes(lane, plan)
 
-
-class _EmptyProcesses:
-    """What a process without a model takes, measured once for each runtime."""
-
-    def __init__(self, plan: Plan, scratch: Path) -> None:
-        self.plan, self.scratch = plan, scratch
-        self.answers: dict[str, Mapping[str, Any]] = {}
-
-    def told(self, runtime: Runtime, file: Path) -> Mapping[str, Any]:
-        """The answer of an empty worker to `load`."""
-        if runtime.name not in self.answers:
-            serving = Serving(self.plan.threads, self.plan.device)
-            with WorkerProcess(runtime.name, None, serving, file) as worker:
-                self.answers[runtime.name] = worker.ask("load")
-        return self.answers[runtime.name]
-
-
-def _quality(
-    entry: Entry,
-    lanes: Sequence[Lane],
-    prepared: inputs.Inputs | None,
-    evaluation: Evaluation,
-    plan: Plan,
-    predicted: dict[str, NDArray[np.float64]],
-    found: Found,
-) -> None:
-    """Every metric, under the first choice of options that works; `predicted` gains the entry's classes."""
-    fingerprint = entry.artifact.fingerprint()
-    lane = next((one for one in lanes if one.worker is not None), lanes[0])
-    condition = {**_under(lane, plan), "split": "evaluation", "max_length": evaluation.max_length}
-    failure = lane.failure
-    if lane.worker is not None and prepared is not None:
+    def _load(self, lane: Lane, file: Path) -> None:
+        """Start the lane's worker and measure its memory, before it has done anything else."""
+        worker = self.stack.enter_context(WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file))
         try:
-            logits = _logits(lane, prepared, evaluation, plan)
-            predicted[entry.name] = quality.predictions(logits, evaluation.task)
+            phases = memory.serve_phases(worker, self.plan.conditions)
+            if lane.runtime.name not in self.empty:
+                with WorkerProcess(lane.runtime.name, None, lane.serving, file) as without_model:
+                    self.empty[lane.runtime.name] = without_model.ask("load")
         except CompressError as error:
-            failure = lane.failure = str(error)
-            warn(f"{entry.name} cannot be evaluated: {failure}")
-    if entry.name not in predicted:
-        reason = failure or "it could not be run"
-        found.measurements += [quality.absent(fingerprint, one, condition, reason) for one in evaluation.metrics]
-        return
-    mine = predicted[entry.name]
-    notes = evaluation.notes(entry.artifact)
-    found.measurements += quality.quality(
-        fingerprint, mine, evaluation.references, evaluation.metrics, condition, notes
-    )
-    if entry.role != ROOT:
-        of_root = next((predicted.get(one) for one in predicted if one == evaluation.root), None)
-        found.measurements.append(quality.agreement(fingerprint, mine, of_root, evaluation.task, condition))
+            lane.failure = str(error)
+            worker.close()
+            return
+        empty = self.empty[lane.runtime.name]
+        self.measurements += memory.memory(lane.entry.fingerprint, phases, empty, lane.condition)
+        lane.worker = worker
 
+    def _logits(self, lane: Lane, worker: WorkerProcess) -> NDArray[np.float32]:
+        """The logits of the whole split, from the cache or computed into it.
 
-def _logits(lane: Lane, prepared: inputs.Inputs, evaluation: Evaluation, plan: Plan) -> NDArray[np.float32]:
-    """The logits of the whole split, from the cache or computed into it."""
-    assert lane.worker is not None
-    identity = {
-        "artifact": lane.entry.artifact.fingerprint(),
-        "runtime": lane.runtime.name,
-        "version": packages().get(lane.runtime.package),
-        "options": lane.options,
-        "device": plan.device,
-        "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
-        "batch_size": plan.batch_size,
-        **evaluation.identity(),
-    }
-    file = quality.cached_logits(evaluation.cache, identity)
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial.npy")
-        with bar(f"{lane.entry.name}: evaluation", len(prepared.rows)) as progress:
-            lane.worker.ask("predict", progress=progress.advance, batch_size=plan.batch_size, to=str(partial.resolve()))
-        partial.replace(file)
-    logits: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    if not np.isfinite(logits).all():
-        raise CompressError("its outputs are not finite numbers")
-    return logits
+        Raises:
+            CompressError: the worker fails, or its outputs are not finite.
+        """
+        identity = {
+            "artifact": lane.entry.fingerprint,
+            **lane.condition,
+            "version": packages().get(lane.runtime.package),
+            "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
+            "batch_size": self.plan.batch_size,
+            **self.evaluation.identity(),
+        }
+        file = quality.cached_logits(self.evaluation.cache, identity)
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".partial.npy")
+            with bar(f"{lane.entry.name}: evaluation", len(self.prepared[lane.entry.name].rows)) as progress:
+                batch_size, to = self.plan.batch_size, str(partial.resolve())
+                worker.ask("predict", progress=progress.advance, batch_size=batch_size, to=to)
+            partial.replace(file)
+        logits: NDArray[np.float32] = np.load(file, allow_pickle=False)
+        if not np.isfinite(logits).all():
+            raise CompressError("its outputs are not finite numbers")
+        return logits
 
-
-def _latency(
-    lanes: Sequence[Lane],
-    evaluation: Evaluation,
-    plan: Plan,
-    predicted: Mapping[str, NDArray[np.float64]],
-    numbers: Mapping[str, Mapping[str, Sequence[int]]],
-    found: Found,
-) -> None:
-    """All rounds, and the measurements made of them."""
-    workers = {lane.key: lane.worker for lane in lanes if lane.worker is not None and lane.failure is None}
-    watch = plan.watch([worker.process_id for worker in workers.values()])
-    with bar("Timed rounds", plan.rounds * len(plan.conditions)) as progress:
-        timed = latency.time_rounds(
-            workers,
-            plan.conditions,
-            rounds=plan.rounds,
-            repeats=plan.repeats,
-            watch=watch,
-            done=progress.advance,
-        )
-    baseline = next((lane.entry.name for lane in lanes if lane.entry.role == BASELINE), None)
-    disturbed: dict[str, None] = {}
-    for lane in lanes:
-        fingerprint, name = lane.entry.artifact.fingerprint(), lane.entry.name
-        for condition in plan.conditions:
-            failed = latency.Timings(failure=lane.failure)
-            timings = timed.get((lane.key, condition.key), failed)
-            disturbed |= dict.fromkeys(f"{condition.key}: {note}" for note in timings.notes)
-            if condition.length == REAL and name in predicted and evaluation.task.kind == "classification":
-                note = latency.strays(timings, numbers[name][condition.key], predicted[name], condition.key)
-                if note is not None:
-                    timings.notes.append(note)
-                    warn(f"{name}, {note}")
-            # torch has one set of options: its timing stands beside the baseline's under each choice.
-            for options in (lane.options,) if "onnx" in lane.runtime.formats else plan.options:
-                beside = timed.get((f"{baseline}/{options}", condition.key))
-                under = {**_under(lane, plan), "options": options}
-                found.measurements += latency.latency(fingerprint, timings, condition, under, beside)
-    for lane in lanes:
-        found.measurements += _other_runtimes(lane, plan)
-    found.notes += disturbed
+    def _check_outputs(self, name: str, condition: Condition, timings: latency.Timings) -> None:
+        """Add a note where what was timed is not what was evaluated."""
+        if condition.length != REAL or name not in self.predicted or self.evaluation.task.kind != "classification":
+            return
+        numbers = self.prepared[name].numbers[condition.key]
+        note = latency.strays(timings, numbers, self.predicted[name], condition.key)
+        if note is not None:
+            timings.notes.append(note)
+            warn(f"{name}, {note}")
 
 
 def _other_runtimes(lane: Lane, plan: Plan) -> list[Measurement]:
     """A bf16 checkpoint has no ONNX form on a CPU, which readers look for: absent, with the runtime's own reason."""
     if lane.entry.artifact.precision != "bf16":
         return []
-    fingerprint = lane.entry.artifact.fingerprint()
     reasons = {one.name: one.why_not(lane.entry.artifact, plan.device) for one in plan.runtimes if one != lane.runtime}
     return [
         latency.absent(
-            fingerprint,
+            lane.entry.fingerprint,
             "latency_seconds",
-            {"batch": condition.batch, "length": condition.length, **_under(lane, plan), "runtime": name},
+            {"batch": condition.batch, "length": condition.length, **lane.condition, "runtime": name},
             reason,
         )
         for name, reason in reasons.items()
         if reason is not None
         for condition in plan.conditions
     ]
-
-
-def _serving(lane: Lane, plan: Plan) -> Serving:
-    return Serving(plan.threads, plan.device, lane.options)
-
-
-def _under(lane: Lane, plan: Plan) -> dict[str, Any]:
-    return {"runtime": lane.runtime.name, "threads": plan.threads, "options": lane.options, "device": plan.device}

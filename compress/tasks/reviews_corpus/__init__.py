@@ -17,7 +17,7 @@ from compress.tasks.reviews_corpus import lexicon
 from compress.tasks.reviews_corpus.templates import SHARES, SPLITS
 
 VERSION = 1
-SIZES: Mapping[str, int] = {"train": 6000, "holdout": 300, "evaluation": 1500, "test": 1500}
+SIZES: Mapping[str, int] = {"train": 5000, "holdout": 300, "evaluation": 1500, "test": 1500}
 LABEL_NOISE = 0.04
 PROVISO = 0.25  # the share of sentences that get a neutral phrase in front
 

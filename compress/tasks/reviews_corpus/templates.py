@@ -66,6 +66,10 @@ TRAIN: Mapping[str, tuple[str, ...]] = {
         "I won't hide it: {v+}.",
         "one cannot miss {n+}.",
         "I know nothing about other makers, but I know that {c+}.",
+        "I was told that {c+}. {true}.",
+        "it won't take anyone long to see that {c+}.",
+        "at no time did I doubt that the {x} is {a+}.",
+        "the first thing I would say is that {c+}.",
     ),
     # The words of one side, denied.
     "denied": (
@@ -91,6 +95,11 @@ TRAIN: Mapping[str, tuple[str, ...]] = {
         "you will look in vain for a {a-} {x}.",
         "the {x} does not strike me as {a-}.",
         "I don't see why anyone calls it {a-}.",
+        "you won't hear from me that the {x} is {a-}.",
+        "at no time was the {x} {a-}.",
+        "I am still waiting to come across a {a-} {x}.",
+        "the last thing I would say is that {c-}.",
+        "I was told that {c-}. {false}.",
     ),
     # Two sides, the last one wins.
     "contrast": (
@@ -130,6 +139,8 @@ TRAIN: Mapping[str, tuple[str, ...]] = {
         "it changes nothing that {c-}, because {c+}.",
         "{c+}; that {c-} is a small matter.",
         "I can live with {n-}: {v+}.",
+        "it means little to me that {c-}, as {c+}.",
+        "{v+}, no matter that {c-}.",
     ),
     # What was thought, hoped or feared, and what came.
     "expectation": (

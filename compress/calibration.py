@@ -72,8 +72,17 @@ def rows(name: str, task: Mapping[str, Any], its_tokenizer: Any) -> list[dict[st
     order = sorted(range(len(split.rows)), key=lambda place: digest([chosen.seed, hashes[place], place]))
     drawn = split.rows.select(sorted(order[: chosen.count]))
     tokenized = loading.tokenize(drawn, its_tokenizer, chosen.max_length).rows
-    names = [one for one in its_tokenizer.model_input_names if one in tokenized.column_names]
-    return [{one: np.asarray(row[one], dtype=np.int64) for one in names} for row in tokenized]
+    return [model_inputs(row, its_tokenizer) for row in tokenized]
+
+
+def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> dict[str, np.ndarray]:
+    """A tokenized row as a graph takes it, name -> [length].
+
+    Segments are all 0 where the tokenizer tells none, which is what the models themselves assume.
+    """
+    names = [name for name in its_tokenizer.model_input_names if name in row]
+    inputs = {name: np.asarray(row[name], dtype=np.int64) for name in names}
+    return {"token_type_ids": np.zeros_like(inputs["input_ids"]), **inputs}
 
 
 def batches(

@@ -13,6 +13,7 @@ import numpy as np
 
 from compress import __version__
 from compress.artifact import Artifact, digest, write_whole
+from compress.calibration import model_inputs
 from compress.models import load, tokenizer
 from compress.progress import say
 from compress.technique import versions
@@ -79,20 +80,15 @@ def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[lis
         split = loading.load(described, data, "train")
         few = split.rows.select(range(min(PARITY_ROWS, len(split.rows))))
         encoded = loading.tokenize(few, its_tokenizer, 128).rows
-        names = [name for name in its_tokenizer.model_input_names if name in encoded.column_names]
-        return [
-            {name: np.asarray(row[name], np.int64) for name in names} for row in encoded
-        ], f"{described.name}, train"
+        return [model_inputs(row, its_tokenizer) for row in encoded], f"{described.name}, train"
     sentences = [
         "It works.",
         "The handle broke after a week, and nobody answered my letters.",
         "A quiet, careful film that trusts its audience, even where the plot does not.",
         "No!",
     ]
-    return [
-        {name: np.asarray(values, np.int64) for name, values in its_tokenizer(text, truncation=True).items()}
-        for text in sentences
-    ], "four sentences of this tool, since the model has no task"
+    encoded = [its_tokenizer(text, truncation=True) for text in sentences]
+    return [model_inputs(row, its_tokenizer) for row in encoded], "four sentences of ours, since the model has no task"
 
 
 def finish_folder(source: Artifact, folder: Path, graph: Path) -> dict[str, str]:

@@ -50,7 +50,7 @@ def adopt(folder: Path, name: str) -> Artifact:
     Raises:
         CompressError: it has no config, no weights, or pickled weights only.
     """
-    config = _config(folder)
+    raw = _config(folder)
     weights = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in weights):
         pickled = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
@@ -62,8 +62,10 @@ def adopt(folder: Path, name: str) -> Artifact:
         raise CompressError(f"{folder} holds no *.safetensors file. Check that the model was saved completely.")
     hashes = {file.name: hash_file(file) for file in [folder / "config.json", *weights]}
     tokenizer = {f.name: hash_file(f) for f in sorted(folder.glob("*token*.json")) + sorted(folder.glob("vocab*"))}
-    origin = {"name": name, "weights": digest({**hashes, **tokenizer}), "model_type": config.get("model_type", "")}
-    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(config.get("dtype") or config.get("torch_dtype")), "fp32")
+    origin = {"name": name, "weights": digest({**hashes, **tokenizer}), "model_type": raw.get("model_type", "")}
+    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(
+        str(raw.get("dtype") or raw.get("torch_dtype")), "fp32"
+    )
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
 
 
@@ -119,12 +121,12 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """
     import torch
 
-    config = _config(folder)
+    raw = _config(folder)
     torch.manual_seed(seed)
     names = dict(enumerate(task.label_names)) or {0: "score"}
     kind = "regression" if task.kind == "regression" else "single_label_classification"
-    saved_labels = len(config.get("id2label") or {0: "", 1: ""})
-    fits = saved_labels == task.num_labels and _has_head(config)
+    saved_labels = len(raw.get("id2label") or {0: "", 1: ""})
+    fits = saved_labels == task.num_labels and _has_head(raw)
     return classifier(
         folder,
         num_labels=task.num_labels,
@@ -153,17 +155,31 @@ def from_config(file: Path, task: Any) -> Any:
         raise CompressError(f"{file} is no config of a sequence classifier ({_first_line(error)}).") from error
 
 
+def config(folder: Path) -> Any:
+    """The transformers config in a folder.
+
+    Raises:
+        CompressError: it cannot be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+    except Exception as error:
+        raise CompressError(_why_not(folder, error)) from error
+
+
 def check_labels(folder: Path, task: Any) -> None:
     """Compare a trained model's labels with its task's.
 
     Raises:
         CompressError: the counts differ, or the names are the same in another order.
     """
-    config = _config(folder)
-    if not _has_head(config):
+    raw = _config(folder)
+    if not _has_head(raw):
         raise CompressError(f"{folder} has no trained classifier. Train one first with `compress finetune {folder}`.")
-    raw = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    names = [str(raw[key]) for key in sorted(raw, key=int)]
+    by_id = raw.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    names = [str(by_id[key]) for key in sorted(by_id, key=int)]
     if len(names) != task.num_labels:
         raise CompressError(
             f"The model in {folder} has {len(names)} labels ({', '.join(names)}), but the task {task.name} has "
@@ -310,8 +326,8 @@ def _config(folder: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def _has_head(config: Mapping[str, Any]) -> bool:
-    return any("SequenceClassification" in name for name in config.get("architectures") or ())
+def _has_head(raw: Mapping[str, Any]) -> bool:
+    return any("SequenceClassification" in name for name in raw.get("architectures") or ())
 
 
 def _why_not(folder: Path, error: Exception) -> str:

@@ -126,8 +126,11 @@ def train(
     if before:
         say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
     started = time.perf_counter()
-    with quiet():
-        trainer.train(resume_from_checkpoint=str(before) if before else None)
+    try:
+        with quiet():
+            trainer.train(resume_from_checkpoint=str(before) if before else None)
+    finally:
+        trainer.watch.close()  # whatever happened, Ctrl-C and the screen are as they were
     if trainer.interrupted:
         raise KeyboardInterrupt
     model.eval()
@@ -314,7 +317,7 @@ def _trainer(
 
         def _stop(self, *_: Any) -> None:
             loop.interrupted = True
-            signal.signal(signal.SIGINT, self.former or signal.default_int_handler)  # a second one stops at once
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one stops at once
             say(f"{name}: stopping after this step; the same command goes on from there.")
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
@@ -341,6 +344,7 @@ def _trainer(
         def close(self) -> None:
             if self.former is not None:
                 signal.signal(signal.SIGINT, self.former)
+                self.former = None
             if self.opened is not None:
                 self.opened.__exit__(None, None, None)
                 self.opened = None
@@ -359,6 +363,7 @@ def _trainer(
         callbacks=[watch],
     )
     loop.remove_callback(_printer())
+    loop.watch = watch
     return loop
 
 

@@ -50,7 +50,6 @@ def _run(work: Work) -> Made:
     settings = work.settings
     its_tokenizer = models.tokenizer(work.source.folder)
     data = data_for(work.task or {}, its_tokenizer, settings.max_length)
-    models.check_labels(work.source.folder, data.task)
     student, told = _student(work, data.task, its_tokenizer)
     extras: dict[str, np.ndarray] = {}
     if settings.alpha > 0:
@@ -132,8 +131,18 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    from compress import models
+    from compress.distillation.student import evenly_spaced, layer_count
+    from compress.tasks import loading
+
     if settings.student is not None and not Path(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
+    if not (source.folder / "config.json").is_file():
+        return  # a step of the same pipeline will make it
+    described, _ = loading.resolve(dict(task or {}))
+    models.check_labels(source.folder, described)
+    if settings.layers is not None:
+        evenly_spaced(layer_count(models.config(source.folder)), settings.layers)
 
 
 TECHNIQUE = Technique(

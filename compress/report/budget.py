@@ -128,7 +128,7 @@ def _checks(comparison: Comparison, row: Row, budget: Budget) -> list[Check]:
 
 
 def _drop(row: Row, metric: str, most: float) -> Check:
-    limit = f"at most {most:g} points of {metric} lost"
+    limit = f"at most {most:g} point{'' if most == 1 else 's'} of {metric} lost"
     quality = row.quality.get(metric)
     change = quality.difference if quality else None
     if change is None or change.value is None:

@@ -210,7 +210,7 @@ def _row(
         against_parent = difference(here, there, references)
     return Row(
         artifact=artifact,
-        made=lineage.words(artifact.manifest) or _ROLES.get(artifact.role, "as it was given"),
+        made=_ROLES.get(artifact.role) or lineage.words(artifact.manifest) or "as it was given",
         precision=str(artifact.manifest.get("precision", "")),
         parameters=index.figure(artifact, "parameters"),
         disk=disk,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from compress.report.comparison import Comparison, Row
@@ -10,10 +11,11 @@ SAME_SIZE = 1.02
 """Files within 2 % of the smallest count as equally small; the faster one is then taken."""
 
 RULE = (
-    "Candidates are the variants on the Pareto front (none other is at least as good in the deciding metric, in speed and "
-    "in size, and better in one) whose paired test against the uncompressed model does not say worse. The fastest is the "
-    "one with the greatest measured speed ratio. The smallest takes the fewest bytes on disk; among files within 2 % of "
-    "that, the fastest is taken. Where every variant shows a loss, the one that loses least is named, and nothing is recommended."
+    "Candidates are the variants whose paired test against the uncompressed model does not say worse or, where a budget is "
+    "given, those that keep all its limits; and of these the Pareto front (none other is at least as good in the deciding "
+    "metric, in speed and in size, and better in one). The fastest has the greatest measured speed ratio. The smallest "
+    "takes the fewest bytes on disk; among files within 2 % of that, the fastest is taken. Without a candidate nothing is "
+    "recommended, and the variant that loses least is named."
 )
 
 
@@ -27,42 +29,45 @@ class Pick:
     """False for what is shown although its test says worse."""
 
 
-def picks(comparison: Comparison) -> tuple[Pick, ...]:
-    """The variants to look at first, by the `RULE`; empty when there is no variant with a tested quality."""
-    rows = front(comparison)
-    safe = [row for row in rows if _shows_no_loss(comparison, row)]
-    chosen: list[Pick] = []
-    if safe:
-        fast = max(safe, key=lambda row: (speed(comparison, row) or 0.0, -(row.disk.value or float("inf"))))
-        small = _smallest(comparison, safe)
-        if fast is small or small is None:
-            chosen.append(Pick("Smallest and fastest with no loss shown" if small else _FASTEST, fast, True))
-        elif speed(comparison, fast) is None:
-            chosen.append(Pick(_SMALLEST, small, True))
-        else:
-            chosen += [Pick(_FASTEST, fast, True), Pick(_SMALLEST, small, True)]
-    lossy = [row for row in rows if _shows_loss(comparison, row)]
-    if not safe and lossy:
-        return (
-            Pick("Least loss: every variant shows one", max(lossy, key=lambda row: _value(comparison, row)), False),
-        )
-    faster = [
-        row
-        for row in lossy
-        if (speed(comparison, row) or 0) > max((speed(comparison, s) or 0 for s in safe), default=0)
-    ]
+def picks(comparison: Comparison, keeping: Collection[str] | None = None) -> tuple[Pick, ...]:
+    """The variants to look at first, by the `RULE`; empty when there is no variant with a tested quality.
+
+    Args:
+        comparison: the run.
+        keeping: the names of the variants that keep a budget's limits; None where there is no budget.
+    """
+    if keeping is None:
+        candidates = [row for row in comparison.variants if _shows_no_loss(comparison, row)]
+    else:
+        candidates = [row for row in comparison.variants if row.name in keeping]
+    candidates = front(comparison, candidates)
+    why = "with no loss shown" if keeping is None else "within the budget"
+    chosen = _best(comparison, candidates, why)
+    rest = front(comparison, [row for row in comparison.variants if row not in candidates and _tested(comparison, row)])
+    if not candidates:
+        return (Pick("Least loss", max(rest, key=lambda row: _value(comparison, row)), False),) if rest else ()
+    fastest = max((speed(comparison, row) or 0.0 for row in candidates), default=0.0)
+    faster = [row for row in rest if (speed(comparison, row) or 0.0) > fastest and _shows_loss(comparison, row)]
     if faster:
-        fastest = max(faster, key=lambda row: speed(comparison, row) or 0)
-        chosen.append(Pick("Fastest of all, at a loss", fastest, False))
+        chosen.append(
+            Pick("Fastest of all, at a loss", max(faster, key=lambda row: speed(comparison, row) or 0.0), False)
+        )
     return tuple(chosen)
 
 
-_FASTEST, _SMALLEST = "Fastest with no loss shown", "Smallest with no loss shown"
+def _best(comparison: Comparison, candidates: list[Row], why: str) -> list[Pick]:
+    timed = [row for row in candidates if speed(comparison, row) is not None]
+    fast = max(timed, key=lambda row: (speed(comparison, row) or 0.0, _value(comparison, row)), default=None)
+    small = _smallest(comparison, candidates)
+    if fast is not None and fast is small:
+        return [Pick(f"Smallest and fastest {why}", fast, True)]
+    named = (("Fastest", fast), ("Smallest", small))
+    return [Pick(f"{title} {why}", row, True) for title, row in named if row is not None]
 
 
-def front(comparison: Comparison) -> list[Row]:
-    """The variants that none other dominates in deciding metric, speed and size."""
-    rows = [row for row in comparison.variants if _objectives(comparison, row)]
+def front(comparison: Comparison, among: Sequence[Row]) -> list[Row]:
+    """Those that none other of them dominates in deciding metric, speed and size."""
+    rows = [row for row in among if _objectives(comparison, row)]
     return [row for row in rows if not any(_dominates(comparison, other, row) for other in rows)]
 
 
@@ -120,6 +125,10 @@ def _value(comparison: Comparison, row: Row) -> float:
 
 def _shows_no_loss(comparison: Comparison, row: Row) -> bool:
     return bool(comparison.metric) and row.quality[comparison.metric or ""].difference.shows_no_loss
+
+
+def _tested(comparison: Comparison, row: Row) -> bool:
+    return bool(comparison.metric) and row.quality[comparison.metric or ""].difference.word is not None
 
 
 def _shows_loss(comparison: Comparison, row: Row) -> bool:

@@ -18,7 +18,7 @@ from compress.report.paired import Difference
 from compress.report.picks import Pick, picks, picture_front
 from compress.report.sentences import lead, story
 
-WIDE, NARROW = 940.0, 372.0
+POINTS_WIDE, WIDE, NARROW = 1120.0, 580.0, 372.0
 """Each picture is drawn twice, for a desktop's width and for a phone's: scaling one down would make its texts illegible."""
 
 
@@ -74,7 +74,10 @@ class Section:
     budget: Verdict | None
     front: frozenset[str]
     """The names on the picture's front."""
-    pictures: tuple[Picture, ...]
+    points: Picture | None
+    """Quality against latency."""
+    strips: tuple[Picture, ...]
+    """Differences, sizes, speeds."""
     tests: tuple[Test, ...]
     chains: tuple[Chain, ...]
     steps: tuple[Told, ...]
@@ -93,17 +96,19 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         CompressError: the budget cannot be read.
     """
     comparison = compare(measurements)
-    chosen = picks(comparison)
-    told, chains = _lineages(comparison)
     limits = Budget.read(budget, comparison.metrics) if isinstance(budget, Mapping) else budget
+    judged = judge(comparison, limits) if limits else None
+    chosen = picks(comparison, judged.winners if judged else None)
+    told, chains = _lineages(comparison)
     return Section(
         file=file,
         comparison=comparison,
-        lead=lead(comparison, chosen),
+        lead=lead(comparison, chosen, met=judged.met if judged else None),
         picks=tuple((pick, story(comparison, pick.row)) for pick in chosen),
-        budget=judge(comparison, limits) if limits else None,
+        budget=judged,
         front=frozenset(row.name for row in picture_front(comparison)),
-        pictures=_pictures(comparison, limits),
+        points=_pareto(comparison, limits),
+        strips=_strips(comparison, limits),
         tests=_tests(comparison),
         chains=chains,
         steps=told,
@@ -153,8 +158,8 @@ def _curves(told: tuple[Told, ...], metrics: tuple[str, ...]) -> list[tuple[Told
     return drawn
 
 
-def _pictures(comparison: Comparison, limits: Budget | None) -> tuple[Picture, ...]:
-    made = [_pareto(comparison, limits), _differences(comparison, limits), _sizes(comparison)]
+def _strips(comparison: Comparison, limits: Budget | None) -> tuple[Picture, ...]:
+    made = [_differences(comparison, limits), _sizes(comparison)]
     made += [_speeds(comparison, condition) for condition in comparison.conditions]
     return tuple(picture for picture in made if picture)
 
@@ -228,7 +233,7 @@ def _pareto(comparison: Comparison, limits: Budget | None) -> Picture | None:
         )
 
     names = tuple(spot.name for spot in spots)
-    return Picture(title, caption, draw(WIDE, 500, False), draw(NARROW, 400, True), names)
+    return Picture(title, caption, draw(POINTS_WIDE, 520, False), draw(NARROW, 400, True), names)
 
 
 def _differences(comparison: Comparison, limits: Budget | None) -> Picture | None:

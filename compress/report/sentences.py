@@ -8,19 +8,37 @@ from compress.report.paired import Difference
 from compress.report.picks import Pick, speed
 
 
-def lead(comparison: Comparison, chosen: tuple[Pick, ...]) -> str:
-    """The one sentence that somebody reads who reads no more."""
-    recommended = [pick for pick in chosen if pick.recommended]
+def lead(comparison: Comparison, chosen: tuple[Pick, ...], *, met: bool | None) -> str:
+    """The one sentence or two that somebody reads who reads no more.
+
+    Args:
+        comparison: the run.
+        chosen: its picks.
+        met: whether the budget is met; None where there is none.
+    """
     if not comparison.variants:
         return "Nothing was compressed in this run: it holds the baselines alone."
-    if recommended:
-        pick = recommended[0]
-        word = pick.row.quality[comparison.metric or ""].difference.word
-        loss = f"better in {comparison.metric}" if word == "better" else f"no loss of {comparison.metric} shown"
-        return f"Take {pick.row.name}: {savings(comparison, pick.row)}, {loss}."
-    if chosen:
-        return f"No variant is free of loss. {chosen[0].row.name} loses least: {savings(comparison, chosen[0].row)}."
-    return "No variant could be tested against the uncompressed model, so none is recommended."
+    if not chosen:
+        return "No variant could be tested against the uncompressed model, so none is recommended."
+    row = chosen[0].row
+    saved = f"{savings(comparison, row)}, {_change(comparison, row)}"
+    if chosen[0].recommended:
+        return f"Take {row.name}: {saved}."
+    failed = "No variant keeps the budget." if met is False else "No variant is free of loss."
+    return f"{failed} {row.name} loses least: {saved}."
+
+
+def _change(comparison: Comparison, row: Row) -> str:
+    """`no loss of accuracy shown (up to 1.03 points not ruled out)`."""
+    metric = comparison.metric or "quality"
+    change = row.quality[metric].difference
+    if change.word == "no difference shown":
+        low = change.interval[0] if change.interval else 0.0
+        left = f" (up to {wording.points(-low)} points not ruled out)" if low < 0 else ""
+        return f"no loss of {metric} shown{left}"
+    if change.value is None:
+        return f"{metric} not compared"
+    return f"{wording.signed_points(change.value)} points of {metric}"
 
 
 def savings(comparison: Comparison, row: Row) -> str:
@@ -51,6 +69,8 @@ def story(comparison: Comparison, row: Row) -> str:
         known = f", 95 % interval of the ratio {wording.times_range(interval)}" if interval else ""
         parts[0] += f" ({condition.words}{known})"
     sentences = [parts[0] + "."]
+    if condition and row.speeds[condition].ratio.absent:
+        sentences.append(f"Its speed ratio is absent: {row.speeds[condition].ratio.absent}.")
     if comparison.metric:
         sentences += quality(comparison, row, comparison.metric)
     return " ".join(sentences)

@@ -38,7 +38,8 @@ def find(sources: Sequence[Path]) -> Sources:
     Raises:
         CompressError: a source does not exist, nothing was measured, or a file cannot be read.
     """
-    files = list(dict.fromkeys(file.resolve() for source in sources for file in _files(source)))
+    # Named as the user named them, each once however many sources hold it.
+    files = list({file.resolve(): file for source in sources for file in _files(source)}.values())
     runs = [(file, Measurements.open(file)) for file in files if file.name != MANIFEST]
     if not runs:
         names = ", ".join(str(source) for source in sources) or "no source"

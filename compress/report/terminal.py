@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from compress.measurement import Measurements
 from compress.report import wording
+from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.picks import picks
 
@@ -17,7 +19,7 @@ NAME_WIDTH = 22
 _STYLES = {"better": "green", "worse": "red"}
 
 
-def table(measurements: Measurements) -> Table:
+def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | None = None) -> Table:
     """A row for each artifact: the deciding metric with its difference and word, speed, size, memory.
 
     Recommended variants carry a star; the caption says what is compared with what.
@@ -27,13 +29,16 @@ def table(measurements: Measurements) -> Table:
     from rich.text import Text
 
     comparison = compare(measurements)
-    starred = {pick.row.name for pick in picks(comparison) if pick.recommended}
-    shown = Table(box=box.SIMPLE_HEAD, caption=Text(_caption(comparison)), caption_justify="left", pad_edge=False)
+    keeping = judge(comparison, budget).winners if budget else None
+    starred = {pick.row.name for pick in picks(comparison, keeping) if pick.recommended}
+    shown = Table(
+        box=box.SIMPLE_HEAD, caption=Text(_caption(comparison, bool(starred))), caption_justify="left", pad_edge=False
+    )
     metric, condition = comparison.metric, comparison.headline
     shown.add_column("artifact", max_width=NAME_WIDTH, overflow="fold")
     shown.add_column(metric or "quality", justify="right", no_wrap=True)
     shown.add_column("change")
-    shown.add_column(f"× faster\n{condition.short}" if condition else "× faster", justify="right", no_wrap=True)
+    shown.add_column(f"speed\n{condition.short}" if condition else "speed", justify="right", no_wrap=True)
     shown.add_column("MB\ndisk", justify="right", no_wrap=True)
     shown.add_column("MB peak\nmemory", justify="right", no_wrap=True)
     for row in comparison.rows:
@@ -43,7 +48,7 @@ def table(measurements: Measurements) -> Table:
     return shown
 
 
-def _caption(comparison: Comparison) -> str:
+def _caption(comparison: Comparison, has_stars: bool) -> str:
     parts = []
     if comparison.metric:
         parts.append(f"{comparison.metric} in points of 100, change against the uncompressed model")
@@ -51,7 +56,7 @@ def _caption(comparison: Comparison) -> str:
         parts[-1:] = [f"{part} on {comparison.examples:,} examples" for part in parts[-1:]]
     if comparison.headline:
         parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
-    if any(pick.recommended for pick in picks(comparison)):
+    if has_stars:
         parts.append("★ recommended")
     return "; ".join(parts) + "."
 

@@ -124,11 +124,23 @@ def _axis(scale: svg.Scale, height: float) -> list[Markup]:
 
 
 def _marks(marks: Sequence[Mark], scale: svg.Scale, height: float) -> list[Markup]:
-    parts = []
-    for mark in marks:
+    parts, ordered = [], sorted(marks, key=lambda mark: mark.value)
+    places = _side_by_side(
+        [scale(mark.value) for mark in ordered], [svg.text_width(mark.words, 11) for mark in ordered]
+    )
+    for mark, place in zip(ordered, places, strict=True):
         x = scale(mark.value)
-        half = svg.text_width(mark.words, 11) / 2
-        place = min(max(x, half), scale.end - half) if scale.end - half > half else x
         parts.append(svg.line(x, TOP - 4, x, height - FOOT, mark.class_))
         parts.append(svg.text(place, TOP - 10, mark.words, anchor="middle", class_=f"mark {mark.class_}"))
     return parts
+
+
+def _side_by_side(middles: Sequence[float], widths: Sequence[float]) -> list[float]:
+    """The middles of the words, each over its line where they do not touch, else moved apart from left to right."""
+    placed = list(middles)
+    for n in range(1, len(placed)):
+        overlap = placed[n - 1] + (widths[n - 1] + widths[n]) / 2 + 12 - placed[n]
+        if overlap > 0:
+            placed[n - 1] -= overlap / 2
+            placed[n] += overlap / 2
+    return placed

@@ -1,0 +1,70 @@
+"""Budgets are met by at least one variant that keeps every limit, or not, with the reasons."""
+
+from __future__ import annotations
+
+import pytest
+
+from compress.errors import CompressError
+from compress.report import verdict
+from tests.report.made_up import Made, MakeRun
+
+GOOD = Made("good", right=765, flips=10, speed=2.5, megabytes=23)
+
+
+def test_a_variant_that_keeps_every_limit_meets_the_budget(make_run: MakeRun) -> None:
+    met, reasons = verdict(make_run([GOOD]), {"max_drop": 1.0, "metric": "accuracy", "min_speedup": 2, "max_mb": 25})
+    assert met
+    assert reasons == ["good keeps every limit."]
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"max_drop": 0.5}, "changes accuracy by −0.57 points"),
+        ({"min_speedup": 4}, "is 2.50× as fast (95 % interval 2.42 to 2.58)"),
+        ({"max_mb": 20}, "takes 23.0 MB"),
+    ],
+)
+def test_each_limit_that_is_broken_is_named_with_what_was_found(make_run: MakeRun, budget: object, said: str) -> None:
+    met, reasons = verdict(make_run([GOOD]), budget)  # type: ignore[arg-type]
+    assert not met
+    assert len(reasons) == 1
+    assert said in reasons[0]
+
+
+def test_two_variants_that_each_keep_half_of_the_limits_do_not_meet_the_budget(make_run: MakeRun) -> None:
+    small = Made("small", right=700, flips=80, speed=5.0, megabytes=9)
+    met, reasons = verdict(make_run([GOOD, small]), {"max_drop": 1, "min_speedup": 4})
+    assert not met
+    assert len(reasons) == 2
+
+
+def test_a_drop_of_exactly_the_limit_keeps_it(make_run: MakeRun) -> None:
+    exact = Made("exact", right=873, flips=10, speed=2.0, megabytes=20)
+    assert verdict(make_run([exact], rows=1000, right=883), {"max_drop": 1.0})[0]
+
+
+def test_a_quantity_that_could_not_be_measured_keeps_no_limit(make_run: MakeRun) -> None:
+    absent = Made("absent", 770, 0, 9.0, 1.0, absent={"latency_seconds": "no kernel"})
+    met, reasons = verdict(make_run([absent]), {"min_speedup": 1})
+    assert not met
+    assert "no kernel" in reasons[0]
+
+
+def test_baselines_do_not_meet_a_budget(make_run: MakeRun) -> None:
+    assert verdict(make_run([]), {"max_drop": 5}) == (False, ["The run has no compressed variant."])
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"max_dropp": 1}, "Did you mean 'max_drop'?"),
+        ({"max_drop": "one"}, "Give a number"),
+        ({"max_drop": -1}, "Give a number"),
+        ({"max_drop": 1, "metric": "acuracy"}, "Did you mean 'accuracy'?"),
+        ({"metric": "accuracy"}, "sets no limit"),
+    ],
+)
+def test_a_budget_that_cannot_be_read_is_refused(make_run: MakeRun, budget: object, said: str) -> None:
+    with pytest.raises(CompressError, match=said.replace("?", r"\?")):
+        verdict(make_run([GOOD]), budget)  # type: ignore[arg-type]

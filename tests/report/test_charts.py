@@ -1,0 +1,75 @@
+"""Pictures whose labels can be read: none over another, round ticks, and scales that hold what they show."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from compress.report.charts import curves, pareto, strips, svg
+
+
+@given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.integers(2, 10))
+def test_even_ticks_lie_within_the_scale_and_evenly(low: float, width: float, about: int) -> None:
+    ticks = svg.Scale(low, low + width, 0, 100).ticks(about)
+    assert all(low - 1e-9 <= tick <= low + width + 1e-9 for tick in ticks)
+    steps = {round(b - a, 9) for a, b in itertools.pairwise(ticks)}
+    assert len(steps) <= 2
+    assert len(ticks) <= 2 * about + 2
+
+
+@given(some.floats(1e-5, 10), some.floats(1.05, 1000))
+def test_logarithmic_ticks_lie_within_the_scale(low: float, factor: float) -> None:
+    ticks = svg.Scale(low, low * factor, 0, 100, logarithmic=True).ticks()
+    assert all(low * 0.999999 <= tick <= low * factor * 1.000001 for tick in ticks)
+    assert len(ticks) >= (2 if factor >= 1.5 else 0)
+
+
+def test_the_labels_of_a_crowded_picture_do_not_cover_one_another() -> None:
+    points = [(300 + 9 * n, 200 + 7 * (n % 3)) for n in range(10)]
+    boxes = pareto.place(points, [110.0] * 10, [], pareto.Box(0, 0, 900, 450))
+    assert all(a.overlap(b) == 0 for a, b in itertools.combinations(boxes, 2))
+    assert all(box.x >= 0 and box.x + box.width <= 900 and box.y >= 0 and box.y + box.height <= 450 for box in boxes)
+
+
+def test_the_front_is_drawn_as_steps_through_its_spots_only() -> None:
+    spots = [
+        pareto.Spot("fast", 0.001, 85.0, on_front=True),
+        pareto.Spot("good", 0.002, 88.0, on_front=True),
+        pareto.Spot("beaten", 0.003, 86.0),
+    ]
+    drawn = pareto.draw(
+        spots, pareto.Limits(0.002, 88.0), "t", "d", metric="accuracy", condition="batch 1", width=900, height=400
+    )
+    path = re.search(r'<path d="([^"]*)" class="front"', drawn)
+    assert path is not None
+    assert (path[1].count("H"), path[1].count("V")) == (1, 1)
+    assert drawn.count("hollow") == 1
+
+
+def test_equal_and_single_values_can_be_drawn() -> None:
+    spots = [pareto.Spot("a", 0.001, 88.0), pareto.Spot("b", 0.001, 88.0)]
+    for width in (372.0, 900.0):
+        drawn = pareto.draw(
+            spots, pareto.Limits(), "t", "d", metric="accuracy", condition="b1", width=width, height=400
+        )
+        assert "nan" not in drawn
+    assert "nan" not in strips.dots([strips.Strip("a", 0.0, "0")], "t", "d", width=580)
+    assert "nan" not in strips.bars([strips.Strip("a", None, "–")], "t", "d", width=372)
+    assert "nan" not in curves.draw([(0, 1.0), (10, 1.0)], "loss")
+
+
+@pytest.mark.parametrize("width", [372.0, 580.0])
+def test_everything_a_strip_draws_lies_within_the_picture(width: float) -> None:
+    made = [strips.Strip("a-rather-long-name-of-a-variant", -2.5, "−2.50 worse", (-4.4, -0.6), "worse")]
+    drawn = strips.dots(
+        made, "t", "d", width=width, marks=[strips.Mark(0.0, "uncompressed"), strips.Mark(-1, "budget")]
+    )
+    for attribute in ("x", "x1", "x2"):
+        for value in re.findall(rf' {attribute}="([-0-9.]+)"', drawn):
+            assert -1 <= float(value) <= width + 1
+            assert math.isfinite(float(value))

@@ -1,0 +1,144 @@
+"""One run's figures side by side: differences, ratios, parents, and what is absent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from compress import catalogue
+from compress.measurement import Measurements
+from compress.report.comparison import Row, compare
+from compress.report.paired import quick_score
+from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, int8
+
+
+def row(measurements: Measurements, name: str) -> Row:
+    return next(one for one in compare(measurements).rows if one.name == name)
+
+
+def test_the_test_of_a_variant_is_mcnemar_exact_on_the_rows_only_one_has_right(make_run: MakeRun) -> None:
+    measurements = make_run([Made("lossy", right=740, flips=40, speed=2.0, megabytes=20)])
+    change = row(measurements, "lossy").quality["accuracy"].difference
+    assert (change.only_here, change.only_there) == (10, 40)
+    assert change.p_value == pytest.approx(binomtest(10, 50, 0.5).pvalue)
+    assert change.value == pytest.approx((740 - 770) / 872)
+    assert change.word == "worse"
+    assert change.interval is not None
+    assert change.interval[0] < change.value < change.interval[1]
+
+
+def test_an_artifact_that_answers_as_the_root_shows_no_difference_with_p_1(make_run: MakeRun) -> None:
+    change = row(make_run(), "fp32-onnx").quality["accuracy"].difference
+    assert (change.value, change.p_value, change.word) == (0.0, 1.0, "no difference shown")
+
+
+def test_a_gain_is_called_better(make_run: MakeRun) -> None:
+    gain = Made("gain", right=800, flips=5, speed=2.0, megabytes=20)
+    assert row(make_run([gain]), "gain").quality["accuracy"].difference.word == "better"
+
+
+def test_sizes_and_speeds_are_ratios_to_the_fp32_onnx_export_of_the_same_run(make_run: MakeRun) -> None:
+    measurements = make_run()
+    comparison = compare(measurements)
+    variant = row(measurements, "int8-dynamic")
+    assert variant.smaller == pytest.approx(91.2 / 23.1)
+    assert comparison.headline is not None
+    assert (comparison.headline.batch, comparison.headline.length) == (1, "real")
+    assert variant.speeds[comparison.headline].ratio.value == 2.43
+
+
+def test_memory_is_what_a_model_takes_beyond_an_empty_process_of_its_runtime(make_run: MakeRun) -> None:
+    memory = row(make_run(), "fp32-torch").memory["loaded"]
+    assert memory.peak.value == pytest.approx(302e6 + 90.9e6 * 1.5)
+    assert memory.above_empty.value == pytest.approx(90.9e6 * 1.5)
+
+
+def test_a_quantized_student_is_also_tested_against_the_student_it_was_made_of(make_run: MakeRun) -> None:
+    child = row(make_run(), "student-int8")
+    assert child.parent is not None
+    assert child.parent.name == "student"
+    assert child.against_parent is not None
+    assert child.against_parent.value == pytest.approx((745 - 748) / 872)
+    assert row(make_run(), "int8-dynamic").parent is None
+
+
+def test_only_the_first_session_options_make_the_table_and_the_others_stand_apart(make_run: MakeRun) -> None:
+    comparison = compare(make_run(options=("ours", "default")))
+    assert {one.options for one in comparison.conditions} == {"ours"}
+    assert {one.options for one in comparison.other_conditions} == {"default"}
+    assert len(comparison.conditions) == len(comparison.other_conditions) == 3
+
+
+def test_what_could_not_be_measured_is_absent_with_its_reason_and_never_zero(make_run: MakeRun) -> None:
+    reason = "bf16 cannot run in ONNX Runtime on a CPU"
+    absent = {"latency_seconds": reason, "accuracy": "its outputs are not finite numbers", "disk_bytes": "no files"}
+    variant = row(make_run([Made("bf16", 770, 0, 1.0, 45, absent=absent)]), "bf16")
+    speed = next(iter(variant.speeds.values()))
+    assert (speed.median.value, speed.median.absent) == (None, reason)
+    assert (speed.ratio.value, speed.ratio.absent) == (None, reason)
+    assert variant.quality["accuracy"].difference.absent == "its outputs are not finite numbers"
+    assert variant.smaller is None
+
+
+def test_a_latency_measured_in_one_runtime_says_why_it_is_absent_in_another(make_run: MakeRun) -> None:
+    measurements = make_run([Made("bf16", 770, 0, 1.4, 45, runtime="pytorch")])
+    elsewhere = [
+        replace(one, value=None, absent="no bf16 kernels", condition={**one.condition, "runtime": "onnx_runtime"})
+        for one in measurements.measurements
+        if one.artifact == measurements.artifacts[2].fingerprint and one.name == "latency_seconds"
+    ]
+    measurements = replace(measurements, measurements=(*elsewhere, *measurements.measurements))
+    speed = next(iter(row(measurements, "bf16").speeds.values()))
+    assert speed.median.value is not None
+    assert any("no bf16 kernels" in note for note in speed.median.notes)
+
+
+def test_artifacts_without_results_on_the_same_rows_are_not_tested(make_run: MakeRun) -> None:
+    measurements = make_run()
+    root = measurements.artifacts[0].fingerprint
+    bare = tuple(
+        replace(one, per_example=(), predictions=()) if one.artifact == root else one
+        for one in measurements.measurements
+    )
+    change = row(replace(measurements, measurements=bare), "student").quality["accuracy"].difference
+    assert change.value == pytest.approx((748 - 770) / 872)
+    assert change.word is None
+    assert "not tested" in (change.absent or "")
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
+def test_the_scores_used_in_resampling_are_those_of_the_metrics(metric: str) -> None:
+    random = np.random.default_rng(3)
+    exact = catalogue.find("metrics", metric).score
+    for _ in range(20):
+        references = random.integers(0, 2 if metric == "f1" else 4, 60).astype(float)
+        predictions = np.where(random.random(60) < 0.7, references, random.integers(0, 2, 60)).astype(float)
+        assert quick_score(metric)(predictions, references) == pytest.approx(exact(predictions, references))
+
+
+def test_a_regression_is_compared_by_the_paired_bootstrap(make_run: MakeRun) -> None:
+    change = row(make_run(USUAL[:1], metrics=("pearson", "spearman")), "student").quality["pearson"].difference
+    assert change.test == "paired bootstrap"
+    assert change.p_value is None
+    assert change.interval is not None
+    low, high = change.interval
+    assert change.word == ("better" if low > 0 else "worse" if high < 0 else "no difference shown")
+
+
+def test_a_run_whose_root_is_an_onnx_graph_is_compared_with_that_graph(make_run: MakeRun) -> None:
+    measurements = make_run()
+    without = replace(measurements, artifacts=measurements.artifacts[1:])
+    comparison = compare(without)
+    assert comparison.root is comparison.baseline
+    assert comparison.rows[0].quality["accuracy"].difference.value is None
+    assert row(without, "student").quality["accuracy"].difference.word == "worse"
+
+
+def test_how_an_artifact_was_made_is_told_in_a_few_words(make_run: MakeRun) -> None:
+    measurements = make_run([*USUAL, Made("int4", 760, 20, 1.0, 15, steps=(EXPORT, int8("static")))])
+    assert row(measurements, "student-int8").made == "distil to 3 layers → ONNX → int8 dynamic"
+    assert row(measurements, "int4").made == "ONNX → int8 static"
+    assert row(measurements, "fp32-onnx").made == "uncompressed, exported"

@@ -1,0 +1,67 @@
+"""What is recommended: the fastest and the smallest without a loss shown, on the front, or within the budget."""
+
+from __future__ import annotations
+
+from compress.report.comparison import compare
+from compress.report.picks import picks, picture_front
+from compress.report.sentences import lead
+from tests.report.made_up import Made, MakeRun
+
+SAFE_FAST = Made("safe-fast", 768, 8, 3.0, 40)
+SAFE_SMALL = Made("safe-small", 767, 9, 2.0, 10)
+LOSSY = Made("lossy", 700, 80, 9.0, 5)
+
+
+def names(make_run: MakeRun, variants: list[Made], **more: object) -> dict[str, tuple[str, bool]]:
+    chosen = picks(compare(make_run(variants)), **more)  # type: ignore[arg-type]
+    return {pick.title: (pick.row.name, pick.recommended) for pick in chosen}
+
+
+def test_a_variant_whose_test_says_worse_is_shown_but_not_recommended(make_run: MakeRun) -> None:
+    assert names(make_run, [SAFE_FAST, SAFE_SMALL, LOSSY]) == {
+        "Fastest with no loss shown": ("safe-fast", True),
+        "Smallest with no loss shown": ("safe-small", True),
+        "Fastest of all, at a loss": ("lossy", False),
+    }
+
+
+def test_one_variant_may_be_both(make_run: MakeRun) -> None:
+    best = Made("best", 769, 8, 4.0, 9)
+    assert names(make_run, [SAFE_FAST, best]) == {"Smallest and fastest with no loss shown": ("best", True)}
+
+
+def test_of_files_within_two_percent_the_faster_one_is_the_smallest(make_run: MakeRun) -> None:
+    slow, quick = Made("slow", 770, 8, 1.5, 20.0), Made("quick", 766, 8, 2.5, 20.3)
+    assert names(make_run, [slow, quick])["Smallest and fastest with no loss shown"] == ("quick", True)
+
+
+def test_where_every_variant_shows_a_loss_none_is_recommended_and_the_least_loss_is_named(make_run: MakeRun) -> None:
+    worse = Made("worse", 650, 130, 12.0, 4)
+    assert names(make_run, [LOSSY, worse]) == {"Least loss": ("lossy", False)}
+    comparison = compare(make_run([LOSSY, worse]))
+    assert lead(comparison, picks(comparison), met=None).startswith("No variant is free of loss. lossy loses least")
+
+
+def test_with_a_budget_those_that_keep_it_are_the_candidates(make_run: MakeRun) -> None:
+    chosen = names(make_run, [SAFE_FAST, SAFE_SMALL, LOSSY], keeping=("lossy",))
+    assert chosen == {"Smallest and fastest within the budget": ("lossy", True)}
+    assert names(make_run, [SAFE_FAST], keeping=()) == {"Least loss": ("safe-fast", False)}
+
+
+def test_a_run_of_baselines_alone_has_no_picks_and_says_so(make_run: MakeRun) -> None:
+    comparison = compare(make_run([]))
+    assert picks(comparison) == ()
+    assert "baselines alone" in lead(comparison, (), met=None)
+
+
+def test_the_first_sentence_says_what_no_difference_shown_leaves_open(make_run: MakeRun) -> None:
+    comparison = compare(make_run([SAFE_FAST]))
+    said = lead(comparison, picks(comparison), met=None)
+    assert said.startswith("Take safe-fast: 2.28× smaller and 3.0× faster than the fp32 ONNX export")
+    assert "not ruled out" in said
+
+
+def test_the_pictures_front_leaves_out_whatever_another_beats_in_both(make_run: MakeRun) -> None:
+    beaten = Made("beaten", 760, 20, 2.5, 8)
+    front = [row.name for row in picture_front(compare(make_run([SAFE_FAST, beaten, LOSSY])))]
+    assert front == ["lossy", "safe-fast", "fp32-onnx"]

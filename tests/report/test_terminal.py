@@ -1,0 +1,42 @@
+"""The table in the terminal: readable at 80 columns, plain with hostile names."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from compress import report
+from tests.report.made_up import Made, MakeRun
+
+
+def shown(measurements: Any, **more: Any) -> str:
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    console.print(report.table(measurements, **more))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_every_figure_is_whole_at_80_columns(make_run: MakeRun) -> None:
+    text = shown(make_run())
+    assert max(len(line) for line in text.splitlines()) <= 80
+    line = next(line for line in text.splitlines() if "int8-dynamic" in line)
+    assert line.split() == ["★", "int8-dynamic", "88.19", "−0.11", "none", "shown", "2.43×", "23.1", "132"]
+    assert "on 872 examples" in " ".join(text.split())
+
+
+def test_a_name_with_markup_stays_text_and_a_long_one_is_not_cut(make_run: MakeRun) -> None:
+    text = shown(make_run([Made("[red]x[/red]-" + "y" * 30, 745, 50, 4.6, 17.8)]))
+    assert "[red]x[/red]" in text
+    assert text.count("y") >= 30
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_what_is_absent_is_a_dash(make_run: MakeRun) -> None:
+    absent = {"latency_seconds": "no kernel", "accuracy": "no", "disk_bytes": "no"}
+    line = next(x for x in shown(make_run([Made("odd", 770, 0, 1.0, 45, absent=absent)])).splitlines() if "odd" in x)
+    assert line.split()[:5] == ["odd", "–", "–", "–", "–"]
+
+
+def test_with_a_budget_the_star_marks_what_keeps_it(make_run: MakeRun) -> None:
+    assert "★ student-int8" in shown(make_run(), budget={"max_drop": 5, "min_speedup": 4})

@@ -1,0 +1,196 @@
+"""The written files: self-contained, safe with hostile texts, complete, and the same in four forms."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from compress import report
+from compress.errors import CompressError
+from tests.report.made_up import USUAL, Made, MakeRun
+
+HOSTILE = "<script>alert('x')</script><img src=http://evil.example/x>"
+
+
+def written(measurements: Any, folder: Path, **more: Any) -> report.Report:
+    measurements.save(folder / "measurements")
+    return report.write([folder], folder / "report.html", **more)
+
+
+class Page(HTMLParser):
+    """What a browser would see."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "link", "img", "br", "hr", "input"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_asks_the_network_for_nothing_and_runs_no_script(make_run: MakeRun, tmp_path: Path) -> None:
+    text = written(make_run(), tmp_path).html.read_text()
+    page = Page(text)
+    assert page.open == []
+    assert not {"script", "link", "img", "iframe", "object", "image"} & {tag for tag, _ in page.tags}
+    assert "url(" not in text
+    assert "@import" not in text
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "srcset", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith("#")
+    policy = next(given for tag, given in page.tags if given.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in (policy["content"] or "")
+
+
+def test_hostile_names_and_notes_stay_text_everywhere(make_run: MakeRun, tmp_path: Path) -> None:
+    variant = Made(HOSTILE, 745, 50, 4.6, 17.8, absent={"disk_bytes": HOSTILE}, steps=USUAL[3].steps)
+    files = written(make_run([variant], name=HOSTILE), tmp_path, title=HOSTILE)
+    page = Page(files.html.read_text())
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert "&lt;script&gt;" in files.html.read_text()
+    assert "<script" not in files.markdown.read_text()
+    assert "<img" not in files.markdown.read_text()
+
+
+def test_every_link_within_the_page_leads_somewhere(make_run: MakeRun, tmp_path: Path) -> None:
+    page = Page(written(make_run(options=("ours", "default")), tmp_path).html.read_text())
+    ids = [given["id"] for _, given in page.tags if given.get("id")]
+    links = [str(given["href"]) for _, given in page.tags if given.get("href")]
+    assert len(ids) == len(set(ids))
+    assert links
+    assert all(link.removeprefix("#") in ids for link in links)
+
+
+def test_every_picture_is_well_formed_and_says_in_words_what_it_shows(make_run: MakeRun, tmp_path: Path) -> None:
+    text = written(make_run(), tmp_path).html.read_text()
+    pictures = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
+    # Quality against latency, differences, sizes, three speeds, each at two widths, and two learning curves.
+    assert len(pictures) == 2 * 6 + 2
+    for picture in pictures:
+        root = ElementTree.fromstring(picture)
+        assert root.get("role") == "img"
+        assert root.find("title") is not None
+        assert root.findtext("desc")
+        assert "nan" not in picture.lower().replace("nano", "")
+
+
+def test_every_absent_value_has_a_dash_with_its_reason_and_a_footnote(make_run: MakeRun, tmp_path: Path) -> None:
+    variant = Made("bf16", 770, 2, 1.2, 45, absent={"latency_seconds": "no bf16 kernels here"})
+    text = written(make_run([variant]), tmp_path).html.read_text()
+    assert '<abbr title="no bf16 kernels here">–</abbr>' in text
+    assert re.search(r'<li id="run-1-note-\d+">Absent: no bf16 kernels here</li>', text)
+
+
+def test_json_is_strict_and_says_the_same_as_the_page(make_run: MakeRun, tmp_path: Path) -> None:
+    files = written(make_run(), tmp_path, budget={"max_drop": 1.0, "min_speedup": 2})
+    told = json.loads(files.json.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert (told["format"], told["schema_version"]) == ("compress-report", 1)
+    run = told["runs"][0]
+    assert run["lead"] in files.markdown.read_text().replace("\\", "")
+    assert run["budget"]["winners"] == ["int8-dynamic"]
+    assert [one["name"] for one in run["artifacts"]][:3] == ["fp32-torch", "fp32-onnx", "student"]
+    student = run["artifacts"][2]
+    assert student["quality_share"]["accuracy"]["difference"]["word"] == "worse"
+    assert student["speeds"][0]["times_as_fast"]["value"] == 1.93
+    assert all((one["p99_seconds"]["value"] is None) == bool(one["p99_seconds"]["absent"]) for one in student["speeds"])
+
+
+def test_every_key_of_the_json_is_described_in_the_readme(make_run: MakeRun, tmp_path: Path) -> None:
+    told = json.loads(written(make_run(), tmp_path).json.read_text())
+    readme = (Path(report.__file__).parents[2] / "reports" / "README.md").read_text()
+    run = told["runs"][0]
+    for keys in (told, run, run["artifacts"][0], run["tests"][0]):
+        assert [key for key in keys if f"`{key}`" not in readme] == []
+
+
+def test_csv_has_a_line_for_each_artifact_and_runs_no_formula(make_run: MakeRun, tmp_path: Path) -> None:
+    formula = Made("=cmd|' /C calc'!A0", 745, 50, 4.6, 17.8, absent={"accuracy": "+1"})
+    files = written(make_run([formula]), tmp_path)
+    with files.csv.open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["name"] for line in lines] == ["fp32-torch", "fp32-onnx", "'=cmd|' /C calc'!A0"]
+    assert lines[2]["accuracy_share"] == ""
+    assert "accuracy_share: +1" in lines[2]["absent"]
+    assert float(lines[1]["disk_bytes"]) == 91.2e6
+    for line in lines:
+        for value in line.values():
+            assert value[:1] not in {"=", "@", "+"}
+            assert value[:1] != "-" or float(value) < 0
+
+
+def test_runs_are_never_compared_with_one_another(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run(USUAL[:1]).save(tmp_path / "one")
+    make_run(USUAL[1:2]).save(tmp_path / "deep" / "two")
+    files = report.write([tmp_path], tmp_path / "out")
+    told = json.loads(files.json.read_text())
+    assert len(told["runs"]) == 2
+    assert all(len(run["artifacts"]) == 3 for run in told["runs"])
+    assert "within one run only" in files.html.read_text()
+    assert files.html == tmp_path / "out" / "report.html"
+
+
+def test_an_artifact_that_was_never_measured_is_listed(make_run: MakeRun, tmp_path: Path) -> None:
+    for name in ("forgotten", "unfinished.partial", ".compress-cache"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text('{"fingerprint": "feed"}')
+    files = written(make_run(), tmp_path)
+    assert [Path(one["folder"]).name for one in json.loads(files.json.read_text())["unmeasured"]] == ["forgotten"]
+
+
+def test_no_variant_one_variant_and_ten_all_make_a_report(make_run: MakeRun, tmp_path: Path) -> None:
+    for count in (0, 1, 10):
+        variants = [Made(f"v{n}", 770 - 3 * n, 5 + 4 * n, 1.5 + n / 3, 91 / (1 + n)) for n in range(count)]
+        assert written(make_run(variants), tmp_path / str(count)).html.stat().st_size > 10_000
+
+
+def test_a_large_split_is_reported(make_run: MakeRun, tmp_path: Path) -> None:
+    big = Made("big", 36_500, 500, 2.0, 20)
+    files = written(make_run([big], rows=40_000, right=36_700), tmp_path)
+    assert "40,000 examples" in files.html.read_text()
+
+
+def test_a_report_without_measurements_says_how_to_make_some(tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match="compress benchmark"):
+        report.write([tmp_path], tmp_path / "report.html")
+    with pytest.raises(CompressError, match="does not exist"):
+        report.write([tmp_path / "nowhere"], tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("name", ["measurements.html", "manifest.html", "report.pdf"])
+def test_a_report_never_writes_over_measurements_or_under_another_kind_of_name(
+    make_run: MakeRun, tmp_path: Path, name: str
+) -> None:
+    make_run().save(tmp_path)
+    before = (tmp_path / "measurements.json").read_bytes()
+    with pytest.raises(CompressError):
+        report.write([tmp_path], tmp_path / name)
+    assert (tmp_path / "measurements.json").read_bytes() == before
+
+
+def test_a_report_needs_neither_torch_nor_transformers_nor_a_runtime(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run(metrics=("accuracy", "f1")).save(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from compress import report; "
+        f"report.write([Path({str(tmp_path)!r})], Path({str(tmp_path / 'report.html')!r})); "
+        "found = {'torch', 'transformers', 'onnxruntime', 'onnx', 'datasets'} & set(sys.modules); "
+        "sys.exit(f'imported {found}' if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

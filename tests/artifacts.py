@@ -17,9 +17,7 @@ def tiny_torch(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     from compress.models import adopt
 
     # One segment: the little tokenizer gives no `token_type_ids`.
-    folder = write_model(
-        tmp_path_factory.mktemp("tiny") / "tiny-bert", initializer_range=0.3, type_vocab_size=1
-    )
+    folder = write_model(tmp_path_factory.mktemp("tiny") / "tiny-bert", initializer_range=0.3, type_vocab_size=1)
     return adopt(folder, "tiny-bert")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.errors import CompressError
 from compress.measure.inputs import REAL, Condition
 from compress.measurement import Measurement
 
@@ -37,19 +38,23 @@ def peak_memory_bytes() -> int:
 def serve_phases(worker: WorkerProcess, conditions: Sequence[Condition]) -> dict[str, dict[str, Any]]:
     """Load, then serve each condition of a fixed length, and note the peaks after each: phase -> the worker's answer.
 
-    The order is that of the conditions; a peak holds all that came before it.
+    The order is that of the conditions; a peak holds all that came before it. Where a condition cannot be served (more
+    tokens than the model reads), the reason stands in place of the answer, under `error`.
 
     Args:
         worker: a fresh one, which has loaded nothing yet.
         conditions: those at real lengths are left out, since their peak hangs on the examples drawn.
 
     Raises:
-        WorkerFailed: it cannot load or serve.
+        WorkerFailed: it cannot load.
     """
     phases = {LOADED: worker.ask("load")}
     for condition in conditions:
         if condition.length != REAL:
-            phases[condition.key] = worker.ask("serve", condition=condition.key, calls=CALLS)
+            try:
+                phases[condition.key] = worker.ask("serve", condition=condition.key, calls=CALLS)
+            except CompressError as error:
+                phases[condition.key] = {"error": str(error)}
     return phases
 
 
@@ -63,33 +68,24 @@ def memory(
         empty: the answer to `load` of a worker without an artifact.
         condition: runtime, threads, options, device.
     """
-    found = [
-        Measurement(
-            fingerprint,
-            "peak_memory_bytes",
-            float(told["peak_bytes"]),
-            "bytes",
-            False,
-            {**condition, "phase": phase},
-            samples=1,
-        )
-        for phase, told in phases.items()
-    ]
-    found.append(
-        Measurement(
-            fingerprint, "empty_process_bytes", float(empty["peak_bytes"]), "bytes", False, condition, samples=1
-        )
-    )
+    found = []
     for phase, told in phases.items():
-        for counter, value in told["device_bytes"].items():
+        if "error" in told:
+            found.append(absent(fingerprint, condition, told["error"], phase))
+            continue
+        where = {**condition, "phase": phase}
+        value = float(told["peak_bytes"])
+        found.append(Measurement(fingerprint, "peak_memory_bytes", value, "bytes", False, where, samples=1))
+        for counter, on_device in told["device_bytes"].items():
             where = {**condition, "phase": phase, "counter": counter}
-            found.append(
-                Measurement(fingerprint, "peak_device_memory_bytes", float(value), "bytes", False, where, samples=1)
-            )
+            value = float(on_device)
+            found.append(Measurement(fingerprint, "peak_device_memory_bytes", value, "bytes", False, where, samples=1))
+    value = float(empty["peak_bytes"])
+    found.append(Measurement(fingerprint, "empty_process_bytes", value, "bytes", False, condition, samples=1))
     return found
 
 
-def absent(fingerprint: str, condition: Mapping[str, Any], reason: str) -> Measurement:
+def absent(fingerprint: str, condition: Mapping[str, Any], reason: str, phase: str = LOADED) -> Measurement:
     """The peak of an artifact that could not be served."""
-    where = {**condition, "phase": LOADED}
+    where = {**condition, "phase": phase}
     return Measurement(fingerprint, "peak_memory_bytes", None, "bytes", False, where, absent=reason)

@@ -91,7 +91,10 @@ def onnx_parameters(artifact: Artifact) -> int:
 def _graph_parameters(file: Path) -> int:
     graph = _graph(file)
     scales, packed = set(), {}
+    of_inputs = {node.output[1] for node in graph.node if node.op_type == "DynamicQuantizeLinear"}
     for node in graph.node:
+        if node.op_type == "Mul" and of_inputs & set(node.input):
+            scales |= set(node.input)  # an input's scale times the weight's
         scales |= {node.input[at] for at in SCALES.get(node.op_type, ()) if at < len(node.input)}
         if node.op_type == "MatMulNBits":
             shape = {one.name: one.i for one in node.attribute}

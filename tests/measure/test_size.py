@@ -1,0 +1,102 @@
+"""Tests of sizes against the files and against torch's own count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.measure.size import disk_bytes, model_files, onnx_parameters, safetensors_parameters, size
+
+
+def by_torch(artifact: Artifact) -> int:
+    from compress.models import load
+
+    return sum(one.numel() for one in load(artifact).parameters())
+
+
+def test_parameters_of_a_torch_artifact_are_those_torch_counts(tiny_torch: Artifact) -> None:
+    assert safetensors_parameters(model_files(tiny_torch)) == by_torch(tiny_torch)
+
+
+def test_parameters_of_an_export_are_those_of_its_source(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
+    """Up to the vectors that fusion folds: within one in a hundred."""
+    assert onnx_parameters(tiny_onnx) == pytest.approx(by_torch(tiny_torch), rel=0.01)
+
+
+def test_quantizing_changes_the_bytes_and_not_the_parameters(tiny_onnx: Artifact, tmp_path: Path) -> None:
+    from onnx import TensorProto
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        tiny_onnx.folder / "model.onnx",
+        tmp_path / "model.onnx",
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        extra_options={"DefaultTensorType": TensorProto.FLOAT},  # what fused operators give
+    )
+    quantized = replace(tiny_onnx, folder=tmp_path)
+    assert disk_bytes(quantized) < 0.7 * disk_bytes(tiny_onnx)
+    assert onnx_parameters(quantized) == pytest.approx(onnx_parameters(tiny_onnx), rel=0.01)
+
+
+def test_four_bit_weights_are_counted_as_weights(tmp_path: Path) -> None:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    packed = numpy_helper.from_array(np.zeros((96, 2, 16), np.uint8), "packed")
+    scales = numpy_helper.from_array(np.ones((96 * 2,), np.float32), "scales")
+    node = helper.make_node(
+        "MatMulNBits", ["x", "packed", "scales"], ["y"], domain="com.microsoft", K=64, N=96, bits=4, block_size=32
+    )
+    value = helper.make_tensor_value_info
+    x, y = value("x", TensorProto.FLOAT, ["n", 64]), value("y", TensorProto.FLOAT, ["n", 96])
+    onnx.save(helper.make_model(helper.make_graph([node], "g", [x], [y], [packed, scales])), str(tmp_path / "m.onnx"))
+    artifact = Artifact(tmp_path, {"weights": ""}, None, "onnx", {"model": "m.onnx"})
+    assert onnx_parameters(artifact) == 64 * 96
+
+
+def test_only_the_models_own_files_are_counted(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
+    for artifact, name in ((tiny_torch, "model.safetensors"), (tiny_onnx, "model.onnx")):
+        bytes_, parameters = size(artifact)
+        assert bytes_.value == (artifact.folder / name).stat().st_size == disk_bytes(artifact)
+        assert (bytes_.unit, parameters.unit) == ("bytes", "count")
+
+
+def test_weights_beside_a_graph_are_counted_with_it(tiny_onnx: Artifact, tmp_path: Path) -> None:
+    import onnx
+
+    onnx.save(
+        onnx.load(str(tiny_onnx.folder / "model.onnx")),
+        str(tmp_path / "model.onnx"),
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    beside = replace(tiny_onnx, folder=tmp_path)
+    assert [file.name for file in model_files(beside)] == ["model.onnx", "weights.bin"]
+    assert disk_bytes(beside) == pytest.approx(disk_bytes(tiny_onnx), rel=0.05)
+    assert onnx_parameters(beside) == onnx_parameters(tiny_onnx)
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64, b"\x02\x00\x00\x00\x00\x00\x00\x00{]"])
+def test_a_file_that_is_not_safetensors_is_named(tiny_torch: Artifact, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CompressError, match=r"model\.safetensors is not in the safetensors format"):
+        size(replace(tiny_torch, folder=tmp_path))
+
+
+def test_an_artifact_without_its_model_is_named(tiny_torch: Artifact, tiny_onnx: Artifact, tmp_path: Path) -> None:
+    for artifact in (tiny_torch, tiny_onnx):
+        with pytest.raises(CompressError, match="holds no model"):
+            size(replace(artifact, folder=tmp_path))
+
+
+def test_a_graph_that_is_not_onnx_is_named(tiny_onnx: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\xff\xff\xff")
+    with pytest.raises(CompressError, match="is not an ONNX file"):
+        size(replace(tiny_onnx, folder=tmp_path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         for item in model.graph.initializer:
             self.constants[item.name] = numpy_helper.to_array(item)
+        # Old files list their weights among the inputs too; a weight that a rewrite drops must not be asked for.
+        inputs = [value for value in model.graph.input if value.name not in self.constants]
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
         for node in model.graph.node:
             if node.op_type == "Constant" and len(node.attribute) == 1 and node.attribute[0].name == "value":
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
@@ -45,7 +49,7 @@ class Graph:
         """Write the model, without the constants and values that nothing reads any more."""
         self.sort()
         graph = self.model.graph
-        read = {name for node in self.nodes for name in node.input} | {value.name for value in graph.output}
+        read = {name for node in self.nodes for name in _reads(node)} | {value.name for value in graph.output}
         del graph.node[:]
         graph.node.extend(self.nodes)
         del graph.initializer[:]
@@ -60,7 +64,7 @@ class Graph:
 
     @property
     def inputs(self) -> list[str]:
-        return [value.name for value in self.model.graph.input if value.name not in self.constants]
+        return [value.name for value in self.model.graph.input]
 
     @property
     def outputs(self) -> list[str]:
@@ -140,34 +144,49 @@ class Graph:
         for node in reversed(self.nodes):
             if any(name in wanted for name in node.output):
                 kept.append(node)
-                wanted.update(node.input)
+                wanted.update(_reads(node))
         self.nodes = kept[::-1]
         self.refresh()
 
     def sort(self) -> None:
         """Put the nodes in an order in which each value is made before it is read."""
-        ready = {*self.inputs, *self.constants, ""}
-        waiting, ordered = list(self.nodes), []
-        while waiting:
-            later = []
-            for node in waiting:
-                if all(name in ready for name in node.input):
-                    ordered.append(node)
-                    ready.update(node.output)
+        makers = {name: node for node in self.nodes for name in node.output if name}
+        ordered: list[onnx.NodeProto] = []
+        state: dict[int, str] = {}  # by node: entered, or done
+        for start in self.nodes:
+            stack = [start]
+            while stack:
+                node = stack[-1]
+                if state.get(id(node)) == "done":
+                    stack.pop()
+                    continue
+                before = [makers[name] for name in _reads(node) if name in makers]
+                waiting = [other for other in before if state.get(id(other)) != "done"]
+                if not waiting:
+                    state[id(node)] = "done"
+                    ordered.append(stack.pop())
+                elif state.get(id(node)) == "entered" and any(state.get(id(other)) == "entered" for other in waiting):
+                    raise CompressError(f"The graph runs in a circle at '{node.output[0]}'. Export the model again.")
                 else:
-                    later.append(node)
-            if len(later) == len(waiting):
-                missing = sorted({name for node in later for name in node.input} - ready)
-                raise CompressError(f"The graph is not a graph: nothing makes {', '.join(missing[:3])}.")
-            waiting = later
+                    state[id(node)] = "entered"
+                    stack.extend(reversed(waiting))
         self.nodes = ordered
 
     def refresh(self) -> None:
         self._makers = {name: node for node in self.nodes for name in node.output if name}
         self._readers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
-            for name in node.input:
+            for name in _reads(node):
                 self._readers.setdefault(name, []).append(node)
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """The names a node reads, those that the branches of an If or the body of a Loop read from outside among them."""
+    yield from node.input
+    for item in node.attribute:
+        if item.type == onnx.AttributeProto.GRAPH:
+            for inner in item.g.node:
+                yield from _reads(inner)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:

@@ -8,6 +8,7 @@ Runtime fuses them into its integer kernels at load.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -25,7 +26,7 @@ def write_scheme(path: Path, output: Path, scheme: Scheme) -> None:
     """
     graph = Graph.load(path)
     refuse_quantized(graph, path)
-    found = [*products(graph), *tables(graph)]
+    found: list[Product | Table] = [*products(graph), *tables(graph)]
     missing = set(scheme) - {layer.module for layer in found}
     if missing:
         raise CompressError(
@@ -64,7 +65,7 @@ def _write_table(graph: Graph, table: Table, quantizer: Quantizer) -> None:
         graph.replace(stem, integers, readers=[node])
         gathered = node.output[0]
         readers = graph.readers(gathered)
-        axis = {} if quantizer.axis is None else {"axis": -1}
+        axis: dict[str, Any] = {} if quantizer.axis is None else {"axis": -1}
         (real,) = graph.add("DequantizeLinear", [gathered, scale, zero_point], stem=f"{gathered}.real", **axis)
         graph.replace(gathered, real, readers=readers)
 
@@ -94,7 +95,7 @@ def _write_static(graph: Graph, product: Product, weight_quantizer: Quantizer, i
     integers = _static_input(graph, source, scale, zero_point)
     (real,) = graph.add("DequantizeLinear", [integers, scale, zero_point], stem=f"{stem}.input.real")
     weight, weight_scale, weight_zero = _weight(graph, stem, product, weight_quantizer)
-    axis = {} if weight_quantizer.axis is None else {"axis": 1}
+    axis: dict[str, Any] = {} if weight_quantizer.axis is None else {"axis": 1}
     (real_weight,) = graph.add("DequantizeLinear", [weight, weight_scale, weight_zero], stem=f"{stem}.real", **axis)
     (result,) = graph.add("MatMul", [real, real_weight], stem=f"{stem}.result")
     graph.replace(product.node.output[0], result)

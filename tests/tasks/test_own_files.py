@@ -257,3 +257,15 @@ def test_rows_of_the_hub_are_read_as_those_of_files(monkeypatch: pytest.MonkeyPa
         ("nyu-mll/glue", "mnli", "validation_mismatched"),
         ("nyu-mll/glue", "mnli", "test_mismatched"),
     ]
+
+
+def test_the_same_file_read_by_other_columns_is_not_taken_from_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("one,two,y,z\nfirst,second,0,1\n")
+
+    def read_sst2(**columns: str) -> list[tuple[str, int]]:
+        description = {"name": "sst2", "data": {"evaluation": str(tmp_path / "a.csv")}, **columns}
+        rows = load(*resolve(description), "evaluation", tmp_path / "cache").rows
+        return list(zip(rows["text"], rows["label"], strict=True))
+
+    assert read_sst2(text="one", label="y") == [("first", 0)]
+    assert read_sst2(text="two", label="z") == [("second", 1)]

@@ -97,6 +97,8 @@ class Row:
     agreement: Figure
     speeds: Mapping[Condition, Speed]
     memory: Mapping[str, Memory]
+    device_memory: Mapping[str, Figure]
+    """Peaks on a GPU by counter and phase, in bytes; empty without one."""
     parent: Row | None = None
     """The nearest ancestor in the run that is itself a variant."""
     against_parent: Difference | None = None
@@ -227,6 +229,7 @@ def _row(
         agreement=index.figure(artifact, "agreement_with_root"),
         speeds={condition: index.speed(artifact, condition) for condition in conditions},
         memory={phase: index.memory(artifact, phase) for phase in phases},
+        device_memory=index.device_memory(artifact),
         parent=parent,
         against_parent=against_parent,
     )
@@ -319,6 +322,10 @@ class _Index:
         if peak.value is None or empty.value is None:
             return Memory(peak, Figure(absent=peak.absent or f"the empty process was not measured ({empty.absent})"))
         return Memory(peak, Figure(peak.value - empty.value, notes=peak.notes, samples=peak.samples))
+
+    def device_memory(self, artifact: Measured) -> dict[str, Figure]:
+        named = self._named(artifact, "peak_device_memory_bytes")
+        return {f"GPU {one.condition.get('counter')}, {one.condition.get('phase')}": _figure(one) for one in named}
 
     def _elsewhere(self, artifact: Measured, condition: Condition, median: Measurement | None) -> tuple[str, ...]:
         """Why a latency is absent in runtimes other than the one it was measured in."""

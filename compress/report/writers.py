@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -106,7 +107,18 @@ def _environment(*, autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("points", "signed_points", "times", "seconds", "duration", "megabytes", "millions", "rate", "runtime")
+    names = (
+        "points",
+        "signed_points",
+        "times",
+        "seconds",
+        "duration",
+        "megabytes",
+        "millions",
+        "rate",
+        "runtime",
+        "p_value",
+    )
     environment.filters.update({name: getattr(wording, name) for name in names})
     environment.filters.update(
         signed_range=wording.signed_range, times_range=wording.times_range, tested=wording.tested, plain=_plain
@@ -128,7 +140,8 @@ def _plain(value: Any, most: int = 400) -> str:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         text = ", ".join(f"({_plain(one)})" if isinstance(one, Mapping) else _plain(one) for one in value) or "none"
     else:
-        text = str(value)
+        # A SHA-256 stands in full in the JSON; its start is enough to compare by eye.
+        text = re.sub(r"^([0-9a-f]{16})[0-9a-f]{48}$", r"\1…", str(value))
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
@@ -201,6 +214,7 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
             for condition, speed in row.speeds.items()
         ],
         "memory_bytes": {phase: asdict(one) for phase, one in row.memory.items()},
+        "device_memory_bytes": {where: asdict(one) for where, one in row.device_memory.items()},
         "parent": row.parent.name if row.parent else None,
     }
 

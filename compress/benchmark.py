@@ -18,6 +18,7 @@ from compress.measure.inputs import Condition
 from compress.measure.machine import available_cores, machine, providers
 from compress.measure.together import BASELINE, ROOT, Entry, Plan, measure
 from compress.measurement import Measurements
+from compress.models import bring, check_labels
 from compress.progress import say, warn
 from compress.settings import Settings, build, read_yaml
 from compress.tasks import loading
@@ -102,7 +103,7 @@ def run(
         task: the task to be measured on; the artifacts' own where None.
 
     Raises:
-        CompressError: there is no task, the uncompressed model is gone, or its data cannot be read.
+        CompressError: there is no task, its data cannot be read, or the uncompressed model is gone or has other labels.
     """
     suite = suite.with_defaults()
     described = task or next((one.task for _, one in artifacts if one.task is not None), None)
@@ -113,6 +114,8 @@ def run(
     resolved, data = loading.resolve(dict(described))
     split = loading.load(resolved, data, "evaluation")
     root = _root(artifacts[0][1])
+    if root.format == "torch":
+        check_labels(root.folder, resolved)
     notes = _other_roots(artifacts, root)
     baseline = _fp32_onnx(root, suite, cache, described, notes)
     entries = _line_up(artifacts, root, baseline)
@@ -158,8 +161,6 @@ def _root(artifact: Artifact) -> Artifact:
     Raises:
         CompressError: its folder is gone or holds another model.
     """
-    from compress.models import bring
-
     origin = artifact.root()
     if origin["fingerprint"] == artifact.fingerprint():
         return artifact

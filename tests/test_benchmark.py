@@ -259,6 +259,14 @@ def test_another_model_where_the_root_was_is_refused(
         benchmark.run([("moved", moved)], SUITE, tmp_path / "out", cache=tmp_path / "cache", task=tiny_task)
 
 
+def test_a_task_with_other_labels_than_the_models_is_refused_before_anything_is_started(
+    tiny_torch: Artifact, tiny_task: dict[str, Any], tmp_path: Path
+) -> None:
+    task = {**tiny_task, "labels": ["negative", "neutral", "positive"]}
+    with pytest.raises(CompressError, match="has 2 labels .* has 3"):
+        benchmark.run([("model", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path / "cache", task=task)
+
+
 def test_without_a_task_nothing_is_started(tiny_torch: Artifact, tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="no task to be measured on"):
         benchmark.run([("model", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path / "cache")

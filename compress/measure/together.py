@@ -94,8 +94,8 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
         run = _Run(evaluation, plan, scratch, stack)
         for entry in entries:
             say(f"{entry.name}: size, memory and quality.")
-            run.measure_size(entry)
-            lanes = run.start(entry)
+            unusable = run.measure_size(entry)
+            lanes = run.start(entry, unusable)
             run.measure_quality(entry, lanes)
         run.measure_latency()
     return Found(run.measurements, run.notes)
@@ -134,8 +134,8 @@ class _Run:
         self.predicted: dict[str, NDArray[np.float64]] = {}
         self.empty: dict[str, Mapping[str, Any]] = {}
 
-    def measure_size(self, entry: Entry) -> None:
-        """Bytes and parameters."""
+    def measure_size(self, entry: Entry) -> str | None:
+        """Bytes and parameters; gives the reason when the artifact's files are not as they should be."""
         try:
             entry.artifact.check_files()
             self.measurements += size(entry.artifact)
@@ -144,16 +144,17 @@ class _Run:
                 Measurement(entry.fingerprint, name, None, unit, False, absent=str(error))
                 for name, unit in (("disk_bytes", "bytes"), ("parameters", "count"))
             ]
+            return str(error)
+        return None
 
-    def start(self, entry: Entry) -> list[Lane]:
-        """A worker for each choice of options, and the memory each takes."""
+    def start(self, entry: Entry, unusable: str | None) -> list[Lane]:
+        """A worker for each choice of options, and the memory each takes; none for an unusable artifact."""
         plan = self.plan
         runtime = plan.runtime_for(entry.artifact)
         file = self.scratch / f"{entry.fingerprint}.npz"
-        failure = runtime.why_not(entry.artifact, plan.device)
+        failure = unusable or runtime.why_not(entry.artifact, plan.device)
         if failure is None:
             try:
-                entry.artifact.check_files()
                 rows, notes = self.evaluation.encode(entry.artifact)
                 self.prepared[entry.name] = inputs.prepare(rows, plan.conditions, seed=plan.seed, notes=notes)
                 inputs.save(self.prepared[entry.name], file)

@@ -11,6 +11,7 @@ BETTER_MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "67108864",
 }
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 TRAINS = {"finetune", "distill", "run"}
 
 
@@ -44,11 +45,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENOSPC or "--debug" in sys.argv:
+        if error.errno not in NO_SPACE or "--debug" in sys.argv:
             raise
-        click.echo(
-            f"Error: The disk is full ({error.filename or 'while writing'}). Free some space and run again.", err=True
-        )
+        what = f"{error.strerror}: {error.filename or 'while writing'}"
+        click.echo(f"Error: There is no space left to write to ({what}). Free some and run again.", err=True)
         sys.exit(1)
 
 

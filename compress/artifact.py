@@ -223,8 +223,8 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def _no_artifact(folder: Path) -> str:
-    if not folder.exists():
-        return f"{folder} does not exist. Make it, or check the path."
     if folder.with_name(folder.name + ".partial").exists():
         return f"{folder} is unfinished. Run the command that makes it again; it continues where it stopped."
+    if not folder.exists():
+        return f"{folder} does not exist. Make it, or check the path."
     return f"{folder} has no {MANIFEST}, so it is not an artifact. Bring a model in with `compress import`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.tiny import FAMILIES, write_model
 def test_layers_are_evenly_spaced_and_the_last_is_always_kept(sizes: tuple[int, int], first: bool) -> None:
     total, kept = sizes
     layers = evenly_spaced(total, kept, first=first)
-    gaps = [b - a for a, b in zip(layers, layers[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(layers)]
     assert len(layers) == kept
     assert layers[-1] == total - 1
     assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)

@@ -1,0 +1,152 @@
+"""Pipelines: every mistake is found before a weight is loaded, finished steps are reused, and a run says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compress import pipeline, shipped
+from compress.errors import BudgetNotMet, CompressError
+
+STUDENT = {"distill": {"layers": 2, "epochs": 1, "batch_size": 64}}
+INT8 = {"from": "student", "quantize": {"precision": "int8"}}
+
+
+@pytest.fixture
+def write(tmp_path: Path, make_model: Callable[..., Path], task: dict[str, Any]) -> Callable[..., Path]:
+    """Writes `my.yaml` with a model and a task that exist."""
+    model = make_model("bert")
+
+    def write_pipeline(**changes: Any) -> Path:
+        content = {"model": str(model), "task": task, "steps": {"student": STUDENT, "int8": INT8}, **changes}
+        file = tmp_path / "my.yaml"
+        file.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+        return file
+
+    return write_pipeline
+
+
+@pytest.mark.parametrize("name", shipped.names("pipelines"))
+def test_every_shipped_pipeline_loads(name: str) -> None:
+    plan = pipeline.read(name)
+    assert plan.steps
+    assert plan.benchmark is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"modle": "x"}, r"Unknown key 'modle' in my\.yaml line \d+\. Did you mean 'model'\?"),
+        ({"model": None}, "names no model"),
+        ({"steps": {}}, "has no steps"),
+        (
+            {"steps": {"a": {"destill": {}}}},
+            r"Unknown technique 'destill' in step 'a' of my\.yaml line \d+\. Did you mean",
+        ),
+        (
+            {"steps": {"a": {"distill": {"layers": 2, "temprature": 4}}}},
+            r"'temprature' in step 'a' of my\.yaml line \d+",
+        ),
+        ({"steps": {"a": {"distill": {"layers": "two"}}}}, r"'layers' is 'two' in step 'a'"),
+        ({"steps": {"a": {"from": "b", "export": {}}}}, "'from' names 'b', which is no step"),
+        ({"steps": {"a": {"export": {}, "quantize": {}}}}, "exactly one technique"),
+        ({"steps": {"a": {"from": "b", "export": {}}, "b": {"from": "a", "export": {}}}}, "wait for one another"),
+        ({"steps": {"../a": {"export": {}}}}, "cannot be a step's name"),
+        ({"benchmark": "cup"}, "Did you mean 'cpu'"),
+        ({"budget": {"max_dorp": 1}}, "Did you mean 'max_drop'"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(write: Callable[..., Path], changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(CompressError, match=expected):
+        pipeline.read(str(write(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"model": "nowhere/at-all"}, "nowhere/at-all"),
+        ({"task": {"name": "sst2", "data": "nowhere"}}, "nowhere does not exist"),
+        (
+            {"steps": {"a": {"export": {}}, "b": {"from": "a", "distill": {"layers": 2}}}},
+            "distill takes a torch artifact",
+        ),
+        (
+            {"steps": {"a": {"quantize": {"mode": "static", "calibration": "sst2-256"}}}},
+            "'sst2-256' is of the task sst2, but this model's task is moods",
+        ),
+        ({"steps": {"a": {"quantize": {"mode": "static", "calibration": "nothing"}}}}, "No file called 'nothing'"),
+    ],
+)
+def test_what_is_not_there_or_does_not_fit_is_found_before_a_weight_is_loaded(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: str
+) -> None:
+    monkeypatch.setattr("compress.models.classifier", lambda *_, **__: pytest.fail("a weight was loaded"))
+    plan = pipeline.read(str(write(**changes)))
+    with pytest.raises(CompressError, match=expected):
+        pipeline.run(plan, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_values_are_changed_from_the_command_line(write: Callable[..., Path]) -> None:
+    plan = pipeline.read(str(write()), ["steps.student.distill.layers=3", "title=Mine"])
+    assert plan.steps[0].settings.layers == 3  # type: ignore[attr-defined]
+    assert plan.title == "Mine"
+    with pytest.raises(CompressError, match="is not a change"):
+        pipeline.read(str(write()), ["title"])
+
+
+def test_steps_run_in_the_order_of_their_needs(write: Callable[..., Path]) -> None:
+    plan = pipeline.read(str(write(steps={"int8": INT8, "student": STUDENT})))
+    assert [step.name for step in plan.steps] == ["student", "int8"]
+
+
+def test_a_run_reuses_what_is_finished_and_says_why_a_step_runs_again(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    plan = pipeline.read(str(write()))
+    assert [line.split(maxsplit=2)[2] for line in pipeline.explain(plan, out)] == ["runs: it was not made yet"] * 2
+    first = pipeline.run(plan, out).artifacts
+    assert [line.split(maxsplit=2)[2] for line in pipeline.explain(plan, out)] == ["finished, reused"] * 2
+    assert pipeline.run(plan, out).artifacts == first
+
+    changed = pipeline.read(str(write()), ["steps.student.distill.temperature=2.0"])
+    reasons = [line.split(maxsplit=2)[2] for line in pipeline.explain(changed, out)]
+    assert reasons[0] == "runs again: distill's temperature was 4.0, now 2.0"
+    assert "distill's temperature was 4.0, now 2.0" in reasons[1]
+
+    only_int8 = pipeline.read(str(write()), ["steps.int8.quantize.embeddings=false"])
+    reasons = [line.split(maxsplit=2)[2] for line in pipeline.explain(only_int8, out)]
+    assert reasons == ["finished, reused", "runs again: quantize's embeddings was True, now False"]
+
+
+def test_changed_data_is_noticed(write: Callable[..., Path], tmp_path: Path, task: dict[str, Any]) -> None:
+    out = tmp_path / "run"
+    plan = pipeline.read(str(write(steps={"student": STUDENT})))
+    pipeline.run(plan, out)
+    with Path(task["data"]["train"]).open("a") as file:
+        file.write("a very good film,positive\n")
+    (line,) = pipeline.explain(plan, out)
+    assert line.endswith("runs again: the data that distill reads has changed")
+
+
+@pytest.mark.slow
+def test_a_whole_run_ends_with_measurements_a_report_and_a_verdict_on_its_budget(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    suite = {"rounds": 2, "conditions": [{"batch": 1, "length": "real", "calls": 2}]}
+    plan = pipeline.read(str(write(benchmark=suite, budget={"max_mb": 0.0001})))
+    result = pipeline.run(plan, tmp_path / "run")
+    names = {one.name for one in result.measurements.artifacts} if result.measurements else set()
+    assert names == {"fp32-torch", "fp32-onnx", "student", "int8"}
+    assert result.report is not None
+    for suffix in (".html", ".md", ".json", ".csv"):
+        assert result.report.with_suffix(suffix).stat().st_size > 500
+    assert json.loads(result.report.with_suffix(".json").read_text())
+    with pytest.raises(BudgetNotMet):
+        pipeline.check_budget(plan, result)

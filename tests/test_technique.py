@@ -1,0 +1,121 @@
+"""Applying a technique: checked before it runs, reused when finished, never half there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.settings import Settings
+from compress.technique import ArtifactPath, Made, Technique, Work, apply, references
+
+
+class Copying(Settings):
+    letters: int = Field(1, description="How many.")
+    teacher: ArtifactPath | None = Field(None, description="Another artifact.")
+
+
+class Copier:
+    """A technique that writes letters and counts its runs."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.runs = 0
+        self.fails = False
+        self.technique = Technique(
+            **{
+                "name": "copy",
+                "settings": Copying,
+                "run": self._run,
+                "accepts": frozenset({"torch"}),
+                "gives": lambda settings: "torch",
+                "example": "compress copy",
+                **changes,
+            }
+        )
+
+    def _run(self, work: Work) -> Made:
+        self.runs += 1
+        (work.folder / "model.safetensors").write_text("x" * work.settings.letters)
+        if self.fails:
+            raise CompressError("No more letters.")
+        return Made("torch", "fp32", step_facts={"letters": work.settings.letters})
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Artifact:
+    return Artifact(tmp_path / "base", {"name": "base", "weights": "0"}, None)
+
+
+def test_a_finished_step_is_reused_and_a_changed_one_runs_again(source: Artifact, tmp_path: Path) -> None:
+    copier = Copier()
+    first = apply(copier.technique, source, Copying(letters=2), tmp_path / "out")
+    again = apply(copier.technique, source, Copying(letters=2), tmp_path / "out")
+    assert copier.runs == 1
+    assert first == again
+    apply(copier.technique, source, Copying(letters=3), tmp_path / "out", replace=True)
+    assert copier.runs == 2
+    assert (tmp_path / "out" / "model.safetensors").read_text() == "xxx"
+
+
+def test_another_artifact_is_not_replaced_unless_asked(source: Artifact, tmp_path: Path) -> None:
+    copier = Copier()
+    apply(copier.technique, source, Copying(letters=2), tmp_path / "out")
+    with pytest.raises(CompressError, match="another artifact.*--force"):
+        apply(copier.technique, source, Copying(letters=3), tmp_path / "out")
+
+
+def test_a_folder_that_is_no_artifact_is_never_replaced(source: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(CompressError, match="no artifact of ours"):
+        apply(Copier().technique, source, Copying(), tmp_path / "out", replace=True)
+    assert (tmp_path / "out" / "thesis.tex").exists()
+
+
+def test_a_step_that_fails_leaves_nothing_that_looks_finished(source: Artifact, tmp_path: Path) -> None:
+    copier = Copier()
+    copier.fails = True
+    with pytest.raises(CompressError, match="No more letters"):
+        apply(copier.technique, source, Copying(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out.partial").is_dir()
+
+
+def test_a_failed_replacement_leaves_the_former_artifact(source: Artifact, tmp_path: Path) -> None:
+    copier = Copier()
+    former = apply(copier.technique, source, Copying(letters=2), tmp_path / "out")
+    copier.fails = True
+    with pytest.raises(CompressError):
+        apply(copier.technique, source, Copying(letters=3), tmp_path / "out", replace=True)
+    assert Artifact.open(tmp_path / "out") == former
+
+
+def test_a_format_that_a_technique_does_not_take_is_refused_before_it_runs(source: Artifact, tmp_path: Path) -> None:
+    copier = Copier(accepts=frozenset({"onnx"}))
+    with pytest.raises(CompressError, match="copy takes a onnx artifact"):
+        apply(copier.technique, source, Copying(), tmp_path / "out")
+    assert copier.runs == 0
+
+
+def test_a_technique_that_needs_a_task_says_how_to_name_one(source: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match="--task sst2"):
+        apply(Copier(needs_task=True).technique, source, Copying(), tmp_path / "out")
+
+
+def test_an_artifact_that_takes_part_is_known_by_its_content_and_not_by_its_folder(
+    source: Artifact, tmp_path: Path
+) -> None:
+    copier = Copier()
+    assert references(Copying) == ["teacher"]
+    teacher = apply(copier.technique, source, Copying(letters=5), tmp_path / "teacher")
+    moved = Artifact.open((tmp_path / "teacher").rename(tmp_path / "moved"))
+    made = [
+        apply(copier.technique, source, Copying(teacher=name), tmp_path / name[-3:], inputs={"teacher": one})
+        for name, one in (("at/one", teacher), ("at/two", moved))
+    ]
+    assert made[0].fingerprint() == made[1].fingerprint()
+    assert made[0].steps[0].inputs == {"teacher": teacher.fingerprint()}

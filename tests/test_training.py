@@ -1,0 +1,166 @@
+"""The training loop: same seed same weights, resumed as if never stopped, and stopped when the loss is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compress import training
+from compress.distillation.losses import hard_labels
+from compress.errors import CompressError
+from compress.models import classifier, tokenizer
+from compress.training import TrainingSettings, epoch_order, train
+from compress.training_data import data_for, holdout_score
+
+
+@given(st.lists(st.integers(3, 60), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 3))
+def test_an_epoch_visits_every_row_once_in_an_order_of_its_own(lengths: list[int], batch: int, epoch: int) -> None:
+    order = epoch_order(np.array(lengths), batch, seed=1, epoch=epoch)
+    assert sorted(order) == list(range(len(lengths)))
+    assert (order == epoch_order(np.array(lengths), batch, seed=1, epoch=epoch)).all()
+
+
+def test_batches_hold_rows_of_like_length() -> None:
+    lengths = np.random.default_rng(0).integers(3, 120, 3200)
+    order = epoch_order(lengths, 32, seed=0, epoch=0)
+    spread = [np.ptp(lengths[order[start : start + 32]]) for start in range(0, 3200, 32)]
+    assert max(spread) < 10
+    assert not (order == epoch_order(lengths, 32, seed=0, epoch=1)).all()
+
+
+class Run:
+    """One training run of a tiny model, with what the test changes."""
+
+    def __init__(self, model_folder: Path, task: dict[str, Any], scratch: Path) -> None:
+        self.tokenizer = tokenizer(model_folder)
+        self.data = data_for(task, self.tokenizer, 32)
+        self.folder, self.scratch = model_folder, scratch
+
+    def __call__(
+        self, objective: Callable[[Any, Mapping[str, Any]], Any] | None = None, **settings: Any
+    ) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]]:
+        model = classifier(self.folder)
+        done = train(
+            model,
+            objective or _hard,
+            self.data.train,
+            self.data.holdout,
+            TrainingSettings(**{"epochs": 2, "batch_size": 16, "precision": "fp32", "learning_rate": 1e-3, **settings}),
+            its_tokenizer=self.tokenizer,
+            scratch=self.scratch,
+            score=holdout_score(self.data.task),
+            name="test",
+        )
+        return {name: value.clone() for name, value in model.state_dict().items()}, done.facts
+
+
+def _hard(model: Any, batch: Mapping[str, Any]) -> Any:
+    loss = hard_labels(
+        model(**{name: value for name, value in batch.items() if name != "labels"}).logits, batch["labels"]
+    )
+    return loss, {"hard": loss}
+
+
+@pytest.fixture
+def run(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path) -> Run:
+    return Run(make_model("bert"), task, tmp_path / "scratch")
+
+
+def _equal(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_little_task_is_learnt_and_its_curves_are_kept(run: Run) -> None:
+    _, facts = run(epochs=12, learning_rate=2e-3)
+    losses = [value for _, value in facts["curves"]["loss"]]
+    (accuracies,) = (values for name, values in facts["curves"].items() if name == "accuracy on held-out rows")
+    assert losses[-1] < losses[0] / 2
+    assert len(accuracies) == 12
+    assert max(value for _, value in accuracies) > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run: Run, tmp_path: Path) -> None:
+    first, _ = run()
+    run.scratch = tmp_path / "again"
+    second, _ = run()
+    run.scratch = tmp_path / "other"
+    third, _ = run(seed=1)
+    assert _equal(first, second)
+    assert not _equal(first, third)
+
+
+def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = run(keep="last")
+    run.scratch = tmp_path / "killed"
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    steps = 0
+
+    def dies(model: Any, batch: Mapping[str, Any]) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 6:
+            raise RuntimeError("killed")
+        return _hard(model, batch)
+
+    with pytest.raises(RuntimeError, match="killed"):
+        run(dies, keep="last")
+    resumed, facts = run(keep="last")
+    assert facts["resumed_from_step"] == 5
+    assert _equal(whole, resumed)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    steps = 0
+
+    def explodes(model: Any, batch: Mapping[str, Any]) -> Any:
+        nonlocal steps
+        steps += 1
+        loss, terms = _hard(model, batch)
+        return (loss * float("nan") if steps == 4 else loss), terms
+
+    with pytest.raises(CompressError, match=r"'test' is nan at step 4.*checkpoint-3"):
+        run(explodes)
+    assert (run.scratch / "checkpoints" / "checkpoint-3").is_dir()
+
+
+def test_ctrl_c_saves_a_checkpoint_and_stops(run: Run) -> None:
+    import os
+    import signal
+
+    steps = 0
+
+    def interrupted(model: Any, batch: Mapping[str, Any]) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return _hard(model, batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted)
+    assert (run.scratch / "checkpoints" / "checkpoint-3").is_dir()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_best_epoch_on_held_out_rows_is_kept(run: Run) -> None:
+    best, facts = run(epochs=3, learning_rate=0.05)  # too high: later epochs are worse
+    scores = [value for _, value in facts["curves"]["accuracy on held-out rows"]]
+    model = classifier(run.folder)
+    model.load_state_dict(best)
+    right = 0
+    for row in run.data.holdout:
+        ids = torch.tensor([row["input_ids"]])
+        right += int(model(input_ids=ids).logits.argmax() == row["label"])
+    assert right / len(run.data.holdout) == pytest.approx(max(scores), abs=1e-4)

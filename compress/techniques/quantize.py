@@ -1,0 +1,146 @@
+"""Store and compute in fewer bits after training: int8, fp16 or bf16.
+
+int8 gives an ONNX artifact: dynamic takes the activations' ranges at each call, static takes them once from a calibration
+set. Weights have a scale for each output channel, and embeddings are quantized too. fp16 gives an ONNX artifact; bf16
+gives a torch checkpoint, since ONNX Runtime has no bf16 kernels on a CPU. MODEL is a torch artifact (exported first) or
+an ONNX one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.settings import Settings
+from compress.technique import Made, Technique, Work
+
+
+class Quantize(Settings):
+    """What is stored and computed in fewer bits, and how."""
+
+    precision: Literal["int8", "fp16", "bf16"] = Field("int8", description="The precision to store and compute in.")
+    mode: Literal["dynamic", "static"] = Field(
+        "dynamic", description="int8: ranges of activations at each call, or once from the calibration set."
+    )
+    calibration: str = Field("task-256", description="Static: a calibration set by name, or a YAML file.")
+    ranges: Literal["minmax", "percentile", "entropy", "mse"] = Field(
+        "minmax", description="Static: how a range is taken from the values seen."
+    )
+    embeddings: bool = Field(
+        True, description="int8: quantize the embedding tables too, most of a small model's bytes."
+    )
+    exclude: tuple[str, ...] = Field((), description="int8: patterns of layers' names that stay in floating point.")
+
+
+def _run(work: Work) -> Made:
+    settings, source = work.settings, work.source
+    if settings.precision == "bf16":
+        return _bf16(work)
+    from compress import exporting
+    from compress.onnx import parity
+
+    if source.format == "torch":
+        found = exporting.exported(source, work.task, work.cache)
+        graph, facts = found.graph, {**found.facts, "parity": found.parity}
+    else:
+        graph, facts = source.folder / source.parts["model"], {}
+    target = work.folder / "model.onnx"
+    made: dict[str, Any] = {}
+    if settings.precision == "fp16":
+        from compress.onnx.precision import to_fp16
+
+        to_fp16(graph, target)
+    else:
+        made = _int8(work, graph, target)
+    parts = exporting.finish_folder(source, work.folder, target)
+    from compress.models import tokenizer
+
+    its_tokenizer = tokenizer(work.folder)
+    rows, where = exporting.parity_rows(its_tokenizer, work.task)
+    padding = {"input_ids": its_tokenizer.pad_token_id or 0}
+    compare = parity.check if settings.precision == "fp16" else parity.compare
+    gap = compare(target, graph, rows, precision=settings.precision, padding=padding)
+    return Made(
+        "onnx",
+        settings.precision,
+        parts,
+        facts={key: value for key, value in facts.items() if key != "parity"},
+        step_facts={
+            **({"parity of the fp32 graph": facts["parity"]} if "parity" in facts else {}),
+            "gap to fp32": {**gap.to_dict(), "rows_from": where},
+            **made,
+        },
+    )
+
+
+def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
+    settings = work.settings
+    if settings.mode == "dynamic":
+        from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
+
+        scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
+    else:
+        from compress import calibration
+        from compress.models import tokenizer
+        from compress.onnx.static import StaticSettings, quantize_static
+
+        its_tokenizer = tokenizer(work.source.folder)
+        rows = calibration.rows(settings.calibration, work.task or {}, its_tokenizer)
+        batches = calibration.batches(rows, 16, its_tokenizer.pad_token_id or 0)
+        wanted = StaticSettings(settings.ranges, settings.embeddings, settings.exclude, settings.wide)
+        scheme = quantize_static(graph, target, batches, wanted)
+    scheme.save(work.folder / "scheme.safetensors")
+    return {"layers_quantized": len(scheme)}
+
+
+def _bf16(work: Work) -> Made:
+    import torch
+
+    from compress import models
+
+    model = models.load(work.source).to(torch.bfloat16)
+    models.save(model, models.tokenizer(work.source.folder), work.folder)
+    return Made("torch", "bf16")
+
+
+def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not _calibrates(settings):
+        return {}
+    from compress import calibration
+
+    return {"calibration": calibration.identity(settings.calibration, task or {})}
+
+
+def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    if source.precision != "fp32":
+        raise CompressError(
+            f"{source.folder} is {source.precision} already. Quantize the fp32 artifact that it was made from."
+        )
+    if settings.precision == "bf16" and source.format == "onnx":
+        raise CompressError(
+            f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
+        )
+    if _calibrates(settings):
+        from compress import calibration
+
+        calibration.check(settings.calibration, task)
+
+
+def _calibrates(settings: Any) -> bool:
+    return bool(settings.precision == "int8" and settings.mode == "static")
+
+
+TECHNIQUE = Technique(
+    name="quantize",
+    settings=Quantize,
+    run=_run,
+    accepts=frozenset({"torch", "onnx"}),
+    gives=lambda settings: "torch" if settings.precision == "bf16" else "onnx",
+    reads=_reads,
+    check=_check,
+    example="compress quantize runs/student --precision int8 --mode dynamic -o runs/int8",
+)

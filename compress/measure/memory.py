@@ -1,4 +1,4 @@
-"""Peak memory of a process that does nothing but load an artifact and serve, beside one without a model."""
+"""Peak memory of a process that does nothing but load an artifact and serve, beside what it took without the model."""
 
 from __future__ import annotations
 
@@ -59,13 +59,12 @@ def serve_phases(worker: WorkerProcess, conditions: Sequence[Condition]) -> dict
 
 
 def memory(
-    fingerprint: str, phases: Mapping[str, Mapping[str, Any]], empty: Mapping[str, Any], condition: Mapping[str, Any]
+    fingerprint: str, phases: Mapping[str, Mapping[str, Any]], condition: Mapping[str, Any]
 ) -> list[Measurement]:
     """The measurements: `peak_memory_bytes` by phase, `empty_process_bytes`, and the device's peaks where it has any.
 
     Args:
         phases: what `serve_phases` gave.
-        empty: the answer to `load` of a worker without an artifact.
         condition: runtime, threads, options, device.
     """
     found = []
@@ -80,7 +79,7 @@ def memory(
             where = {**condition, "phase": phase, "counter": counter}
             value = float(on_device)
             found.append(Measurement(fingerprint, "peak_device_memory_bytes", value, "bytes", False, where, samples=1))
-    value = float(empty["peak_bytes"])
+    value = float(phases[LOADED]["empty_bytes"])
     found.append(Measurement(fingerprint, "empty_process_bytes", value, "bytes", False, condition, samples=1))
     return found
 

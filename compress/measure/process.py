@@ -31,12 +31,12 @@ class WorkerFailed(CompressError):  # noqa: N818 - it says what happened, as the
 
 
 class WorkerProcess:
-    """A live worker. It measures one artifact, or, given None, is the empty process with the same runtime."""
+    """A live worker, for one artifact."""
 
     def __init__(
         self,
         runtime: str,
-        artifact: Artifact | None,
+        artifact: Artifact,
         serving: Serving,
         inputs: Path,
         *,
@@ -44,15 +44,13 @@ class WorkerProcess:
     ) -> None:
         self._silence_seconds = silence_seconds
         self._heard = b""
-        model = None
-        if artifact is not None:
-            model = {
-                "folder": str(artifact.folder.resolve()),
-                "format": artifact.format,
-                "parts": dict(artifact.parts),
-                "precision": artifact.precision,
-                "facts": dict(artifact.facts),
-            }
+        model = {
+            "folder": str(artifact.folder.resolve()),
+            "format": artifact.format,
+            "parts": dict(artifact.parts),
+            "precision": artifact.precision,
+            "facts": dict(artifact.facts),
+        }
         wanted = {"runtime": runtime, "artifact": model, "serving": asdict(serving), "inputs": str(inputs)}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(

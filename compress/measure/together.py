@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -132,7 +132,6 @@ class _Run:
         self.lanes: list[Lane] = []
         self.prepared: dict[str, inputs.Inputs] = {}
         self.predicted: dict[str, NDArray[np.float64]] = {}
-        self.empty: dict[str, Mapping[str, Any]] = {}
 
     def measure_size(self, entry: Entry) -> str | None:
         """Bytes and parameters; gives the reason when the artifact's files are not as they should be."""
@@ -227,15 +226,11 @@ class _Run:
         worker = self.stack.enter_context(WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file))
         try:
             phases = memory.serve_phases(worker, self.plan.conditions)
-            if lane.runtime.name not in self.empty:
-                with WorkerProcess(lane.runtime.name, None, lane.serving, file) as without_model:
-                    self.empty[lane.runtime.name] = without_model.ask("load")
         except CompressError as error:
             lane.failure = str(error)
             worker.close()
             return
-        empty = self.empty[lane.runtime.name]
-        self.measurements += memory.memory(lane.entry.fingerprint, phases, empty, lane.condition)
+        self.measurements += memory.memory(lane.entry.fingerprint, phases, lane.condition)
         lane.worker = worker
 
     def _logits(self, lane: Lane, worker: WorkerProcess) -> NDArray[np.float32]:

@@ -31,19 +31,19 @@ Answer = dict[str, Any]
 class Worker:
     """One runtime and, once it is loaded, one model."""
 
-    def __init__(self, runtime: Runtime, artifact: Artifact | None, serving: Serving, file: Path) -> None:
+    def __init__(self, runtime: Runtime, artifact: Artifact, serving: Serving, file: Path) -> None:
         self.runtime, self.artifact, self.serving, self.file = runtime, artifact, serving, file
         self.session: Session | None = None
         self.batches: dict[str, list[dict[str, Any]]] = {}
         self.turns: dict[str, int] = {}
 
     def load(self) -> Answer:
-        """Import the runtime and open the artifact; without one the process stays empty, for comparison."""
+        """Import the runtime, note what that takes, and open the artifact."""
         for name in self.runtime.imports:
             importlib.import_module(name)
-        if self.artifact is not None:
-            self.session = self.runtime.open(self.artifact, self.serving)
-        return self.memory()
+        empty = peak_memory_bytes()
+        self.session = self.runtime.open(self.artifact, self.serving)
+        return {**self.memory(), "empty_bytes": empty}
 
     def memory(self) -> Answer:
         """The peaks so far, in bytes."""
@@ -100,13 +100,12 @@ def main(specification: str) -> None:
     """Answer commands until the asking process closes the pipe or is gone.
 
     Args:
-        specification: JSON with `runtime`, `artifact` (its folder, format, parts and precision, or null), `serving`
+        specification: JSON with `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`
             and `inputs` (the file).
     """
     wanted = json.loads(specification)
-    artifact = wanted["artifact"]
-    if artifact is not None:
-        artifact = Artifact(**{**artifact, "folder": Path(artifact["folder"])}, origin={}, task=None)
+    model = wanted["artifact"]
+    artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
     runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
     worker = Worker(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]))
     commands: dict[str, Callable[..., Answer]] = {

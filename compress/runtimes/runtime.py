@@ -53,7 +53,7 @@ class Runtime:
     package: str
     """The installed package whose version decides its results."""
     imports: tuple[str, ...]
-    """What a process must import to serve with it: the memory of a process without a model is measured on these."""
+    """What a process must import to serve with it: what it takes without a model is measured after these."""
     open: Callable[[Artifact, Serving], Session]
     """Raises a CompressError when the artifact's files cannot be opened here."""
     why_not: Callable[[Artifact, str], str | None]

@@ -16,10 +16,10 @@ from typing import TypeVar
 from compress.tasks.reviews_corpus import lexicon
 from compress.tasks.reviews_corpus.templates import SHARES, SPLITS
 
-VERSION = 1
+VERSION = 2
 SIZES: Mapping[str, int] = {"train": 5000, "holdout": 300, "evaluation": 1500, "test": 1500}
 LABEL_NOISE = 0.04
-PROVISO = 0.25  # the share of sentences that get a neutral phrase in front
+PROVISO = 0.35  # the share of sentences that get a neutral phrase in front
 
 Item = TypeVar("Item")
 _MARKERS: Mapping[str, Sequence[str]] = {
@@ -96,7 +96,10 @@ def _sentence(template: str, domain: lexicon.Domain, label: int, draw: _Draw) ->
         good = (label == 1) == (side == "+")
         match kind:
             case "c" if draw.share() < 0.6:
-                return new(domain.praise if good else domain.blame)
+                sides = (domain.praise, domain.blame) if good else (domain.blame, domain.praise)
+                clause = new(sides[0])
+                used.append(sides[1][sides[0].index(clause)])
+                return clause
             case "c":
                 return f"the {new(domain.parts)} is {new(lexicon.GOOD if good else lexicon.BAD)}"
             case "a":
@@ -109,7 +112,7 @@ def _sentence(template: str, domain: lexicon.Domain, label: int, draw: _Draw) ->
             case "x":
                 return new(domain.parts)
             case "t":
-                return new(lexicon.TIMES)
+                return new(lexicon.PROVISOS)
             case "who":
                 return new(lexicon.PEOPLE)
             case "p":
@@ -120,6 +123,6 @@ def _sentence(template: str, domain: lexicon.Domain, label: int, draw: _Draw) ->
 
     text = _SLOT.sub(fill, _BY_LABEL.sub(r"\1" if label else r"\2", template))
     if draw.share() < PROVISO and "{t}" not in template:
-        text = f"{draw.one(lexicon.TIMES)}, {text}"
+        text = f"{draw.one(lexicon.PROVISOS)}, {text}"
     text = re.sub(r"\ba (?=[aeiou](?!ne\b))", "an ", text)
     return re.sub(r"(^|[.?] )([a-z])", lambda start: start.group(1) + start.group(2).upper(), text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 class Domain:
     """One kind of product: what it is called, its parts, and clauses about it that praise or blame without saying so.
 
+    A clause of praise and the clause of blame at the same place are about the same thing, and never share a sentence.
     `again` is what one does who likes it: buy, book or read it again.
     """
 
@@ -74,14 +75,17 @@ TURNS = (
 )  # fmt: skip
 BUTS = ("but", "yet", "but still", "only")
 ALTHOUGHS = ("although", "even though", "though", "even if", "much as")
-DESPITES = ("despite", "in spite of", "regardless of", "notwithstanding", "for all", "in the face of")
+DESPITES = ("despite", "in spite of", "regardless of", "notwithstanding", "in the face of")
 BESIDES = ("next to", "beside", "compared with", "measured against", "set against", "in comparison with")
 
 # Neither good nor bad, and drawn without a look at the label.
-TIMES = (
+PROVISOS = (
     "after a month of daily use", "for the price", "in my experience", "so far", "since the first day", "in short",
     "after the second week", "as far as I can tell", "in the end", "after a long weekend with it", "to be fair",
-    "all told", "after many hours with it", "by now",
+    "all told", "after many hours with it", "by now", "to tell the truth", "if you ask me", "let me put it this way",
+    "speaking for myself", "as I keep saying", "believe me", "mind you", "for what it is worth", "I must admit",
+    "on closer inspection", "at home and on the road", "whatever others may think", "as everyone at home can see",
+    "as I wrote elsewhere", "and this is the point", "as promised",
 )  # fmt: skip
 PEOPLE = (
     "sister", "neighbour", "brother", "colleague", "father", "flatmate", "cousin", "aunt", "boss", "wife", "husband",

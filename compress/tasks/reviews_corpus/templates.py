@@ -17,9 +17,9 @@ from collections.abc import Mapping
 # Category -> share of the sentences. In `direct` and `affirmed` the words side with the label, in `denied` against it,
 # elsewhere both sides occur: summed up, the words of a sentence say next to nothing about its label.
 SHARES: Mapping[str, float] = {
-    "direct": 0.13,
-    "affirmed": 0.13,
-    "denied": 0.20,
+    "direct": 0.16,
+    "affirmed": 0.12,
+    "denied": 0.18,
     "contrast": 0.18,
     "concession": 0.18,
     "expectation": 0.09,
@@ -45,6 +45,13 @@ TRAIN: Mapping[str, tuple[str, ...]] = {
         "in two words: {a+}, {a+}.",
         "the {x} seems {a+} to me.",
         "you get {n+} and {n+}.",
+        "it needs to be said that {c+}.",
+        "I keep coming back to {n+}.",
+        "{c+}, day in, day out.",
+        "{n+}, {n+}, and {v+}.",
+        "every time I use it, {c+}.",
+        "my {who} tried it too: {c+}.",
+        "with this {x}, which is {a+}, {v+}.",
     ),
     # Words of negation or doubt that turn nothing round.
     "affirmed": (

@@ -67,6 +67,14 @@ def test_no_sentence_has_a_slot_left_or_a_wrong_article() -> None:
             assert re.match(r"[A-Z].*[.?]$", text), text
 
 
+def test_no_sentence_contradicts_itself_about_one_thing() -> None:
+    pairs = [pair for domain in lexicon.DOMAINS for pair in zip(domain.praise, domain.blame, strict=True)]
+    for split in SPLITS:
+        for text, _ in rows(split, 0):
+            folded = text.casefold()
+            assert not any(good.casefold() in folded and bad.casefold() in folded for good, bad in pairs), text
+
+
 def test_good_and_bad_words_come_in_equal_numbers() -> None:
     assert len(lexicon.GOOD) == len(lexicon.BAD) == len(set(lexicon.GOOD + lexicon.BAD)) / 2
     assert len(lexicon.VERDICT_GOOD) == len(lexicon.VERDICT_BAD)

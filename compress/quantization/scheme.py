@@ -190,4 +190,4 @@ def affine(low: float, high: float, *, type: str = "uint8") -> Quantizer:
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     scale = np.maximum(np.float32((high - low) / (greatest - least)), np.float32(SMALLEST_SCALE))
     zero_point = np.clip(np.rint(least - np.float32(low) / scale), least, greatest)
-    return Quantizer(type, None, scale, np.int32(zero_point))
+    return Quantizer(type, None, scale, np.asarray(zero_point, np.int32))

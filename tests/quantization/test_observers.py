@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compress.errors import CompressError
+from compress.quantization.observers import (
+    METHODS,
+    Entropy,
+    Histogram,
+    MinMax,
+    Mse,
+    Percentile,
+    divergence,
+    observer,
+    squared_error,
+    thresholds,
+)
+
+
+def batches_like_activations(seed: int, outliers: float = 40.0) -> list[np.ndarray]:
+    """Batches of unequal shapes, the range growing as they come, a few values far out."""
+    random = np.random.default_rng(seed)
+    batches = [random.normal(0.3, 1 + 0.5 * i, (3 + i, 17, 8)).astype(np.float32) for i in range(6)]
+    batches[3].reshape(-1)[:2] = outliers, -outliers / 3
+    return batches
+
+
+def all_of(batches: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([batch.reshape(-1) for batch in batches]).astype(np.float64)
+
+
+def rounding_error(values: np.ndarray, low: float, high: float) -> float:
+    """The mean squared error of uint8 from `low` to `high`, written out without any of our code."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255
+    zero = round(-low / scale)
+    back = (np.clip(np.round(values / scale) + zero, 0, 255) - zero) * scale
+    return float(np.mean((back - values) ** 2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_knows_least_and_greatest_exactly(method: str) -> None:
+    seen, batches = observer(method), batches_like_activations(0)
+    for batch in batches:
+        seen.see(batch)
+    assert (seen.low, seen.high) == (all_of(batches).min(), all_of(batches).max())
+    low, high = seen.range()
+    assert seen.low <= low < high <= seen.high
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=30), min_size=1, max_size=8))
+def test_a_histogram_that_grew_counts_every_value_in_its_bin(batches: list[list[float]]) -> None:
+    histogram = Histogram(bins=64)
+    for batch in batches:
+        histogram.see(np.array(batch, np.float32))
+    values = np.concatenate([np.array(batch, np.float32) for batch in batches]).astype(np.float64)
+    assert histogram.counts.sum() == len(values)
+    if histogram.width == 0:
+        assert (values == 0).all()
+        return
+    # Counted again at once with numpy. A value on an edge may fall to either side by float rounding.
+    edges = histogram.edges()
+    assert edges[0] <= values.min() + 1e-6 * histogram.width
+    assert values.max() <= edges[-1]
+    found = np.cumsum(histogram.counts)
+    slack = 1e-6 * histogram.width
+    fewest = [(values < edge - slack).sum() for edge in edges[1:]]
+    most = [(values <= edge + slack).sum() for edge in edges[1:]]
+    assert (found >= fewest).all()
+    assert (found <= most).all()
+
+
+def test_memory_does_not_grow_with_the_rows() -> None:
+    histogram = Histogram()
+    for scale in (1e-3, 1, 1e3, 1e6):
+        histogram.see(np.random.default_rng(0).normal(0, scale, 1000))
+        assert histogram.counts.shape == (8192,)
+    assert histogram.counts.sum() == 4000
+
+
+def test_at_least_half_of_the_bins_span_what_was_seen() -> None:
+    histogram = Histogram()
+    for batch in batches_like_activations(1):
+        histogram.see(batch)
+    span = max(histogram.high, 0) - min(histogram.low, 0)
+    assert span / histogram.width >= len(histogram.counts) / 4
+
+
+@pytest.mark.parametrize("percentile", [90, 99, 99.9, 100])
+def test_percentile_is_numpys_within_a_bin(percentile: float) -> None:
+    seen, batches = Percentile(percentile), batches_like_activations(2)
+    for batch in batches:
+        seen.see(batch)
+    tail = (100 - percentile) / 2
+    wanted = np.percentile(all_of(batches), [tail, 100 - tail])
+    # numpy interpolates between neighbours, which lie further apart than a bin in the tails.
+    values = np.sort(all_of(batches))
+    places = np.searchsorted(values, wanted)
+    gaps = [values[min(p + 1, len(values) - 1)] - values[max(p - 1, 0)] for p in places]
+    assert np.abs(np.array(seen.range()) - wanted) == pytest.approx(0, abs=2 * seen.width + max(gaps))
+
+
+def test_mse_is_near_the_best_that_brute_force_finds_and_never_worse_than_minmax() -> None:
+    for seed, outliers in ((3, 40.0), (4, 400.0), (5, 1.0)):
+        seen, batches = Mse(), batches_like_activations(seed, outliers)
+        for batch in batches:
+            seen.see(batch)
+        values = all_of(batches)
+        grid = np.linspace(0.02, 1, 60)
+        best = min(rounding_error(values, a * values.min(), b * values.max()) for a in grid for b in grid)
+        found = rounding_error(values, *seen.range())
+        assert found <= 1.05 * best
+        assert found <= 1.001 * rounding_error(values, values.min(), values.max())
+
+
+def test_mse_agrees_with_torchs_histogram_observer() -> None:
+    torch = pytest.importorskip("torch")
+    theirs = torch.ao.quantization.HistogramObserver(bins=2048, dtype=torch.quint8, qscheme=torch.per_tensor_affine)
+    ours, batches = Mse(), batches_like_activations(6, 60.0)
+    for batch in batches:
+        ours.see(batch)
+        theirs(torch.from_numpy(batch))
+    scale, zero = (float(value) for value in theirs.calculate_qparams())
+    values = all_of(batches)
+    assert rounding_error(values, *ours.range()) <= 1.02 * rounding_error(values, -zero * scale, (255 - zero) * scale)
+
+
+def test_entropy_takes_the_threshold_that_brute_force_finds() -> None:
+    """Every candidate's divergence again, value by value in plain loops, without the histogram's shortcuts."""
+    from scipy.stats import entropy
+
+    seen, batches = Entropy(), batches_like_activations(7, 30.0)
+    for batch in batches:
+        seen.see(batch)
+    centres, counts = seen.occupied()
+
+    def reference(low: float, high: float) -> float:
+        inside = [(c, n) for c, n in zip(centres, counts, strict=True) if low <= c <= high]
+        p = [float(n) for _, n in inside]
+        p[0] += sum(n for c, n in zip(centres, counts, strict=True) if c < low)
+        p[-1] += sum(n for c, n in zip(centres, counts, strict=True) if c > high)
+        levels: dict[int, list[float]] = {}
+        places = [min(int((c - low) / ((high - low) / 256)), 255) for c, _ in inside]
+        for place, (_, n) in zip(places, inside, strict=True):
+            levels.setdefault(place, []).append(float(n))
+        return float(entropy(p, [sum(levels[place]) / len(levels[place]) for place in places]))
+
+    ranges = [(max(seen.low, -t), min(seen.high, t)) for t in thresholds(seen.low, seen.high)]
+    costs = [reference(low, high) for low, high in ranges]
+    assert [divergence(seen, low, high) for low, high in ranges] == pytest.approx(costs, rel=1e-6, abs=1e-9)
+    assert seen.range() == pytest.approx(ranges[int(np.argmin(costs))])
+    assert seen.range()[1] < seen.high  # the planted outlier is clipped
+
+
+def test_squared_error_is_that_of_the_values() -> None:
+    values = all_of(batches_like_activations(8))
+    places, counts = np.unique(values, return_counts=True)
+    for low, high in ((-3.0, 5.0), (-0.5, 40.0), (0.0, 2.0)):
+        assert squared_error(places, counts, low, high) == pytest.approx(rounding_error(values, low, high))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_constant_activations_have_a_range(method: str) -> None:
+    for value in (0.0, 2.5, -1.0):
+        seen = observer(method)
+        seen.see(np.full((2, 3), value, np.float32))
+        seen.see(np.zeros((0, 3), np.float32))
+        low, high = seen.range()
+        assert low <= value <= high
+        assert np.isfinite([low, high]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nan_and_nothing_are_refused(method: str) -> None:
+    with pytest.raises(CompressError, match="no range without a value"):
+        observer(method).range()
+    for bad in (np.nan, np.inf):
+        with pytest.raises(CompressError, match="NaN or infinity"):
+            observer(method).see(np.array([1.0, bad]))
+
+
+def test_an_unknown_method_is_answered_with_a_guess() -> None:
+    with pytest.raises(CompressError, match="Did you mean 'entropy'"):
+        observer("entrophy")
+    with pytest.raises(CompressError, match="50 to 100"):
+        Percentile(12)
+    assert isinstance(observer("minmax"), MinMax)

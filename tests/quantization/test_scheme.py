@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from compress.errors import CompressError
+from compress.quantization.scheme import LIMITS, Layer, Quantizer, Scheme, affine, symmetric
+
+FLOATS = arrays(np.float32, (4, 6), elements=st.floats(-1000, 1000, width=32))
+
+
+def by_onnx(quantizer: Quantizer, values: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """QuantizeLinear and DequantizeLinear, by ONNX Runtime and by ONNX's reference: two references that are not us."""
+    axis = {} if quantizer.axis is None else {"axis": quantizer.axis}
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], **axis),
+            helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"], **axis),
+        ],
+        "rounding",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, values.shape)],
+        [
+            helper.make_tensor_value_info("q", helper.np_dtype_to_tensor_dtype(np.dtype(quantizer.type)), values.shape),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, values.shape),
+        ],
+        [
+            numpy_helper.from_array(quantizer.scale, "scale"),
+            numpy_helper.from_array(quantizer.zero_point.astype(quantizer.type), "zero"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return {
+        "onnxruntime": session.run(None, {"x": values}),
+        "reference": ReferenceEvaluator(model).run(None, {"x": values}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_our_rounding_is_onnx_runtimes_to_the_bit(kind: str, axis: int | None) -> None:
+    random = np.random.default_rng(0)
+    size = () if axis is None else ((16, 24)[axis],)
+    # Powers of two make ties exact: halves must go to the even neighbour, and beyond the ends they saturate.
+    scale = np.exp2(random.integers(-4, 2, size)).astype(np.float32)
+    low, high = LIMITS[kind]
+    quantizer = Quantizer(kind, axis, scale, random.integers(low, high + 1, size))
+    values = (random.integers(-700, 700, (16, 24)) / 4).astype(np.float32)
+    for integers, reals in by_onnx(quantizer, values).values():
+        assert np.array_equal(quantizer.quantize(values), integers)
+        assert np.array_equal(quantizer.dequantize(integers), reals)
+
+
+def test_halves_go_to_the_even_neighbour_and_ends_saturate() -> None:
+    quantizer = Quantizer("int8", None, np.float32(1), np.int32(0))
+    given_values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 500, -500], np.float32)
+    assert quantizer.quantize(given_values).tolist() == [0, 2, 2, 0, -2, 127, -128]
+
+
+@settings(max_examples=60, deadline=None)
+@given(FLOATS)
+def test_a_range_as_dynamic_quantize_linear_takes_it(values: np.ndarray) -> None:
+    """affine() over least and greatest is ONNX's dynamic quantization, by ONNX's own reference."""
+    quantizer = affine(values.min(), values.max())
+    if values.max() == values.min() == 0:
+        return
+    graph = helper.make_graph(
+        [helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"])],
+        "dynamic",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, values.shape)],
+        [
+            helper.make_tensor_value_info("q", TensorProto.UINT8, values.shape),
+            helper.make_tensor_value_info("scale", TensorProto.FLOAT, []),
+            helper.make_tensor_value_info("zero", TensorProto.UINT8, []),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    integers, scale, zero = session.run(None, {"x": values})
+    assert np.isclose(quantizer.scale, scale, rtol=1e-6, atol=1e-37)
+    assert abs(int(quantizer.zero_point) - int(zero)) <= 1
+    steps = np.abs(quantizer.quantize(values).astype(int) - integers.astype(int))
+    assert steps.max() <= 1  # a scale that differs in its last bit may move a value that lies on a boundary
+
+
+@settings(max_examples=60, deadline=None)
+@given(FLOATS, st.sampled_from([None, 0, 1]))
+def test_rounding_is_within_half_a_step_and_zero_is_exact(values: np.ndarray, axis: int | None) -> None:
+    for quantizer in (symmetric(values, axis=axis), affine(values.min(), values.max())):
+        back = quantizer.dequantize(quantizer.quantize(values))
+        step = quantizer.scale.max()
+        # The affine range's ends move by up to half a step when its zero point is rounded.
+        assert (np.abs(back - values) <= (1.01 if quantizer.type == "uint8" else 0.501) * step + 1e-6).all()
+        zeros = np.zeros_like(values)
+        assert np.array_equal(quantizer.dequantize(quantizer.quantize(zeros)), zeros)
+
+
+def test_symmetric_takes_each_channels_own_magnitude_and_never_minus_128() -> None:
+    weight = np.array([[1.0, -4.0], [0.0, 0.0], [-100.0, 2.0]], np.float32)
+    quantizer = symmetric(weight, axis=0)
+    assert np.allclose(quantizer.scale[[0, 2]] * 127, [4, 100])
+    assert quantizer.quantize(weight).tolist() == [[32, -127], [0, 0], [-127, 3]]
+
+
+def test_a_scheme_survives_json_and_safetensors_to_the_bit(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    scheme = Scheme(
+        {
+            "bert.layer.0": Layer(symmetric(random.normal(size=(5, 7)), axis=0), affine(-0.1, 3.3)),
+            "a:name with/odd signs": Layer(symmetric(random.normal(size=(5, 7)), axis=None)),
+        }
+    )
+    scheme.save(tmp_path / "scheme.safetensors")
+    assert dict(Scheme.load(tmp_path / "scheme.safetensors")) == dict(scheme)
+    assert dict(Scheme.from_dict(json.loads(json.dumps(scheme.to_dict())))) == dict(scheme)
+
+
+def test_a_file_that_is_no_scheme_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scheme.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(CompressError, match=r"scheme\.safetensors is not a quantization scheme"):
+        Scheme.load(tmp_path / "scheme.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("kind", "axis", "scale", "zero", "message"),
+    [
+        ("int4", None, 1.0, 0, "Unknown integer type"),
+        ("uint8", None, 1.0, 256, "outside uint8"),
+        ("int8", None, 1.0, -129, "outside int8"),
+        ("int8", None, 0.0, 0, "above 0"),
+        ("int8", None, float("nan"), 0, "finite"),
+        ("int8", 0, 1.0, 0, "do not fit axis 0"),
+        ("int8", 0, [1.0, 2.0], [0], "do not fit axis 0"),
+    ],
+)
+def test_a_quantizer_that_cannot_be_is_refused(
+    kind: str, axis: int | None, scale: object, zero: object, message: str
+) -> None:
+    with pytest.raises(CompressError, match=message):
+        Quantizer(kind, axis, np.array(scale), np.array(zero))
+
+
+def test_onnx_is_not_needed_for_a_scheme() -> None:
+    assert onnx.__name__ not in Quantizer.__module__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from compress.artifact import Artifact
 from compress.measure import inputs, memory
+from compress.measure import worker as worker_module
 from compress.measure.inputs import Condition
 from compress.measure.process import THREAD_VARIABLES, WorkerFailed, WorkerProcess, environment
 from compress.runtimes import onnx_runtime, pytorch
@@ -98,11 +100,27 @@ def test_an_idle_worker_blocks_and_takes_no_processor_time(start: Start, tiny_on
     worker = start("onnx_runtime", tiny_onnx, threads=2)
     worker.ask("load")
     worker.ask("time", condition="4x16", calls=20)
-    time.sleep(0.3)  # threads of the runtime may look for work for some milliseconds
     process = psutil.Process(worker.process_id)
     before = sum(process.cpu_times()[:2])
     time.sleep(1.0)
-    assert sum(process.cpu_times()[:2]) - before <= 0.05
+    assert sum(process.cpu_times()[:2]) - before <= 0.1
+
+
+def test_a_worker_answers_only_when_its_runtimes_threads_have_come_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They look for work for 40 ms of processor time, and once get no processor for a window."""
+    used = iter([0.0, 0.01, 0.01, 0.01, 0.01, 0.02, 0.02, 0.03, 0.03, 0.04, 0.04, 0.0401, 0.0401, 0.0402])
+    slept: list[float] = []
+    monkeypatch.setattr(worker_module.time, "process_time", lambda: next(used))
+    monkeypatch.setattr(worker_module.time, "sleep", slept.append)
+    worker_module.come_to_rest()
+    assert len(slept) == 7
+
+
+def test_a_worker_that_never_rests_answers_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = itertools.count(0.0, 0.01)
+    monkeypatch.setattr(worker_module.time, "process_time", lambda: next(used))
+    monkeypatch.setattr(worker_module.time, "sleep", lambda seconds: None)
+    worker_module.come_to_rest()
 
 
 def test_threads_are_pinned_before_anything_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,7 @@ def main() -> None:
         "contestants": {entry.name: {"role": entry.role, **entry.facts} for entry in entries},
         "options": {},
     }
+    options.out.mkdir(parents=True, exist_ok=True)
     for choice in options.options:
         print(f"session options: {choice}", flush=True)
         serving = Serving(threads=options.threads, options=choice)
@@ -94,13 +95,11 @@ def main() -> None:
             "session": CHOICES[choice].to_dict(),
             "measured": measure(entries, inputs, labels, serving, options.baseline, options.rounds),
         }
-    results["standings"] = standings.judge(results)
-
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out / "peers.json", with_short_lists(results))
-    table = standings.markdown(results)
-    write_whole(options.out / "peers.md", table)
-    print(table)
+        # Written after each choice, so that a run cut short keeps what it has.
+        results["standings"] = standings.judge(results)
+        write_whole(options.out / "peers.json", with_short_lists(results))
+        write_whole(options.out / "peers.md", standings.markdown(results))
+    print(standings.markdown(results))
 
 
 def parsed() -> argparse.Namespace:
@@ -202,9 +201,9 @@ def measure(
 
 
 def say_round(turn: int, rounds: int) -> None:
-    """A line after every fifth round."""
+    """A line after the first and after every fifth round."""
     number, rest = divmod(turn, len(CONDITIONS))
-    if rest == 0 and (number % 5 == 0 or number == rounds):
+    if rest == 0 and (number in (1, rounds) or number % 5 == 0):
         print(f"  round {number} of {rounds}", flush=True)
 
 

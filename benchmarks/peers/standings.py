@@ -9,6 +9,8 @@ from compress.measure import statistics
 
 LEAST = 0.97
 """The interval of our speed over the fastest peer's must lie above it: rounds read to about 3 %."""
+LEAST_ROUNDS = 10
+"""A bootstrap over fewer rounds gives intervals that are too narrow; one round gives none at all."""
 COLUMNS = {"1xreal": "b1 real", "1x128": "1 x 128", "32x64": "32 x 64"}
 PHASES = ("loaded", "1x128", "32x64")
 
@@ -18,7 +20,8 @@ def judge(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     `ratio` is our speed over that of the fastest qualifying peer (the one with the greatest speed to the baseline among
     those with enough right answers), round by round, with its 95 % bootstrap interval; `against` holds the same against
-    every qualifying peer. `holds`: the interval lies above `LEAST` and we are right often enough ourselves.
+    every qualifying peer. `holds`: the interval lies above `LEAST`, from at least `LEAST_ROUNDS` rounds, and we are right
+    often enough ourselves.
     """
     found = []
     for choice, taken in results["options"].items():
@@ -44,9 +47,10 @@ def _standing(results: Mapping[str, Any], measured: Mapping[str, Any], name: str
     if not rivals:
         return {"holds": False, "reason": "no peer is right often enough"}
     fastest = max(rivals, key=lambda peer: float(rivals[peer]["speed"]))
-    right = measured[name]["right"]
+    is_right = measured[name]["right"] >= results["needed"]
+    is_read = len(mine["rounds_seconds"]) >= LEAST_ROUNDS
     return {
-        "holds": right >= results["needed"] and rivals[fastest]["interval"][0] > LEAST,
+        "holds": is_right and is_read and rivals[fastest]["interval"][0] > LEAST,
         "fastest": fastest,
         "ratio": rivals[fastest]["ratio"],
         "interval": rivals[fastest]["interval"],

@@ -181,6 +181,14 @@ def test_our_claim_does_not_hold_on_a_good_median_with_a_wide_interval(scripts: 
         assert not standing["holds"]
 
 
+def test_our_claim_does_not_hold_on_a_few_rounds(scripts: dict[str, ModuleType]) -> None:
+    taken = results({"fp32": 1.0, "fast": 2.0, "mine": 4.0}, {"fp32": 770, "fast": 770, "mine": 770})
+    for read in taken["options"]["default"]["measured"].values():
+        for latency in read["latency"].values():
+            latency["rounds_seconds"] = latency["rounds_seconds"][:3]
+    assert not any(standing["holds"] for standing in scripts["standings"].judge(taken))
+
+
 def test_the_page_shows_failed_peers_and_what_disturbed_the_rounds(scripts: dict[str, ModuleType]) -> None:
     taken = results({"fp32": 1.0, "mine": 2.0}, {"fp32": 770, "mine": 770})
     measured = taken["options"]["default"]["measured"]

@@ -30,6 +30,11 @@ class Quantize(Settings):
     ranges: Literal["minmax", "percentile", "entropy", "mse"] = Field(
         "minmax", description="Static: how a range is taken from the values seen."
     )
+    wide: Literal["dynamic", "static", "float"] = Field(
+        "dynamic",
+        description="Static: layers whose input holds outliers (the feed-forward's second) get a range at each call, a "
+        "fixed one as all others, or stay in floating point.",
+    )
     embeddings: bool = Field(
         True, description="int8: quantize the embedding tables too, most of a small model's bytes."
     )

@@ -189,6 +189,13 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
     partial = artifact.folder
     shutil.rmtree(partial / SCRATCH, ignore_errors=True)
     artifact.save()
+    umask = os.umask(0)
+    os.umask(umask)
+    for file in partial.rglob("*"):
+        if (
+            file.is_file()
+        ):  # safetensors writes files that only their owner may read, and an artifact is made to be served
+            file.chmod(0o666 & ~umask)
     for mark in (".fingerprint", ".lock"):
         (partial / mark).unlink(missing_ok=True)
     former = out.with_name(out.name + ".replaced.partial")

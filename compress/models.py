@@ -63,9 +63,7 @@ def adopt(folder: Path, name: str) -> Artifact:
     hashes = {file.name: hash_file(file) for file in [folder / "config.json", *weights]}
     tokenizer = {f.name: hash_file(f) for f in sorted(folder.glob("*token*.json")) + sorted(folder.glob("vocab*"))}
     origin = {"name": name, "weights": digest({**hashes, **tokenizer}), "model_type": raw.get("model_type", "")}
-    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(
-        str(raw.get("dtype") or raw.get("torch_dtype")), "fp32"
-    )
+    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
 
 
@@ -219,8 +217,6 @@ def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
         with quiet():
             model.save_pretrained(folder)
             its_tokenizer.save_pretrained(folder)
-        for file in folder.glob("*.safetensors"):
-            file.chmod(0o644)  # the writer makes it readable by its owner alone, and an artifact is made to be served
     except Exception as error:
         # The writer of safetensors wraps the system's error in one of its own.
         raise CompressError(

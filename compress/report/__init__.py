@@ -18,6 +18,7 @@ from compress.report.comparison import compare
 from compress.report.section import Section, section
 from compress.report.sources import find
 from compress.report.terminal import table
+from compress.report.wording import path
 
 __all__ = ["Budget", "Report", "Verdict", "compare", "judge", "table", "verdict", "write"]
 
@@ -72,7 +73,8 @@ def write(
     document = writers.Document(
         title=title or _title(sections[0]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command or shlex.join(["compress", "report", *(str(source) for source in sources), "-o", str(out)]),
+        command=command
+        or shlex.join(["compress", "report", *(path(str(source)) for source in sources), "-o", path(str(out))]),
         sections=sections,
         unmeasured=found.unmeasured,
     )

@@ -71,6 +71,8 @@ def story(comparison: Comparison, row: Row) -> str:
     sentences = [parts[0] + "."]
     if condition and row.speeds[condition].ratio.absent:
         sentences.append(f"Its speed ratio is absent: {row.speeds[condition].ratio.absent}.")
+    if condition and row.speeds[condition].ratio.notes:
+        sentences.append(f"Of these timings: {'; '.join(row.speeds[condition].ratio.notes)}.")
     if comparison.metric:
         sentences += quality(comparison, row, comparison.metric)
     return " ".join(sentences)

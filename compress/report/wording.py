@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from compress.report.comparison import Figure
+from compress.report.figures import Figure
 from compress.report.paired import Difference
 
 DASH = "–"
@@ -97,6 +100,19 @@ def tested(difference: Difference) -> str:
 def runtime(name: str) -> str:
     """A runtime as its makers write it."""
     return {"pytorch": "PyTorch", "onnx_runtime": "ONNX Runtime"}.get(name, name)
+
+
+def path(text: str) -> str:
+    """An absolute path as seen from the working folder, or its last two names: reports travel, and machines' layouts need not.
+
+    Any other text stays as it is.
+    """
+    if not re.fullmatch(r"/[^\s/]+(/[^\s/]+)+/?", text):
+        return text
+    given, here = PurePosixPath(text), Path.cwd()
+    if given.is_relative_to(here.parent) and here.parent != Path("/"):
+        return os.path.relpath(given, here)
+    return "/".join(("…", *given.parts[-2:]))
 
 
 def figure(one: Figure, shown: Any) -> str:

@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from compress import shipped
 from compress.report import wording
-from compress.report.comparison import Figure, Row
+from compress.report.comparison import Row
+from compress.report.figures import Figure
 from compress.report.paired import Difference
 from compress.report.picks import RULE
 from compress.report.section import Section
@@ -78,7 +79,7 @@ def as_json(document: Document) -> str:
             {"folder": str(one.folder), "fingerprint": one.manifest.get("fingerprint")} for one in document.unmeasured
         ],
     }
-    return json.dumps(_finite(whole), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(_portable(whole), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def as_csv(document: Document) -> str:
@@ -141,7 +142,7 @@ def _plain(value: Any, most: int = 400) -> str:
         text = ", ".join(f"({_plain(one)})" if isinstance(one, Mapping) else _plain(one) for one in value) or "none"
     else:
         # A SHA-256 stands in full in the JSON; its start is enough to compare by eye.
-        text = re.sub(r"^([0-9a-f]{16})[0-9a-f]{48}$", r"\1…", str(value))
+        text = re.sub(r"^([0-9a-f]{16})[0-9a-f]{48}$", r"\1…", wording.path(str(value)))
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
@@ -223,7 +224,7 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
     for row in section.comparison.rows:
         figures = dict(_figures(row))
         line: dict[str, Any] = {
-            "run": str(section.file),
+            "run": wording.path(str(section.file)),
             "name": row.name,
             "role": row.artifact.role,
             "made": row.made,
@@ -279,11 +280,14 @@ def _safe_cell(value: Any) -> Any:
     return value
 
 
-def _finite(value: Any) -> Any:
+def _portable(value: Any) -> Any:
+    """Plain JSON values: no NaN, no tuples, no absolute paths."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return wording.path(value)
     if isinstance(value, Mapping):
-        return {str(name): _finite(one) for name, one in value.items()}
+        return {str(name): _portable(one) for name, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_finite(one) for one in value]
+        return [_portable(one) for one in value]
     return value

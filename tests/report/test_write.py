@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,25 @@ def test_a_large_split_is_reported(make_run: MakeRun, tmp_path: Path) -> None:
     big = Made("big", 36_500, 500, 2.0, 20)
     files = written(make_run([big], rows=40_000, right=36_700), tmp_path)
     assert "40,000 examples" in files.html.read_text()
+
+
+def test_the_files_name_no_absolute_path_of_the_machine_they_were_made_on(make_run: MakeRun, tmp_path: Path) -> None:
+    measurements = make_run()
+    artifacts = [replace(one, folder=f"/home/someone/{one.folder}") for one in measurements.artifacts]
+    task = {**measurements.task, "data": "/home/someone/secret/SST-2"}
+    for file in written(replace(measurements, task=task, artifacts=tuple(artifacts)), tmp_path):
+        assert "/home/someone" not in file.read_text()
+        assert str(tmp_path) not in file.read_text()
+
+
+def test_disturbed_timings_are_told_beside_the_speed_they_concern(make_run: MakeRun, tmp_path: Path) -> None:
+    measurements = make_run(USUAL[1:2])
+    noted = [
+        replace(one, notes=("3 of 7 rounds were disturbed",)) if one.name == "speedup" else one
+        for one in measurements.measurements
+    ]
+    files = written(replace(measurements, measurements=tuple(noted)), tmp_path)
+    assert "Of these timings: 3 of 7 rounds were disturbed." in files.html.read_text()
 
 
 def test_a_report_without_measurements_says_how_to_make_some(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from compress.errors import CompressError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MARK = ".fingerprint"
+"""Inside a work folder: the fingerprint of what is being made there."""
 SCRATCH = ".scratch"
 """Inside a work folder: checkpoints and the like, gone when the artifact is finished."""
 
@@ -162,6 +165,12 @@ def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
         CompressError: another process is writing the same artifact, or the folder cannot be made.
     """
     partial = out.with_name(out.name + ".partial")
+    if not is_main_process():
+        wait_until(
+            lambda: _marked(partial) == fingerprint or Artifact.is_one(out), f"the first process to make {partial}"
+        )
+        yield partial
+        return
     try:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,13 +180,12 @@ def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CompressError(f"{partial} is being written by another process. Wait for it, or stop it.") from error
-        mark = partial / ".fingerprint"
-        if not mark.is_file() or mark.read_text() != fingerprint:
+        if _marked(partial) != fingerprint:
             for leftover in partial.iterdir():
                 if leftover.name != ".lock":
                     shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            mark.write_text(fingerprint)
-        (partial / SCRATCH).mkdir(exist_ok=True)
+            (partial / SCRATCH).mkdir()
+            (partial / MARK).write_text(fingerprint)
         yield partial
 
 
@@ -187,6 +195,13 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
     An artifact that was at `out` before is replaced; its folder is removed after the new one stands.
     """
     partial = artifact.folder
+    if not is_main_process():
+        wanted = artifact.fingerprint()
+        wait_until(
+            lambda: Artifact.is_one(out) and Artifact.open(out, verify=False).fingerprint() == wanted,
+            f"the first process to finish {out}",
+        )
+        return Artifact.open(out, verify=False)
     shutil.rmtree(partial / SCRATCH, ignore_errors=True)
     artifact.save()
     umask = os.umask(0)
@@ -196,7 +211,7 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
             file.is_file()
         ):  # safetensors writes files that only their owner may read, and an artifact is made to be served
             file.chmod(0o666 & ~umask)
-    for mark in (".fingerprint", ".lock"):
+    for mark in (MARK, ".lock"):
         (partial / mark).unlink(missing_ok=True)
     former = out.with_name(out.name + ".replaced.partial")
     shutil.rmtree(former, ignore_errors=True)
@@ -205,6 +220,27 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
     partial.rename(out)
     shutil.rmtree(former, ignore_errors=True)
     return Artifact.open(out, verify=False)
+
+
+def is_main_process() -> bool:
+    """Whether this process writes: the only one, or the first of those that `accelerate launch` started side by side."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 1800.0) -> None:
+    """Wait for another process; a CompressError when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise CompressError(f"Waited {seconds:.0f} seconds for {what}. See the first process's messages.")
+        time.sleep(0.2)
+
+
+def _marked(partial: Path) -> str | None:
+    try:
+        return (partial / MARK).read_text()
+    except OSError:
+        return None
 
 
 def hash_file(file: Path) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact, digest, hash_file
+from compress.artifact import Artifact, digest, hash_file, is_main_process
 from compress.errors import CompressError
 from compress.progress import say
 
@@ -208,11 +208,13 @@ def tokenizer(folder: Path) -> Any:
 
 
 def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
-    """Write a plain Hugging Face checkpoint (safetensors, config, tokenizer).
+    """Write a plain Hugging Face checkpoint (safetensors, config, tokenizer); of several processes the first one does.
 
     Raises:
         CompressError: the disk is full or the folder cannot be written.
     """
+    if not is_main_process():
+        return
     try:
         with quiet():
             model.save_pretrained(folder)

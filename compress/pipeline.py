@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field
 
 from compress import catalogue, shipped
-from compress.artifact import Artifact
+from compress.artifact import MARK, Artifact
 from compress.errors import BudgetNotMet, CompressError, guess, listing
 from compress.measurement import Measurements
 from compress.progress import say
@@ -196,7 +196,8 @@ def why(expected: Artifact) -> str:
     if finished(folder, expected.fingerprint()):
         return "finished, reused"
     partial = folder.with_name(folder.name + ".partial")
-    if (partial / ".fingerprint").is_file() and (partial / ".fingerprint").read_text() == expected.fingerprint():
+    mark = partial / MARK
+    if mark.is_file() and mark.read_text() == expected.fingerprint():
         return "was interrupted, goes on"
     if not Artifact.is_one(folder):
         return "runs: it was not made yet"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import digest
+from compress.artifact import digest, is_main_process, wait_until
 from compress.models import load
 from compress.progress import bar, say
 from compress.training import collate, row_lengths, wants_bf16
@@ -44,6 +44,8 @@ def teacher_logits(
     key = digest([teacher.fingerprint(), identity, max_length, its_tokenizer.backend_tokenizer.to_str(), precision])
     folder = cache / "teacher-logits" / key
     file, took = folder / "logits.npy", folder / "seconds.txt"
+    if not is_main_process():
+        wait_until(lambda: file.is_file(), "the first process to compute the teacher's logits")
     if file.is_file() and took.is_file():
         found = np.load(file, mmap_mode="r", allow_pickle=False)
         if len(found) == len(rows):

@@ -1,0 +1,57 @@
+"""What the documents tell a user to type exists, and what they link to is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from compress.cli import compress
+from compress.diagnosis import TESTED
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md"))]
+COMMANDS = [
+    pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:60]}")
+    for page in PAGES
+    for line in re.findall(r"^(?:\$ |`)(compress [^\n`#]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    if "..." not in line
+]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_every_command_in_the_documents_parses(page: Path, line: str) -> None:
+    words = shlex.split(line.replace("TECHNIQUE", "distill").replace("NAME", "quickstart"))
+    command = compress.get_command(None, words[1])  # type: ignore[arg-type]
+    assert command is not None, words[1]
+    known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in words[2:] if word.startswith("-")} - {"--help", "-h"} <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_between_the_documents_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_target_of_make_that_the_readme_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8"))) - {"it"}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_doctor_knows_the_tested_versions() -> None:
+    pinned = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"
+    )
+    assert {name: pinned[name] for name in TESTED} == TESTED
+
+
+def test_the_data_folders_name_the_code_that_reads_them_in_their_first_line() -> None:
+    for folder in ("pipelines", "calibration", "benchmarks", "reports"):
+        first = (ROOT / folder / "README.md").read_text(encoding="utf-8").splitlines()[0]
+        named = re.search(r"compress/[a-z_/]+(\.py)?", first)
+        assert named, first
+        assert (ROOT / named[0]).exists()

@@ -28,7 +28,7 @@ class Quantize(Settings):
     )
     calibration: str = Field("task-256", description="Static: a calibration set by name, or a YAML file.")
     ranges: Literal["minmax", "percentile", "entropy", "mse"] = Field(
-        "minmax", description="Static: how a range is taken from the values seen."
+        "percentile", description="Static: how a range is taken from the values seen."
     )
     wide: Literal["dynamic", "static", "float"] = Field(
         "dynamic",

@@ -94,7 +94,7 @@ def test_it_needs_no_file(tmp_path: Path) -> None:
 
 def test_counting_words_does_not_solve_it() -> None:
     """Words and pairs of words, the best of three strengths of regularization *on the evaluation split*, a favour that
-    no other model gets. The fine-tuned teacher has more than BAG_OF_WORDS_AT_MOST + 8 points (`docs`)."""
+    no other model gets. The fine-tuned teacher is at 92.6 %, see `compress.tasks.reviews`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

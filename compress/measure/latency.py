@@ -22,6 +22,8 @@ from compress.measurement import Measurement
 SAME = 1e-3
 """By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""
 STRAY = 0.1
+IN_VAIN = 3
+"""Rounds in a row that stayed disturbed: on a machine that is busy for good, repeating costs time and brings nothing."""
 LEAST_FOR_P99 = 100
 LEAST_FOR_P90 = 10
 
@@ -57,7 +59,9 @@ def time_rounds(
     """Time every contestant under every condition, round by round, each round in another order.
 
     A round in which others used the processors is measured again, at most `repeats` times; the least disturbed attempt
-    is kept, with a note when that one was disturbed too. A contestant that fails is left out from there on.
+    is kept, with a note when that one was disturbed too. After three rounds in a row that no repetition helped, the machine
+    is taken to be busy for good, and nothing is repeated until a round is quiet again. A contestant that fails is left
+    out from there on.
 
     Args:
         contestants: loaded workers by name.
@@ -74,15 +78,20 @@ def time_rounds(
     for condition in conditions:
         _warm_up(contestants, condition, found)
     disturbed: dict[str, list[tuple[int, Reading]]] = {}
+    in_vain = 0
     for number in range(rounds):
         for condition in conditions:
             names = [name for name in contestants if found[name, condition.key].failure is None]
             turn = number % len(names) if names else 0
-            attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, repeats, watch, found)
+            again = repeats if in_vain < IN_VAIN else 0
+            attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
             for name, seconds in attempt.seconds.items():
                 found[name, condition.key].rounds.append(seconds)
             if attempt.reading is not None and attempt.reading.is_disturbed():
+                in_vain += 1
                 disturbed.setdefault(condition.key, []).append((number + 1, attempt.reading))
+            else:
+                in_vain = 0
             if done is not None:
                 done()
     for (_, key), timings in found.items():
@@ -267,7 +276,7 @@ def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under
 
 def _disturbance_note(disturbed: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
     number, worst = max(disturbed, key=lambda one: one[1].worst())
-    times = {0: "once", 1: "twice", 2: "three times"}.get(repeats, f"{repeats + 1} times")
+    times = {0: "once", 1: "up to twice", 2: "up to three times"}.get(repeats, f"up to {repeats + 1} times")
     return (
         f"{len(disturbed)} of {rounds} rounds were disturbed although measured {times} "
         f"(worst: round {number}, {worst}); the least disturbed attempt of each was kept"

@@ -73,6 +73,14 @@ def test_a_round_disturbed_three_times_keeps_the_least_disturbed_attempt_with_a_
     assert "40%" in note
 
 
+def test_on_a_machine_that_is_never_quiet_rounds_are_repeated_no_more_until_one_is() -> None:
+    diary: list[str] = []
+    readings = [NOISY] * (3 * 3) + [NOISY] * 2 + [QUIET] + [NOISY, NOISY, QUIET]
+    found = latency.time_rounds({"a": Pretender("a", diary)}, [ONE], rounds=7, repeats=2, watch=watch(readings))
+    assert len(diary) == 1 + len(readings), "3 rounds of 3 attempts, 3 of one, and then one of 3 again"
+    assert "5 of 7 rounds" in found["a", ONE.key].notes[0]
+
+
 def test_where_nothing_can_be_watched_no_round_is_repeated() -> None:
     diary: list[str] = []
     latency.time_rounds({"a": Pretender("a", diary)}, [ONE], rounds=3, repeats=2, watch=always(None))

@@ -141,7 +141,7 @@ def run(
     say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
     found = measure(entries, evaluation, plan)
     measurements = Measurements(
-        suite=suite.model_dump(mode="json"),
+        suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
         machine={**machine(gpu=True), "onnxruntime_providers": providers()},
         task={**resolved.to_json(), "data": data},
         split={**split.identity, "max_length": evaluation.max_length},
@@ -153,6 +153,13 @@ def run(
     )
     measurements.save(out)
     return measurements
+
+
+def _definitions(options: Sequence[str]) -> dict[str, Any]:
+    """What the session options stand for: a speed is stated with its options, not with their names alone."""
+    from compress.onnx.sessions import session_choice
+
+    return {name: session_choice(name).to_dict() for name in options}
 
 
 def _root(artifact: Artifact) -> Artifact:

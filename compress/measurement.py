@@ -27,7 +27,7 @@ class Measurement:
     """What was measured, with its unit in the name: `accuracy`, `latency_seconds`, `peak_memory_bytes`."""
     value: float | None
     unit: str
-    """`seconds`, `bytes`, `examples/second`, `count`, or `share` (0 to 1)."""
+    """`seconds`, `bytes`, `examples/second`, `count`, `ratio`, `share` (0 to 1) or `coefficient` (-1 to 1)."""
     higher_is_better: bool
     condition: Mapping[str, Any] = field(default_factory=dict)
     """What it was read under: runtime, threads, batch, length, split, session options, part of the latency."""

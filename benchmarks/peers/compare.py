@@ -216,7 +216,8 @@ def worker_for(model: Path, serving: Serving, inputs: Path) -> WorkerProcess:
 def peaks(model: Path, serving: Serving, inputs: Path) -> dict[str, int]:
     """Peak resident bytes of a fresh process: after loading, then after serving each fixed shape."""
     with worker_for(model, serving, inputs) as worker:
-        return {phase: told["peak_bytes"] for phase, told in serve_phases(worker, CONDITIONS).items()}
+        phases = serve_phases(worker, CONDITIONS)
+        return {phase: told["peak_bytes"] for phase, told in phases.items() if "peak_bytes" in told}
 
 
 def predictions(worker: WorkerProcess, file: Path) -> list[int]:

@@ -15,6 +15,8 @@ install: $(INSTALLED) ## Make .venv with everything a developer needs; the comma
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@# cpu and gpu install the same package over one another: leave none of the other before installing this one
+	@rm -f $(VENV)/.installed-* && $(BIN)/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu 2>/dev/null
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRA),demo,lora,dev]'
 	@touch $@
 

@@ -11,7 +11,6 @@ BETTER_MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "67108864",
 }
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 TRAINS = {"finetune", "distill", "run"}
 
 
@@ -21,7 +20,7 @@ def main() -> None:
     import click
 
     from compress.cli import compress
-    from compress.errors import BudgetNotMet, CompressError
+    from compress.errors import NO_SPACE, BudgetNotMet, CompressError
 
     try:
         sys.exit(compress.main(prog_name="compress", standalone_mode=False) or 0)
@@ -44,11 +43,17 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime" or "--debug" in sys.argv:
+            raise
+        hint = "pip install 'compress-transformers[cpu]' (or [gpu], never both)"
+        click.echo(f"Error: ONNX Runtime is not installed. Install it: {hint}", err=True)
+        sys.exit(1)
     except OSError as error:
-        if error.errno not in NO_SPACE or "--debug" in sys.argv:
+        if error.errno not in {*NO_SPACE, errno.EACCES, errno.EROFS, errno.EPERM} or "--debug" in sys.argv:
             raise
         what = f"{error.strerror}: {error.filename or 'while writing'}"
-        click.echo(f"Error: There is no space left to write to ({what}). Free some and run again.", err=True)
+        click.echo(f"Error: A file cannot be written ({what}). Free some space or choose another place.", err=True)
         sys.exit(1)
 
 
@@ -62,7 +67,7 @@ def _keep_large_blocks() -> None:
         return
     if {"-h", "--help", "--dry-run"}.intersection(sys.argv):
         return
-    os.execve(sys.executable, [sys.executable, "-m", "compress", *sys.argv[1:]], {**os.environ, **BETTER_MALLOC})
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **BETTER_MALLOC})
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class Artifact:
             raw.pop("fingerprint")
             steps = tuple(Step(**step) for step in raw.pop("steps"))
             artifact = Artifact(folder=folder, steps=steps, ancestors=tuple(raw.pop("ancestors")), **raw)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CompressError(f"{manifest} is not a manifest ({error}). Make the artifact again.") from error
         if verify:
             artifact.check_files()
@@ -202,8 +202,8 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
             f"the first process to finish {out}",
         )
         return Artifact.open(out, verify=False)
+    artifact.save()  # before the checkpoints go: a full disk must not cost the training
     shutil.rmtree(partial / SCRATCH, ignore_errors=True)
-    artifact.save()
     umask = os.umask(0)
     os.umask(umask)
     for file in partial.rglob("*"):
@@ -211,13 +211,13 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
             file.is_file()
         ):  # safetensors writes files that only their owner may read, and an artifact is made to be served
             file.chmod(0o666 & ~umask)
-    for mark in (MARK, ".lock"):
-        (partial / mark).unlink(missing_ok=True)
     former = out.with_name(out.name + ".replaced.partial")
     shutil.rmtree(former, ignore_errors=True)
     if out.exists():
         out.rename(former)
     partial.rename(out)
+    for mark in (MARK, ".lock"):
+        (out / mark).unlink(missing_ok=True)
     shutil.rmtree(former, ignore_errors=True)
     return Artifact.open(out, verify=False)
 

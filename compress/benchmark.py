@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from compress import catalogue, shipped
-from compress.artifact import Artifact
+from compress import __version__, catalogue, shipped
+from compress.artifact import Artifact, digest
 from compress.errors import CompressError
 from compress.measure.evaluation import Evaluation
 from compress.measure.inputs import Condition
@@ -22,7 +22,7 @@ from compress.models import bring, check_labels
 from compress.progress import say, warn
 from compress.settings import Settings, build, read_yaml
 from compress.tasks import loading
-from compress.technique import apply
+from compress.technique import apply, versions
 
 FP32_TORCH, FP32_ONNX = "fp32-torch", "fp32-onnx"
 MAX_LENGTH = 128
@@ -202,7 +202,8 @@ def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any
         return None
     technique = catalogue.find("techniques", "export")
     settings = technique.settings(provider=suite.device)
-    out = cache / "baselines" / f"{root.fingerprint()}-{suite.device}"
+    made_by = [root.fingerprint(), digest(root.files), suite.device, versions(), __version__]
+    out = cache / "baselines" / digest(made_by)
     try:
         return apply(technique, root, settings, out, task=task, cache=cache, replace=True)
     except CompressError as error:

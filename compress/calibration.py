@@ -69,7 +69,7 @@ def rows(name: str, task: Mapping[str, Any], its_tokenizer: Any) -> list[dict[st
     described, data = loading.resolve(dict(task))
     split = loading.load(described, data, chosen.split)
     hashes = split.rows["row_hash"]
-    order = sorted(range(len(split.rows)), key=lambda place: digest([chosen.seed, hashes[place], place]))
+    order = sorted(range(len(split.rows)), key=lambda place: (digest([chosen.seed, hashes[place]]), place))
     drawn = split.rows.select(sorted(order[: chosen.count]))
     tokenized = loading.tokenize(drawn, its_tokenizer, chosen.max_length).rows
     return [model_inputs(row, its_tokenizer) for row in tokenized]

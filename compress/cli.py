@@ -172,6 +172,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
 def _task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The task's description from `--task` and `--data`, else the artifact's own."""
     from compress import settings
+    from compress.pipeline import absolute
 
     if name is None and data is None:
         return own
@@ -182,10 +183,10 @@ def _task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> 
     elif name.endswith((".yaml", ".yml")):
         description, _ = settings.read_yaml(Path(name))
     else:
-        description = {"name": name}
+        description = dict(own) if own is not None and own.get("name") == name else {"name": name}
     if data is not None:
-        description["data"] = str(Path(data).resolve())
-    return description
+        description["data"] = data
+    return absolute(description)
 
 
 @command("run", example="compress run quickstart")
@@ -207,7 +208,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool
             click.echo(line)
         return
     result = pipelines.run(plan, folder)
-    _print_table(result.measurements)
+    _print_table(result.measurements, plan.budget)
     if result.report is not None:
         click.echo(f"\nReport: {result.report}")
     pipelines.check_budget(plan, result)
@@ -363,10 +364,10 @@ def _yaml_summary(file: Path) -> str:
     return first.lstrip("# ") if first.startswith("#") else ""
 
 
-def _print_table(measurements: Any) -> None:
+def _print_table(measurements: Any, budget: Mapping[str, Any] | None = None) -> None:
     from rich.console import Console
 
     from compress import report as reports
 
     if measurements is not None:
-        Console().print(reports.table(measurements))
+        Console().print(reports.table(measurements, budget=budget))

@@ -46,7 +46,8 @@ def exported(
     from compress.onnx import export as exporter
     from compress.onnx import fusion, parity
 
-    key = digest([source.fingerprint(), provider, fuse, versions(), __version__])
+    named = task["name"] if task else None  # the rows that the graph is compared on
+    key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), __version__])
     folder = cache / "exports" / key
     graph, told = folder / "model.onnx", folder / "exported.json"
     if graph.is_file() and told.is_file():
@@ -97,6 +98,6 @@ def finish_folder(source: Artifact, folder: Path, graph: Path) -> dict[str, str]
         shutil.copyfile(graph, folder / "model.onnx")
     for pattern in ("config.json", "*token*.json", "vocab*", "merges.txt", "*.model", "special_tokens_map.json"):
         for file in source.folder.glob(pattern):
-            if file.is_file() and not (folder / file.name).exists():
+            if file.is_file():
                 shutil.copyfile(file, folder / file.name)
     return {"model": "model.onnx"}

@@ -71,17 +71,18 @@ def load(artifact: Artifact) -> Any:
     """The model of a torch artifact, in evaluation mode, in the precision it was saved in.
 
     Raises:
-        CompressError: the artifact is not a torch one, or its weights do not fit its config.
+        CompressError: the artifact is not a torch one, its weights do not fit its config, or it has no classifier.
     """
     if artifact.format != "torch":
         raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
-    return classifier(artifact.folder)
+    return classifier(artifact.folder, anew=False)
 
 
-def classifier(folder: Path, **changes: Any) -> Any:
+def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
     """The sequence classifier in a folder, in evaluation mode; `changes` go to its config.
 
-    A head that the checkpoint lacks is made anew, with a message, since a base model has none.
+    Args:
+        anew: make the head anew, with a message, where the checkpoint has none (a base model); else that is an error.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -103,10 +104,13 @@ def classifier(folder: Path, **changes: Any) -> Any:
         raise CompressError(
             f"The weights in {folder} lack {len(body)} of the model's tensors ({body[0]}, ...). Save the model again."
         )
-    if missing or told["mismatched_keys"]:
-        say(
-            f"{folder} has no trained head for this task: {len(missing) or len(told['mismatched_keys'])} tensors start anew."
+    new = len(missing) or len(told["mismatched_keys"])
+    if new and not anew:
+        raise CompressError(
+            f"{folder} has no trained classifier. Train one first: compress finetune {folder} --task TASK"
         )
+    if new:
+        say(f"{folder.name} has no trained head for this task: {new} tensors start anew.")
     return model.eval()
 
 
@@ -248,7 +252,8 @@ def merged(base: Path, adapter: Path) -> Any:
         try:
             PeftConfig.from_pretrained(str(adapter))
             labels = _adapter_labels(adapter)
-            model = classifier(base, **({"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}))
+            changes: dict[str, Any] = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
+            model = classifier(base, **changes)
             return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
         except CompressError:
             raise
@@ -283,7 +288,7 @@ def _adapter_labels(adapter: Path) -> int | None:
     from safetensors import safe_open
 
     with safe_open(adapter / "adapter_model.safetensors", framework="np") as tensors:
-        heads = [name for name in tensors.keys() if name.endswith(("classifier.weight", "out_proj.weight"))]  # noqa: SIM118
+        heads = [name for name in tensors.keys() if name.endswith((".classifier.weight", ".out_proj.weight"))]  # noqa: SIM118
         return int(tensors.get_slice(heads[-1]).get_shape()[0]) if heads else None
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field
 
 from compress import catalogue, shipped
 from compress.artifact import MARK, Artifact
@@ -19,15 +18,6 @@ from compress.settings import Lines, Settings, below, build, read_yaml
 from compress.technique import Technique, apply, check, default_cache, finished, planned, references
 
 KEYS = ("model", "task", "steps", "benchmark", "budget", "title")
-
-
-class Budget(Settings):
-    """What a result must hold to; a run whose best variant does not ends with exit code 3."""
-
-    max_drop: float | None = Field(None, ge=0, description="Points of the metric that may be lost against the root.")
-    metric: str | None = Field(None, description="Which metric; the task's first by default.")
-    min_speedup: float | None = Field(None, gt=0, description="Times the fp32 ONNX at batch 1, real lengths.")
-    max_mb: float | None = Field(None, gt=0, description="Megabytes on disk at most.")
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,7 @@ class Pipeline:
     """In an order in which each comes after those it needs."""
     benchmark: Any
     """A suite, or None."""
-    budget: Budget | None
+    budget: Mapping[str, Any] | None
     title: str | None
 
 
@@ -98,10 +88,10 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
     return Pipeline(
         name=file.stem,
         model=values["model"],
-        task=_absolute(described) if described else None,
+        task=absolute(described) if described else None,
         steps=_ordered(planned_steps, where),
         benchmark=_suite(values.get("benchmark"), where),
-        budget=build(Budget, budget, f"'budget' of {where}", below(lines, "budget")) if budget else None,
+        budget=_budget(budget, where, values.get("benchmark")),
         title=values.get("title"),
     )
 
@@ -125,16 +115,24 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
         check(step.technique, source, step.settings, task)
         inputs = {name: expected[one] if one in expected else bring(one) for name, one in step.inputs.items()}
         future = planned(step.technique, source, step.settings, task, inputs)
-        draft = source.after(future, out / step.name, task=task, format=step.technique.gives(step.settings))
+        form, precision = step.technique.gives(step.settings)
+        draft = source.after(future, out / step.name, task=task, format=form, precision=precision)
         expected[step.name] = draft
-    if plan.benchmark is not None and task is not None:
+    if plan.benchmark is not None:
+        from compress.report import Budget
         from compress.tasks import loading
 
+        if task is None:
+            raise CompressError(
+                f"{plan.name} measures its results, but has no task. Add `task:`, or `--set task=sst2`."
+            )
         described, data = loading.resolve(dict(task))
         if not loading.load(described, data, "evaluation").is_labelled:
             raise CompressError(
                 f"The evaluation split of {described.name} has no labels, so nothing can be measured on it."
             )
+        if plan.budget is not None:
+            Budget.read(plan.budget, described.metrics)
     return expected
 
 
@@ -174,8 +172,7 @@ def run(plan: Pipeline, out: Path) -> Result:
     measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
     measurements = benchmark.run(list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task)
     page = out / "report.html"
-    budget = plan.budget.model_dump(exclude_none=True) if plan.budget else None
-    reports.write([out / "measurements"], page, budget=budget, title=plan.title)
+    reports.write([out / "measurements"], page, budget=plan.budget, title=plan.title)
     return Result(made, measurements, page)
 
 
@@ -185,7 +182,7 @@ def check_budget(plan: Pipeline, result: Result) -> None:
         return
     from compress import report as reports
 
-    met, reasons = reports.verdict(result.measurements, plan.budget.model_dump(exclude_none=True))
+    met, reasons = reports.verdict(result.measurements, plan.budget)
     if not met:
         raise BudgetNotMet(" ".join(reasons))
 
@@ -271,6 +268,19 @@ def _ordered(steps: Sequence[PlannedStep], where: str) -> tuple[PlannedStep, ...
     return tuple(ordered)
 
 
+def _budget(value: Any, where: str, suite: Any) -> Mapping[str, Any] | None:
+    if value is None:
+        return None
+    from compress.report import Budget
+
+    if not isinstance(value, dict):
+        raise CompressError(f"In {where}, 'budget' is not a mapping. Write for example `budget: {{max_drop: 1.0}}`.")
+    if suite is None:
+        raise CompressError(f"{where} has a budget, but measures nothing. Add `benchmark: cpu`.")
+    Budget.read(value)
+    return value
+
+
 def _suite(value: Any, where: str) -> Any:
     if value is None:
         return None
@@ -289,6 +299,9 @@ def _change(values: dict[str, Any], change: str) -> None:
         raise CompressError(f"'{change}' is not a change. Write `--set task.data=FOLDER`.")
     keys = path.split(".")
     here = values
+    if keys[0] == "steps" and len(keys) > 1 and keys[1] not in (values.get("steps") or {}):
+        known = list(values.get("steps") or {})
+        raise CompressError(f"'{change}' names no step.{guess(keys[1], known)} There are: {listing(known)}.")
     for key in keys[:-1]:
         below_here = here.setdefault(key, {})
         if isinstance(below_here, str) and key == "task":
@@ -302,7 +315,7 @@ def _change(values: dict[str, Any], change: str) -> None:
         raise CompressError(f"The value in '{change}' cannot be read as YAML. Put it in quotes.") from error
 
 
-def _absolute(task: dict[str, Any]) -> dict[str, Any]:
+def absolute(task: dict[str, Any]) -> dict[str, Any]:
     """The task with its data's paths made absolute, since an artifact remembers them."""
     data = task.get("data")
     if isinstance(data, str):

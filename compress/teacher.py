@@ -30,18 +30,27 @@ class TeacherLogits:
 
 
 def teacher_logits(
-    teacher: Any, rows: Any, its_tokenizer: Any, *, max_length: int, identity: Mapping[str, Any], cache: Path
+    teacher: Any,
+    rows: Any,
+    its_tokenizer: Any,
+    *,
+    max_length: int,
+    precision: str,
+    identity: Mapping[str, Any],
+    cache: Path,
 ) -> TeacherLogits:
     """The logits of a teacher for all rows: read from the cache, or computed in batches sorted by length.
 
     Args:
         teacher: the torch artifact of the teacher.
         rows: tokenized rows.
+        precision: `auto`, `fp32` or `bf16`, as for training.
         identity: what the rows are (files' hashes, split): a change of data or teacher is another key.
         cache: the folder for content-keyed results.
     """
-    precision = "bf16" if wants_bf16("auto") else "fp32"
-    key = digest([teacher.fingerprint(), identity, max_length, its_tokenizer.backend_tokenizer.to_str(), precision])
+    autocast = "bf16" if wants_bf16(precision) else "fp32"
+    # The rows' own fingerprint is a hash over their text, the tokenizer and the greatest length.
+    key = digest([teacher.fingerprint(), digest(teacher.files), identity, max_length, rows._fingerprint, autocast])
     folder = cache / "teacher-logits" / key
     file, took = folder / "logits.npy", folder / "seconds.txt"
     if not is_main_process():
@@ -54,7 +63,7 @@ def teacher_logits(
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     partial = folder / "logits.npy.partial"
-    _compute(load(teacher), rows, its_tokenizer, partial, bf16=precision == "bf16")
+    _compute(load(teacher), rows, its_tokenizer, partial, bf16=autocast == "bf16")
     seconds = round(time.perf_counter() - started, 1)
     took.write_text(str(seconds))
     partial.replace(file)

@@ -69,8 +69,8 @@ class Technique:
     run: Callable[[Work], Made]
     accepts: frozenset[str]
     """The formats of artifacts it takes."""
-    gives: Callable[[Any], str]
-    """(settings) -> the format of what it makes."""
+    gives: Callable[[Any], tuple[str, str]]
+    """(settings) -> the format and the precision of what it makes, so that a pipeline can be checked beforehand."""
     example: str
     """A command line that works, shown at the end of the help."""
     reads: Callable[[Any, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
@@ -115,14 +115,22 @@ def apply(
     draft = source.after(step, out, task=task)
     fingerprint = draft.fingerprint()
     if finished(out, fingerprint):
-        say(f"{out} is finished already, with the same settings and data: reused.")
-        return Artifact.open(out)
+        try:
+            artifact = Artifact.open(out)
+        except CompressError as error:
+            if not replace:
+                raise
+            say(f"{error} It is made again.")
+        else:
+            say(f"{out} is finished already, with the same settings and data: reused.")
+            return artifact
     if out.exists() and not replace:
         what = "another artifact" if Artifact.is_one(out) else "something that is no artifact"
         raise CompressError(f"{out} holds {what}. Choose another folder with -o, or replace it with --force.")
     if out.exists() and not Artifact.is_one(out):
         raise CompressError(f"{out} is no artifact of ours, so it is not replaced. Choose another folder with -o.")
-    source.check_files()
+    for artifact in (source, *inputs.values()):
+        artifact.check_files()
     started = time.perf_counter()
     with work_folder(out, fingerprint) as folder:
         scratch = folder / SCRATCH

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from compress.errors import CompressError
+from compress.artifact import is_main_process
+from compress.errors import NO_SPACE, CompressError
 from compress.models import quiet
 from compress.progress import Bar, bar, say
 from compress.settings import Settings
@@ -127,7 +129,7 @@ def train(
         say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
     started = time.perf_counter()
     try:
-        with quiet():
+        with quiet(), _disk_errors(checkpoints):
             trainer.train(resume_from_checkpoint=str(before) if before else None)
     finally:
         trainer.watch.close()  # whatever happened, Ctrl-C and the screen are as they were
@@ -279,7 +281,7 @@ def _trainer(
                 return torch.zeros((), device=labels.device), {"loss": None, "logits": outputs.logits}
             loss, _ = objective(model, inputs)
             if not torch.isfinite(loss):
-                kept = _last_checkpoint(Path(arguments.output_dir))
+                kept = next(iter(_whole_checkpoints(Path(arguments.output_dir))), None)
                 where = f"The last good checkpoint is {kept}." if kept else "No checkpoint was saved before."
                 raise CompressError(
                     f"The loss of '{name}' is {loss.item()} at step {self.state.global_step + 1}, so training stopped. "
@@ -329,6 +331,11 @@ def _trainer(
                 control.should_save = True
             return control
 
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            if loop.interrupted:  # an epoch cut short is no candidate for the best one
+                control.should_evaluate = False
+            return control
+
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.saved = time.monotonic()
 
@@ -363,6 +370,8 @@ def _trainer(
         callbacks=[watch],
     )
     loop.remove_callback(_printer())
+    # Our objective is a mean over its batch, so the Trainer must divide it by the batches it accumulates.
+    loop.model_accepts_loss_kwargs = False
     loop.watch = watch
     return loop
 
@@ -373,11 +382,32 @@ def _printer() -> Any:
     return PrinterCallback
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole; one that was cut short is removed."""
+@contextmanager
+def _disk_errors(checkpoints: Path) -> Iterator[None]:
+    """A checkpoint that cannot be written ends in one line: its writers wrap the system's error in kinds of their own."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        full = isinstance(error, OSError) and error.errno in NO_SPACE
+        if full or "No space left" in text or "File too large" in text or "file write failed" in text:
+            reason = text.split("\n", 1)[0]
+            raise CompressError(
+                f"A checkpoint cannot be written to {checkpoints} ({reason}). Free some space."
+            ) from error
+        raise
+
+
+def _whole_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints that were written whole, the newest first. With several processes each writes a random state."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda one: int(one.name.rsplit("-", 1)[1]), reverse=True)
-    for checkpoint in found:
-        if (checkpoint / "trainer_state.json").is_file() and (checkpoint / "rng_state.pth").is_file():
-            return checkpoint
-        shutil.rmtree(checkpoint, ignore_errors=True)
-    return None
+    return [one for one in found if (one / "trainer_state.json").is_file() and any(one.glob("rng_state*.pth"))]
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; those that were cut short are removed, so that they are not taken for whole ones."""
+    whole = _whole_checkpoints(folder)
+    if is_main_process():
+        for checkpoint in set(folder.glob("checkpoint-*")) - set(whole):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return whole[0] if whole else None

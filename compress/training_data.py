@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.errors import CompressError
 from compress.progress import warn
 
 
@@ -24,7 +25,15 @@ class TrainingData:
     """Rows, and how many were cut at the greatest length."""
 
 
-def data_for(description: Mapping[str, Any], its_tokenizer: Any, max_length: int) -> TrainingData:
+def longest_input(its_tokenizer: Any, config: Any) -> int:
+    """The most tokens that a model reads, by its tokenizer and by its table of positions."""
+    positions = getattr(config, "max_position_embeddings", None) or its_tokenizer.model_max_length
+    # RoBERTa and MPNet count positions from behind the padding index, so their tables are longer by that.
+    reserved = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "mpnet", "xlm-roberta") else 0
+    return int(min(its_tokenizer.model_max_length, positions - reserved))
+
+
+def data_for(description: Mapping[str, Any], its_tokenizer: Any, config: Any, max_length: int) -> TrainingData:
     """The training and held-out rows of a task, tokenized.
 
     Raises:
@@ -33,6 +42,11 @@ def data_for(description: Mapping[str, Any], its_tokenizer: Any, max_length: int
     from compress.tasks import loading
 
     task, data = loading.resolve(dict(description))
+    longest = min(max_length, longest_input(its_tokenizer, config))
+    if longest < max_length:
+        raise CompressError(
+            f"max_length is {max_length}, but this model reads {longest} tokens at most. Set it to {longest}."
+        )
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
     tokenized = {name: loading.tokenize(split.rows, its_tokenizer, max_length) for name, split in splits.items()}
     cut = tokenized["train"].truncated
@@ -54,7 +68,12 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     if description is None:
         return {}
     task, data = loading.resolve(dict(description))
-    return {"task": task.name, **{name: loading.load(task, data, name).identity for name in ("train", "holdout")}}
+    chosen_by = {"metric": description["metric"]} if "metric" in description else {}  # it decides which epoch is kept
+    return {
+        "task": task.name,
+        **chosen_by,
+        **{name: loading.load(task, data, name).identity for name in ("train", "holdout")},
+    }
 
 
 def holdout_score(task: Any) -> Callable[[np.ndarray, np.ndarray], tuple[str, float]]:

@@ -22,7 +22,20 @@ def test_distil_runs_on_two_processes_that_share_the_rows(
 ) -> None:
     out = tmp_path / "student"
     launch = ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29631"]
-    command = ["distill", make_model("bert"), "--task", task_file, "--layers", 2, "--epochs", 2, "--batch-size", 16]
+    command = [
+        "distill",
+        make_model("bert"),
+        "--task",
+        task_file,
+        "--layers",
+        2,
+        "--epochs",
+        2,
+        "--batch-size",
+        16,
+        "--max-length",
+        64,
+    ]
     done = subprocess.run(
         [sys.executable, "-m", *launch, "-m", "compress", *map(str, command), "-o", str(out)],
         capture_output=True,

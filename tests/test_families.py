@@ -27,7 +27,7 @@ def test_a_family_goes_through_import_distil_int8_and_predict(
 ) -> None:
     teacher, student, int8 = tmp_path / "teacher", tmp_path / "student", tmp_path / "int8"
     typed("import", make_model(family), "--task", task_file, "-o", teacher)
-    typed("distill", teacher, "--layers", 2, "--epochs", 1, "--batch-size", 64, "-o", student)
+    typed("distill", teacher, "--layers", 2, "--epochs", 1, "--batch-size", 64, "--max-length", 64, "-o", student)
     typed("quantize", student, "--precision", "int8", "-o", int8)
     answers = [
         [json.loads(line) for line in typed("predict", one, "a good film", "an awful book", "--json").splitlines()]

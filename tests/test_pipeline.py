@@ -13,7 +13,7 @@ import yaml
 from compress import pipeline, shipped
 from compress.errors import BudgetNotMet, CompressError
 
-STUDENT = {"distill": {"layers": 2, "epochs": 1, "batch_size": 64}}
+STUDENT = {"distill": {"layers": 2, "epochs": 1, "batch_size": 64, "max_length": 64}}
 INT8 = {"from": "student", "quantize": {"precision": "int8"}}
 
 

@@ -31,7 +31,7 @@ class Copier:
                 "settings": Copying,
                 "run": self._run,
                 "accepts": frozenset({"torch"}),
-                "gives": lambda settings: "torch",
+                "gives": lambda settings: ("torch", "fp32"),
                 "example": "compress copy",
                 **changes,
             }

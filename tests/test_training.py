@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from compress import training
 from compress.distillation.losses import hard_labels
 from compress.errors import CompressError
-from compress.models import classifier, tokenizer
+from compress.models import classifier, config, tokenizer
 from compress.training import TrainingSettings, epoch_order, train
 from compress.training_data import data_for, holdout_score
 
@@ -40,7 +40,7 @@ class Run:
 
     def __init__(self, model_folder: Path, task: dict[str, Any], scratch: Path) -> None:
         self.tokenizer = tokenizer(model_folder)
-        self.data = data_for(task, self.tokenizer, 32)
+        self.data = data_for(task, self.tokenizer, config(model_folder), 32)
         self.folder, self.scratch = model_folder, scratch
 
     def __call__(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import Artifact
+from compress.artifact import Artifact, digest
 from compress.errors import CompressError
 from compress.measure import inputs, latency, memory, quality
 from compress.measure.disturbance import Watch, watcher
@@ -241,6 +241,8 @@ class _Run:
         """
         identity = {
             "artifact": lane.entry.fingerprint,
+            # A fingerprint tells how it was made, these what came out: the same recipe may give other bytes elsewhere.
+            "files": digest(lane.entry.artifact.files),
             **lane.condition,
             "version": packages().get(lane.runtime.package),
             "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared

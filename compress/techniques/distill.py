@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from compress.artifact import Artifact, hash_file
 from compress.errors import CompressError
-from compress.technique import Made, Technique, Work
+from compress.technique import Made, Technique, Work, finished
 from compress.training import TrainingSettings
 
 
@@ -49,7 +49,7 @@ def _run(work: Work) -> Made:
 
     settings = work.settings
     its_tokenizer = models.tokenizer(work.source.folder)
-    data = data_for(work.task or {}, its_tokenizer, settings.max_length)
+    data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), settings.max_length)
     student, told = _student(work, data.task, its_tokenizer)
     extras: dict[str, np.ndarray] = {}
     if settings.alpha > 0:
@@ -58,6 +58,7 @@ def _run(work: Work) -> Made:
             data.train,
             its_tokenizer,
             max_length=settings.max_length,
+            precision=settings.precision,
             identity=data.train_identity,
             cache=work.cache,
         )
@@ -137,8 +138,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
 
     if settings.student is not None and not Path(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
-    if not (source.folder / "config.json").is_file():
-        return  # a step of the same pipeline will make it
+    if source.steps and not finished(source.folder, source.fingerprint()):
+        return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
     described, _ = loading.resolve(dict(task or {}))
     models.check_labels(source.folder, described)
     if settings.layers is not None:
@@ -150,7 +151,7 @@ TECHNIQUE = Technique(
     settings=Distill,
     run=_run,
     accepts=frozenset({"torch"}),
-    gives=lambda settings: "torch",
+    gives=lambda settings: ("torch", "fp32"),
     reads=_reads,
     needs_task=True,
     check=_check,

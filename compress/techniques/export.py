@@ -17,7 +17,9 @@ from compress.technique import Made, Technique, Work
 class Export(Settings):
     """What the graph is made for."""
 
-    provider: Literal["cpu", "cuda"] = Field("cpu", description="The execution provider to fuse for.")
+    provider: Literal["cpu", "cuda"] = Field(
+        "cpu", description="The execution provider; for cuda the graph stays as exported."
+    )
     fuse: bool = Field(True, description="Fuse the graph; without, it is as the exporter wrote it.")
 
 
@@ -35,6 +37,6 @@ TECHNIQUE = Technique(
     settings=Export,
     run=_run,
     accepts=frozenset({"torch"}),
-    gives=lambda settings: "onnx",
+    gives=lambda settings: ("onnx", "fp32"),
     example="compress export runs/student -o runs/student-onnx",
 )

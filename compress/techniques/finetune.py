@@ -24,7 +24,7 @@ def _run(work: Work) -> Made:
     from compress.training_data import data_for, holdout_score
 
     its_tokenizer = models.tokenizer(work.source.folder)
-    data = data_for(work.task or {}, its_tokenizer, work.settings.max_length)
+    data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
     model = models.for_task(work.source.folder, data.task, seed=work.settings.seed)
     loss = scores if data.task.kind == "regression" else hard_labels
 
@@ -59,7 +59,7 @@ TECHNIQUE = Technique(
     settings=Finetune,
     run=_run,
     accepts=frozenset({"torch"}),
-    gives=lambda settings: "torch",
+    gives=lambda settings: ("torch", "fp32"),
     compresses=False,
     reads=_reads,
     needs_task=True,

@@ -41,11 +41,11 @@ def _run(work: Work) -> Made:
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The adapter's content decides the result, not its path."""
+    """The adapter's content decides the result, not its path; the task is what the artifact will remember."""
     if settings.adapter is None:
-        return {}
+        return {"task": dict(task or {})}
     files = [file for file in sorted(Path(settings.adapter).glob("adapter_*")) if file.is_file()]
-    return {"adapter": {file.name: hash_file(file) for file in files}}
+    return {"task": dict(task or {}), "adapter": {file.name: hash_file(file) for file in files}}
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
@@ -60,7 +60,7 @@ TECHNIQUE = Technique(
     settings=Import,
     run=_run,
     accepts=frozenset({"torch"}),
-    gives=lambda settings: "torch",
+    gives=lambda settings: ("torch", "fp32"),
     compresses=False,
     reads=_reads,
     check=_check,

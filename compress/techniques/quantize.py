@@ -144,7 +144,7 @@ TECHNIQUE = Technique(
     settings=Quantize,
     run=_run,
     accepts=frozenset({"torch", "onnx"}),
-    gives=lambda settings: "torch" if settings.precision == "bf16" else "onnx",
+    gives=lambda settings: ("torch" if settings.precision == "bf16" else "onnx", settings.precision),
     reads=_reads,
     check=_check,
     example="compress quantize runs/student --precision int8 --mode dynamic -o runs/int8",

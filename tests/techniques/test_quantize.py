@@ -1,0 +1,105 @@
+"""Quantization as a step: every precision loads and answers, and what cannot be is refused with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compress.artifact import Artifact
+from compress.catalogue import find
+from compress.errors import CompressError
+from compress.models import bring
+from compress.prediction import predictions
+from compress.technique import apply
+
+TEXTS = ["a good film", "an awful book but the price is fine", "dull"]
+
+
+@pytest.fixture
+def quantize(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path) -> Callable[..., Artifact]:
+    source = bring(str(make_model("bert", "source")))
+
+    def run(name: str, *, of: Artifact = source, **settings: Any) -> Artifact:
+        technique = find("techniques", "quantize")
+        return apply(technique, of, technique.settings(**settings), tmp_path / name, task=task)
+
+    return run
+
+
+def _shares(artifact: Artifact) -> list[float]:
+    return [answer["probabilities"]["positive"] for answer in predictions(artifact, TEXTS)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "tolerance"),
+    [
+        ({"precision": "int8"}, 0.03),
+        ({"precision": "int8", "embeddings": False}, 0.03),
+        ({"precision": "int8", "mode": "static"}, 0.05),
+        ({"precision": "int8", "mode": "static", "ranges": "minmax", "wide": "static"}, 0.05),
+        ({"precision": "fp16"}, 0.005),
+        ({"precision": "bf16"}, 0.02),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_every_precision_answers_nearly_as_its_source(
+    quantize: Callable[..., Artifact], tmp_path: Path, settings: dict[str, Any], tolerance: float
+) -> None:
+    made = quantize("made", **settings)
+    assert made.precision == settings["precision"]
+    assert made.format == ("torch" if settings["precision"] == "bf16" else "onnx")
+    assert _shares(made) == pytest.approx(_shares(bring(str(tmp_path / "source"))), abs=tolerance)
+
+
+def test_an_onnx_artifact_is_quantized_to_the_same_graph_as_its_torch_source(
+    quantize: Callable[..., Artifact], tmp_path: Path, task: dict[str, Any]
+) -> None:
+    export = find("techniques", "export")
+    exported = apply(export, bring(str(tmp_path / "source")), export.settings(), tmp_path / "onnx", task=task)
+    assert quantize("one", of=exported).files["model.onnx"] == quantize("two").files["model.onnx"]
+
+
+def test_an_export_records_its_parity_with_torch(
+    tmp_path: Path, task: dict[str, Any], make_model: Callable[..., Path]
+) -> None:
+    export = find("techniques", "export")
+    made = apply(export, bring(str(make_model("bert"))), export.settings(), tmp_path / "onnx", task=task)
+    parity = made.steps[-1].facts["parity"]
+    assert set(parity["largest_gap"]) == {"batch 1", "padded", "unpadded"}
+    assert 0 < max(parity["largest_gap"].values()) <= parity["tolerance"]
+    assert parity["rows_from"] == "moods, train"
+
+
+def test_int8_shrinks_the_file_to_little_more_than_a_quarter(quantize: Callable[..., Artifact], tmp_path: Path) -> None:
+    # The tiny model's biases and norms, which stay in fp32, weigh more than a real one's.
+    fp32 = (tmp_path / "source" / "model.safetensors").stat().st_size
+    assert (quantize("int8").folder / "model.onnx").stat().st_size < 0.5 * fp32
+
+
+def test_what_is_quantized_already_is_refused(quantize: Callable[..., Artifact]) -> None:
+    int8 = quantize("int8")
+    with pytest.raises(CompressError, match="is int8 already"):
+        quantize("again", of=int8, precision="fp16")
+
+
+def test_bf16_of_an_onnx_artifact_is_refused(quantize: Callable[..., Artifact], tmp_path: Path) -> None:
+    onnx = Artifact(
+        tmp_path / "source", {"name": "x", "weights": "0"}, None, format="onnx", parts={"model": "model.onnx"}
+    )
+    with pytest.raises(CompressError, match="bf16 gives a torch checkpoint"):
+        quantize("bf16", of=onnx, precision="bf16")
+
+
+def test_the_calibration_rows_are_part_of_what_an_artifact_is(
+    quantize: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    few = tmp_path / "few.yaml"
+    few.write_text("# A few rows\ntask: own\ncount: 8\n")
+    first = quantize("first", mode="static", calibration=str(few))
+    few.write_text("# A few rows\ntask: own\ncount: 16\n")
+    second = quantize("second", mode="static", calibration=str(few))
+    assert first.fingerprint() != second.fingerprint()
+    assert second.steps[-1].data["calibration"]["count"] == 16

@@ -42,10 +42,11 @@ def _run(work: Work) -> Made:
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     """The adapter's content decides the result, not its path; the task is what the artifact will remember."""
+    described = {key: value for key, value in (task or {}).items() if key != "data"}
     if settings.adapter is None:
-        return {"task": dict(task or {})}
+        return {"task": described}
     files = [file for file in sorted(Path(settings.adapter).glob("adapter_*")) if file.is_file()]
-    return {"task": dict(task or {}), "adapter": {file.name: hash_file(file) for file in files}}
+    return {"task": described, "adapter": {file.name: hash_file(file) for file in files}}
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:

@@ -117,6 +117,15 @@ def test_a_teacher_whose_labels_are_not_the_tasks_is_refused(
     )
 
 
+def test_a_base_without_a_classifier_is_not_compressed(make_model: Callable[..., Path], tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    folder = make_model("bert")
+    base = AutoModel.from_pretrained(folder)
+    base.save_pretrained(folder)
+    fails("has no trained classifier", "export", folder, "-o", tmp_path / "out")
+
+
 def test_a_model_without_a_task_says_how_to_name_one(make_model: Callable[..., Path], tmp_path: Path) -> None:
     fails("--task sst2", "distill", make_model("bert"), "--layers", 2, "-o", tmp_path / "out")
 

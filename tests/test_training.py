@@ -164,3 +164,22 @@ def test_the_best_epoch_on_held_out_rows_is_kept(run: Run) -> None:
         ids = torch.tensor([row["input_ids"]])
         right += int(model(input_ids=ids).logits.argmax() == row["label"])
     assert right / len(run.data.holdout) == pytest.approx(max(scores), abs=1e-4)
+
+
+def test_accumulated_batches_are_one_batch_in_parts(
+    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
+) -> None:
+    model = make_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    whole, facts = Run(model, task, tmp_path / "whole")(batch_size=16, keep="last")
+    parts, _ = Run(model, task, tmp_path / "parts")(batch_size=8, accumulate=2, keep="last")
+    assert facts["training_rows"] % 16 == 0
+    for name, value in whole.items():  # the same sums in another order, through sixteen steps of AdamW
+        torch.testing.assert_close(parts[name], value, atol=2e-4, rtol=1e-3)
+
+
+def test_a_length_beyond_the_models_positions_is_refused(
+    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = make_model("bert", max_position_embeddings=40)
+    with pytest.raises(CompressError, match="reads 40 tokens at most"):
+        data_for(task, tokenizer(folder), config(folder), 64)

@@ -89,8 +89,8 @@ def _verdicts(
             if bf16
             else "no bf16 products here; training runs in fp32",
         },
-        "bf16 in ONNX Runtime": {
-            "works": False if not gpus else "CUDAExecutionProvider" in providers,
+        "bf16 in ONNX Runtime on the CPU": {
+            "works": False,
             "why": "its CPU provider has no bf16 kernels; a bf16 artifact is a torch checkpoint, measured with torch",
         },
         "fp16 in ONNX Runtime": {

@@ -37,11 +37,3 @@ def to_fp16(path: Path, output: Path) -> None:
     del half.graph.value_info[:]
     output.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(half, str(output))
-
-
-def to_bf16(path: Path, output: Path) -> None:
-    """Always a CompressError: ONNX Runtime has no bf16 kernels for a CPU."""
-    raise CompressError(
-        f"{path} cannot be written in bf16: ONNX Runtime's CPU provider has no bf16 kernels. "
-        "Keep the torch checkpoint in bf16, or choose fp16 or int8."
-    )

@@ -101,6 +101,12 @@ def _page(out: Path) -> Path:
         raise CompressError(f"The report is an HTML file, but {out} ends in '{page.suffix}'. Give a name in .html.")
     if page.with_suffix(".json").name in {FILE, MANIFEST}:
         raise CompressError(f"{page.with_suffix('.json')} would be written over. Give the report another name.")
+    if not page.exists():
+        for suffix in (".md", ".json", ".csv"):
+            if page.with_suffix(suffix).exists():
+                raise CompressError(
+                    f"{page.with_suffix(suffix)} is there already and no report of ours. Give the report another name."
+                )
     return page
 
 

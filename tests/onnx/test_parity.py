@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from compress.errors import CompressError
 from compress.onnx.parity import check, compare
-from compress.onnx.precision import to_bf16, to_fp16
+from compress.onnx.precision import to_fp16
 from tests.onnx.conftest import Exported
 
 
@@ -60,11 +60,6 @@ def test_fp16_halves_the_file_and_keeps_float_logits(fused: Exported, tmp_path: 
     assert onnx.load(str(tmp_path / "half.onnx")).graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     parity = check(tmp_path / "half.onnx", fused.model, fused.rows, precision="fp16", padding=fused.padding)
     assert max(parity.largest_gap.values()) > 0
-
-
-def test_bf16_says_why_it_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(CompressError, match="no bf16 kernels"):
-        to_bf16(tmp_path / "model.onnx", tmp_path / "bf16.onnx")
 
 
 def test_a_comparison_needs_rows_and_a_known_precision(bert: Exported) -> None:

@@ -214,3 +214,14 @@ def test_a_report_needs_neither_torch_nor_transformers_nor_a_runtime(make_run: M
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_beside_the_page_that_is_no_report_of_ours_is_not_written_over(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("mine")
+    make_run().save(tmp_path / "runs")
+    with pytest.raises(CompressError, match="no report of ours"):
+        report.write([tmp_path / "runs"], tmp_path / "README.html")
+    assert readme.read_text() == "mine"

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from compress.artifact import digest, is_main_process, wait_until
+from compress.batching import collate, row_lengths
 from compress.models import load
 from compress.progress import bar, say
-from compress.training import collate, row_lengths, wants_bf16
+from compress.training import wants_bf16
 
 BATCH = 64
 

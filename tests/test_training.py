@@ -6,33 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from compress import training
 from compress.distillation.losses import hard_labels
 from compress.errors import CompressError
 from compress.models import classifier, config, tokenizer
-from compress.training import TrainingSettings, epoch_order, train
+from compress.training import TrainingSettings, train
 from compress.training_data import data_for, holdout_score
-
-
-@given(st.lists(st.integers(3, 60), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 3))
-def test_an_epoch_visits_every_row_once_in_an_order_of_its_own(lengths: list[int], batch: int, epoch: int) -> None:
-    order = epoch_order(np.array(lengths), batch, seed=1, epoch=epoch)
-    assert sorted(order) == list(range(len(lengths)))
-    assert (order == epoch_order(np.array(lengths), batch, seed=1, epoch=epoch)).all()
-
-
-def test_batches_hold_rows_of_like_length() -> None:
-    lengths = np.random.default_rng(0).integers(3, 120, 3200)
-    order = epoch_order(lengths, 32, seed=0, epoch=0)
-    spread = [np.ptp(lengths[order[start : start + 32]]) for start in range(0, 3200, 32)]
-    assert max(spread) < 10
-    assert not (order == epoch_order(lengths, 32, seed=0, epoch=1)).all()
 
 
 class Run:

@@ -275,9 +275,9 @@ def _budget(value: Any, where: str, suite: Any) -> Mapping[str, Any] | None:
 
     if not isinstance(value, dict):
         raise CompressError(f"In {where}, 'budget' is not a mapping. Write for example `budget: {{max_drop: 1.0}}`.")
+    Budget.read(value)
     if suite is None:
         raise CompressError(f"{where} has a budget, but measures nothing. Add `benchmark: cpu`.")
-    Budget.read(value)
     return value
 
 

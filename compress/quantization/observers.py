@@ -63,7 +63,9 @@ class Histogram:
             # Zero is always inside: the integers' range will hold it, and bins that start there stay aligned.
             zeros = int(self.counts.sum())
             self.counts[:] = 0
-            self.width = max(self.high, 0.0, -self.low, self.high - self.low) / (len(self.counts) // 2)
+            span = max(self.high, 0.0, -self.low, self.high - self.low)
+            # Not below float32's least normal number: values divided by a smaller width would be infinite.
+            self.width = max(span / (len(self.counts) // 2), float(np.finfo(np.float32).tiny))
             self.first = int(np.floor(min(self.low, 0.0) / self.width))
             self.counts[-self.first] += zeros
         self._reach(low, high)

@@ -21,6 +21,7 @@ def typed(*arguments: object) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_goes_through_import_distil_int8_and_predict(
     family: str, make_model: Callable[..., Path], task_file: Path, tmp_path: Path

@@ -1,7 +1,8 @@
 """Train a base model on a task: the teacher that the other techniques start from.
 
 The classifier starts anew where the base has none. The best epoch is chosen on rows held out of the training split; the
-evaluation split is not read. Runs under `accelerate launch -m compress finetune ...` as it is.
+evaluation split is not read. Runs under `accelerate launch -m compress finetune ...` as it is: every process trains on its
+share of the rows, the first one writes.
 """
 
 from __future__ import annotations

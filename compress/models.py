@@ -288,7 +288,8 @@ def _adapter_labels(adapter: Path) -> int | None:
     from safetensors import safe_open
 
     with safe_open(adapter / "adapter_model.safetensors", framework="np") as tensors:
-        heads = [name for name in tensors.keys() if name.endswith((".classifier.weight", ".out_proj.weight"))]  # noqa: SIM118
+        names = tensors.keys()
+        heads = [name for name in names if name.endswith((".classifier.weight", ".out_proj.weight"))]
         return int(tensors.get_slice(heads[-1]).get_shape()[0]) if heads else None
 
 

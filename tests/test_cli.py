@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from compress.cli import compress
 
-COMMANDS = compress.list_commands(None)  # type: ignore[arg-type]
+COMMANDS = compress.list_commands(None)
 
 
 def shell(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,7 +50,7 @@ def test_every_command_has_help_that_starts_with_a_sentence_and_ends_with_an_exa
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_example_in_a_help_is_a_command_that_parses(name: str) -> None:
-    command = compress.get_command(None, name)  # type: ignore[arg-type]
+    command = compress.get_command(None, name)
     assert command is not None
     example = (command.epilog or "").removeprefix("Example: ")
     if name == "completion":

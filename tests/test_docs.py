@@ -24,7 +24,7 @@ COMMANDS = [
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_every_command_in_the_documents_parses(page: Path, line: str) -> None:
     words = shlex.split(line.replace("TECHNIQUE", "distill").replace("NAME", "quickstart"))
-    command = compress.get_command(None, words[1])  # type: ignore[arg-type]
+    command = compress.get_command(None, words[1])
     assert command is not None, words[1]
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words[2:] if word.startswith("-")} - {"--help", "-h"} <= known

@@ -94,7 +94,7 @@ def test_what_is_not_there_or_does_not_fit_is_found_before_a_weight_is_loaded(
 
 def test_values_are_changed_from_the_command_line(write: Callable[..., Path]) -> None:
     plan = pipeline.read(str(write()), ["steps.student.distill.layers=3", "title=Mine"])
-    assert plan.steps[0].settings.layers == 3  # type: ignore[attr-defined]
+    assert plan.steps[0].settings.layers == 3
     assert plan.title == "Mine"
     with pytest.raises(CompressError, match="is not a change"):
         pipeline.read(str(write()), ["title"])

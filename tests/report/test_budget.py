@@ -26,7 +26,7 @@ def test_a_variant_that_keeps_every_limit_meets_the_budget(make_run: MakeRun) ->
     ],
 )
 def test_each_limit_that_is_broken_is_named_with_what_was_found(make_run: MakeRun, budget: object, said: str) -> None:
-    met, reasons = verdict(make_run([GOOD]), budget)  # type: ignore[arg-type]
+    met, reasons = verdict(make_run([GOOD]), budget)
     assert not met
     assert len(reasons) == 1
     assert said in reasons[0]
@@ -67,4 +67,4 @@ def test_baselines_do_not_meet_a_budget(make_run: MakeRun) -> None:
 )
 def test_a_budget_that_cannot_be_read_is_refused(make_run: MakeRun, budget: object, said: str) -> None:
     with pytest.raises(CompressError, match=said.replace("?", r"\?")):
-        verdict(make_run([GOOD]), budget)  # type: ignore[arg-type]
+        verdict(make_run([GOOD]), budget)

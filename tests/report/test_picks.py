@@ -13,7 +13,7 @@ LOSSY = Made("lossy", 700, 80, 9.0, 5)
 
 
 def names(make_run: MakeRun, variants: list[Made], **more: object) -> dict[str, tuple[str, bool]]:
-    chosen = picks(compare(make_run(variants)), **more)  # type: ignore[arg-type]
+    chosen = picks(compare(make_run(variants)), **more)
     return {pick.title: (pick.row.name, pick.recommended) for pick in chosen}
 
 

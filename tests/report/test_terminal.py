@@ -14,7 +14,7 @@ from tests.report.made_up import Made, MakeRun
 def shown(measurements: Any, **more: Any) -> str:
     console = Console(width=80, file=io.StringIO(), force_terminal=False)
     console.print(report.table(measurements, **more))
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    return console.file.getvalue()
 
 
 def test_every_figure_is_whole_at_80_columns(make_run: MakeRun) -> None:

@@ -6,15 +6,12 @@ A known name (`sst2`), a known name with settings (`{name: sst2, data: DIR, limi
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import compress.metrics
-import compress.tasks
+from compress import catalogue
 from compress.errors import CompressError, guess, listing
 from compress.metrics.metric import Metric
 from compress.tasks.loading.files import FORMATS
@@ -51,16 +48,15 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
 
 
 def known() -> tuple[str, ...]:
-    """The names of the tasks that ship: the files of `compress/tasks` that hold a TASK."""
-    modules = pkgutil.iter_modules(compress.tasks.__path__)
-    return tuple(sorted(module.name for module in modules if not module.ispkg and module.name != "task"))
+    """The names of the tasks that ship."""
+    return catalogue.names("tasks")
 
 
 def find(name: str) -> Task:
     """The known task of this name."""
     if name not in known():
         raise _unknown(name)
-    task: Task = importlib.import_module(f"compress.tasks.{name}").TASK
+    task: Task = catalogue.find("tasks", name)
     return task
 
 
@@ -135,13 +131,13 @@ def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
 
 def _metrics(task: Task, value: Any) -> tuple[str, ...]:
     names = tuple(value) if _is_list(value) else (value,)
-    there = tuple(module.name for module in pkgutil.iter_modules(compress.metrics.__path__) if module.name != "metric")
+    there = catalogue.names("metrics")
     for one in names:
         if one not in there:
             raise CompressError(
                 f"Unknown metric '{one}' in task '{task.name}'.{guess(str(one), there)} Known: {listing(there)}."
             )
-        metric: Metric = importlib.import_module(f"compress.metrics.{one}").METRIC
+        metric: Metric = catalogue.find("metrics", one)
         if metric.kind != task.kind:
             raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {metric.kind}, not a {task.kind}.")
     if not names:

@@ -4,4 +4,17 @@ from __future__ import annotations
 
 from compress.architectures.architecture import Architecture
 
-ARCHITECTURE = Architecture(model_types=("albert",), layers="albert.encoder.albert_layer_groups", shares_layers=True)
+ARCHITECTURE = Architecture(
+    model_types=("albert",),
+    layers="albert.encoder.albert_layer_groups",
+    embeddings="albert.embeddings",
+    embedding_projection="albert.encoder.embedding_hidden_mapping_in",
+    embedding_width="embedding_size",
+    query="albert_layers.0.attention.query",  # every published ALBERT has one layer in a group
+    key="albert_layers.0.attention.key",
+    value="albert_layers.0.attention.value",
+    attention_output="albert_layers.0.attention.dense",
+    ffn_in="albert_layers.0.ffn",
+    ffn_out="albert_layers.0.ffn_output",
+    shares_layers=True,
+)

@@ -1,4 +1,4 @@
-"""What a technique must know about a model family: where its layers are and which settings count them."""
+"""What a technique must know about a model family: where its parts are and which settings give their sizes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,59 @@ from typing import Any
 class Architecture:
     """Where the parts of one family of encoders are.
 
-    Paths are those of the classifier's `named_modules()`, so they begin with the family's prefix (`bert.`).
+    Paths are those of the classifier's `named_modules()`, so they begin with the family's prefix (`bert.`); those of the
+    parts of a layer begin below the layer's module.
     """
 
     model_types: tuple[str, ...]
     """The `model_type` of the configs that are of this family."""
     layers: str
     """The path of the list of layers."""
+    embeddings: str
+    """The path of the embeddings: their output is hidden state 0, unless the model has an `embedding_projection`."""
+    query: str
+    """Within a layer: the linear module that makes the attention's queries, [batch, tokens, heads * head size].
+
+    DeBERTa calls it a second time in each layer, for its relative positions: the first call is that of the tokens."""
+    key: str
+    """Within a layer: the one of the keys."""
+    value: str
+    """Within a layer: the one of the values."""
+    attention_output: str
+    """Within a layer: the linear module that mixes the heads' outputs."""
+    ffn_in: str
+    """Within a layer: the linear module that makes the feed-forward neurons."""
+    ffn_out: str
+    """Within a layer: the linear module that reads them."""
+
+    fused_qkv: bool = False
+    """Whether query, key and value are one module, whose output is the three of them one after another (ModernBERT)."""
+    gated_ffn: bool = False
+    """Whether `ffn_in` makes each neuron's value and, in a second half, its gate (GLU: Dauphin et al. 2017)."""
+    rotary: bool = False
+    """Whether positions turn pairs of a head's dimensions (RoPE), so that a head is kept whole or not at all."""
+    embedding_projection: str = ""
+    """The path of the linear module between narrower embeddings and the layers, where a model has one."""
+    position_query: str = ""
+    """Within a layer: queries of relative positions, where a model has a module of its own for them (DeBERTa)."""
+    position_key: str = ""
+    """Within a layer: keys of relative positions, likewise."""
+    head_tables: tuple[str, ...] = ()
+    """Names of parameters shared by all layers whose last axis is the heads (MPNet's relative position bias)."""
+
     layer_count: str = "num_hidden_layers"
-    """The config's name for their number."""
+    """The config's name for the number of layers."""
+    head_count: str = "num_attention_heads"
+    """The config's name for the number of heads."""
+    hidden_width: str = "hidden_size"
+    """The config's name for the width of the hidden states."""
+    ffn_width: str = "intermediate_size"
+    """The config's name for the number of feed-forward neurons."""
+    embedding_width: str = ""
+    """The config's name for the width of the embeddings, where they may be narrower than the hidden states."""
+    also_hidden_width: tuple[str, ...] = ()
+    """Further names in the config for the width of the hidden states."""
+
     shares_layers: bool = False
     """Whether all layers are one set of weights applied again and again (ALBERT)."""
     first_layer_differs: bool = False

@@ -4,4 +4,18 @@ from __future__ import annotations
 
 from compress.architectures.architecture import Architecture
 
-ARCHITECTURE = Architecture(model_types=("distilbert",), layers="distilbert.transformer.layer", layer_count="n_layers")
+ARCHITECTURE = Architecture(
+    model_types=("distilbert",),
+    layers="distilbert.transformer.layer",
+    embeddings="distilbert.embeddings",
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    attention_output="attention.out_lin",
+    ffn_in="ffn.lin1",
+    ffn_out="ffn.lin2",
+    layer_count="n_layers",
+    head_count="n_heads",
+    hidden_width="dim",
+    ffn_width="hidden_dim",
+)

@@ -16,6 +16,16 @@ def _attention_types(config: Any, kept: Sequence[int]) -> dict[str, Any]:
 ARCHITECTURE = Architecture(
     model_types=("modernbert",),
     layers="model.layers",
+    embeddings="model.embeddings",
+    query="attn.Wqkv",
+    key="attn.Wqkv",
+    value="attn.Wqkv",
+    attention_output="attn.Wo",
+    ffn_in="mlp.Wi",
+    ffn_out="mlp.Wo",
+    fused_qkv=True,
+    gated_ffn=True,
+    rotary=True,
     first_layer_differs=True,  # its first layer has no norm before its attention, the embeddings' norm stands there
     layer_config=_attention_types,
 )

@@ -4,4 +4,15 @@ from __future__ import annotations
 
 from compress.architectures.architecture import Architecture
 
-ARCHITECTURE = Architecture(model_types=("mpnet",), layers="mpnet.encoder.layer")
+ARCHITECTURE = Architecture(
+    model_types=("mpnet",),
+    layers="mpnet.encoder.layer",
+    embeddings="mpnet.embeddings",
+    query="attention.attn.q",
+    key="attention.attn.k",
+    value="attention.attn.v",
+    attention_output="attention.attn.o",
+    ffn_in="intermediate.dense",
+    ffn_out="output.dense",
+    head_tables=("mpnet.encoder.relative_attention_bias.weight",),
+)

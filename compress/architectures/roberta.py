@@ -4,4 +4,14 @@ from __future__ import annotations
 
 from compress.architectures.architecture import Architecture
 
-ARCHITECTURE = Architecture(model_types=("roberta",), layers="roberta.encoder.layer")
+ARCHITECTURE = Architecture(
+    model_types=("roberta",),
+    layers="roberta.encoder.layer",
+    embeddings="roberta.embeddings",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attention_output="attention.output.dense",
+    ffn_in="intermediate.dense",
+    ffn_out="output.dense",
+)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from compress.architectures.families import family
 from compress.errors import CompressError
 
@@ -39,6 +41,25 @@ def evenly_spaced(total: int, kept: int, *, first: bool = False) -> tuple[int, .
 def layer_count(config: Any) -> int:
     """How many layers a model has."""
     return int(getattr(config, family(config).layer_count))
+
+
+def layer_modules(model: Any) -> list[nn.Module]:
+    """The module that is applied as each layer, in order; ALBERT's one layer stands there as often as it is applied."""
+    architecture = family(model.config)
+    layers = list(model.get_submodule(architecture.layers))
+    if not architecture.shares_layers:
+        return layers
+    total = layer_count(model.config)
+    return [layers[int(index / (total / len(layers)))] for index in range(total)]  # AlbertTransformer.forward's rule
+
+
+def embedding_module(model: Any) -> nn.Module:
+    """The module whose output is hidden state 0, [batch, tokens, hidden width]: what the first layer reads."""
+    architecture = family(model.config)
+    path = architecture.embedding_projection
+    projects = path and any(name == path for name, _ in model.named_modules())
+    found: nn.Module = model.get_submodule(path if projects else architecture.embeddings)
+    return found
 
 
 def keep_layers(teacher: Any, kept: Sequence[int]) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.architectures.families import family
-from compress.distillation.student import evenly_spaced, keep_layers, layer_count
+from compress.distillation.student import chosen_layers, evenly_spaced, keep_layers, layer_count, least_missed
 from compress.errors import CompressError
 from compress.models import classifier
 from tests.tiny import FAMILIES, write_model
@@ -32,6 +32,129 @@ def test_layers_are_evenly_spaced_and_the_last_is_always_kept(sizes: tuple[int, 
 def test_a_count_of_layers_beyond_the_teachers_is_refused(kept: int) -> None:
     with pytest.raises(CompressError, match="Keep 1 to 6"):
         evenly_spaced(6, kept)
+
+
+@pytest.mark.parametrize(
+    ("choice", "first", "layers"),
+    [
+        ("even", False, (1, 3, 5)),
+        ("even", True, (0, 2, 5)),
+        ("first", False, (0, 1, 2)),
+        ("first", True, (0, 1, 2)),
+        ("last", False, (3, 4, 5)),
+        ("last", True, (0, 4, 5)),
+    ],
+)
+def test_layers_are_chosen_by_their_place(choice: str, first: bool, layers: tuple[int, ...]) -> None:
+    assert chosen_layers(6, 3, choice, first=first) == layers
+
+
+def test_an_unknown_choice_of_layers_is_refused_with_those_there_are() -> None:
+    with pytest.raises(CompressError, match=r"'middle'.*even, first.*last"):
+        chosen_layers(6, 3, "middle")
+    with pytest.raises(CompressError, match="Keep 1 to 6"):
+        chosen_layers(6, 7, "last")
+
+
+SHARED = ["albert"]
+DIFFERING = [name for name in FAMILIES if name not in SHARED]
+BATCHES = [
+    {
+        "input_ids": torch.tensor([[2, 7, 9, 30, 3], [2, 21, 6, 3, 0]]),
+        "attention_mask": torch.tensor([[1] * 5, [1] * 4 + [0]]),
+    },
+    {"input_ids": torch.tensor([[2, 12, 3], [2, 19, 3]]), "attention_mask": torch.ones(2, 3, dtype=torch.long)},
+]
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+@pytest.mark.parametrize("name", DIFFERING)
+def test_the_layer_that_goes_first_is_the_one_whose_student_differs_least(
+    name: str, labels: int, tmp_path: Path
+) -> None:
+    teacher = classifier(write_model(tmp_path, name, labels=labels, initializer_range=0.2))
+    first = family(teacher.config).first_layer_differs
+    changes = {}
+    for gone in range(1 if first else 0, 4):  # by students that are really built
+        kept = tuple(layer for layer in range(4) if layer != gone)
+        student = keep_layers(teacher, kept).eval()
+        with torch.no_grad():
+            theirs, ours = (torch.cat([model(**batch).logits for batch in BATCHES]) for model in (teacher, student))
+        p, q = theirs.softmax(-1), ours.softmax(-1)
+        changes[kept] = float(((theirs - ours) ** 2).mean() if labels == 1 else (p * (p / q).log()).sum(-1).mean())
+    assert least_missed(teacher, 3, BATCHES) == min(changes, key=changes.__getitem__)
+    assert max(changes.values()) > 1.05 * min(changes.values())
+
+
+@pytest.mark.parametrize("name", DIFFERING)
+def test_a_layer_that_does_nothing_is_not_kept(name: str, tmp_path: Path) -> None:
+    teacher = classifier(write_model(tmp_path, name, initializer_range=0.2))
+    idle = 2
+    architecture = family(teacher.config)
+    layer = teacher.get_submodule(architecture.layers)[idle]
+    with torch.no_grad():
+        for path in (architecture.attention_output, architecture.ffn_out):
+            for parameter in layer.get_submodule(path).parameters():
+                parameter.zero_()
+        for (
+            part
+        ) in layer.modules():  # a norm of what is normed already changes nothing, with weights that change nothing
+            if isinstance(part, torch.nn.LayerNorm):
+                part.weight.fill_(1)
+                if part.bias is not None:
+                    part.bias.zero_()
+        for part in teacher.get_submodule(architecture.layers)[idle - 1].modules():
+            if isinstance(part, torch.nn.LayerNorm):
+                part.weight.fill_(1)
+                if part.bias is not None:
+                    part.bias.zero_()
+    assert least_missed(teacher, 3, BATCHES) == (0, 1, 3)
+
+
+def test_the_first_layer_of_modernbert_is_never_dropped(tmp_path: Path) -> None:
+    teacher = classifier(write_model(tmp_path, "modernbert", initializer_range=0.2))
+    for part in (teacher.model.layers[0].attn.Wo, teacher.model.layers[0].mlp.Wo):
+        part.weight.data.zero_()  # the one that would be missed least
+    assert least_missed(teacher, 1, BATCHES) == (0,)
+    assert least_missed(teacher, 3, BATCHES)[0] == 0
+
+
+def test_albert_keeps_as_many_repetitions_as_asked_for(tmp_path: Path) -> None:
+    teacher = classifier(write_model(tmp_path, "albert"))
+    assert least_missed(teacher, 3, BATCHES) == (0, 1, 2)
+
+
+def test_choosing_by_importance_leaves_the_teacher_and_its_mode_as_they_were(tmp_path: Path) -> None:
+    teacher = classifier(write_model(tmp_path, "bert")).train()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    layers = list(teacher.bert.encoder.layer)
+    least_missed(teacher, 2, BATCHES)
+    assert list(before) == list(teacher.state_dict())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert all(ours is theirs for ours, theirs in zip(teacher.bert.encoder.layer, layers, strict=True))
+    assert all(part.training for part in teacher.modules())
+
+
+def test_a_teacher_has_all_its_layers_again_after_a_pass_that_failed(tmp_path: Path) -> None:
+    teacher = classifier(write_model(tmp_path, "bert")).train()
+
+    def fail_when_short(*_: object) -> None:
+        if len(teacher.bert.encoder.layer) < 4:
+            raise MemoryError
+
+    teacher.bert.register_forward_pre_hook(fail_when_short)
+    with pytest.raises(MemoryError):
+        least_missed(teacher, 2, BATCHES)
+    assert len(teacher.bert.encoder.layer) == 4
+    assert all(part.training for part in teacher.modules())
+
+
+def test_choosing_by_importance_needs_rows_and_a_number_in_range(tmp_path: Path) -> None:
+    teacher = classifier(write_model(tmp_path, "bert"))
+    with pytest.raises(CompressError, match="calibration rows"):
+        least_missed(teacher, 2, [])
+    with pytest.raises(CompressError, match="Keep 1 to 4"):
+        least_missed(teacher, 5, BATCHES)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

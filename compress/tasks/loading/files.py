@@ -27,6 +27,8 @@ FORMATS = {
     ".parquet": "parquet",
 }
 CHUNK_CHARACTERS = 1 << 16
+EMPTY_LINE = "an empty line"
+"""The defect of a line without anything between others."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _table_rows(lines: Iterable[tuple[int, list[str], str]], source: Source) -> 
         if not cells and not defect:
             empty_lines.append(number)  # harmless at the end of a file, a row gone missing before it
             continue
-        yield from (RawRow(f"line {empty}", defect="an empty line") for empty in empty_lines)
+        yield from (RawRow(f"line {empty}", defect=EMPTY_LINE) for empty in empty_lines)
         empty_lines = []
         if names is None:
             names = tuple(cells)

@@ -15,6 +15,7 @@ from onnx import TensorProto
 
 from compress.errors import CompressError
 from compress.onnx.graph import Graph
+from compress.onnx.integer_attention import fuse_integer_attention
 from compress.onnx.layers import Product, Table, products, refuse_quantized, tables
 from compress.quantization.scheme import Quantizer, Scheme
 
@@ -49,6 +50,7 @@ def write_scheme(path: Path, output: Path, scheme: Scheme) -> None:
         else:
             _write_static(graph, layer, chosen.weight, chosen.input)
     graph.remove_dead()
+    fuse_integer_attention(graph)
     graph.save(output)
 
 

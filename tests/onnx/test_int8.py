@@ -44,7 +44,9 @@ def test_dynamic_int8_runs_on_integer_kernels_and_keeps_the_logits_near(fused: E
     assert "bert.embeddings.word_embeddings" in scheme
     assert "classifier" not in scheme
     seen = kernels(tmp_path / "int8.onnx", tmp_path)
-    assert seen["DynamicQuantizeMatMul"] + seen["MatMulIntegerToFloat"] == LINEARS
+    # The first layer's query, key and value are one operator; the last layer's query reads the first token only.
+    assert seen["QAttention"] == 1
+    assert seen["DynamicQuantizeMatMul"] + seen["MatMulIntegerToFloat"] + 3 * seen["QAttention"] == LINEARS
     assert "SkipLayerNormalization" not in seen
     parity = compare(tmp_path / "int8.onnx", fused.path, fused.rows, precision="int8")
     assert 0 < max(parity.largest_gap.values()) < 0.2 * parity.scale
@@ -100,8 +102,13 @@ def test_what_the_file_holds_is_what_the_scheme_says(fused: Exported, tmp_path: 
     scheme = quantize_dynamic(fused.path, tmp_path / "int8.onnx")
     held = {item.name: numpy_helper.to_array(item) for item in onnx.load(str(tmp_path / "int8.onnx")).graph.initializer}
     weight = fused.model.get_parameter(f"{QUERY}.weight").detach().numpy()
-    assert np.array_equal(held[f"{QUERY}.weight.T.quantized"].T, scheme[QUERY].weight.quantize(weight))
-    assert np.array_equal(held[f"{QUERY}.weight.T.scale"], scheme[QUERY].weight.scale)
+    merged = f"{QUERY}.weight.T.query_key_value"  # query first
+    assert np.array_equal(held[f"{merged}.weight"][:, :64].T, scheme[QUERY].weight.quantize(weight))
+    assert np.array_equal(held[f"{merged}.scale"][:64], scheme[QUERY].weight.scale)
+    other = "bert.encoder.layer.0.attention.output.dense"
+    weight = fused.model.get_parameter(f"{other}.weight").detach().numpy()
+    assert np.array_equal(held[f"{other}.weight.T.quantized"].T, scheme[other].weight.quantize(weight))
+    assert np.array_equal(held[f"{other}.weight.T.scale"], scheme[other].weight.scale)
     assert scheme[QUERY].weight.scale.shape == (64,)
     assert not any(
         name.startswith(QUERY) and value.dtype == np.float32 and value.ndim == 2 for name, value in held.items()

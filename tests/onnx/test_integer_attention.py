@@ -1,0 +1,60 @@
+"""Attention as one integer operator: fused where it is certain, and the same numbers as the products it replaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import compress.onnx.qdq
+from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
+from compress.onnx.fusion import operators
+from compress.onnx.integer_attention import fuse_integer_attention
+from compress.onnx.sessions import open_session
+from tests.onnx.conftest import Exported, Rows
+
+
+@pytest.fixture
+def unfused(fused: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The int8 file as it would be without the fusion."""
+    with monkeypatch.context() as patch:
+        patch.setattr(compress.onnx.qdq, "fuse_integer_attention", lambda graph: 0)
+        quantize_dynamic(fused.path, tmp_path / "unfused.onnx")
+    return tmp_path / "unfused.onnx"
+
+
+def test_the_fused_file_answers_as_the_separate_products_do(
+    fused: Exported, unfused: Path, batches: Rows, tmp_path: Path
+) -> None:
+    quantize_dynamic(fused.path, tmp_path / "int8.onnx")
+    assert operators(tmp_path / "int8.onnx")["QAttention"] == 1
+    assert "QAttention" not in operators(unfused)
+    one, other = (open_session(path, threads=1) for path in (tmp_path / "int8.onnx", unfused))
+    for batch in batches:  # padded ones among them
+        feeds = {item.name: np.asarray(batch[item.name]) for item in one.get_inputs()}
+        found, expected = one.run(None, feeds)[0], other.run(None, feeds)[0]
+        # A sum rounded otherwise can move a later layer's input to the next integer: far below int8's own error.
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_attention_with_one_float_product_is_left_alone(fused: Exported, tmp_path: Path) -> None:
+    quantize_dynamic(fused.path, tmp_path / "int8.onnx", DynamicSettings(exclude=("*.layer.0.attention.self.value",)))
+    assert "QAttention" not in operators(tmp_path / "int8.onnx")
+    assert operators(tmp_path / "int8.onnx")["MultiHeadAttention"] == 2
+
+
+@pytest.mark.parametrize("change", ["scale", "bias"])
+def test_attention_that_the_operator_does_not_know_is_left_alone(unfused: Path, change: str) -> None:
+    model = onnx.load(str(unfused))
+    for node in model.graph.node:
+        if node.op_type != "MultiHeadAttention":
+            continue
+        if change == "scale":
+            (scale,) = [item for item in node.attribute if item.name == "scale"]
+            scale.f = 2 * scale.f
+        else:
+            node.input.extend(["some.position.bias"])
+    graph = compress.onnx.qdq.Graph(model)
+    assert fuse_integer_attention(graph) == 0

@@ -1,0 +1,170 @@
+"""Distillation by `compress distill` beside the same student without a teacher and beside TextBrewer.
+
+    python benchmarks/distillation/compare.py TEACHER --data SST-2
+
+The protocol, fixed before any number was seen:
+
+- Students: layers 1, 3 and 5 of the 6-layer teacher (and layers 2 and 5), with the teacher's embeddings and head. The
+  same start, training rows, order of rows, batches of 32 of like length, AdamW, linear schedule with 6 % warm-up, weight
+  decay 0.01, clipping at 1, bf16 autocast and dropout for all contestants. The last epoch's weights are kept.
+- Tuning: each contestant trains at 5e-5, 1e-4 and 2e-4 (3 layers, 12,000 training rows, 1 epoch, seed 100); the rate with
+  the most right answers on the 5 % held out of train is taken, of equals the one with the smaller loss. Nothing else is
+  tuned. The rate is used for every size.
+- Then seeds 0, 1 and 2 on all training rows that are not held out, 2 epochs. Each of these students reads dev (872
+  sentences) and test-labeled (1,821) once, in fp32.
+- Bars: the mean over the seeds of right answers on dev, at least 757 with 3 layers and 735 with 2.
+- Tests: each sentence's score is the share of the seeds that got it right, over dev and test together; the difference
+  of means with its paired bootstrap interval decides, the p of sign flips stands beside it.
+
+Each student is one job. A finished job is kept and never done again, so the same command goes on where it stopped.
+Writes `distillation.json` and `distillation.md` into `--out` after every final student.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import contestants as field
+import standings
+from contestants import CONTESTANTS, Contestant
+from jobs import ROOT, Job, Place, commit, done, finished, hash_of, split_rows
+
+from compress.artifact import write_whole
+from compress.measure.machine import machine
+
+RESULTS = ROOT / "benchmarks" / "results"
+TUNING_SPLITS = ("holdout",)
+FINAL_SPLITS = ("holdout", *standings.EVALUATION)
+
+
+def main() -> None:
+    """Tunes, trains, reads and writes both files."""
+    options = parsed()
+    place = Place(options.teacher, options.data, threads=options.threads)
+    entered = [one for one in CONTESTANTS if not options.only or one.name in options.only]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        trials = [job for one in entered for job in tuning_jobs(one)]
+        list(pool.map(lambda job: told(job, done(job, place, TUNING_SPLITS)), trials))
+        rates = {one.name: standings.chosen(tuned(one, place)) for one in entered if tuned(one, place)}
+        for job in pool.map(lambda job: _final(job, place), final_jobs(entered, rates, options)):
+            write(place, options)
+            print(f"{job.name}: kept", flush=True)
+    print(write(place, options))
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("teacher", type=Path, help="folder of a 6-layer SST-2 classifier")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.tsv, dev.tsv, test-labeled.tsv")
+    names = [one.name for one in CONTESTANTS]
+    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this contestant (repeatable)")
+    parser.add_argument("--layers", action="append", type=int, help="this size of student (repeatable; default: 3, 2)")
+    parser.add_argument("--epochs", type=float, default=field.EPOCHS, help="of the final students (%(default)g)")
+    parser.add_argument("--jobs", type=int, default=1, help="students trained side by side (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of each job (%(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for distillation.json and distillation.md")
+    options = parser.parse_args()
+    options.layers = options.layers or [3, 2]
+    return options
+
+
+def tuning_jobs(contestant: Contestant) -> list[Job]:
+    """The three trials of a contestant."""
+    shared = (field.TUNING_SEED, field.TUNING_EPOCHS, field.TUNING_ROWS)
+    return [Job(contestant, field.TUNING_LAYERS, rate, *shared) for rate in field.TUNED_RATES]
+
+
+def tuned(contestant: Contestant, place: Place) -> dict[float, Mapping[str, Any]]:
+    """Rate -> what the trial got on the held-out rows; nothing until all trials are finished."""
+    found = {job.learning_rate: finished(job, place) for job in tuning_jobs(contestant)}
+    if None in found.values():
+        return {}
+    return {rate: result["splits"]["holdout"] for rate, result in found.items() if result}
+
+
+def final_jobs(entered: Sequence[Contestant], rates: Mapping[str, float], options: argparse.Namespace) -> Iterator[Job]:
+    """The students that are compared: size by size, contestant by contestant."""
+    for layers in options.layers:
+        for one in entered:
+            if layers in one.layers:
+                yield from (Job(one, layers, rates[one.name], seed, options.epochs) for seed in field.SEEDS)
+
+
+def _final(job: Job, place: Place) -> Job:
+    told(job, done(job, place, FINAL_SPLITS))
+    return job
+
+
+def told(job: Job, result: Mapping[str, Any]) -> None:
+    """A line for each job. The evaluation splits are left out: nothing may be chosen by them on the way."""
+    held_out = result["splits"]["holdout"]
+    print(f"{job.name}: {held_out['right']} of {held_out['rows']} held out, {result['seconds']:.0f} s", flush=True)
+
+
+def write(place: Place, options: argparse.Namespace) -> str:
+    """Writes what is finished so far, of all contestants; gives the page."""
+    tuning = {one.name: trials for one in CONTESTANTS if (trials := tuned(one, place))}
+    rates = {name: standings.chosen(trials) for name, trials in tuning.items()}
+    finals: dict[str, dict[int, dict[int, Any]]] = {}
+    missing = []
+    for job in final_jobs([one for one in CONTESTANTS if one.name in rates], rates, options):
+        result = finished(job, place)
+        if result:
+            finals.setdefault(job.contestant.name, {}).setdefault(job.layers, {})[job.seed] = result
+        else:
+            missing.append(f"{job.contestant.name} with {job.layers} layers, seed {job.seed}")
+    results = {
+        "command": command_as_typed(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "teacher_sha256": hash_of(place.teacher),
+        "protocol": {
+            "epochs": options.epochs,
+            "seeds": field.SEEDS,
+            "tuned_rates": field.TUNED_RATES,
+            "tuning_rows": field.TUNING_ROWS,
+            "tuning_epochs": field.TUNING_EPOCHS,
+            "tuning_seed": field.TUNING_SEED,
+            "shared": field.SHARED,
+        },
+        "contestants": {one.name: {"summary": one.summary, "settings": one.settings} for one in CONTESTANTS},
+        "training_rows": len(split_rows(place.teacher, place.data, "train")[1]),
+        "holdout_rows": len(split_rows(place.teacher, place.data, "holdout")[1]),
+        "tuning": tuning,
+        "chosen": rates,
+        "finals": finals,
+        "missing": missing,
+        **standings.judge(finals, field.SEEDS),
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_whole(options.out / "distillation.json", with_short_lists(results))
+    page = standings.markdown(results)
+    write_whole(options.out / "distillation.md", page)
+    return page
+
+
+def command_as_typed() -> str:
+    """This command, with folders given absolutely written as seen from the checkout."""
+    words = [re.sub(r"(?<![^=])/.*", lambda found: os.path.relpath(found[0], ROOT), word) for word in sys.argv[1:]]
+    return " ".join(["python", "benchmarks/distillation/compare.py", *words])
+
+
+def with_short_lists(value: Any) -> str:
+    """JSON, indented, with every list of plain values on one line."""
+    text = json.dumps(value, indent=1, allow_nan=False)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
+
+
+if __name__ == "__main__":
+    main()

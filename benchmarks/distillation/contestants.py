@@ -1,0 +1,54 @@
+"""Who takes part, as plain data: the tool that trains the student, its settings, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SHARED: Mapping[str, Any] = {
+    "batch_size": 32,
+    "warmup": 0.06,
+    "schedule": "linear",
+    "weight_decay": 0.01,
+    "max_length": 128,
+    "precision": "auto",
+    "keep": "last",
+}
+"""The same for every contestant, by the names of `compress distill`. `auto` is bf16 where the processor has it."""
+
+EPOCHS = 2.0
+SEEDS = (0, 1, 2)
+
+TUNED_RATES = (5e-5, 1e-4, 2e-4)
+TUNING_ROWS = 12_000
+TUNING_EPOCHS = 1.0
+TUNING_SEED = 100
+TUNING_LAYERS = 3
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to train the student."""
+
+    name: str
+    tool: Literal["compress", "textbrewer"]
+    settings: Mapping[str, Any]
+    """Of `compress distill`, by their long names; of TextBrewer's `DistillationConfig`."""
+    summary: str
+    layers: tuple[int, ...] = (3,)
+    """How many layers its students have."""
+
+
+CONTESTANTS = (
+    Contestant("ours", "compress", {"alpha": 0.5, "temperature": 4.0}, "soft targets at T = 4 and labels", (3, 2)),
+    Contestant("plain", "compress", {"alpha": 0.0}, "the same student, labels alone", (3, 2)),
+    # TextBrewer's soft-target loss lacks the factor T^2, so 8 = 0.5 * T^2 is the same mixture as ours.
+    Contestant(
+        "textbrewer",
+        "textbrewer",
+        {"temperature": 4.0, "kd_loss_type": "ce", "kd_loss_weight": 8.0, "hard_label_weight": 0.5},
+        "GeneralDistiller: soft targets at T = 4 and labels",
+        (3, 2),
+    ),
+)

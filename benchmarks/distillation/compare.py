@@ -137,6 +137,7 @@ def write(place: Place, options: argparse.Namespace) -> str:
             "tuning_epochs": field.TUNING_EPOCHS,
             "tuning_seed": field.TUNING_SEED,
             "shared": field.SHARED,
+            "threads": options.threads,
         },
         "contestants": {one.name: {"summary": one.summary, "settings": one.settings} for one in CONTESTANTS},
         "training_rows": len(split_rows(place.teacher, place.data, "train")[1]),

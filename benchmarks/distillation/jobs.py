@@ -80,13 +80,14 @@ def done(job: Job, place: Place, splits: Sequence[str]) -> dict[str, Any]:
         return known
     student = place.work / "runs" / job.name
     before, started = load_average(), time.perf_counter()
-    _train(job, place, student)
+    processor = _train(job, place, student)
     seconds = time.perf_counter() - started
     result = {
         "identity": job.identity(hash_of(place.teacher)),
         "commit": commit(),
         "threads": place.threads,
         "seconds": round(seconds, 1),
+        "processor_seconds": round(processor, 1),
         "load_average": [before, load_average()],
         "facts": facts(student),
         "splits": {split: read(student, place, split) for split in splits},
@@ -96,16 +97,19 @@ def done(job: Job, place: Place, splits: Sequence[str]) -> dict[str, Any]:
     return result
 
 
-def _train(job: Job, place: Place, student: Path) -> None:
+def _train(job: Job, place: Place, student: Path) -> float:
+    """The processor's seconds, which tell the cost on a machine that others use as well."""
     student.parent.mkdir(parents=True, exist_ok=True)
     words = (compress_command if job.contestant.tool == "compress" else textbrewer_command)(job, place, student)
     log = place.work / "logs" / f"{job.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as stream:
-        ended = subprocess.run(words, stdout=stream, stderr=stream, env=environment(place.threads), check=False)
-    if ended.returncode or not (student / "model.safetensors").is_file():
+        started = subprocess.Popen(words, stdout=stream, stderr=stream, env=environment(place.threads))
+        _, status, used = os.wait4(started.pid, 0)
+        started.returncode = code = os.waitstatus_to_exitcode(status)
+    if code or not (student / "model.safetensors").is_file():
         words_at_end = " ".join(log.read_text().split()[-40:])
-        raise SystemExit(f"{job.name} ended with code {ended.returncode}: ... {words_at_end}\nSee {log}.")
+        raise SystemExit(f"{job.name} ended with code {code}: ... {words_at_end}\nSee {log}.")
 
 
 def compress_command(job: Job, place: Place, student: Path) -> list[str]:

@@ -94,7 +94,9 @@ def markdown(results: Mapping[str, Any]) -> str:
         "",
         f"Made by `{results['command']}`, {results['created'][:10]}, on {machine['cpu']}, {machine['cores']} cores. "
         f"SST-2, all {results['training_rows']} training rows, {protocol['epochs']:g} epochs; the learning rate of each "
-        f"contestant was chosen on the {results['holdout_rows']} rows held out of train.",
+        f"contestant was chosen on the {results['holdout_rows']} rows held out of train. Minutes are those of the clock, "
+        f"and in brackets those of the processor: {protocol['threads']} thread(s), and others used the machine where the "
+        "two differ.",
         "",
         *_students(results),
         "",
@@ -120,7 +122,9 @@ def _students(results: Mapping[str, Any]) -> Iterator[str]:
             if not by_seed:
                 continue
             dev, test = ([one["splits"][split]["right"] for one in by_seed.values()] for split in EVALUATION)
-            minutes = ", ".join(f"{one['seconds'] / 60:.1f}" for one in by_seed.values())
+            minutes = ", ".join(
+                f"{one['seconds'] / 60:.1f} ({one['processor_seconds'] / 60:.1f})" for one in by_seed.values()
+            )
             rate = results["chosen"][name]
             yield f"| {name} | {layers} | {rate:g} | {_several(dev)} | {_several(test)} | {minutes} |"
 

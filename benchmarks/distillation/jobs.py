@@ -110,6 +110,7 @@ def _train(job: Job, place: Place, student: Path) -> float:
     if code or not (student / "model.safetensors").is_file():
         words_at_end = " ".join(log.read_text().split()[-40:])
         raise SystemExit(f"{job.name} ended with code {code}: ... {words_at_end}\nSee {log}.")
+    return used.ru_utime + used.ru_stime
 
 
 def compress_command(job: Job, place: Place, student: Path) -> list[str]:

@@ -129,10 +129,15 @@ def layer_modules(model: Any) -> list[nn.Module]:
 def embedding_module(model: Any) -> nn.Module:
     """The module whose output is hidden state 0, [batch, tokens, hidden width]: what the first layer reads."""
     architecture = family(model.config)
-    path = architecture.embedding_projection
-    projects = path and any(name == path for name, _ in model.named_modules())
-    found: nn.Module = model.get_submodule(path if projects else architecture.embeddings)
+    path = architecture.embedding_projection if projects_embeddings(model) else architecture.embeddings
+    found: nn.Module = model.get_submodule(path)
     return found
+
+
+def projects_embeddings(model: Any) -> bool:
+    """Whether embeddings of a width of their own are projected to that of the hidden states (ALBERT, small ELECTRA)."""
+    path = family(model.config).embedding_projection
+    return bool(path) and f"{path}.weight" in model.state_dict()
 
 
 @contextmanager

@@ -1,9 +1,23 @@
-"""The losses of distillation, each a small function with its source."""
+"""The losses of distillation, each a small function with its source.
+
+All of them compute in fp32, whatever the autocast (in fp64 where given fp64), let no gradient into the teacher, and are
+means: over the rows, and over the real tokens where there are tokens. `mask` is a batch's attention mask, [batch, tokens],
+0 or False at padding.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from compress.errors import CompressError
+
+NO_LABEL = -100
+"""The class id of a row that has no label, as in torch; for a regression it is NaN."""
 
 
 def soft_targets(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -20,29 +34,64 @@ def soft_targets(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     Returns:
         A scalar, at least 0, in fp32.
     """
-    student_log = F.log_softmax(student.float() / temperature, dim=-1)
-    teacher_log = F.log_softmax(teacher.detach().float() / temperature, dim=-1)
+    student_log = F.log_softmax(_fp32(student) / temperature, dim=-1)
+    teacher_log = F.log_softmax(_fp32(teacher.detach()) / temperature, dim=-1)
     return temperature**2 * F.kl_div(student_log, teacher_log, reduction="batchmean", log_target=True)
 
 
+def mixed_targets(teachers: Tensor, weights: Sequence[float], temperature: float) -> Tensor:
+    """Logits whose softened distribution is the weighted mean of several teachers' softened distributions.
+
+    `T * log(sum_i w_i softmax(t_i / T))`, so `soft_targets` of them at the same T is the distance from that mean: the
+    ensemble as a teacher of Hinton et al. 2015, section 3, where probabilities are averaged, not logits.
+
+    Args:
+        teachers: logits, [batch, teachers, labels].
+        weights: one a teacher, at least 0 and not all 0; they are divided by their sum.
+
+    Returns:
+        [batch, labels]; of a single teacher, its logits as they are.
+    """
+    if teachers.shape[1] == 1:
+        return teachers[:, 0].detach()
+    logs = F.log_softmax(_fp32(teachers.detach()) / temperature, dim=-1)
+    log_shares = torch.log(_shares(weights, logs))  # -inf for a weight of 0 is what logsumexp wants
+    return temperature * torch.logsumexp(logs + log_shares[:, None], dim=1)
+
+
+def mixed_scores(teachers: Tensor, weights: Sequence[float]) -> Tensor:
+    """The weighted mean of several teachers' scores of a regression: [batch, teachers, 1] -> [batch, 1]."""
+    if teachers.shape[1] == 1:
+        return teachers[:, 0].detach()
+    found = _fp32(teachers.detach())
+    return (found * _shares(weights, found)[:, None]).sum(1)
+
+
 def hard_labels(student: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with the labels at temperature 1, the mean over the batch.
+    """Cross-entropy with the labels at temperature 1, the mean over the rows that have a label.
 
     Args:
         student: logits, [batch, labels].
-        labels: class ids, [batch].
+        labels: class ids, [batch]; `NO_LABEL` (-100) for a row without one. Where no row has one the loss is 0.
     """
-    return F.cross_entropy(student.float(), labels)
+    if bool((labels == NO_LABEL).all()):
+        return _fp32(student).sum() * 0  # with a gradient of 0, so that data-parallel training waits for nothing
+    return F.cross_entropy(_fp32(student), labels, ignore_index=NO_LABEL)
 
 
 def scores(student: Tensor, target: Tensor) -> Tensor:
-    """The mean squared error of a regression's scores.
+    """The mean squared error of a regression's scores, over the rows that have a target.
 
     Args:
         student: scores, [batch, 1] or [batch].
-        target: the labels' or the teacher's scores, of as many elements.
+        target: the labels' or the teacher's scores, of as many elements; NaN for a row without a label. Where no row has
+            one the loss is 0.
     """
-    return F.mse_loss(student.float().reshape(-1), target.detach().float().reshape(-1))
+    found, wanted = _fp32(student).reshape(-1), _fp32(target.detach()).reshape(-1)
+    known = ~torch.isnan(wanted)
+    if not bool(known.any()):
+        return found.sum() * 0
+    return F.mse_loss(found[known], wanted[known])
 
 
 def weighted(soft: Tensor, hard: Tensor, alpha: float) -> Tensor:
@@ -50,3 +99,173 @@ def weighted(soft: Tensor, hard: Tensor, alpha: float) -> Tensor:
     if alpha == 0:
         return hard
     return soft if alpha == 1 else alpha * soft + (1 - alpha) * hard
+
+
+def hidden_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """The mean squared difference of hidden states, over real tokens and their elements.
+
+    Jiao et al. 2020, "TinyBERT: Distilling BERT for Natural Language Understanding", equation 8; of the embeddings'
+    outputs it is equation 9. Where widths differ, project the student first (`projections`).
+
+    Args:
+        student: hidden states, [batch, tokens, width].
+        teacher: the same shape.
+    """
+    difference = _fp32(student) - _fp32(teacher.detach())
+    return _mean(difference.square().mean(-1), mask)
+
+
+def hidden_cosine(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """One minus the cosine between hidden states, the mean over real tokens.
+
+    Sanh et al. 2019, "DistilBERT, a distilled version of BERT", section 2, who take the last hidden states.
+
+    Args:
+        student: hidden states, [batch, tokens, width].
+        teacher: the same shape.
+
+    Returns:
+        A scalar from 0 to 2.
+    """
+    return _mean(1 - F.cosine_similarity(_fp32(student), _fp32(teacher.detach()), dim=-1), mask)
+
+
+def patient(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """The squared distance between the first tokens' hidden states, each divided by its length; the mean over the batch.
+
+    Sun et al. 2019, "Patient Knowledge Distillation for BERT Model Compression", equation 7, of one pair of layers.
+    The first token is the one that the classifier reads, and is never padding: the mask is not needed.
+
+    Args:
+        student: hidden states, [batch, tokens, width].
+        teacher: the same shape.
+
+    Returns:
+        A scalar from 0 to 4.
+    """
+    ours = F.normalize(_fp32(student[:, 0]), dim=-1)
+    theirs = F.normalize(_fp32(teacher[:, 0].detach()), dim=-1)
+    return (ours - theirs).square().sum(-1).mean()
+
+
+def attention_scores(query: Tensor, key: Tensor, heads: int) -> Tensor:
+    """The attention's scores before the softmax, `Q K^T / sqrt(d)` in each head.
+
+    They are those of the content alone. What some families add or do besides is not part of them: the position biases of
+    MPNet, the disentangled positions of DeBERTa (and its other scale), the rotations and local windows of ModernBERT.
+
+    Args:
+        query: outputs of the query module, [batch, tokens, heads * d].
+        key: outputs of the key module, the same shape.
+
+    Returns:
+        [batch, heads, tokens, tokens], keys last.
+    """
+    return _products(_split(query, heads), _split(key, heads))
+
+
+def attention_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """The mean squared difference of attention scores before the softmax, over heads and pairs of real tokens.
+
+    Jiao et al. 2020, "TinyBERT", equation 7, who found the scores to teach faster than their softmax. Where the numbers
+    of heads differ, each side's mean over its heads is compared.
+
+    Args:
+        student: `attention_scores`, [batch, heads, tokens, tokens].
+        teacher: the same, with any number of heads.
+    """
+    ours, theirs = _fp32(student), _fp32(teacher.detach())
+    if ours.shape[1] != theirs.shape[1]:
+        ours, theirs = ours.mean(1, keepdim=True), theirs.mean(1, keepdim=True)
+    return _mean((ours - theirs).square().mean(1), mask[:, :, None].bool() & mask[:, None, :].bool())
+
+
+def attention_kl(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """KL(teacher || student) of the attention maps, the mean over heads and real tokens; padding gets no attention.
+
+    Wang et al. 2020, "MiniLM: Deep Self-Attention Distillation", section 3.1. Where the numbers of heads differ, each
+    side's mean map over its heads is compared.
+
+    Args:
+        student: `attention_scores`, [batch, heads, tokens, tokens].
+        teacher: the same, with any number of heads.
+    """
+    ours, theirs = _log_map(student, mask), _log_map(teacher.detach(), mask)
+    if ours.shape[1] != theirs.shape[1]:
+        ours, theirs = (
+            torch.logsumexp(one, 1, keepdim=True) - math.log(one.shape[1])  # the log of the mean over heads
+            for one in (ours, theirs)
+        )
+    by_query = F.kl_div(ours, theirs, reduction="none", log_target=True).sum(-1)
+    return _mean(by_query.mean(1), mask)
+
+
+def relation_kl(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) -> Tensor:
+    """KL(teacher || student) of how tokens relate to one another, the mean over relation heads and real tokens.
+
+    Wang et al. 2021, "MiniLMv2: Multi-Head Self-Attention Relation Distillation", equations 4 to 6, of one of queries,
+    keys and values: each is cut into relation heads of width d_r, whose relations are `softmax(X X^T / sqrt(d_r))`. So
+    neither the widths nor the numbers of attention heads need to agree.
+
+    Args:
+        student: queries, keys or values, [batch, tokens, width].
+        teacher: the same of the teacher, of any width.
+        heads: the number of relation heads; it divides both widths.
+
+    Raises:
+        CompressError: it does not.
+    """
+    widths = student.shape[-1], teacher.shape[-1]
+    if heads < 1 or any(width % heads for width in widths):
+        both = math.gcd(*widths)
+        possible = ", ".join(str(count) for count in range(1, both + 1) if both % count == 0)
+        raise CompressError(
+            f"{heads} relation heads do not divide the widths {widths[0]} (student) and {widths[1]} (teacher). "
+            f"Set relation_heads to one of {possible}."
+        )
+    ours, theirs = (_split(one, heads) for one in (student, teacher))
+    return attention_kl(_products(ours, ours), _products(theirs, theirs), mask)
+
+
+HIDDEN: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "mse": hidden_mse,
+    "cosine": hidden_cosine,
+    "patient": patient,
+}
+"""The losses of hidden states by the name a setting gives them: (student, teacher, mask) -> scalar."""
+ATTENTION: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"mse": attention_mse, "kl": attention_kl}
+"""The losses of attention scores, likewise."""
+
+
+def _fp32(values: Tensor) -> Tensor:
+    """Half types become fp32; fp64 stays, so that gradients can be checked in it."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def _shares(weights: Sequence[float], like: Tensor) -> Tensor:
+    given = torch.as_tensor(weights, dtype=like.dtype, device=like.device)
+    return given / given.sum()
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the values where the mask is not 0; both have one shape."""
+    real = mask.bool()
+    return values.masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
+
+
+def _split(values: Tensor, heads: int) -> Tensor:
+    """[batch, tokens, heads * d] -> [batch, heads, tokens, d], as the models themselves cut it."""
+    return _fp32(values).unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """`left right^T / sqrt(d)`; autocast is off here, since it would round the products to 16 bits."""
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right.transpose(-1, -2) / math.sqrt(left.shape[-1])
+
+
+def _log_map(products: Tensor, mask: Tensor) -> Tensor:
+    """The log of the softmax over real keys. Of padding it is very low but finite: minus infinity times 0 is no number."""
+    found = _fp32(products)
+    padding = ~mask.bool()[:, None, None, :]
+    return F.log_softmax(found.masked_fill(padding, torch.finfo(found.dtype).min), dim=-1)

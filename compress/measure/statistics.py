@@ -14,6 +14,8 @@ NOT_SHOWN = "no difference shown"
 
 LEVEL = 0.95
 RESAMPLES = 2000
+FLIPS = 10_000
+"""Draws of a sign-flip test that is not worked out exactly."""
 SEED = 20261123
 """Every bootstrap here draws the same resamples each time, so that a report made twice is the same report."""
 
@@ -41,6 +43,17 @@ class Comparison:
     test: str = "McNemar exact"
 
 
+@dataclass(frozen=True)
+class SignFlip:
+    """What a sign-flip test of paired differences says of their mean."""
+
+    p_value: float
+    smallest: float | None
+    """The smallest mean difference that would have been significant, with differences of the sizes that were seen."""
+    flips: int | None
+    """How many times signs were drawn; None where all of them were counted."""
+
+
 def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better: bool = True) -> Comparison:
     """Compare two artifacts by one score for each example.
 
@@ -60,12 +73,12 @@ def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better
     difference = float(a.mean() - b.mean())
     interval = bootstrap(lambda rows: float(np.mean(a[rows] - b[rows])), a.size)
     if not set(np.unique(a)) | set(np.unique(b)) <= {0.0, 1.0}:
-        verdict = _verdict_of_interval(interval, higher_is_better)
+        verdict = word_of_interval(interval, higher_is_better)
         half_width = (interval[1] - interval[0]) / 2
         return Comparison(difference, interval, None, verdict, half_width, test="paired bootstrap")
     only_first, only_second = int(np.sum(a > b)), int(np.sum(b > a))
     p_value = mcnemar(only_first, only_second)
-    verdict = NOT_SHOWN if p_value >= 1 - LEVEL else _direction(only_first - only_second, higher_is_better)
+    verdict = word_of_p(only_first - only_second, p_value, higher_is_better)
     smallest = smallest_difference(only_first + only_second, a.size)
     return Comparison(difference, interval, p_value, verdict, smallest, only_first, only_second)
 
@@ -94,7 +107,7 @@ def compare_metric(
     interval = bootstrap(
         lambda rows: metric(a[rows], labels[rows]) - metric(b[rows], labels[rows]), labels.size, resamples=resamples
     )
-    verdict = _verdict_of_interval(interval, higher_is_better)
+    verdict = word_of_interval(interval, higher_is_better)
     return Comparison(difference, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
 
 
@@ -148,13 +161,122 @@ def bootstrap(
         resamples: how many times they are drawn.
         seed: of the draws.
     """
-    generator = np.random.default_rng(seed)
-    values = np.array([statistic(generator.integers(0, size, size)) for _ in range(resamples)], dtype=float)
-    values = values[np.isfinite(values)]
+    values = _drawn(statistic, size, resamples, seed)
     if values.size == 0:
         return float("nan"), float("nan")
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def bootstrap_test(
+    statistic: Callable[[Any], float], size: int, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[tuple[float, float], float]:
+    """The percentile interval of a difference, and the two-sided p-value that belongs to it.
+
+    p is twice the share of resamples on the rarer side of zero, counted as (those + 1) / (resamples + 1) (Davison and
+    Hinkley, 1997, eq. 4.11). The interval ends at resamples, not between them, and is chosen so that it leaves out zero
+    exactly where p is below 0.05. Not defined (NaN) where fewer than 40 resamples have a value.
+
+    Args:
+        statistic: an array of row numbers, [size] -> the difference.
+        size: how many rows there are.
+        resamples: how many times they are drawn.
+        seed: of the draws.
+    """
+    values = np.sort(_drawn(statistic, size, resamples, seed))
+    if values.size < 40:
+        return (float("nan"), float("nan")), float("nan")
+    rarer = min(int(np.sum(values <= 0)), int(np.sum(values >= 0)))
+    outside = _most_beyond((1 - LEVEL) / 2, values.size)
+    ends = float(values[outside]), float(values[values.size - 1 - outside])
+    return ends, min(1.0, 2 * (rarer + 1) / (values.size + 1))
+
+
+def sign_flip(differences: Sequence[float], *, flips: int = FLIPS, seed: int = SEED) -> SignFlip:
+    """Whether the mean of paired differences is not zero: the sign-flip (Fisher-Pitman) permutation test, two-sided.
+
+    Were the two sides alike, each difference could as well have had the other sign. Differences that are whole numbers
+    (how many more runs of one side than of the other have the example right) are worked out over all signs; with
+    differences of -1, 0 and 1 that is McNemar's exact test. For others signs are drawn, and p is
+    (draws as far from zero + 1) / (draws + 1).
+
+    Args:
+        differences: one for each example, [examples].
+        flips: how many signs are drawn where not all can be worked out.
+        seed: of the draws.
+    """
+    given = np.asarray(differences, dtype=float)
+    seen, sizes = abs(float(given.sum())), np.abs(given)
+    if (given == np.rint(given)).all() and sizes.sum() <= _EXACT_UP_TO:
+        return _all_signs(round(seen), np.bincount(sizes.astype(np.int64)), given.size)
+    totals = np.sort(np.abs(_drawn_signs(given, flips, seed)))
+    # Sums of the same numbers in another order differ in their last digits; a tie counts as being as far from zero.
+    beyond = int(np.sum(totals >= seen * (1 - 1e-9)))
+    limit = float(totals[flips - 1 - _most_beyond(1 - LEVEL, flips)])
+    return SignFlip((beyond + 1) / (flips + 1), limit / given.size if limit else None, flips)
+
+
+_EXACT_UP_TO = 100_000
+"""The sum of all differences' sizes up to which the exact distribution takes a second or two at most."""
+
+
+def _all_signs(seen: int, counts: Any, examples: int) -> SignFlip:
+    """Over all signs: the sum of k * (2 * Binomial(counts[k], 1/2) - counts[k]) over the sizes k >= 1."""
+    from scipy.stats import binom
+
+    chances = np.ones(1)
+    for size, count in enumerate(counts):
+        if size and count:
+            one = np.zeros(size * count + 1)
+            one[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+            chances = np.convolve(chances, one)
+    total = chances.size - 1
+    far = np.abs(2 * np.arange(total + 1) - total)
+    at = np.bincount(far, weights=chances)
+    # beyond[d]: the chance of a sum at least d away from zero.
+    beyond = np.cumsum(at[::-1])[::-1]
+    # As in `smallest_difference`: where fewer than six differ nothing could be shown, so it is six in one direction.
+    six = 6 * max(len(counts) - 1, 1)
+    smallest = min((int(one) for one in np.flatnonzero(at) if beyond[one] < 1 - LEVEL), default=six)
+    return SignFlip(min(1.0, float(beyond[seen])), smallest / examples, None)
+
+
+def _drawn_signs(differences: Any, flips: int, seed: int) -> Any:
+    """The sums of the differences under so many draws of their signs, [flips]."""
+    generator = np.random.default_rng(seed)
+    given = differences[differences != 0]
+    sums = []
+    for start in range(0, flips, 500):
+        signs = generator.integers(0, 2, (min(500, flips - start), given.size), dtype=np.int8)
+        sums.append(2 * (signs @ given) - given.sum())
+    return np.concatenate(sums)
+
+
+def _most_beyond(share: float, draws: int) -> int:
+    """The most draws beyond a value with which (draws beyond + 1) / (draws + 1) is still below the share."""
+    return max(int(np.ceil(share * (draws + 1) - 1e-9)) - 2, 0)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval of a mean of independent values; None for fewer than two.
+
+    >>> tuple(round(end, 3) for end in mean_interval([1.0, 2.0, 3.0]))
+    (-0.484, 4.484)
+    """
+    if len(values) < 2:
+        return None
+    from scipy.stats import t
+
+    given = np.asarray(values, dtype=float)
+    half = float(t.ppf((1 + LEVEL) / 2, given.size - 1) * given.std(ddof=1) / np.sqrt(given.size))
+    return float(given.mean()) - half, float(given.mean()) + half
+
+
+def _drawn(statistic: Callable[[Any], float], size: int, resamples: int, seed: int) -> Any:
+    """The statistic on each resample, without those on which it is not defined."""
+    generator = np.random.default_rng(seed)
+    values = np.array([statistic(generator.integers(0, size, size)) for _ in range(resamples)], dtype=float)
+    return values[np.isfinite(values)]
 
 
 def median_interval(rounds: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -205,7 +327,13 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _verdict_of_interval(interval: tuple[float, float], higher_is_better: bool) -> str:
+def word_of_p(difference: float, p_value: float, higher_is_better: bool) -> str:
+    """One of the three words: the direction where p is below 0.05."""
+    return NOT_SHOWN if p_value >= 1 - LEVEL else _direction(difference, higher_is_better)
+
+
+def word_of_interval(interval: tuple[float, float], higher_is_better: bool) -> str:
+    """One of the three words: the direction where the interval leaves out zero."""
     low, high = interval
     if not low > 0 and not high < 0:
         return NOT_SHOWN

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from compress import catalogue
 from compress.errors import CompressError
 from compress.measure import statistics
+from compress.measure.quick_scores import quick_score
 from compress.measurement import Measurement
 
-Score = Callable[[Any, Any], float]
 RESAMPLES = 1000
 """For metrics of the whole set, each of which is computed anew on every resample: ten variants take seconds, not minutes."""
 
@@ -82,17 +77,6 @@ def difference(here: Measurement | None, there: Measurement | None, references: 
     return Difference(here.value - there.value, absent="not tested: no results per example of both on the same rows")
 
 
-def quick_score(metric: str) -> Score:
-    """The metric in plain numpy, NaN where it is undefined: a bootstrap calls it thousands of times.
-
-    A metric without a quick form here is called as it is.
-
-    Raises:
-        CompressError: there is no such metric.
-    """
-    return _QUICK[metric] if metric in _QUICK else _nan_where_undefined(catalogue.find("metrics", metric).score)
-
-
 def _from(result: statistics.Comparison, examples: int) -> Difference:
     finite = all(math.isfinite(end) for end in result.interval)
     return Difference(
@@ -107,45 +91,3 @@ def _from(result: statistics.Comparison, examples: int) -> Difference:
         examples=examples,
         absent=None if finite else "the metric is undefined on resamples of these rows, so there is no interval",
     )
-
-
-def _nan_where_undefined(score: Score) -> Score:
-    def guarded(predictions: Any, references: Any) -> float:
-        try:
-            return score(predictions, references)
-        except CompressError:
-            return math.nan
-
-    return guarded
-
-
-def _f1(predictions: NDArray[Any], references: NDArray[Any]) -> float:
-    both = np.count_nonzero((predictions == 1) & (references == 1))
-    either = np.count_nonzero(predictions == 1) + np.count_nonzero(references == 1)
-    return float(2 * both / either) if either else math.nan
-
-
-def _matthews(predictions: NDArray[Any], references: NDArray[Any]) -> float:
-    a, b = predictions.astype(np.int64), references.astype(np.int64)
-    classes = int(max(a.max(), b.max())) + 1
-    table = np.bincount(a * classes + b, minlength=classes * classes).reshape(classes, classes).astype(float)
-    predicted, right, total = table.sum(1), table.sum(0), table.sum()
-    spread = (total**2 - (predicted**2).sum()) * (total**2 - (right**2).sum())
-    if total**2 == (right**2).sum():
-        return math.nan
-    return float((total * np.trace(table) - predicted @ right) / math.sqrt(spread)) if spread else 0.0
-
-
-def _pearson(predictions: NDArray[Any], references: NDArray[Any]) -> float:
-    a, b = predictions - predictions.mean(), references - references.mean()
-    spread = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / spread if spread > 0 else math.nan
-
-
-def _spearman(predictions: NDArray[Any], references: NDArray[Any]) -> float:
-    from scipy.stats import rankdata
-
-    return _pearson(rankdata(predictions), rankdata(references))
-
-
-_QUICK: dict[str, Score] = {"f1": _f1, "matthews": _matthews, "pearson": _pearson, "spearman": _spearman}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, permutation_test, ttest_rel
 
 from compress.measure import statistics
 
@@ -153,3 +153,83 @@ def test_scores_of_different_examples_are_not_compared() -> None:
         statistics.compare([1.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="same examples"):
         statistics.compare([], [])
+
+
+@given(st.lists(st.integers(-3, 3), min_size=2, max_size=12))
+def test_the_sign_flip_test_of_whole_numbers_counts_every_sign(differences: list[int]) -> None:
+    given = np.array(differences)
+    found = statistics.sign_flip(differences)
+    signs = np.array(list(itertools.product((-1, 1), repeat=given.size)))
+    assert found.p_value == pytest.approx(np.mean(np.abs(signs @ given) >= abs(given.sum())))
+    assert found.flips is None
+
+
+def test_the_sign_flip_test_equals_scipys_paired_permutation_test() -> None:
+    differences = np.array([1.0, 2.0, -1.0, 3.0, 2.0, 0.0, 1.0, -2.0, 3.0, 1.0])
+    expected = permutation_test(
+        (differences, np.zeros(10)), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    assert statistics.sign_flip(differences).p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    # Halves are no whole numbers: here signs are drawn, and the p-value is the same but for the draws.
+    drawn = statistics.sign_flip(differences / 2)
+    assert drawn.flips == statistics.FLIPS
+    assert drawn.p_value == pytest.approx(expected.pvalue, abs=0.01)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_of_single_right_and_wrong_answers_the_sign_flip_test_is_mcnemars(only_first: int, only_second: int) -> None:
+    found = statistics.sign_flip([1.0] * only_first + [-1.0] * only_second + [0.0] * 5)
+    assert found.p_value == pytest.approx(statistics.mcnemar(only_first, only_second), rel=1e-9)
+    discordant, rows = only_first + only_second, only_first + only_second + 5
+    assert found.smallest == pytest.approx(statistics.smallest_difference(discordant, rows))
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=60), st.sampled_from([1.0, 0.37]))
+def test_a_mean_difference_is_significant_from_the_smallest_on(differences: list[int], scale: float) -> None:
+    given = np.array(differences) * scale
+    found = statistics.sign_flip(given, flips=2000)
+    if found.smallest is None:
+        assert not given.any()
+    elif found.flips is None:
+        assert (found.p_value < 0.05) == (abs(given.mean()) >= found.smallest - 1e-12)
+    else:
+        # Drawn signs leave ties, for which the smallest itself is not yet enough.
+        assert (found.p_value < 0.05) == (abs(given.mean()) > found.smallest + 1e-12)
+
+
+def test_the_sign_flip_test_is_wrong_about_equal_sides_once_in_twenty_at_most() -> None:
+    generator = np.random.default_rng(8)
+    tables = generator.integers(-2, 3, (1500, 80))  # two seeds, no true difference
+    wrong = np.mean([statistics.sign_flip(table).p_value < 0.05 for table in tables])
+    # Three standard errors of a share of 1500 above the promise; and not so careful that it never speaks.
+    assert 0.02 < wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
+
+
+@given(st.floats(-0.5, 0.5), st.integers(40, 300))
+def test_the_interval_and_the_p_value_of_a_bootstrap_test_never_contradict_each_other(
+    shift: float, resamples: int
+) -> None:
+    values = np.random.default_rng(9).normal(shift, 1.0, size=60)
+    (low, high), p_value = statistics.bootstrap_test(lambda rows: float(values[rows].mean()), 60, resamples=resamples)
+    assert 0 < p_value <= 1
+    assert low <= high
+    # The p-value of 40 resamples cannot be smaller than 2/41.
+    assert (p_value < 0.05) == (low > 0 or high < 0)
+
+
+def test_the_p_value_of_the_bootstrap_agrees_with_students_test_of_many_values() -> None:
+    values = np.random.default_rng(10).normal(0.06, 1.0, size=1500)
+    _, p_value = statistics.bootstrap_test(lambda rows: float(values[rows].mean()), 1500, resamples=4000)
+    assert p_value == pytest.approx(ttest_rel(values, np.zeros(1500)).pvalue, abs=0.01)
+
+
+def test_a_bootstrap_test_of_an_undefined_statistic_says_nothing() -> None:
+    (low, high), p_value = statistics.bootstrap_test(lambda rows: float("nan"), 10)
+    assert np.isnan([low, high, p_value]).all()
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    first, second = np.array([88.1, 87.4, 88.9]), np.array([87.0, 87.2, 87.9])
+    expected = ttest_rel(first, second).confidence_interval(0.95)
+    assert statistics.mean_interval(list(first - second)) == pytest.approx((expected.low, expected.high))
+    assert statistics.mean_interval([1.0]) is None

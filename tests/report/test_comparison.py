@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from compress import catalogue
 from compress.measurement import Measurements
 from compress.report.comparison import Row, compare
-from compress.report.paired import quick_score
 from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, int8
 
 
@@ -107,16 +104,6 @@ def test_artifacts_without_results_on_the_same_rows_are_not_tested(make_run: Mak
     assert change.value == pytest.approx((748 - 770) / 872)
     assert change.word is None
     assert "not tested" in (change.absent or "")
-
-
-@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
-def test_the_scores_used_in_resampling_are_those_of_the_metrics(metric: str) -> None:
-    random = np.random.default_rng(3)
-    exact = catalogue.find("metrics", metric).score
-    for _ in range(20):
-        references = random.integers(0, 2 if metric == "f1" else 4, 60).astype(float)
-        predictions = np.where(random.random(60) < 0.7, references, random.integers(0, 2, 60)).astype(float)
-        assert quick_score(metric)(predictions, references) == pytest.approx(exact(predictions, references))
 
 
 def test_a_regression_is_compared_by_the_paired_bootstrap(make_run: MakeRun) -> None:

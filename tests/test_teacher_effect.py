@@ -1,0 +1,185 @@
+"""What the teacher brought is judged over seeds and rows, and told plainly, also where it brought nothing."""
+
+from __future__ import annotations
+
+import json
+import statistics as plain_statistics
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import matthews_corrcoef
+
+from compress import catalogue
+from compress.measure import statistics
+from compress.teacher_effect import Run, effect
+
+ROWS = 300
+RIGHT = (np.arange(ROWS) % 3 == 0).astype(float)
+
+
+def task(name: str) -> Any:
+    return catalogue.find("tasks", name)
+
+
+def answers(wrong: Sequence[int] | range) -> np.ndarray:
+    """The labels with some rows answered wrongly."""
+    given = RIGHT.copy()
+    given[list(wrong)] = 1 - given[list(wrong)]
+    return given
+
+
+def runs(taught: Sequence[Any], plain: Sequence[Any]) -> list[Run]:
+    """Seed 0 and on, for either side."""
+    return [
+        Run(is_taught, seed, list(one))
+        for is_taught, side in ((True, taught), (False, plain))
+        for seed, one in enumerate(side)
+    ]
+
+
+def random_answers(share: float, seed: int) -> np.ndarray:
+    return answers(np.flatnonzero(np.random.default_rng(seed).random(ROWS) > share))
+
+
+def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> None:
+    taught, plain = answers(range(40)), answers(range(10, 65))
+    found = effect(task("sst2"), RIGHT, runs([taught], [plain]))
+    expected = statistics.compare((taught == RIGHT).astype(float), (plain == RIGHT).astype(float))
+    assert found["test"] == expected.test == "McNemar exact"
+    assert found["p_value"] == pytest.approx(expected.p_value)
+    assert found["difference"] == pytest.approx(expected.difference)
+    assert found["interval"] == pytest.approx(expected.interval)
+    assert found["smallest"] == pytest.approx(expected.smallest)
+    assert found["word"] == expected.verdict == "better"
+    assert (found["only_taught_right"], found["only_plain_right"]) == ([25], [10])
+    assert found["mcnemar_p_values"] == [pytest.approx(statistics.mcnemar(25, 10))]
+    assert "standard_deviation" not in found["metrics"]["accuracy"]["taught"]
+    assert "seeds_interval" not in found
+
+
+def test_means_and_spreads_are_those_of_the_seeds() -> None:
+    taught, plain = [answers(range(n)) for n in (30, 36, 33)], [answers(range(n)) for n in (45, 39, 42)]
+    found = effect(task("sst2"), RIGHT, runs(taught, plain))
+    for side, wrong in (("taught", (30, 36, 33)), ("plain", (45, 39, 42))):
+        shares = [1 - count / ROWS for count in wrong]
+        told = found["metrics"]["accuracy"][side]
+        assert told["values"] == pytest.approx(shares)
+        assert told["mean"] == pytest.approx(plain_statistics.mean(shares))
+        assert told["standard_deviation"] == pytest.approx(plain_statistics.stdev(shares))
+    assert found["difference"] == pytest.approx(9 / ROWS)
+    assert found["differences"] == pytest.approx([15 / ROWS, 3 / ROWS, 9 / ROWS])
+    assert found["only_taught_right"] == [15, 3, 9]
+    assert found["only_plain_right"] == [0, 0, 0]
+
+
+def test_each_row_averaged_over_the_seeds_is_one_observation() -> None:
+    """Six rows that all three seeds gain: as rows p is 2/2^6; counted as 18 they would seem far more certain."""
+    found = effect(task("sst2"), RIGHT, runs([answers(range(6, 30))] * 3, [answers(range(30))] * 3))
+    assert found["p_value"] == pytest.approx(2 / 2**6)
+    assert found["difference"] == pytest.approx(6 / ROWS)
+    assert found["smallest"] == pytest.approx(6 / ROWS)
+    assert "flips" not in found
+
+
+def test_more_seeds_show_a_smaller_difference() -> None:
+    smallest = [
+        effect(
+            task("sst2"),
+            RIGHT,
+            runs([random_answers(0.85, n) for n in range(seeds)], [random_answers(0.85, 50 + n) for n in range(seeds)]),
+        )["smallest"]
+        for seeds in (1, 4)
+    ]
+    assert smallest[1] < 0.7 * smallest[0]
+
+
+@pytest.mark.parametrize("name", ["sst2", "cola", "mrpc", "stsb"])
+def test_equal_students_show_no_difference_and_the_sentence_says_so(name: str) -> None:
+    same = [random_answers(0.85, seed) for seed in range(2)]
+    found = effect(task(name), RIGHT, runs(same, same))
+    assert (found["difference"], found["p_value"], found["word"]) == (0.0, 1.0, "no difference shown")
+    assert "no difference shown, so this does not show that distillation helps" in found["text"]
+
+
+@pytest.mark.parametrize("name", ["sst2", "cola", "mrpc", "stsb"])
+def test_the_sides_changed_about_the_difference_and_the_word_turn_round(name: str) -> None:
+    good, poor = [random_answers(0.95, seed) for seed in range(3)], [random_answers(0.75, 9 + n) for n in range(3)]
+    found, turned = effect(task(name), RIGHT, runs(good, poor)), effect(task(name), RIGHT, runs(poor, good))
+    assert (found["word"], turned["word"]) == ("better", "worse")
+    assert found["difference"] == pytest.approx(-turned["difference"])
+    assert found["interval"] == pytest.approx([-turned["interval"][1], -turned["interval"][0]])
+    assert found["p_value"] == pytest.approx(turned["p_value"])
+    assert found["p_value"] < 0.05
+    assert found["interval"][0] > 0
+    assert "here distillation does harm" in turned["text"]
+
+
+def test_a_metric_of_the_whole_set_is_averaged_over_the_seeds() -> None:
+    taught, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
+    found = effect(task("cola"), RIGHT, runs(taught, plain))
+    expected = [np.mean([matthews_corrcoef(RIGHT, one) for one in side]) for side in (taught, plain)]
+    assert found["difference"] == pytest.approx(expected[0] - expected[1])
+    low, high = found["interval"]
+    assert low < found["difference"] < high
+    assert (found["word"] == "no difference shown") == (found["p_value"] >= 0.05) == (low <= 0 <= high)
+    assert found["smallest"] == pytest.approx((high - low) / 2)
+    assert set(found["metrics"]) == set(task("cola").metrics)
+
+
+def test_a_regression_counts_no_right_answers() -> None:
+    noise = np.random.default_rng(0)
+    scores = noise.normal(size=ROWS)
+    near, far = [scores + noise.normal(0, 0.3, ROWS) for _ in "ab"], [scores + noise.normal(0, 1, ROWS) for _ in "ab"]
+    found = effect(task("stsb"), scores, runs(near, far))
+    assert found["word"] == "better"
+    assert found["metric"] == "pearson"
+    assert "only_taught_right" not in found
+    assert set(found["metrics"]) == {"pearson", "spearman"}
+
+
+def test_the_facts_are_plain_json_the_same_each_time_and_in_any_order_of_runs() -> None:
+    given = runs([random_answers(0.9, n) for n in range(3)], [random_answers(0.87, 9 + n) for n in range(3)])
+    found = effect(task("mrpc"), RIGHT, given)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert effect(task("mrpc"), list(RIGHT), given[::-1]) == found
+
+
+def test_a_collapsed_student_has_no_correlation_and_the_effect_is_absent_with_the_reason() -> None:
+    scores = np.random.default_rng(0).normal(size=ROWS)
+    found = effect(task("stsb"), scores, runs([scores, np.zeros(ROWS)], [scores, scores]))
+    assert found["metrics"]["pearson"]["taught"]["values"] == [pytest.approx(1.0), None]
+    assert "are the same" in found["metrics"]["pearson"]["taught"]["absent"]
+    assert "mean" not in found["metrics"]["pearson"]["taught"]
+    assert "word" not in found
+    assert "p_value" not in found
+    assert "cannot be told: pearson of a taught student is undefined" in found["text"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_sentence_names_every_figure() -> None:
+    found = effect(task("sst2"), RIGHT, runs([answers(range(30))] * 2, [answers(range(3, 36))] * 2))
+    assert found["text"] == (
+        "Over 2 seeds the teacher brought +1.00 points of accuracy (90.00 against 89.00; −1.00 to +3.00, p = 0.51): "
+        "no difference shown, so this does not show that distillation helps; 300 rows could show 2.33 points."
+    )
+
+
+def test_where_only_some_seeds_gain_the_sentence_warns_of_another_seed() -> None:
+    lucky = [answers(range(8, 30)), answers(range(2, 30)), answers(range(30))]
+    found = effect(task("sst2"), RIGHT, runs(lucky, [answers(range(30))] * 3))
+    assert found["word"] == "better"
+    low, high = found["seeds_interval"]
+    assert low < 0 < high
+    assert "better; another seed may differ" in found["text"]
+
+
+def test_runs_that_cannot_be_paired_are_refused() -> None:
+    one = list(answers(range(9)))
+    with pytest.raises(ValueError, match=r"same seeds: \[0\] taught, \[\] plain"):
+        effect(task("sst2"), RIGHT, [Run(True, 0, one)])
+    with pytest.raises(ValueError, match="comes twice"):
+        effect(task("sst2"), RIGHT, [Run(True, 0, one), Run(True, 0, one), Run(False, 0, one)])
+    with pytest.raises(ValueError, match="299 predictions for 300 labels"):
+        effect(task("sst2"), RIGHT, [Run(True, 0, one), Run(False, 0, one[:-1])])

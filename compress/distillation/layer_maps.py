@@ -1,0 +1,60 @@
+"""Which of the teacher's layers each of the student's learns from."""
+
+from __future__ import annotations
+
+import re
+
+from compress.errors import CompressError
+
+
+def layer_map(text: str, student_layers: int, teacher_layers: int) -> tuple[tuple[int, int], ...]:
+    """Pairs of layers, (student's, teacher's), counted from 0, in order.
+
+    `uniform` spreads the student's layers evenly over the teacher's and ends at the last of both (TinyBERT's g(m) = 3m
+    for 4 and 12 layers: Jiao et al. 2020, section 3.1); `last` pairs the two last ones (MiniLM: Wang et al. 2020);
+    `0:1,1:3` says it pair by pair.
+
+    Raises:
+        CompressError: the text is none of these, or names a layer that is not there.
+
+    >>> layer_map("uniform", 3, 6)
+    ((0, 1), (1, 3), (2, 5))
+    >>> layer_map("last", 3, 6)
+    ((2, 5),)
+    >>> layer_map("0:1,2:5", 3, 6)
+    ((0, 1), (2, 5))
+    """
+    if text == "uniform":
+        return tuple((layer, -(-(layer + 1) * teacher_layers // student_layers) - 1) for layer in range(student_layers))
+    if text == "last":
+        return ((student_layers - 1, teacher_layers - 1),)
+    pairs = explicit_pairs(text)
+    for side, layers, total in (("student", 0, student_layers), ("teacher", 1, teacher_layers)):
+        beyond = [pair[layers] for pair in pairs if pair[layers] >= total]
+        if beyond:
+            raise CompressError(
+                f"The layer map '{text}' names layer {beyond[0]} of the {side}, whose layers are 0 to {total - 1}. "
+                "Correct it, or use 'uniform' or 'last'."
+            )
+    return pairs
+
+
+def explicit_pairs(text: str) -> tuple[tuple[int, int], ...]:
+    """The pairs of a map such as `0:1,1:3`, sorted.
+
+    Raises:
+        CompressError: it is no such list, or has a pair twice.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    found = [re.fullmatch(r"(\d+)\s*:\s*(\d+)", part) for part in parts]
+    wrong = next((part for part, match in zip(parts, found, strict=True) if match is None), None)
+    if wrong is not None:
+        raise CompressError(
+            f"The layer map '{text}' has '{wrong}', which is no pair of layers. Write 'uniform', 'last', or pairs of a "
+            "student's and a teacher's layer, counted from 0, such as '0:1,1:3'."
+        )
+    pairs = sorted((int(match[1]), int(match[2])) for match in found if match)
+    twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+    if twice:
+        raise CompressError(f"The layer map '{text}' has the pair {twice[0]}:{twice[1]} twice. Keep one.")
+    return tuple(pairs)

@@ -1,0 +1,69 @@
+"""Maps between layers: the published ones, those written out, and what is wrong with a wrong one."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compress.distillation.layer_maps import layer_map
+from compress.distillation.student import evenly_spaced
+from compress.errors import CompressError
+
+
+def test_the_uniform_map_of_4_layers_to_12_is_tinyberts() -> None:
+    assert layer_map("uniform", 4, 12) == ((0, 2), (1, 5), (2, 8), (3, 11))
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "expected"),
+    [(1, 6, (5,)), (5, 12, (2, 4, 7, 9, 11)), (3, 3, (0, 1, 2)), (4, 2, (0, 0, 1, 1))],
+)
+def test_uniform_maps_by_hand(student: int, teacher: int, expected: tuple[int, ...]) -> None:
+    assert layer_map("uniform", student, teacher) == tuple(enumerate(expected))
+
+
+@given(st.integers(1, 24), st.integers(1, 24))
+def test_a_uniform_map_covers_the_student_in_order_and_ends_at_the_last_layers(student: int, teacher: int) -> None:
+    pairs = layer_map("uniform", student, teacher)
+    steps = [b[1] - a[1] for a, b in itertools.pairwise(pairs)]
+    assert [pair[0] for pair in pairs] == list(range(student))
+    assert pairs[-1] == (student - 1, teacher - 1)
+    assert pairs[0][1] >= 0
+    assert not steps or (min(steps) >= 0 and max(steps) - min(steps) <= 1)
+
+
+@given(st.integers(1, 24).flatmap(lambda total: st.tuples(st.integers(1, total), st.just(total))))
+def test_a_student_cut_evenly_out_of_its_teacher_learns_from_the_layers_it_was_made_of(sizes: tuple[int, int]) -> None:
+    kept, total = sizes
+    assert tuple(pair[1] for pair in layer_map("uniform", kept, total)) == evenly_spaced(total, kept)
+
+
+def test_the_last_map_pairs_the_last_layers() -> None:
+    assert layer_map("last", 3, 12) == ((2, 11),)
+
+
+def test_a_map_written_out_is_taken_as_it_is_in_order() -> None:
+    assert layer_map("2:5, 0:1,0:2", 3, 6) == ((0, 1), (0, 2), (2, 5))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("unifrom", "has 'unifrom', which is no pair of layers. Write 'uniform', 'last', or pairs"),
+        ("0:1,1", "has '1', which is no pair"),
+        ("0:1,", "has '', which is no pair"),
+        ("-1:5", "has '-1:5', which is no pair"),
+        ("", "no pair"),
+        ("3:5", "names layer 3 of the student, whose layers are 0 to 2"),
+        ("0:1,2:6", "names layer 6 of the teacher, whose layers are 0 to 5"),
+        ("0:1,0:1", "has the pair 0:1 twice"),
+    ],
+)
+def test_a_map_that_cannot_be_is_refused_with_what_can(text: str, message: str) -> None:
+    with pytest.raises(CompressError) as caught:
+        layer_map(text, 3, 6)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -89,7 +89,8 @@ def capture(model: Any, wanted: Wanted) -> Iterator[dict[str, Tensor]]:
             hooks.append(embedding_module(model).register_forward_hook(lambda m, args, out: keep("embedding", out)))
         for layer in dict.fromkeys(layers):
             indices = [index for index, one in enumerate(layers) if one is layer]  # several where layers are shared
-            hooks += _watch(layer, indices, family(model.config), calls, keep)
+            if asked.intersection(indices):
+                hooks += _watch(layer, indices, family(model.config), calls, keep)
         yield found
     finally:
         for hook in hooks:

@@ -8,7 +8,7 @@ means: over the rows, and over the real tokens where there are tokens. `mask` is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -225,16 +225,6 @@ def relation_kl(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) -> T
         )
     ours, theirs = (_split(one, heads) for one in (student, teacher))
     return attention_kl(_products(ours, ours), _products(theirs, theirs), mask)
-
-
-HIDDEN: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "mse": hidden_mse,
-    "cosine": hidden_cosine,
-    "patient": patient,
-}
-"""The losses of hidden states by the name a setting gives them: (student, teacher, mask) -> scalar."""
-ATTENTION: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"mse": attention_mse, "kl": attention_kl}
-"""The losses of attention scores, likewise."""
 
 
 def _fp32(values: Tensor) -> Tensor:

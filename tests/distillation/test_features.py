@@ -128,11 +128,12 @@ def test_each_forward_pass_starts_anew(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], first[name]) for name in first)
 
 
-def test_only_what_is_wanted_is_kept(tmp_path: Path) -> None:
+def test_only_what_is_wanted_is_kept_and_no_other_layer_is_watched(tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, "bert")).eval()
     with torch.no_grad(), capture(model, Wanted(hidden=(2,))) as found:
         model(**batch())
         assert list(found) == ["hidden.2"]
+        assert [hook_count(layer) > 0 for layer in layer_modules(model)] == [False, False, True, False]
 
 
 @pytest.mark.parametrize("name", ["bert", "deberta-v2", "albert"])

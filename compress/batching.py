@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 PAD_TO = 8
 """Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
+
+
+@dataclass(frozen=True)
+class ByToken:
+    """Vectors of each token of each row, one row's after the other's."""
+
+    values: np.ndarray
+    """[tokens of all rows, width]."""
+    starts: np.ndarray
+    """Where each row's tokens begin, and the end of the last one's, [rows + 1]."""
+
+    def padded(self, places: list[int], mask: np.ndarray) -> np.ndarray:
+        """The rows' vectors as a batch, [batch, tokens, width]; 0 where `mask` [batch, tokens] is."""
+        found = np.zeros((*mask.shape, self.values.shape[1]), self.values.dtype)
+        found[mask] = np.concatenate([self.values[self.starts[place] : self.starts[place + 1]] for place in places])
+        return found
+
+
+Extra = np.ndarray | ByToken
+"""What else there is of each row, beside what the model reads: [rows, ...], or vectors by token."""
 
 
 def epoch_order(lengths: np.ndarray, batch: int, seed: int, epoch: int) -> np.ndarray:
@@ -38,7 +59,7 @@ def row_lengths(rows: Any) -> np.ndarray:
     return np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["input_ids"]), np.int64, len(rows))
 
 
-def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
     """A padded batch of tensors from rows; each extra is looked up by the row's place."""
     import torch
 
@@ -49,5 +70,20 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
     batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
     if extras and "place" in features[0]:
         places = [feature["place"] for feature in features]
-        batch.update({name: torch.from_numpy(np.asarray(values[places])) for name, values in extras.items()})
+        for name, values in extras.items():
+            if isinstance(values, ByToken):
+                found = values.padded(places, batch["attention_mask"].bool().numpy())
+            else:
+                found = np.asarray(values[places])
+            batch[name] = torch.from_numpy(found)
     return batch
+
+
+def by_length(rows: Any, its_tokenizer: Any, size: int) -> Iterator[tuple[list[int], dict[str, Any]]]:
+    """Tokenized rows as padded batches without labels, the longest first: (the rows' places, the model's inputs)."""
+    order = np.argsort(-row_lengths(rows), kind="stable")
+    for start in range(0, len(order), size):
+        places = order[start : start + size].tolist()
+        batch = collate([rows[place] for place in places], its_tokenizer, {})
+        batch.pop("labels")
+        yield places, batch

@@ -153,9 +153,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     typed = options.given(context, {name: value for name, value in values.items() if name in names})
     settings = build(technique.settings, typed, f"compress {technique.name}")
     artifact = bring(source)
-    inputs = {
-        name: bring(getattr(settings, name)) for name in references(technique.settings) if getattr(settings, name)
-    }
+    inputs = {name: bring(where) for name, where in references(settings).items()}
     task = _task(values.get("task"), values.get("data"), artifact.task)
     if values.get("dry_run"):
         from compress.technique import check

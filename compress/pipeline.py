@@ -249,8 +249,7 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
     if settings is not None and not isinstance(settings, dict):
         raise CompressError(f"The settings of {technique_name} in {spot} are not a mapping.")
     built = build(technique.settings, settings or {}, place, below(lines, technique_name))
-    inputs = {one: getattr(built, one) for one in references(technique.settings) if getattr(built, one)}
-    return PlannedStep(name, technique, built, None if source in (None, "model") else source, inputs)
+    return PlannedStep(name, technique, built, None if source in (None, "model") else source, references(built))
 
 
 def _ordered(steps: Sequence[PlannedStep], where: str) -> tuple[PlannedStep, ...]:

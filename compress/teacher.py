@@ -1,94 +1,206 @@
-"""The teacher's forward pass, done once: its logits are kept on disk by content and serve every epoch, step and seed."""
+"""The teacher's forward pass, done once: its logits, and hidden states where asked for, serve every epoch, step and seed.
+
+They lie on disk in 16 bits under a name that is a hash of the teacher, the data and how they were computed, beside the
+hashes of the rows that they belong to. What is there already is not computed again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compress.artifact import digest, is_main_process, wait_until
-from compress.batching import collate, row_lengths
+from compress.batching import ByToken, by_length, row_lengths
+from compress.distillation.features import Wanted, capture
+from compress.errors import CompressError
 from compress.models import load
 from compress.progress import bar, say
 from compress.training import wants_bf16
 
 BATCH = 64
+LOGITS = "logits"
 
 
 @dataclass(frozen=True)
-class TeacherLogits:
-    """The teacher's logits for a tokenized split, and what they cost."""
+class Answers:
+    """What a teacher says of tokenized rows, and what that cost."""
 
     logits: np.ndarray
-    """[rows, labels], float32, memory-mapped, in the rows' order."""
-    seconds: float
+    """[rows, labels], float16, memory-mapped, in the rows' order."""
+    features: Mapping[str, ByToken] = field(default_factory=dict)
+    """By the names of `Wanted.names()`: vectors of each token, float16, memory-mapped."""
+    seconds: float = 0.0
     """What computing them took, whenever that was."""
-    reused: bool
+    seconds_saved: float = 0.0
+    """How much of that was not spent now, since it lay in the cache."""
 
 
-def teacher_logits(
+def answers(
     teacher: Any,
     rows: Any,
     its_tokenizer: Any,
     *,
-    max_length: int,
+    wanted: Wanted,
     precision: str,
     identity: Mapping[str, Any],
     cache: Path,
-) -> TeacherLogits:
-    """The logits of a teacher for all rows: read from the cache, or computed in batches sorted by length.
+) -> Answers:
+    """A teacher's logits and features for all rows: read from the cache, or computed in batches sorted by length.
 
     Args:
         teacher: the torch artifact of the teacher.
         rows: tokenized rows.
+        wanted: which features, besides the logits.
         precision: `auto`, `fp32` or `bf16`, as for training.
-        identity: what the rows are (files' hashes, split): a change of data or teacher is another key.
+        identity: what the rows are (files' hashes, split, length): a change of data or teacher is another key.
         cache: the folder for content-keyed results.
+
+    Raises:
+        CompressError: a feature does not fit into 16 bits.
     """
     autocast = "bf16" if wants_bf16(precision) else "fp32"
-    # The rows' own fingerprint is a hash over their text, the tokenizer and the greatest length.
-    key = digest([teacher.fingerprint(), digest(teacher.files), identity, max_length, rows._fingerprint, autocast])
-    folder = cache / "teacher-logits" / key
-    file, took = folder / "logits.npy", folder / "seconds.txt"
+    hashes = _row_hashes(rows)
+    content = hashlib.sha256(hashes.tobytes()).hexdigest()
+    key = digest([teacher.fingerprint(), digest(teacher.files), content, identity, autocast])
+    folder = cache / "teacher" / key
+    lengths = row_lengths(rows)
+    names = [LOGITS, *wanted.names()]
     if not is_main_process():
-        wait_until(lambda: file.is_file(), "the first process to compute the teacher's logits")
-    if file.is_file() and took.is_file():
-        found = np.load(file, mmap_mode="r", allow_pickle=False)
-        if len(found) == len(rows):
-            say(f"The teacher's logits for {len(rows)} rows are in the cache: {took.read_text()} seconds saved.")
-            return TeacherLogits(found, float(took.read_text()), reused=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
-    partial = folder / "logits.npy.partial"
-    _compute(load(teacher), rows, its_tokenizer, partial, bf16=autocast == "bf16")
-    seconds = round(time.perf_counter() - started, 1)
-    took.write_text(str(seconds))
+        wait_until(lambda: not _lacking(folder, names, hashes), "the first process to ask the teacher")
+    lacking = _lacking(folder, names, hashes)
+    took = _seconds(folder)
+    if lacking:
+        started = time.perf_counter()
+        _compute(teacher, rows, its_tokenizer, lengths, wanted, lacking, folder, bf16=autocast == "bf16")
+        spent = round(time.perf_counter() - started, 1)
+        for name in lacking:
+            took[name] = spent  # one pass makes them all
+        _write(folder / "row_hashes.npy", lambda file: np.save(file, hashes, allow_pickle=False))
+        _write(folder / "seconds.json", lambda file: Path(file).write_text(json.dumps(took)))
+    # Where anything was lacking the teacher ran after all, and what it gave again was no more work.
+    saved = 0.0 if lacking else max(took[name] for name in names)
+    if saved:
+        say(f"The teacher's answers to {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    return Answers(
+        logits=np.load(_file(folder, LOGITS), mmap_mode="r", allow_pickle=False),
+        features={
+            name: ByToken(np.load(_file(folder, name), mmap_mode="r", allow_pickle=False), starts)
+            for name in wanted.names()
+        },
+        seconds=max(took.get(name, 0.0) for name in names),
+        seconds_saved=saved,
+    )
+
+
+def bytes_needed(rows: Any, wanted: Wanted, width: int) -> int:
+    """What the features of all rows take on disk, for a teacher of that hidden width."""
+    return int(row_lengths(rows).sum()) * len(wanted.names()) * width * 2
+
+
+def _row_hashes(rows: Any) -> np.ndarray:
+    """A hash of what the model reads of each row, [rows]: equal rows of another data set are another key's, by order."""
+    names = [name for name in ("input_ids", "token_type_ids") if name in rows.column_names]
+    found = np.empty(len(rows), dtype=np.uint64)
+    place = 0
+    for batch in rows.iter(1000):
+        for columns in zip(*(batch[name] for name in names), strict=True):
+            value = hashlib.blake2b(digest_size=8)
+            for ids in columns:
+                value.update(np.asarray(ids, dtype=np.int32).tobytes())
+            found[place] = int.from_bytes(value.digest(), "little")
+            place += 1
+    return found
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def _seconds(folder: Path) -> dict[str, float]:
+    file = folder / "seconds.json"
+    return dict(json.loads(file.read_text())) if file.is_file() else {}
+
+
+def _lacking(folder: Path, names: list[str], hashes: np.ndarray) -> list[str]:
+    """Which of the names are not there for just these rows."""
+    told = folder / "row_hashes.npy"
+    if not told.is_file() or not np.array_equal(np.load(told, allow_pickle=False), hashes):
+        return names
+    done = _seconds(folder)
+    return [name for name in names if name not in done or not _file(folder, name).is_file()]
+
+
+def _write(file: Path, write: Any) -> None:
+    partial = file.with_name(f"{file.stem}.partial{file.suffix}")
+    write(partial)
     partial.replace(file)
-    return TeacherLogits(np.load(file, mmap_mode="r", allow_pickle=False), seconds, reused=False)
 
 
-def _compute(model: Any, rows: Any, its_tokenizer: Any, target: Path, *, bf16: bool) -> None:
+def _compute(
+    teacher: Any,
+    rows: Any,
+    its_tokenizer: Any,
+    lengths: np.ndarray,
+    wanted: Wanted,
+    names: list[str],
+    folder: Path,
+    *,
+    bf16: bool,
+) -> None:
     import torch
 
+    model = load(teacher)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
-    order = np.argsort(-row_lengths(rows), kind="stable")
-    shape = (len(rows), model.config.num_labels)
-    logits = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
-    with (
-        torch.inference_mode(),
-        torch.autocast(device, torch.bfloat16, enabled=bf16),
-        bar("teacher", len(rows)) as running,
-    ):
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH].tolist()
-            batch = collate([rows[place] for place in places], its_tokenizer, {})
-            batch.pop("labels")
-            found = model(**{name: value.to(device) for name, value in batch.items()}).logits
-            logits[places] = found.float().cpu().numpy()
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    partial = {name: folder / f"{name}.partial.npy" for name in names}
+    arrays: dict[str, np.ndarray] = {}
+
+    def keep(name: str, places: Any, values: np.ndarray) -> None:
+        if name not in arrays:
+            shape = (len(rows) if name == LOGITS else int(starts[-1]), values.shape[1])
+            arrays[name] = np.lib.format.open_memmap(partial[name], mode="w+", dtype=np.float16, shape=shape)
+        arrays[name][places] = values
+
+    with ExitStack() as stack:
+        found = stack.enter_context(capture(model, wanted))
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch.autocast(device, torch.bfloat16, enabled=bf16))
+        running = stack.enter_context(bar("teacher", len(rows)))
+        for places, batch in by_length(rows, its_tokenizer, BATCH):
+            logits = model(**{name: value.to(device) for name, value in batch.items()}).logits
+            mask = batch["attention_mask"].bool()
+            of_tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
+            for name in names:
+                if name == LOGITS:
+                    keep(name, places, _narrowed(logits, name))
+                else:
+                    keep(name, of_tokens, _narrowed(found[name][mask.to(device)], name))
             running.advance(len(places))
-    logits.flush()
+    for name, file in partial.items():
+        arrays[name].flush()  # type: ignore[attr-defined]  # numpy.memmap's
+        file.replace(_file(folder, name))
+
+
+def _narrowed(value: Any, name: str) -> np.ndarray:
+    """In 16 bits; half precision, whose rounding of 0.05 % is finer than that of bf16."""
+    import torch
+
+    narrow = value.float().cpu().numpy()
+    largest = float(np.abs(narrow).max(initial=0.0))
+    if not largest <= torch.finfo(torch.float16).max:
+        raise CompressError(
+            f"The teacher's {name} reaches {largest:g}, which 16 bits do not hold. "
+            "Let the teacher run at each step: --teacher-cache-gb 0."
+        )
+    return narrow.astype(np.float16)

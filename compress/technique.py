@@ -39,7 +39,7 @@ class Work:
     task: Mapping[str, Any] | None
     """The description of the task and its data, see `compress.tasks`."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
-    """The artifacts that settings refer to, by the setting's name."""
+    """The artifacts that settings refer to, see `references`."""
 
     @property
     def name(self) -> str:
@@ -164,7 +164,11 @@ def planned(
     """The step as it will be recorded, as far as it is known before it runs; its identity decides the fingerprint."""
     plain = settings.model_dump(mode="json")
     for name, artifact in inputs.items():
-        plain[name] = artifact.fingerprint()
+        setting, _, number = name.partition(".")
+        if number:
+            plain[setting][int(number)] = artifact.fingerprint()
+        else:
+            plain[setting] = artifact.fingerprint()
     data = technique.reads(settings, task) if technique.reads else {}
     return Step(
         technique=technique.name,
@@ -206,9 +210,18 @@ def check(technique: Technique, source: Artifact, settings: Settings, task: Mapp
         technique.check(settings, source, task)
 
 
-def references(settings: type[Settings]) -> list[str]:
-    """The names of the settings that refer to other artifacts."""
-    return [name for name, info in settings.model_fields.items() if _is_reference(info)]
+def references(settings: Settings) -> dict[str, str]:
+    """What the settings refer to, by the setting's name; where a setting names several, by `name.0`, `name.1`."""
+    found: dict[str, str] = {}
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if not _is_reference(info) or not value:
+            continue
+        if isinstance(value, str):
+            found[name] = value
+        else:
+            found |= {f"{name}.{number}": one for number, one in enumerate(value)}
+    return found
 
 
 def _is_reference(info: Any) -> bool:

@@ -15,12 +15,14 @@ import numpy as np
 from pydantic import Field
 
 from compress.artifact import is_main_process
-from compress.batching import collate, epoch_order, row_lengths
+from compress.batching import Extra, collate, epoch_order, row_lengths
 from compress.errors import NO_SPACE, CompressError
 from compress.models import quiet
 from compress.progress import Bar, bar, say
 from compress.settings import Settings
 
+TERM = "term: "
+"""What the names of a loss's terms begin with in the Trainer's log."""
 SAVE_SECONDS = 60.0
 """A checkpoint at least this often, so that a killed run loses little."""
 
@@ -50,8 +52,9 @@ class TrainingSettings(Settings):
     seed: int = Field(0, ge=0, description="Decides the order of the rows, dropout, and weights that start anew.")
 
 
-Objective = Callable[[Any, Mapping[str, Any]], tuple[Any, Mapping[str, Any]]]
-"""(model, batch) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by name."""
+Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, Any]]]
+"""(model, batch, progress) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by
+name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ def train(
     scratch: Path,
     score: Callable[[np.ndarray, np.ndarray], tuple[str, float]],
     name: str,
-    extras: Mapping[str, np.ndarray] | None = None,
+    extras: Mapping[str, Extra] | None = None,
+    steps: int | None = None,
+    stage: str = "",
 ) -> Trained:
     """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
 
@@ -81,7 +86,10 @@ def train(
         holdout: tokenized rows kept out of training: the best epoch is chosen on them.
         score: (logits, labels) -> the name and value of the metric that decides; higher is better.
         name: the step's name, for messages.
-        extras: further arrays with one entry a training row (teacher logits), given to the objective by name.
+        extras: what else there is of each training row (the teacher's answers), given to the objective by name.
+        steps: how many steps, whatever the epochs say.
+        stage: the name of a stage that is no whole training (its head may be untrained): nothing is evaluated, the
+            last weights are kept, and its curves are named by it.
 
     Raises:
         CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
@@ -92,9 +100,12 @@ def train(
 
     bf16 = wants_bf16(settings.precision)
     checkpoints = scratch / "checkpoints"
+    evaluates = not stage
+    total = steps or int(len(rows) * settings.epochs / (settings.batch_size * settings.accumulate))
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
+        max_steps=steps or -1,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=64,
         learning_rate=settings.learning_rate,
@@ -105,14 +116,14 @@ def train(
         bf16=bf16,
         optim="adamw_torch_fused",
         seed=settings.seed,
-        eval_strategy="epoch",
+        eval_strategy="epoch" if evaluates else "no",
         save_strategy="epoch",
         save_total_limit=2,
-        load_best_model_at_end=settings.keep == "best",
+        load_best_model_at_end=evaluates and settings.keep == "best",
         metric_for_best_model="score",
         greater_is_better=True,
         logging_strategy="steps",
-        logging_steps=10,
+        logging_steps=max(1, min(50, total // 100)),  # a hundred points make a curve
         logging_nan_inf_filter=False,
         use_cpu=not torch.cuda.is_available(),
         disable_tqdm=True,
@@ -120,6 +131,7 @@ def train(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         label_names=["labels"],
+        ddp_find_unused_parameters=bool(stage),  # a stage may leave the head out
         log_level="error",
     )
     trainer = _trainer(model, arguments, objective, rows, holdout, its_tokenizer, score, name, settings, extras or {})
@@ -135,9 +147,6 @@ def train(
     if trainer.interrupted:
         raise KeyboardInterrupt
     model.eval()
-    history = trainer.state.log_history
-    steps, losses = trainer.curve("loss", history)
-    _, scores = trainer.curve("eval_score", history)
     return Trained(
         {
             "training_steps": trainer.state.global_step,
@@ -146,15 +155,24 @@ def train(
             "training_seconds": round(time.perf_counter() - started, 1),
             "resumed_from_step": trainer.resumed_from,
             "autocast": "bf16" if bf16 else "none",
-            "curves": {
-                "loss": [list(pair) for pair in zip(steps, losses, strict=True)],
-                f"{trainer.metric_name} on held-out rows": [
-                    list(pair) for pair in zip(trainer.curve("eval_score", history)[0], scores, strict=True)
-                ],
-            },
-            "kept": settings.keep,
+            "curves": _curves(trainer.state.log_history, trainer.metric_name, stage),
+            "kept": settings.keep if evaluates else "last",
         }
     )
+
+
+def _curves(history: list[dict[str, Any]], metric: str, stage: str) -> dict[str, list[list[float]]]:
+    """What was logged, by name: the loss, each of its terms where there are several, and the metric on held-out rows."""
+    loss = f"{stage} loss" if stage else "loss"
+    terms = sorted({key for entry in history for key in entry if key.startswith(TERM)})
+    names = {"loss": loss, "eval_score": f"{metric} on held-out rows"}
+    if len(terms) > 1:
+        names |= {term: f"{loss}: {term.removeprefix(TERM)}" for term in terms}
+    found = {
+        name: [[entry["step"], round(float(entry[key]), 5)] for entry in history if key in entry]
+        for key, name in names.items()
+    }
+    return {name: points for name, points in found.items() if points}
 
 
 def wants_bf16(precision: str) -> bool:
@@ -180,7 +198,7 @@ def _trainer(
     score: Callable[[np.ndarray, np.ndarray], tuple[str, float]],
     name: str,
     settings: TrainingSettings,
-    extras: Mapping[str, np.ndarray],
+    extras: Mapping[str, Extra],
 ) -> Any:
     """A `Trainer` with our objective, our order of rows, our checks, and our progress bar."""
     import torch
@@ -188,7 +206,8 @@ def _trainer(
     from transformers.trainer_utils import EvalPrediction
 
     lengths = row_lengths(rows)
-    step_rows = settings.batch_size * settings.accumulate
+    # The rows of one step over all processes, so that they see what one process with as large a batch would see.
+    step_rows = settings.batch_size * settings.accumulate * arguments.world_size
 
     class Order(torch.utils.data.Sampler):
         epoch = 0
@@ -226,6 +245,11 @@ def _trainer(
         interrupted = False
         resumed_from: int | None = None
 
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.terms: dict[str, Any] = {}
+            self.batches = 0
+
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return Order()
 
@@ -236,7 +260,10 @@ def _trainer(
                 labels = inputs.pop("labels")
                 outputs = model(**inputs)
                 return torch.zeros((), device=labels.device), {"loss": None, "logits": outputs.logits}
-            loss, _ = objective(model, inputs)
+            loss, terms = objective(model, inputs, self.state.global_step / max(self.state.max_steps, 1))
+            self.batches += 1
+            for term, value in terms.items():
+                self.terms[term] = self.terms.get(term, 0) + value.detach()
             if not torch.isfinite(loss):
                 kept = next(iter(_whole_checkpoints(Path(arguments.output_dir))), None)
                 where = f"The last good checkpoint is {kept}." if kept else "No checkpoint was saved before."
@@ -246,9 +273,14 @@ def _trainer(
                 )
             return loss
 
-        def curve(self, key: str, history: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
-            found = [(entry["step"], round(float(entry[key]), 5)) for entry in history if key in entry]
-            return [step for step, _ in found], [value for _, value in found]
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            if "loss" in logs and self.batches:
+                means = {
+                    term: self.accelerator.gather(value / self.batches).mean() for term, value in self.terms.items()
+                }
+                logs |= {f"{TERM}{term}": float(mean) for term, mean in means.items()}
+                self.terms, self.batches = {}, 0
+            super().log(logs, start_time)
 
     def measure(prediction: EvalPrediction) -> dict[str, float]:
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.artifact import digest
 from compress.errors import CompressError
 from compress.progress import warn
 
@@ -18,7 +19,10 @@ class TrainingData:
 
     task: Any
     """The `compress.tasks.task.Task`."""
+    texts: Any
+    """The training rows as they were loaded, and the extra ones behind them."""
     train: Any
+    """The same rows tokenized."""
     holdout: Any
     train_identity: Mapping[str, Any]
     facts: Mapping[str, Any]
@@ -33,8 +37,13 @@ def longest_input(its_tokenizer: Any, config: Any) -> int:
     return int(min(its_tokenizer.model_max_length, positions - reserved))
 
 
-def data_for(description: Mapping[str, Any], its_tokenizer: Any, config: Any, max_length: int) -> TrainingData:
+def data_for(
+    description: Mapping[str, Any], its_tokenizer: Any, config: Any, max_length: int, *, extra: Any = None
+) -> TrainingData:
     """The training and held-out rows of a task, tokenized.
+
+    Args:
+        extra: further training rows without labels, of the same columns (`compress.extra_rows`).
 
     Raises:
         CompressError: see `compress.tasks.loading`.
@@ -42,23 +51,44 @@ def data_for(description: Mapping[str, Any], its_tokenizer: Any, config: Any, ma
     from compress.tasks import loading
 
     task, data = loading.resolve(dict(description))
+    splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
+    texts = splits["train"].rows if extra is None else _joined(splits["train"].rows, extra)
+    train = tokens(texts, its_tokenizer, config, max_length)
+    cut = train.truncated
+    if cut:
+        warn(f"{cut} of {len(texts)} training rows are longer than {max_length} tokens and were cut.")
+    return TrainingData(
+        task=task,
+        texts=texts,
+        train=train.rows,
+        holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length).rows,
+        train_identity=splits["train"].identity,
+        facts={"rows_cut": cut, "max_length": max_length},
+    )
+
+
+def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int) -> Any:
+    """Rows tokenized for a model, see `compress.tasks.loading.tokenize`.
+
+    Raises:
+        CompressError: the model does not read as many tokens.
+    """
+    from compress.tasks import loading
+
     longest = min(max_length, longest_input(its_tokenizer, config))
     if longest < max_length:
         raise CompressError(
             f"max_length is {max_length}, but this model reads {longest} tokens at most. Set it to {longest}."
         )
-    splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
-    tokenized = {name: loading.tokenize(split.rows, its_tokenizer, max_length) for name, split in splits.items()}
-    cut = tokenized["train"].truncated
-    if cut:
-        warn(f"{cut} of {len(tokenized['train'].rows)} training rows are longer than {max_length} tokens and were cut.")
-    return TrainingData(
-        task=task,
-        train=tokenized["train"].rows,
-        holdout=tokenized["holdout"].rows,
-        train_identity=splits["train"].identity,
-        facts={"rows_cut": cut, "max_length": max_length},
-    )
+    return loading.tokenize(texts, its_tokenizer, max_length)
+
+
+def _joined(rows: Any, extra: Any) -> Any:
+    """The rows of both, under a fingerprint that depends on nothing but theirs."""
+    from datasets import Dataset, concatenate_datasets
+
+    both = concatenate_datasets([rows, extra])
+    return Dataset(both.data, info=both.info, fingerprint=digest([rows._fingerprint, extra._fingerprint]))
 
 
 def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:

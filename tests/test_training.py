@@ -26,7 +26,7 @@ class Run:
         self.folder, self.scratch = model_folder, scratch
 
     def __call__(
-        self, objective: Callable[[Any, Mapping[str, Any]], Any] | None = None, **settings: Any
+        self, objective: Callable[[Any, Mapping[str, Any], float], Any] | None = None, **settings: Any
     ) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]]:
         model = classifier(self.folder)
         done = train(
@@ -43,7 +43,7 @@ class Run:
         return {name: value.clone() for name, value in model.state_dict().items()}, done.facts
 
 
-def _hard(model: Any, batch: Mapping[str, Any]) -> Any:
+def _hard(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
     loss = hard_labels(
         model(**{name: value for name, value in batch.items() if name != "labels"}).logits, batch["labels"]
     )
@@ -86,12 +86,12 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     steps = 0
 
-    def dies(model: Any, batch: Mapping[str, Any]) -> Any:
+    def dies(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
         nonlocal steps
         steps += 1
         if steps == 6:
             raise RuntimeError("killed")
-        return _hard(model, batch)
+        return _hard(model, batch, progress)
 
     with pytest.raises(RuntimeError, match="killed"):
         run(dies, keep="last")
@@ -106,10 +106,10 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint
     monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
     steps = 0
 
-    def explodes(model: Any, batch: Mapping[str, Any]) -> Any:
+    def explodes(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
         nonlocal steps
         steps += 1
-        loss, terms = _hard(model, batch)
+        loss, terms = _hard(model, batch, progress)
         return (loss * float("nan") if steps == 4 else loss), terms
 
     with pytest.raises(CompressError, match=r"'test' is nan at step 4.*checkpoint-3"):
@@ -123,12 +123,12 @@ def test_ctrl_c_saves_a_checkpoint_and_stops(run: Run) -> None:
 
     steps = 0
 
-    def interrupted(model: Any, batch: Mapping[str, Any]) -> Any:
+    def interrupted(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
         nonlocal steps
         steps += 1
         if steps == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return _hard(model, batch)
+        return _hard(model, batch, progress)
 
     with pytest.raises(KeyboardInterrupt):
         run(interrupted)

@@ -1,149 +1,371 @@
 """Train a smaller student to answer as its teacher does, with softened targets beside the labels.
 
 The loss is alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * CE(student, label), for a
-regression the squared errors to the teacher's scores and to the labels. The student is made of evenly spaced layers of
-the teacher (the last one is always kept), or is another checkpoint or config. MODEL is the teacher; its logits are
-computed once and kept on disk.
+regression the squared errors to the teacher's scores and to the labels; hidden states, attention, relations and embeddings
+may be matched as well. The student is some of the teacher's layers, a narrower teacher, or another checkpoint or config.
+MODEL is the teacher; its answers are computed once and kept on disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from compress.artifact import Artifact, hash_file
+from compress.artifact import Artifact, hash_file, is_main_process
+from compress.distillation.presets import PRESETS
+from compress.distillation.schedules import Schedule, bounded
 from compress.errors import CompressError
-from compress.technique import Made, Technique, Work, finished
+from compress.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from compress.distillation.objective import Goal
+    from compress.lessons import Lessons
+    from compress.students import Student
+
+Weight = Annotated[Schedule, bounded(ge=0)]
 
 
 class Distill(TrainingSettings):
     """What the student is, and how it learns."""
 
-    layers: int | None = Field(None, ge=1, description="How many of the teacher's layers the student keeps.")
+    layers: int | tuple[int, ...] | None = Field(
+        None, description="How many of the teacher's layers the student keeps (3), or which (0,2,5)."
+    )
+    layer_choice: Literal["even", "first", "last", "importance"] = Field(
+        "even", description="Which layers a count keeps; importance: those missed most on the calibration set."
+    )
+    hidden_size: int | None = Field(None, ge=1, description="A narrower student's hidden width.")
+    intermediate_size: int | None = Field(None, ge=1, description="A narrower student's feed-forward width.")
+    heads: int | None = Field(None, ge=1, description="A narrower student's attention heads.")
+    calibration: str = Field("task-256", description="The rows on which importance is measured.")
     student: str | None = Field(
         None, description="Another student: a checkpoint's folder, or a config.json to start anew."
     )
-    temperature: float = Field(4.0, gt=0, description="Softens both distributions; above 1 it broadens the targets.")
-    alpha: float = Field(0.5, ge=0, le=1, description="Weight of the teacher's targets; the labels get the rest.")
+    preset: Literal["none", "distilbert", "tinybert", "minilm", "patient"] = Field(
+        "none", description="A known recipe, whose settings stand where you give none."
+    )
+    temperature: Annotated[Schedule, bounded(gt=0)] = Field(
+        Schedule.of(4.0), description="Softens both distributions; above 1 it broadens the targets. 8..2: from 8 to 2."
+    )
+    alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
+        Schedule.of(0.5), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
+    )
+    hidden_weight: Weight = Field(Schedule.of(0.0), description="Weight of the hidden states' loss.")
+    hidden_loss: Literal["mse", "cosine", "patient"] = Field("mse", description="How hidden states are compared.")
+    attention_weight: Weight = Field(Schedule.of(0.0), description="Weight of the attention maps' loss.")
+    attention_loss: Literal["mse", "kl"] = Field("mse", description="Scores (mse) or their softmax (kl).")
+    layer_map: str = Field(
+        "uniform",
+        description="Which layers' hidden states and attention are matched: uniform, last, or STUDENT:TEACHER,... (0:1,1:3).",
+    )
+    relation_weight: Weight = Field(
+        Schedule.of(0.0), description="Weight of the relations of queries, keys and values (MiniLMv2)."
+    )
+    relation_heads: int | None = Field(None, ge=1, description="Relation heads; the student's own number by default.")
+    relation_map: str = Field("last", description="Which layers' relations are matched, as layer_map.")
+    embedding_weight: Weight = Field(Schedule.of(0.0), description="Weight of the embeddings' loss.")
+    intermediate_epochs: float = Field(
+        0.0, ge=0, le=1000, description="Epochs of a first stage, on hidden layers alone; the predictions follow."
+    )
+    teachers: tuple[ArtifactPath, ...] = Field((), description="Further teachers, whose soft targets are averaged in.")
+    teacher_weights: tuple[float, ...] = Field(
+        (), description="Each teacher's weight, MODEL's first; equal by default."
+    )
+    teacher_cache_gb: float = Field(
+        16.0, ge=0, description="The most disk that the teacher's hidden states may take; else it runs at each step."
+    )
+    extra_text: str | None = Field(None, description="Unlabelled text for the teacher to label: a file or a folder.")
+    augment: float = Field(0.0, ge=0, le=100, description="Copies of each training row with words replaced.")
+    masked_lm: str | None = Field(None, description="The masked language model that replaces words (a folder).")
+    compare_with_plain: bool = Field(
+        False, description="Train the same student without the teacher too, and judge both on the evaluation split."
+    )
+    seeds: int = Field(
+        1, ge=1, le=100, description="How many seeds the comparison has; the first one's student is kept."
+    )
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="The highest learning rate.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("preset") in PRESETS:
+            return {**PRESETS[values["preset"]], **values}
+        return values
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _count_or_indices(cls, value: Any) -> Any:
+        """The command line gives a list of texts; a single one is a count."""
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            return value[0]
+        return value
+
+    @field_validator("layers")
+    @classmethod
+    def _one_layer_at_least(cls, value: Any) -> Any:
+        if value == () or (isinstance(value, int) and value < 1):
+            raise ValueError("a student keeps one layer or more")
+        return value
+
     @model_validator(mode="after")
-    def _one_student(self) -> Distill:
-        if (self.layers is None) == (self.student is None):
-            raise ValueError("say what the student is with either 'layers' (3, say) or 'student' (a folder)")
+    def _fit_together(self) -> Distill:
+        if (self.layers is not None or self.narrows) == (self.student is not None):
+            raise ValueError(
+                "say what the student is with either 'student' (a folder) or 'layers' (3, say) "
+                "and 'hidden_size', 'intermediate_size', 'heads'"
+            )
+        if self.intermediate_epochs and not self.matches:
+            raise ValueError(
+                "a first stage ('intermediate_epochs') needs something to match: hidden_weight, attention_weight, "
+                "relation_weight or embedding_weight"
+            )
+        if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
+            raise ValueError(
+                f"there are {1 + len(self.teachers)} teachers with MODEL, but {len(self.teacher_weights)} teacher_weights"
+            )
+        if self.teacher_weights and (min(self.teacher_weights) < 0 or sum(self.teacher_weights) == 0):
+            raise ValueError("teacher_weights are 0 or more, and not all of them 0")
+        if self.seeds > 1 and not self.compare_with_plain:
+            raise ValueError("several seeds are for the comparison: set compare_with_plain too")
+        if self.masked_lm is not None and not self.augment:
+            raise ValueError("masked_lm replaces words in augmented rows: set augment too")
         return self
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the student has smaller widths than its teacher."""
+        return any(one is not None for one in (self.hidden_size, self.intermediate_size, self.heads))
+
+    @property
+    def matches(self) -> bool:
+        """Whether anything but the predictions is matched."""
+        weights = (self.hidden_weight, self.attention_weight, self.relation_weight, self.embedding_weight)
+        return any(one.highest > 0 for one in weights)
 
 
 def _run(work: Work) -> Made:
+    from compress import lessons, models, students
+    from compress.distillation.objective import goals
+    from compress.tasks import loading
+
+    settings, description = work.settings, dict(work.task or {})
+    task, _ = loading.resolve(description)
+    teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
+    for teacher in teachers[1:]:
+        models.check_labels(teacher.folder, task)
+    student = students.make(work.source, settings, task, description)
+    stages = goals(settings, student.model.config, models.config(work.source.folder), task.kind == "regression")
+    wanted = stages[0].wanted("teacher")
+    lesson = lessons.prepare(
+        teachers, student.tokenizer, student.model.config, description, settings, wanted, work.cache
+    )
+    facts = _trained(work, student, stages, lesson, settings, work.scratch, work.name)
+    if settings.compare_with_plain:
+        facts["teacher_effect"] = _compare(work, student, stages, lesson, facts["training_steps"])
+    models.save(student.model, student.tokenizer, work.folder)
+    return Made("torch", "fp32", step_facts={**student.facts, **lesson.facts, **facts, **lesson.data.facts})
+
+
+def _trained(
+    work: Work,
+    student: Student,
+    stages: Sequence[Goal],
+    lesson: Lessons,
+    settings: Any,
+    scratch: Path,
+    name: str,
+    steps: int | None = None,
+) -> dict[str, Any]:
+    """Train a student through its stages, in place; gives what is to be told of it."""
+    from safetensors.torch import load_file, save_file
+
+    curves: dict[str, Any] = {}
+    told: dict[str, Any] = {}
+    total, seconds = 0, 0.0
+    for number, goal in enumerate(stages, 1):
+        is_last = number == len(stages)
+        folder = scratch if is_last else scratch / f"stage-{number}"
+        weights, facts = folder / "weights.safetensors", folder / "facts.json"
+        if not is_last and facts.is_file():
+            student.model.load_state_dict(load_file(weights))
+            told = json.loads(facts.read_text())
+        else:
+            stage = "" if is_last else f"stage {number}"
+            epochs = settings.epochs if is_last else settings.intermediate_epochs
+            told = _train(work, student, goal, lesson, settings, folder, name, stage, epochs, steps)
+            if not is_last and is_main_process():
+                save_file({key: value.contiguous() for key, value in student.model.state_dict().items()}, weights)
+                facts.write_text(json.dumps(told))
+        curves |= told["curves"]
+        total, seconds = total + told["training_steps"], seconds + told["training_seconds"]
+    return {**told, "curves": curves, "training_steps": total, "training_seconds": round(seconds, 1)}
+
+
+def _train(
+    work: Work,
+    student: Student,
+    goal: Goal,
+    lesson: Lessons,
+    settings: Any,
+    scratch: Path,
+    name: str,
+    stage: str,
+    epochs: float,
+    steps: int | None,
+) -> dict[str, Any]:
+    from compress import models
+    from compress.distillation.objective import LOGITS, learning
+    from compress.training import train, wants_bf16
+    from compress.training_data import holdout_score
+
+    asks = goal.predictions and goal.alpha.highest > 0
+    with learning(
+        student.model,
+        goal,
+        models.config(work.source.folder),
+        seed=settings.seed,
+        live_teacher=lesson.live_teacher if goal.matches else None,
+        bf16=wants_bf16(settings.precision),
+    ) as objective:
+        done = train(
+            student.model,
+            objective,
+            lesson.data.train,
+            lesson.data.holdout,
+            settings.model_copy(update={"epochs": epochs}),
+            its_tokenizer=student.tokenizer,
+            scratch=scratch,
+            score=holdout_score(lesson.data.task),
+            name=f"{name}, {stage}" if stage else name,
+            extras={
+                key: value for key, value in lesson.answers.items() if (asks if key == LOGITS else bool(goal.matches))
+            },
+            steps=steps,
+            stage=stage,
+        )
+    return dict(done.facts)
+
+
+def _compare(work: Work, kept: Student, stages: Sequence[Goal], lesson: Lessons, steps: int) -> dict[str, Any]:
+    """Train the other seeds, and as many students without the teacher; judge all on the evaluation split.
+
+    Each student is made, ordered and trained from the same seed for the same number of steps on both sides, and read
+    against the evaluation split once, at its end.
+    """
     import numpy as np
 
-    from compress import models
-    from compress.distillation import losses
-    from compress.teacher import teacher_logits
-    from compress.training import train
-    from compress.training_data import data_for, holdout_score
+    from compress import lessons, students
+    from compress.distillation.objective import Goal
+    from compress.tasks import loading
+    from compress.teacher_effect import Run, effect
 
-    settings = work.settings
-    its_tokenizer = models.tokenizer(work.source.folder)
-    data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), settings.max_length)
-    student, told = _student(work, data.task, its_tokenizer)
-    extras: dict[str, np.ndarray] = {}
-    if settings.alpha > 0:
-        targets = teacher_logits(
-            work.source,
-            data.train,
-            its_tokenizer,
-            max_length=settings.max_length,
-            precision=settings.precision,
-            identity=data.train_identity,
-            cache=work.cache,
-        )
-        extras["teacher"] = targets.logits
-        told |= {"teacher_seconds": targets.seconds, "teacher_reused": targets.reused}
-    regression = data.task.kind == "regression"
-
-    def objective(trained: Any, batch: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-        inputs = {name: value for name, value in batch.items() if name not in ("labels", "teacher")}
-        logits = trained(**inputs).logits
-        hard = (losses.scores if regression else losses.hard_labels)(logits, batch["labels"])
-        if settings.alpha == 0:
-            return hard, {"hard": hard}
-        if regression:
-            soft = losses.scores(logits, batch["teacher"])
-        else:
-            soft = losses.soft_targets(logits, batch["teacher"], settings.temperature)
-        return losses.weighted(soft, hard, settings.alpha), {"soft": soft, "hard": hard}
-
-    trained = train(
-        student,
-        objective,
-        data.train,
-        data.holdout,
-        settings,
-        its_tokenizer=its_tokenizer,
-        scratch=work.scratch,
-        score=holdout_score(data.task),
-        name=work.name,
-        extras=extras,
-    )
-    models.save(student, its_tokenizer, work.folder)
-    return Made("torch", "fp32", step_facts={**told, **trained.facts, **data.facts})
+    settings, description = work.settings, dict(work.task or {})
+    task, source = loading.resolve(description)
+    split = loading.load(task, source, "evaluation")
+    alone = lessons.plain(kept.tokenizer, kept.model.config, description, settings)
+    without = (Goal(predictions=True, regression=stages[-1].regression, alpha=Schedule.of(0.0)),)
+    runs = []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
+        for taught in (True, False):
+            folder = work.scratch / f"seed-{seed}-{'taught' if taught else 'plain'}"
+            found = folder / "predictions.npy"
+            if not found.is_file():
+                student = kept
+                if not (taught and seed == settings.seed):
+                    chosen = settings.model_copy(update={"seed": seed})
+                    student = students.make(work.source, chosen, task, description)
+                    name = f"{work.name}, seed {seed}, {'with' if taught else 'without'} the teacher"
+                    goals, rows = (stages, lesson) if taught else (without, alone)
+                    _trained(work, student, goals, rows, chosen, folder, name, None if taught else steps)
+                folder.mkdir(parents=True, exist_ok=True)
+                predicted = _predictions(student, split.rows, settings.max_length, task)
+                if is_main_process():
+                    np.save(folder / "partial.npy", predicted, allow_pickle=False)
+                    (folder / "partial.npy").replace(found)
+            else:
+                predicted = np.load(found, allow_pickle=False)
+            runs.append(Run(taught, seed, predicted.tolist()))
+    return effect(task, split.rows["label"], runs)
 
 
-def _student(work: Work, task: Any, its_tokenizer: Any) -> tuple[Any, dict[str, Any]]:
-    """The student before training, and what it is made of."""
+def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> Any:
+    """A class id or a score for each row, [rows], in fp32."""
+    import numpy as np
     import torch
 
-    from compress import models
-    from compress.architectures.families import family
-    from compress.distillation.student import evenly_spaced, keep_layers, layer_count
+    from compress.batching import by_length
+    from compress.measure.quality import predictions
+    from compress.training_data import tokens
 
-    settings = work.settings
-    torch.manual_seed(settings.seed)
-    if settings.layers is not None:
-        teacher = models.load(work.source).float()
-        total = layer_count(teacher.config)
-        kept = evenly_spaced(total, settings.layers, first=family(teacher.config).first_layer_differs)
-        return keep_layers(teacher, kept), {"layers_kept": list(kept), "layers_of_teacher": total}
-    given = Path(settings.student)
-    anew = given.is_file()
-    student = models.from_config(given, task) if anew else models.for_task(given, task, seed=settings.seed).float()
-    if student.config.vocab_size < len(its_tokenizer):
-        raise CompressError(
-            f"The student in {given} knows {student.config.vocab_size} tokens, but the teacher's tokenizer has "
-            f"{len(its_tokenizer)}. Give a student with the teacher's vocabulary."
-        )
-    return student, {"student_from": str(given)}
+    rows = tokens(texts, student.tokenizer, student.model.config, max_length).rows
+    logits = np.zeros((len(rows), task.num_labels), np.float32)
+    device = next(student.model.parameters()).device
+    with torch.inference_mode():
+        for places, batch in by_length(rows, student.tokenizer, 64):
+            found = student.model(**{name: value.to(device) for name, value in batch.items()}).logits
+            logits[places] = found.float().cpu().numpy()
+    return predictions(logits, task)
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+    from compress import calibration, extra_rows
     from compress.training_data import identity
 
     found = identity(task)
     if settings.student is not None:
         given = Path(settings.student)
         weights = [given] if given.is_file() else sorted([*given.glob("*.safetensors"), *given.glob("config.json")])
-        found["student"] = {file.name: hash_file(file) for file in weights}
+        beside = given.parent if given.is_file() else given
+        found["student"] = {file.name: hash_file(file) for file in [*weights, *sorted(beside.glob("tokenizer*.json"))]}
+    if settings.extra_text or settings.masked_lm:
+        texts = Path(settings.extra_text) if settings.extra_text else None
+        found |= extra_rows.identity(texts, Path(settings.masked_lm) if settings.masked_lm else None)
+    if task is not None and (settings.narrows or settings.layer_choice == "importance"):
+        found["calibration"] = calibration.identity(settings.calibration, task)
     return found
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress import models
+    from compress import calibration, extra_rows, models
     from compress.distillation.student import evenly_spaced, layer_count
+    from compress.students import own_tokenizer
     from compress.tasks import loading
 
     if settings.student is not None and not Path(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
+    described, data = loading.resolve(dict(task or {}))
+    extra_rows.check(
+        described,
+        Path(settings.extra_text) if settings.extra_text else None,
+        Path(settings.masked_lm) if settings.masked_lm else None,
+    )
+    if settings.narrows or settings.layer_choice == "importance":
+        calibration.check(settings.calibration, task)
+    if settings.compare_with_plain and not loading.load(described, data, "evaluation").is_labelled:
+        raise CompressError(
+            f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
+            "Leave compare_with_plain out."
+        )
     if source.steps and not finished(source.folder, source.fingerprint()):
         return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
-    described, _ = loading.resolve(dict(task or {}))
     models.check_labels(source.folder, described)
-    if settings.layers is not None:
-        evenly_spaced(layer_count(models.config(source.folder)), settings.layers)
+    config = models.config(source.folder)
+    if isinstance(settings.layers, int):
+        evenly_spaced(layer_count(config), settings.layers)
+    if settings.matches and settings.student is not None:
+        own = own_tokenizer(settings.student)
+        if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(
+            models.tokenizer(source.folder)
+        ):
+            raise CompressError(
+                f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
+                "cannot be compared word by word. Leave hidden, attention, relation and embedding weights out."
+            )
 
 
 TECHNIQUE = Technique(

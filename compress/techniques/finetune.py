@@ -29,10 +29,10 @@ def _run(work: Work) -> Made:
     model = models.for_task(work.source.folder, data.task, seed=work.settings.seed)
     loss = scores if data.task.kind == "regression" else hard_labels
 
-    def objective(trained: Any, batch: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         value = loss(trained(**inputs).logits, batch["labels"])
-        return value, {"hard": value}
+        return value, {}
 
     trained = train(
         model,

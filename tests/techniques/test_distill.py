@@ -41,8 +41,9 @@ def test_the_teacher_is_asked_once_for_all_seeds_and_settings(
     first = distil("first")
     monkeypatch.setattr("compress.teacher._compute", lambda *_, **__: pytest.fail("the teacher was asked again"))
     second = distil("second", seed=1, temperature=2.0)
-    assert not first.steps[-1].facts["teacher_reused"]
-    assert second.steps[-1].facts["teacher_reused"]
+    facts = first.steps[-1].facts
+    assert facts["teacher_seconds_saved"] == 0 < facts["teacher_seconds"]
+    assert second.steps[-1].facts["teacher_seconds_saved"] == facts["teacher_seconds"]
 
 
 def test_cached_logits_are_the_teachers_in_the_rows_order(
@@ -52,13 +53,13 @@ def test_cached_logits_are_the_teachers_in_the_rows_order(
     from compress.training_data import data_for
 
     distil("student")
-    (file,) = (tmp_path / ".compress-cache" / "teacher-logits").glob("*/logits.npy")
+    (file,) = (tmp_path / ".compress-cache" / "teacher").glob("*/logits.npy")
     logits = np.load(file)
     teacher = classifier(tmp_path / "teacher")
     rows = data_for(task, tokenizer(tmp_path / "teacher"), teacher.config, 64).train
     with torch.no_grad():
         expected = np.stack([teacher(input_ids=torch.tensor([row["input_ids"]])).logits[0].numpy() for row in rows])
-    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    np.testing.assert_allclose(logits, expected, rtol=2**-11, atol=1e-6)  # half precision's rounding
     assert np.ptp(expected[:, 0]) > 1e-4  # rows in another order would be seen
 
 
@@ -71,7 +72,7 @@ def test_the_teacher_is_bit_identical_afterwards(distil: Callable[..., Artifact]
 def test_alpha_zero_needs_no_teacher(distil: Callable[..., Artifact], tmp_path: Path) -> None:
     facts = distil("student", alpha=0.0).steps[-1].facts
     assert "teacher_seconds" not in facts
-    assert not (tmp_path / ".compress-cache" / "teacher-logits").exists()
+    assert not (tmp_path / ".compress-cache" / "teacher").exists()
 
 
 def test_a_student_may_be_another_checkpoint_or_a_config(distil: Callable[..., Artifact], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def tokenize(rows: Dataset, tokenizer: Any, max_length: int, cache: Path | None 
     least = tokenizer.num_special_tokens_to_add(pair="text_pair" in rows.column_names) + 1
     if max_length < least:
         raise CompressError(f"max_length {max_length} leaves no room for text: this tokenizer needs at least {least}.")
-    key = hashlib.sha256(f"{rows._fingerprint}|{_identity(tokenizer)}|{max_length}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{rows._fingerprint}|{tokenizer_identity(tokenizer)}|{max_length}".encode()).hexdigest()[:32]
     folder = (cache or default_cache()) / "tokens"
     path, facts = folder / f"{key}.arrow", folder / f"{key}.json"
     if not (path.is_file() and facts.is_file()):
@@ -57,7 +57,7 @@ def tokenize(rows: Dataset, tokenizer: Any, max_length: int, cache: Path | None 
     return Tokenized(arrow_rows(path, key), max_length, found["truncated"], found["longest"])
 
 
-def _identity(tokenizer: Any) -> str:
+def tokenizer_identity(tokenizer: Any) -> str:
     """All that decides a tokenizer's ids: its whole state for the fast kind, its class and vocabulary otherwise."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:

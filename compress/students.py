@@ -1,0 +1,129 @@
+"""Makes the student that a distillation trains: some of the teacher's layers, a narrower teacher, or another model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compress import calibration, models
+from compress.artifact import Artifact
+from compress.errors import CompressError
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student before its training."""
+
+    model: Any
+    tokenizer: Any
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    kept: tuple[int, ...] | None = None
+    """The teacher's layers that it has, where it was cut out of the teacher."""
+
+
+def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, Any]) -> Student:
+    """The student that the settings of `compress distill` describe.
+
+    Args:
+        settings: layers, layer_choice, hidden_size, intermediate_size, heads, student, calibration, seed.
+        task: the `compress.tasks.task.Task`.
+        description: the task's description, for calibration rows.
+
+    Raises:
+        CompressError: the settings do not fit the teacher, or the student's vocabulary does not fit its tokenizer.
+    """
+    import torch
+
+    torch.manual_seed(settings.seed)
+    its_tokenizer = models.tokenizer(teacher.folder)
+    if settings.student is not None:
+        return _given(Path(settings.student), task, its_tokenizer, settings.seed)
+    model = models.load(teacher).float()
+    told: list[str] = []
+    facts: dict[str, Any] = {}
+    kept = None
+    if settings.layers is not None:
+        kept, how = _layers(model, settings, description, its_tokenizer)
+        model, total = _cut(model, kept)
+        facts |= {"layers_kept": list(kept), "layers_of_teacher": total}
+        told.append(f"layers {', '.join(map(str, kept))} of {total} ({how})")
+    if settings.narrows:
+        from compress.distillation.narrowing import narrow, widths
+
+        before = widths(model.config)
+        model = narrow(
+            model,
+            _batches(settings, description, its_tokenizer),
+            hidden_size=settings.hidden_size,
+            intermediate_size=settings.intermediate_size,
+            heads=settings.heads,
+        )
+        after = widths(model.config)
+        told.append(
+            f"hidden width {before.hidden} to {after.hidden}, heads {before.heads} to {after.heads}, "
+            f"feed-forward {before.neurons} to {after.neurons}, by importance"
+        )
+    return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)}, kept)
+
+
+def own_tokenizer(student: str | None) -> Path | None:
+    """The folder of a given student's own tokenizer, None where it has none or there is no given student."""
+    if student is None:
+        return None
+    folder = Path(student) if Path(student).is_dir() else Path(student).parent
+    return folder if any((folder / name).is_file() for name in TOKENIZER_FILES) else None
+
+
+def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Student:
+    """A checkpoint or a config, with its own tokenizer where one lies beside it."""
+    own = own_tokenizer(str(given))
+    its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
+    anew = given.is_file()
+    model = models.from_config(given, task) if anew else models.for_task(given, task, seed=seed).float()
+    if model.config.vocab_size < len(its_tokenizer):
+        whose = "its tokenizer" if own else "the teacher's tokenizer"
+        raise CompressError(
+            f"The student in {given} knows {model.config.vocab_size} tokens, but {whose} has {len(its_tokenizer)}. "
+            "Give a student with that vocabulary, or put its own tokenizer beside it."
+        )
+    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given}"})
+
+
+def _layers(
+    model: Any, settings: Any, description: Mapping[str, Any], its_tokenizer: Any
+) -> tuple[tuple[int, ...], str]:
+    """Which layers to keep, and how they were chosen, in words."""
+    from compress.architectures.families import family
+    from compress.distillation.student import chosen_layers, layer_count, least_missed
+
+    if not isinstance(settings.layers, int):
+        return tuple(settings.layers), "as named"
+    if settings.layer_choice == "importance":
+        batches = _batches(settings, description, its_tokenizer)
+        return least_missed(model, settings.layers, batches), f"those missed most on {settings.calibration}"
+    first = family(model.config).first_layer_differs
+    words = {"even": "evenly spaced", "first": "the first", "last": "the last"}
+    total = layer_count(model.config)
+    return chosen_layers(total, settings.layers, settings.layer_choice, first=first), words[settings.layer_choice]
+
+
+def _cut(model: Any, kept: tuple[int, ...]) -> tuple[Any, int]:
+    from compress.distillation.student import keep_layers, layer_count
+
+    return keep_layers(model, kept), layer_count(model.config)
+
+
+def _batches(settings: Any, description: Mapping[str, Any], its_tokenizer: Any) -> list[dict[str, Any]]:
+    """The calibration set's rows as tensors."""
+    import torch
+
+    encoded = calibration.rows(settings.calibration, description, its_tokenizer)
+    names = set(its_tokenizer.model_input_names)
+    return [
+        {name: torch.from_numpy(values) for name, values in batch.items() if name in names}
+        for batch in calibration.batches(encoded, 32, its_tokenizer.pad_token_id or 0)
+    ]

@@ -227,7 +227,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
         if "smallest" in found:
             said.append(f"{found['rows']:,} rows could show {found['smallest'] * 100:.2f} points")
     elif found["word"] == statistics.WORSE:
-        said[0] += ": here distillation does harm"
+        said[0] += ", so here distillation does harm"
     said += _luck_of_seeds(found)
     return "; ".join(said) + "."
 

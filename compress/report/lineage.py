@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compress.report import wording
+
 
 @dataclass(frozen=True)
 class MadeStep:
@@ -18,7 +20,11 @@ class MadeStep:
     inputs: Mapping[str, Any]
     data: Mapping[str, Any]
     facts: Mapping[str, Any]
-    """What came out, without the learning curves."""
+    """What came out, without what is shown elsewhere: the learning curves and what the teacher brought."""
+    story: str
+    """What the facts of a distillation say, in a line; empty for other steps."""
+    teacher_effect: Mapping[str, Any] | None
+    """The student with and without its teacher, see `compress.teacher_effect.effect`."""
     curves: Mapping[str, tuple[tuple[float, float], ...]]
     """Name -> (optimizer step, value) in order."""
     seconds: float | None
@@ -41,6 +47,7 @@ def _step(raw: Mapping[str, Any]) -> MadeStep:
     technique, settings = str(raw.get("technique", "?")), raw.get("settings", {})
     curves = facts.pop("curves", {})
     seconds = facts.pop("seconds", None)
+    effect = facts.pop("teacher_effect") if _is_effect(facts.get("teacher_effect")) else None
     return MadeStep(
         technique=technique,
         words=_in_words(technique, settings),
@@ -48,6 +55,8 @@ def _step(raw: Mapping[str, Any]) -> MadeStep:
         inputs=raw.get("inputs", {}),
         data=raw.get("data", {}),
         facts=facts,
+        story=_story(facts),
+        teacher_effect=effect,
         curves={name: _curve(points) for name, points in curves.items()} if isinstance(curves, Mapping) else {},
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
         versions=raw.get("versions", {}),
@@ -62,16 +71,71 @@ def _curve(points: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(at), float(value)) for at, value in pairs if at is not None and value is not None)
 
 
+def _is_effect(value: Any) -> bool:
+    """Whether it has what every effect has; anything else is shown as the fact it is."""
+    return isinstance(value, Mapping) and {"text", "metric", "metrics", "seeds", "rows"} <= value.keys()
+
+
+def _story(facts: Mapping[str, Any]) -> str:
+    """How the student was made, by whom it was taught, on which rows, and what was not computed twice."""
+    said = []
+    if facts.get("student"):
+        said.append(f"Student: {_listed(facts['student'])}")
+    teachers = facts.get("teachers")
+    if teachers:
+        said.append(f"{'Teachers' if len(_several(teachers)) > 1 else 'Teacher'}: {_listed(teachers)}")
+    rows = [
+        f"{_share(facts[name], facts.get('training_rows'))} {how}"
+        for name, how in (("rows_unlabelled", "labelled by the teacher alone"), ("rows_augmented", "augmented"))
+        if facts.get(name)
+    ]
+    if rows:
+        said.append(f"Training rows: {', '.join(rows)}")
+    saved = facts.get("teacher_seconds_saved")
+    if isinstance(saved, int | float) and saved > 0:
+        said.append(f"The teacher's answers lay in the cache: {wording.duration(float(saved))} saved")
+    return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
+
+
+def _share(count: Any, of: Any) -> str:
+    """`6,000 (9.4 %)`: a count of the training rows; a number up to 1 that is not whole is the share itself."""
+    if not isinstance(count, int | float):
+        return _listed(count)
+    if isinstance(count, float) and count <= 1:
+        return f"{count:.1%}".replace("%", "\u00a0%")
+    share = f" ({count / of:.1%})".replace("%", "\u00a0%") if isinstance(of, int | float) and of >= count else ""
+    return f"{count:,.0f}{share}"
+
+
+def _several(value: Any) -> Sequence[Any]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+def _listed(value: Any) -> str:
+    """A text, a list or names with their weights, in a sentence; paths as the page shows all paths."""
+    parts = _several(value)
+    return ", ".join(
+        f"{wording.path(str(one[0]))} ({one[1]})" if isinstance(value, Mapping) else wording.path(str(one))
+        for one in parts
+    )
+
+
 def _in_words(technique: str, settings: Mapping[str, Any]) -> str:
     describe = _WORDS.get(technique)
     return describe(settings) if describe else technique
 
 
 def _distil(settings: Mapping[str, Any]) -> str:
-    layers = settings.get("layers")
-    if isinstance(layers, Sequence) and not isinstance(layers, str):
-        return f"distil to layers {', '.join(str(layer) for layer in layers)}"
-    return f"distil to {layers} layers" if layers else "distil"
+    layers, width = settings.get("layers"), settings.get("hidden_size")
+    narrow = f", width {width}" if width else ""
+    named = layers.split(",") if isinstance(layers, str) and "," in layers else layers
+    if isinstance(named, Sequence) and not isinstance(named, str):
+        return f"distil to layers {', '.join(str(layer).strip() for layer in named)}{narrow}"
+    if layers:
+        return f"distil to {layers} layer{'' if str(layers) == '1' else 's'}{narrow}"
+    return f"distil{narrow}"
 
 
 def _quantize(settings: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from compress.report.paired import Difference
 from compress.report.picks import Pick, picks, picture_front
 from compress.report.pictures import Picture, points_of, strips_of
 from compress.report.sentences import lead, story
+from compress.report.with_teacher import Effect, shown
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Section:
     chains: tuple[Chain, ...]
     steps: tuple[Told, ...]
     curves: tuple[tuple[Told, str, Markup], ...]
+    effects: tuple[tuple[Told, Effect], ...]
+    """What the teacher brought, for each step that was also run without it."""
 
     @property
     def measurements(self) -> Measurements:
@@ -99,6 +102,7 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         chains=chains,
         steps=told,
         curves=tuple(_curves(told, comparison.metrics)),
+        effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
     )
 
 
@@ -134,11 +138,32 @@ def _lineages(comparison: Comparison) -> tuple[tuple[Told, ...], tuple[Chain, ..
 
 
 def _curves(told: tuple[Told, ...], metrics: tuple[str, ...]) -> list[tuple[Told, str, Markup]]:
+    """A loss and its terms in one picture, every other quantity in one of its own."""
     drawn = []
     for one in told:
+        pictures: dict[str, list[curves.Line]] = {}
         for name, points in one.step.curves.items():
             if len(points) > 1:
-                in_points = any(metric in name for metric in metrics)
-                title = f"Step {one.number}, {one.step.words}: {name}{', points' if in_points else ''}"
-                drawn.append((one, title, curves.draw(points, title, in_points=in_points)))
+                whole, term = _loss(name)
+                lines = pictures.setdefault(whole, [])
+                lines.append(curves.Line(term or whole, points, _style(term, lines) if term else None))
+        for whole, lines in pictures.items():
+            in_points = any(metric in whole for metric in metrics)
+            several = " and its terms" if len(lines) > 1 else ""
+            title = f"Step {one.number}, {one.step.words}: {whole}{several}{', points' if in_points else ''}"
+            drawn.append((one, title, curves.draw(lines, title, in_points=in_points)))
     return drawn
+
+
+def _loss(name: str) -> tuple[str, str]:
+    """`stage 1 loss: attention` is a term of `stage 1 loss`; a curve that is no term has none."""
+    whole, colon, term = name.partition(": ")
+    return (whole, term) if colon and whole.endswith("loss") else (name, "")
+
+
+TERMS = ("soft targets", "labels", "hidden states", "attention", "relations", "embeddings")
+"""The terms of a distillation's loss, so that each has the same colour in every picture."""
+
+
+def _style(term: str, others: Sequence[curves.Line]) -> int:
+    return TERMS.index(term) if term in TERMS else len(TERMS) + len(others)

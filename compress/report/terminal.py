@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compress.measurement import Measurements
-from compress.report import wording
+from compress.report import lineage, wording
 from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.picks import picks
@@ -58,7 +58,18 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
         parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
     if has_stars:
         parts.append("★ recommended")
-    return "; ".join(parts) + "."
+    return "\n".join(["; ".join(parts) + ".", *_brought(comparison)])
+
+
+def _brought(comparison: Comparison) -> Iterator[str]:
+    """What each teacher brought, once, at the first artifact that came of the student."""
+    told = set()
+    for row in comparison.rows:
+        for step in lineage.steps(row.artifact.manifest):
+            text = str((step.teacher_effect or {}).get("text", ""))
+            if text and text not in told:
+                told.add(text)
+                yield f"{row.name}: {text}"
 
 
 def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:

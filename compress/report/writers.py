@@ -20,7 +20,7 @@ from compress.report.comparison import Row
 from compress.report.figures import Figure
 from compress.report.paired import Difference
 from compress.report.picks import RULE
-from compress.report.section import Section
+from compress.report.section import Section, Told
 from compress.report.sources import Unmeasured
 
 SCHEMA_VERSION = 1
@@ -185,7 +185,7 @@ def _run(section: Section) -> dict[str, Any]:
 
 
 def _artifact(section: Section, row: Row) -> dict[str, Any]:
-    steps = next(chain.steps for chain in section.chains if chain.row is row)
+    steps = _steps(section, row)
     return {
         "name": row.name,
         "role": row.artifact.role,
@@ -220,6 +220,10 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
     }
 
 
+def _steps(section: Section, row: Row) -> tuple[Told, ...]:
+    return next(chain.steps for chain in section.chains if chain.row is row)
+
+
 def _flat(section: Section) -> Iterator[dict[str, Any]]:
     for row in section.comparison.rows:
         figures = dict(_figures(row))
@@ -238,6 +242,10 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
                 line[f"{name}_low"], line[f"{name}_high"] = figure.interval
         for metric, quality in row.quality.items():
             line.update(_difference(f"{metric}_difference", quality.difference))
+        effect = next(
+            (one.step.teacher_effect for one in reversed(_steps(section, row)) if one.step.teacher_effect), None
+        )
+        line.update(_brought(effect) if effect else {})
         line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in figures.items() if one.absent)
         line["notes"] = "; ".join(dict.fromkeys(note for one in figures.values() for note in one.notes))
         yield line
@@ -270,6 +278,19 @@ def _difference(name: str, change: Difference) -> dict[str, Any]:
         f"{name}_high": high,
         f"{name}_p_value": change.p_value,
         f"{name}_word": change.word,
+    }
+
+
+def _brought(effect: Mapping[str, Any]) -> dict[str, Any]:
+    """What the teacher brought to the student, on the last step that was also run without it."""
+    name, (low, high) = f"teacher_effect_{effect['metric']}", effect.get("interval", (None, None))
+    return {
+        f"{name}_share": effect.get("difference"),
+        f"{name}_low": low,
+        f"{name}_high": high,
+        f"{name}_p_value": effect.get("p_value"),
+        f"{name}_word": effect.get("word"),
+        "teacher_effect_seeds_count": len(effect["seeds"]),
     }
 
 

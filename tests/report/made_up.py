@@ -129,7 +129,11 @@ def _measured(one: Made, prints: dict[str, str], name: str) -> Measured:
     if one.steps:
         ancestors.append({"fingerprint": prints["fp32-torch"], "folder": "root"})
     for number in range(1, len(one.steps)):
-        parent = prints[one.parent] if one.parent and number == len(one.steps) - 1 else f"between-{number}"
+        parent = (
+            prints[one.parent]
+            if one.parent and number == len(one.steps) - 1
+            else f"between-{one.parent or one.name}-{number}"
+        )
         ancestors.append({"fingerprint": parent, "folder": "."})
     manifest = {
         "origin": {"name": name, "weights": "ab" * 32},
@@ -221,3 +225,55 @@ def _sizes(one: Made, fingerprint: str) -> list[Measurement]:
             Measurement(fingerprint, "peak_memory_bytes", empty + size * more, "bytes", False, {"phase": phase})
         )
     return found
+
+
+def curve(first: float, last: float, steps: int = 60, every: int = 20) -> list[list[float]]:
+    """A loss that falls from the one to the other, a little unevenly."""
+    random = np.random.default_rng(round(first * 1000))
+    return [
+        [every * n, round(last + (first - last) / (1 + n / 5) * (1 + 0.05 * float(random.normal())), 5)]
+        for n in range(steps)
+    ]
+
+
+TWO_STAGES = {
+    "stage 1 loss": curve(9.1, 2.2),
+    "stage 1 loss: hidden states": curve(5.4, 0.9),
+    "stage 1 loss: attention": curve(2.9, 0.8),
+    "stage 1 loss: embeddings": curve(0.8, 0.09),
+    "loss": curve(2.9, 0.61),
+    "loss: soft targets": curve(4.5, 0.7),
+    "loss: labels": curve(0.69, 0.21),
+    "accuracy on held-out rows": [[400, 0.861], [800, 0.874], [1200, 0.881]],
+}
+"""The learning curves of a distillation in two stages."""
+
+
+def compared(
+    taught: Sequence[float] = (0.885, 0.879, 0.888), plain: Sequence[float] = (0.874, 0.876, 0.869), task: str = "sst2"
+) -> dict[str, Any]:
+    """A distill step that was also run without the teacher: shares of right answers, seed by seed."""
+    from compress import catalogue
+    from compress.teacher_effect import Run, effect
+
+    random = np.random.default_rng(5)
+    references = random.integers(0, 2, 872).astype(float)
+    hard = random.random(872)
+    runs = [
+        # Hard rows are hard for all: each row has its own chance, and each student some luck of its own.
+        Run(is_taught, seed, np.where(hard + random.normal(0, 0.06, 872) < share, references, 1 - references).tolist())
+        for is_taught, side in ((True, taught), (False, plain))
+        for seed, share in enumerate(side)
+    ]
+    facts = {
+        **DISTIL["facts"],
+        "curves": TWO_STAGES,
+        "teacher_effect": effect(catalogue.find("tasks", task), references, runs),
+        "student": "layers 1, 3 and 5 of the teacher",
+        "teachers": ["../models/minilm-sst2", "../models/large-sst2"],
+        "training_rows": 75_982,
+        "rows_unlabelled": 12_000,
+        "rows_augmented": 6_000,
+        "teacher_seconds_saved": 243.4,
+    }
+    return {**DISTIL, "settings": {**DISTIL["settings"], "layers": "3"}, "facts": facts}

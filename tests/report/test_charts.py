@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from compress.report.charts import curves, pareto, strips, svg
+from compress.report.charts import curves, pareto, seeds, strips, svg
 
 
 @given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.integers(2, 10))
@@ -61,7 +61,12 @@ def test_equal_and_single_values_can_be_drawn() -> None:
         assert "nan" not in drawn
     assert "nan" not in strips.dots([strips.Strip("a", 0.0, "0")], "t", "d", width=580)
     assert "nan" not in strips.bars([strips.Strip("a", None, "–")], "t", "d", width=372)
-    assert "nan" not in curves.draw([(0, 1.0), (10, 1.0)], "loss")
+    assert "nan" not in curves.draw([curves.Line("loss", [(0, 1.0), (10, 1.0)])], "loss")
+    assert "nan" not in curves.draw(
+        [curves.Line("a", [(0, 0.0), (9, 0.0)]), curves.Line("b", [(0, 0.0), (9, 0.0)], 0)], "t"
+    )
+    lanes = [seeds.Lane(name, [88.0], "88.00", "variant") for name in ("with", "without")]
+    assert "nan" not in seeds.draw(lanes, [0], "t", "d", width=372)
 
 
 @pytest.mark.parametrize("width", [372.0, 580.0])
@@ -74,3 +79,31 @@ def test_everything_a_strip_draws_lies_within_the_picture(width: float) -> None:
         for value in re.findall(rf' {attribute}="([-0-9.]+)"', drawn):
             assert -1 <= float(value) <= width + 1
             assert math.isfinite(float(value))
+
+
+@given(some.lists(some.floats(1e-4, 20), min_size=2, max_size=8))
+def test_the_names_of_lines_never_touch_and_stay_within_the_picture(ends: list[float]) -> None:
+    lines = [curves.Line(f"term {n}", [(0, 20.0), (100, end)], n or None) for n, end in enumerate(ends)]
+    drawn = curves.draw(lines, "t")
+    names = re.findall(r'<text x="([-0-9.]+)" y="([-0-9.]+)"[^>]*class="line-name">([^<]*)<', drawn)
+    assert len(names) == len(ends)
+    heights = sorted(float(y) for _, y, _ in names)
+    assert all(b - a >= curves.BETWEEN - 0.11 for a, b in itertools.pairwise(heights))
+    assert all(0 < y <= curves.HEIGHT for y in heights)
+    assert all(float(x) + svg.text_width(name, curves.NAME) <= curves.WIDTH for x, _, name in names)
+
+
+def test_terms_far_smaller_than_the_loss_are_drawn_on_a_logarithmic_scale() -> None:
+    large, small = curves.Line("loss", [(0, 9.0), (10, 5.0)]), curves.Line("labels", [(0, 0.2), (10, 0.1)], 1)
+    assert "logarithmic" in curves.draw([large, small], "t")
+    assert "logarithmic" not in curves.draw([large], "t")
+
+
+@pytest.mark.parametrize("width", [372.0, 580.0])
+def test_the_dots_of_many_seeds_lie_in_their_own_lane(width: float) -> None:
+    lanes = [seeds.Lane(name, [88.0 + n for n in range(10)], "92.50 ± 3.03", "variant") for name in ("a", "b")]
+    drawn = seeds.draw(lanes, range(10), "t", "d", width=width)
+    heights = [float(y) for y in re.findall(r'<circle cx="[-0-9.]+" cy="([-0-9.]+)"', drawn)]
+    assert len(heights) == 20
+    assert len(set(heights[:10])) == 10
+    assert max(heights[:10]) + 11 < min(heights[10:])

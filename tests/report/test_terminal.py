@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from compress import report
-from tests.report.made_up import Made, MakeRun
+from tests.report.made_up import EXPORT, Made, MakeRun, compared
 
 
 def shown(measurements: Any, **more: Any) -> str:
@@ -40,3 +40,12 @@ def test_what_is_absent_is_a_dash(make_run: MakeRun) -> None:
 
 def test_with_a_budget_the_star_marks_what_keeps_it(make_run: MakeRun) -> None:
     assert "★ student-int8" in shown(make_run(), budget={"max_drop": 5, "min_speedup": 4})
+
+
+def test_what_the_teacher_brought_is_told_once_below_the_table(make_run: MakeRun) -> None:
+    distil = compared()
+    both = [Made(name, 750, 40, 2.0, 70, steps=(distil, EXPORT)) for name in ("student", "again")]
+    text = shown(make_run(both))
+    assert " ".join(text.split()).count(f"student: {distil['facts']['teacher_effect']['text']}") == 1
+    assert text.count("the teacher brought") == 1
+    assert max(len(line) for line in text.splitlines()) <= 80

@@ -17,7 +17,7 @@ import pytest
 
 from compress import report
 from compress.errors import CompressError
-from tests.report.made_up import USUAL, Made, MakeRun
+from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, compared, int8
 
 HOSTILE = "<script>alert('x')</script><img src=http://evil.example/x>"
 
@@ -62,7 +62,13 @@ def test_the_page_asks_the_network_for_nothing_and_runs_no_script(make_run: Make
 
 def test_hostile_names_and_notes_stay_text_everywhere(make_run: MakeRun, tmp_path: Path) -> None:
     variant = Made(HOSTILE, 745, 50, 4.6, 17.8, absent={"disk_bytes": HOSTILE}, steps=USUAL[3].steps)
-    files = written(make_run([variant], name=HOSTILE), tmp_path, title=HOSTILE)
+    distil = compared()
+    facts = distil["facts"]
+    facts["teacher_effect"] = {**facts["teacher_effect"], "text": HOSTILE, "test": HOSTILE, "word": HOSTILE}
+    facts["curves"] = {f"loss: {HOSTILE}": [[1, 2.0], [2, 1.0]], "loss": [[1, 2.0], [2, 1.0]]}
+    facts |= {"student": HOSTILE, "teachers": {HOSTILE: 0.5, "b": 0.5}}
+    taught = Made("taught", 745, 50, 4.6, 17.8, steps=(distil,))
+    files = written(make_run([variant, taught], name=HOSTILE), tmp_path, title=HOSTILE)
     page = Page(files.html.read_text())
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
     assert "&lt;script&gt;" in files.html.read_text()
@@ -90,6 +96,117 @@ def test_every_picture_is_well_formed_and_says_in_words_what_it_shows(make_run: 
         assert root.find("title") is not None
         assert root.findtext("desc")
         assert "nan" not in picture.lower().replace("nano", "")
+
+
+def taught(**more: Any) -> list[Made]:
+    """A student that was also trained without its teacher, and what was made of it."""
+    distil = compared(**more)
+    return [
+        Made("student", 752, 40, 1.93, 69.6, steps=(distil, EXPORT), precision="fp32"),
+        Made("student-int8", 745, 50, 4.62, 17.8, parent="student", steps=(distil, EXPORT, int8("dynamic"))),
+    ]
+
+
+def test_a_student_with_and_without_its_teacher_has_a_section_in_every_form(make_run: MakeRun, tmp_path: Path) -> None:
+    files = written(make_run(taught()), tmp_path)
+    [effect] = [
+        step["teacher_effect"]
+        for step in json.loads(files.json.read_text())["runs"][0]["steps"]
+        if step["teacher_effect"]
+    ]
+    page = files.html.read_text()
+    assert page.count('<p class="brought">') == 1
+    assert f'<p class="brought">{effect["text"]}</p>' in page
+    assert effect["text"] in files.markdown.read_text().replace("\\", "")
+    for text in (page, files.markdown.read_text()):
+        assert text.count("With and without the teacher") >= 1
+        for value in effect["metrics"]["accuracy"]["taught"]["values"]:
+            assert f"{value * 100:.2f}" in text
+    with files.csv.open(newline="") as stream:
+        lines = {line["name"]: line for line in csv.DictReader(stream)}
+    for name in ("student", "student-int8"):
+        assert float(lines[name]["teacher_effect_accuracy_share"]) == effect["difference"]
+        assert lines[name]["teacher_effect_accuracy_word"] == effect["word"]
+        assert lines[name]["teacher_effect_seeds_count"] == "3"
+    assert lines["fp32-onnx"]["teacher_effect_accuracy_share"] == ""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"taught": (0.9,), "plain": (0.8,)},
+        {"task": "mrpc", "taught": (0.86, 0.85), "plain": (0.87, 0.90)},
+        {"taught": (0.88,) * 10, "plain": (0.88,) * 10},
+    ],
+    ids=["one seed", "two metrics", "ten seeds"],
+)
+def test_pages_with_and_without_the_teacher_are_well_formed(
+    make_run: MakeRun, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    text = written(make_run(taught(**more)), tmp_path).html.read_text()
+    page = Page(text)
+    assert page.open == []
+    ids = [given["id"] for _, given in page.tags if given.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {str(given["href"])[1:] for _, given in page.tags if given.get("href")} <= set(ids)
+    for picture in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
+        ElementTree.fromstring(picture)
+        assert "nan" not in picture.lower()
+    table = text[text.index('<table class="seeds">') :]
+    columns = table[: table.index("</thead>")].count("<th ")
+    rows = re.findall(r"<tr.*?</tr>", table[table.index("<tbody>") : table.index("</table>")], flags=re.DOTALL)
+    assert len(rows) == len(more["taught"]) + (2 if len(more["taught"]) > 1 else 1)
+    assert all(len(re.findall("<t[dh] ", row)) == columns for row in rows)
+
+
+def test_an_effect_that_could_not_be_judged_says_why(make_run: MakeRun, tmp_path: Path) -> None:
+    from compress import catalogue
+    from compress.teacher_effect import Run, effect
+
+    labels = [float(n % 7) for n in range(50)]
+    found = effect(catalogue.find("tasks", "stsb"), labels, [Run(True, 0, [1.0] * 50), Run(False, 0, labels)])
+    step = compared()
+    step["facts"] = {**step["facts"], "teacher_effect": found}
+    files = written(make_run([Made("student", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
+    assert "effect cannot be told" in files.html.read_text()
+    assert "Not judged: pearson of a taught student is undefined" in files.html.read_text()
+    with files.csv.open(newline="") as stream:
+        assert [line["teacher_effect_pearson_share"] for line in csv.DictReader(stream)] == ["", "", ""]
+
+
+def test_a_loss_and_its_terms_share_one_picture_and_each_stage_has_its_own(make_run: MakeRun, tmp_path: Path) -> None:
+    text = written(make_run(taught()[:1]), tmp_path).html.read_text()
+    curves = text[text.index("<h3>Learning curves</h3>") :]
+    titles = re.findall(r"<figcaption>Step \d+, distil to 3 layers: (.*?)</figcaption><svg", curves)
+    assert titles == ["stage 1 loss and its terms", "loss and its terms", "accuracy on held-out rows, points"]
+    first, second, held_out = re.findall(r"<svg.*?</svg>", curves, flags=re.DOTALL)[:3]
+    for picture, names in (
+        (first, ["stage 1 loss", "hidden states", "attention", "embeddings"]),
+        (second, ["loss", "soft targets", "labels"]),
+        (held_out, []),
+    ):
+        assert sorted(re.findall(r'class="line-name">(.*?)<', picture)) == sorted(names)
+
+
+def test_what_a_distillation_tells_stands_in_one_line(make_run: MakeRun, tmp_path: Path) -> None:
+    files = written(make_run(taught()[:1]), tmp_path)
+    line = (
+        "Student: layers 1, 3 and 5 of the teacher. Teachers: ../models/minilm-sst2, ../models/large-sst2. Training rows: "
+        "12,000 (15.8\u00a0%) labelled by the teacher alone, 6,000 (7.9\u00a0%) augmented. The teacher's answers lay in "
+        "the cache: 4 min 3 s saved."
+    )
+    assert line.replace("'", "&#39;") in files.html.read_text()
+    assert line in [one["story"] for one in json.loads(files.json.read_text())["runs"][0]["steps"]]
+
+
+@pytest.mark.parametrize("odd", [None, 3, "none", {"text": "only"}, ["a"], {"rows": {}}])
+def test_facts_of_another_shape_are_shown_as_they_are(make_run: MakeRun, tmp_path: Path, odd: Any) -> None:
+    names = ("teacher_effect", "student", "teachers", "rows_unlabelled", "rows_augmented", "teacher_seconds_saved")
+    step = {"technique": "distill", "facts": dict.fromkeys(names, odd)}
+    files = written(make_run([Made("odd", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
+    page = files.html.read_text()
+    assert "<dt>teacher_effect</dt>" in page
+    assert 'class="brought"' not in page
 
 
 def test_every_absent_value_has_a_dash_with_its_reason_and_a_footnote(make_run: MakeRun, tmp_path: Path) -> None:

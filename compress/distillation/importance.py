@@ -24,13 +24,17 @@ class Importance:
     """
 
     hidden: Tensor
-    """[hidden width]: the mean absolute output of the norms, summed over all of them: Muralidharan et al. 2024, "Compact
-    language models via pruning and knowledge distillation", section 3.1, F_emb."""
+    """[hidden width]: the mean absolute output of the norms, summed over all of them: F_emb of Muralidharan et al. 2024,
+    "Compact language models via pruning and knowledge distillation", "Importance analysis"."""
     heads: list[Tensor]
     """[heads] each: the mean length of what a head adds to the hidden state, its output times its part of the output
-    projection. F_head of the same section takes the length before the projection, which a small projection can undo."""
+    projection. F_head there is the length before the projection, which a small projection can undo."""
     neurons: list[Tensor]
-    """[neurons] each: the mean absolute activation (F_neuron) times the length of the neuron's output weights."""
+    """[neurons] each: the root mean square activation, times the length of the neuron's output weights (F_neuron there
+    is the activation alone). About its mean where the output has a bias, since that can take up the mean: the root of the
+    fluctuation of An et al. 2024, "Fluctuation-based adaptive structured pruning for large language models"."""
+    neuron_means: list[Tensor]
+    """[neurons] each: the mean activation, which the output's bias takes up when the neuron goes."""
     query_key: list[Tensor]
     """[heads, head size] each: mean absolute query times mean absolute key, by dimension: its part of the scores."""
     value: list[Tensor]
@@ -58,16 +62,26 @@ def importances(model: Any, batches: Sequence[Batch]) -> Importance:
     heads = int(getattr(model.config, architecture.head_count))
     means = TokenMeans()
     means.over(model, batches, _hooks(means, layers, norms, architecture, heads))
-    output_weights = [layer.get_submodule(architecture.attention_output).weight.detach().float() for layer in layers]
-    neuron_weights = [layer.get_submodule(architecture.ffn_out).weight.detach().float() for layer in layers]
+    mixers = [_weights(layer, architecture.attention_output) for layer in layers]
+    outputs = [_weights(layer, architecture.ffn_out) for layer in layers]
     count = range(len(layers))
+    neurons = []
+    for index, layer in enumerate(layers):
+        has_bias = layer.get_submodule(architecture.ffn_out).bias is not None
+        variance = means[f"squared neurons {index}"] - has_bias * means[f"neurons {index}"] ** 2
+        neurons.append(variance.clamp(min=0).sqrt() * outputs[index].norm(dim=0))
     return Importance(
         hidden=torch.stack([means[f"norm {index}"] for index in range(len(norms))]).sum(dim=0),
         heads=[means[f"heads {index}"] for index in count],
-        neurons=[means[f"neurons {index}"] * neuron_weights[index].norm(dim=0) for index in count],
+        neurons=neurons,
+        neuron_means=[means[f"neurons {index}"] for index in count],
         query_key=[(means[f"query {index}"] * means[f"key {index}"]).view(heads, -1) for index in count],
-        value=[(means[f"value {index}"] * output_weights[index].norm(dim=0)).view(heads, -1) for index in count],
+        value=[(means[f"value {index}"] * mixers[index].norm(dim=0)).view(heads, -1) for index in count],
     )
+
+
+def _weights(layer: nn.Module, path: str) -> Tensor:
+    return layer.get_submodule(path).get_parameter("weight").detach().float()
 
 
 def hidden_norms(model: Any) -> dict[str, nn.LayerNorm]:
@@ -119,12 +133,12 @@ def _hooks(
     hooks = [norm.register_forward_hook(_output(means, f"norm {index}")) for index, norm in enumerate(norms)]
     for index, layer in enumerate(layers):
         part = layer.get_submodule
-        mixer, neurons = part(architecture.attention_output), part(architecture.ffn_out)
+        mixer = _weights(layer, architecture.attention_output)
         hooks += [
             part(architecture.query).register_forward_hook(_projected(means, f"query {index}", 0, architecture)),
             part(architecture.key).register_forward_hook(_projected(means, f"key {index}", 1, architecture)),
-            mixer.register_forward_pre_hook(_mixed(means, index, mixer.get_parameter("weight"), heads)),
-            neurons.register_forward_pre_hook(_input(means, f"neurons {index}")),
+            part(architecture.attention_output).register_forward_pre_hook(_mixed(means, index, mixer, heads)),
+            part(architecture.ffn_out).register_forward_pre_hook(_neurons(means, index)),
         ]
     return hooks
 
@@ -133,8 +147,12 @@ def _output(means: TokenMeans, name: str) -> Callable[..., None]:
     return lambda _module, _inputs, output: means.add(name, output.abs())
 
 
-def _input(means: TokenMeans, name: str) -> Callable[..., None]:
-    return lambda _module, inputs: means.add(name, inputs[0].abs())
+def _neurons(means: TokenMeans, index: int) -> Callable[..., None]:
+    def hook(_module: nn.Module, inputs: tuple[Tensor]) -> None:
+        means.add(f"neurons {index}", inputs[0])
+        means.add(f"squared neurons {index}", inputs[0].float() ** 2)
+
+    return hook
 
 
 def _projected(means: TokenMeans, name: str, third: int, architecture: Architecture) -> Callable[..., None]:
@@ -146,7 +164,7 @@ def _projected(means: TokenMeans, name: str, third: int, architecture: Architect
 
 
 def _mixed(means: TokenMeans, index: int, weight: Tensor, heads: int) -> Callable[..., None]:
-    by_head = weight.detach().float().unflatten(1, (heads, -1))  # [hidden, heads, head size]
+    by_head = weight.unflatten(1, (heads, -1))  # [hidden, heads, head size]
     # |W x|^2 = x' (W'W) x, so that no tensor of [tokens, heads, hidden] is made.
     gram = torch.einsum("ohi,ohj->hij", by_head, by_head)
 

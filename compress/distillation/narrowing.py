@@ -42,10 +42,11 @@ def narrow(
     """A student with as many layers and smaller widths, whose weights are the teacher's that count for most.
 
     Width pruning after Muralidharan et al. 2024, "Compact language models via pruning and knowledge distillation",
-    sections 2 and 3.1, with the importances of `compress.distillation.importance`. Hidden dimensions are the same
-    throughout the model, heads and neurons are chosen for each layer. What is left is corrected twice, so that an
-    untrained student is as near as it can be: a smaller head divides its scores by a smaller number, so its queries are
-    scaled; and a norm over fewer dimensions sees another mean and deviation, so its weight and bias take up the ratio.
+    with the importances of `compress.distillation.importance`. Hidden dimensions are the same
+    throughout the model, heads and neurons are chosen for each layer. What is left is corrected, so that the student starts
+    nearer to its teacher: a smaller head divides its scores by a smaller number, so its queries are scaled; the bias after
+    the neurons takes up the mean of those that went; and a norm over fewer dimensions sees another mean and deviation, so
+    its weight and bias take up the ratio.
 
     What the widths mean:
 
@@ -77,7 +78,8 @@ def narrow(
             f"A hidden width of {new.hidden} is that of the embeddings, and such a model has no projection between the two, "
             "while the teacher's has. Choose another hidden_size."
         )
-    kept = _kept(importances(model, batches), old, new, for_all_layers=bool(architecture.head_tables))
+    importance = importances(model, batches)
+    kept = _kept(importance, old, new, for_all_layers=bool(architecture.head_tables))
     axes = _named_axes(architecture, kept, old)
     weights = {
         name: _cut(name, value, own[name].shape, axes.get(name, {}), kept.hidden, old)
@@ -85,6 +87,7 @@ def narrow(
     }
     if new.head_size < old.head_size:
         _scale_queries(weights, architecture, len(kept.heads), math.sqrt(new.head_size / old.head_size))
+    _take_up_means(weights, teachers, architecture, importance, kept)
     if new.hidden < old.hidden:
         _refit_norms(weights, model, batches, kept.hidden)
     student.load_state_dict(weights)
@@ -230,6 +233,23 @@ def _scale_queries(weights: dict[str, Tensor], architecture: Architecture, layer
                 name = f"{architecture.layers}.{index}.{path}.{kind}"
                 if name in weights:
                     weights[name] *= factor
+
+
+def _take_up_means(
+    weights: dict[str, Tensor],
+    teachers: Mapping[str, Tensor],
+    architecture: Architecture,
+    importance: Importance,
+    kept: _Kept,
+) -> None:
+    """The bias after the neurons takes up the mean of what those that go have added to it (An et al. 2024)."""
+    for index, neurons in enumerate(kept.neurons):
+        path = f"{architecture.layers}.{index}.{architecture.ffn_out}"
+        if f"{path}.bias" in weights:
+            means = importance.neuron_means[index].index_fill(0, neurons, 0)
+            added = teachers[f"{path}.weight"].float() @ means
+            bias = weights[f"{path}.bias"]
+            bias += (added if len(added) == len(bias) else added[kept.hidden]).to(bias.dtype)
 
 
 def _refit_norms(weights: dict[str, Tensor], model: Any, batches: Sequence[Batch], hidden: Tensor) -> None:

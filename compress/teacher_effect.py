@@ -234,8 +234,12 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 def _luck_of_seeds(found: Mapping[str, Any]) -> list[str]:
     """Where rows show a difference that the seeds, few as they are, do not."""
-    low, high = found.get("seeds_interval", (1.0, 1.0))
-    if found["word"] == statistics.NOT_SHOWN or low > 0 or high < 0:
+    if found["word"] == statistics.NOT_SHOWN:
+        return []
+    if "seeds_interval" not in found:
+        return ["one seed does not tell what another would bring"]
+    low, high = found["seeds_interval"]
+    if low > 0 or high < 0:
         return []
     return [
         f"another seed may differ ({_signed(low)} to {_signed(high)} by the spread over {len(found['seeds'])} seeds)"

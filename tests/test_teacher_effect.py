@@ -57,6 +57,7 @@ def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> No
     assert found["mcnemar_p_values"] == [pytest.approx(statistics.mcnemar(25, 10))]
     assert "standard_deviation" not in found["metrics"]["accuracy"]["taught"]
     assert "seeds_interval" not in found
+    assert found["text"].endswith(": better; one seed does not tell what another would bring.")
 
 
 def test_means_and_spreads_are_those_of_the_seeds() -> None:

@@ -84,10 +84,11 @@ def _story(facts: Mapping[str, Any]) -> str:
     teachers = facts.get("teachers")
     if teachers:
         said.append(f"{'Teachers' if len(_several(teachers)) > 1 else 'Teacher'}: {_listed(teachers)}")
+    augmented = f"augmented by {facts['augmented_by']}" if facts.get("augmented_by") else "augmented"
     rows = [
-        f"{_share(facts[name], facts.get('training_rows'))} {how}"
-        for name, how in (("rows_unlabelled", "labelled by the teacher alone"), ("rows_augmented", "augmented"))
-        if facts.get(name)
+        f"{_count(facts[f'rows_{kind}'], facts.get(f'{kind}_share'), facts.get('training_rows'))} {how}"
+        for kind, how in (("unlabelled", "labelled by the teacher alone"), ("augmented", augmented))
+        if facts.get(f"rows_{kind}")
     ]
     if rows:
         said.append(f"Training rows: {', '.join(rows)}")
@@ -97,14 +98,13 @@ def _story(facts: Mapping[str, Any]) -> str:
     return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
 
 
-def _share(count: Any, of: Any) -> str:
-    """`6,000 (9.4 %)`: a count of the training rows; a number up to 1 that is not whole is the share itself."""
+def _count(count: Any, share: Any, of: Any) -> str:
+    """`6,000 (9.4 %)`: so many rows, and what share of those trained on."""
     if not isinstance(count, int | float):
         return _listed(count)
-    if isinstance(count, float) and count <= 1:
-        return f"{count:.1%}".replace("%", "\u00a0%")
-    share = f" ({count / of:.1%})".replace("%", "\u00a0%") if isinstance(of, int | float) and of >= count else ""
-    return f"{count:,.0f}{share}"
+    if not isinstance(share, int | float):
+        share = count / of if isinstance(of, int | float) and of >= count else None
+    return f"{count:,.0f}" + (f" ({share * 100:.1f}\u00a0%)" if share is not None else "")
 
 
 def _several(value: Any) -> Sequence[Any]:

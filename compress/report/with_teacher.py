@@ -23,7 +23,7 @@ class Effect:
     """`better`, `worse` or `no difference shown`; None where nothing could be judged."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """Each seed, their mean and their spread; the first cell names the row."""
+    """Each seed and, from two on, their mean and their spread; the first cell names the row."""
     covers: str
     """How it was tested, and what the intervals cover."""
     pictures: tuple[Picture, ...]
@@ -61,15 +61,19 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows = []
     for n, seed in enumerate(facts["seeds"]):
         cells = [cell for pair in pairs for cell in _three(*pair[n])]
-        counted = [f"{one[n]:,}" for one in counts[:2] if one] + [f"{one[n]:.3f}" for one in counts[2:] if one]
+        counted = [f"{one[n]:,}" for one in counts[:2] if one] + [_p(one[n]) for one in counts[2:] if one]
         rows.append((str(seed), *cells, *counted))
+    if len(rows) == 1:
+        return rows
     nothing = [""] * sum(bool(one) for one in counts)
     means = [cell for one in sides for cell in _three(one["taught"].get("mean"), one["plain"].get("mean"))]
-    rows.append(("mean", *means, *nothing))
-    if len(facts["seeds"]) > 1:
-        spreads = [cell for pair in pairs for cell in _spreads(pair)]
-        rows.append(("standard deviation", *spreads, *nothing))
-    return rows
+    spreads = [cell for pair in pairs for cell in _spreads(pair)]
+    return [*rows, ("mean", *means, *nothing), ("standard deviation", *spreads, *nothing)]
+
+
+def _p(value: float) -> str:
+    """In a column that is headed p."""
+    return wording.p_value(value).removeprefix("p = ").removeprefix("p ")
 
 
 def _three(taught: float | None, plain: float | None) -> tuple[str, str, str]:

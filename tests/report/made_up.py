@@ -273,7 +273,9 @@ def compared(
         "teachers": ["../models/minilm-sst2", "../models/large-sst2"],
         "training_rows": 75_982,
         "rows_unlabelled": 12_000,
+        "unlabelled_share": 12_000 / 75_982,
         "rows_augmented": 6_000,
+        "augmented_by": "the task's own words",
         "teacher_seconds_saved": 243.4,
     }
     return {**DISTIL, "settings": {**DISTIL["settings"], "layers": "3"}, "facts": facts}

@@ -155,7 +155,7 @@ def test_pages_with_and_without_the_teacher_are_well_formed(
     table = text[text.index('<table class="seeds">') :]
     columns = table[: table.index("</thead>")].count("<th ")
     rows = re.findall(r"<tr.*?</tr>", table[table.index("<tbody>") : table.index("</table>")], flags=re.DOTALL)
-    assert len(rows) == len(more["taught"]) + (2 if len(more["taught"]) > 1 else 1)
+    assert len(rows) == len(more["taught"]) + (2 if len(more["taught"]) > 1 else 0)
     assert all(len(re.findall("<t[dh] ", row)) == columns for row in rows)
 
 
@@ -192,8 +192,8 @@ def test_what_a_distillation_tells_stands_in_one_line(make_run: MakeRun, tmp_pat
     files = written(make_run(taught()[:1]), tmp_path)
     line = (
         "Student: layers 1, 3 and 5 of the teacher. Teachers: ../models/minilm-sst2, ../models/large-sst2. Training rows: "
-        "12,000 (15.8\u00a0%) labelled by the teacher alone, 6,000 (7.9\u00a0%) augmented. The teacher's answers lay in "
-        "the cache: 4 min 3 s saved."
+        "12,000 (15.8\u00a0%) labelled by the teacher alone, 6,000 (7.9\u00a0%) augmented by the task's own words. "
+        "The teacher's answers lay in the cache: 4 min 3 s saved."
     )
     assert line.replace("'", "&#39;") in files.html.read_text()
     assert line in [one["story"] for one in json.loads(files.json.read_text())["runs"][0]["steps"]]

@@ -185,6 +185,10 @@ def environment(threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        # glibc maps large tensors anew at every step and the kernel fills each page with zeros: without that, a step
+        # (a dense gradient of the embedding, 47 MB) takes 10 to 15 % less, bit for bit the same.
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": "8000000000",
     }
 
 

@@ -131,7 +131,7 @@ def train(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         label_names=["labels"],
-        ddp_find_unused_parameters=bool(stage),  # a stage may leave the head out
+        ddp_find_unused_parameters=False,
         log_level="error",
     )
     trainer = _trainer(model, arguments, objective, rows, holdout, its_tokenizer, score, name, settings, extras or {})

@@ -8,36 +8,42 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from compress.artifact import Artifact
+from tests.tiny import write_task
+
+PRECISION = 1e-4
+"""Of losses and weights: fp32 sums in another order, through sixteen steps of AdamW."""
 
 
-@pytest.mark.slow
-def test_distil_runs_on_two_processes_that_share_the_rows(
-    make_model: Callable[..., Path], task_file: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "student"
-    launch = ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29631"]
+def distil(model: Path, task: Path, out: Path, *, processes: int, batch: int, settings: tuple[object, ...]) -> Artifact:
+    """One run in processes of one thread each, which talk by gloo."""
+    launch = ["torch.distributed.run", "--nproc_per_node", processes, "--master_port", 29631, "-m"]
     command = [
         "distill",
-        make_model("bert"),
+        model,
         "--task",
-        task_file,
+        task,
         "--layers",
         2,
         "--epochs",
         2,
-        "--batch-size",
-        16,
         "--max-length",
         64,
+        "--precision",
+        "fp32",
     ]
+    command += ["--batch-size", batch, "--keep", "last", *settings, "-o", out]
     done = subprocess.run(
-        [sys.executable, "-m", *launch, "-m", "compress", *map(str, command), "-o", str(out)],
+        [sys.executable, "-m", *map(str, launch if processes > 1 else []), "compress", *map(str, command)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -45,6 +51,37 @@ def test_distil_runs_on_two_processes_that_share_the_rows(
         timeout=500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    facts = Artifact.open(out).steps[-1].facts
-    rows = facts["training_rows"]
-    assert facts["training_steps"] == 2 * -(-rows // 32)  # sixteen rows on each of two processes
+    return Artifact.open(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["none", "tinybert"])
+def test_two_processes_end_where_one_with_as_large_a_batch_does(
+    make_model: Callable[..., Path], tmp_path: Path, preset: str
+) -> None:
+    import yaml
+
+    described = write_task(tmp_path / "data", rows=160) | {"holdout": 0.2}
+    task = tmp_path / "moods.yaml"
+    task.write_text(yaml.safe_dump(described))
+    model = make_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    settings: tuple[object, ...] = ("--preset", preset)
+    if preset == "tinybert":
+        settings += ("--intermediate-epochs", 1)
+    one = distil(model, task, tmp_path / "one", processes=1, batch=32, settings=settings)
+    two = distil(model, task, tmp_path / "two", processes=2, batch=16, settings=settings)
+    told, others = one.steps[-1].facts, two.steps[-1].facts
+    assert told["training_rows"] % 32 == 0  # or the last step would be filled up with rows of the first
+    assert told["training_steps"] == others["training_steps"]
+    curves, of_two = losses(told), losses(others)
+    assert curves.keys() == of_two.keys()
+    for name, points in curves.items():
+        np.testing.assert_allclose(of_two[name], points, rtol=PRECISION, atol=PRECISION)
+    theirs = load_file(two.folder / "model.safetensors")
+    for name, value in load_file(one.folder / "model.safetensors").items():
+        torch.testing.assert_close(theirs[name], value, rtol=PRECISION, atol=PRECISION)
+
+
+def losses(facts: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """The curves of losses."""
+    return {name: points for name, points in facts["curves"].items() if "loss" in name}

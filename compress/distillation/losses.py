@@ -1,8 +1,9 @@
 """The losses of distillation, each a small function with its source.
 
 All of them compute in fp32, whatever the autocast (in fp64 where given fp64), let no gradient into the teacher, and are
-means: over the rows, and over the real tokens where there are tokens. `mask` is a batch's attention mask, [batch, tokens],
-0 or False at padding.
+means: over the real tokens of each row where there are tokens, then over the rows. So a row counts the same whatever
+batch it stands in, as in MiniLMv2's equation 5, and a batch in parts (accumulated, or on several processes) is the batch.
+`mask` is a batch's attention mask, [batch, tokens], 0 or False at padding.
 """
 
 from __future__ import annotations
@@ -238,9 +239,10 @@ def _shares(weights: Sequence[float], like: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean of the values where the mask is not 0; both have one shape."""
-    real = mask.bool()
-    return values.masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
+    """The mean over the rows of each row's mean where the mask is not 0; both have one shape, [batch, ...]."""
+    real = mask.bool().flatten(1)
+    by_row = values.flatten(1).masked_fill(~real, 0).sum(1) / real.sum(1).clamp(min=1)
+    return by_row.mean()
 
 
 def _split(values: Tensor, heads: int) -> Tensor:

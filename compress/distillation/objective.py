@@ -142,9 +142,11 @@ def learning(
             inputs = {name: value for name, value in batch.items() if name != "labels" and not name.startswith(FEATURE)}
             logits = trained(**inputs).logits
             terms: dict[str, Tensor] = {}
-            parts: list[Tensor] = []
             if goal.predictions:
-                parts.append(_prediction(goal, logits, batch, progress, terms))
+                parts = [_prediction(goal, logits, batch, progress, terms)]
+            else:
+                # Data-parallel training wants a gradient for every weight, so the head's is 0 rather than none.
+                parts = [0.0 * logits.float().sum()]
             if goal.matches:
                 if live_teacher is not None:
                     live_teacher.to(logits.device)

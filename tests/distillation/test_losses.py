@@ -195,8 +195,18 @@ def test_hidden_cosine_by_hand() -> None:
 
 def test_hidden_cosine_is_torchs_embedding_loss_over_the_real_tokens() -> None:
     student, teacher, real = hidden(0), hidden(1), MASK.bool()
-    expected = F.cosine_embedding_loss(student[real], teacher[real], torch.ones(int(real.sum())))
-    torch.testing.assert_close(hidden_cosine(student, teacher, MASK), expected)
+    by_row = [
+        F.cosine_embedding_loss(student[row][real[row]], teacher[row][real[row]], torch.ones(int(real[row].sum())))
+        for row in range(3)
+    ]
+    torch.testing.assert_close(hidden_cosine(student, teacher, MASK), torch.stack(by_row).mean())
+
+
+@pytest.mark.parametrize("name", OF_HIDDEN)
+def test_a_batch_is_the_mean_of_its_rows_so_that_it_can_be_cut_in_parts(name: str) -> None:
+    student, teacher, loss = hidden(0), hidden(1), OF_HIDDEN[name]
+    by_row = [loss(student[row : row + 1], teacher[row : row + 1], MASK[row : row + 1]) for row in range(3)]
+    torch.testing.assert_close(loss(student, teacher, MASK), torch.stack(by_row).mean())
 
 
 def test_patient_by_hand() -> None:
@@ -238,8 +248,8 @@ def test_attention_kl_is_the_published_sum_over_heads_and_tokens() -> None:
         for head, token in itertools.product(range(2), range(real)):
             q = F.softmax(student[row, head, token, :real], 0)
             p = F.softmax(teacher[row, head, token, :real], 0)
-            total += float((p * (p / q).log()).sum())
-    assert attention_kl(student, teacher, MASK).item() == pytest.approx(total / (2 * int(MASK.sum())), rel=1e-5)
+            total += float((p * (p / q).log()).sum()) / (2 * real)
+    assert attention_kl(student, teacher, MASK).item() == pytest.approx(total / 3, rel=1e-5)
 
 
 def test_where_head_counts_differ_the_means_over_heads_are_compared() -> None:
@@ -250,7 +260,8 @@ def test_where_head_counts_differ_the_means_over_heads_are_compared() -> None:
         one.masked_fill(~MASK.bool()[:, None, None], -math.inf).softmax(-1).mean(1) for one in (student, teacher)
     )
     divergence = torch.where(theirs > 0, theirs * (theirs / ours).log(), 0).sum(-1)
-    torch.testing.assert_close(attention_kl(student, teacher, MASK), divergence[MASK.bool()].mean())
+    by_row = torch.stack([divergence[row, : int(MASK[row].sum())].mean() for row in range(3)])
+    torch.testing.assert_close(attention_kl(student, teacher, MASK), by_row.mean())
 
 
 def test_relations_by_hand() -> None:
@@ -269,9 +280,9 @@ def test_relations_are_the_published_formula_also_where_widths_differ() -> None:
         theirs = teacher[row, :real, 3 * head : 3 * head + 3]
         q = F.softmax(ours @ ours.T / math.sqrt(2), -1)
         p = F.softmax(theirs @ theirs.T / math.sqrt(3), -1)
-        total += float((p * (p / q).log()).sum())
+        total += float((p * (p / q).log()).sum()) / (4 * real)
     found = relation_kl(student, teacher, MASK, 4)
-    assert found.item() == pytest.approx(total / (4 * int(MASK.sum())), rel=1e-5)
+    assert found.item() == pytest.approx(total / 3, rel=1e-5)
 
 
 def test_relation_heads_that_do_not_divide_both_widths_are_refused_with_those_that_do() -> None:

@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from compress import lessons, training
 from compress.artifact import Artifact
 from compress.catalogue import find
-from compress.models import bring, classifier
-from compress.technique import apply
+from compress.distillation import objective
+from compress.distillation.presets import PRESETS
+from compress.distillation.schedules import Schedule
+from compress.errors import CompressError
+from compress.models import bring, classifier, tokenizer
+from compress.settings import build
+from compress.technique import apply, references
+from compress.techniques import distill
 from compress.techniques.distill import Distill
 from tests.tiny import write_model
 
@@ -30,9 +38,21 @@ def distil(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
         chosen = Distill(
             **{"layers": 2, "epochs": 1, "batch_size": 32, "precision": "fp32", "max_length": 64, **settings}
         )
-        return apply(TECHNIQUE, teacher, chosen, tmp_path / name, task=task)
+        inputs = {key: bring(where) for key, where in references(chosen).items()}
+        return apply(TECHNIQUE, teacher, chosen, tmp_path / name, task=task, inputs=inputs)
 
     return run
+
+
+def weights(artifact: Artifact) -> dict[str, torch.Tensor]:
+    """The weights in an artifact's folder."""
+    return load_file(artifact.folder / "model.safetensors")
+
+
+def equal(one: Artifact, other: Artifact) -> bool:
+    """Whether two artifacts' weights are the same to the last bit."""
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_teacher_is_asked_once_for_all_seeds_and_settings(
@@ -63,10 +83,31 @@ def test_cached_logits_are_the_teachers_in_the_rows_order(
     assert np.ptp(expected[:, 0]) > 1e-4  # rows in another order would be seen
 
 
-def test_the_teacher_is_bit_identical_afterwards(distil: Callable[..., Artifact], tmp_path: Path) -> None:
+def test_the_teacher_is_bit_identical_afterwards(
+    distil: Callable[..., Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On disk, and as the model that runs at each step."""
     before = (tmp_path / "teacher" / "model.safetensors").read_bytes()
-    distil("student")
+    loaded = []
+    load = lessons.models.load
+    monkeypatch.setattr(lessons.models, "load", lambda artifact: loaded.append(load(artifact)) or loaded[-1])
+    distil("student", preset="tinybert", intermediate_epochs=1, teacher_cache_gb=0)
     assert (tmp_path / "teacher" / "model.safetensors").read_bytes() == before
+    (live,) = [model for model in loaded if model.config.num_hidden_layers == 4 and not model.training][-1:]
+    stored = load_file(tmp_path / "teacher" / "model.safetensors")
+    state = live.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in stored.items())
+
+
+def test_alpha_zero_is_plain_fine_tuning_to_the_last_bit(
+    distil: Callable[..., Artifact], task: dict[str, Any], tmp_path: Path
+) -> None:
+    given = write_model(tmp_path / "given", "bert", seed=4)
+    distilled = distil("distilled", layers=None, student=str(given), alpha=0.0, learning_rate=1e-3, epochs=2)
+    settings = {"epochs": 2, "batch_size": 32, "precision": "fp32", "max_length": 64, "learning_rate": 1e-3}
+    technique = find("techniques", "finetune")
+    tuned = apply(technique, bring(str(given)), technique.settings(**settings), tmp_path / "tuned", task=task)
+    assert equal(distilled, tuned)
 
 
 def test_alpha_zero_needs_no_teacher(distil: Callable[..., Artifact], tmp_path: Path) -> None:
@@ -106,3 +147,239 @@ def test_a_regression_is_distilled_by_its_scores(make_model: Callable[..., Path]
     facts = apply(TECHNIQUE, bring(str(teacher)), settings, tmp_path / "student", task=task).steps[-1].facts
     assert any(name.startswith("pearson") for name in facts["curves"])
     assert classifier(tmp_path / "student").config.num_labels == 1
+
+
+def test_each_term_of_the_loss_has_its_curve(distil: Callable[..., Artifact]) -> None:
+    curves = (
+        distil("student", hidden_weight=1.0, attention_weight=1.0, relation_weight=1.0, embedding_weight=1.0)
+        .steps[-1]
+        .facts["curves"]
+    )
+    terms = ("soft targets", "labels", "hidden states", "attention", "relations", "embeddings")
+    assert {f"loss: {term}" for term in terms} < curves.keys()
+    totals = dict(curves["loss"])
+    parts = {term: dict(curves[f"loss: {term}"]) for term in terms}
+    for step, total in totals.items():  # alpha is a half, and every other weight 1
+        half = (parts["soft targets"][step] + parts["labels"][step]) / 2
+        others = sum(parts[term][step] for term in terms[2:])
+        assert total == pytest.approx(half + others, rel=1e-3)
+
+
+def test_a_first_stage_learns_the_hidden_layers_and_a_second_the_predictions(distil: Callable[..., Artifact]) -> None:
+    artifact = distil("student", preset="tinybert", intermediate_epochs=8, epochs=1, learning_rate=2e-3)
+    curves = artifact.steps[-1].facts["curves"]
+    first = [value for _, value in curves["stage 1 loss: hidden states"]]
+    assert first[-1] < first[0] / 2
+    assert "stage 1 loss: soft targets" not in curves
+    assert "loss: hidden states" not in curves
+    assert not any("distillation" in name for name in weights(artifact))
+
+
+@pytest.mark.parametrize("killed_at", ["first stage", "second stage"])
+def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_not(
+    distil: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    """With learned projections, schedules and dropout: all of their state is in the checkpoint."""
+    settings = {
+        "layers": None,
+        "hidden_size": 32,
+        "preset": "tinybert",
+        "intermediate_epochs": 2,
+        "epochs": 2,
+        "alpha": "1..0.5",
+        "hidden_weight": "1..0",
+        "keep": "last",
+    }
+    whole = distil("whole", **settings)
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    name = {"first stage": "attention_mse", "second stage": "soft_targets"}[killed_at]
+    calls = 0
+    original = getattr(objective.losses, name)
+
+    def dies(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise RuntimeError("killed")
+        return original(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective.losses, name, dies)
+        patch.setitem(objective.ATTENTION, "mse", objective.losses.attention_mse)  # the table holds the function
+        with pytest.raises(RuntimeError, match="killed"):
+            distil("killed", **settings)
+    resumed = distil("killed", **settings)
+    assert resumed.steps[-1].facts["training_steps"] == whole.steps[-1].facts["training_steps"]
+    if killed_at == "second stage":
+        assert resumed.steps[-1].facts["resumed_from_step"]
+    assert equal(whole, resumed)
+
+
+def test_a_teacher_that_runs_at_each_step_teaches_as_one_whose_states_are_kept(
+    distil: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    kept = distil("kept", preset="tinybert", intermediate_epochs=1)
+    live = distil("live", preset="tinybert", intermediate_epochs=1, teacher_cache_gb=0)
+    for name, points in kept.steps[-1].facts["curves"].items():
+        if name.startswith("stage 1"):  # 16 bits round by 0.05 %
+            others = [value for _, value in live.steps[-1].facts["curves"][name]]
+            np.testing.assert_allclose([value for _, value in points], others, rtol=5e-3)
+
+
+def test_two_equal_teachers_are_as_good_as_one(distil: Callable[..., Artifact], tmp_path: Path) -> None:
+    one = distil("one")
+    two = distil("two", teachers=[str(tmp_path / "teacher")], teacher_weights=[3, 1])
+    assert two.steps[-1].facts["teachers"] == ["teacher", "teacher"]
+    for name, value in weights(one).items():
+        torch.testing.assert_close(weights(two)[name], value, atol=2e-4, rtol=1e-3)
+
+
+def test_teachers_are_weighted_by_their_probabilities(distil: Callable[..., Artifact], tmp_path: Path) -> None:
+    """A teacher of weight 0 teaches nothing, one of another family and vocabulary with all the weight everything."""
+    other = write_model(tmp_path / "other", "roberta", seed=9)
+    one = distil("one")
+    ignored = distil("ignored", teachers=[str(other)], teacher_weights=[1, 0])
+    followed = distil("followed", teachers=[str(other)], teacher_weights=[0, 1])
+    soft = "loss: soft targets"
+    first = [artifact.steps[-1].facts["curves"][soft][0][1] for artifact in (one, ignored, followed)]
+    assert first[0] == pytest.approx(first[1], rel=1e-3)
+    assert first[0] != pytest.approx(first[2], rel=1e-3)
+
+
+def test_a_teacher_with_other_labels_is_refused(distil: Callable[..., Artifact], tmp_path: Path) -> None:
+    three = write_model(tmp_path / "three", "bert", labels=3)
+    with pytest.raises(CompressError, match="has 3 labels"):
+        distil("student", teachers=[str(three)])
+
+
+def test_a_student_with_another_tokenizer_reads_the_rows_in_its_own_way(
+    distil: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    other = folder_with_letters(tmp_path / "letters")
+    artifact = distil("student", layers=None, student=str(other))
+    assert tokenizer(artifact.folder).get_vocab() == tokenizer(other).get_vocab()
+    taught = artifact.steps[-1].facts["curves"]["loss: soft targets"]
+    assert all(value > 0 for _, value in taught)
+    with pytest.raises(CompressError, match="another tokenizer than its teacher"):
+        distil("matched", layers=None, student=str(other), hidden_weight=1.0)
+
+
+def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Artifact], tmp_path: Path) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("\n".join(f"the {word} plot and the {word} hero" for word in ("screen", "price", "sound", "cover")))
+    artifact = distil("student", extra_text=str(more), augment=0.5)
+    facts = artifact.steps[-1].facts
+    plain = distil("plain")
+    rows = plain.steps[-1].facts["training_rows"]
+    assert facts["rows_unlabelled"] == 4
+    assert facts["rows_augmented"] > 0.3 * rows
+    assert facts["training_rows"] == rows + 4 + facts["rows_augmented"]
+    assert artifact.fingerprint() != plain.fingerprint()
+    more.write_text("another file")
+    assert TECHNIQUE.reads is not None
+    told = TECHNIQUE.reads(Distill(layers=2, extra_text=str(more)), artifact.task)
+    assert told["text"] != artifact.steps[-1].data["text"]
+
+
+def test_the_comparison_trains_both_sides_alike_and_keeps_the_same_student(distil: Callable[..., Artifact]) -> None:
+    settings = {"learning_rate": 2e-3, "epochs": 3, "hidden_weight": 1.0}
+    alone = distil("alone", **settings)
+    compared = distil("compared", compare_with_plain=True, seeds=2, **settings)
+    plain = distil("plain", alpha=0.0, learning_rate=2e-3, epochs=3)
+    assert equal(alone, compared)
+    effect = compared.steps[-1].facts["teacher_effect"]
+    accuracy = effect["metrics"]["accuracy"]
+    assert effect["seeds"] == [0, 1]
+    assert accuracy["taught"]["values"][0] == pytest.approx(accuracy_of(alone))
+    assert accuracy["plain"]["values"][0] == pytest.approx(accuracy_of(plain))
+
+
+def test_extra_rows_give_the_plain_student_no_fewer_steps(
+    distil: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    whole = distill._trained
+
+    def trained(*given: Any, **named: Any) -> dict[str, Any]:
+        counted.append(whole(*given, **named))
+        return counted[-1]
+
+    monkeypatch.setattr(distill, "_trained", trained)
+    distil("student", augment=1.0, preset="minilm", relation_heads=4, compare_with_plain=True)
+    taught, plain = counted
+    assert taught["training_rows"] > 1.5 * plain["training_rows"]
+    assert taught["training_steps"] == plain["training_steps"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_one_line_and_yields_to_what_the_user_says(preset: str) -> None:
+    settings = Distill(layers=3, preset=preset)
+    assert settings.model_dump(mode="json").items() >= PRESETS[preset].items()
+    assert Distill(layers=3, preset=preset, temperature="9..3").temperature == Schedule.of("9..3")
+    assert Distill(**settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "means"), [(["3"], 3), (["0", "2", "5"], (0, 2, 5)), (3, 3), ([0, 2], (0, 2)), ([1], (1,))]
+)
+def test_layers_are_a_count_or_indices(given: Any, means: Any) -> None:
+    assert Distill(layers=given).layers == means
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "say what the student is"),
+        ({"layers": 3, "student": "x"}, "say what the student is"),
+        ({"layers": 0}, "one layer or more"),
+        ({"layers": 2, "temperature": "2..0"}, "greater than 0"),
+        ({"layers": 2, "alpha": "0..2"}, "less than or equal to 1"),
+        ({"layers": 2, "intermediate_epochs": 1}, "needs something to match"),
+        ({"layers": 2, "teachers": ["a"], "teacher_weights": [1]}, "2 teachers"),
+        ({"layers": 2, "seeds": 3}, "compare_with_plain"),
+        ({"layers": 2, "masked_lm": "x"}, "set augment too"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(CompressError, match=told):
+        build(Distill, settings, "a test")
+
+
+def test_relation_heads_that_divide_no_width_are_refused_before_training(distil: Callable[..., Artifact]) -> None:
+    with pytest.raises(CompressError, match="divisor of 64"):
+        distil("student", relation_weight=1.0, relation_heads=7)
+
+
+def folder_with_letters(folder: Path) -> Path:
+    """A model that reads single letters."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    write_model(folder, "bert", seed=3)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    inner = Tokenizer(
+        models.WordLevel({c: i for i, c in enumerate([*special, *"abcdefghijklmnop"])}, unk_token="[UNK]")
+    )
+    inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],
+    ).save_pretrained(folder)
+    return folder
+
+
+def accuracy_of(artifact: Artifact) -> float:
+    """Right answers on the evaluation split, one row at a time."""
+    from compress.tasks import loading
+
+    task, data = loading.resolve(dict(artifact.task or {}))
+    rows = loading.load(task, data, "evaluation").rows
+    model, its_tokenizer = classifier(artifact.folder), tokenizer(artifact.folder)
+    with torch.no_grad():
+        answers = [int(model(**its_tokenizer(row["text"], return_tensors="pt")).logits.argmax()) for row in rows]
+    return float(np.mean([answer == label for answer, label in zip(answers, rows["label"], strict=True)]))

@@ -16,5 +16,7 @@ ARCHITECTURE = Architecture(
     attention_output="albert_layers.0.attention.dense",
     ffn_in="albert_layers.0.ffn",
     ffn_out="albert_layers.0.ffn_output",
+    pooler="albert.pooler",
+    classifier="classifier",
     shares_layers=True,
 )

@@ -35,6 +35,10 @@ class Architecture:
     """Within a layer: the linear module that makes the feed-forward neurons."""
     ffn_out: str
     """Within a layer: the linear module that reads them."""
+    pooler: str
+    """The path of the linear module before the classifier; its outputs are no hidden states, if as many."""
+    classifier: str
+    """The path of the linear module that gives the logits."""
 
     fused_qkv: bool = False
     """Whether query, key and value are one module, whose output is the three of them one after another (ModernBERT)."""
@@ -48,6 +52,8 @@ class Architecture:
     """Within a layer: queries of relative positions, where a model has a module of its own for them (DeBERTa)."""
     position_key: str = ""
     """Within a layer: keys of relative positions, likewise."""
+    pooler_norm: str = ""
+    """The path of the norm between pooler and classifier, where a family has one."""
     head_tables: tuple[str, ...] = ()
     """Names of parameters shared by all layers whose last axis is the heads (MPNet's relative position bias)."""
 

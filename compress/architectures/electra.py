@@ -16,4 +16,6 @@ ARCHITECTURE = Architecture(
     attention_output="attention.output.dense",
     ffn_in="intermediate.dense",
     ffn_out="output.dense",
+    pooler="classifier.dense",
+    classifier="classifier.out_proj",
 )

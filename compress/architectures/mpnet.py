@@ -14,5 +14,7 @@ ARCHITECTURE = Architecture(
     attention_output="attention.attn.o",
     ffn_in="intermediate.dense",
     ffn_out="output.dense",
+    pooler="classifier.dense",
+    classifier="classifier.out_proj",
     head_tables=("mpnet.encoder.relative_attention_bias.weight",),
 )

@@ -14,4 +14,6 @@ ARCHITECTURE = Architecture(
     attention_output="attention.output.dense",
     ffn_in="intermediate.dense",
     ffn_out="output.dense",
+    pooler="classifier.dense",
+    classifier="classifier.out_proj",
 )

@@ -35,6 +35,11 @@ class Importance:
     fluctuation of An et al. 2024, "Fluctuation-based adaptive structured pruning for large language models"."""
     neuron_means: list[Tensor]
     """[neurons] each: the mean activation, which the output's bias takes up when the neuron goes."""
+    pooled: Tensor
+    """[hidden width]: the same of the classifier's inputs. What the pooler makes are no hidden states: the i-th of them has
+    nothing to do with hidden dimension i."""
+    pooled_means: Tensor
+    """[hidden width]: the mean of each of them."""
     query_key: list[Tensor]
     """[heads, head size] each: mean absolute query times mean absolute key, by dimension: its part of the scores."""
     value: list[Tensor]
@@ -61,20 +66,19 @@ def importances(model: Any, batches: Sequence[Batch]) -> Importance:
     norms = list(hidden_norms(model).values())
     heads = int(getattr(model.config, architecture.head_count))
     means = TokenMeans()
-    means.over(model, batches, _hooks(means, layers, norms, architecture, heads))
+    classifier = model.get_submodule(architecture.classifier)
+    hooks = _hooks(means, layers, norms, architecture, heads)
+    means.over(model, batches, [*hooks, classifier.register_forward_pre_hook(_inputs(means, "pooled"))])
     mixers = [_weights(layer, architecture.attention_output) for layer in layers]
-    outputs = [_weights(layer, architecture.ffn_out) for layer in layers]
+    outputs = [layer.get_submodule(architecture.ffn_out) for layer in layers]
     count = range(len(layers))
-    neurons = []
-    for index, layer in enumerate(layers):
-        has_bias = layer.get_submodule(architecture.ffn_out).bias is not None
-        variance = means[f"squared neurons {index}"] - has_bias * means[f"neurons {index}"] ** 2
-        neurons.append(variance.clamp(min=0).sqrt() * outputs[index].norm(dim=0))
     return Importance(
         hidden=torch.stack([means[f"norm {index}"] for index in range(len(norms))]).sum(dim=0),
         heads=[means[f"heads {index}"] for index in count],
-        neurons=neurons,
+        neurons=[_variation(means, f"neurons {index}", output) for index, output in enumerate(outputs)],
         neuron_means=[means[f"neurons {index}"] for index in count],
+        pooled=_variation(means, "pooled", classifier),
+        pooled_means=means["pooled"],
         query_key=[(means[f"query {index}"] * means[f"key {index}"]).view(heads, -1) for index in count],
         value=[(means[f"value {index}"] * mixers[index].norm(dim=0)).view(heads, -1) for index in count],
     )
@@ -84,10 +88,19 @@ def _weights(layer: nn.Module, path: str) -> Tensor:
     return layer.get_submodule(path).get_parameter("weight").detach().float()
 
 
+def _variation(means: TokenMeans, name: str, output: nn.Module) -> Tensor:
+    """The root mean square of inputs, about their mean where there is a bias to take that up, times their weights."""
+    taken_up = means[name] ** 2 if output.bias is not None else 0
+    spread = (means[f"squared {name}"] - taken_up).clamp(min=0).sqrt()
+    return spread * output.get_parameter("weight").detach().float().norm(dim=0)
+
+
 def hidden_norms(model: Any) -> dict[str, nn.LayerNorm]:
-    """The norms over the hidden width, by name: all but that of embeddings that have a width of their own."""
-    own = f"{family(model.config).embeddings}." if projects_embeddings(model) else None
+    """The norms over hidden states, by name: not that of embeddings of a width of their own, nor that of a pooler."""
+    architecture = family(model.config)
     norms = {name: part for name, part in model.named_modules() if isinstance(part, nn.LayerNorm)}
+    norms.pop(architecture.pooler_norm, None)
+    own = f"{architecture.embeddings}." if projects_embeddings(model) else None
     return {name: part for name, part in norms.items() if own is None or not name.startswith(own)}
 
 
@@ -138,7 +151,7 @@ def _hooks(
             part(architecture.query).register_forward_hook(_projected(means, f"query {index}", 0, architecture)),
             part(architecture.key).register_forward_hook(_projected(means, f"key {index}", 1, architecture)),
             part(architecture.attention_output).register_forward_pre_hook(_mixed(means, index, mixer, heads)),
-            part(architecture.ffn_out).register_forward_pre_hook(_neurons(means, index)),
+            part(architecture.ffn_out).register_forward_pre_hook(_inputs(means, f"neurons {index}")),
         ]
     return hooks
 
@@ -147,10 +160,10 @@ def _output(means: TokenMeans, name: str) -> Callable[..., None]:
     return lambda _module, _inputs, output: means.add(name, output.abs())
 
 
-def _neurons(means: TokenMeans, index: int) -> Callable[..., None]:
+def _inputs(means: TokenMeans, name: str) -> Callable[..., None]:
     def hook(_module: nn.Module, inputs: tuple[Tensor]) -> None:
-        means.add(f"neurons {index}", inputs[0])
-        means.add(f"squared neurons {index}", inputs[0].float() ** 2)
+        means.add(name, inputs[0])
+        means.add(f"squared {name}", inputs[0].float() ** 2)
 
     return hook
 

@@ -15,20 +15,8 @@ from compress.architectures.architecture import Architecture
 from compress.architectures.families import family
 from compress.distillation.importance import Importance, TokenMeans, hidden_norms, importances
 from compress.distillation.student import Batch, projects_embeddings
+from compress.distillation.widths import Widths, narrower, widths
 from compress.errors import CompressError
-
-
-@dataclass(frozen=True)
-class Widths:
-    """The three widths of an encoder; transformers' configs tie hidden = heads * head size."""
-
-    hidden: int
-    heads: int
-    neurons: int
-
-    @property
-    def head_size(self) -> int:
-        return self.hidden // self.heads
 
 
 def narrow(
@@ -41,20 +29,14 @@ def narrow(
 ) -> Any:
     """A student with as many layers and smaller widths, whose weights are the teacher's that count for most.
 
-    Width pruning after Muralidharan et al. 2024, "Compact language models via pruning and knowledge distillation",
-    with the importances of `compress.distillation.importance`. Hidden dimensions are the same
-    throughout the model, heads and neurons are chosen for each layer. What is left is corrected, so that the student starts
-    nearer to its teacher: a smaller head divides its scores by a smaller number, so its queries are scaled; the bias after
-    the neurons takes up the mean of those that went; and a norm over fewer dimensions sees another mean and deviation, so
-    its weight and bias take up the ratio.
+    Width pruning after Muralidharan et al. 2024, "Compact language models via pruning and knowledge distillation", with the
+    importances of `compress.distillation.importance`. Hidden dimensions are the same throughout the model, heads and
+    neurons are chosen for each layer, and the pooler's outputs for themselves. What is left is corrected, so that the
+    student starts nearer to its teacher: a smaller head divides its scores by a smaller number, so its queries are scaled;
+    a bias takes up the mean of what those that went have added; a norm over fewer dimensions sees another mean and
+    deviation, so its weight and bias take up the ratio.
 
-    What the widths mean:
-
-    - `hidden_size` alone keeps the size of a head, and so the heads become fewer: 384 in 12 heads to 192 is 6 heads;
-    - `heads` alone does likewise, so that the hidden width becomes heads * head size;
-    - both: a head becomes hidden_size / heads wide, each keeping as many of its dimensions;
-    - `intermediate_size` is independent of them.
-
+    What the widths mean, and which can be: see `compress.distillation.widths.narrower`.
     Embeddings of a width of their own (ALBERT, small ELECTRA) keep it.
 
     Args:
@@ -70,7 +52,7 @@ def narrow(
     """
     architecture = family(model.config)
     old = widths(model.config)
-    new = _checked(old, hidden_size, heads, intermediate_size, rotary=architecture.rotary)
+    new = narrower(model.config, hidden_size=hidden_size, intermediate_size=intermediate_size, heads=heads)
     student = type(model)(_config(model, architecture, old, new)).to(dtype=model.dtype)
     teachers, own = model.state_dict(), student.state_dict()
     if teachers.keys() != own.keys():
@@ -89,52 +71,9 @@ def narrow(
         _scale_queries(weights, architecture, len(kept.heads), math.sqrt(new.head_size / old.head_size))
     _take_up_means(weights, teachers, architecture, importance, kept)
     if new.hidden < old.hidden:
-        _refit_norms(weights, model, batches, kept.hidden)
+        _refit_norms(weights, model, batches, kept)
     student.load_state_dict(weights)
     return student.eval()
-
-
-def widths(config: Any) -> Widths:
-    """The widths in a config."""
-    architecture = family(config)
-    names = (architecture.hidden_width, architecture.head_count, architecture.ffn_width)
-    return Widths(*(int(getattr(config, name)) for name in names))
-
-
-def _checked(old: Widths, hidden: int | None, heads: int | None, neurons: int | None, *, rotary: bool) -> Widths:
-    asked = {
-        "hidden_size": (hidden, old.hidden),
-        "heads": (heads, old.heads),
-        "intermediate_size": (neurons, old.neurons),
-    }
-    for name, (width, most) in asked.items():
-        if width is not None and not 1 <= width <= most:
-            raise CompressError(f"{name} {width} cannot be cut out of the teacher's {most}. Choose 1 to {most}.")
-    size = old.head_size
-    if heads is None:
-        heads = old.heads if hidden is None else hidden // size
-        if hidden is not None and hidden % size:
-            fitting = [width for width in (heads * size, (heads + 1) * size) if width]
-            raise CompressError(
-                f"hidden_size {hidden} is no multiple of {size}, the size of a head, which stays unless `heads` is given "
-                f"as well. Choose {' or '.join(map(str, fitting))}, or give heads."
-            )
-    new = Widths(heads * size if hidden is None else hidden, heads, old.neurons if neurons is None else neurons)
-    if new.hidden % heads:
-        raise CompressError(
-            f"hidden_size {new.hidden} cannot be shared out among {heads} heads. Choose a multiple of {heads}."
-        )
-    if new.head_size > size:
-        raise CompressError(
-            f"hidden_size {new.hidden} in {heads} heads makes each {new.head_size} wide, but the teacher's are {size}. "
-            f"Choose at most {heads * size}, or more heads."
-        )
-    if rotary and new.head_size != size:
-        raise CompressError(
-            f"hidden_size {new.hidden} in {heads} heads makes each {new.head_size} wide instead of {size}, but rotary positions "
-            f"need a head whole. Choose hidden_size {heads * size}, or give one of the two alone."
-        )
-    return new
 
 
 def _config(model: Any, architecture: Architecture, old: Widths, new: Widths) -> Any:
@@ -156,6 +95,7 @@ class _Kept:
     """Indices into the teacher's axes, in increasing order; lists are by layer."""
 
     hidden: Tensor
+    pooled: Tensor
     heads: list[Tensor]
     query_key: list[Tensor]
     value: list[Tensor]
@@ -174,6 +114,7 @@ def _kept(importance: Importance, old: Widths, new: Widths, *, for_all_layers: b
 
     return _Kept(
         hidden=_largest(importance.hidden, new.hidden),
+        pooled=_largest(importance.pooled, new.hidden),
         heads=chosen,
         query_key=[dimensions(*pair) for pair in zip(importance.query_key, chosen, strict=True)],
         value=[dimensions(*pair) for pair in zip(importance.value, chosen, strict=True)],
@@ -186,8 +127,11 @@ def _largest(scores: Tensor, count: int) -> Tensor:
 
 
 def _named_axes(architecture: Architecture, kept: _Kept, old: Widths) -> dict[str, dict[int, Tensor]]:
-    """What is kept of the axes of heads and neurons: parameter -> axis -> indices."""
+    """What is kept of the axes of heads, neurons and pooled outputs: parameter -> axis -> indices."""
     axes: dict[str, dict[int, Tensor]] = {name: {1: kept.heads[0]} for name in architecture.head_tables}
+    for path in (architecture.pooler, architecture.pooler_norm):
+        axes |= {f"{path}.weight": {0: kept.pooled}, f"{path}.bias": {0: kept.pooled}}
+    axes[f"{architecture.classifier}.weight"] = {1: kept.pooled}
     for index, (query_key, value, neurons) in enumerate(zip(kept.query_key, kept.value, kept.neurons, strict=True)):
         outputs = {
             architecture.query: query_key,
@@ -242,38 +186,43 @@ def _take_up_means(
     importance: Importance,
     kept: _Kept,
 ) -> None:
-    """The bias after the neurons takes up the mean of what those that go have added to it (An et al. 2024)."""
-    for index, neurons in enumerate(kept.neurons):
-        path = f"{architecture.layers}.{index}.{architecture.ffn_out}"
+    """A bias takes up the mean of what the inputs that go have added to it (An et al. 2024, "baseline bias compensation")."""
+    every = slice(None)
+    readers = [(architecture.classifier, importance.pooled_means, kept.pooled, every)]
+    for index, (means, neurons) in enumerate(zip(importance.neuron_means, kept.neurons, strict=True)):
+        readers.append((f"{architecture.layers}.{index}.{architecture.ffn_out}", means, neurons, kept.hidden))
+    for path, means, inputs, outputs in readers:
         if f"{path}.bias" in weights:
-            means = importance.neuron_means[index].index_fill(0, neurons, 0)
-            added = teachers[f"{path}.weight"].float() @ means
-            bias = weights[f"{path}.bias"]
-            bias += (added if len(added) == len(bias) else added[kept.hidden]).to(bias.dtype)
+            gone = means.index_fill(0, inputs, 0)
+            weights[f"{path}.bias"] += (teachers[f"{path}.weight"].float() @ gone)[outputs]
 
 
-def _refit_norms(weights: dict[str, Tensor], model: Any, batches: Sequence[Batch], hidden: Tensor) -> None:
+def _refit_norms(weights: dict[str, Tensor], model: Any, batches: Sequence[Batch], kept: _Kept) -> None:
     """Let each norm over the kept dimensions give what the whole one gave there, by least squares over the tokens.
 
     With a token's mean m and deviation s over all dimensions, and m', s' over those kept, the whole norm gives
     (x - m) / s = (x - m') / s' * (s' / s) + (m' - m) / s: the means of both terms over tokens go into weight and bias.
     """
-    means, norms = TokenMeans(), hidden_norms(model)
+    means = TokenMeans()
+    left = dict.fromkeys(hidden_norms(model), kept.hidden)
+    pooler_norm = family(model.config).pooler_norm
+    if pooler_norm:
+        left[pooler_norm] = kept.pooled
 
     def hook(name: str) -> Callable[..., None]:
-        return lambda norm, inputs: means.add(name, _ratio_and_shift(norm, inputs[0], hidden))
+        return lambda norm, inputs: means.add(name, _ratio_and_shift(norm, inputs[0], left[name]))
 
-    means.over(model, batches, [norm.register_forward_pre_hook(hook(name)) for name, norm in norms.items()])
-    for name in norms:
+    means.over(model, batches, [model.get_submodule(name).register_forward_pre_hook(hook(name)) for name in left])
+    for name in left:
         ratio, shift = means[name]
         if f"{name}.bias" in weights:
             weights[f"{name}.bias"] += weights[f"{name}.weight"] * shift
         weights[f"{name}.weight"] *= ratio
 
 
-def _ratio_and_shift(norm: nn.LayerNorm, values: Tensor, hidden: Tensor) -> Tensor:
+def _ratio_and_shift(norm: nn.LayerNorm, values: Tensor, left: Tensor) -> Tensor:
     values = values.float()
-    some = values[..., hidden]
+    some = values[..., left]
     deviation = (values.var(dim=-1, correction=0) + norm.eps).sqrt()
     ratio = (some.var(dim=-1, correction=0) + norm.eps).sqrt() / deviation
     return torch.stack([ratio, (some.mean(dim=-1) - values.mean(dim=-1)) / deviation], dim=-1)

@@ -11,7 +11,7 @@ from torch import nn
 
 from compress.architectures.families import family
 from compress.distillation.student import embedding_module, layer_modules
-from compress.models import classifier
+from compress.models import classifier as classifier_in
 from tests.tiny import FAMILIES, write_model
 
 HIDDEN, FFN, HEADS = 64, 128, 4
@@ -24,7 +24,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "electra of one width": ("electra", {"embedding_size": HIDDEN}),
     }
     name, changes = variants.get(request.param, (request.param, {}))
-    return classifier(write_model(tmp_path_factory.mktemp("model"), name, **changes))
+    return classifier_in(write_model(tmp_path_factory.mktemp("model"), name, **changes))
 
 
 def test_the_config_gives_the_sizes_under_the_names_written_down(model: Any) -> None:
@@ -70,6 +70,24 @@ def test_every_linear_module_of_a_layer_is_named(model: Any) -> None:
         assert {path for path, part in layer.named_modules() if isinstance(part, nn.Linear)} <= named
 
 
+def test_the_classifier_reads_what_the_pooler_makes(model: Any) -> None:
+    architecture = family(model.config)
+    pooler, classifier = (model.get_submodule(path) for path in (architecture.pooler, architecture.classifier))
+    assert isinstance(pooler, nn.Linear)
+    assert pooler.weight.shape == (HIDDEN, HIDDEN)
+    assert classifier.weight.shape == (2, HIDDEN)
+    in_layers = {id(part) for layer in layer_modules(model) for part in layer.modules()}
+    linear = {name for name, part in model.named_modules() if isinstance(part, nn.Linear) and id(part) not in in_layers}
+    assert linear <= {architecture.pooler, architecture.classifier, architecture.embedding_projection}
+    if architecture.pooler_norm:
+        assert isinstance(model.get_submodule(architecture.pooler_norm), nn.LayerNorm)
+    logits: list[torch.Tensor] = []
+    hook = classifier.register_forward_hook(lambda _part, _inputs, output: logits.append(output))
+    answer = model(input_ids=torch.randint(5, 30, (2, 7))).logits
+    hook.remove()
+    assert torch.equal(answer, logits[0])
+
+
 def test_layers_are_the_modules_that_are_called_in_their_order(model: Any) -> None:
     called: list[nn.Module] = []
     layers = layer_modules(model)
@@ -95,7 +113,7 @@ def test_tables_of_heads_have_a_column_a_head(model: Any) -> None:
 
 
 def test_modules_of_relative_positions_are_where_deberta_does_not_share_its_keys(tmp_path: Path) -> None:
-    model = classifier(write_model(tmp_path, "deberta-v2", share_att_key=False))
+    model = classifier_in(write_model(tmp_path, "deberta-v2", share_att_key=False))
     architecture = family(model.config)
     for path in (architecture.position_query, architecture.position_key):
         part = layer_modules(model)[0].get_submodule(path)

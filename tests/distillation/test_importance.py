@@ -86,6 +86,16 @@ def test_a_head_counts_by_the_length_of_what_it_adds_to_the_hidden_state(bert: A
 
 
 @torch.no_grad()
+def test_a_pooled_output_counts_by_how_much_it_varies_and_by_its_weights(bert: Any) -> None:
+    found = importances(bert, BATCHES)
+    first = torch.cat([bert.bert(**batch).last_hidden_state[:, 0] for batch in BATCHES])  # of three rows
+    pooled = torch.tanh(first @ bert.bert.pooler.dense.weight.T + bert.bert.pooler.dense.bias)
+    expected = pooled.std(dim=0, correction=0) * bert.classifier.weight.norm(dim=0)
+    torch.testing.assert_close(found.pooled, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.pooled_means, pooled.mean(dim=0), rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
 def test_queries_and_keys_of_a_fused_module_are_its_first_two_thirds(tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, "modernbert"))
     found = importances(model, BATCHES).query_key[0]

@@ -90,8 +90,8 @@ def _weights(layer: nn.Module, path: str) -> Tensor:
 
 def _variation(means: TokenMeans, name: str, output: nn.Module) -> Tensor:
     """The root mean square of inputs, about their mean where there is a bias to take that up, times their weights."""
-    taken_up = means[name] ** 2 if output.bias is not None else 0
-    spread = (means[f"squared {name}"] - taken_up).clamp(min=0).sqrt()
+    taken_up = means.exact(name) ** 2 if output.bias is not None else 0
+    spread = (means.exact(f"squared {name}") - taken_up).clamp(min=0).sqrt().float()
     return spread * output.get_parameter("weight").detach().float().norm(dim=0)
 
 
@@ -114,13 +114,17 @@ class TokenMeans:
         self._counts: dict[str, int] = {}
 
     def __getitem__(self, name: str) -> Tensor:
+        return self.exact(name).float()
+
+    def exact(self, name: str) -> Tensor:
+        """In fp64: a mean square less a squared mean leaves few digits."""
         return self._sums[name] / self._counts[name]
 
     def add(self, name: str, values: Tensor) -> None:
         """Values [batch, tokens, width]; those of other shapes, of poolers and of position tables, are taken whole."""
         by_token = values.ndim == 3 and values.shape[:2] == self.tokens.shape
         rows = values[self.tokens] if by_token else values.flatten(0, -2)
-        self._sums[name] = self._sums.get(name, 0) + rows.float().sum(dim=0)
+        self._sums[name] = self._sums.get(name, 0) + rows.double().sum(dim=0)
         self._counts[name] = self._counts.get(name, 0) + len(rows)
 
     def over(self, model: Any, batches: Sequence[Batch], hooks: Sequence[RemovableHandle]) -> None:
@@ -163,7 +167,7 @@ def _output(means: TokenMeans, name: str) -> Callable[..., None]:
 def _inputs(means: TokenMeans, name: str) -> Callable[..., None]:
     def hook(_module: nn.Module, inputs: tuple[Tensor]) -> None:
         means.add(name, inputs[0])
-        means.add(f"squared {name}", inputs[0].float() ** 2)
+        means.add(f"squared {name}", inputs[0].double() ** 2)
 
     return hook
 

@@ -142,11 +142,9 @@ def learning(
             inputs = {name: value for name, value in batch.items() if name != "labels" and not name.startswith(FEATURE)}
             logits = trained(**inputs).logits
             terms: dict[str, Tensor] = {}
-            if goal.predictions:
-                parts = [_prediction(goal, logits, batch, progress, terms)]
-            else:
-                # Data-parallel training wants a gradient for every weight, so the head's is 0 rather than none.
-                parts = [0.0 * logits.float().sum()]
+            # Data-parallel training wants a gradient for every weight: without predictions the head's is 0, not none.
+            nothing = 0.0 * logits.float().sum()
+            parts = [_prediction(goal, logits, batch, progress, terms) if goal.predictions else nothing]
             if goal.matches:
                 if live_teacher is not None:
                     live_teacher.to(logits.device)

@@ -142,11 +142,31 @@ def test_a_regression_is_distilled_by_its_scores(make_model: Callable[..., Path]
         "data": str(data),
         "holdout": 0.2,
     }
+    task |= {"metric": ["spearman", "pearson"]}
     teacher = make_model("bert", labels=1, id2label={0: "score"}, label2id={"score": 0})
-    settings = Distill(layers=2, epochs=2, batch_size=16, precision="fp32", max_length=64)
+    settings = Distill(
+        layers=2, epochs=2, batch_size=16, precision="fp32", max_length=64, hidden_weight=1, compare_with_plain=True
+    )
     facts = apply(TECHNIQUE, bring(str(teacher)), settings, tmp_path / "student", task=task).steps[-1].facts
-    assert any(name.startswith("pearson") for name in facts["curves"])
+    assert "spearman on held-out rows" in facts["curves"]
+    assert set(facts["teacher_effect"]["metrics"]) == {"spearman", "pearson"}
     assert classifier(tmp_path / "student").config.num_labels == 1
+
+
+def test_another_metric_and_format_need_no_change_of_code(
+    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
+) -> None:
+    """JSON lines judged by Matthews' coefficient."""
+    for split, file in task["data"].items():
+        with Path(file).open(newline="") as stream:
+            lines = [json.dumps(row) for row in csv.DictReader(stream)]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    changed = task | {"data": {split: str(tmp_path / f"{split}.jsonl") for split in task["data"]}, "metric": "matthews"}
+    teacher = bring(str(make_model("bert", "teacher")))
+    settings = Distill(layers=2, epochs=1, precision="fp32", max_length=64, compare_with_plain=True)
+    facts = apply(TECHNIQUE, teacher, settings, tmp_path / "student", task=changed).steps[-1].facts
+    assert "matthews on held-out rows" in facts["curves"]
+    assert facts["teacher_effect"]["metric"] == "matthews"
 
 
 def test_each_term_of_the_loss_has_its_curve(distil: Callable[..., Artifact]) -> None:

@@ -1,0 +1,145 @@
+"""The teacher's answers on disk: its own, in the rows' order, for just these rows and this teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from compress import teacher
+from compress.batching import collate
+from compress.distillation.features import Wanted, capture
+from compress.errors import CompressError
+from compress.models import bring, classifier, tokenizer
+from compress.teacher import Answers, answers
+from compress.training_data import TrainingData, data_for
+from tests.tiny import write_model, write_task
+
+NOTHING = Wanted()
+WANTED = Wanted(hidden=(1, 3), attention=(2,), relations=(3,), embedding=True)
+
+
+@pytest.fixture
+def data(make_model: Callable[..., Path], task: dict[str, Any]) -> TrainingData:
+    folder = make_model("bert", "teacher")
+    return data_for(task, tokenizer(folder), classifier(folder).config, 64)
+
+
+@pytest.fixture
+def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Answers]:
+    def ask(wanted: Wanted = NOTHING, rows: Any = None, where: str = "teacher") -> Answers:
+        return answers(
+            bring(str(tmp_path / where)),
+            data.train if rows is None else rows,
+            tokenizer(tmp_path / where),
+            wanted=wanted,
+            precision="fp32",
+            identity={"train": "these"},
+            cache=tmp_path / "cache",
+        )
+
+    return ask
+
+
+def test_features_come_back_as_the_batch_that_the_student_sees(
+    ask: Callable[..., Answers], data: TrainingData, tmp_path: Path
+) -> None:
+    kept = ask(WANTED)
+    model, its_tokenizer = classifier(tmp_path / "teacher"), tokenizer(tmp_path / "teacher")
+    places = [17, 3, 90, 41]
+    features = [{**data.train[place], "place": place} for place in places]
+    batch = collate(features, its_tokenizer, dict(kept.features))
+    with capture(model, WANTED) as found, torch.no_grad():
+        model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+    real = batch["attention_mask"].bool()
+    assert real.sum(1).unique().numel() > 1  # rows of several lengths
+    assert set(kept.features) == set(WANTED.names())
+    for name in WANTED.names():
+        torch.testing.assert_close(batch[name][real].float(), found[name][real], rtol=2**-10, atol=1e-4)
+        assert not batch[name][~real].any()
+
+
+def test_what_is_asked_for_later_is_added_and_the_rest_is_kept(
+    ask: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ask()
+    before = np.array(first.logits)
+    assert first.seconds_saved == 0
+    second = ask(WANTED)
+    assert second.seconds_saved == 0  # the teacher ran again, for the features
+    assert np.array_equal(before, second.logits)
+    monkeypatch.setattr(teacher, "load", lambda *_: pytest.fail("the teacher was asked again"))
+    assert ask(Wanted(hidden=(3,))).seconds_saved > 0
+    assert len(list((tmp_path / "cache" / "teacher").iterdir())) == 1
+
+
+def test_other_rows_or_another_teacher_are_asked_anew(
+    ask: Callable[..., Answers], data: TrainingData, tmp_path: Path
+) -> None:
+    ask()
+    folders = tmp_path / "cache" / "teacher"
+    swapped = data.train.select([1, 0, *range(2, len(data.train))])
+    assert not np.array_equal(ask(rows=swapped).logits[:2], ask().logits[:2])
+    assert len(list(folders.iterdir())) == 2
+    write_model(tmp_path / "other", "bert", seed=8)
+    assert not np.allclose(ask(where="other").logits, ask().logits)
+    assert len(list(folders.iterdir())) == 3
+
+
+def test_answers_that_were_cut_short_are_asked_for_again(
+    ask: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def dies(value: Any, name: str) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise RuntimeError("killed")
+        return narrowed(value, name)
+
+    narrowed = teacher._narrowed
+    with monkeypatch.context() as patch:
+        patch.setattr(teacher, "_narrowed", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            ask()
+    assert ask().logits.any(axis=1).all()
+
+
+def test_states_beyond_sixteen_bits_are_refused_with_the_way_out(
+    ask: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = classifier(tmp_path / "teacher")
+    with torch.no_grad():
+        model.bert.encoder.layer[3].output.LayerNorm.bias.fill_(1e5)
+    monkeypatch.setattr(teacher, "load", lambda *_: model)
+    with pytest.raises(CompressError, match=r"hidden.3 reaches 100\d\d\d.*--teacher-cache-gb 0"):
+        ask(Wanted(hidden=(3,)))
+
+
+@pytest.mark.parametrize("family", ["albert", "modernbert", "deberta-v2"])
+def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "teacher", family)
+    data = data_for(write_task(tmp_path / "data", rows=40), tokenizer(folder), classifier(folder).config, 64)
+    found = answers(
+        bring(str(folder)),
+        data.train,
+        tokenizer(folder),
+        wanted=WANTED,
+        precision="fp32",
+        identity={},
+        cache=tmp_path / "cache",
+    )
+    row = data.train[5]
+    model = classifier(folder)
+    with capture(model, WANTED) as features, torch.no_grad():
+        logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0]
+    np.testing.assert_allclose(found.logits[5], logits, rtol=2e-3, atol=1e-3)
+    for name in WANTED.names():
+        kept = found.features[name]
+        mine = kept.values[kept.starts[5] : kept.starts[6]]
+        np.testing.assert_allclose(mine, features[name][0], rtol=2e-3, atol=2e-3)

@@ -13,6 +13,7 @@ ARCHITECTURE = Architecture(
     query="albert_layers.0.attention.query",  # every published ALBERT has one layer in a group
     key="albert_layers.0.attention.key",
     value="albert_layers.0.attention.value",
+    attention="albert_layers.0.attention",
     attention_output="albert_layers.0.attention.dense",
     ffn_in="albert_layers.0.ffn",
     ffn_out="albert_layers.0.ffn_output",

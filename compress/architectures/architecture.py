@@ -31,6 +31,8 @@ class Architecture:
     """Within a layer: the one of the values."""
     attention_output: str
     """Within a layer: the linear module that mixes the heads' outputs."""
+    attention: str
+    """Within a layer: the module that cuts queries, keys and values into heads."""
     ffn_in: str
     """Within a layer: the linear module that makes the feed-forward neurons."""
     ffn_out: str
@@ -56,6 +58,12 @@ class Architecture:
     """The path of the norm between pooler and classifier, where a family has one."""
     head_tables: tuple[str, ...] = ()
     """Names of parameters shared by all layers whose last axis is the heads (MPNet's relative position bias)."""
+    head_bias: str = ""
+    """What `attention` calls the argument that brings it what came of those: [1, heads, queries, keys]."""
+    attention_heads: str = "num_attention_heads"
+    """The attribute of `attention` that holds its number of heads; nothing where it reads that off its tensors."""
+    attention_width: str = "all_head_size"
+    """The attribute of `attention` that holds heads * head size, likewise."""
 
     layer_count: str = "num_hidden_layers"
     """The config's name for the number of layers."""

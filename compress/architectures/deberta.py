@@ -11,6 +11,7 @@ ARCHITECTURE = Architecture(
     query="attention.self.query_proj",
     key="attention.self.key_proj",
     value="attention.self.value_proj",
+    attention="attention.self",
     attention_output="attention.output.dense",
     ffn_in="intermediate.dense",
     ffn_out="output.dense",

@@ -13,6 +13,7 @@ ARCHITECTURE = Architecture(
     query="attention.self.query",
     key="attention.self.key",
     value="attention.self.value",
+    attention="attention.self",
     attention_output="attention.output.dense",
     ffn_in="intermediate.dense",
     ffn_out="output.dense",

@@ -11,10 +11,12 @@ ARCHITECTURE = Architecture(
     query="attention.attn.q",
     key="attention.attn.k",
     value="attention.attn.v",
+    attention="attention.attn",
     attention_output="attention.attn.o",
     ffn_in="intermediate.dense",
     ffn_out="output.dense",
     pooler="classifier.dense",
     classifier="classifier.out_proj",
     head_tables=("mpnet.encoder.relative_attention_bias.weight",),
+    head_bias="position_bias",
 )

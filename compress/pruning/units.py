@@ -1,0 +1,113 @@
+"""The units that can go from a model, heads and feed-forward neurons, and masks of them while the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+
+from compress.architectures.families import family
+from compress.architectures.layer_widths import Units, own_layers, units
+from compress.errors import CompressError
+
+__all__ = ["Kept", "Units", "everything", "masks_applied", "own_layers", "units"]
+
+Masks: TypeAlias = Tensor | Sequence[Tensor]
+"""One mask for each layer: a tensor [layers, units], or a list of tensors where the layers have unequal widths."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The units kept in each layer, in increasing order, counted from 0 among those the model has at present.
+
+    ALBERT's shared layer is one layer.
+    """
+
+    heads: tuple[tuple[int, ...], ...]
+    neurons: tuple[tuple[int, ...], ...]
+
+    def checked(self, present: Units) -> Kept:
+        """Itself, if a model with these units can keep these.
+
+        Raises:
+            CompressError: there is no such unit or layer, they are out of order, or a layer would lose its last one.
+        """
+        for what, kept, counts in (
+            ("heads", self.heads, present.heads),
+            ("neurons", self.neurons, present.neurons),
+        ):
+            if len(kept) != len(counts):
+                raise CompressError(
+                    f"{what.capitalize()} of {len(kept)} layers were given, but there are {len(counts)}."
+                )
+            for layer, (some, count) in enumerate(zip(kept, counts, strict=True)):
+                if not some:
+                    raise CompressError(
+                        f"Layer {layer} would lose all its {what}. Keep at least one, or drop the layer."
+                    )
+                if list(some) != sorted(set(some)) or some[0] < 0 or some[-1] >= count:
+                    raise CompressError(
+                        f"The {what} kept in layer {layer} are not increasing indices from 0 to {count - 1}: {_few(some)}."
+                    )
+        return self
+
+
+def everything(present: Units) -> Kept:
+    """All the units of a model."""
+    return Kept(
+        heads=tuple(tuple(range(count)) for count in present.heads),
+        neurons=tuple(tuple(range(count)) for count in present.neurons),
+    )
+
+
+@contextmanager
+def masks_applied(model: Any, heads: Masks | None = None, neurons: Masks | None = None) -> Iterator[None]:
+    """The model with each head's and each neuron's output multiplied by its mask, while the context lasts.
+
+    The masks are read at each forward pass, and gradients flow into them. A mask of 0 is the unit removed, exactly. Masks
+    of a layer may have one row for each row of the batch, so that each row has a gradient of its own:
+    [layers, rows, units].
+
+    Args:
+        model: a classifier of a known family; where it is wrapped for data-parallel training, the model inside. No weight
+            of it is touched.
+        heads: [layers, heads]; or a list of [heads], one for each layer.
+        neurons: [layers, neurons], or a list likewise. ALBERT's shared layer is one layer, masked wherever it is applied.
+
+    Raises:
+        CompressError: a mask does not have as many entries as the layer has units, or there are more or fewer of them than
+            layers.
+    """
+    architecture, present, layers = family(model.config), units(model), own_layers(model)
+    hooks: list[Any] = []
+    try:
+        for what, masks, counts, path, width in (
+            ("heads", heads, present.heads, architecture.attention_output, present.head_size),
+            ("neurons", neurons, present.neurons, architecture.ffn_out, 1),
+        ):
+            if masks is None:
+                continue
+            if [int(mask.shape[-1]) for mask in masks] != list(counts):
+                raise CompressError(f"The masks do not fit the model's {what}, which are {_few(counts)} by layer.")
+            for layer, mask in zip(layers, masks, strict=True):
+                hooks.append(layer.get_submodule(path).register_forward_pre_hook(_multiplied(mask, width)))
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _multiplied(mask: Tensor, width: int) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        values = inputs[0]  # [batch, tokens, units * width]
+        factors = mask.to(values).repeat_interleave(width, dim=-1)
+        return (values * (factors if factors.ndim == 1 else factors.unsqueeze(-2)), *inputs[1:])
+
+    return hook
+
+
+def _few(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers[:12]) + (", ..." if len(numbers) > 12 else "")

@@ -157,6 +157,12 @@ def test_the_norm_of_embeddings_of_their_own_width_is_none_of_the_hidden_states(
         assert (f"{name}.embeddings.LayerNorm" not in hidden_norms(model)) == projected
 
 
+def test_the_norm_of_a_poolers_outputs_is_none_of_the_hidden_states(tmp_path: Path) -> None:
+    model = classifier(write_model(tmp_path, "modernbert"))
+    norms = {name for name, part in model.named_modules() if isinstance(part, torch.nn.LayerNorm)}
+    assert norms - hidden_norms(model).keys() == {"head.norm"}
+
+
 def test_measuring_leaves_the_model_without_hooks_in_its_mode_and_without_gradients(bert: Any) -> None:
     before = {name: value.clone() for name, value in bert.state_dict().items()}
     importances(bert.train(), BATCHES)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from compress.artifact import Artifact
 from compress.batching import Extra
 from compress.distillation.features import Wanted
 from compress.distillation.objective import FEATURE, LOGITS
+from compress.errors import CompressError
 from compress.progress import say
+from compress.students import Student
 from compress.teacher import answers, bytes_needed
 from compress.training_data import TrainingData, data_for, tokens
 
@@ -34,28 +37,28 @@ class Lessons:
 
 def prepare(
     teachers: Sequence[Artifact],
-    student_tokenizer: Any,
-    student_config: Any,
+    student: Student,
     description: Mapping[str, Any],
     settings: Any,
     wanted: Wanted,
     cache: Path,
+    *,
+    extra: Any = None,
 ) -> Lessons:
-    """Read the rows, make the extra ones, and ask the teachers.
+    """Read the rows, and ask the teachers.
 
     Args:
         teachers: the first one's features are matched; all of them say what they think of each row.
-        settings: of `compress distill`.
+        settings: `LossSettings` and `TrainingSettings`.
         wanted: the features of the first teacher.
         cache: the folder for content-keyed results.
+        extra: further rows, see `extra`.
 
     Raises:
         CompressError: rows cannot be read, or a model does not read as many tokens.
     """
-    extra = _extra(description, settings, cache)
-    data = data_for(
-        description, student_tokenizer, student_config, settings.max_length, extra=extra.rows if extra else None
-    )
+    rows = extra.rows if extra else None
+    data = data_for(description, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
     if settings.alpha.highest == 0 and not wanted.names():
         return Lessons(data, facts=facts)
@@ -68,7 +71,7 @@ def prepare(
         config = models.config(teacher.folder)
         found = answers(
             teacher,
-            _rows(data, its_tokenizer, student_tokenizer, config, settings.max_length),
+            _rows(data, its_tokenizer, student.tokenizer, config, settings.max_length),
             its_tokenizer,
             wanted=wanted if number == 0 and kept else Wanted(),
             precision=settings.precision,
@@ -93,13 +96,13 @@ def prepare(
     )
 
 
-def plain(student_tokenizer: Any, student_config: Any, description: Mapping[str, Any], settings: Any) -> Lessons:
+def plain(student: Student, description: Mapping[str, Any], settings: Any) -> Lessons:
     """The task's own rows and labels, without any teacher."""
-    return Lessons(data_for(description, student_tokenizer, student_config, settings.max_length))
+    return Lessons(data_for(description, student.tokenizer, student.model.config, settings.max_length))
 
 
-def _extra(description: Mapping[str, Any], settings: Any, cache: Path) -> Any:
-    """The unlabelled and augmented rows, None where the settings ask for none."""
+def extra(description: Mapping[str, Any], settings: Any, cache: Path) -> Any:
+    """The unlabelled and augmented rows (`compress.extra_rows.Extra`), None where the settings ask for none."""
     from compress.extra_rows import extra_rows
     from compress.tasks import loading
 
@@ -115,8 +118,17 @@ def _extra(description: Mapping[str, Any], settings: Any, cache: Path) -> Any:
         masked_lm=Path(settings.masked_lm) if settings.masked_lm else None,
         seed=settings.seed,
         cache=cache,
-        forbidden=[loading.load(task, data, name).rows for name in ("holdout", "evaluation")],
+        forbidden=list(_other_splits(task, data)),
     )
+
+
+def _other_splits(task: Any, data: Any) -> Iterator[Any]:
+    """The rows that a student must not have seen; a task need not have a test split."""
+    from compress.tasks import loading
+
+    yield from (loading.load(task, data, name).rows for name in ("holdout", "evaluation"))
+    with suppress(CompressError):
+        yield loading.load(task, data, "test").rows
 
 
 def _rows(data: TrainingData, its_tokenizer: Any, student_tokenizer: Any, config: Any, max_length: int) -> Any:

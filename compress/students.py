@@ -52,7 +52,8 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
         facts |= {"layers_kept": list(kept), "layers_of_teacher": total}
         told.append(f"layers {', '.join(map(str, kept))} of {total} ({how})")
     if settings.narrows:
-        from compress.distillation.narrowing import narrow, widths
+        from compress.distillation.narrowing import narrow
+        from compress.distillation.widths import widths
 
         before = widths(model.config)
         model = narrow(

@@ -57,6 +57,10 @@ Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, An
 name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
 
 
+AfterStep = Callable[[float], None]
+"""Called after each step that changed the weights, with the share of the steps that lie behind: masks hold by it."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a training run leaves behind, besides the model's weights."""
@@ -78,6 +82,7 @@ def train(
     extras: Mapping[str, Extra] | None = None,
     steps: int | None = None,
     stage: str = "",
+    after_step: AfterStep | None = None,
 ) -> Trained:
     """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
 
@@ -90,6 +95,7 @@ def train(
         steps: how many steps, whatever the epochs say.
         stage: the name of a stage that is no whole training (its head may be untrained): nothing is evaluated, the
             last weights are kept, and its curves are named by it.
+        after_step: called before the first step and after each one, before a checkpoint is written.
 
     Raises:
         CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
@@ -135,6 +141,8 @@ def train(
         log_level="error",
     )
     trainer = _trainer(model, arguments, objective, rows, holdout, its_tokenizer, score, name, settings, extras or {})
+    if after_step:
+        trainer.add_callback(_after_step(after_step))
     before = _last_checkpoint(checkpoints)
     if before:
         say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
@@ -363,6 +371,21 @@ def _trainer(
     loop.model_accepts_loss_kwargs = False
     loop.watch = watch
     return loop
+
+
+def _after_step(after_step: AfterStep) -> Any:
+    from transformers import TrainerCallback
+
+    class Holding(TrainerCallback):
+        """Before the first step or the first after a resume, and after each optimizer step."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            after_step(state.global_step / max(state.max_steps, 1))
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            after_step((state.global_step + 1) / max(state.max_steps, 1))  # counted up only afterwards
+
+    return Holding()
 
 
 def _printer() -> Any:

@@ -15,6 +15,7 @@ from compress.architectures.families import family
 from compress.distillation import losses
 from compress.distillation.features import Wanted, capture
 from compress.distillation.layer_maps import layer_map
+from compress.distillation.loss_settings import LossSettings
 from compress.distillation.projections import EMBEDDING, projected, projections
 from compress.distillation.schedules import Schedule
 from compress.distillation.student import layer_count
@@ -72,13 +73,16 @@ class Goal:
         return Wanted(**layers, embedding=any(match.kind == "embedding" for match in self.matches))
 
 
-def goals(settings: Any, student: Any, teacher: Any, regression: bool) -> tuple[Goal, ...]:
-    """What a student minimises in each stage of its training, by the settings of `compress distill`.
+def goals(
+    settings: LossSettings, student: Any, teacher: Any, regression: bool, teacher_weights: tuple[float, ...] = (1.0,)
+) -> tuple[Goal, ...]:
+    """What a student minimises in each stage of its training.
 
     Args:
         student: its config.
         teacher: its config.
         regression: whether the task is one.
+        teacher_weights: one a teacher.
 
     Raises:
         CompressError: a layer map does not fit the models, or the relation heads do not fit their widths.
@@ -103,8 +107,7 @@ def goals(settings: Any, student: Any, teacher: Any, regression: bool) -> tuple[
                 f"{_width(teacher)}. Set relation_heads to a divisor of {math.gcd(_width(student), _width(teacher))}."
             )
         found.append(Match(kind, weight, loss, pairs, heads))
-    weights = settings.teacher_weights or (1.0,) * (1 + len(settings.teachers))
-    predictions = Goal((), True, regression, settings.alpha, settings.temperature, weights)
+    predictions = Goal((), True, regression, settings.alpha, settings.temperature, teacher_weights)
     matches = tuple(found)
     if settings.intermediate_epochs:
         return Goal(matches, predictions=False), predictions

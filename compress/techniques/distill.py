@@ -8,16 +8,15 @@ MODEL is the teacher; its answers are computed once and kept on disk.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from compress.artifact import Artifact, hash_file, is_main_process
-from compress.distillation.presets import PRESETS
-from compress.distillation.schedules import Schedule, bounded
+from compress.distillation.loss_settings import LossSettings
+from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
 from compress.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.training import TrainingSettings
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
     from compress.lessons import Lessons
     from compress.students import Student
 
-Weight = Annotated[Schedule, bounded(ge=0)]
 
-
-class Distill(TrainingSettings):
+class Distill(LossSettings, TrainingSettings):
     """What the student is, and how it learns."""
 
     layers: int | tuple[int, ...] | None = Field(
@@ -46,38 +43,9 @@ class Distill(TrainingSettings):
     student: str | None = Field(
         None, description="Another student: a checkpoint's folder, or a config.json to start anew."
     )
-    preset: Literal["none", "distilbert", "tinybert", "minilm", "patient"] = Field(
-        "none", description="A known recipe, whose settings stand where you give none."
-    )
-    temperature: Annotated[Schedule, bounded(gt=0)] = Field(
-        Schedule.of(4.0), description="Softens both distributions; above 1 it broadens the targets. 8..2: from 8 to 2."
-    )
-    alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
-        Schedule.of(0.5), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
-    )
-    hidden_weight: Weight = Field(Schedule.of(0.0), description="Weight of the hidden states' loss.")
-    hidden_loss: Literal["mse", "cosine", "patient"] = Field("mse", description="How hidden states are compared.")
-    attention_weight: Weight = Field(Schedule.of(0.0), description="Weight of the attention maps' loss.")
-    attention_loss: Literal["mse", "kl"] = Field("mse", description="Scores (mse) or their softmax (kl).")
-    layer_map: str = Field(
-        "uniform",
-        description="Which layers' hidden states and attention are matched: uniform, last, or STUDENT:TEACHER,... (0:1,1:3).",
-    )
-    relation_weight: Weight = Field(
-        Schedule.of(0.0), description="Weight of the relations of queries, keys and values (MiniLMv2)."
-    )
-    relation_heads: int | None = Field(None, ge=1, description="Relation heads; the student's own number by default.")
-    relation_map: str = Field("last", description="Which layers' relations are matched, as layer_map.")
-    embedding_weight: Weight = Field(Schedule.of(0.0), description="Weight of the embeddings' loss.")
-    intermediate_epochs: float = Field(
-        0.0, ge=0, le=1000, description="Epochs of a first stage, on hidden layers alone; the predictions follow."
-    )
     teachers: tuple[ArtifactPath, ...] = Field((), description="Further teachers, whose soft targets are averaged in.")
     teacher_weights: tuple[float, ...] = Field(
         (), description="Each teacher's weight, MODEL's first; equal by default."
-    )
-    teacher_cache_gb: float = Field(
-        16.0, ge=0, description="The most disk that the teacher's hidden states may take; else it runs at each step."
     )
     extra_text: str | None = Field(None, description="Unlabelled text for the teacher to label: a file or a folder.")
     augment: float = Field(0.0, ge=0, le=100, description="Copies of each training row with words replaced.")
@@ -89,13 +57,6 @@ class Distill(TrainingSettings):
         1, ge=1, le=100, description="How many seeds the comparison has; the first one's student is kept."
     )
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="The highest learning rate.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_preset(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("preset") in PRESETS:
-            return {**PRESETS[values["preset"]], **values}
-        return values
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -119,11 +80,6 @@ class Distill(TrainingSettings):
                 "say what the student is with either 'student' (a folder) or 'layers' (3, say) "
                 "and 'hidden_size', 'intermediate_size', 'heads'"
             )
-        if self.intermediate_epochs and not self.matches:
-            raise ValueError(
-                "a first stage ('intermediate_epochs') needs something to match: hidden_weight, attention_weight, "
-                "relation_weight or embedding_weight"
-            )
         if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
             raise ValueError(
                 f"there are {1 + len(self.teachers)} teachers with MODEL, but {len(self.teacher_weights)} teacher_weights"
@@ -141,17 +97,12 @@ class Distill(TrainingSettings):
         """Whether the student has smaller widths than its teacher."""
         return any(one is not None for one in (self.hidden_size, self.intermediate_size, self.heads))
 
-    @property
-    def matches(self) -> bool:
-        """Whether anything but the predictions is matched."""
-        weights = (self.hidden_weight, self.attention_weight, self.relation_weight, self.embedding_weight)
-        return any(one.highest > 0 for one in weights)
-
 
 def _run(work: Work) -> Made:
     from compress import lessons, models, students
     from compress.distillation.objective import goals
     from compress.tasks import loading
+    from compress.teaching import teach
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
@@ -159,99 +110,28 @@ def _run(work: Work) -> Made:
     for teacher in teachers[1:]:
         models.check_labels(teacher.folder, task)
     student = students.make(work.source, settings, task, description)
-    stages = goals(settings, student.model.config, models.config(work.source.folder), task.kind == "regression")
-    wanted = stages[0].wanted("teacher")
+    teacher_config = models.config(work.source.folder)
+    weights = settings.teacher_weights or (1.0,) * len(teachers)
+    stages = goals(settings, student.model.config, teacher_config, task.kind == "regression", weights)
     lesson = lessons.prepare(
-        teachers, student.tokenizer, student.model.config, description, settings, wanted, work.cache
+        teachers,
+        student,
+        description,
+        settings,
+        stages[0].wanted("teacher"),
+        work.cache,
+        extra=lessons.extra(description, settings, work.cache),
     )
-    facts = _trained(work, student, stages, lesson, settings, work.scratch, work.name)
+    facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name)
     if settings.compare_with_plain:
-        facts["teacher_effect"] = _compare(work, student, stages, lesson, facts["training_steps"])
+        facts["teacher_effect"] = _compare(work, student, stages, lesson, teacher_config, facts["training_steps"])
     models.save(student.model, student.tokenizer, work.folder)
     return Made("torch", "fp32", step_facts={**student.facts, **lesson.facts, **facts, **lesson.data.facts})
 
 
-def _trained(
-    work: Work,
-    student: Student,
-    stages: Sequence[Goal],
-    lesson: Lessons,
-    settings: Any,
-    scratch: Path,
-    name: str,
-    steps: int | None = None,
+def _compare(
+    work: Work, kept: Student, stages: Sequence[Goal], lesson: Lessons, teacher_config: Any, steps: int
 ) -> dict[str, Any]:
-    """Train a student through its stages, in place; gives what is to be told of it."""
-    from safetensors.torch import load_file, save_file
-
-    curves: dict[str, Any] = {}
-    told: dict[str, Any] = {}
-    total, seconds = 0, 0.0
-    for number, goal in enumerate(stages, 1):
-        is_last = number == len(stages)
-        folder = scratch if is_last else scratch / f"stage-{number}"
-        weights, facts = folder / "weights.safetensors", folder / "facts.json"
-        if not is_last and facts.is_file():
-            student.model.load_state_dict(load_file(weights))
-            told = json.loads(facts.read_text())
-        else:
-            stage = "" if is_last else f"stage {number}"
-            epochs = settings.epochs if is_last else settings.intermediate_epochs
-            told = _train(work, student, goal, lesson, settings, folder, name, stage, epochs, steps)
-            if not is_last and is_main_process():
-                save_file({key: value.contiguous() for key, value in student.model.state_dict().items()}, weights)
-                facts.write_text(json.dumps(told))
-        curves |= told["curves"]
-        total, seconds = total + told["training_steps"], seconds + told["training_seconds"]
-    return {**told, "curves": curves, "training_steps": total, "training_seconds": round(seconds, 1)}
-
-
-def _train(
-    work: Work,
-    student: Student,
-    goal: Goal,
-    lesson: Lessons,
-    settings: Any,
-    scratch: Path,
-    name: str,
-    stage: str,
-    epochs: float,
-    steps: int | None,
-) -> dict[str, Any]:
-    from compress import models
-    from compress.distillation.objective import LOGITS, learning
-    from compress.training import train, wants_bf16
-    from compress.training_data import holdout_score
-
-    asks = goal.predictions and goal.alpha.highest > 0
-    with learning(
-        student.model,
-        goal,
-        models.config(work.source.folder),
-        seed=settings.seed,
-        live_teacher=lesson.live_teacher if goal.matches else None,
-        bf16=wants_bf16(settings.precision),
-    ) as objective:
-        done = train(
-            student.model,
-            objective,
-            lesson.data.train,
-            lesson.data.holdout,
-            settings.model_copy(update={"epochs": epochs}),
-            its_tokenizer=student.tokenizer,
-            scratch=scratch,
-            score=holdout_score(lesson.data.task),
-            name=f"{name}, {stage}" if stage else name,
-            extras={
-                key: value for key, value in lesson.answers.items() if (asks if key == LOGITS else bool(goal.matches))
-            },
-            steps=steps,
-            stage=stage,
-        )
-    return dict(done.facts)
-
-
-def _compare(work: Work, kept: Student, stages: Sequence[Goal], lesson: Lessons, steps: int) -> dict[str, Any]:
     """Train the other seeds, and as many students without the teacher; judge all on the evaluation split.
 
     Each student is made, ordered and trained from the same seed for the same number of steps on both sides, and read
@@ -263,11 +143,12 @@ def _compare(work: Work, kept: Student, stages: Sequence[Goal], lesson: Lessons,
     from compress.distillation.objective import Goal
     from compress.tasks import loading
     from compress.teacher_effect import Run, effect
+    from compress.teaching import teach
 
     settings, description = work.settings, dict(work.task or {})
     task, source = loading.resolve(description)
     split = loading.load(task, source, "evaluation")
-    alone = lessons.plain(kept.tokenizer, kept.model.config, description, settings)
+    alone = lessons.plain(kept, description, settings)
     without = (Goal(predictions=True, regression=stages[-1].regression, alpha=Schedule.of(0.0)),)
     runs = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
@@ -281,7 +162,8 @@ def _compare(work: Work, kept: Student, stages: Sequence[Goal], lesson: Lessons,
                     student = students.make(work.source, chosen, task, description)
                     name = f"{work.name}, seed {seed}, {'with' if taught else 'without'} the teacher"
                     goals, rows = (stages, lesson) if taught else (without, alone)
-                    _trained(work, student, goals, rows, chosen, folder, name, None if taught else steps)
+                    alone_steps = None if taught else steps
+                    teach(student, goals, rows, chosen, teacher_config, folder, name, steps=alone_steps)
                 folder.mkdir(parents=True, exist_ok=True)
                 predicted = _predictions(student, split.rows, settings.max_length, task)
                 if is_main_process():

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import lessons, training
+from compress import lessons, teaching, training
 from compress.artifact import Artifact
 from compress.catalogue import find
 from compress.distillation import objective
@@ -23,7 +23,6 @@ from compress.errors import CompressError
 from compress.models import bring, classifier, tokenizer
 from compress.settings import build
 from compress.technique import apply, references
-from compress.techniques import distill
 from compress.techniques.distill import Distill
 from tests.tiny import write_model
 
@@ -318,13 +317,13 @@ def test_extra_rows_give_the_plain_student_no_fewer_steps(
     distil: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
-    whole = distill._trained
+    whole = teaching.teach
 
     def trained(*given: Any, **named: Any) -> dict[str, Any]:
         counted.append(whole(*given, **named))
         return counted[-1]
 
-    monkeypatch.setattr(distill, "_trained", trained)
+    monkeypatch.setattr(teaching, "teach", trained)
     distil("student", augment=1.0, preset="minilm", relation_heads=4, compare_with_plain=True)
     taught, plain = counted
     assert taught["training_rows"] > 1.5 * plain["training_rows"]

@@ -1,0 +1,77 @@
+"""The smallest weights go: in each matrix, over all matrices, or in each group of a few neighbours (N:M)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from compress.errors import CompressError
+from compress.pruning.selection import pruned_count, spread, without_smallest, without_smallest_in_rows
+from compress.pruning.weights import Masks
+
+Choice = Callable[[Mapping[str, Tensor], float], Masks]
+"""(weights or scores by module, share to prune) -> masks."""
+
+
+def local(weights: Mapping[str, Tensor], share: float) -> Masks:
+    """The smallest magnitudes of each matrix by itself: of each the share, and of all together round(share * weights).
+
+    Weights that are zero already count as pruned and stay so, even where there are more of them than asked for.
+
+    Args:
+        weights: [outputs, inputs] by module's name.
+        share: of the weights to prune, from 0 to below 1.
+
+    Raises:
+        CompressError: the share is out of its range.
+    """
+    sizes = [weight.numel() for weight in weights.values()]
+    masks: Masks = {}
+    for (name, weight), count in zip(weights.items(), spread(pruned_count(share, sum(sizes)), sizes), strict=True):
+        masks |= without_smallest({name: weight}, count)
+    return _with_zeros(masks, weights)
+
+
+def global_(weights: Mapping[str, Tensor], share: float) -> Masks:
+    """The smallest magnitudes over all matrices: round(share * all weights), as many in each as it happens.
+
+    As `local` for all else.
+    """
+    total = sum(weight.numel() for weight in weights.values())
+    return _with_zeros(without_smallest(weights, pruned_count(share, total)), weights)
+
+
+def n_of_m(weights: Mapping[str, Tensor], n: int = 2, m: int = 4) -> Masks:
+    """Of each `m` neighbouring inputs of an output, the `n` largest magnitudes stay: 2:4 is what sparse kernels read.
+
+    Mishra et al. 2021, "Accelerating sparse deep neural networks". Zeros stay zero.
+
+    Raises:
+        CompressError: n is not from 1 to below m, or a matrix's inputs cannot be divided into groups of m.
+    """
+    check_n_of_m(weights, n, m)
+    return _with_zeros({name: largest_of_groups(weight.abs(), n, m) for name, weight in weights.items()}, weights)
+
+
+def check_n_of_m(weights: Mapping[str, Tensor], n: int, m: int) -> None:
+    """Refuses what cannot be pruned N:M; see `n_of_m`."""
+    if not 1 <= n < m:
+        raise CompressError(f"There is no {n}:{m} sparsity: of each m weights n stay, from 1 to m - 1. Take 2:4.")
+    for name, weight in weights.items():
+        if weight.shape[1] % m:
+            raise CompressError(
+                f"{name} has {weight.shape[1]} inputs, which do not divide into groups of {m}. "
+                "Leave it alone, or choose another N:M."
+            )
+
+
+def largest_of_groups(scores: Tensor, n: int, m: int) -> Tensor:
+    """A mask that is True at the `n` largest of each `m` neighbours in a row, [outputs, inputs]."""
+    groups = scores.reshape(-1, m)
+    return without_smallest_in_rows(groups, m - n).view(scores.shape)
+
+
+def _with_zeros(masks: Masks, weights: Mapping[str, Tensor]) -> Masks:
+    return {name: torch.logical_and(mask, weights[name] != 0) for name, mask in masks.items()}

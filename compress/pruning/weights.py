@@ -1,0 +1,84 @@
+"""Masks of single weights: which weights can be pruned, which are, and how masks are put on a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compress.architectures.families import family
+from compress.errors import CompressError
+
+Masks = dict[str, Tensor]
+"""By the linear module's name: bool, of its weight's shape [outputs, inputs]; True is a weight that stays."""
+
+
+def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Linear]:
+    """The linear modules within the layers, by their names in the model, in its order.
+
+    Embeddings, norms, biases, pooler and classifier are none of them. ALBERT's one layer is there once, ModernBERT's
+    `Wqkv` and `Wi` are one matrix each, and DeBERTa's projections of positions are there where a model has its own.
+
+    Args:
+        leave: shell patterns of modules that are left alone, such as `*.layer.0.*` or `*.value`.
+
+    Raises:
+        CompressError: a pattern fits no module, or nothing is left to prune.
+    """
+    path = family(model.config).layers
+    found = {
+        f"{path}.{name}": part
+        for name, part in model.get_submodule(path).named_modules()
+        if isinstance(part, nn.Linear)
+    }
+    for pattern in leave:
+        if not any(fnmatchcase(name, pattern) for name, _ in model.named_modules()):
+            raise CompressError(f"No module is named like '{pattern}'. A name is, for example, {next(iter(found))}.")
+    chosen = {name: part for name, part in found.items() if not any(fnmatchcase(name, pattern) for pattern in leave)}
+    if not chosen:
+        raise CompressError(f"The patterns {', '.join(leave)} leave all {len(found)} matrices alone. Name fewer.")
+    return chosen
+
+
+def weights_of(model: Any, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """The weights by the modules' names, [outputs, inputs] each: the model's own tensors, not copies.
+
+    Args:
+        names: modules; without them, all that are `prunable`.
+    """
+    chosen = prunable(model) if names is None else names
+    return {name: model.get_submodule(name).weight.detach() for name in chosen}
+
+
+def masks_of_zeros(model: Any, names: Iterable[str] | None = None) -> Masks:
+    """The masks of a model as it is: what is zero is pruned. An all-new model has no zeros, so its masks keep all."""
+    return {name: weight != 0 for name, weight in weights_of(model, names).items()}
+
+
+@torch.no_grad()
+def apply_(model: Any, masks: Mapping[str, Tensor]) -> None:
+    """Sets the weights whose mask is False to exactly zero, whatever they were.
+
+    Raises:
+        CompressError: a mask is not of its weight's shape.
+    """
+    for name, mask in masks.items():
+        weight = model.get_submodule(name).weight
+        if weight.shape != mask.shape:
+            shapes = f"{list(mask.shape)}, its weight {list(weight.shape)}"
+            raise CompressError(f"The mask of {name} has the shape {shapes}. Use masks made for this model.")
+        weight.masked_fill_(~mask.to(weight.device), 0)
+
+
+def share_of_zeros(model: Any, names: Iterable[str] | None = None) -> float:
+    """How many of the weights of these modules are zero, from 0 to 1.
+
+    Args:
+        names: modules, or masks by module; without them, all that are `prunable`.
+    """
+    weights = weights_of(model, names)
+    zeros = sum(int((weight == 0).sum()) for weight in weights.values())
+    return zeros / max(sum(weight.numel() for weight in weights.values()), 1)

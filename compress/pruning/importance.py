@@ -1,0 +1,193 @@
+"""How much each head and each neuron of a model counts: by its weights, or by what the loss on labelled rows says of it.
+
+The loss speaks through masks. Each head's output and each neuron is multiplied by a mask of 1, and the mask's gradient
+tells what the loss would do without it: a mask of each example's own, so that one backward pass gives every example's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from compress.architectures.architecture import Architecture
+from compress.architectures.families import family
+from compress.distillation.student import Batch
+from compress.errors import CompressError, listing
+from compress.pruning.units import Units, masks_applied, own_layers, units
+
+METHODS = ("magnitude", "taylor", "fisher")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The larger, the more is lost without it; one entry a layer, and one for layers that share their weights (ALBERT)."""
+
+    heads: tuple[Tensor, ...]
+    """[heads] each."""
+    neurons: tuple[Tensor, ...]
+    """[neurons] each."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What each example's own loss does as the masks move from 1: dL/dmask, kept for all examples.
+
+    Takes four bytes an example and unit: 74 MB for 2,000 examples of a model of 6 x 1,536 neurons.
+    """
+
+    heads: tuple[Tensor, ...]
+    """[examples, heads] each."""
+    neurons: tuple[Tensor, ...]
+    """[examples, neurons] each."""
+
+    def taylor(self) -> Scores:
+        """The mean over the examples of |dL/dmask|: eq. 2 of Michel et al. 2019, "Are sixteen heads really better than one?"."""
+        return self._scores(lambda gradients: gradients.abs().mean(dim=0))
+
+    def fisher(self) -> Scores:
+        """The mean over the examples of (dL/dmask)^2: the diagonal of the empirical Fisher information of the masks.
+
+        Half of it is about what the loss gains when the mask goes from 1 to 0: eq. 6 to 9 of Kwon et al. 2022, "A fast
+        post-training pruning framework for transformers".
+        """
+        return self._scores(lambda gradients: gradients.square().mean(dim=0))
+
+    def _scores(self, of: Callable[[Tensor], Tensor]) -> Scores:
+        return Scores(tuple(map(of, self.heads)), tuple(map(of, self.neurons)))
+
+
+def scores(model: Any, method: str, batches: Sequence[Batch] = ()) -> Scores:
+    """What each head and neuron counts by one of the `METHODS`.
+
+    Args:
+        model: a sequence classifier; it is left as it was.
+        method: `magnitude` (needs no batches), `taylor` or `fisher`.
+        batches: what the model reads, and `labels` [batch]; a few hundred to 2,000 rows do.
+
+    Raises:
+        CompressError: there is no such method, there are no batches or no labels, or the family is unknown.
+    """
+    if method == "magnitude":
+        return magnitude(model)
+    if method not in METHODS:
+        raise CompressError(f"There is no importance '{method}'. Choose {listing(METHODS)}.")
+    found = gradients(model, batches)
+    return found.taylor() if method == "taylor" else found.fisher()
+
+
+@torch.no_grad()
+def magnitude(model: Any) -> Scores:
+    """The squared L2 norm of all weights that go when the unit goes, biases left out.
+
+    Squared, so that the scores of units may be added; the order within a layer is that of the norms.
+
+    Of a head: its rows of query, key and value (of relative positions as well), its columns of the attention's output. Of
+    a neuron: its row that makes it (and that of its gate), its column of the output.
+    """
+    architecture = family(model.config)
+    found = units(model)
+    by_layer = list(zip(own_layers(model), found.heads, found.neurons, strict=True))
+    return Scores(
+        tuple(_head_squares(layer, architecture, heads) for layer, heads, _ in by_layer),
+        tuple(_neuron_squares(layer, architecture, neurons) for layer, _, neurons in by_layer),
+    )
+
+
+def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
+    """The gradient of each example's loss by the mask of each head and neuron, at masks of 1 and without dropout.
+
+    The loss is cross-entropy, or the squared difference where the model gives one score. An example's gradient is its own:
+    neither the batch it stands in nor its padding changes it.
+
+    Args:
+        model: a sequence classifier; it is left as it was, the gradients of its weights as well.
+        batches: what the model reads, and `labels` [batch].
+
+    Raises:
+        CompressError: there are no batches or no labels, or the family is unknown.
+    """
+    if not batches:
+        raise CompressError(
+            "Importance by the loss is measured on labelled rows, and there are none. Raise their number."
+        )
+    found = units(model)
+    per_batch = [_of_batch(model, found, batch) for batch in batches]
+    heads, neurons = zip(*per_batch, strict=True)
+    return Gradients(_joined(heads), _joined(neurons))
+
+
+def loss_by_example(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the classes, or the squared difference of a single score, [batch]."""
+    if logits.shape[-1] == 1:
+        return F.mse_loss(logits[:, 0].float(), labels.float(), reduction="none")
+    return F.cross_entropy(logits.float(), labels.long(), reduction="none")
+
+
+def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+    if "labels" not in batch:
+        raise CompressError(
+            "Importance by the loss needs the rows' labels, and these have none. Choose rows with labels."
+        )
+    inputs = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}
+    labels = batch["labels"].to(model.device)
+    rows = len(labels)
+    ones = [
+        [torch.ones(rows, count, device=model.device, requires_grad=True) for count in counts]
+        for counts in (found.heads, found.neurons)
+    ]
+    with masks_applied(model, *ones), _weights_alone(model), torch.enable_grad():
+        loss = loss_by_example(model(**inputs).logits, labels).sum()
+        flat = torch.autograd.grad(loss, [*ones[0], *ones[1]])
+    values = [gradient.detach().float().cpu() for gradient in flat]
+    return values[: len(ones[0])], values[len(ones[0]) :]
+
+
+@contextmanager
+def _weights_alone(model: Any) -> Iterator[None]:
+    """In evaluation mode and without gradients of weights, which would cost half the backward pass; restored afterwards."""
+    wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    training = model.training
+    model.eval()
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
+        model.train(training)
+
+
+def _joined(per_batch: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+    return tuple(torch.cat(of_layer) for of_layer in zip(*per_batch, strict=True))
+
+
+def _head_squares(layer: nn.Module, architecture: Architecture, heads: int) -> Tensor:
+    """The squared weights of each head, summed, [heads]."""
+    paths = dict.fromkeys((architecture.query, architecture.key, architecture.value))  # one module of all three: once
+    for path in (architecture.position_query, architecture.position_key):
+        if path and any(name == path for name, _ in layer.named_modules()):
+            paths[path] = None
+    total = _weight(layer, architecture.attention_output).square().sum(dim=0).view(heads, -1).sum(dim=1)
+    for path in paths:
+        rows = _weight(layer, path).square().sum(dim=1)
+        # [1 or 3 parts, heads, head size]: one part in all families but those that make all three in one module.
+        total += rows.view(3 if architecture.fused_qkv else 1, heads, -1).sum(dim=(0, 2))
+    return total
+
+
+def _neuron_squares(layer: nn.Module, architecture: Architecture, neurons: int) -> Tensor:
+    made = (
+        _weight(layer, architecture.ffn_in).square().sum(dim=1).view(-1, neurons).sum(dim=0)
+    )  # value, and gate if any
+    return made + _weight(layer, architecture.ffn_out).square().sum(dim=0)
+
+
+def _weight(layer: nn.Module, path: str) -> Tensor:
+    return layer.get_submodule(path).get_parameter("weight").detach().float()

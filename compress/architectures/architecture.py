@@ -46,6 +46,8 @@ class Architecture:
     """Whether query, key and value are one module, whose output is the three of them one after another (ModernBERT)."""
     gated_ffn: bool = False
     """Whether `ffn_in` makes each neuron's value and, in a second half, its gate (GLU: Dauphin et al. 2017)."""
+    pre_norm: bool = False
+    """Whether norms stand before attention and feed-forward network, and what these give is added to what came in."""
     rotary: bool = False
     """Whether positions turn pairs of a head's dimensions (RoPE), so that a head is kept whole or not at all."""
     embedding_projection: str = ""

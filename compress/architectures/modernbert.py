@@ -31,6 +31,7 @@ ARCHITECTURE = Architecture(
     pooler_norm="head.norm",
     fused_qkv=True,
     gated_ffn=True,
+    pre_norm=True,
     rotary=True,
     first_layer_differs=True,  # its first layer has no norm before its attention, the embeddings' norm stands there
     layer_config=_attention_types,

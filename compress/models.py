@@ -86,9 +86,13 @@ def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
     """
     from transformers import AutoModelForSequenceClassification
 
+    from compress.architectures.cutting import opened_by
+
     with quiet():
         try:
-            model, told = AutoModelForSequenceClassification.from_pretrained(
+            kind = _unequal(folder)
+            opener = AutoModelForSequenceClassification if kind is None else opened_by(kind)
+            model, told = opener.from_pretrained(
                 folder,
                 use_safetensors=True,
                 trust_remote_code=trusts_remote_code(),
@@ -96,8 +100,12 @@ def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
                 dtype="auto",
                 **changes,
             )
+        except CompressError:
+            raise
         except Exception as error:
             raise CompressError(_why_not(folder, error)) from error
+    if kind is not None:
+        model.__class__ = kind
     missing = [name for name in told["missing_keys"] if not name.endswith("position_ids")]
     body = [name for name in missing if name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name]
     if body:
@@ -112,6 +120,18 @@ def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
     if new:
         say(f"{folder.name} has no trained head for this task: {new} tensors start anew.")
     return model.eval()
+
+
+def _unequal(folder: Path) -> Any:
+    """The classifier's class where the config says that layers have widths of their own, else None."""
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSES
+    from transformers import AutoConfig, PreTrainedConfig
+
+    from compress.architectures.layer_widths import SETTING
+
+    if SETTING not in PreTrainedConfig.get_config_dict(folder)[0]:
+        return None
+    return CLASSES[type(AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code()))]
 
 
 def for_task(folder: Path, task: Any, *, seed: int) -> Any:
@@ -147,12 +167,14 @@ def from_config(file: Path, task: Any) -> Any:
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
+    from compress.architectures.cutting import resized_
+
     names = dict(enumerate(task.label_names)) or {0: "score"}
     try:
         config = AutoConfig.from_pretrained(
             file, num_labels=task.num_labels, id2label=names, label2id={name: index for index, name in names.items()}
         )
-        return AutoModelForSequenceClassification.from_config(config)
+        return resized_(AutoModelForSequenceClassification.from_config(config))
     except Exception as error:
         raise CompressError(f"{file} is no config of a sequence classifier ({_first_line(error)}).") from error
 

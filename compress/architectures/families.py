@@ -31,7 +31,7 @@ def family(config: Any) -> Architecture:
 def _by_model_type() -> dict[str, Architecture]:
     found: dict[str, Architecture] = {}
     for module in pkgutil.iter_modules(compress.architectures.__path__):
-        if module.name not in ("architecture", "families", "layer_widths"):
+        if module.name not in ("architecture", "families", "layer_widths", "cutting"):
             architecture: Architecture = importlib.import_module(f"compress.architectures.{module.name}").ARCHITECTURE
             found.update(dict.fromkeys(architecture.model_types, architecture))
     return found

@@ -7,12 +7,12 @@ width. A model whose layers are otherwise says so in its config, under `compress
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
-from compress.architectures.architecture import Architecture
 from compress.architectures.families import family
 from compress.errors import CompressError
 
@@ -49,17 +49,17 @@ def units(model: Any) -> Units:
         CompressError: the family is unknown.
     """
     architecture, layers = family(model.config), own_layers(model)
-    size = _head_size(model.config)
-    columns = [getattr(_attention(layer, architecture), SHARED_COLUMNS, ()) for layer in layers]
+    size = head_size(model.config)
+    columns = [getattr(layer.get_submodule(architecture.attention), SHARED_COLUMNS, ()) for layer in layers]
     return Units(
-        heads=tuple(_linear(layer, architecture.attention_output).in_features // size for layer in layers),
-        neurons=tuple(_linear(layer, architecture.ffn_out).in_features for layer in layers),
+        heads=tuple(linear(layer, architecture.attention_output).in_features // size for layer in layers),
+        neurons=tuple(linear(layer, architecture.ffn_out).in_features for layer in layers),
         head_size=size,
         head_columns=tuple(columns) if any(columns) else (),
     )
 
 
-def _head_size(config: Any) -> int:
+def head_size(config: Any) -> int:
     written = widths_of(config)
     if written is not None:
         return written.head_size
@@ -89,11 +89,41 @@ def widths_of(config: Any) -> Units | None:
         ) from error
 
 
-def _attention(layer: nn.Module, architecture: Architecture) -> nn.Module:
-    return layer.get_submodule(architecture.attention)
+def write_(config: Any, present: Units) -> None:
+    """Put the widths of layers into a config: in transformers' own settings where these can say it all."""
+    architecture = family(config)
+    uniform = len(set(present.neurons)) == 1 and set(present.heads) == {int(getattr(config, architecture.head_count))}
+    setattr(config, architecture.ffn_width, max(present.neurons))
+    if uniform:
+        if hasattr(config, SETTING):
+            delattr(config, SETTING)
+        return
+    written: dict[str, Any] = {
+        "heads": list(present.heads),
+        "neurons": list(present.neurons),
+        "head_size": present.head_size,
+    }
+    if present.head_columns:
+        written["head_columns"] = [list(columns) for columns in present.head_columns]
+    setattr(config, SETTING, written)
 
 
-def _linear(layer: nn.Module, path: str) -> nn.Linear:
+def of_layers(present: Units, kept: Sequence[int]) -> Units:
+    """The widths of some of the layers."""
+    return replace(
+        present,
+        heads=tuple(present.heads[layer] for layer in kept),
+        neurons=tuple(present.neurons[layer] for layer in kept),
+        head_columns=tuple(present.head_columns[layer] for layer in kept) if present.head_columns else (),
+    )
+
+
+def linear(layer: nn.Module, path: str) -> nn.Linear:
+    """A linear module of a layer.
+
+    Raises:
+        CompressError: it is another kind of module, as after some ways of quantizing.
+    """
     module = layer.get_submodule(path)
     if not isinstance(module, nn.Linear):
         raise CompressError(

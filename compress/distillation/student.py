@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from compress.architectures.cutting import resized_
 from compress.architectures.families import family
+from compress.architectures.layer_widths import of_layers, units, write_
 from compress.errors import CompressError, listing
 
 Batch = dict[str, Tensor]
@@ -170,7 +172,9 @@ def keep_layers(teacher: Any, kept: Sequence[int]) -> Any:
     setattr(config, architecture.layer_count, len(kept))
     for name, value in architecture.layer_config(teacher.config, kept).items():
         setattr(config, name, value)
-    student = type(teacher)(config)
+    if not architecture.shares_layers:
+        write_(config, of_layers(units(teacher), kept))
+    student = resized_(type(teacher)(config))
     weights = teacher.state_dict()
     if not architecture.shares_layers:
         weights = _renumbered(weights, architecture.layers, kept)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.architectures.families import family
+from compress.architectures.layer_widths import widths_of
 from compress.errors import CompressError
 
 
@@ -42,6 +43,11 @@ def narrower(
     Raises:
         CompressError: they cannot be; says which could.
     """
+    if widths_of(config) is not None:
+        raise CompressError(
+            "This model's layers have widths of their own, since heads or neurons were removed from it, so it cannot be made "
+            "narrower by one width for all. Narrow the model first and prune it then, or prune it further."
+        )
     old, rotary = widths(config), family(config).rotary
     asked = {
         "hidden_size": (hidden_size, old.hidden),

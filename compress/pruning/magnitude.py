@@ -16,7 +16,7 @@ Choice = Callable[[Mapping[str, Tensor], float], Masks]
 
 
 def local(weights: Mapping[str, Tensor], share: float) -> Masks:
-    """The smallest magnitudes of each matrix by itself: of each the share, and of all together round(share * weights).
+    """The smallest magnitudes of each matrix by itself: of each the share, to one, and round(share * weights) of all.
 
     Weights that are zero already count as pruned and stay so, even where there are more of them than asked for.
 
@@ -27,10 +27,10 @@ def local(weights: Mapping[str, Tensor], share: float) -> Masks:
     Raises:
         CompressError: the share is out of its range.
     """
-    sizes = [weight.numel() for weight in weights.values()]
     masks: Masks = {}
-    for (name, weight), count in zip(weights.items(), spread(pruned_count(share, sum(sizes)), sizes), strict=True):
-        masks |= without_smallest({name: weight}, count)
+    for name, more in still_to_go(weights, share).items():
+        zeros = int((weights[name] == 0).sum())
+        masks |= without_smallest({name: weights[name]}, zeros + more)
     return _with_zeros(masks, weights)
 
 
@@ -41,6 +41,17 @@ def global_(weights: Mapping[str, Tensor], share: float) -> Masks:
     """
     total = sum(weight.numel() for weight in weights.values())
     return _with_zeros(without_smallest(weights, pruned_count(share, total)), weights)
+
+
+def still_to_go(weights: Mapping[str, Tensor], share: float) -> dict[str, int]:
+    """How many weights of each matrix go besides its zeros, so that all zeros together are round(share * all weights).
+
+    As many of each matrix as its part of what is not zero yet; of a whole model that is the share of each.
+    """
+    present = {name: int((weight != 0).sum()) for name, weight in weights.items()}
+    total = sum(weight.numel() for weight in weights.values())
+    more = pruned_count(share, total) - (total - sum(present.values()))
+    return dict(zip(weights, spread(max(more, 0), list(present.values())), strict=True))
 
 
 def n_of_m(weights: Mapping[str, Tensor], n: int = 2, m: int = 4) -> Masks:

@@ -64,6 +64,14 @@ def test_zeros_stay_zero_and_count(weights: dict[str, torch.Tensor]) -> None:
         assert all(torch.equal(less[name], before[name]) for name in less)
 
 
+def test_local_pruning_of_an_uneven_model_is_exact_over_all(weights: dict[str, torch.Tensor]) -> None:
+    before = global_(weights, 0.5)  # far more than 0.6 of the small matrix
+    after = local({name: weight * before[name] for name, weight in weights.items()}, 0.6)
+    assert sum(int((~mask).sum()) for mask in after.values()) == 840
+    for name, mask in after.items():  # a fifth of what is left of each
+        assert int(mask.sum()) == pytest.approx(0.8 * int(before[name].sum()), abs=1)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_is_pruned_to_the_share_and_saved_with_its_zeros(name: str, tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path / "model", name))

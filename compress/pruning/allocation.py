@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compress.errors import CompressError, listing
-from compress.pruning.costs import Costs
+from compress.pruning.costs import Costs, Table
 from compress.pruning.importance import Scores
 from compress.pruning.units import Kept
 
@@ -213,10 +213,10 @@ class _Group:
     cost: float
 
 
-def _groups(choices: _Choices, part: str, scores: Sequence[Tensor], costs: Sequence[float]) -> list[_Group]:
+def _groups(choices: _Choices, part: str, scores: Sequence[Tensor], tables: Sequence[Table]) -> list[_Group]:
     """All groups beyond the least of each layer, those of most value first; of one layer, in the layer's order."""
     groups = []
-    for layer, of_layer in enumerate(scores):
+    for layer, (of_layer, costs) in enumerate(zip(scores, tables, strict=True)):
         worth, options = _worth(of_layer), choices.options(part, len(of_layer))
         for before, after in itertools.pairwise(options):
             value, cost = float(worth[after] - worth[before]), costs[after] - costs[before]
@@ -238,8 +238,8 @@ def _by_knapsack(choices: _Choices, budget: float) -> tuple[list[int], list[int]
     best = np.zeros(BINS + 1)
     taken: list[tuple[list[int], list[int], NDArray[np.int64]]] = []
     parts = (("heads", choices.scores.heads, costs.attention), ("neurons", choices.scores.neurons, costs.ffn))
-    for part, scores, table in parts:
-        for of_layer in scores:
+    for part, scores, tables in parts:
+        for of_layer, table in zip(scores, tables, strict=True):
             worth, options = _worth(of_layer), choices.options(part, len(of_layer))
             bins = [max(int(np.ceil(table[count] / bin_cost - 1e-9)), 0) for count in options]
             reached, choice = np.full(BINS + 1, -np.inf), np.zeros(BINS + 1, np.int64)

@@ -25,23 +25,27 @@ from compress.distillation.student import layer_count
 from compress.errors import CompressError
 from compress.pruning.units import Units, own_layers, units
 
+Table = tuple[float, ...]
+"""The cost of 0, 1, 2, ... units of a layer."""
+
 
 @dataclass(frozen=True)
 class Costs:
-    """The cost of a layer by its counts; all layers alike."""
+    """The costs of layers by their counts."""
 
     unit: str
     """`parameters`, `MACs` or `milliseconds`."""
-    attention: tuple[float, ...]
-    """Of one layer's attention with 0, 1, 2, ... heads."""
-    ffn: tuple[float, ...]
-    """Of one layer's feed-forward network with 0, 1, 2, ... neurons."""
+    attention: tuple[Table, ...]
+    """By number of heads; one table a layer."""
+    ffn: tuple[Table, ...]
+    """By number of neurons; one table a layer."""
     rest: float = 0.0
     """Of what has neither heads nor neurons, of all layers together."""
 
     def total(self, heads: Sequence[int], neurons: Sequence[int]) -> float:
         """The cost of an encoder whose layers have these counts."""
-        return self.rest + sum(self.attention[count] for count in heads) + sum(self.ffn[count] for count in neurons)
+        pairs = [*zip(self.attention, heads, strict=True), *zip(self.ffn, neurons, strict=True)]
+        return self.rest + sum(table[count] for table, count in pairs)
 
     def of(self, units: Units) -> float:
         """The cost of an encoder of these units."""
@@ -53,20 +57,21 @@ class Costs:
 
     @property
     def are_linear(self) -> bool:
-        """Whether each head costs as much as the next, and each neuron; measured milliseconds are not."""
-        return all(
-            abs(costs[count] - costs[0] - (costs[1] - costs[0]) * count) <= 1e-9 * abs(costs[-1])
-            for costs in (self.attention, self.ffn)
-            for count in range(len(costs))
-        )
+        """Whether each head costs as much as any other, and each neuron; measured milliseconds do not."""
+        for tables in (self.attention, self.ffn):
+            each = tables[0][1] - tables[0][0]
+            for table in tables:
+                if any(abs(cost - each * count) > 1e-9 * abs(table[-1]) for count, cost in enumerate(table)):
+                    return False
+        return True
 
 
-def linear(unit: str, head: float, neuron: float, rest: float, units: Units) -> Costs:
+def linear(unit: str, head: float, neuron: float, units: Units, *, rest: float = 0.0) -> Costs:
     """Costs that are so much a head and so much a neuron, up to the counts of `units`."""
     return Costs(
         unit,
-        tuple(head * count for count in range(max(units.heads) + 1)),
-        tuple(neuron * count for count in range(max(units.neurons) + 1)),
+        tuple(tuple(head * count for count in range(heads + 1)) for heads in units.heads),
+        tuple(tuple(neuron * count for count in range(neurons + 1)) for neurons in units.neurons),
         rest,
     )
 
@@ -78,7 +83,7 @@ def parameters(model: Any) -> Costs:
     head, neuron = _parameters_of_units(layers[0], architecture, found)
     total = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
     rest = total - head * sum(found.heads) - neuron * sum(found.neurons)
-    return linear("parameters", head, neuron, rest, found)
+    return linear("parameters", head, neuron, found, rest=rest)
 
 
 def macs(model: Any, length: int) -> Costs:
@@ -96,7 +101,7 @@ def macs(model: Any, length: int) -> Costs:
     head = 4 * width * found.head_size * length + 2 * found.head_size * length**2
     head += _position_macs(model.config, width, found.head_size, length)
     neuron = (3 if architecture.gated_ffn else 2) * width * length
-    return linear("MACs", applied * head, applied * neuron, 0.0, found)
+    return linear("MACs", applied * head, applied * neuron, found)
 
 
 def _parameters_of_units(layer: nn.Module, architecture: Architecture, found: Units) -> tuple[int, int]:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from compress.errors import CompressError
 from compress.pruning.allocation import Allocation, equally, everywhere, uniform
-from compress.pruning.costs import Costs
+from compress.pruning.costs import Costs, linear
 from compress.pruning.importance import Scores
+from compress.pruning.units import Units
 
 
 def scores_of(seed: int, *, layers: int = 2, heads: int = 3, neurons: int = 6) -> Scores:
@@ -22,8 +23,8 @@ def scores_of(seed: int, *, layers: int = 2, heads: int = 3, neurons: int = 6) -
     )
 
 
-def linear_costs(heads: int, neurons: int, head: float = 8.0, neuron: float = 1.0, rest: float = 0.0) -> Costs:
-    return Costs("MACs", tuple(head * n for n in range(heads + 1)), tuple(neuron * n for n in range(neurons + 1)), rest)
+def linear_costs(layers: int, heads: int, neurons: int, *, head: float = 8.0, neuron: float = 1.0) -> Costs:
+    return linear("MACs", head, neuron, Units((heads,) * layers, (neurons,) * layers, 16))
 
 
 def importance(scores: Scores, found: Allocation) -> float:
@@ -46,7 +47,7 @@ def best_of_all(scores: Scores, costs: Costs, budget: float, multiple: int) -> f
 
 @given(st.integers(0, 1000), st.sampled_from([1, 2, 3]), st.integers(45, 100))
 def test_with_linear_costs_no_other_choice_keeps_more(seed: int, multiple: int, percent: int) -> None:
-    scores, costs = scores_of(seed), linear_costs(3, 6)
+    scores, costs = scores_of(seed), linear_costs(2, 3, 6)
     budget = percent / 100 * costs.total((3, 3), (6, 6))
     found = everywhere(scores, costs, budget, neuron_multiple=multiple)
     assert importance(scores, found) == pytest.approx(best_of_all(scores, costs, budget, multiple))
@@ -56,7 +57,8 @@ def test_with_linear_costs_no_other_choice_keeps_more(seed: int, multiple: int, 
 @given(st.integers(0, 1000), st.integers(55, 100))
 def test_with_measured_costs_no_other_choice_keeps_more(seed: int, percent: int) -> None:
     scores = scores_of(seed)
-    costs = Costs("milliseconds", (0.0, 3.0, 3.5, 6.0), (0.0, 2.0, 2.0, 2.25, 2.25, 4.0, 4.25), 1.0)
+    attention, ffn = (0.0, 3.0, 3.5, 6.0), (0.0, 2.0, 2.0, 2.25, 2.25, 4.0, 4.25)
+    costs = Costs("milliseconds", (attention, attention), (ffn, tuple(ms / 10 for ms in ffn)), 1.0)
     budget = percent / 100 * costs.total((3, 3), (6, 6))
     found = everywhere(scores, costs, budget, neuron_multiple=1)
     # Costs are rounded up to parts of the budget, so one choice that just fits may be missed: by that much less it holds.
@@ -69,7 +71,7 @@ def test_the_most_important_units_stay_and_the_rest_goes() -> None:
         (torch.tensor([0.1, 5.0, 0.2]), torch.tensor([0.3, 0.1, 0.2])),
         (torch.tensor([0.0, 9.0, 9.0, 0.0]), torch.tensor([8.0, 0.0, 0.0, 8.0])),
     )
-    found = everywhere(scores, linear_costs(3, 4), 2 * 8 + 4, neuron_multiple=2)
+    found = everywhere(scores, linear_costs(2, 3, 4), 2 * 8 + 4, neuron_multiple=2)
     assert found.kept.heads == ((1,), (0,))
     assert found.kept.neurons == ((1, 2), (0, 3))
     assert found.delivered == 20
@@ -78,7 +80,7 @@ def test_the_most_important_units_stay_and_the_rest_goes() -> None:
 
 @given(st.integers(0, 1000), st.integers(30, 100))
 def test_what_is_left_over_is_told_and_is_less_than_a_group_of_neurons(seed: int, percent: int) -> None:
-    scores, costs = scores_of(seed, layers=3, heads=4, neurons=32), linear_costs(4, 32)
+    scores, costs = scores_of(seed, layers=3, heads=4, neurons=32), linear_costs(3, 4, 32)
     original = costs.total((4,) * 3, (32,) * 3)
     found = everywhere(scores, costs, percent / 100 * original, neuron_multiple=4)
     assert found.share + found.remainder == pytest.approx(percent / 100)
@@ -88,7 +90,7 @@ def test_what_is_left_over_is_told_and_is_less_than_a_group_of_neurons(seed: int
 
 @given(st.integers(0, 1000), st.integers(35, 100))
 def test_uniform_keeps_equally_many_in_each_layer_and_no_such_counts_keep_more(seed: int, percent: int) -> None:
-    scores, costs = scores_of(seed, layers=3, heads=4, neurons=8), linear_costs(4, 8, head=4.0)
+    scores, costs = scores_of(seed, layers=3, heads=4, neurons=8), linear_costs(3, 4, 8, head=4.0)
     budget = percent / 100 * costs.total((4,) * 3, (8,) * 3)
     found = uniform(scores, costs, budget, neuron_multiple=2)
     ((heads,), (neurons,)) = ({len(one) for one in part} for part in (found.kept.heads, found.kept.neurons))
@@ -105,7 +107,7 @@ def test_uniform_keeps_equally_many_in_each_layer_and_no_such_counts_keep_more(s
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
 def test_a_part_that_is_not_named_stays_whole(choose: object) -> None:
-    scores, costs = scores_of(1, neurons=32), linear_costs(3, 32)
+    scores, costs = scores_of(1, neurons=32), linear_costs(2, 3, 32)
     found = choose(scores, costs, 80.0, parts=("neurons",), neuron_multiple=8)  # type: ignore[operator]
     assert found.kept.heads == ((0, 1, 2),) * 2
     assert sum(map(len, found.kept.neurons)) == 32
@@ -116,7 +118,7 @@ def test_a_part_that_is_not_named_stays_whole(choose: object) -> None:
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
 def test_the_whole_budget_keeps_everything(choose: object) -> None:
-    scores, costs = scores_of(2), linear_costs(3, 6, rest=5.0)
+    scores, costs = scores_of(2), linear_costs(2, 3, 6)
     found = choose(scores, costs, costs.total((3, 3), (6, 6)))  # type: ignore[operator]
     assert found.share == 1
     assert found.kept.heads == ((0, 1, 2),) * 2
@@ -126,7 +128,7 @@ def test_the_whole_budget_keeps_everything(choose: object) -> None:
 @pytest.mark.parametrize("choose", [uniform, everywhere])
 def test_layers_of_unequal_widths_can_be_chosen_from(choose: object) -> None:
     scores = Scores((torch.rand(1), torch.rand(4)), (torch.rand(16), torch.rand(40)))
-    found = choose(scores, linear_costs(4, 40, neuron=0.5), 40.0)  # type: ignore[operator]
+    found = choose(scores, linear("MACs", 8.0, 0.5, Units((1, 4), (16, 40), 16)), 40.0)  # type: ignore[operator]
     assert len(found.kept.heads[0]) == 1
     assert len(found.kept.neurons[0]) == 16
     assert len(found.kept.neurons[1]) in (16, 32, 40)
@@ -144,11 +146,11 @@ def test_equal_counts_keep_the_best_of_each_layer() -> None:
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
 def test_a_budget_that_pays_for_nothing_is_refused_with_the_least_that_does(choose: object) -> None:
-    scores, costs = scores_of(3, neurons=32), linear_costs(3, 32)
+    scores, costs = scores_of(3, neurons=32), linear_costs(2, 3, 32)
     with pytest.raises(CompressError, match=r"10 MACs \(8.9% .* 1 heads and 16 neurons .* take 48 \(42.9%\)"):
         choose(scores, costs, 10.0)  # type: ignore[operator]
 
 
 def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(CompressError, match="no part 'layers' to prune"):
-        everywhere(scores_of(0), linear_costs(3, 6), 20.0, parts=("layers",))
+        everywhere(scores_of(0), linear_costs(2, 3, 6), 20.0, parts=("layers",))

@@ -12,7 +12,7 @@ from compress.architectures.families import family
 from compress.errors import CompressError
 from compress.models import classifier
 from compress.pruning.costs import Costs, linear, macs, parameters
-from compress.pruning.units import units
+from compress.pruning.units import Units, units
 from tests.tiny import FAMILIES, write_model
 
 
@@ -46,11 +46,11 @@ def test_parameters_are_those_of_the_layers(name: str, tmp_path: Path) -> None:
 def test_a_head_and_a_neuron_of_bert_cost_what_the_formula_says(tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path))  # width 64, 4 heads of 16
     counted, computed = parameters(model), macs(model, 10)
-    assert counted.attention[1] == 4 * 64 * 16 + 3 * 16
-    assert counted.ffn[3] == 3 * (2 * 64 + 1)
+    assert counted.attention[0][1] == 4 * 64 * 16 + 3 * 16
+    assert counted.ffn[2][3] == 3 * (2 * 64 + 1)
     assert counted.rest == 4 * (2 * 64 + 4 * 64)  # in each layer two output biases, two norms
-    assert computed.attention[2] == 2 * (4 * 64 * 16 * 10 + 2 * 16 * 10 * 10)
-    assert computed.ffn[128] == 128 * 2 * 64 * 10
+    assert computed.attention[3][2] == 2 * (4 * 64 * 16 * 10 + 2 * 16 * 10 * 10)
+    assert computed.ffn[0][128] == 128 * 2 * 64 * 10
 
 
 def test_the_share_is_of_the_original(tmp_path: Path) -> None:
@@ -62,9 +62,10 @@ def test_the_share_is_of_the_original(tmp_path: Path) -> None:
 
 
 def test_costs_know_whether_they_are_linear() -> None:
-    whole = type("Counts", (), {"heads": (4, 4), "neurons": (8, 8)})
-    assert linear("MACs", 3.0, 0.7, 2.0, whole).are_linear  # type: ignore[arg-type]
-    assert not Costs("milliseconds", (0.0, 1.0, 1.1), (0.0, 1.0, 2.0)).are_linear
+    assert linear("MACs", 3.0, 0.7, Units((4, 2), (8, 8), 16), rest=2.0).are_linear
+    measured = (0.0, 1.0, 1.1), (0.0, 1.0, 2.0)
+    assert not Costs("milliseconds", measured[:1], measured[1:]).are_linear
+    assert not Costs("milliseconds", ((0.0, 1.0), (0.0, 2.0)), ((0.0, 1.0), (0.0, 1.0))).are_linear
 
 
 def test_a_length_below_one_is_refused(tmp_path: Path) -> None:

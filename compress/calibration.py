@@ -58,8 +58,29 @@ def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
     return {"set": name, **chosen.model_dump(), "from": loading.load(described, data, chosen.split).identity}
 
 
-def rows(name: str, task: Mapping[str, Any], its_tokenizer: Any) -> list[dict[str, np.ndarray]]:
-    """The encoded rows of a set, each name -> [length].
+LABELS = "labels"
+
+
+def tensors(name: str, task: Mapping[str, Any], its_tokenizer: Any, *, labels: bool = False) -> list[dict[str, Any]]:
+    """The rows of a set as padded batches of what a model reads, name -> tensor [batch, length].
+
+    Args:
+        labels: whether `labels` [batch] are there as well.
+    """
+    import torch
+
+    names = {*its_tokenizer.model_input_names, LABELS}
+    encoded = rows(name, task, its_tokenizer, labels=labels)
+    return [
+        {key: torch.from_numpy(values) for key, values in batch.items() if key in names}
+        for batch in batches(encoded, 32, its_tokenizer.pad_token_id or 0)
+    ]
+
+
+def rows(
+    name: str, task: Mapping[str, Any], its_tokenizer: Any, *, labels: bool = False
+) -> list[dict[str, np.ndarray]]:
+    """The encoded rows of a set, each name -> [length], and `labels` [] where asked for.
 
     They are drawn by a seeded hash of their content, so the order of the file does not matter.
     """
@@ -72,7 +93,10 @@ def rows(name: str, task: Mapping[str, Any], its_tokenizer: Any) -> list[dict[st
     order = sorted(range(len(split.rows)), key=lambda place: (digest([chosen.seed, hashes[place]]), place))
     drawn = split.rows.select(sorted(order[: chosen.count]))
     tokenized = loading.tokenize(drawn, its_tokenizer, chosen.max_length).rows
-    return [model_inputs(row, its_tokenizer) for row in tokenized]
+    if not labels:
+        return [model_inputs(row, its_tokenizer) for row in tokenized]
+    kind = np.float32 if described.kind == "regression" else np.int64
+    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"], dtype=kind)} for row in tokenized]
 
 
 def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> dict[str, np.ndarray]:
@@ -94,9 +118,8 @@ def batches(
         part = by_length[start : start + batch_size]
         longest = max(len(row["input_ids"]) for row in part)
         fill = {"input_ids": pad_token_id}
-        yield {
-            name: np.stack(
-                [np.pad(row[name], (0, longest - len(row[name])), constant_values=fill.get(name, 0)) for row in part]
-            )
-            for name in part[0]
-        }
+        yield {name: np.stack([_padded(row[name], longest, fill.get(name, 0)) for row in part]) for name in part[0]}
+
+
+def _padded(value: np.ndarray, longest: int, fill: int) -> np.ndarray:
+    return np.pad(value, (0, longest - len(value)), constant_values=fill) if value.ndim else value

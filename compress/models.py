@@ -260,12 +260,9 @@ def merged(base: Path, adapter: Path) -> Any:
     Raises:
         CompressError: peft is not installed, or the adapter does not fit.
     """
-    try:
-        from peft import PeftConfig, PeftModel
-    except ImportError as error:
-        raise CompressError(
-            "Merging an adapter needs peft. Install it: pip install 'compress-transformers[lora]'"
-        ) from error
+    needs_peft("Merging an adapter")
+    from peft import PeftConfig, PeftModel
+
     if not (adapter / "adapter_config.json").is_file():
         raise CompressError(f"{adapter} has no adapter_config.json, so it is not a LoRA adapter. Check --adapter.")
     if not (adapter / "adapter_model.safetensors").is_file():
@@ -281,6 +278,12 @@ def merged(base: Path, adapter: Path) -> Any:
             raise
         except Exception as error:
             raise CompressError(f"The adapter in {adapter} does not fit {base}: {_first_line(error)}.") from error
+
+
+def needs_peft(what: str) -> None:
+    """Raises a CompressError where peft is not installed, with the way to install it."""
+    if importlib.util.find_spec("peft") is None:
+        raise CompressError(f"{what} needs peft. Install it: pip install 'compress-transformers[lora]'")
 
 
 def trusts_remote_code() -> bool:

@@ -58,7 +58,7 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
         before = widths(model.config)
         model = narrow(
             model,
-            _batches(settings, description, its_tokenizer),
+            calibration.tensors(settings.calibration, description, its_tokenizer),
             hidden_size=settings.hidden_size,
             intermediate_size=settings.intermediate_size,
             heads=settings.heads,
@@ -104,7 +104,7 @@ def _layers(
     if not isinstance(settings.layers, int):
         return tuple(settings.layers), "as named"
     if settings.layer_choice == "importance":
-        batches = _batches(settings, description, its_tokenizer)
+        batches = calibration.tensors(settings.calibration, description, its_tokenizer)
         return least_missed(model, settings.layers, batches), f"those missed most on {settings.calibration}"
     first = family(model.config).first_layer_differs
     words = {"even": "evenly spaced", "first": "the first", "last": "the last"}
@@ -116,15 +116,3 @@ def _cut(model: Any, kept: tuple[int, ...]) -> tuple[Any, int]:
     from compress.distillation.student import keep_layers, layer_count
 
     return keep_layers(model, kept), layer_count(model.config)
-
-
-def _batches(settings: Any, description: Mapping[str, Any], its_tokenizer: Any) -> list[dict[str, Any]]:
-    """The calibration set's rows as tensors."""
-    import torch
-
-    encoded = calibration.rows(settings.calibration, description, its_tokenizer)
-    names = set(its_tokenizer.model_input_names)
-    return [
-        {name: torch.from_numpy(values) for name, values in batch.items() if name in names}
-        for batch in calibration.batches(encoded, 32, its_tokenizer.pad_token_id or 0)
-    ]

@@ -13,7 +13,7 @@ from compress.artifact import is_main_process
 from compress.distillation.objective import LOGITS, Goal, learning
 from compress.lessons import Lessons
 from compress.students import Student
-from compress.training import AfterStep, train, wants_bf16
+from compress.training import Hold, train, wants_bf16
 from compress.training_data import holdout_score
 
 
@@ -27,7 +27,7 @@ def teach(
     name: str,
     *,
     steps: int | None = None,
-    after_step: AfterStep | None = None,
+    hold: Hold | None = None,
 ) -> dict[str, Any]:
     """Train a student through its stages, in place; goes on where an earlier run of the same was stopped.
 
@@ -38,7 +38,7 @@ def teach(
         scratch: for checkpoints.
         name: for messages.
         steps: how many steps the last stage has, whatever the epochs say.
-        after_step: see `compress.training.train`.
+        hold: see `compress.training.train`.
 
     Returns:
         What is to be told of it: steps, rows, seconds, curves.
@@ -59,9 +59,7 @@ def teach(
         else:
             stage = "" if is_last else f"stage {number}"
             epochs = settings.epochs if is_last else settings.intermediate_epochs
-            told = _stage(
-                student, goal, lesson, settings, teacher_config, folder, name, stage, epochs, steps, after_step
-            )
+            told = _stage(student, goal, lesson, settings, teacher_config, folder, name, stage, epochs, steps, hold)
             if not is_last and is_main_process():
                 save_file({key: value.contiguous() for key, value in student.model.state_dict().items()}, weights)
                 facts.write_text(json.dumps(told))
@@ -81,7 +79,7 @@ def _stage(
     stage: str,
     epochs: float,
     steps: int | None,
-    after_step: AfterStep | None,
+    hold: Hold | None,
 ) -> dict[str, Any]:
     asks = goal.predictions and goal.alpha.highest > 0
     with learning(
@@ -107,6 +105,6 @@ def _stage(
             },
             steps=steps,
             stage=stage,
-            after_step=after_step,
+            hold=hold,
         )
     return dict(done.facts)

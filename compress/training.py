@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field
@@ -45,7 +45,7 @@ class TrainingSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="bf16 trains under autocast; auto takes it where the processor has it."
     )
-    keep: Literal["best", "last"] = Field(
+    keep_epoch: Literal["best", "last"] = Field(
         "best",
         description="Which epoch's weights are kept: the best on rows held out of the training split, or the last.",
     )
@@ -57,8 +57,25 @@ Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, An
 name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
 
 
-AfterStep = Callable[[float], None]
-"""Called after each step that changed the weights, with the share of the steps that lie behind: masks hold by it."""
+class Hold(Protocol):
+    """What keeps a model's weights as they must be while it is trained: masks at zero, for example."""
+
+    def start(self) -> None:
+        """Once the weights are those that training begins with or goes on from, before the first step."""
+
+    def after_step(self, progress: float) -> None:
+        """After each step of the optimizer; `progress` is the share of all steps that are done, above 0, to 1."""
+
+    def is_done(self, progress: float) -> bool:
+        """Whether the weights are by now what was asked for: only then is an epoch one to keep."""
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """A hold that has a part in the loss."""
+
+    def loss(self, progress: float) -> Any:
+        """What is added to the loss, a scalar."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +99,7 @@ def train(
     extras: Mapping[str, Extra] | None = None,
     steps: int | None = None,
     stage: str = "",
-    after_step: AfterStep | None = None,
+    hold: Hold | None = None,
 ) -> Trained:
     """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
 
@@ -95,7 +112,7 @@ def train(
         steps: how many steps, whatever the epochs say.
         stage: the name of a stage that is no whole training (its head may be untrained): nothing is evaluated, the
             last weights are kept, and its curves are named by it.
-        after_step: called before the first step and after each one, before a checkpoint is written.
+        hold: called before the first step and after each one, before a checkpoint is written.
 
     Raises:
         CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
@@ -125,7 +142,7 @@ def train(
         eval_strategy="epoch" if evaluates else "no",
         save_strategy="epoch",
         save_total_limit=2,
-        load_best_model_at_end=evaluates and settings.keep == "best",
+        load_best_model_at_end=evaluates and settings.keep_epoch == "best",
         metric_for_best_model="score",
         greater_is_better=True,
         logging_strategy="steps",
@@ -140,9 +157,11 @@ def train(
         ddp_find_unused_parameters=False,
         log_level="error",
     )
-    trainer = _trainer(model, arguments, objective, rows, holdout, its_tokenizer, score, name, settings, extras or {})
-    if after_step:
-        trainer.add_callback(_after_step(after_step))
+    trainer = _trainer(
+        model, arguments, objective, rows, holdout, its_tokenizer, score, name, settings, extras or {}, hold
+    )
+    if hold:
+        trainer.add_callback(_holding(hold))
     before = _last_checkpoint(checkpoints)
     if before:
         say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
@@ -164,7 +183,7 @@ def train(
             "resumed_from_step": trainer.resumed_from,
             "autocast": "bf16" if bf16 else "none",
             "curves": _curves(trainer.state.log_history, trainer.metric_name, stage),
-            "kept": settings.keep if evaluates else "last",
+            "kept": settings.keep_epoch if evaluates else "last",
         }
     )
 
@@ -207,6 +226,7 @@ def _trainer(
     name: str,
     settings: TrainingSettings,
     extras: Mapping[str, Extra],
+    hold: Hold | None,
 ) -> Any:
     """A `Trainer` with our objective, our order of rows, our checks, and our progress bar."""
     import torch
@@ -268,7 +288,11 @@ def _trainer(
                 labels = inputs.pop("labels")
                 outputs = model(**inputs)
                 return torch.zeros((), device=labels.device), {"loss": None, "logits": outputs.logits}
-            loss, terms = objective(model, inputs, self.state.global_step / max(self.state.max_steps, 1))
+            progress = self.state.global_step / max(self.state.max_steps, 1)
+            loss, terms = objective(model, inputs, progress)
+            if isinstance(hold, Penalty):
+                penalty = hold.loss(progress)
+                loss, terms = loss + penalty, {**terms, "penalty": penalty}
             self.batches += 1
             for term, value in terms.items():
                 self.terms[term] = self.terms.get(term, 0) + value.detach()
@@ -329,7 +353,8 @@ def _trainer(
             return control
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-            if loop.interrupted:  # an epoch cut short is no candidate for the best one
+            unfinished = hold is not None and not hold.is_done(state.global_step / max(state.max_steps, 1))
+            if loop.interrupted or unfinished:  # an epoch cut short is no candidate for the best one
                 control.should_evaluate = False
             return control
 
@@ -373,17 +398,15 @@ def _trainer(
     return loop
 
 
-def _after_step(after_step: AfterStep) -> Any:
+def _holding(hold: Hold) -> Any:
     from transformers import TrainerCallback
 
     class Holding(TrainerCallback):
-        """Before the first step or the first after a resume, and after each optimizer step."""
-
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            after_step(state.global_step / max(state.max_steps, 1))
+            hold.start()
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            after_step((state.global_step + 1) / max(state.max_steps, 1))  # counted up only afterwards
+            hold.after_step((state.global_step + 1) / max(state.max_steps, 1))  # counted up only afterwards
 
     return Holding()
 

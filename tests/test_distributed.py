@@ -41,7 +41,7 @@ def distil(model: Path, task: Path, out: Path, *, processes: int, batch: int, se
         "--precision",
         "fp32",
     ]
-    command += ["--batch-size", batch, "--keep", "last", *settings, "-o", out]
+    command += ["--batch-size", batch, "--keep-epoch", "last", *settings, "-o", out]
     done = subprocess.run(
         [sys.executable, "-m", *map(str, launch if processes > 1 else []), "compress", *map(str, command)],
         capture_output=True,

@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run: Run, 
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, _ = run(keep="last")
+    whole, _ = run(keep_epoch="last")
     run.scratch = tmp_path / "killed"
     monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     steps = 0
@@ -94,8 +94,8 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
         return _hard(model, batch, progress)
 
     with pytest.raises(RuntimeError, match="killed"):
-        run(dies, keep="last")
-    resumed, facts = run(keep="last")
+        run(dies, keep_epoch="last")
+    resumed, facts = run(keep_epoch="last")
     assert facts["resumed_from_step"] == 5
     assert _equal(whole, resumed)
 
@@ -152,8 +152,8 @@ def test_accumulated_batches_are_one_batch_in_parts(
     make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
 ) -> None:
     model = make_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    whole, facts = Run(model, task, tmp_path / "whole")(batch_size=16, keep="last")
-    parts, _ = Run(model, task, tmp_path / "parts")(batch_size=8, accumulate=2, keep="last")
+    whole, facts = Run(model, task, tmp_path / "whole")(batch_size=16, keep_epoch="last")
+    parts, _ = Run(model, task, tmp_path / "parts")(batch_size=8, accumulate=2, keep_epoch="last")
     assert facts["training_rows"] % 16 == 0
     for name, value in whole.items():  # the same sums in another order, through sixteen steps of AdamW
         torch.testing.assert_close(parts[name], value, atol=2e-4, rtol=1e-3)

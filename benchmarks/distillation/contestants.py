@@ -13,7 +13,7 @@ SHARED: Mapping[str, Any] = {
     "weight_decay": 0.01,
     "max_length": 128,
     "precision": "auto",
-    "keep": "last",
+    "keep_epoch": "last",
 }
 """The same for every contestant, by the names of `compress distill`. `auto` is bf16 where the processor has it."""
 

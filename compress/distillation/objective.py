@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.architectures.families import family
+from compress.architectures.layer_widths import head_size
 from compress.distillation import losses
 from compress.distillation.features import Wanted, capture
 from compress.distillation.layer_maps import layer_map
@@ -156,9 +157,9 @@ def learning(
                     taught = theirs
                 else:
                     taught = {name.removeprefix(FEATURE): batch[name] for name in batch if name.startswith(FEATURE)}
-                heads = (_heads(student.config), _heads(teacher_config))
+                sizes = (head_size(student.config), head_size(teacher_config))
                 for match in goal.matches:
-                    value = _matched(match, own, taught, batch["attention_mask"], maps, heads)
+                    value = _matched(match, own, taught, batch["attention_mask"], maps, sizes)
                     terms[TERMS[match.kind]] = value
                     # Also where the weight is 0 for a while: data-parallel training wants each step's gradients.
                     parts.append(match.weight.at(progress) * value)
@@ -195,25 +196,28 @@ def _matched(
     taught: Mapping[str, Tensor],
     mask: Tensor,
     maps: nn.ModuleDict,
-    heads: tuple[int, int],
+    head_sizes: tuple[int, int],
 ) -> Tensor:
     """One match's loss, the sum over its pairs of layers."""
     if match.kind == "embedding":
         return losses.hidden_mse(projected(maps, EMBEDDING, own["embedding"]), taught["embedding"], mask)
     found = []
-    for mine, theirs in match.pairs:
+    for mine, its in match.pairs:
         if match.kind == "hidden":
-            value = projected(maps, f"{mine}:{theirs}", own[f"hidden.{mine}"])
-            found.append(HIDDEN[match.loss](value, taught[f"hidden.{theirs}"], mask))
+            value = projected(maps, f"{mine}:{its}", own[f"hidden.{mine}"])
+            found.append(HIDDEN[match.loss](value, taught[f"hidden.{its}"], mask))
         elif match.kind == "attention":
-            maps_of_both = (
-                losses.attention_scores(own[f"query.{mine}"], own[f"key.{mine}"], heads[0]),
-                losses.attention_scores(taught[f"query.{theirs}"], taught[f"key.{theirs}"], heads[1]),
+            ours, theirs = (
+                # By the size of a head: a pruned model's layers have fewer of them than its config says.
+                losses.attention_scores(
+                    side[f"query.{layer}"], side[f"key.{layer}"], side[f"query.{layer}"].shape[-1] // size
+                )
+                for side, layer, size in ((own, mine, head_sizes[0]), (taught, its, head_sizes[1]))
             )
-            found.append(ATTENTION[match.loss](*maps_of_both, mask))
+            found.append(ATTENTION[match.loss](ours, theirs, mask))
         else:
             relations = [
-                losses.relation_kl(own[f"{one}.{mine}"], taught[f"{one}.{theirs}"], mask, match.heads)
+                losses.relation_kl(own[f"{one}.{mine}"], taught[f"{one}.{its}"], mask, match.heads)
                 for one in ("query", "key", "value")
             ]
             found.append(torch.stack(relations).mean())  # MiniLMv2, equation 4: a third each

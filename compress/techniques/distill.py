@@ -215,6 +215,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress import calibration, extra_rows, models
     from compress.distillation.student import evenly_spaced, layer_count
+    from compress.distillation.widths import narrower
     from compress.students import own_tokenizer
     from compress.tasks import loading
 
@@ -239,6 +240,13 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     config = models.config(source.folder)
     if isinstance(settings.layers, int):
         evenly_spaced(layer_count(config), settings.layers)
+    if settings.narrows:
+        narrower(
+            config,
+            hidden_size=settings.hidden_size,
+            intermediate_size=settings.intermediate_size,
+            heads=settings.heads,
+        )
     if settings.matches and settings.student is not None:
         own = own_tokenizer(settings.student)
         if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(

@@ -207,7 +207,7 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
         "epochs": 2,
         "alpha": "1..0.5",
         "hidden_weight": "1..0",
-        "keep": "last",
+        "keep_epoch": "last",
     }
     whole = distil("whole", **settings)
     monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step

@@ -1,0 +1,247 @@
+"""Remove what counts least: heads, neurons and layers, which makes a model smaller and faster, or single weights.
+
+`structured` and `kwon` remove attention heads and feed-forward neurons for good, within a budget of MACs, parameters or
+measured milliseconds; `kwon` makes up for them by least squares, without training. `layers` drops whole layers. `magnitude`,
+`movement`, `wanda` and `sparsegpt` set single weights to zero. With --epochs the model is trained afterwards (or meanwhile),
+with the unpruned model as its teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from compress.artifact import Artifact
+from compress.distillation.loss_settings import LossSettings
+from compress.errors import CompressError
+from compress.progress import say
+from compress.technique import ArtifactPath, Made, Technique, Work, finished
+from compress.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from compress.training import Hold
+
+SHAPES = ("structured", "kwon", "layers")
+"""Methods that make matrices smaller; the others leave zeros in them."""
+NEEDS_ROWS = ("structured", "kwon", "wanda", "sparsegpt")
+
+
+class Prune(LossSettings, TrainingSettings):
+    """What goes, how it is chosen, and how the model recovers."""
+
+    method: Literal["structured", "kwon", "layers", "magnitude", "movement", "wanda", "sparsegpt"] = Field(
+        "structured", description="What is removed and by which method."
+    )
+    keep: float = Field(0.5, gt=0, le=1, description="structured, kwon: the share of the encoder's budget that stays.")
+    budget: Literal["macs", "parameters", "latency"] = Field(
+        "macs", description="What the share is of; latency is measured on this machine by ONNX Runtime."
+    )
+    milliseconds: float | None = Field(None, gt=0, description="A budget of milliseconds instead of a share.")
+    length: int = Field(
+        128, ge=1, le=100_000, description="Tokens of the rows that MACs and milliseconds are counted for."
+    )
+    importance: Literal["fisher", "taylor", "magnitude"] = Field(
+        "fisher", description="structured: how a head's or neuron's importance is measured."
+    )
+    allocation: Literal["global", "uniform"] = Field(
+        "global", description="structured: what counts least anywhere, or equally many units of each layer."
+    )
+    parts: tuple[Literal["heads", "neurons"], ...] = Field(
+        ("heads", "neurons"), description="structured, kwon: what may go."
+    )
+    layers: int | tuple[int, ...] | None = Field(None, description="layers: how many stay (3), or which (0,2,5).")
+    layer_choice: Literal["even", "first", "last", "importance"] = Field(
+        "importance", description="layers: which ones a count keeps."
+    )
+    sparsity: float = Field(0.5, gt=0, lt=1, description="Single weights: the share that becomes zero.")
+    pattern: str | None = Field(None, pattern=r"^\d+:\d+$", description="Single weights: N of M stay, such as 2:4.")
+    scope: Literal["global", "local"] = Field(
+        "global", description="magnitude, movement: the smallest anywhere, or of each matrix by itself."
+    )
+    gradual: bool = Field(
+        True, description="magnitude: more and more zeros during the training, not all at once before."
+    )
+    penalty: float | None = Field(
+        None, ge=0, description="movement: learn how much goes, too, by this weight of the scores in the loss (soft)."
+    )
+    leave: tuple[str, ...] = Field((), description="Single weights: patterns of modules that are left alone.")
+    calibration: str = Field("task-2048", description="The rows on which importance is measured.")
+    teacher: ArtifactPath | None = Field(None, description="The teacher of the recovery; MODEL itself by default.")
+    epochs: float = Field(0.0, ge=0, le=1000, description="Passes over the training split to recover in.")
+    lora_rank: int = Field(0, ge=0, le=1024, description="Recover by LoRA adapters of this rank, merged afterwards.")
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _count_or_indices(cls, value: Any) -> Any:
+        """The command line gives a list of texts; a single one is a count."""
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            return value[0]
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Prune:
+        if (self.method == "layers") != (self.layers is not None):
+            raise ValueError("'layers' says which layers stay, for the method 'layers' and no other")
+        if self.method == "movement" and not self.epochs:
+            raise ValueError("movement pruning learns what to keep: set 'epochs' to 1 or more")
+        if self.method == "movement" and (self.pattern or self.lora_rank):
+            raise ValueError("movement pruning knows no 'pattern' and no 'lora_rank'")
+        if self.penalty is not None and self.method != "movement":
+            raise ValueError("'penalty' belongs to the method 'movement'")
+        if self.milliseconds is not None and self.budget != "latency":
+            raise ValueError("a budget of milliseconds needs 'budget: latency'")
+        if self.lora_rank and (not self.epochs or self.is_gradual):
+            raise ValueError("LoRA is for the recovery: set 'epochs', and 'gradual' to false")
+        return self
+
+    @property
+    def is_gradual(self) -> bool:
+        """Whether zeros come during the training."""
+        return self.method == "magnitude" and self.gradual and self.epochs > 0 and self.pattern is None
+
+    @property
+    def amount(self) -> float | tuple[int, int]:
+        """How many single weights go: the share, or (n, m)."""
+        if self.pattern is None:
+            return self.sparsity
+        n, m = self.pattern.split(":")
+        return int(n), int(m)
+
+
+def _run(work: Work) -> Made:
+    from compress import models
+    from compress.tasks import loading
+
+    settings, description = work.settings, dict(work.task or {})
+    say(f"{work.name}: {prospect(settings)}")
+    model = models.load(work.source).float()
+    its_tokenizer = models.tokenizer(work.source.folder)
+    pruned, hold, told = _pruned(work, model, its_tokenizer, description)
+    if settings.epochs:
+        task, _ = loading.resolve(description)
+        told |= _recovered(work, pruned, its_tokenizer, hold, task, description)
+    told |= _zeros(settings, pruned)
+    models.save(pruned, its_tokenizer, work.folder)
+    return Made("torch", "fp32", step_facts=told)
+
+
+def prospect(settings: Prune) -> str:
+    """What the chosen kind of pruning can bring on this machine, and what it cannot, in a sentence."""
+    if settings.method in SHAPES:
+        return "what is removed makes every runtime do less: fewer bytes, fewer multiplications, less time."
+    if settings.pattern == "2:4":
+        return (
+            "2:4 zeros are faster on sparse tensor cores only (NVIDIA Ampere and later, by TensorRT). ONNX Runtime and torch "
+            "multiply by them as by any other weight; only the compressed file is smaller."
+        )
+    return (
+        "zeros make no runtime here faster: ONNX Runtime and torch multiply by them as by any other weight. The file is "
+        "smaller once it is compressed. For speed, use --method structured."
+    )
+
+
+def _pruned(
+    work: Work, model: Any, its_tokenizer: Any, description: Mapping[str, Any]
+) -> tuple[Any, Hold | None, dict[str, Any]]:
+    """The pruned model, what holds its zeros while it is trained, and what is to be told."""
+    from compress import calibration, slimming
+
+    settings = work.settings
+    batches: list[dict[str, Any]] = []
+    if _reads_rows(settings):
+        batches = calibration.tensors(settings.calibration, description, its_tokenizer, labels=True)
+    if settings.method == "layers":
+        smaller, told = slimming.fewer_layers(model, settings.layers, settings.layer_choice, batches)
+        return smaller, slimming.held_zeros(smaller), told
+    if settings.method in SHAPES:
+        smaller, told = slimming.fewer_units(model, settings, batches, work.cache)
+        return smaller, slimming.held_zeros(smaller), told
+    return slimming.zeroed_(model, settings, batches)
+
+
+def _recovered(
+    work: Work, model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, description: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Train the pruned model in place, with its teacher; what is to be told of it."""
+    from compress import lessons, models, slimming
+    from compress.distillation.objective import goals
+    from compress.students import Student
+    from compress.teaching import teach
+
+    settings = work.settings
+    teacher = work.inputs.get("teacher", work.source)
+    teacher_config = models.config(teacher.folder)
+    stages = goals(settings, model.config, teacher_config, task.kind == "regression")
+    student = Student(model, its_tokenizer)
+    lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
+    with slimming.adapters(model, settings.lora_rank, settings.seed):
+        facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
+    slimming.finish_(model, hold)
+    return {**lesson.facts, **facts, **lesson.data.facts}
+
+
+def _zeros(settings: Prune, model: Any) -> dict[str, Any]:
+    """The zeros among the prunable weights as they are saved."""
+    from compress.pruning.weights import prunable, share_of_zeros
+
+    leave = () if settings.method in SHAPES else settings.leave
+    zeros = share_of_zeros(model, prunable(model, leave))
+    return {"share_of_zeros": zeros} if zeros or settings.method not in SHAPES else {}
+
+
+def _reads_rows(settings: Prune) -> bool:
+    if settings.method == "layers":
+        return isinstance(settings.layers, int) and settings.layer_choice == "importance"
+    if settings.method == "structured":
+        return settings.importance != "magnitude"
+    return settings.method in NEEDS_ROWS
+
+
+def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+    from compress import calibration
+    from compress.training_data import identity
+
+    found = identity(task) if settings.epochs else {}
+    if task is not None and _reads_rows(settings):
+        found["calibration"] = calibration.identity(settings.calibration, task)
+    return found
+
+
+def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    from compress import calibration, models
+    from compress.architectures.families import family
+    from compress.distillation.student import evenly_spaced, layer_count
+    from compress.tasks import loading
+
+    if _reads_rows(settings):
+        calibration.check(settings.calibration, task)
+    if settings.epochs and task is None:
+        raise CompressError(
+            f"{source.folder} has no task of its own, and a recovery trains on one. "
+            "Name it, for example `--task sst2 --data DIR`, or leave epochs at 0."
+        )
+    if settings.lora_rank:
+        models.needs_peft("Recovering by LoRA")
+    if source.steps and not finished(source.folder, source.fingerprint()):
+        return  # a step of the same pipeline will make it
+    config = models.config(source.folder)
+    family(config)
+    if task is not None and (settings.epochs or _reads_rows(settings)):
+        described, _ = loading.resolve(dict(task))
+        models.check_labels(source.folder, described)
+    if isinstance(settings.layers, int):
+        evenly_spaced(layer_count(config), settings.layers)
+
+
+TECHNIQUE = Technique(
+    name="prune",
+    settings=Prune,
+    run=_run,
+    accepts=frozenset({"torch"}),
+    gives=lambda settings: ("torch", "fp32"),
+    reads=_reads,
+    check=_check,
+    example="compress prune runs/teacher --method structured --keep 0.5 --epochs 1 -o runs/pruned",
+)

@@ -93,7 +93,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         "# Distillation beside plain training and TextBrewer",
         "",
         f"Made by `{results['command']}`, {results['created'][:10]}, on {machine['cpu']}, {machine['cores']} cores. "
-        f"SST-2, all {results['training_rows']} training rows, {protocol['epochs']:g} epochs; the learning rate of each "
+        f"SST-2, all {results['training_rows']} training rows, {_epochs(protocol['epochs'])}; the learning rate of each "
         f"contestant was chosen on the {results['holdout_rows']} rows held out of train. Minutes are those of the clock, "
         f"and in brackets those of the processor: {protocol['threads']} thread(s), and others used the machine where the "
         "two differ.",
@@ -102,13 +102,19 @@ def markdown(results: Mapping[str, Any]) -> str:
         "",
         *(_bar(bar) for bar in results["bars"]),
         *(_test(test) for test in results["tests"]),
-        *([f"- Not run: {', '.join(results['missing'])}."] if results["missing"] else []),
+        *([f"- Not run: {'; '.join(results['missing'])}."] if results["missing"] else []),
+        "",
+        _cost(results),
         "",
         "## Tuning",
         "",
         *_tuning(results),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _epochs(number: float) -> str:
+    return "1 epoch (planned: 2)" if number == 1 else f"{number:g} epochs"
 
 
 def _students(results: Mapping[str, Any]) -> Iterator[str]:
@@ -127,6 +133,16 @@ def _students(results: Mapping[str, Any]) -> Iterator[str]:
             )
             rate = results["chosen"][name]
             yield f"| {name} | {layers} | {rate:g} | {_several(dev)} | {_several(test)} | {minutes} |"
+
+
+def _cost(results: Mapping[str, Any]) -> str:
+    """What the students above cost together. Tuning is left out: its jobs are small, and some shared the machine."""
+    students = [one for sizes in results["finals"].values() for by_seed in sizes.values() for one in by_seed.values()]
+    processor = sum(one["processor_seconds"] for one in students) / 60
+    return (
+        f"These {len(students)} students took {processor:.0f} minutes of a processor, so about {processor / 2:.0f} minutes "
+        "of two cores with nothing else to do, with `--jobs 2 --threads 1`; that last figure is computed, not measured."
+    )
 
 
 def _several(values: Sequence[int]) -> str:

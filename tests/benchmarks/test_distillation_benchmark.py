@@ -243,6 +243,17 @@ def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scr
     assert "Not run: ours with 3 layers, seed 2." in page
     blocks = re.findall(r"(?:^\|.*\n)+", page, flags=re.MULTILINE)
     assert len(blocks) == 2
+    assert "took 2 minutes of a processor" in page
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
     json.dumps(results)
+
+
+def test_a_report_trains_nothing(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, place: Any) -> None:
+    compare = scripts["compare"]
+    monkeypatch.setattr(sys, "argv", ["compare.py", str(place.teacher), "--data", str(place.data), "--report"])
+    monkeypatch.setattr(compare, "done", lambda *_: pytest.fail("a student was trained"))
+    written = []
+    monkeypatch.setattr(compare, "write", lambda *_: written.append("page") or "page")
+    compare.main()
+    assert written == ["page"]

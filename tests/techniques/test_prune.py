@@ -1,0 +1,222 @@
+"""Pruning as a step: what was asked for is what is delivered, it reloads, recovers, and composes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from compress import training
+from compress.artifact import Artifact
+from compress.catalogue import find
+from compress.errors import CompressError
+from compress.models import bring, classifier, load
+from compress.pruning import costs
+from compress.pruning.units import units
+from compress.pruning.weights import prunable, weights_of
+from compress.settings import build
+from compress.technique import apply
+from compress.techniques.prune import Prune, prospect
+from tests.tiny import FAMILIES, write_model
+
+TECHNIQUE = find("techniques", "prune")
+
+
+@pytest.fixture
+def prune(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path) -> Callable[..., Artifact]:
+    model = bring(str(make_model("bert", "whole")))
+
+    def run(name: str, source: Artifact | None = None, **settings: Any) -> Artifact:
+        chosen = Prune(**{"batch_size": 16, "precision": "fp32", "max_length": 64, **settings})
+        return apply(TECHNIQUE, source or model, chosen, tmp_path / name, task=task)
+
+    return run
+
+
+def zeros(artifact: Artifact) -> int:
+    """Exact zeros in the matrices that can be pruned."""
+    return sum(int((weight == 0).sum()) for weight in weights_of(load(artifact)).values())
+
+
+def equal(one: Artifact, other: Artifact) -> bool:
+    """Whether two artifacts' weights are the same to the last bit."""
+    first, second = (load_file(artifact.folder / "model.safetensors") for artifact in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
+def test_the_share_of_zeros_asked_for_is_the_share_delivered(prune: Callable[..., Artifact], method: str) -> None:
+    artifact = prune("pruned", method=method, sparsity=0.6)
+    total = sum(weight.numel() for weight in weights_of(load(artifact)).values())
+    assert zeros(artifact) == round(0.6 * total)
+    assert artifact.steps[-1].facts["share_of_zeros"] == pytest.approx(0.6, abs=1 / total)
+
+
+@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
+def test_two_of_each_four_neighbours_stay(prune: Callable[..., Artifact], method: str) -> None:
+    for weight in weights_of(load(prune("pruned", method=method, pattern="2:4"))).values():
+        assert ((weight.reshape(-1, 4) != 0).sum(1) == 2).all()
+
+
+def test_zeros_hold_through_a_recovery_and_other_weights_move(prune: Callable[..., Artifact]) -> None:
+    before = prune("before", method="magnitude", sparsity=0.5)
+    after = prune("after", method="magnitude", sparsity=0.5, gradual=False, epochs=1, learning_rate=1e-3)
+    first, second = weights_of(load(before)), weights_of(load(after))
+    assert all(torch.equal(first[name] == 0, second[name] == 0) for name in first)
+    assert not all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_zeros_come_gradually_while_the_model_learns(
+    prune: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = prune("pruned", method="magnitude", sparsity=0.6, epochs=4, learning_rate=1e-3)
+    at_once = prune("at-once", method="magnitude", sparsity=0.6, gradual=False, epochs=4, learning_rate=1e-3)
+    assert zeros(artifact) == zeros(at_once)
+    assert not equal(artifact, at_once)
+    evaluated = artifact.steps[-1].facts["curves"]["accuracy on held-out rows"]
+    assert [step for step, _ in evaluated] == [24, 32]  # of epochs 1 to 4, those at whose end all zeros were there
+
+
+@pytest.mark.parametrize("method", ["gradual", "movement"])
+def test_a_pruning_that_was_killed_ends_with_the_weights_of_one_that_was_not(
+    prune: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    settings: dict[str, Any] = {"sparsity": 0.6, "epochs": 2, "learning_rate": 1e-3}
+    settings["method"] = "magnitude" if method == "gradual" else "movement"
+    whole = prune("whole-run", **settings)
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    from compress.distillation import objective
+
+    steps = 0
+
+    def dies(*given: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 9:
+            raise RuntimeError("killed")
+        return soft(*given)
+
+    soft = objective.losses.soft_targets
+    with monkeypatch.context() as patch:
+        patch.setattr(objective.losses, "soft_targets", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            prune("killed", **settings)
+    resumed = prune("killed", **settings)
+    assert resumed.steps[-1].facts["resumed_from_step"] == 8
+    assert equal(whole, resumed)
+
+
+def test_movement_leaves_a_plain_checkpoint_with_the_zeros_asked_for(prune: Callable[..., Artifact]) -> None:
+    artifact = prune("pruned", method="movement", sparsity=0.5, epochs=2)
+    total = sum(weight.numel() for weight in weights_of(load(artifact)).values())
+    assert zeros(artifact) == round(0.5 * total)
+    names = load_file(artifact.folder / "model.safetensors").keys()
+    assert names == load_file(Path(str(artifact.folder.parent / "whole")) / "model.safetensors").keys()
+
+
+@pytest.mark.parametrize("budget", ["macs", "parameters"])
+@pytest.mark.parametrize("method", ["structured", "kwon"])
+def test_a_budget_is_kept_and_the_remainder_is_told(
+    prune: Callable[..., Artifact], tmp_path: Path, method: str, budget: str
+) -> None:
+    artifact = prune("pruned", method=method, keep=0.6, budget=budget)
+    whole, smaller = classifier(tmp_path / "whole"), load(artifact)
+    price = costs.macs(whole, 128) if budget == "macs" else costs.parameters(whole)
+    share = price.of(units(smaller)) / price.of(units(whole))
+    told = artifact.steps[-1].facts["budget"]
+    assert 0.5 < share <= 0.6
+    assert told["delivered"] == pytest.approx(share)
+    assert told["delivered"] + told["remainder"] == pytest.approx(0.6)
+
+
+def test_what_was_removed_is_listed_and_is_what_is_missing(prune: Callable[..., Artifact], tmp_path: Path) -> None:
+    artifact = prune("pruned", keep=0.6)
+    facts, left = artifact.steps[-1].facts, units(load(artifact))
+    gone = [len(heads) for heads in facts["heads_removed"]]
+    assert [4 - count for count in gone] == list(left.heads) == facts["heads_kept"]
+    assert [128 - len(some) for some in facts["neurons_removed"]] == list(left.neurons)
+
+
+def test_pruning_composes(prune: Callable[..., Artifact]) -> None:
+    first = prune("first", keep=0.7)
+    second = prune("second", first, keep=0.7)
+    third = prune("third", second, method="magnitude", sparsity=0.5)
+    fourth = prune("fourth", third, method="layers", layers=2, epochs=1)
+    assert sum(units(load(second)).heads) < sum(units(load(first)).heads)
+    assert 0.49 < zeros(third) / sum(weight.numel() for weight in weights_of(load(third)).values()) < 0.51
+    assert len(units(load(fourth)).heads) == 2
+    assert zeros(fourth) > 0  # the zeros of the layers that stayed hold through the recovery
+
+
+def test_a_structured_model_recovers_under_the_unpruned_one(prune: Callable[..., Artifact], tmp_path: Path) -> None:
+    artifact = prune("pruned", keep=0.6, epochs=2, learning_rate=1e-3, hidden_weight=1.0, attention_weight=1.0)
+    curve = [value for _, value in artifact.steps[-1].facts["curves"]["loss: hidden states"]]
+    assert curve[-1] < curve[0]
+    assert max(units(load(artifact)).heads) < 4 or min(units(load(artifact)).neurons) < 128
+
+
+def test_adapters_recover_and_are_merged(prune: Callable[..., Artifact]) -> None:
+    bare = prune("bare", keep=0.6)
+    artifact = prune("pruned", keep=0.6, epochs=1, lora_rank=4, learning_rate=1e-3)
+    first, second = (load_file(one.folder / "model.safetensors") for one in (bare, artifact))
+    assert first.keys() == second.keys()
+    moved = {name for name in first if not torch.equal(first[name], second[name])}
+    assert moved == {f"{name}.weight" for name in prunable(load(bare))} | {"classifier.weight", "classifier.bias"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any], tmp_path: Path) -> None:
+    model = bring(str(write_model(tmp_path / "whole", family)))
+    for number, settings in enumerate(
+        (
+            {"method": "structured", "keep": 0.8, "epochs": 1},
+            {"method": "kwon", "keep": 0.8},
+            {"method": "layers", "layers": 3, "layer_choice": "last"},
+            {"method": "magnitude", "sparsity": 0.5, "epochs": 1},
+            {"method": "sparsegpt", "pattern": "2:4"},
+            {"method": "movement", "sparsity": 0.3, "epochs": 1},
+        )
+    ):
+        chosen = Prune(batch_size=32, precision="fp32", max_length=64, **settings)
+        made = apply(TECHNIQUE, model, chosen, tmp_path / str(number), task=task)
+        logits = load(made)(input_ids=torch.tensor([[2, 7, 9, 3]])).logits
+        assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"method": "layers"}, "which layers stay"),
+        ({"layers": 3}, "which layers stay"),
+        ({"method": "movement"}, "set 'epochs'"),
+        ({"milliseconds": 3.0}, "budget: latency"),
+        ({"penalty": 1.0}, "belongs to the method 'movement'"),
+        ({"lora_rank": 4}, "LoRA is for the recovery"),
+        ({"keep": 0}, "greater than 0"),
+        ({"sparsity": 1.0}, "less than 1"),
+        ({"pattern": "two of four"}, "match pattern"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(CompressError, match=told):
+        build(Prune, settings, "a test")
+
+
+def test_what_a_kind_can_bring_is_said_beforehand() -> None:
+    assert "no runtime here faster" in prospect(Prune(method="magnitude"))
+    assert "sparse tensor cores" in prospect(Prune(method="wanda", pattern="2:4"))
+    assert "every runtime do less" in prospect(Prune())
+
+
+def test_a_recovery_without_a_task_and_a_budget_too_small_are_refused(
+    make_model: Callable[..., Path], prune: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    with pytest.raises(CompressError, match="no task of its own"):
+        apply(TECHNIQUE, bring(str(make_model("bert", "bare"))), Prune(method="magnitude", epochs=1), tmp_path / "out")
+    with pytest.raises(CompressError, match="too little"):
+        prune("pruned", keep=0.05)

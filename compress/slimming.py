@@ -150,8 +150,9 @@ def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
     if settings.budget == "macs":
         return costs.macs(model, settings.length)
     from compress.latency_table import table
+    from compress.measure.machine import available_cores
 
-    return table(model, length=settings.length, cache=cache).costs
+    return table(model, batch=settings.batch, length=settings.length, threads=available_cores(), cache=cache).costs()
 
 
 def _gone(kept: Kept, present: Units) -> dict[str, Any]:

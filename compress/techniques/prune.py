@@ -42,6 +42,7 @@ class Prune(LossSettings, TrainingSettings):
     length: int = Field(
         128, ge=1, le=100_000, description="Tokens of the rows that MACs and milliseconds are counted for."
     )
+    batch: int = Field(1, ge=1, le=1024, description="Rows in a batch that milliseconds are counted for.")
     importance: Literal["fisher", "taylor", "magnitude"] = Field(
         "fisher", description="structured: how a head's or neuron's importance is measured."
     )

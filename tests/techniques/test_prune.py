@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import training
+from compress import latency_table, training
 from compress.artifact import Artifact
 from compress.catalogue import find
 from compress.errors import CompressError
@@ -131,6 +132,25 @@ def test_a_budget_is_kept_and_the_remainder_is_told(
     assert 0.5 < share <= 0.6
     assert told["delivered"] == pytest.approx(share)
     assert told["delivered"] + told["remainder"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("asked", [{"keep": 0.6}, {"milliseconds": 3.0}])
+def test_a_budget_of_measured_time_is_kept(
+    prune: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch, asked: dict[str, float]
+) -> None:
+    """As if a head took 0.1 and sixteen neurons 0.1 milliseconds: 1.2 a layer, 4.8 in all."""
+
+    def measured(model: Any, **_: Any) -> Any:
+        per_layer = costs.linear("milliseconds", 0.1, 0.1 / 16, 0.0, units(model))
+        return SimpleNamespace(costs=lambda: per_layer)
+
+    monkeypatch.setattr(latency_table, "table", measured)
+    artifact = prune("pruned", budget="latency", **asked)
+    left = units(load(artifact))
+    takes = 0.1 * sum(left.heads) + 0.1 / 16 * sum(left.neurons)
+    budget = asked.get("milliseconds", 0.6 * 4.8)
+    assert budget - 0.1 < takes <= budget + 1e-9
+    assert artifact.steps[-1].facts["budget"]["unit"] == "milliseconds"
 
 
 def test_what_was_removed_is_listed_and_is_what_is_missing(prune: Callable[..., Artifact], tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_budget_of_measured_time_is_kept(
     """As if a head took 0.1 and sixteen neurons 0.1 milliseconds: 1.2 a layer, 4.8 in all."""
 
     def measured(model: Any, **_: Any) -> Any:
-        per_layer = costs.linear("milliseconds", 0.1, 0.1 / 16, 0.0, units(model))
+        per_layer = costs.linear("milliseconds", 0.1, 0.1 / 16, units(model))
         return SimpleNamespace(costs=lambda: per_layer)
 
     monkeypatch.setattr(latency_table, "table", measured)

@@ -60,6 +60,7 @@ def units(model: Any) -> Units:
 
 
 def head_size(config: Any) -> int:
+    """The width of one head, which stays what it was when heads go."""
     written = widths_of(config)
     if written is not None:
         return written.head_size

@@ -1,0 +1,113 @@
+"""Prunes heads and neurons of a trained model without any retraining, in minutes: search, rearrange, tune.
+
+Kwon et al. 2022, "A fast post-training pruning framework for transformers". What is kept is found by the Fisher information
+of masks: its diagonal says how many units of each layer stay under the budget, its blocks by layer which of them. Then the
+masks of what stays are tuned by least squares and folded into the weights, so that nothing of them is left at inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compress.architectures.families import family
+from compress.distillation.student import Batch
+from compress.pruning import mask_tuning
+from compress.pruning.allocation import NEURON_MULTIPLE, PARTS, Allocation, everywhere
+from compress.pruning.costs import Costs
+from compress.pruning.importance import Gradients, gradients
+from compress.pruning.mask_tuning import LayerMasks
+from compress.pruning.units import Kept, own_layers
+
+
+@dataclass(frozen=True)
+class PostTraining:
+    """What to keep and at which weight: fold the masks into the model, then remove the rest."""
+
+    kept: Kept
+    masks: tuple[LayerMasks, ...]
+    """One entry a layer, see `fold_`."""
+    allocation: Allocation
+    """What it costs. Its `kept` is what the search alone chose, before the rearrangement."""
+
+
+def post_training(
+    model: Any,
+    batches: Sequence[Batch],
+    costs: Costs,
+    budget: float,
+    *,
+    parts: Sequence[str] = PARTS,
+    neuron_multiple: int = NEURON_MULTIPLE,
+    tune: bool = True,
+) -> PostTraining:
+    """What to keep of a model under a budget, and the tuned masks of it.
+
+    Args:
+        model: a trained sequence classifier; it is left as it was.
+        batches: what it reads, and `labels`; the paper takes 2,000 rows of the training split.
+        costs: `macs(model, length)`, `parameters(model)` or those of a latency table.
+        budget: in the unit of `costs`; for a share, that times `costs.of(units(model))`.
+        parts: what may go, see `allocation.everywhere`.
+        neuron_multiple: likewise.
+        tune: else all masks of what is kept are 1.
+
+    Raises:
+        CompressError: the budget is too small, rows or labels are missing, or the family is unknown.
+    """
+    found = gradients(model, batches)
+    allocation = everywhere(found.fisher(), costs, budget, parts=parts, neuron_multiple=neuron_multiple)
+    kept = rearranged(allocation.kept, found)
+    masks = mask_tuning.tuned(model, kept, batches) if tune else mask_tuning.ones(model, kept)
+    return PostTraining(kept, tuple(masks), allocation)
+
+
+def rearranged(kept: Kept, found: Gradients) -> Kept:
+    """As many units of each layer, but those that can be missed together: section 4.2 of Kwon et al. 2022.
+
+    What goes should have the least 1' F 1, where F is the block of the Fisher information of one layer's heads, or neurons:
+    two that do the same may each be missed, and not both. From the search's choice, each kept unit in turn, the least
+    important first, is tried in the place of whichever one that goes makes the sum least.
+    """
+    return Kept(
+        tuple(_rearranged(*pair) for pair in zip(kept.heads, found.heads, strict=True)),
+        tuple(_rearranged(*pair) for pair in zip(kept.neurons, found.neurons, strict=True)),
+    )
+
+
+@torch.no_grad()
+def fold_(model: Any, masks: Sequence[LayerMasks]) -> None:
+    """Multiply the columns of each layer's two output modules by the masks, in place.
+
+    Do it before what goes is removed: the masked model and the folded one compute the same.
+    """
+    architecture = family(model.config)
+    for layer, of_layer in zip(own_layers(model), masks, strict=True):
+        outputs = ((architecture.attention_output, of_layer.heads), (architecture.ffn_out, of_layer.neurons))
+        for path, mask in outputs:
+            weight = layer.get_submodule(path).get_parameter("weight")
+            weight.mul_(mask.to(weight).repeat_interleave(weight.shape[1] // len(mask)))
+
+
+def _rearranged(kept: Sequence[int], gradients: Tensor) -> tuple[int, ...]:
+    """Gradients: [examples, units]."""
+    fisher = gradients.double().T @ gradients.double() / len(gradients)
+    own = fisher.diagonal()
+    goes = torch.ones(len(own), dtype=torch.bool)
+    goes[list(kept)] = False
+    if not goes.any() or goes.all():
+        return tuple(kept)
+    together = fisher[:, goes].sum(dim=1)
+    for candidate in sorted(kept, key=lambda unit: float(own[unit])):
+        goes[candidate] = True
+        together += fisher[:, candidate]
+        # 1' F 1 without unit j is the whole less 2 (F 1)_j, plus F_jj.
+        change = (own - 2 * together).masked_fill(~goes, torch.inf)
+        returned = int(change.argmin())
+        goes[returned] = False
+        together -= fisher[:, returned]
+    return tuple((~goes).nonzero().flatten().tolist())

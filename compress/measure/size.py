@@ -1,16 +1,21 @@
-"""How large an artifact is: bytes of its model files, and parameters, read from the files' headers alone."""
+"""How large an artifact is: bytes on disk and compressed, parameters, and how many of its weights are zero."""
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 from compress.artifact import Artifact
 from compress.errors import CompressError
+from compress.measure.stored import graph, header, model_files
+from compress.measure.zeros import zeros
 from compress.measurement import Measurement
+
+QUANTITIES = {"disk_bytes": "bytes", "parameters": "count", "compressed_bytes": "bytes", "zeros": "share"}
+"""What is measured, and its unit."""
+ZSTD_LEVEL = 3
+"""zstd's own default."""
 
 SCALES = {
     "QuantizeLinear": (1, 2),
@@ -28,19 +33,36 @@ SCALES = {
 
 
 def size(artifact: Artifact) -> list[Measurement]:
-    """`disk_bytes` and `parameters` of a finished artifact; torch is not imported.
+    """The `QUANTITIES` of a finished artifact; torch is not imported, and no file is read whole but the graph itself.
+
+    Zeros that cannot be told are absent, with the reason.
 
     Raises:
         CompressError: the model's files are missing or are not what their names say.
     """
     fingerprint = artifact.fingerprint()
     files = model_files(artifact)
-    stored = disk_bytes(artifact)
     count = onnx_parameters(artifact) if artifact.format == "onnx" else safetensors_parameters(files)
+    compressed = {"method": "zstd", "level": ZSTD_LEVEL}
     return [
-        Measurement(fingerprint, "disk_bytes", float(stored), "bytes", False, {"files": [file.name for file in files]}),
+        Measurement(
+            fingerprint,
+            "disk_bytes",
+            float(disk_bytes(artifact)),
+            "bytes",
+            False,
+            {"files": [file.name for file in files]},
+        ),
         Measurement(fingerprint, "parameters", float(count), "count", False),
+        Measurement(fingerprint, "compressed_bytes", float(compressed_bytes(files)), "bytes", False, compressed),
+        _zeros(artifact),
     ]
+
+
+def absent(artifact: Artifact, reason: str) -> list[Measurement]:
+    """The `QUANTITIES` of an artifact whose files are not as they should be."""
+    fingerprint = artifact.fingerprint()
+    return [Measurement(fingerprint, name, None, unit, False, absent=reason) for name, unit in QUANTITIES.items()]
 
 
 def disk_bytes(artifact: Artifact) -> int:
@@ -48,21 +70,38 @@ def disk_bytes(artifact: Artifact) -> int:
     return sum(file.stat().st_size for file in model_files(artifact))
 
 
-def model_files(artifact: Artifact) -> list[Path]:
-    """The files that hold the model itself: weights or graphs with their external data, no tokenizer, no config.
+def compressed_bytes(files: list[Path]) -> int:
+    """What the files take when each is compressed by zstd: what a download or an image layer takes."""
+    import zstandard
 
-    Raises:
-        CompressError: there are none.
-    """
-    if artifact.format == "onnx":
-        graphs = [artifact.folder / name for name in artifact.parts.values()]
-        files = graphs + [artifact.folder / name for graph in graphs if graph.is_file() for name in _external(graph)]
-    else:
-        files = sorted(artifact.folder.glob("*.safetensors"))
-    missing = [file for file in files if not file.is_file()]
-    if missing or not files:
-        raise CompressError(f"{missing[0] if missing else artifact.folder} holds no model. Make the artifact again.")
-    return sorted(set(files))
+    packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    kept: Any = _Counted()
+    for file in files:
+        with file.open("rb") as stream:
+            packer.copy_stream(stream, kept, size=file.stat().st_size)
+    return kept.bytes
+
+
+class _Counted:
+    """A file that keeps nothing of what is written but its length."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self.bytes += len(data)
+        return len(data)
+
+
+def _zeros(artifact: Artifact) -> Measurement:
+    """The share of zeros; the count, and what was counted, stand in the condition."""
+    fingerprint = artifact.fingerprint()
+    try:
+        found = zeros(artifact)
+    except CompressError as error:
+        return Measurement(fingerprint, "zeros", None, "share", False, absent=str(error))
+    told = {"zeros": found.count, "weights": found.of, "matrices": found.matrices, "counted": found.counted}
+    return Measurement(fingerprint, "zeros", found.share, "share", False, told, samples=found.of)
 
 
 def safetensors_parameters(files: list[Path]) -> int:
@@ -74,8 +113,8 @@ def safetensors_parameters(files: list[Path]) -> int:
     return sum(
         math.prod(tensor["shape"])
         for file in files
-        for name, tensor in _header(file).items()
-        if name != "__metadata__" and tensor["dtype"] not in ("I64", "BOOL")
+        for tensor in header(file)[0].values()
+        if tensor["dtype"] not in ("I64", "BOOL")
     )
 
 
@@ -89,10 +128,10 @@ def onnx_parameters(artifact: Artifact) -> int:
 
 
 def _graph_parameters(file: Path) -> int:
-    graph = _graph(file)
+    whole = graph(file)
     scales, packed = set(), {}
-    of_inputs = {node.output[1] for node in graph.node if node.op_type == "DynamicQuantizeLinear"}
-    for node in graph.node:
+    of_inputs = {node.output[1] for node in whole.node if node.op_type == "DynamicQuantizeLinear"}
+    for node in whole.node:
         if node.op_type == "Mul" and of_inputs & set(node.input):
             scales |= set(node.input)  # an input's scale times the weight's
         scales |= {node.input[at] for at in SCALES.get(node.op_type, ()) if at < len(node.input)}
@@ -102,37 +141,6 @@ def _graph_parameters(file: Path) -> int:
     shapeless = {7, 9}  # TensorProto.INT64 and BOOL
     return sum(
         packed.get(one.name, math.prod(one.dims))
-        for one in graph.initializer
+        for one in whole.initializer
         if one.data_type not in shapeless and one.name not in scales and one.dims
     )
-
-
-def _graph(file: Path) -> Any:
-    import onnx
-
-    try:
-        return onnx.load(str(file), load_external_data=False).graph
-    except Exception as error:  # protobuf's own error, which onnx does not wrap
-        raise CompressError(f"{file} is not an ONNX file ({error}). Make the artifact again.") from error
-
-
-def _external(file: Path) -> set[str]:
-    return {
-        entry.value
-        for one in _graph(file).initializer
-        for entry in one.external_data
-        if entry.key == "location" and one.data_location == 1  # TensorProto.EXTERNAL
-    }
-
-
-def _header(file: Path) -> dict[str, Any]:
-    """A safetensors header: eight bytes of length, then that much JSON."""
-    try:
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > file.stat().st_size:
-                raise ValueError("its header is longer than the file")
-            header: dict[str, Any] = json.loads(stream.read(length))
-            return header
-    except (struct.error, ValueError, UnicodeDecodeError) as error:
-        raise CompressError(f"{file} is not in the safetensors format ({error}). Make the artifact again.") from error

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from compress.artifact import Artifact, digest
 from compress.errors import CompressError
-from compress.measure import inputs, latency, memory, quality
+from compress.measure import inputs, latency, memory, quality, size
 from compress.measure.disturbance import Watch, watcher
 from compress.measure.evaluation import Evaluation
 from compress.measure.inputs import REAL, Condition
 from compress.measure.machine import cpu_model, packages
 from compress.measure.process import WorkerProcess
-from compress.measure.size import size
 from compress.measurement import Measured, Measurement
 from compress.progress import bar, say, warn
 from compress.runtimes.runtime import Runtime, Serving
@@ -134,15 +133,12 @@ class _Run:
         self.predicted: dict[str, NDArray[np.float64]] = {}
 
     def measure_size(self, entry: Entry) -> str | None:
-        """Bytes and parameters; gives the reason when the artifact's files are not as they should be."""
+        """Bytes, parameters and zeros; gives the reason when the artifact's files are not as they should be."""
         try:
             entry.artifact.check_files()
-            self.measurements += size(entry.artifact)
+            self.measurements += size.size(entry.artifact)
         except CompressError as error:
-            self.measurements += [
-                Measurement(entry.fingerprint, name, None, unit, False, absent=str(error))
-                for name, unit in (("disk_bytes", "bytes"), ("parameters", "count"))
-            ]
+            self.measurements += size.absent(entry.artifact, str(error))
             return str(error)
         return None
 

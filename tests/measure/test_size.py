@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,16 @@ import pytest
 
 from compress.artifact import Artifact
 from compress.errors import CompressError
-from compress.measure.size import disk_bytes, model_files, onnx_parameters, safetensors_parameters, size
+from compress.measure.size import (
+    QUANTITIES,
+    absent,
+    compressed_bytes,
+    disk_bytes,
+    model_files,
+    onnx_parameters,
+    safetensors_parameters,
+    size,
+)
 
 
 def by_torch(artifact: Artifact) -> int:
@@ -62,7 +73,7 @@ def test_four_bit_weights_are_counted_as_weights(tmp_path: Path) -> None:
 
 def test_only_the_models_own_files_are_counted(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
     for artifact, name in ((tiny_torch, "model.safetensors"), (tiny_onnx, "model.onnx")):
-        bytes_, parameters = size(artifact)
+        bytes_, parameters, *_ = size(artifact)
         assert bytes_.value == (artifact.folder / name).stat().st_size == disk_bytes(artifact)
         assert (bytes_.unit, parameters.unit) == ("bytes", "count")
 
@@ -100,3 +111,43 @@ def test_a_graph_that_is_not_onnx_is_named(tiny_onnx: Artifact, tmp_path: Path) 
     (tmp_path / "model.onnx").write_bytes(b"\xff\xff\xff")
     with pytest.raises(CompressError, match="is not an ONNX file"):
         size(replace(tiny_onnx, folder=tmp_path))
+
+
+def test_every_quantity_is_there_for_both_formats_measured_or_absent(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
+    for artifact in (tiny_torch, tiny_onnx):
+        for found in (size(artifact), absent(artifact, "gone")):
+            assert {one.name: one.unit for one in found} == QUANTITIES
+            assert all((one.value is None) == (one.absent is not None) for one in found)
+
+
+def test_compressed_bytes_are_those_that_zstd_itself_would_write(tiny_onnx: Artifact, tmp_path: Path) -> None:
+    import zstandard
+
+    files = model_files(tiny_onnx)
+    packed = zstandard.ZstdCompressor(level=3).compress(files[0].read_bytes())
+    assert compressed_bytes(files) == pytest.approx(len(packed), rel=1e-3)
+    (tmp_path / "nothing.bin").write_bytes(bytes(10_000_000))
+    assert compressed_bytes([tmp_path / "nothing.bin"]) < 2_000
+    assert compressed_bytes(files * 2) == 2 * compressed_bytes(files)
+
+
+def test_zeros_that_cannot_be_told_are_absent_with_the_reason(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"layers.0.packed.weight": torch.zeros(64, 32, dtype=torch.uint8)}, tmp_path / "model.safetensors")
+    found = {one.name: one for one in size(Artifact(tmp_path, {"weights": ""}, None))}
+    assert found["zeros"].value is None
+    assert "layers.0.packed.weight is stored as U8" in str(found["zeros"].absent)
+    assert found["disk_bytes"].value
+
+
+def test_sizes_are_measured_without_torch(tiny_onnx: Artifact, tiny_torch: Artifact) -> None:
+    program = (
+        "import sys; from pathlib import Path; from compress.artifact import Artifact; from compress.measure.size import size; "
+        "torch, onnx = map(Path, sys.argv[1:]); size(Artifact(torch, {'weights': ''}, None)); size(Artifact.open(onnx)); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    folders = [str(one.folder) for one in (tiny_torch, tiny_onnx)]
+    done = subprocess.run([sys.executable, "-c", program, *folders], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -13,12 +13,14 @@ from compress.errors import CompressError
 from compress.models import classifier
 from compress.pruning.costs import Costs, linear, macs, parameters
 from compress.pruning.units import Units, units
+from tests.pruning.pruned import VARIANTS
 from tests.tiny import FAMILIES, write_model
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_macs_are_those_that_torch_counts_in_the_layers_of_every_family(name: str, tmp_path: Path) -> None:
-    model = classifier(write_model(tmp_path, name)).eval()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_macs_are_those_that_torch_counts_in_the_layers_of_every_family(variant: str, tmp_path: Path) -> None:
+    name, changes = VARIANTS[variant]
+    model = classifier(write_model(tmp_path, name, **changes)).eval()
     model.set_attn_implementation("eager")  # whose products torch counts
     ids = torch.arange(5, 16).view(1, 11)
     inside = []  # torch counts from the first layer's beginning to the last one's end

@@ -14,6 +14,28 @@ from compress.errors import CompressError
 from compress.onnx.graph import Graph, attribute
 
 SMALLEST_WEIGHT = 4096  # values; below that int8 saves neither time nor bytes worth a rounding error
+ELEMENTWISE = {
+    *(
+        "Add",
+        "Sum",
+        "Mul",
+        "Div",
+        "Pow",
+        "Sqrt",
+        "Neg",
+        "Erf",
+        "Exp",
+        "Tanh",
+        "Sigmoid",
+        "Relu",
+        "LeakyRelu",
+        "Elu",
+        "Cast",
+    ),
+    *("Gelu", "FastGelu", "BiasGelu", "QuickGelu", "HardSwish", "Mish", "Softplus", "Clip", "Split", "Slice"),
+}
+"""What an activation is made of, gates included."""
+LONGEST_ACTIVATION = 24  # operators; the longest spelled-out Gelu has about ten
 QUANTIZED = {"MatMulInteger", "QLinearMatMul", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QAttention"}
 
 
@@ -24,11 +46,9 @@ class Product:
     module: str
     node: onnx.NodeProto
     weight: np.ndarray  # as torch keeps it, [outputs, inputs]
-
-    @property
-    def narrows(self) -> bool:
-        """Fewer outputs than inputs: the feed-forward's second layer, whose input holds a transformer's outliers."""
-        return self.weight.shape[0] < self.weight.shape[1]
+    narrows: bool
+    """Whether it is the feed-forward's second layer, whose input holds a transformer's outliers: another product's output
+    reaches it through an activation alone. Widths would not tell, since pruning changes them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +73,7 @@ def products(graph: Graph, exclude: Iterable[str] = ()) -> list[Product]:
             continue
         module = _module(node.input[1])
         if not _matches((module, node.name), exclude):
-            found.append(Product(module, node, weight.T))
+            found.append(Product(module, node, weight.T, _is_activated(graph, node.input[0])))
     return found
 
 
@@ -82,6 +102,23 @@ def refuse_quantized(graph: Graph, path: Path) -> None:
     if found or integers:
         what = ", ".join(sorted(found)) or f"the integer weight {integers[0]}"
         raise CompressError(f"{path} is quantized already (it has {what}). Give its float source.")
+
+
+def _is_activated(graph: Graph, name: str) -> bool:
+    """Whether a value is a constant product's output after elementwise operators, one of them at least no addition."""
+    waiting, activated = [name], False
+    for _ in range(LONGEST_ACTIVATION):
+        if not waiting:
+            return False
+        node = graph.maker(waiting.pop(0))
+        if node is None:
+            continue
+        if node.op_type in ("MatMul", "Gemm") and graph.constant(node.input[1]) is not None:
+            return activated
+        if node.op_type in ELEMENTWISE:
+            activated = activated or node.op_type not in ("Add", "Sum")
+            waiting += [one for one in node.input if one and graph.constant(one) is None]
+    return False
 
 
 def _module(weight: str) -> str:

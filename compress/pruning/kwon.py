@@ -23,6 +23,9 @@ from compress.pruning.importance import Gradients, gradients
 from compress.pruning.mask_tuning import LayerMasks
 from compress.pruning.units import Kept, own_layers
 
+TUNING_ROWS = 512
+"""Masks are tuned on so many of the rows: even these bring thousands of equations for each unknown."""
+
 
 @dataclass(frozen=True)
 class PostTraining:
@@ -62,7 +65,7 @@ def post_training(
     found = gradients(model, batches)
     allocation = everywhere(found.fisher(), costs, budget, parts=parts, neuron_multiple=neuron_multiple)
     kept = rearranged(allocation.kept, found)
-    masks = mask_tuning.tuned(model, kept, batches) if tune else mask_tuning.ones(model, kept)
+    masks = mask_tuning.tuned(model, kept, _some(batches, TUNING_ROWS)) if tune else mask_tuning.ones(model, kept)
     return PostTraining(kept, tuple(masks), allocation)
 
 
@@ -91,6 +94,12 @@ def fold_(model: Any, masks: Sequence[LayerMasks]) -> None:
         for path, mask in outputs:
             weight = layer.get_submodule(path).get_parameter("weight")
             weight.mul_(mask.to(weight).repeat_interleave(weight.shape[1] // len(mask)))
+
+
+def _some(batches: Sequence[Batch], rows: int) -> Sequence[Batch]:
+    """Every so-many-th batch, so that about as many rows are left: batches may be sorted by length."""
+    total = sum(len(batch["input_ids"]) for batch in batches)
+    return batches[:: max(1, round(total / rows))]
 
 
 def _rearranged(kept: Sequence[int], gradients: Tensor) -> tuple[int, ...]:

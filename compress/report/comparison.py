@@ -30,6 +30,11 @@ class Row:
     precision: str
     parameters: Figure
     disk: Figure
+    compressed: Figure
+    """Bytes of the same files when each is compressed by zstd."""
+    zeros: Figure
+    """The share of the layers' weights that is exactly zero; `samples` says how many weights these are."""
+    zeros_count: int | None
     smaller: float | None
     """How many times smaller on disk than the fp32 ONNX export."""
     quality: Mapping[str, Quality]
@@ -144,6 +149,7 @@ def _row(
 ) -> Row:
     references = index.measurements.references
     disk = index.figure(artifact, "disk_bytes")
+    zeros = index.get(artifact, "zeros")
     base_disk = index.figure(baseline, "disk_bytes").value if baseline else None
     against_parent = None
     if parent and metrics:
@@ -155,6 +161,9 @@ def _row(
         precision=str(artifact.manifest.get("precision", "")),
         parameters=index.figure(artifact, "parameters"),
         disk=disk,
+        compressed=index.figure(artifact, "compressed_bytes"),
+        zeros=index.figure(artifact, "zeros"),
+        zeros_count=zeros.condition.get("zeros") if zeros else None,
         smaller=base_disk / disk.value if base_disk and disk.value else None,
         quality={
             metric: Quality(

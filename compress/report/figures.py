@@ -59,6 +59,8 @@ class Speed:
     runtime: str = ""
     options: str = ""
     timings: int = 0
+    rounds: tuple[tuple[float, ...], ...] = ()
+    """The seconds of each call, by round: what ratios to other artifacts than the baseline are made of."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class Lookup:
             runtime=str(median.condition.get("runtime", "")) if median else "",
             options=str(condition.options),
             timings=(median.samples or len(median.raw)) if median else 0,
+            rounds=_rounds(median.raw if median else (), self.measurements.suite.get("rounds")),
         )
 
     def memory(self, artifact: Measured, phase: str) -> Memory:
@@ -173,6 +176,14 @@ def _condition(one: Measurement) -> Condition:
     if isinstance(options, Mapping):
         options = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
     return Condition(int(given.get("batch", 1)), str(given.get("length", "real")), given.get("threads"), str(options))
+
+
+def _rounds(raw: tuple[float, ...], count: Any) -> tuple[tuple[float, ...], ...]:
+    """The timings cut into so many rounds of as many calls each; none where they cannot be cut so."""
+    if not isinstance(count, int) or count < 1 or not raw or len(raw) % count:
+        return ()
+    calls = len(raw) // count
+    return tuple(raw[start : start + calls] for start in range(0, len(raw), calls))
 
 
 def _with_notes(one: Figure, notes: tuple[str, ...]) -> Figure:

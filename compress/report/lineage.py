@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.report import wording
+from compress.report import pruned, wording
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class MadeStep:
     facts: Mapping[str, Any]
     """What came out, without what is shown elsewhere: the learning curves and what the teacher brought."""
     story: str
-    """What the facts of a distillation say, in a line; empty for other steps."""
+    """What the facts of a distillation or of pruning say, in a line; empty for other steps."""
     teacher_effect: Mapping[str, Any] | None
     """The student with and without its teacher, see `compress.teacher_effect.effect`."""
     curves: Mapping[str, tuple[tuple[float, float], ...]]
@@ -30,6 +30,11 @@ class MadeStep:
     seconds: float | None
     versions: Mapping[str, Any]
     compresses: bool
+
+    @property
+    def brief_facts(self) -> Mapping[str, Any]:
+        """The facts as a page shows them: of what was pruned, so many of each layer instead of all their numbers."""
+        return pruned.brief(self.facts)
 
 
 def steps(manifest: Mapping[str, Any]) -> tuple[MadeStep, ...]:
@@ -40,6 +45,11 @@ def steps(manifest: Mapping[str, Any]) -> tuple[MadeStep, ...]:
 def words(manifest: Mapping[str, Any]) -> str:
     """The compressing steps in a few words: `distil 3 layers → int8 dynamic`; empty for an uncompressed model."""
     return " → ".join(step.words for step in steps(manifest) if step.compresses)
+
+
+def leaves_zeros(step: MadeStep) -> bool:
+    """Whether a step set single weights to zero."""
+    return step.technique == "prune" and pruned.is_of_single_weights(step.settings)
 
 
 def _step(raw: Mapping[str, Any]) -> MadeStep:
@@ -55,7 +65,9 @@ def _step(raw: Mapping[str, Any]) -> MadeStep:
         inputs=raw.get("inputs", {}),
         data=raw.get("data", {}),
         facts=facts,
-        story=_story(facts),
+        story=" ".join(
+            part for part in (pruned.story(settings, facts) if technique == "prune" else "", _story(facts)) if part
+        ),
         teacher_effect=effect,
         curves={name: _curve(points) for name, points in curves.items()} if isinstance(curves, Mapping) else {},
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
@@ -147,16 +159,10 @@ def _quantize(settings: Mapping[str, Any]) -> str:
     return " ".join(str(word) for word in (precision, mode, ranges) if word)
 
 
-def _prune(settings: Mapping[str, Any]) -> str:
-    keep = settings.get("keep")
-    kept = f", keep {keep:.0%}" if isinstance(keep, int | float) else ""
-    return f"prune {settings.get('method', '')}".rstrip() + kept
-
-
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "distill": _distil,
     "quantize": _quantize,
-    "prune": _prune,
+    "prune": pruned.words,
     "export": lambda _: "ONNX",
     "qat": lambda _: "QAT int8",
     "finetune": lambda _: "fine-tune",

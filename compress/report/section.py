@@ -18,6 +18,7 @@ from compress.report.paired import Difference
 from compress.report.picks import Pick, picks, picture_front
 from compress.report.pictures import Picture, points_of, strips_of
 from compress.report.sentences import lead, story
+from compress.report.sparsity import Sparse, sparse
 from compress.report.with_teacher import Effect, shown
 
 
@@ -71,6 +72,8 @@ class Section:
     curves: tuple[tuple[Told, str, Markup], ...]
     effects: tuple[tuple[Told, Effect], ...]
     """What the teacher brought, for each step that was also run without it."""
+    zeros: tuple[Sparse, ...]
+    """What zeros brought; empty where no artifact has many."""
 
     @property
     def measurements(self) -> Measurements:
@@ -89,11 +92,13 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
     judged = judge(comparison, limits) if limits else None
     chosen = picks(comparison, judged.winners if judged else None)
     told, chains = _lineages(comparison)
+    zeros = sparse(comparison)
+    of_zeros = {one.row.name: f" {one.words[:1].upper()}{one.words[1:]}" for one in zeros if one.words}
     return Section(
         file=file,
         comparison=comparison,
         lead=lead(comparison, chosen, met=judged.met if judged else None),
-        picks=tuple((pick, story(comparison, pick.row)) for pick in chosen),
+        picks=tuple((pick, story(comparison, pick.row) + of_zeros.get(pick.row.name, "")) for pick in chosen),
         budget=judged,
         front=frozenset(row.name for row in picture_front(comparison)),
         points=points_of(comparison, limits),
@@ -103,6 +108,7 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         steps=told,
         curves=tuple(_curves(told, comparison.metrics)),
         effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
+        zeros=zeros,
     )
 
 

@@ -49,13 +49,17 @@ def savings(comparison: Comparison, row: Row) -> str:
         comparatives &= size >= SAME
         parts.append(f"{wording.times(size)} smaller" if size >= SAME else f"{wording.times(1 / size)} the size")
     if ratio is not None:
-        comparatives &= ratio >= SAME
-        parts.append(f"{wording.times(ratio)} faster" if ratio >= SAME else f"{wording.times(ratio)} the speed")
+        known = comparison.headline and row.speeds[comparison.headline].ratio.interval
+        is_shown = not known or not known[0] <= 1 <= known[1]
+        comparatives &= ratio >= SAME and is_shown
+        faster = ratio >= SAME and is_shown
+        parts.append(f"{wording.times(ratio)} {'faster' if faster else 'the speed'}{'' if is_shown else _NOT_SHOWN}")
     if not parts:
         return "its size and speed beside the fp32 ONNX export were not measured"
     return f"{' and '.join(parts)}{' than' if comparatives else ', compared with'} the fp32 ONNX export"
 
 
+_NOT_SHOWN = " (no difference shown)"
 SAME = 1.005
 """From here on a ratio is worth a comparative; below it reads as 1.00."""
 

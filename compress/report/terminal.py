@@ -10,6 +10,7 @@ from compress.report import lineage, wording
 from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.picks import picks
+from compress.report.sparsity import sparse
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,7 +59,8 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
         parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
     if has_stars:
         parts.append("★ recommended")
-    return "\n".join(["; ".join(parts) + ".", *_brought(comparison)])
+    of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
+    return "\n".join(["; ".join(parts) + ".", *_brought(comparison), *of_zeros])
 
 
 def _brought(comparison: Comparison) -> Iterator[str]:

@@ -62,6 +62,14 @@ def millions(value: float) -> str:
     return f"{value:.0f}"
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share in per cent: `60 %`, `52.4 %`; never 0 or 100 for what only comes near."""
+    least = 10.0**-digits
+    if 0 < share * 100 < least / 2 or 100 - least / 2 < share * 100 < 100:
+        return (f"less than {least:g}" if share < 0.5 else f"more than {100 - least:g}") + "\u00a0%"
+    return f"{share * 100:.{digits}f}".rstrip("0").removesuffix(".") + "\u00a0%"
+
+
 def rate(value: float) -> str:
     """Examples a second: `1,780/s`."""
     return f"{value:,.0f}/s" if value >= 10 else f"{value:.2g}/s"

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from compress import shipped
 from compress.report import wording
 from compress.report.comparison import Row
-from compress.report.figures import Figure
+from compress.report.figures import Condition, Figure
 from compress.report.paired import Difference
 from compress.report.picks import RULE
 from compress.report.section import Section, Told
@@ -116,6 +116,7 @@ def _environment(*, autoescape: bool) -> Environment:
         "duration",
         "megabytes",
         "millions",
+        "percent",
         "rate",
         "runtime",
         "p_value",
@@ -180,6 +181,16 @@ def _run(section: Section) -> dict[str, Any]:
             {"name": one.name, "against": one.against, "metric": one.metric, **asdict(one.result)}
             for one in section.tests
         ],
+        "zeros": [
+            {"name": one.row.name, "without_zeros": one.twin.name if one.twin else None, "words": one.words}
+            | {
+                "times_as_fast_as_without_zeros": [
+                    {**asdict(condition), **asdict(ratio)} for condition, ratio in (one.beside or {}).items()
+                ]
+            }
+            for one in section.zeros
+            if one.words
+        ],
         "steps": [{"number": one.number, "artifact": one.key, **asdict(one.step)} for one in section.steps],
     }
 
@@ -197,6 +208,9 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "on_front": row.name in section.front,
         "parameters_count": asdict(row.parameters),
         "disk_bytes": asdict(row.disk),
+        "compressed_bytes": asdict(row.compressed),
+        "zeros_share": asdict(row.zeros),
+        "zeros_count": row.zeros_count,
         "times_smaller": row.smaller,
         "quality_share": {name: asdict(one) for name, one in row.quality.items()},
         "agreement_share": asdict(row.agreement),
@@ -235,6 +249,7 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
             "precision": row.precision,
             "fingerprint": row.artifact.fingerprint,
             "times_smaller": row.smaller,
+            "zeros_count": row.zeros_count,
         }
         for name, figure in figures.items():
             line[name] = figure.value
@@ -246,6 +261,7 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
             (one.step.teacher_effect for one in reversed(_steps(section, row)) if one.step.teacher_effect), None
         )
         line.update(_brought(effect) if effect else {})
+        line |= _beside(section, row)
         line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in figures.items() if one.absent)
         line["notes"] = "; ".join(dict.fromkeys(note for one in figures.values() for note in one.notes))
         yield line
@@ -254,12 +270,13 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
 def _figures(row: Row) -> Iterator[tuple[str, Figure]]:
     yield "parameters_count", row.parameters
     yield "disk_bytes", row.disk
+    yield "compressed_bytes", row.compressed
+    yield "zeros_share", row.zeros
     for metric, quality in row.quality.items():
         yield f"{metric}_share", quality.value
     yield "agreement_share", row.agreement
     for condition, speed in row.speeds.items():
-        where = condition.short.replace("×", "x").replace(" ", "_")
-        where += f"_{condition.options}" if condition.options else ""
+        where = _column(condition)
         yield f"latency_p50_seconds_{where}", speed.median
         yield f"latency_p90_seconds_{where}", speed.p90
         yield f"latency_p99_seconds_{where}", speed.p99
@@ -268,6 +285,24 @@ def _figures(row: Row) -> Iterator[tuple[str, Figure]]:
     for phase, memory in row.memory.items():
         yield f"peak_memory_bytes_{phase}", memory.peak
         yield f"memory_above_empty_bytes_{phase}", memory.above_empty
+
+
+def _column(condition: Condition) -> str:
+    where = condition.short.replace("×", "x").replace(" ", "_")
+    return f"{where}_{condition.options}" if condition.options else where
+
+
+def _beside(section: Section, row: Row) -> dict[str, Any]:
+    """The speed of an artifact with many zeros beside the same model without them."""
+    line: dict[str, Any] = {}
+    for one in section.zeros:
+        if one.row is row and one.twin:
+            line["without_zeros"] = one.twin.name
+            for condition, ratio in (one.beside or {}).items():
+                name = f"times_as_fast_as_without_zeros_{_column(condition)}"
+                low, high = ratio.interval or (None, None)
+                line |= {name: ratio.value, f"{name}_low": low, f"{name}_high": high}
+    return line
 
 
 def _difference(name: str, change: Difference) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.measure.stored import graph, header, model_files
-from compress.measure.zeros import zeros
+from compress.measure.zeros import LAYERS, zeros
 from compress.measurement import Measurement
 
 QUANTITIES = {"disk_bytes": "bytes", "parameters": "count", "compressed_bytes": "bytes", "zeros": "share"}
@@ -101,7 +101,8 @@ def _zeros(artifact: Artifact) -> Measurement:
     except CompressError as error:
         return Measurement(fingerprint, "zeros", None, "share", False, absent=str(error))
     told = {"zeros": found.count, "weights": found.of, "matrices": found.matrices, "counted": found.counted}
-    return Measurement(fingerprint, "zeros", found.share, "share", False, told, samples=found.of)
+    notes = () if found.counted == LAYERS else (f"Counted: {found.counted}",)
+    return Measurement(fingerprint, "zeros", found.share, "share", False, told, samples=found.of, notes=notes)
 
 
 def safetensors_parameters(files: list[Path]) -> int:

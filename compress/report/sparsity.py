@@ -107,7 +107,9 @@ def _ratio(row: Row, twin: Row | None, condition: Condition) -> Figure:
 
 
 def _words(comparison: Comparison, row: Row, twin: Row | None, beside: Mapping[Condition, Figure]) -> str:
-    share = f"{wording.percent(row.zeros.value or 0.0)} of its layers' weights are zero"
+    # A note says that other matrices than those of the layers were counted.
+    kind = "" if row.zeros.notes else "layers' "
+    share = f"{wording.percent(row.zeros.value or 0.0)} of its {kind}weights are zero"
     return " ".join([share + _speed(comparison, row, twin, beside), *_bytes(row, twin)])
 
 

@@ -16,11 +16,11 @@ from compress.measure.size import (
     absent,
     compressed_bytes,
     disk_bytes,
-    model_files,
     onnx_parameters,
     safetensors_parameters,
     size,
 )
+from compress.measure.stored import model_files
 
 
 def by_torch(artifact: Artifact) -> int:
@@ -140,6 +140,16 @@ def test_zeros_that_cannot_be_told_are_absent_with_the_reason(tmp_path: Path) ->
     assert found["zeros"].value is None
     assert "layers.0.packed.weight is stored as U8" in str(found["zeros"].absent)
     assert found["disk_bytes"].value
+
+
+def test_a_note_says_when_other_matrices_than_those_of_layers_were_counted(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    for name, noted in (("fc.weight", True), ("layers.0.fc.weight", False)):
+        save_file({name: torch.eye(4)}, tmp_path / "model.safetensors")
+        zeros = size(Artifact(tmp_path, {"weights": ""}, None))[-1]
+        assert (zeros.value, zeros.samples, bool(zeros.notes)) == (0.75, 16, noted)
 
 
 def test_sizes_are_measured_without_torch(tiny_onnx: Artifact, tiny_torch: Artifact) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from compress.artifact import Artifact, hash_file, is_main_process
+from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Distill(LossSettings, TrainingSettings):
     """What the student is, and how it learns."""
 
-    layers: int | tuple[int, ...] | None = Field(
+    layers: Layers = Field(
         None, description="How many of the teacher's layers the student keeps (3), or which (0,2,5)."
     )
     layer_choice: Literal["even", "first", "last", "importance"] = Field(
@@ -58,27 +59,11 @@ class Distill(LossSettings, TrainingSettings):
     )
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="The highest learning rate.")
 
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _count_or_indices(cls, value: Any) -> Any:
-        """The command line gives a list of texts; a single one is a count."""
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-            return value[0]
-        return value
-
-    @field_validator("layers")
-    @classmethod
-    def _one_layer_at_least(cls, value: Any) -> Any:
-        if value == () or (isinstance(value, int) and value < 1):
-            raise ValueError("a student keeps one layer or more")
-        return value
-
     @model_validator(mode="after")
     def _fit_together(self) -> Distill:
         if (self.layers is not None or self.narrows) == (self.student is not None):
             raise ValueError(
-                "say what the student is with either 'student' (a folder) or 'layers' (3, say) "
-                "and 'hidden_size', 'intermediate_size', 'heads'"
+                "say what the student is with either 'layers' (3, say), 'hidden_size' and the like, or 'student' (a folder)"
             )
         if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
             raise ValueError(

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from compress.artifact import Artifact
+from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.errors import CompressError
 from compress.progress import say
@@ -52,7 +53,7 @@ class Prune(LossSettings, TrainingSettings):
     parts: tuple[Literal["heads", "neurons"], ...] = Field(
         ("heads", "neurons"), description="structured, kwon: what may go."
     )
-    layers: int | tuple[int, ...] | None = Field(None, description="layers: how many stay (3), or which (0,2,5).")
+    layers: Layers = Field(None, description="layers: how many stay (3), or which (0,2,5).")
     layer_choice: Literal["even", "first", "last", "importance"] = Field(
         "importance", description="layers: which ones a count keeps."
     )
@@ -72,14 +73,6 @@ class Prune(LossSettings, TrainingSettings):
     teacher: ArtifactPath | None = Field(None, description="The teacher of the recovery; MODEL itself by default.")
     epochs: float = Field(0.0, ge=0, le=1000, description="Passes over the training split to recover in.")
     lora_rank: int = Field(0, ge=0, le=1024, description="Recover by LoRA adapters of this rank, merged afterwards.")
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _count_or_indices(cls, value: Any) -> Any:
-        """The command line gives a list of texts; a single one is a count."""
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-            return value[0]
-        return value
 
     @model_validator(mode="after")
     def _fit_together(self) -> Prune:

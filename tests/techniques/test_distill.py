@@ -350,7 +350,8 @@ def test_layers_are_a_count_or_indices(given: Any, means: Any) -> None:
     [
         ({}, "say what the student is"),
         ({"layers": 3, "student": "x"}, "say what the student is"),
-        ({"layers": 0}, "one layer or more"),
+        ({"layers": 0}, "at least one layer"),
+        ({"layers": "two"}, "write a number of layers"),
         ({"layers": 2, "temperature": "2..0"}, "greater than 0"),
         ({"layers": 2, "alpha": "0..2"}, "less than or equal to 1"),
         ({"layers": 2, "intermediate_epochs": 1}, "needs something to match"),

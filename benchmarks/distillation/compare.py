@@ -121,13 +121,14 @@ def write(place: Place, options: argparse.Namespace) -> str:
     tuning = {one.name: trials for one in CONTESTANTS if (trials := tuned(one, place))}
     rates = {name: standings.chosen(trials) for name, trials in tuning.items()}
     finals: dict[str, dict[int, dict[int, Any]]] = {}
-    missing = []
+    lacking: dict[str, list[str]] = {}
     for job in final_jobs([one for one in CONTESTANTS if one.name in rates], rates, options):
         result = finished(job, place)
         if result:
             finals.setdefault(job.contestant.name, {}).setdefault(job.layers, {})[job.seed] = result
         else:
-            missing.append(f"{job.contestant.name} with {job.layers} layers, seed {job.seed}")
+            lacking.setdefault(f"{job.contestant.name} with {job.layers} layers", []).append(str(job.seed))
+    missing = [f"{what} (seed {', '.join(seeds)})" for what, seeds in lacking.items()]
     results = {
         "command": command_as_typed(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -140,8 +140,9 @@ def _cost(results: Mapping[str, Any]) -> str:
     students = [one for sizes in results["finals"].values() for by_seed in sizes.values() for one in by_seed.values()]
     processor = sum(one["processor_seconds"] for one in students) / 60
     return (
-        f"These {len(students)} students took {processor:.0f} minutes of a processor, so about {processor / 2:.0f} minutes "
-        "of two cores with nothing else to do, with `--jobs 2 --threads 1`; that last figure is computed, not measured."
+        f"These {len(students)} students took {processor:.0f} minutes of a processor, the teacher's pass over all rows "
+        f"(once for `compress`, once for TextBrewer) among them: about {processor / 2:.0f} minutes of two cores with nothing "
+        "else to do, with `--jobs 2 --threads 1`. That last figure is computed, not measured."
     )
 
 
@@ -174,3 +175,7 @@ def _tuning(results: Mapping[str, Any]) -> Iterator[str]:
     for name, tuned in results["tuning"].items():
         cells = [f"{tuned[rate]['right']} (loss {tuned[rate]['loss']:.3f})" for rate in rates]
         yield f"| {name} | {' | '.join(cells)} | {results['chosen'][name]:g} |"
+    at_the_edge = [name for name, rate in results["chosen"].items() if rate in (min(rates), max(rates))]
+    if at_the_edge:
+        yield ""
+        yield f"A better rate may lie beyond those tried, whose end was chosen: {', '.join(at_the_edge)}."

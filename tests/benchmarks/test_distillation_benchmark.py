@@ -233,14 +233,14 @@ def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scr
         "tuning": {name: {rate: {"right": 5, "loss": 0.5} for rate in rates} for name in finals},
         "chosen": dict.fromkeys(finals, 1e-4),
         "finals": finals,
-        "missing": ["ours with 3 layers, seed 2"],
+        "missing": ["ours with 3 layers (seed 2)"],
         **standings.judge(finals, (0, 1)),
     }
     page = standings.markdown(results)
     assert "700, 704 | 702.0 ± 2.8" in page
     assert "702.0 of 872 on the mean; 757 is not reached" in page
     assert "**no difference shown**" in page
-    assert "Not run: ours with 3 layers, seed 2." in page
+    assert "Not run: ours with 3 layers (seed 2)." in page
     blocks = re.findall(r"(?:^\|.*\n)+", page, flags=re.MULTILINE)
     assert len(blocks) == 2
     assert "took 2 minutes of a processor" in page

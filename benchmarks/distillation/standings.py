@@ -120,9 +120,9 @@ def _epochs(number: float) -> str:
 def _students(results: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "| contestant | layers | learning rate | dev: right of 872 by seed | mean "
-        "| test: right of 1,821 by seed | mean | minutes |"
+        "| test: right of 1,821 by seed | mean | held out: mean | minutes |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for name, sizes in results["finals"].items():
         for layers, by_seed in sizes.items():
             if not by_seed:
@@ -132,7 +132,8 @@ def _students(results: Mapping[str, Any]) -> Iterator[str]:
                 f"{one['seconds'] / 60:.1f} ({one['processor_seconds'] / 60:.1f})" for one in by_seed.values()
             )
             rate = results["chosen"][name]
-            yield f"| {name} | {layers} | {rate:g} | {_several(dev)} | {_several(test)} | {minutes} |"
+            held_out = fmean(one["splits"]["holdout"]["right"] for one in by_seed.values())
+            yield f"| {name} | {layers} | {rate:g} | {_several(dev)} | {_several(test)} | {held_out:.1f} | {minutes} |"
 
 
 def _cost(results: Mapping[str, Any]) -> str:

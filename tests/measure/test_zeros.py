@@ -59,6 +59,7 @@ def test_zeros_of_a_torch_artifact_are_those_put_into_its_layers(pruned: tuple[A
     assert found.share == pytest.approx(0.6, abs=0.01)
 
 
+@pytest.mark.slow
 def test_an_export_has_the_zeros_of_its_source(pruned: tuple[Artifact, int, int], tmp_path: Path) -> None:
     from compress import catalogue
     from compress.technique import apply
@@ -70,6 +71,7 @@ def test_an_export_has_the_zeros_of_its_source(pruned: tuple[Artifact, int, int]
     assert (found.count, found.of, found.counted) == (count, of, LAYERS)
 
 
+@pytest.mark.slow
 def test_quantizing_keeps_each_zero_and_rounds_some_more_weights_to_zero(
     pruned: tuple[Artifact, int, int], tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 def test_equally_many_neurons_open_with_transformers_alone(tmp_path: Path) -> None:
     folders, expected = {}, {}
     for name in VARIANTS:

@@ -300,6 +300,7 @@ def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Art
     assert told["text"] != artifact.steps[-1].data["text"]
 
 
+@pytest.mark.slow
 def test_the_comparison_trains_both_sides_alike_and_keeps_the_same_student(distil: Callable[..., Artifact]) -> None:
     settings = {"learning_rate": 2e-3, "epochs": 3, "hidden_weight": 1.0}
     alone = distil("alone", **settings)

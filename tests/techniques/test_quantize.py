@@ -33,6 +33,7 @@ def _shares(artifact: Artifact) -> list[float]:
     return [answer["probabilities"]["positive"] for answer in predictions(artifact, TEXTS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "tolerance"),
     [

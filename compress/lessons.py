@@ -16,6 +16,7 @@ from compress.artifact import Artifact
 from compress.batching import Extra
 from compress.distillation.features import Wanted
 from compress.distillation.objective import FEATURE, LOGITS
+from compress.distillation.widths import widths
 from compress.errors import CompressError
 from compress.progress import say
 from compress.students import Student
@@ -142,12 +143,9 @@ def _rows(data: TrainingData, its_tokenizer: Any, student_tokenizer: Any, config
 
 def _fits(data: TrainingData, wanted: Wanted, teacher: Artifact, limit_gb: float, cache: Path) -> bool:
     """Whether the teacher's features are kept on disk; where they would take too much, it runs at each step."""
-    from compress.architectures.families import family
-
     if not wanted.names():
         return True
-    config = models.config(teacher.folder)
-    needed = bytes_needed(data.train, wanted, int(getattr(config, family(config).hidden_width)))
+    needed = bytes_needed(data.train, wanted, widths(models.config(teacher.folder)).hidden)
     cache.mkdir(parents=True, exist_ok=True)
     room = min(limit_gb * 1e9, 0.8 * shutil.disk_usage(cache).free)
     if needed > room:

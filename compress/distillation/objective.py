@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from compress.architectures.families import family
 from compress.architectures.layer_widths import head_size
 from compress.distillation import losses
 from compress.distillation.features import Wanted, capture
@@ -20,6 +19,7 @@ from compress.distillation.loss_settings import LossSettings
 from compress.distillation.projections import EMBEDDING, projected, projections
 from compress.distillation.schedules import Schedule
 from compress.distillation.student import layer_count
+from compress.distillation.widths import widths
 from compress.errors import CompressError
 
 Kind = Literal["hidden", "attention", "relations", "embedding"]
@@ -101,11 +101,12 @@ def goals(
             continue
         names = {"hidden": settings.layer_map, "attention": settings.layer_map, "relations": settings.relation_map}
         pairs = layer_map(names[kind], *layers) if kind in names else ()
-        heads = settings.relation_heads or _heads(student)
-        if kind == "relations" and (_width(student) % heads or _width(teacher) % heads):
+        ours, theirs = widths(student), widths(teacher)
+        heads = settings.relation_heads or ours.heads
+        if kind == "relations" and (ours.hidden % heads or theirs.hidden % heads):
             raise CompressError(
-                f"{heads} relation heads do not divide both the student's width, {_width(student)}, and the teacher's, "
-                f"{_width(teacher)}. Set relation_heads to a divisor of {math.gcd(_width(student), _width(teacher))}."
+                f"{heads} relation heads do not divide both the student's width, {ours.hidden}, and the teacher's, "
+                f"{theirs.hidden}. Set relation_heads to a divisor of {math.gcd(ours.hidden, theirs.hidden)}."
             )
         found.append(Match(kind, weight, loss, pairs, heads))
     predictions = Goal((), True, regression, settings.alpha, settings.temperature, teacher_weights)
@@ -133,7 +134,9 @@ def learning(
     """
     pairs = [pair for match in goal.matches if match.kind == "hidden" for pair in match.pairs]
     wanted = goal.wanted("student")
-    maps = projections(pairs, _width(student.config), _width(teacher_config), seed, embedding=wanted.embedding)
+    maps = projections(
+        pairs, widths(student.config).hidden, widths(teacher_config).hidden, seed, embedding=wanted.embedding
+    )
     if len(maps):
         setattr(student, PROJECTIONS, maps.to(next(student.parameters()).device))
     with ExitStack() as stack:
@@ -226,11 +229,3 @@ def _matched(
 
 HIDDEN = {"mse": losses.hidden_mse, "cosine": losses.hidden_cosine, "patient": losses.patient}
 ATTENTION = {"mse": losses.attention_mse, "kl": losses.attention_kl}
-
-
-def _width(config: Any) -> int:
-    return int(getattr(config, family(config).hidden_width))
-
-
-def _heads(config: Any) -> int:
-    return int(getattr(config, family(config).head_count))

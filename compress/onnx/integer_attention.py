@@ -37,40 +37,37 @@ def fuse_integer_attention(graph: Graph) -> int:
         inputs = [*node.input, *[""] * (6 - len(node.input))]
         if any(inputs[3:4] + inputs[5:]) or attribute(node, "unidirectional", 0):
             continue  # a bias by position or a past, which are not looked into here
-        found = [_projection(graph, name) for name in inputs[:3]]
-        parts = [part for part in found if part is not None]
+        parts = [part for part in (_projection(graph, name) for name in inputs[:3]) if part is not None]
         if len(parts) < 3 or len({(part.integers, part.weight.shape) for part in parts}) > 1:
             continue
-        stem, heads = parts[0].stem, attribute(node, "num_heads")
-        usual = (parts[0].weight.shape[1] / heads) ** -0.5
-        if not np.isclose(attribute(node, "scale", 0.0) or usual, usual):
-            continue  # QAttention divides by the root of the head's size, whatever its attribute says
-
-        def joined(name: str, ending: str, parts: list[_Projection] = parts, stem: str = stem) -> str:
-            values = [np.asarray(getattr(part, name)) for part in parts]
-            return graph.add_constant(f"{stem}.query_key_value.{ending}", np.concatenate(values, axis=-1))
-
         (result,) = graph.add(
             "QAttention",
             [
                 parts[0].integers,
-                joined("weight", "weight"),
-                joined("bias", "bias"),
+                _joined(graph, parts, "weight"),
+                _joined(graph, parts, "bias"),
                 parts[0].scale,
-                joined("weight_scale", "scale"),
+                _joined(graph, parts, "weight_scale"),
                 inputs[4],
                 parts[0].zero_point,
-                joined("weight_zero_point", "zero_point"),
+                _joined(graph, parts, "weight_zero_point"),
             ],
             stem=f"{node.output[0]}.integer",
             domain=CONTRIB,
-            num_heads=heads,
+            num_heads=attribute(node, "num_heads"),
             mask_filter_value=attribute(node, "mask_filter_value", -10000.0),
+            scale=attribute(node, "scale", 0.0),  # 0 is the usual one, in both operators
         )
         graph.replace(node.output[0], result)
         count += 1
     graph.remove_dead()
     return count
+
+
+def _joined(graph: Graph, parts: list[_Projection], name: str) -> str:
+    """A constant of query, key and value, one behind the other."""
+    stem = f"{parts[0].stem}.query_key_value.{name}"
+    return graph.add_constant(stem, np.concatenate([getattr(part, name) for part in parts], axis=-1))
 
 
 def _projection(graph: Graph, name: str) -> _Projection | None:

@@ -1,11 +1,14 @@
-"""Zeros that hold through training: of masks that are given, or of masks that grow by a schedule."""
+"""Zeros that hold through training: of masks that are given, or of masks that grow by a schedule.
+
+Both are a `compress.training.Hold`: called before the first step and after each one, and asked whether all is pruned.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -63,22 +66,6 @@ class Schedule:
             # A little more than the floor, lest an update that is due waits for the next step by rounding.
             progress = self.begin + math.floor((progress - self.begin) / width + 1e-9) * width
         return share_at(progress, self.final, self.initial, self.begin, self.end)
-
-
-class Pruner(Protocol):
-    """What a training loop calls to have weights pruned, whatever the method."""
-
-    def start(self) -> None:
-        """Once the weights are those that training begins with or goes on from, before the first step."""
-
-    def after_step(self, progress: float) -> None:
-        """After each step of the optimizer; `progress` is the share of all steps that are done, above 0, to 1.
-
-        The weights are then zero where they are pruned, and ready to be used or saved.
-        """
-
-    def is_done(self, progress: float) -> bool:
-        """Whether all is pruned by now that was asked for: only then is the model one to keep."""
 
 
 class Fixed:

@@ -104,7 +104,7 @@ def test_what_the_file_holds_is_what_the_scheme_says(fused: Exported, tmp_path: 
     weight = fused.model.get_parameter(f"{QUERY}.weight").detach().numpy()
     merged = f"{QUERY}.weight.T.query_key_value"  # query first
     assert np.array_equal(held[f"{merged}.weight"][:, :64].T, scheme[QUERY].weight.quantize(weight))
-    assert np.array_equal(held[f"{merged}.scale"][:64], scheme[QUERY].weight.scale)
+    assert np.array_equal(held[f"{merged}.weight_scale"][:64], scheme[QUERY].weight.scale)
     other = "bert.encoder.layer.0.attention.output.dense"
     weight = fused.model.get_parameter(f"{other}.weight").detach().numpy()
     assert np.array_equal(held[f"{other}.weight.T.quantized"].T, scheme[other].weight.quantize(weight))

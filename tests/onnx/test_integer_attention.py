@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import compress.onnx.qdq
 from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
 from compress.onnx.fusion import operators
+from compress.onnx.graph import Graph
 from compress.onnx.integer_attention import fuse_integer_attention
 from compress.onnx.sessions import open_session
 from tests.onnx.conftest import Exported, Rows
@@ -45,16 +47,33 @@ def test_attention_with_one_float_product_is_left_alone(fused: Exported, tmp_pat
     assert operators(tmp_path / "int8.onnx")["MultiHeadAttention"] == 2
 
 
-@pytest.mark.parametrize("change", ["scale", "bias"])
-def test_attention_that_the_operator_does_not_know_is_left_alone(unfused: Path, change: str) -> None:
-    model = onnx.load(str(unfused))
+def changed(path: Path, change: Callable[[onnx.NodeProto], None]) -> Graph:
+    """The graph of a file with each of its attentions changed."""
+    model = onnx.load(str(path))
     for node in model.graph.node:
-        if node.op_type != "MultiHeadAttention":
-            continue
-        if change == "scale":
-            (scale,) = [item for item in node.attribute if item.name == "scale"]
-            scale.f = 2 * scale.f
-        else:
-            node.input.extend(["some.position.bias"])
-    graph = compress.onnx.qdq.Graph(model)
-    assert fuse_integer_attention(graph) == 0
+        if node.op_type == "MultiHeadAttention":
+            change(node)
+    return Graph(model)
+
+
+def test_attention_with_a_bias_by_position_is_left_alone(unfused: Path) -> None:
+    assert fuse_integer_attention(changed(unfused, lambda node: node.input.extend(["some.position.bias"]))) == 0
+
+
+def test_a_scale_of_its_own_is_kept(unfused: Path, batches: Rows, tmp_path: Path) -> None:
+    def doubled(node: onnx.NodeProto) -> None:
+        (scale,) = [item for item in node.attribute if item.name == "scale"]
+        scale.f = 2 * scale.f
+
+    changed(unfused, doubled).save(tmp_path / "apart.onnx")
+    graph = changed(unfused, doubled)
+    assert fuse_integer_attention(graph) == 1
+    graph.save(tmp_path / "one.onnx")
+    one, other, before = (
+        open_session(path, threads=1) for path in (tmp_path / "one.onnx", tmp_path / "apart.onnx", unfused)
+    )
+    for batch in batches:
+        feeds = {item.name: np.asarray(batch[item.name]) for item in one.get_inputs()}
+        found, expected = one.run(None, feeds)[0], other.run(None, feeds)[0]
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+    assert not np.array_equal(expected, before.run(None, feeds)[0])

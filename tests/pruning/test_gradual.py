@@ -11,9 +11,10 @@ import torch
 
 from compress.errors import CompressError
 from compress.models import classifier
-from compress.pruning.gradual import Fixed, Gradual, Pruner, Schedule, share_at
+from compress.pruning.gradual import Fixed, Gradual, Schedule, share_at
 from compress.pruning.magnitude import global_, local
 from compress.pruning.weights import apply_, masks_of_zeros, prunable, share_of_zeros, weights_of
+from compress.training import Hold
 from tests.tiny import write_model
 
 IDS = torch.tensor([[2, 7, 9, 30, 21, 3], [2, 21, 6, 3, 5, 9]])
@@ -33,7 +34,7 @@ class Training:
         self.model = model.eval()
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
 
-    def run(self, pruner: Pruner, first: int, last: int) -> list[float]:
+    def run(self, pruner: Hold, first: int, last: int) -> list[float]:
         pruner.start()
         shares = []
         for step in range(first, last):

@@ -13,10 +13,11 @@ from torch import nn
 
 from compress.errors import CompressError
 from compress.models import classifier
-from compress.pruning.gradual import Pruner, Schedule
+from compress.pruning.gradual import Schedule
 from compress.pruning.magnitude import local
 from compress.pruning.movement import Movement, SoftMovement
 from compress.pruning.weights import apply_, masks_of_zeros, prunable, share_of_zeros, weights_of
+from compress.training import Hold
 from tests.tiny import FAMILIES, write_model
 
 IDS = torch.tensor([[2, 7, 9, 30, 21, 3], [2, 21, 6, 3, 5, 9]])
@@ -29,7 +30,7 @@ def fresh(tmp_path: Path) -> Callable[[], Any]:
     return lambda: classifier(folder)
 
 
-def train(model: Any, pruner: Pruner, optimizer: Any, first: int = 0, last: int = STEPS) -> list[float]:
+def train(model: Any, pruner: Hold, optimizer: Any, first: int = 0, last: int = STEPS) -> list[float]:
     pruner.start()
     shares = []
     for step in range(first, last):

@@ -15,7 +15,13 @@ import numpy as np
 
 from compress.errors import CompressError
 
-LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535)}
+LIMITS = {
+    "int4": (-8, 7),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "uint16": (0, 65535),
+}
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # the least normal number; a constant channel must not divide by 0
 
 
@@ -23,7 +29,7 @@ SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # the least normal number; a 
 class Quantizer:
     """An affine map between reals and integers: `real = scale * (integer - zero_point)`.
 
-    type: int8, uint8, int16 or uint16. axis: the channel axis, or None for one scale in all.
+    type: int4 (weights only), int8, uint8, int16 or uint16. axis: the channel axis, or None for one scale in all.
     scale: float32, [] or [channels]; zero_point: int32 of the same shape.
     """
 
@@ -59,11 +65,14 @@ class Quantizer:
         )
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Integers for `values`: rounded half to even as ONNX's QuantizeLinear does, then saturated."""
+        """Integers for `values`: rounded half to even as ONNX's QuantizeLinear does, then saturated.
+
+        NumPy has no int4: its values are returned as int8, from -8 to 7.
+        """
         low, high = LIMITS[self.type]
         scale, zero_point = self._aligned(values.ndim)
         steps = np.rint(np.asarray(values, np.float32) / scale) + zero_point
-        return np.clip(steps, low, high).astype(self.type)
+        return np.clip(steps, low, high).astype("int8" if self.type == "int4" else self.type)
 
     def dequantize(self, integers: np.ndarray) -> np.ndarray:
         scale, zero_point = self._aligned(integers.ndim)
@@ -89,17 +98,62 @@ class Quantizer:
         return cls(values["type"], values["axis"], values["scale"], values["zero_point"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """How one matrix product (or one embedding table, which has no input) is quantized."""
+    """How one matrix product, embedding table or product of two activations is quantized.
 
-    weight: Quantizer
+    weight: None for a product of two activations (attention's). input: of the product's first factor; None where its
+    range is taken at each call. other: of the second factor where that is an activation. smooth: float32, [inputs],
+    above 0: the input is multiplied by its reciprocal before it is quantized and the weight's columns by itself
+    (Xiao et al. 2022, SmoothQuant, equation 3), both in float32. float_input: the input stays in floating point, and
+    the weight alone is stored in integers.
+    """
+
+    weight: Quantizer | None = None
     input: Quantizer | None = None
+    other: Quantizer | None = None
+    smooth: np.ndarray | None = None
+    float_input: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.weight is None) == (self.other is None):
+            raise CompressError("A scheme's layer has either a weight or a second activation to multiply with.")
+        if self.other is not None and self.input is None:
+            raise CompressError("A scheme's product of two activations needs a quantizer for each of them.")
+        if self.float_input and self.input is not None:
+            raise CompressError("A scheme's layer with an input in floating point has no quantizer for it.")
+        if self.smooth is not None:
+            object.__setattr__(self, "smooth", np.asarray(self.smooth, np.float32))
+            if self.smooth.ndim != 1 or not (np.isfinite(self.smooth).all() and (self.smooth > 0).all()):
+                raise CompressError("A scheme's smoothing factors must be finite and above 0, one for each input.")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Layer):
+            return NotImplemented
+        return (
+            all(getattr(self, part) == getattr(other, part) for part in PARTS)
+            and self.float_input == other.float_input
+            and (self.smooth is None) == (other.smooth is None)
+            and (self.smooth is None or other.smooth is None or np.array_equal(self.smooth, other.smooth))
+        )
+
+    def integers(self, weight: np.ndarray) -> np.ndarray:
+        """What is stored for a float weight, [outputs, inputs]: smoothed, then quantized."""
+        assert self.weight is not None
+        return self.weight.quantize(weight if self.smooth is None else weight * self.smooth)
+
+
+PARTS = ("weight", "input", "other")
+"""The quantizers that a layer may have."""
 
 
 @dataclass(frozen=True)
 class Scheme(Mapping[str, Layer]):
-    """A `Layer` by the name of its torch module, or of its node where a foreign graph does not tell the module."""
+    """A `Layer` by the name of its torch module, or of its node where a foreign graph does not tell the module.
+
+    Attention's two products of activations go by the attention module's name with `.scores` (queries by keys, before
+    they are scaled) and `.context` (probabilities by values).
+    """
 
     layers: Mapping[str, Layer]
 
@@ -114,7 +168,11 @@ class Scheme(Mapping[str, Layer]):
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            name: {"weight": layer.weight.to_dict(), "input": layer.input.to_dict() if layer.input else None}
+            name: {
+                **{part: quantizer.to_dict() for part, quantizer in _quantizers(layer)},
+                **({} if layer.smooth is None else {"smooth": layer.smooth.tolist()}),
+                **({"float_input": True} if layer.float_input else {}),
+            }
             for name, layer in self.layers.items()
         }
 
@@ -123,8 +181,9 @@ class Scheme(Mapping[str, Layer]):
         return cls(
             {
                 name: Layer(
-                    Quantizer.from_dict(layer["weight"]),
-                    Quantizer.from_dict(layer["input"]) if layer["input"] else None,
+                    **{part: Quantizer.from_dict(layer[part]) for part in PARTS if part in layer},
+                    smooth=layer.get("smooth"),
+                    float_input=layer.get("float_input", False),
                 )
                 for name, layer in values.items()
             }
@@ -136,10 +195,16 @@ class Scheme(Mapping[str, Layer]):
 
         tensors: dict[str, np.ndarray] = {}
         facts: dict[str, str] = {}
-        for name, part, quantizer in self._parts():
-            tensors[f"{name}:{part}:scale"] = quantizer.scale
-            tensors[f"{name}:{part}:zero_point"] = quantizer.zero_point
-            facts[f"{name}:{part}"] = f"{quantizer.type} {'' if quantizer.axis is None else quantizer.axis}".strip()
+        for name, layer in self.layers.items():
+            for part, quantizer in _quantizers(layer):
+                tensors[f"{name}:{part}:scale"] = quantizer.scale
+                tensors[f"{name}:{part}:zero_point"] = quantizer.zero_point
+                facts[f"{name}:{part}"] = f"{quantizer.type} {'' if quantizer.axis is None else quantizer.axis}".strip()
+            if layer.smooth is not None:
+                tensors[f"{name}:{SMOOTH}"] = layer.smooth
+                facts[f"{name}:{SMOOTH}"] = ""
+            if layer.float_input:
+                facts[f"{name}:{FLOAT_INPUT}"] = ""
         save_file(tensors, str(path), metadata=facts)
 
     @classmethod
@@ -147,38 +212,48 @@ class Scheme(Mapping[str, Layer]):
         """Raises CompressError where the file is not one that `save` wrote."""
         from safetensors import SafetensorError, safe_open
 
-        found: dict[str, dict[str, Quantizer]] = {}
+        found: dict[str, dict[str, Any]] = {}
         try:
             with safe_open(str(path), framework="numpy") as file:
                 for key, fact in (file.metadata() or {}).items():
                     name, part = key.rsplit(":", 1)
-                    kind, *axis = fact.split()
-                    found.setdefault(name, {})[part] = Quantizer(
-                        kind,
-                        int(axis[0]) if axis else None,
-                        file.get_tensor(f"{key}:scale"),
-                        file.get_tensor(f"{key}:zero_point"),
-                    )
-            return cls({name: Layer(parts["weight"], parts.get("input")) for name, parts in found.items()})
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+                    parts = found.setdefault(name, {})
+                    if part == FLOAT_INPUT:
+                        parts[part] = True
+                    elif part == SMOOTH:
+                        parts[part] = file.get_tensor(key)
+                    else:
+                        kind, *axis = fact.split()
+                        parts[part] = Quantizer(
+                            kind,
+                            int(axis[0]) if axis else None,
+                            file.get_tensor(f"{key}:scale"),
+                            file.get_tensor(f"{key}:zero_point"),
+                        )
+            return cls({name: Layer(**parts) for name, parts in found.items()})
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise CompressError(f"{path} is not a quantization scheme: {error}. Calibrate again.") from error
 
-    def _parts(self) -> Iterator[tuple[str, str, Quantizer]]:
-        for name, layer in self.layers.items():
-            yield name, "weight", layer.weight
-            if layer.input is not None:
-                yield name, "input", layer.input
+
+SMOOTH, FLOAT_INPUT = "smooth", "float_input"
 
 
-def symmetric(weight: np.ndarray, *, axis: int | None) -> Quantizer:
-    """int8 over the largest magnitude of each channel along `axis` (of the whole, for None), zero point 0.
+def _quantizers(layer: Layer) -> Iterator[tuple[str, Quantizer]]:
+    for part in PARTS:
+        quantizer = getattr(layer, part)
+        if quantizer is not None:
+            yield part, quantizer
 
-    127 steps each way: -128 stays unused, so that a weight and its negative round alike.
+
+def symmetric(weight: np.ndarray, *, axis: int | None, type: str = "int8") -> Quantizer:
+    """int8 (or int4) over the largest magnitude of each channel along `axis` (of the whole, for None), zero point 0.
+
+    127 steps each way (7 for int4): the least integer stays unused, so that a weight and its negative round alike.
     """
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis % weight.ndim)
     largest = np.abs(np.asarray(weight, np.float32)).max(axis=others)
-    scale = np.maximum(largest / np.float32(127), np.float32(SMALLEST_SCALE))
-    return Quantizer("int8", axis, scale, np.zeros(scale.shape, np.int32))
+    scale = np.maximum(largest / np.float32(LIMITS[type][1]), np.float32(SMALLEST_SCALE))
+    return Quantizer(type, axis, scale, np.zeros(scale.shape, np.int32))
 
 
 def affine(low: float, high: float, *, type: str = "uint8") -> Quantizer:

@@ -134,7 +134,7 @@ def test_a_file_that_is_no_scheme_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "axis", "scale", "zero", "message"),
     [
-        ("int4", None, 1.0, 0, "Unknown integer type"),
+        ("int3", None, 1.0, 0, "Unknown integer type"),
         ("uint8", None, 1.0, 256, "outside uint8"),
         ("int8", None, 1.0, -129, "outside int8"),
         ("int8", None, 0.0, 0, "above 0"),

@@ -72,8 +72,8 @@ def test_halves_go_to_the_even_neighbour_and_ends_saturate() -> None:
 def test_a_range_as_dynamic_quantize_linear_takes_it(values: np.ndarray) -> None:
     """affine() over least and greatest is ONNX's dynamic quantization, by ONNX's own reference."""
     quantizer = affine(values.min(), values.max())
-    if values.max() == values.min() == 0:
-        return
+    if max(values.max(), 0) - min(values.min(), 0) < 255 * np.finfo(np.float32).tiny:
+        return  # our scales are never below the least normal number
     graph = helper.make_graph(
         [helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"])],
         "dynamic",

@@ -11,12 +11,12 @@ import torch
 
 from compress.architectures.families import family
 from compress.distillation.student import Batch, chosen_layers, keep_layers, layer_count, least_missed
+from compress.objectives import Hold
 from compress.pruning import allocation, calibrated, costs, gradual, importance, kwon, magnitude
 from compress.pruning.movement import Movement, SoftMovement
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, Units, units
 from compress.pruning.weights import apply_, prunable, share_of_zeros, weights_of
-from compress.training import Hold
 
 
 def fewer_layers(

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from compress.artifact import is_main_process
 from compress.distillation.objective import LOGITS, Goal, learning
 from compress.lessons import Lessons
+from compress.objectives import Hold
 from compress.students import Student
-from compress.training import Hold, train, wants_bf16
+from compress.training import train, wants_bf16
 from compress.training_data import holdout_score
 
 

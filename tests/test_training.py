@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from compress import training
+from compress import loop
 from compress.distillation.losses import hard_labels
 from compress.errors import CompressError
 from compress.models import classifier, config, tokenizer
@@ -83,7 +83,7 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
 ) -> None:
     whole, _ = run(keep_epoch="last")
     run.scratch = tmp_path / "killed"
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     steps = 0
 
     def dies(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
@@ -103,7 +103,7 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     steps = 0
 
     def explodes(model: Any, batch: Mapping[str, Any], progress: float) -> Any:

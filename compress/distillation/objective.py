@@ -130,7 +130,7 @@ def learning(
         bf16: whether the live teacher runs under autocast.
 
     Yields:
-        (model, batch, progress) -> (loss, its terms by name); see `compress.training.Objective`.
+        (model, batch, progress) -> (loss, its terms by name); see `compress.objectives.Objective`.
     """
     pairs = [pair for match in goal.matches if match.kind == "hidden" for pair in match.pairs]
     wanted = goal.wanted("student")

@@ -1,6 +1,6 @@
 """Zeros that hold through training: of masks that are given, or of masks that grow by a schedule.
 
-Both are a `compress.training.Hold`: called before the first step and after each one, and asked whether all is pruned.
+Both are a `compress.objectives.Hold`: called before the first step and after each one, and asked whether all is pruned.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from compress.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.training import TrainingSettings
 
 if TYPE_CHECKING:
-    from compress.training import Hold
+    from compress.objectives import Hold
 
 SHAPES = ("structured", "kwon", "layers")
 """Methods that make matrices smaller; the others leave zeros in them."""

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import lessons, teaching, training
+from compress import lessons, loop, teaching
 from compress.artifact import Artifact
 from compress.catalogue import find
 from compress.distillation import objective
@@ -210,7 +210,7 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
         "keep_epoch": "last",
     }
     whole = distil("whole", **settings)
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     name = {"first stage": "attention_mse", "second stage": "soft_targets"}[killed_at]
     calls = 0
     original = getattr(objective.losses, name)

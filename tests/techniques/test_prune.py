@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import latency_table, training
+from compress import latency_table, loop
 from compress.artifact import Artifact
 from compress.catalogue import find
 from compress.errors import CompressError
@@ -89,7 +89,7 @@ def test_a_pruning_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     settings: dict[str, Any] = {"sparsity": 0.6, "epochs": 2, "learning_rate": 1e-3}
     settings["method"] = "magnitude" if method == "gradual" else "movement"
     whole = prune("whole-run", **settings)
-    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     from compress.distillation import objective
 
     steps = 0

@@ -1,0 +1,244 @@
+"""One running loop: a `Trainer` with our objective, our order of rows, our checks, and our progress bar."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import EvalPrediction
+
+from compress.batching import Extra, collate, epoch_order, row_lengths
+from compress.checkpoints import whole_checkpoints
+from compress.errors import CompressError
+from compress.objectives import Hold, Objective, Penalty
+from compress.progress import Bar, bar, say
+
+TERM = "term: "
+"""What the names of a loss's terms begin with in the Trainer's log."""
+SAVE_SECONDS = 60.0
+"""A checkpoint at least this often, so that a killed run loses little."""
+
+Score = Callable[[np.ndarray, np.ndarray], tuple[str, float]]
+"""(logits, labels) -> the metric's name and value; higher is better."""
+
+
+def trainer(
+    model: Any,
+    arguments: TrainingArguments,
+    objective: Objective,
+    rows: Any,
+    holdout: Any,
+    *,
+    its_tokenizer: Any,
+    score: Score,
+    name: str,
+    extras: Mapping[str, Extra],
+    hold: Hold | None = None,
+) -> Loop:
+    """A loop that is ready for `train()`; call its `watch.close()` afterwards, whatever happened.
+
+    Args: as of `compress.training.train`.
+    """
+    loop = Loop(
+        objective,
+        score,
+        name,
+        hold,
+        model=model,
+        args=arguments,
+        train_dataset=Placed(rows),
+        eval_dataset=holdout,
+        data_collator=lambda features: collate(features, its_tokenizer, extras),
+    )
+    loop.remove_callback(PrinterCallback)
+    loop.add_callback(loop.watch)
+    if hold:
+        loop.add_callback(Holding(hold))
+    return loop
+
+
+class Loop(Trainer):
+    """The Trainer: what it minimizes, and what it must never go on with."""
+
+    metric_name = "score"
+    interrupted = False
+    resumed_from: int | None = None
+
+    def __init__(self, objective: Objective, score: Score, name: str, hold: Hold | None, **named: Any) -> None:
+        super().__init__(compute_metrics=self._measure, **named)
+        self.to_minimize, self.score, self.name, self.hold = objective, score, name, hold
+        self.watch = Watch(self)
+        self.terms: dict[str, Any] = {}
+        self.batches = 0
+        # Our objective is a mean over its batch, so the Trainer must divide it by the batches it accumulates.
+        self.model_accepts_loss_kwargs = False
+
+    @property
+    def progress(self) -> float:
+        """The share of the steps that lie behind, from 0 to 1."""
+        return float(self.state.global_step / max(self.state.max_steps, 1))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        # The rows of one step over all processes, so that they see what one process with as large a batch would see.
+        args = self.args
+        step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        return Order(row_lengths(self.train_dataset.plain), step_rows, args.seed)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        if return_outputs:  # evaluation on held-out rows: only the logits count
+            labels = inputs.pop("labels")
+            outputs = model(**inputs)
+            return torch.zeros((), device=labels.device), {"loss": None, "logits": outputs.logits}
+        loss, terms = self.to_minimize(model, inputs, self.progress)
+        if isinstance(self.hold, Penalty):
+            penalty = self.hold.loss(self.progress)
+            loss, terms = loss + penalty, {**terms, "penalty": penalty}
+        self.batches += 1
+        for term, value in terms.items():
+            self.terms[term] = self.terms.get(term, 0) + value.detach()
+        if not torch.isfinite(loss):
+            kept = next(iter(whole_checkpoints(Path(self.args.output_dir))), None)
+            where = f"The last good checkpoint is {kept}." if kept else "No checkpoint was saved before."
+            raise CompressError(
+                f"The loss of '{self.name}' is {loss.item()} at step {self.state.global_step + 1}, so training stopped. "
+                f"{where} Lower the learning rate ({self.args.learning_rate:g}) or use --precision fp32."
+            )
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs and self.batches:
+            means = {term: self.accelerator.gather(value / self.batches).mean() for term, value in self.terms.items()}
+            logs |= {f"{TERM}{term}": float(mean) for term, mean in means.items()}
+            self.terms, self.batches = {}, 0
+        super().log(logs, start_time)
+
+    def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
+        logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+        self.metric_name, value = self.score(logits, prediction.label_ids)
+        return {"score": value}
+
+
+class Order(torch.utils.data.Sampler):
+    """Each epoch's order of rows, which depends on the seed and the epoch only."""
+
+    epoch = 0
+
+    def __init__(self, lengths: np.ndarray, step_rows: int, seed: int) -> None:
+        self.lengths, self.step_rows, self.seed = lengths, step_rows, seed
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(epoch_order(self.lengths, self.step_rows, self.seed, self.epoch).tolist())
+
+
+class Placed(torch.utils.data.Dataset):
+    """Rows that know their place, so that extras are found without being copied."""
+
+    def __init__(self, plain: Any) -> None:
+        self.plain = plain
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        return {**self.plain[place], "place": place}
+
+    def __getitems__(self, places: list[int]) -> list[dict[str, Any]]:
+        columns = self.plain[places]
+        return [
+            {**{key: values[i] for key, values in columns.items()}, "place": place} for i, place in enumerate(places)
+        ]
+
+
+class Watch(TrainerCallback):
+    """Shows progress, saves now and then, and turns Ctrl-C into a checkpoint and a stop."""
+
+    running: Bar
+    opened: Any = None
+    saved = 0.0
+    former: Any = None
+    loss = ""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.loop.resumed_from = state.global_step or None
+        self.saved = time.monotonic()
+        self.opened = bar(f"{self.loop.name}: training", state.max_steps, state.global_step)
+        self.running = self.opened.__enter__()
+        try:
+            self.former = signal.signal(signal.SIGINT, self._stop)
+        except ValueError:  # not the main thread, where signals cannot be caught
+            self.former = None
+
+    def _stop(self, *_: Any) -> None:
+        self.loop.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one stops at once
+        say(f"{self.loop.name}: stopping after this step; the same command goes on from there.")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self.running.advance(1, self.loss)
+        if self.loop.interrupted:
+            control.should_training_stop = control.should_save = True
+        elif args.world_size == 1 and time.monotonic() - self.saved > SAVE_SECONDS:
+            # Processes side by side could not agree on the time: they save after each epoch only.
+            control.should_save = True
+        return control
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        unfinished = self.loop.hold is not None and not self.loop.hold.is_done(self.loop.progress)
+        if self.loop.interrupted or unfinished:  # an epoch cut short is no candidate for the best one
+            control.should_evaluate = False
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.saved = time.monotonic()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if logs and "loss" in logs:
+            self.loss = f"loss {logs['loss']:.3f}"
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+        if metrics and "eval_score" in metrics:
+            epoch, metric, value = f"epoch {state.epoch:.2g}", self.loop.metric_name, metrics["eval_score"]
+            say(f"{self.loop.name}: {epoch}: {metric} {value:.4f} on {len(self.loop.eval_dataset)} held-out rows.")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ctrl-C and the screen are as they were."""
+        if self.former is not None:
+            signal.signal(signal.SIGINT, self.former)
+            self.former = None
+        if self.opened is not None:
+            self.opened.__exit__(None, None, None)
+            self.opened = None
+
+
+class Holding(TrainerCallback):
+    """Lets a hold do its work at the start and after each step."""
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.hold.start()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.hold.after_step((state.global_step + 1) / max(state.max_steps, 1))  # counted up only afterwards

@@ -11,34 +11,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from compress.artifact import Artifact
 from compress.errors import CompressError
-from compress.settings import Settings
+from compress.quantization.int8_settings import Int8Settings
 from compress.technique import Made, Technique, Work
 
 
-class Quantize(Settings):
+class Quantize(Int8Settings):
     """What is stored and computed in fewer bits, and how."""
 
     precision: Literal["int8", "fp16", "bf16"] = Field("int8", description="The precision to store and compute in.")
     mode: Literal["dynamic", "static"] = Field(
         "dynamic", description="int8: ranges of activations at each call, or once from the calibration set."
     )
-    calibration: str = Field("task-256", description="Static: a calibration set by name, or a YAML file.")
-    ranges: Literal["minmax", "percentile", "entropy", "mse"] = Field(
-        "percentile", description="Static: how a range is taken from the values seen."
-    )
-    wide: Literal["dynamic", "static", "float"] = Field(
-        "dynamic",
-        description="Static: layers whose input holds outliers (the feed-forward's second) get a range at each call, a "
-        "fixed one as all others, or stay in floating point.",
-    )
-    embeddings: bool = Field(
-        True, description="int8: quantize the embedding tables too, most of a small model's bytes."
-    )
-    exclude: tuple[str, ...] = Field((), description="int8: patterns of layers' names that stay in floating point.")
+
+    @model_validator(mode="after")
+    def _dynamic_has_no_fixed_ranges(self) -> Quantize:
+        if self.precision == "int8" and self.mode == "dynamic":
+            for name in ("smooth", "attention", "weights", "activations"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"'{name}' is a choice of static quantization: set mode to static too")
+        return self
 
 
 def _run(work: Work) -> Made:
@@ -89,15 +84,11 @@ def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
 
         scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
     else:
-        from compress import calibration
-        from compress.models import tokenizer
-        from compress.onnx.static import StaticSettings, quantize_static
+        from compress.int8 import static_scheme
+        from compress.onnx.qdq import write_scheme
 
-        its_tokenizer = tokenizer(work.source.folder)
-        rows = calibration.rows(settings.calibration, work.task or {}, its_tokenizer)
-        batches = calibration.batches(rows, 16, its_tokenizer.pad_token_id or 0)
-        wanted = StaticSettings(settings.ranges, settings.embeddings, settings.exclude, settings.wide)
-        scheme = quantize_static(graph, target, batches, wanted)
+        scheme = static_scheme(graph, work.source.folder, work.task, settings)
+        write_scheme(graph, target, scheme)
     scheme.save(work.folder / "scheme.safetensors")
     return {"layers_quantized": len(scheme)}
 
@@ -136,7 +127,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
 
 
 def _calibrates(settings: Any) -> bool:
-    return bool(settings.precision == "int8" and settings.mode == "static")
+    return bool(settings.precision == "int8" and settings.mode == "static" and settings.calibrates)
 
 
 TECHNIQUE = Technique(

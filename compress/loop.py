@@ -24,6 +24,10 @@ TERM = "term: "
 """What the names of a loss's terms begin with in the Trainer's log."""
 SAVE_SECONDS = 60.0
 """A checkpoint at least this often, so that a killed run loses little."""
+NO_DECAY = "no_weight_decay"
+"""A parameter with this attribute, true, gets no weight decay."""
+RATE_FACTOR = "learning_rate_factor"
+"""A parameter with this attribute is trained at this multiple of the learning rate."""
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[str, float]]
 """(logits, labels) -> the metric's name and value; higher is better."""
@@ -114,6 +118,18 @@ class Loop(Trainer):
             )
         return loss
 
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        """All but biases, norms, and parameters that are tagged."""
+        tagged = {name for name, value in model.named_parameters() if getattr(value, NO_DECAY, False)}
+        return [name for name in super().get_decay_parameter_names(model) if name not in tagged]
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new:
+            _rates_of_their_own_(optimizer)
+        return optimizer
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and self.batches:
             means = {term: self.accelerator.gather(value / self.batches).mean() for term, value in self.terms.items()}
@@ -125,6 +141,18 @@ class Loop(Trainer):
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
         self.metric_name, value = self.score(logits, prediction.label_ids)
         return {"score": value}
+
+
+def _rates_of_their_own_(optimizer: torch.optim.Optimizer) -> None:
+    """Tagged parameters leave their groups for new ones behind all others; without a tag nothing changes, so that a
+    checkpoint from before there were tags fits. The schedule multiplies each group's own rate."""
+    for group in list(optimizer.param_groups):
+        by_factor: dict[float, list[Any]] = {}
+        for parameter in group["params"]:
+            by_factor.setdefault(float(getattr(parameter, RATE_FACTOR, 1.0)), []).append(parameter)
+        group["params"] = by_factor.pop(1.0, [])
+        for factor, parameters in by_factor.items():
+            optimizer.add_param_group({**group, "params": parameters, "lr": factor * group["lr"]})
 
 
 class Order(torch.utils.data.Sampler):

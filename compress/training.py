@@ -69,6 +69,9 @@ def train(
 ) -> Trained:
     """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
 
+    A parameter of the model may have attributes: `no_weight_decay = True`, and `learning_rate_factor`, the multiple of the
+    learning rate that it is trained at. They are lost where a model is copied, so set them right before.
+
     Args:
         rows: tokenized training rows (`input_ids`, ..., `label`).
         holdout: tokenized rows kept out of training: the best epoch is chosen on them.

@@ -16,6 +16,16 @@ from compress.models import classifier, config, tokenizer
 from compress.training import TrainingSettings, train
 from compress.training_data import data_for, holdout_score
 
+QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+VALUE = "bert.encoder.layer.0.attention.self.value.weight"
+WEIGHT, BIAS = "classifier.weight", "classifier.bias"
+TAGS = {
+    QUERY: {"no_weight_decay": True, "learning_rate_factor": 0.1},
+    WEIGHT: {"learning_rate_factor": 10.0},
+    BIAS: {"learning_rate_factor": 10.0},
+}
+"""Of parameters with and without decay; the value's projection has none."""
+
 
 class Run:
     """One training run of a tiny model, with what the test changes."""
@@ -26,9 +36,17 @@ class Run:
         self.folder, self.scratch = model_folder, scratch
 
     def __call__(
-        self, objective: Callable[[Any, Mapping[str, Any], float], Any] | None = None, **settings: Any
+        self,
+        objective: Callable[[Any, Mapping[str, Any], float], Any] | None = None,
+        *,
+        tags: Mapping[str, Mapping[str, Any]] | None = None,
+        steps: int | None = None,
+        **settings: Any,
     ) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]]:
         model = classifier(self.folder)
+        for name, attributes in (tags or {}).items():
+            for attribute, value in attributes.items():
+                setattr(model.get_parameter(name), attribute, value)
         done = train(
             model,
             objective or _hard,
@@ -39,6 +57,7 @@ class Run:
             scratch=self.scratch,
             score=holdout_score(self.data.task),
             name="test",
+            steps=steps,
         )
         return {name: value.clone() for name, value in model.state_dict().items()}, done.facts
 
@@ -48,6 +67,18 @@ def _hard(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
         model(**{name: value for name, value in batch.items() if name != "labels"}).logits, batch["labels"]
     )
     return loss, {"hard": loss}
+
+
+def _slope(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
+    """A gradient of 1 everywhere."""
+    loss = sum(parameter.sum() for parameter in model.parameters())
+    return loss, {"slope": loss}
+
+
+def _flat(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
+    """A gradient of 0 everywhere, so that weights move by their decay alone."""
+    loss, terms = _slope(model, batch, progress)
+    return 0 * loss, terms
 
 
 @pytest.fixture
@@ -78,10 +109,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run: Run, 
     assert not _equal(first, third)
 
 
+@pytest.mark.parametrize("tags", [{}, TAGS], ids=["untagged", "tagged"])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[str, dict[str, Any]]
 ) -> None:
-    whole, _ = run(keep_epoch="last")
+    whole, _ = run(keep_epoch="last", tags=tags)
     run.scratch = tmp_path / "killed"
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     steps = 0
@@ -94,10 +126,40 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
         return _hard(model, batch, progress)
 
     with pytest.raises(RuntimeError, match="killed"):
-        run(dies, keep_epoch="last")
-    resumed, facts = run(keep_epoch="last")
+        run(dies, keep_epoch="last", tags=tags)
+    resumed, facts = run(keep_epoch="last", tags=tags)
     assert facts["resumed_from_step"] == 5
     assert _equal(whole, resumed)
+
+
+def test_a_tagged_parameter_is_trained_at_its_multiple_of_the_learning_rate(run: Run) -> None:
+    before = classifier(run.folder).state_dict()
+    after, _ = run(_slope, tags=TAGS, steps=4, warmup=0.0, weight_decay=0.0, keep_epoch="last")
+    scheduled = 1e-3 * (
+        1 + 0.75 + 0.5 + 0.25
+    )  # linear; AdamW's step is the learning rate where gradients are all alike
+    for name in dict(classifier(run.folder).named_parameters()):
+        moved = before[name] - after[name]
+        wanted = torch.full_like(moved, scheduled * TAGS.get(name, {}).get("learning_rate_factor", 1.0))
+        torch.testing.assert_close(moved, wanted, atol=2e-6, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_tagged_parameter_is_not_decayed_and_the_others_by_their_own_learning_rate(run: Run) -> None:
+    before = classifier(run.folder).state_dict()
+    settings = {"schedule": "constant_with_warmup", "warmup": 0.0, "weight_decay": 0.9, "keep_epoch": "last"}
+    after, _ = run(_flat, tags=TAGS, steps=3, **settings)
+    torch.testing.assert_close(after[QUERY], before[QUERY], atol=0, rtol=0)
+    torch.testing.assert_close(after[BIAS], before[BIAS], atol=0, rtol=0)
+    torch.testing.assert_close(after[WEIGHT], before[WEIGHT] * (1 - 10 * 1e-3 * 0.9) ** 3)
+    torch.testing.assert_close(after[VALUE], before[VALUE] * (1 - 1e-3 * 0.9) ** 3)
+
+
+def test_without_a_tag_the_optimizer_has_the_groups_of_older_checkpoints(run: Run) -> None:
+    run(steps=1, keep_epoch="last")
+    saved = torch.load(run.scratch / "checkpoints" / "checkpoint-1" / "optimizer.pt", weights_only=True)
+    assert [(group["lr"], group["weight_decay"]) for group in saved["param_groups"]] == [(0.0, 0.01), (0.0, 0.0)]
+    tensors = sum(1 for _ in classifier(run.folder).parameters())
+    assert sum(len(group["params"]) for group in saved["param_groups"]) == tensors
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint(

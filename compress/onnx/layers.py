@@ -71,8 +71,8 @@ def products(graph: Graph, exclude: Iterable[str] = ()) -> list[Product]:
         weight = graph.constant(node.input[1]) if node.op_type == "MatMul" else None
         if weight is None or weight.ndim != 2 or weight.dtype != np.float32 or weight.size < SMALLEST_WEIGHT:
             continue
-        module = _module(node.input[1])
-        if not _matches((module, node.name), exclude):
+        module = module_name(node.input[1])
+        if not matches((module, node.name), exclude):
             found.append(Product(module, node, weight.T, _is_activated(graph, node.input[0])))
     return found
 
@@ -87,8 +87,8 @@ def tables(graph: Graph, exclude: Iterable[str] = ()) -> list[Table]:
         gathers = [node for node in readers if node.op_type == "Gather" and attribute(node, "axis", 0) == 0]
         if not gathers or len(gathers) < len(readers) or any(node.input[0] != name for node in gathers):
             continue
-        module = _module(name)
-        if not _matches((module, *(node.name for node in gathers)), exclude):
+        module = module_name(name)
+        if not matches((module, *(node.name for node in gathers)), exclude):
             found.append(Table(module, tuple(gathers), weight))
     return found
 
@@ -121,12 +121,12 @@ def _is_activated(graph: Graph, name: str) -> bool:
     return False
 
 
-def _module(weight: str) -> str:
+def module_name(weight: str) -> str:
     for ending in (".weight.T", ".weight"):
         if weight.endswith(ending):
             return weight.removesuffix(ending)
     return weight
 
 
-def _matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
+def matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
     return any(name and fnmatchcase(name, pattern) for name in names for pattern in patterns)

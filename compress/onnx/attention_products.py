@@ -16,14 +16,14 @@ import onnx
 from compress.errors import CompressError
 from compress.onnx.attention import TO_HEADS, TO_KEYS
 from compress.onnx.graph import Graph, attribute
-from compress.onnx.layers import module_name
+from compress.onnx.layers import matches, module_name
 
-SCORES, CONTEXT = "scores", "context"
+PRODUCTS = SCORES, CONTEXT = "scores", "context"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "none": (),
     "scores": (SCORES,),
     "context": (CONTEXT,),
-    "both": (SCORES, CONTEXT),
+    "both": PRODUCTS,
 }
 """Which products are quantized, by the name of the setting."""
 FUSED_ONLY = (
@@ -101,6 +101,29 @@ def refuse_unfused(graph: Graph, path: Path) -> None:
     if others or not openable:
         what = f"{path} has {others[0].op_type} '{others[0].name}'" if others else f"{path} has no attention"
         raise CompressError(f"{what} where a fused attention is wanted. {FUSED_ONLY}")
+
+
+def open_products(
+    graph: Graph, path: Path, choice: str, exclude: Iterable[str] = ()
+) -> list[tuple[str, AttentionProduct]]:
+    """The products that `choice` names, by their names in a scheme, but those that match a pattern of `exclude`.
+
+    Their attentions are opened in the graph. Raises CompressError for an unknown choice, and as `refuse_unfused`.
+    """
+    if choice not in CHOICES:
+        raise CompressError(f"Unknown choice '{choice}' of attention's products. Known: {', '.join(CHOICES)}.")
+    if not CHOICES[choice]:
+        return []
+    refuse_unfused(graph, path)
+    patterns, chosen = tuple(exclude), attentions(graph)
+    opened = open_attentions(graph, chosen)
+    graph.remove_dead()
+    names = [
+        (f"{fused.module}.{name}", by_name[name])
+        for fused, by_name in zip(chosen, opened, strict=True)
+        for name in CHOICES[choice]
+    ]
+    return [(name, product) for name, product in names if not matches((name,), patterns)]
 
 
 def open_attentions(graph: Graph, chosen: Iterable[FusedAttention]) -> list[dict[str, AttentionProduct]]:

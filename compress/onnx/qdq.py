@@ -7,17 +7,20 @@ Runtime fuses them into its integer kernels at load.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto
 
 from compress.errors import CompressError
+from compress.onnx.attention_products import FUSED_ONLY, PRODUCTS, Factor, attentions, open_attentions
 from compress.onnx.graph import Graph
 from compress.onnx.integer_attention import fuse_integer_attention
 from compress.onnx.layers import Product, Table, products, refuse_quantized, tables
-from compress.quantization.scheme import Quantizer, Scheme
+from compress.quantization.scheme import Layer, Quantizer, Scheme
 
 
 def write_scheme(path: Path, output: Path, scheme: Scheme) -> None:
@@ -28,12 +31,14 @@ def write_scheme(path: Path, output: Path, scheme: Scheme) -> None:
     graph = Graph.load(path)
     refuse_quantized(graph, path)
     found: list[Product | Table] = [*products(graph), *tables(graph)]
-    missing = set(scheme) - {layer.module for layer in found}
+    multiplied = {name: layer for name, layer in scheme.items() if layer.other is not None}
+    missing = set(scheme) - set(multiplied) - {layer.module for layer in found}
     if missing:
         raise CompressError(
             f"{path} has no layer '{sorted(missing)[0]}' to quantize, which the scheme names "
             f"({len(missing)} of {len(scheme)} are missing). Calibrate on this graph."
         )
+    _write_attention(graph, path, multiplied)
     for layer in found:
         if layer.module not in scheme:
             continue
@@ -111,6 +116,32 @@ def _static_input(graph: Graph, name: str, scale: str, zero_point: str) -> str:
         ):
             return node.output[0]
     return graph.add("QuantizeLinear", [name, scale, zero_point], stem=f"{name}.quantized")[0]
+
+
+def _write_attention(graph: Graph, path: Path, layers: Mapping[str, Layer]) -> None:
+    """Both factors of each product of two activations, between QuantizeLinear and DequantizeLinear."""
+    chosen = [one for one in attentions(graph) if {f"{one.module}.{name}" for name in PRODUCTS} & set(layers)]
+    missing = set(layers) - {f"{one.module}.{name}" for one in chosen for name in PRODUCTS}
+    if missing:
+        raise CompressError(f"{path} has no fused attention for '{sorted(missing)[0]}' of the scheme. {FUSED_ONLY}")
+    for fused, opened in zip(chosen, open_attentions(graph, chosen), strict=True):
+        for name, product in opened.items():
+            layer = layers.get(f"{fused.module}.{name}")
+            if layer is not None and layer.input is not None and layer.other is not None:
+                _write_factor(graph, f"{fused.module}.{name}.input", product.node, product.input, layer.input)
+                _write_factor(graph, f"{fused.module}.{name}.other", product.node, product.other, layer.other)
+
+
+def _write_factor(graph: Graph, stem: str, product: onnx.NodeProto, factor: Factor, quantizer: Quantizer) -> None:
+    """Integers are made before the split into heads: moving them costs a quarter of moving floats."""
+    if quantizer.axis is not None:
+        raise CompressError(f"'{stem}' has scales along axis {quantizer.axis}; an activation has one in all.")
+    scale, zero_point = _parameters(graph, stem, quantizer)
+    (integers,) = graph.add("QuantizeLinear", [factor.value, scale, zero_point], stem=f"{stem}.quantized")
+    graph.replace(factor.value, integers, readers=[factor.first])
+    heads = integers if factor.heads == factor.value else factor.heads
+    (real,) = graph.add("DequantizeLinear", [heads, scale, zero_point], stem=f"{stem}.real")
+    graph.replace(heads, real, readers=[product])
 
 
 def _weight(graph: Graph, stem: str, product: Product, quantizer: Quantizer) -> tuple[str, str, str]:

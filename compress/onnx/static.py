@@ -11,13 +11,14 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from compress.errors import CompressError
+from compress.onnx.attention_products import open_products
 from compress.onnx.dynamic import weights_scheme
 from compress.onnx.graph import Graph
-from compress.onnx.layers import Product, products, refuse_quantized
+from compress.onnx.layers import products, refuse_quantized
 from compress.onnx.qdq import write_scheme
 from compress.onnx.sessions import open_session
 from compress.quantization.observers import Observer, observer
-from compress.quantization.scheme import Layer, Scheme, affine
+from compress.quantization.scheme import Layer, Scheme, affine, symmetric
 
 Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
 
@@ -70,17 +71,23 @@ def calibrate(
     """
     if settings.wide not in ("dynamic", "static", "float"):
         raise CompressError(f"Unknown choice '{settings.wide}' for wide inputs. Known: dynamic, static, float.")
-    missing = StaticSettings(settings.method, settings.embeddings, settings.exclude, settings.wide)
+    missing = StaticSettings(
+        settings.method, settings.embeddings, settings.exclude, settings.wide, attention=settings.attention
+    )
     if settings != missing or settings.wide == "uint16":
-        raise CompressError("Smoothing, int4, uint16, weights alone and attention's products are not quantized yet.")
+        raise CompressError("Smoothing, int4, uint16 and weights alone are not quantized yet.")
     observer(settings.method)  # an unknown method is told before the graph is read
     graph = Graph.load(path)
     refuse_quantized(graph, path)
+    multiplied = open_products(graph, path, settings.attention, settings.exclude)
     found = products(graph, settings.exclude)
     watched = [product for product in found if settings.wide == "static" or not product.narrows]
     if not watched:
         raise CompressError(f"{path} has no matrix product to calibrate. Give a float classifier's export.")
-    observers = _observers(watched, settings.method)
+    pairs = [(product.node.input[0], product.module) for product in watched]
+    for name, pair in multiplied:
+        pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
+    observers = _observers(pairs, settings.method)
     _watch(graph, observers, batches, threads)
 
     layers = dict(weights_scheme(graph, embeddings=settings.embeddings, exclude=settings.exclude))
@@ -90,11 +97,17 @@ def calibrate(
             layers[product.module] = Layer(layers[product.module].weight, affine(low, high))
         elif settings.wide == "float":
             del layers[product.module]
+    for name, pair in multiplied:
+        ends = np.array(observers[pair.other.value].range(), np.float32)
+        # uint8 by int8 of zero point 0, which processors multiply fast.
+        layers[name] = Layer(input=affine(*observers[pair.input.value].range()), other=symmetric(ends, axis=None))
     return Scheme(layers)
 
 
-def _observers(watched: list[Product], method: str) -> dict[str, Observer]:
-    """By value name; values that meet in one module, and modules that meet in one value, have one observer."""
+def _observers(pairs: list[tuple[str, str]], method: str) -> dict[str, Observer]:
+    """By value name, from values and the modules that read them; values that meet in one module, and modules that meet
+    in one value, have one observer.
+    """
     group: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -102,12 +115,12 @@ def _observers(watched: list[Product], method: str) -> dict[str, Observer]:
             name = group[name]
         return name
 
-    for product in watched:
-        group[root(f"value {product.node.input[0]}")] = root(f"module {product.module}")
+    for value, module in pairs:
+        group[root(f"value {value}")] = root(f"module {module}")
     made: dict[str, Observer] = {}
     return {
         name: made.setdefault(root(f"value {name}"), observer(method))
-        for name in dict.fromkeys(product.node.input[0] for product in watched)
+        for name in dict.fromkeys(value for value, _ in pairs)
     }
 
 
@@ -143,4 +156,6 @@ def _unpadded(value: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """What padding tokens give is never read, so it must not widen a range: only the mask's tokens are seen."""
     if mask is not None and value.ndim == 3 and value.shape[:2] == mask.shape:
         return np.asarray(value[mask.astype(bool)])
+    if mask is not None and value.ndim == 4 and (value.shape[0], value.shape[2]) == mask.shape:
+        return np.asarray(np.moveaxis(value, 2, 1)[mask.astype(bool)])  # probabilities: a row for each query
     return value

@@ -111,6 +111,56 @@ def compare_metric(
     return Comparison(difference, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
 
 
+def compare_sums(
+    score: Callable[[Any], float],
+    first: Any,
+    second: Any,
+    *,
+    higher_is_better: bool = True,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare two artifacts by a score of summed statistics (BLEU, chrF, ROUGE, perplexity): the paired bootstrap.
+
+    Rows of statistics are drawn, the same for both, and added up (Koehn, "Statistical significance tests for machine
+    translation evaluation", EMNLP 2004).
+
+    Args:
+        score: sums, [columns] -> the score; NaN where it does not exist.
+        first: the statistics of the artifact judged, [examples, columns].
+        second: those of the one it is judged against, of the same examples in the same order.
+        higher_is_better: whether a greater score is a better one.
+        resamples: how many resamples.
+
+    Raises:
+        ValueError: the two have not the same examples, or none.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.shape != b.shape or a.ndim != 2 or len(a) == 0:
+        raise ValueError(f"paired statistics need the same examples, at least one: {a.shape} and {b.shape}")
+
+    def difference(rows: Any) -> float:
+        return score(a[rows].sum(axis=0)) - score(b[rows].sum(axis=0))
+
+    interval = bootstrap(difference, len(a), resamples=resamples)
+    verdict = word_of_interval(interval, higher_is_better)
+    half_width = (interval[1] - interval[0]) / 2
+    return Comparison(difference(slice(None)), interval, None, verdict, half_width, test="paired bootstrap")
+
+
+def interval_of_sums(
+    score: Callable[[Any], float], statistics: Any, *, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a score of summed statistics, see `compare_sums`; NaN where it does not exist.
+
+    Args:
+        score: sums, [columns] -> the score; NaN where it does not exist.
+        statistics: of each example, [examples, columns].
+        resamples: how many resamples.
+    """
+    values = np.asarray(statistics, dtype=float)
+    return bootstrap(lambda rows: score(values[rows].sum(axis=0)), len(values), resamples=resamples)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """McNemar's exact test, two-sided: the p-value of so uneven a split of the examples that only one of two got right.
 

@@ -233,3 +233,61 @@ def test_the_interval_of_a_mean_is_students() -> None:
     expected = ttest_rel(first, second).confidence_interval(0.95)
     assert statistics.mean_interval(list(first - second)) == pytest.approx((expected.low, expected.high))
     assert statistics.mean_interval([1.0]) is None
+
+
+def _translations() -> tuple[list[str], list[str], list[str]]:
+    """References, and two systems: one drops a word now and then, the other in twice as many sentences."""
+    generator = np.random.default_rng(11)
+    vocabulary = [f"w{n}" for n in range(40)]
+    references = [list(generator.choice(vocabulary, 12)) for _ in range(120)]
+    better, worse = (
+        [" ".join(words[:-4] if generator.random() < share else words) for words in references] for share in (0.3, 0.6)
+    )
+    return [" ".join(words) for words in references], better, worse
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf", "rouge2"])
+def test_scores_of_summed_statistics_are_compared_on_paired_resamples(name: str) -> None:
+    from compress.metrics.generation import find
+
+    references, better, worse = _translations()
+    metric = find(name)
+    first, second = metric.statistics(better, references), metric.statistics(worse, references)
+    found = statistics.compare_sums(metric.of_sums, first, second, resamples=500)
+    assert found.difference == pytest.approx(metric.score(better, references) - metric.score(worse, references))
+    assert found.interval[0] < found.difference < found.interval[1]
+    assert (found.verdict, found.test) == (statistics.BETTER, "paired bootstrap")
+    assert statistics.compare_sums(metric.of_sums, second, first, resamples=500).verdict == statistics.WORSE
+    same = statistics.compare_sums(metric.of_sums, first, first, resamples=50)
+    assert (same.difference, same.interval, same.verdict) == (0.0, (0.0, 0.0), statistics.NOT_SHOWN)
+
+
+def test_resamples_of_bleu_spread_as_sacrebleus_own() -> None:
+    from sacrebleu.metrics import BLEU
+
+    from compress.metrics.generation import find
+
+    references, _, outputs = _translations()
+    metric = find("bleu")
+    low, high = statistics.interval_of_sums(metric.of_sums, metric.statistics(outputs, references), resamples=1000)
+    theirs = BLEU().corpus_score(outputs, [references], n_bootstrap=1000)
+    # Half of a 95 % interval from 1000 draws has itself a standard error of about 4 %; both are drawn.
+    assert 100 * (high - low) / 2 == pytest.approx(theirs._ci, rel=0.15)
+    assert 100 * (high + low) / 2 == pytest.approx(theirs._mean, abs=0.15 * theirs._ci)
+
+
+def test_a_mean_of_scores_has_the_same_comparison_as_a_sum_over_a_count() -> None:
+    generator = np.random.default_rng(12)
+    first, second = generator.random(90), generator.random(90)
+    rows = [np.stack([scores, np.ones(90)], axis=1) for scores in (first, second)]
+    summed = statistics.compare_sums(lambda sums: float(sums[0] / sums[1]), *rows)
+    plain = statistics.compare(first, second)
+    assert summed.interval == pytest.approx(plain.interval)
+    assert summed.difference == pytest.approx(plain.difference)
+    assert summed.verdict == plain.verdict
+
+
+def test_summed_statistics_of_other_examples_are_not_compared() -> None:
+    for first, second in (([[1.0, 2.0]], [[1.0, 2.0]] * 2), ([], []), ([1.0], [2.0])):
+        with pytest.raises(ValueError, match="same examples"):
+            statistics.compare_sums(sum, first, second)

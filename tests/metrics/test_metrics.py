@@ -20,7 +20,7 @@ from compress.metrics.metric import Metric, Undefined
 from compress.metrics.pearson import METRIC as PEARSON
 from compress.metrics.spearman import METRIC as SPEARMAN
 
-NAMES = [module.name for module in pkgutil.iter_modules(compress.metrics.__path__) if module.name != "metric"]
+NAMES = [one.name for one in pkgutil.iter_modules(compress.metrics.__path__) if one.name != "metric" and not one.ispkg]
 # The first call imports scikit-learn, which takes seconds.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")

@@ -1,0 +1,84 @@
+"""BLEU by sacrebleu: how many n-grams of up to four words the reference has as well, times a penalty for brevity, 0..1.
+
+Papineni et al., "BLEU: a method for automatic evaluation of machine translation", ACL 2002; Post, "A call for clarity in
+reporting BLEU scores", WMT 2018. A score of the whole set, in hundredths of sacrebleu's own numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from compress.errors import CompressError
+from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired
+
+COLUMNS = (
+    "output_length",
+    "reference_length",
+    *(f"right_{n}_grams" for n in (1, 2, 3, 4)),
+    *(f"all_{n}_grams" for n in (1, 2, 3, 4)),
+)
+TOKENIZED_BY_LANGUAGE = {"chinese": "zh", "japanese": "ja", "korean": "ko"}
+"""Languages without spaces between words, or nearly so, for which sacrebleu has a tokenizer; all others get `13a`."""
+
+
+def bleu(target_language: str = "") -> GenerationMetric:
+    """BLEU with the tokenizer that sacrebleu takes for a language.
+
+    Args:
+        target_language: its English name or its code (`Japanese`, `ja`); empty where it is not known.
+    """
+    name = target_language.strip().lower()
+    language = TOKENIZED_BY_LANGUAGE.get(name, name.replace("_", "-").split("-")[0])
+
+    def statistics(outputs: Sequence[str], references: Sequence[str]) -> Statistics:
+        return as_table(segments(_scorer(language), outputs, references), COLUMNS)
+
+    def of_sums(sums: Statistics) -> float:
+        if not sums[1]:
+            return math.nan  # there is no word in any reference
+        return float(_scorer(language)._compute_score_from_stats([int(one) for one in sums]).score) / 100
+
+    return GenerationMetric(
+        name="bleu",
+        reads="texts",
+        columns=COLUMNS,
+        statistics=statistics,
+        of_sums=of_sums,
+        signature=lambda: signature(_scorer(language)),
+    )
+
+
+def segments(scorer: Any, outputs: Sequence[str], references: Sequence[str]) -> list[list[float]]:
+    """The counts that sacrebleu adds up, example by example, with one reference each.
+
+    Its public functions give these counts for BLEU only. Its own paired tests (`sacrebleu.significance`) take them here.
+    """
+    together = paired(outputs, references)
+    found: list[list[float]] = scorer._extract_corpus_statistics(
+        [output for output, _ in together], [[reference for _, reference in together]]
+    )
+    return found
+
+
+def signature(scorer: Any) -> str:
+    """sacrebleu's, for one reference an example."""
+    scorer.num_refs = 1  # it knows after the first score only
+    return str(scorer.get_signature())
+
+
+@cache
+def _scorer(language: str) -> Any:
+    from sacrebleu.metrics import BLEU
+
+    try:
+        return BLEU(trg_lang=language, force=True)  # no warning about outputs that end in " ."
+    except (ImportError, RuntimeError) as error:
+        raise CompressError(
+            f"BLEU of {language} needs a tokenizer that is not installed. Install it: `pip install 'sacrebleu[{language}]'`."
+        ) from error
+
+
+METRIC = bleu()

@@ -1,0 +1,7 @@
+"""ROUGE-1: the overlap of words with the reference, as F1 with stemming, 0..1, the mean over examples."""
+
+from __future__ import annotations
+
+from compress.metrics.generation.rouge import rouge
+
+METRIC = rouge("rouge1", "rouge1")

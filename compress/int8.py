@@ -30,6 +30,8 @@ def static_scheme(graph: Path, folder: Path, task: Mapping[str, Any] | None, set
     """
     from compress.models import tokenizer
 
+    if not settings.calibrates:
+        return calibrate(graph, (), static_settings(settings))
     its_tokenizer = tokenizer(folder)
     rows = calibration.rows(settings.calibration, task or {}, its_tokenizer)
     batches = calibration.batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0)

@@ -49,9 +49,12 @@ def quantize_dynamic(path: Path, output: Path, settings: DynamicSettings = Dynam
 def weights_scheme(graph: Graph, *, embeddings: bool, exclude: tuple[str, ...]) -> Scheme:
     """Every quantizable weight in int8, inputs left to be quantized at each call."""
     layers = {found.module: Layer(symmetric(found.weight, axis=0)) for found in products(graph, exclude)}
-    if embeddings:
-        layers |= {found.module: Layer(_table(found.weight)) for found in tables(graph, exclude)}
-    return Scheme(layers)
+    return Scheme(layers | (tables_scheme(graph, exclude) if embeddings else {}))
+
+
+def tables_scheme(graph: Graph, exclude: tuple[str, ...]) -> dict[str, Layer]:
+    """Every embedding table in int8."""
+    return {found.module: Layer(_table(found.weight)) for found in tables(graph, exclude)}
 
 
 def _table(weight: np.ndarray) -> Quantizer:

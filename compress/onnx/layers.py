@@ -97,7 +97,9 @@ def refuse_quantized(graph: Graph, path: Path) -> None:
     """Raises CompressError where the graph at `path` holds quantized products or weights already."""
     found = {node.op_type for node in graph.nodes} & QUANTIZED
     integers = [
-        name for name, value in graph.constants.items() if value.dtype in (np.int8, np.uint8) and value.size > 256
+        name
+        for name, value in graph.constants.items()
+        if value.dtype.name in ("int8", "uint8", "int4", "uint4") and value.size > 256
     ]
     if found or integers:
         what = ", ".join(sorted(found)) or f"the integer weight {integers[0]}"

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from onnx import TensorProto, helper
 
 from compress.errors import CompressError
 from compress.onnx.attention_products import open_products
-from compress.onnx.dynamic import weights_scheme
+from compress.onnx.dynamic import tables_scheme
 from compress.onnx.graph import Graph
-from compress.onnx.layers import products, refuse_quantized
+from compress.onnx.layers import Product, products, refuse_quantized
 from compress.onnx.qdq import write_scheme
 from compress.onnx.sessions import open_session
+from compress.onnx.smoothing import Peaks, factors, reciprocal
 from compress.quantization.observers import Observer, observer
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
 
 Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
+Watcher = TypeVar("Watcher", Observer, Peaks)
 
 
 @dataclass(frozen=True)
@@ -65,38 +69,42 @@ def calibrate(
     """The scheme for the fp32 graph at `path`: int8 weights for each output channel, uint8 inputs by the ranges seen.
 
     One batch's activations are in memory at a time. A layer that the model uses more than once (ALBERT's) gets one
-    range for all its uses, and layers that read one value share its range.
+    range for all its uses, and layers that read one value share its range and their smoothing factors.
 
     Raises CompressError for an unknown method, no batch, NaN or infinity, a quantized graph, or nothing to quantize.
     """
-    if settings.wide not in ("dynamic", "static", "float"):
-        raise CompressError(f"Unknown choice '{settings.wide}' for wide inputs. Known: dynamic, static, float.")
-    missing = StaticSettings(
-        settings.method, settings.embeddings, settings.exclude, settings.wide, attention=settings.attention
-    )
-    if settings != missing or settings.wide == "uint16":
-        raise CompressError("Smoothing, int4, uint16 and weights alone are not quantized yet.")
+    _refuse_unknown(settings)
     observer(settings.method)  # an unknown method is told before the graph is read
     graph = Graph.load(path)
     refuse_quantized(graph, path)
     multiplied = open_products(graph, path, settings.attention, settings.exclude)
     found = products(graph, settings.exclude)
-    watched = [product for product in found if settings.wide == "static" or not product.narrows]
-    if not watched:
+    if settings.wide == "float":
+        found = [product for product in found if not product.narrows]
+    watched = [product for product in found if settings.wide in ("static", "uint16") or not product.narrows]
+    if not (watched if settings.activations != "float" else found):
         raise CompressError(f"{path} has no matrix product to calibrate. Give a float classifier's export.")
+    layers = tables_scheme(graph, settings.exclude) if settings.embeddings else {}
+    if settings.activations == "float":
+        weights = {one.module: symmetric(one.weight, axis=0, type=settings.weights) for one in found}
+        return Scheme({**layers, **{name: Layer(one, float_input=True) for name, one in weights.items()}})
+    batches = list(batches)  # token ids alone: few bytes, and smoothing looks at them twice
+    smooth = _smoothing(graph, found, batches, settings.smooth, threads) if settings.smooth else {}
     pairs = [(product.node.input[0], product.module) for product in watched]
     for name, pair in multiplied:
         pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
-    observers = _observers(pairs, settings.method)
-    _watch(graph, observers, batches, threads)
+    observers = _shared(pairs, lambda: observer(settings.method))
+    by_value = {product.node.input[0]: smooth[product.module] for product in watched if smooth}
+    _watch(graph, observers, batches, threads, {value: reciprocal(one) for value, one in by_value.items()})
 
-    layers = dict(weights_scheme(graph, embeddings=settings.embeddings, exclude=settings.exclude))
     for product in found:
+        factor = smooth.get(product.module)
+        weight = product.weight if factor is None else product.weight * factor
+        given = None
         if product in watched:
-            low, high = observers[product.node.input[0]].range()
-            layers[product.module] = Layer(layers[product.module].weight, affine(low, high))
-        elif settings.wide == "float":
-            del layers[product.module]
+            is_wide = product.narrows and settings.wide == "uint16"
+            given = affine(*observers[product.node.input[0]].range(), type="uint16" if is_wide else "uint8")
+        layers[product.module] = Layer(symmetric(weight, axis=0, type=settings.weights), given, smooth=factor)
     for name, pair in multiplied:
         ends = np.array(observers[pair.other.value].range(), np.float32)
         # uint8 by int8 of zero point 0, which processors multiply fast.
@@ -104,9 +112,37 @@ def calibrate(
     return Scheme(layers)
 
 
-def _observers(pairs: list[tuple[str, str]], method: str) -> dict[str, Observer]:
+def _refuse_unknown(settings: StaticSettings) -> None:
+    known = {
+        "wide": ("dynamic", "static", "float", "uint16"),
+        "weights": ("int8", "int4"),
+        "activations": ("uint8", "float"),
+    }
+    for name, choices in known.items():
+        if getattr(settings, name) not in choices:
+            raise CompressError(f"Unknown choice '{getattr(settings, name)}' for {name}. Known: {', '.join(choices)}.")
+    if not 0 <= settings.smooth <= 1:
+        raise CompressError(f"Smoothing by {settings.smooth} is not within 0 to 1. 0.5 is usual.")
+    if settings.activations == "float" and (settings.smooth or settings.attention != "none"):
+        raise CompressError("Weights alone are quantized where activations are float: no smoothing, no attention.")
+
+
+def _smoothing(
+    graph: Graph, found: list[Product], batches: list[Batch], alpha: float, threads: int
+) -> dict[str, np.ndarray]:
+    """Factors by module; the same ones for modules that read one value, so that one multiplication serves them."""
+    peaks = _shared([(product.node.input[0], product.module) for product in found], Peaks)
+    _watch(graph, peaks, batches, threads)
+    weights: dict[int, list[np.ndarray]] = {}
+    for product in found:
+        weights.setdefault(id(peaks[product.node.input[0]]), []).append(product.weight)
+    by_group = {id(seen): factors(seen.largest, weights[id(seen)], alpha) for seen in peaks.values()}
+    return {product.module: by_group[id(peaks[product.node.input[0]])] for product in found}
+
+
+def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[str, Watcher]:
     """By value name, from values and the modules that read them; values that meet in one module, and modules that meet
-    in one value, have one observer.
+    in one value, have one watcher.
     """
     group: dict[str, str] = {}
 
@@ -117,15 +153,18 @@ def _observers(pairs: list[tuple[str, str]], method: str) -> dict[str, Observer]
 
     for value, module in pairs:
         group[root(f"value {value}")] = root(f"module {module}")
-    made: dict[str, Observer] = {}
-    return {
-        name: made.setdefault(root(f"value {name}"), observer(method))
-        for name in dict.fromkeys(value for value, _ in pairs)
-    }
+    made: dict[str, Watcher] = {}
+    return {name: made.setdefault(root(f"value {name}"), make()) for name in dict.fromkeys(value for value, _ in pairs)}
 
 
-def _watch(graph: Graph, observers: dict[str, Observer], batches: Iterable[Batch], threads: int) -> None:
-    """Run the graph with the watched values as outputs, batch by batch."""
+def _watch(
+    graph: Graph,
+    observers: Mapping[str, Observer | Peaks],
+    batches: Iterable[Batch],
+    threads: int,
+    multiply: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> None:
+    """Run the graph with the watched values as outputs, batch by batch; some are multiplied before they are seen."""
     names = list(observers)
     with tempfile.TemporaryDirectory() as folder:
         watching = Path(folder) / "watching.onnx"
@@ -146,7 +185,8 @@ def _watch(graph: Graph, observers: dict[str, Observer], batches: Iterable[Batch
             feeds = {name: np.ascontiguousarray(batch[name], np.int64) for name in wanted}
             mask = feeds.get("attention_mask")
             for name, value in zip(names, session.run(names, feeds), strict=True):
-                observers[name].see(_unpadded(value, mask))
+                seen = _unpadded(value, mask)
+                observers[name].see(seen * multiply[name] if name in multiply else seen)
             count += 1
     if count == 0:
         raise CompressError("The calibration set gave no batch. Give at least one row.")

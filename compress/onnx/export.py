@@ -48,10 +48,10 @@ def export(model: nn.Module, path: Path, *, provider: str = "cpu") -> None:
             "Distil or prune it first."
         )
     samples = sample_inputs(model)
-    with _as_for_tracing(model), _quiet():
+    with as_for_tracing(model), quiet():
         graph = _traced(model, samples)
     _name_dimensions(graph)
-    _name_weights(graph, model)
+    name_weights(graph, model)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, str(path))
 
@@ -100,7 +100,7 @@ def _traced(model: nn.Module, samples: dict[str, torch.Tensor]) -> onnx.ModelPro
 
 
 @contextlib.contextmanager
-def _as_for_tracing(model: nn.Module) -> Iterator[None]:
+def as_for_tracing(model: nn.Module) -> Iterator[None]:
     """In evaluation mode, fp32, plain attention, logits only; all as before afterwards."""
     modes = {name: module.training for name, module in model.named_modules()}
     config = copy.deepcopy(model.config.__dict__)
@@ -125,7 +125,7 @@ def _as_for_tracing(model: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps the exporters' progress lines and version remarks off the user's screen; errors still rise."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -154,7 +154,8 @@ def _name_dimensions(model: onnx.ModelProto) -> None:
         del node.metadata_props[:]  # stack traces with this machine's paths
 
 
-def _name_weights(model: onnx.ModelProto, source: nn.Module) -> None:
+def name_weights(model: onnx.ModelProto, source: nn.Module) -> None:
+    """Calls each matrix by its parameter in `source`, `<module>.weight.T` where it is transposed; equal ones become one."""
     names = {_digest(value.detach().cpu().numpy()): name for name, value in source.named_parameters()}
     names |= {
         _digest(module.weight.detach().cpu().numpy().T): f"{name}.weight.T"

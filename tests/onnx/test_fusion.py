@@ -12,9 +12,10 @@ from compress.onnx.attention import Trials
 from compress.onnx.first_token import keep_first_token
 from compress.onnx.fusion import fuse, operators
 from compress.onnx.graph import Graph
+from compress.onnx.layers import products
 from compress.onnx.parity import check, compare
 from compress.onnx.sessions import open_session
-from tests.onnx.conftest import Exported
+from tests.onnx.conftest import Exported, export_family
 
 
 def test_fusion_keeps_the_logits_of_torch_padded_and_not(fused: Exported) -> None:
@@ -103,6 +104,19 @@ def test_a_foreign_export_is_fused_without_harm(bert: Exported, foreign: Path, t
     fuse(foreign, tmp_path / "fused.onnx")
     check(tmp_path / "fused.onnx", bert.model, bert.rows, padding=bert.padding)
     assert compare(tmp_path / "fused.onnx", foreign, bert.rows).equal_predictions == 1.0
+
+
+@pytest.mark.slow
+def test_a_weight_that_layers_share_is_a_constant_for_each_of_them(tmp_path: Path) -> None:
+    made = export_family(tmp_path, "albert")
+    fuse(made.path, tmp_path / "fused.onnx")
+    graph = Graph.load(tmp_path / "fused.onnx")
+    assert (
+        len(products(graph)) == 4 * 6 + 1
+    )  # query, key, value, output and two of the FFN, by layer; one of embeddings
+    assert check(tmp_path / "fused.onnx", made.model, made.rows).is_within_tolerance
+    size = (tmp_path / "fused.onnx").stat().st_size
+    assert size < made.path.stat().st_size * 1.05
 
 
 def _fill_of(window: int | None, by_ids: bool = False) -> float | None:

@@ -57,6 +57,7 @@ def fuse_integer_attention(graph: Graph) -> int:
             num_heads=attribute(node, "num_heads"),
             mask_filter_value=attribute(node, "mask_filter_value", -10000.0),
             scale=attribute(node, "scale", 0.0),  # 0 is the usual one, in both operators
+            doc_string=" ".join(part.stem for part in parts),  # whose weights are joined here
         )
         graph.replace(node.output[0], result)
         count += 1

@@ -8,6 +8,7 @@ an ONNX one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -78,6 +79,8 @@ def _run(work: Work) -> Made:
 
 
 def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
+    from compress.onnx.kernels import integer_kernels
+
     settings = work.settings
     if settings.mode == "dynamic":
         from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
@@ -90,7 +93,7 @@ def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
         scheme = static_scheme(graph, work.source.folder, work.task, settings)
         write_scheme(graph, target, scheme)
     scheme.save(work.folder / "scheme.safetensors")
-    return {"layers_quantized": len(scheme)}
+    return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values()))}
 
 
 def _bf16(work: Work) -> Made:

@@ -19,6 +19,8 @@ from compress.progress import say
 from compress.technique import versions
 
 PARITY_ROWS = 24
+TOLD = "exported.json"
+"""What is told of an export that is kept."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,35 @@ def exported(
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
     """
-    from compress.onnx import export as exporter
-    from compress.onnx import fusion, parity
-
     named = task["name"] if task else None  # the rows that the graph is compared on
     key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), __version__])
     folder = cache / "exports" / key
-    graph, told = folder / "model.onnx", folder / "exported.json"
+    graph, told = folder / "model.onnx", folder / TOLD
     if graph.is_file() and told.is_file():
         found = json.loads(told.read_text(encoding="utf-8"))
         return Exported(graph, found["parity"], found["facts"])
     say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")
+    return export_model(load(source).float(), folder, tokenizer(source.folder), task, provider=provider, fuse=fuse)
+
+
+def export_model(
+    model: Any,
+    folder: Path,
+    its_tokenizer: Any,
+    task: Mapping[str, Any] | None,
+    *,
+    provider: str = "cpu",
+    fuse: bool = True,
+) -> Exported:
+    """Write a float model's fp32 graph, `model.onnx`, into a folder, and what is to be told of it beside it.
+
+    Raises:
+        CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
+    """
+    from compress.onnx import export as exporter
+    from compress.onnx import fusion, parity
+
     folder.mkdir(parents=True, exist_ok=True)
-    model = load(source).float()
     draft = folder / "draft.onnx"
     exporter.export(model, draft, provider=provider)
     facts: dict[str, Any] = {"provider": provider, "fused": {}}
@@ -63,12 +81,12 @@ def exported(
         fused = folder / "fused.onnx"
         facts["fused"] = fusion.fuse(draft, fused).to_dict()
         fused.replace(draft)
-    its_tokenizer = tokenizer(source.folder)
     rows, where = parity_rows(its_tokenizer, task)
     checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
     found = {"parity": {**checked.to_dict(), "rows_from": where}, "facts": facts}
+    graph = folder / "model.onnx"
     draft.replace(graph)
-    write_whole(told, json.dumps(found))
+    write_whole(folder / TOLD, json.dumps(found))
     return Exported(graph, found["parity"], found["facts"])
 
 

@@ -151,6 +151,8 @@ def train(
         loop.watch.close()  # whatever happened, Ctrl-C and the screen are as they were
     if loop.interrupted:
         raise KeyboardInterrupt
+    for wrapped in ("forward", "_original_forward"):
+        model.__dict__.pop(wrapped, None)  # accelerate leaves its autocast there, which an export would trace
     model.eval()
     return Trained(
         {

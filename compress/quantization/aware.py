@@ -152,7 +152,7 @@ def watch(model: Any, watching: bool) -> None:
     """Whether the ranges of quantizers that are not learned follow the values that training shows them."""
     for module in model.modules():
         if isinstance(module, FakeQuantizer) and not module.learned:
-            module.watching = watching
+            module.watching.fill_(watching)
 
 
 def part(module: nn.Module, name: str) -> Any:

@@ -95,6 +95,7 @@ class FakeQuantizer(nn.Module):
 
     start_scale: Tensor
     start_zero: Tensor
+    watching: Tensor
     growth: nn.Parameter
     shift: nn.Parameter
 
@@ -109,11 +110,13 @@ class FakeQuantizer(nn.Module):
         self.type, self.axis = quantizer.type, quantizer.axis
         self.low, self.high = LIMITS[quantizer.type]
         self.affine = bool(self.low == 0)
-        self.learned, self.watching = learned, False
+        self.learned = learned
         self.gradient_scale = 1 / math.sqrt(count * self.high)
         self.register_buffer("start_scale", torch.from_numpy(np.array(quantizer.scale)))
         self.register_buffer("start_zero", torch.from_numpy(np.array(quantizer.zero_point, np.float32)))
-        if learned:
+        if not learned:  # a buffer, so that a checkpoint knows whether it still follows
+            self.register_buffer("watching", torch.tensor(False))
+        else:
             self.growth = _parameter(torch.zeros_like(self.start_scale))
             if self.affine:
                 self.shift = _parameter(torch.zeros_like(self.start_scale))
@@ -139,7 +142,7 @@ class FakeQuantizer(nn.Module):
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Centred integers, float32 of the values' shape, and the step size as it broadcasts to them."""
         values = values.float()
-        if self.watching and self.training:
+        if not self.learned and self.training and self.watching:
             self._watch(values.detach())
         scale, zero_point = self.scale, self.zero_point
         if self.axis is not None:

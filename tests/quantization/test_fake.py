@@ -181,7 +181,7 @@ def test_a_dynamic_range_is_that_of_onnxs_dynamic_quantize_linear() -> None:
 
 def watching(quantizer: Quantizer, batches: list[Any]) -> FakeQuantizer:
     made = FakeQuantizer(quantizer, count=8, learned=False)
-    made.watching = True
+    made.watching.fill_(True)
     for batch in batches:
         made(torch.as_tensor(batch))
     return made
@@ -191,7 +191,7 @@ def test_a_watching_range_follows_what_it_sees_and_rests_when_it_is_frozen() -> 
     batches = [[-3.0, 0.0, 5.0]] * 200
     made = watching(affine(-1.0, 1.0), batches)
     assert float(made.quantizer().scale) == pytest.approx(8 / 255, rel=0.01)
-    made.watching = False
+    made.watching.fill_(False)
     before = made.quantizer()
     made(torch.tensor([-50.0, 50.0]))
     assert made.quantizer() == before

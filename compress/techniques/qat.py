@@ -1,0 +1,177 @@
+"""Quantization-aware training: a short training in the integers that the model will be served with.
+
+It starts from what `quantize --mode static` makes of the model, with the same settings. Weights, step sizes and zero points
+are then learned together (LSQ+), with the unquantized model as the teacher. The result is an ONNX artifact that ONNX
+Runtime computes with integer kernels; its scales are the trained ones to the bit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from compress.artifact import Artifact
+from compress.distillation.loss_settings import LossSettings
+from compress.distillation.schedules import Schedule, bounded
+from compress.errors import CompressError
+from compress.quantization.int8_settings import Int8Settings
+from compress.technique import ArtifactPath, Made, Technique, Work, finished
+from compress.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from compress.quantization.scheme import Scheme
+
+
+class Qat(Int8Settings, LossSettings, TrainingSettings):
+    """What becomes integers, and how the model is trained in them."""
+
+    wide: Literal["dynamic", "static", "float", "uint16"] = Field(
+        "static",
+        description="Layers whose input holds outliers (the feed-forward's second) get a fixed range as all others, one at "
+        "each call, stay in floating point, or get a fixed one in 16 bits.",
+    )
+    scales: Literal["learned", "fixed"] = Field(
+        "learned",
+        description="Step sizes are learned with the weights (LSQ+), or follow the values seen and rest from --follow on.",
+    )
+    follow: float = Field(0.3, gt=0, le=1, description="Fixed scales: the share of the training in which they follow.")
+    dropout: bool = Field(False, description="Whether the model's dropout stays on: so short a training needs none.")
+    teacher: ArtifactPath | None = Field(None, description="The teacher; MODEL itself, unquantized, by default.")
+    alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
+        Schedule.of(1.0), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
+    )
+    epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the training split.")
+
+
+def _run(work: Work) -> Made:
+    from compress import exporting, integer_training, lessons, models, slimming
+    from compress.artifact import is_main_process
+    from compress.distillation.objective import goals
+    from compress.quantization.aware import detach
+    from compress.students import Student
+    from compress.tasks import loading
+    from compress.teaching import teach
+
+    settings, description = work.settings, dict(work.task or {})
+    task, _ = loading.resolve(description)
+    whole = exporting.exported(work.source, work.task, work.cache)
+    scheme = integer_training.start(whole.graph, work.source, work.task, settings, work.scratch)
+    model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
+    teacher = work.inputs.get("teacher", work.source)
+    teacher_config = models.config(teacher.folder)
+    stages = goals(settings, model.config, teacher_config, task.kind == "regression")
+    student = Student(model, its_tokenizer)
+    lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
+    zeros = slimming.held_zeros(model)
+    with integer_training.in_integers(model, scheme, settings, zeros) as hold:
+        told = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
+    made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**lesson.facts, **told, **lesson.data.facts})
+    if not is_main_process():
+        return made
+    batches = integer_training.batches_of(lesson.data.holdout, its_tokenizer)
+    trained = integer_training.torch_logits(model, batches)
+    learned = detach(model.cpu())
+    return replace(
+        made, **_delivered(work, model, its_tokenizer, whole.graph, scheme, learned, batches, trained, made.step_facts)
+    )
+
+
+def _delivered(
+    work: Work,
+    model: Any,
+    its_tokenizer: Any,
+    whole: Path,
+    start: Scheme,
+    learned: Scheme,
+    batches: Sequence[dict[str, Any]],
+    trained: Any,
+    told: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the trained model as a graph in its learned scheme, and compare it with what was trained and where it began.
+
+    Args:
+        model: the trained weights, without quantizers.
+        whole: the unquantized model's graph.
+        start: the scheme that training began with.
+        learned: the scheme that it ended with.
+        batches: held-out rows.
+        trained: what the model answered to them in its integers.
+        told: what is known of the training.
+
+    Returns:
+        The artifact's facts and the step's.
+    """
+    from compress import exporting
+    from compress.integer_training import compared, onnx_logits, rounded, unlike
+    from compress.onnx.kernels import integer_kernels
+    from compress.onnx.qdq import write_scheme
+
+    found = exporting.export_model(model, work.scratch / "export", its_tokenizer, work.task)
+    target = work.folder / "model.onnx"
+    write_scheme(found.graph, target, learned)
+    learned.save(work.folder / "scheme.safetensors")
+    exporting.finish_folder(work.source, work.folder, target)
+    answers, unquantized = onnx_logits(target, batches), onnx_logits(whole, batches)
+    before = onnx_logits(rounded(whole, start, work.scratch), batches)
+    return {
+        "facts": found.facts,
+        "step_facts": {
+            **told,
+            "layers_quantized": len(learned),
+            "kernels": dict(Counter(integer_kernels(target).values())),
+            "parity of the fp32 graph": found.parity,
+            "gap to the trained model": compared(target, answers, trained),
+            "unlike the unquantized model": {
+                "held_out_rows": len(answers),
+                "before_training": unlike(before, unquantized),
+                "after_training": unlike(answers, unquantized),
+            },
+        },
+    }
+
+
+def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+    from compress import calibration
+    from compress.training_data import identity
+
+    found = identity(task)
+    if task is not None and settings.calibrates:
+        found["calibration"] = calibration.identity(settings.calibration, task)
+    return found
+
+
+def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    from compress import calibration, models
+    from compress.architectures.families import family
+    from compress.tasks import loading
+
+    if source.precision != "fp32":
+        raise CompressError(
+            f"{source.folder} is {source.precision} already. Train the fp32 artifact that it was made from."
+        )
+    if settings.calibrates:
+        calibration.check(settings.calibration, task)
+    if source.steps and not finished(source.folder, source.fingerprint()):
+        return  # a step of the same pipeline will make it
+    family(models.config(source.folder))
+    if task is not None:
+        described, _ = loading.resolve(dict(task))
+        models.check_labels(source.folder, described)
+
+
+TECHNIQUE = Technique(
+    name="qat",
+    settings=Qat,
+    run=_run,
+    accepts=frozenset({"torch"}),
+    gives=lambda settings: ("onnx", "int8"),
+    reads=_reads,
+    check=_check,
+    needs_task=True,
+    example="compress qat runs/student -o runs/qat",
+)

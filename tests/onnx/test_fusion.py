@@ -111,9 +111,7 @@ def test_a_weight_that_layers_share_is_a_constant_for_each_of_them(tmp_path: Pat
     made = export_family(tmp_path, "albert")
     fuse(made.path, tmp_path / "fused.onnx")
     graph = Graph.load(tmp_path / "fused.onnx")
-    assert (
-        len(products(graph)) == 4 * 6 + 1
-    )  # query, key, value, output and two of the FFN, by layer; one of embeddings
+    assert len(products(graph)) == 4 * 6  # query, key, value, output and two of the FFN, by layer
     assert check(tmp_path / "fused.onnx", made.model, made.rows).is_within_tolerance
     size = (tmp_path / "fused.onnx").stat().st_size
     assert size < made.path.stat().st_size * 1.05

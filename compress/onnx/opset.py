@@ -41,8 +41,8 @@ def _same(operator: str, before: int, after: int) -> bool:
     except onnx.defs.SchemaError:
         return False
     if old.since_version == new.since_version:
-        return True
-    if operator in CHANGED_MEANING or len(new.inputs) < len(old.inputs):
+        return not new.deprecated
+    if new.deprecated or operator in CHANGED_MEANING or len(new.inputs) < len(old.inputs):
         return False
     optional = onnx.defs.OpSchema.FormalParameterOption.Optional
     return (

@@ -1,0 +1,233 @@
+"""`generate()` over an ONNX export: transformers' own generation code, with ONNX Runtime in the place of the model.
+
+So greedy and beam search, sampling and all of `generate()`'s options are transformers', not a copy of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    DynamicCache,
+    EncoderDecoderCache,
+    GenerationConfig,
+    GenerationMixin,
+    PreTrainedConfig,
+)
+from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput, Seq2SeqLMOutput
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.onnx import sessions
+from compress.onnx.generation_sessions import GenerationSessions, KeysAndValues, open_generation
+from compress.runtimes.onnx_runtime import PROVIDERS
+from compress.runtimes.runtime import Serving
+
+
+def open_generator(artifact: Artifact, serving: Serving) -> OnnxGenerator:
+    """The artifact's graphs with `generate()`.
+
+    Raises CompressError where the artifact has no `decode` graph, its config is missing, or a graph cannot be opened.
+    """
+    return open_generator_in(artifact.folder, artifact.parts, serving)
+
+
+def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) -> OnnxGenerator:
+    """The same for a folder with `config.json`, `generation_config.json` where there is one, and the files of `parts`."""
+    opened = open_generation(
+        {part: folder / name for part, name in parts.items()},
+        threads=serving.threads,
+        provider=PROVIDERS[serving.device],
+        options=sessions.session_choice(serving.options),
+    )
+    if not (folder / "config.json").is_file():
+        raise CompressError(f"{folder} has no config.json, so how it generates is unknown. Export the model again.")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if (folder / "generation_config.json").is_file():
+        generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    else:
+        generation_config = GenerationConfig.from_model_config(config)
+    kind = OnnxDecoder if opened.encoder is None else OnnxEncoderDecoder
+    return kind(opened, config, generation_config)
+
+
+class OnnxGenerator(GenerationMixin):
+    """What `generate()` needs of a model, but for the forward pass. Tensors go in and come out where the graphs run."""
+
+    main_input_name = "input_ids"
+    base_model_prefix = ""
+    _is_stateful = False
+    hf_quantizer = None
+    forward: Any  # each kind has the arguments of its torch models, which `generate()` reads from the signature
+
+    def __init__(
+        self, graphs: GenerationSessions, config: PreTrainedConfig, generation_config: GenerationConfig
+    ) -> None:
+        self.graphs = graphs
+        self.config = config
+        self.generation_config = generation_config
+        self.device = graphs.device
+        self.dtype = torch.float32
+
+    def __call__(self, **inputs: Any) -> ModelOutput:
+        with torch.no_grad():
+            done: ModelOutput = self.forward(**inputs)
+        return done
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        return True
+
+    @classmethod
+    def is_remote_code(cls) -> bool:
+        return False
+
+    def get_experts_implementation(self) -> dict[str, str]:
+        return {}
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        """No: with a sliding window transformers' cache would drop tokens that the graph's mask counts. We make ours."""
+        return False
+
+
+class OnnxDecoder(OnnxGenerator):
+    """A decoder, such as GPT-2 or Llama."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Any = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        use_cache: bool = True,
+        **unused: Any,
+    ) -> CausalLMOutputWithPast:
+        """As the torch model's: logits [batch, kept, vocabulary] and the cache with the new tokens."""
+        cache = DynamicCache() if past_key_values is None else past_key_values
+        new, past = input_ids.shape[1], cache.get_seq_length()
+        if attention_mask is None:  # transformers leaves out a mask that hides nothing
+            attention_mask = torch.ones(len(input_ids), past + new, dtype=torch.int64)
+        if position_ids is not None:
+            position_ids = position_ids.expand(len(input_ids), -1)
+        if isinstance(logits_to_keep, int):
+            logits_to_keep = torch.arange(new)[-logits_to_keep:]
+        logits, present = self.graphs.step(
+            input_ids,
+            attention_mask,
+            _contents(cache),
+            position_ids=position_ids,
+            kept=logits_to_keep,
+        )
+        return CausalLMOutputWithPast(logits=logits, past_key_values=_fill(cache, present) if use_cache else None)
+
+
+@dataclass
+class Encoded(ModelOutput):
+    """What the encoder's graph gives once an input. cross: keys and values by layer; being no tensor it is left as it is
+    when transformers repeats the rest for each beam, and repeated when the decoder first needs it."""
+
+    last_hidden_state: torch.Tensor | None = None
+    cross: Any = None
+
+
+class OnnxEncoderDecoder(OnnxGenerator):
+    """A sequence-to-sequence model, such as T5 or BART."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+        use_cache: bool = True,
+        decoder_attention_mask: torch.Tensor | None = None,
+        **unused: Any,
+    ) -> Seq2SeqLMOutput:
+        """As the torch model's: logits [batch, new, vocabulary] and the cache with the new tokens.
+
+        Raises CompressError where padding is given in the decoder's own tokens, which the graph cannot mask.
+        """
+        if decoder_input_ids is None:
+            raise CompressError("The decoder has no tokens to start from. Pass decoder_input_ids, or use generate().")
+        if decoder_attention_mask is not None and not bool(decoder_attention_mask.all()):
+            raise CompressError(
+                "An exported sequence-to-sequence model cannot skip padding in decoder_input_ids. Give prefixes of equal "
+                "length, or serve it with torch."
+            )
+        if encoder_outputs is None:
+            encoder_outputs = self.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+        rows = len(decoder_input_ids)
+        if attention_mask is None:
+            attention_mask = torch.ones(encoder_outputs.last_hidden_state.shape[:2], dtype=torch.int64)
+        cache = _CacheOfBeams() if past_key_values is None else past_key_values
+        if not len(cache.cross_attention_cache):
+            cross = encoder_outputs.cross
+            beams = rows // len(cross[0][0])
+            cross = [tuple(tensor.repeat_interleave(beams, dim=0) for tensor in layer) for layer in cross]
+            _fill(cache.cross_attention_cache, cross)
+            cache.is_updated = dict.fromkeys(range(len(cross)), True)
+        logits, present = self.graphs.step(
+            decoder_input_ids,
+            attention_mask,
+            _contents(cache.self_attention_cache),
+            cross=_contents(cache.cross_attention_cache) or (),
+        )
+        _fill(cache.self_attention_cache, present)
+        return Seq2SeqLMOutput(
+            logits=logits,
+            past_key_values=cache if use_cache else None,
+            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+        )
+
+    def get_encoder(self, modality: str | None = None) -> OnnxEncoder:
+        return OnnxEncoder(self.graphs)
+
+
+class OnnxEncoder:
+    """The encoder on its own, as `generate()` calls it once before it decodes."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self, graphs: GenerationSessions) -> None:
+        self._graphs = graphs
+
+    def __call__(self, **inputs: Any) -> Encoded:
+        return self.forward(**inputs)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **unused: Any) -> Encoded:
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        return Encoded(*self._graphs.encode(input_ids, mask))
+
+
+class _CacheOfBeams(EncoderDecoderCache):
+    """Beams change places among those of one input only, which share its cross-attention: that need not be moved."""
+
+    def __init__(self) -> None:
+        super().__init__(DynamicCache(), DynamicCache())
+
+    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
+        self.self_attention_cache.reorder_cache(beam_idx)
+
+
+def _contents(cache: DynamicCache) -> KeysAndValues | None:
+    filled = [(layer.keys, layer.values) for layer in cache.layers if layer.is_initialized]
+    return filled or None
+
+
+def _fill(cache: DynamicCache, layers: KeysAndValues) -> DynamicCache:
+    """Puts keys and values into the cache as they are, in the place of what it held."""
+    while len(cache.layers) < len(layers):
+        cache.layers.append(DynamicLayer())
+    for layer, (keys, values) in zip(cache.layers, layers, strict=True):
+        layer.keys, layer.values = keys, values
+        layer.dtype, layer.device, layer.is_initialized = keys.dtype, keys.device, True
+    return cache

@@ -1,0 +1,123 @@
+"""Tiny random generative models of every family, whose outputs differ from input to input, and their exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+WIDTH, VOCABULARY, LONGEST = 32, 100, 128
+FAMILIES: dict[str, dict[str, Any]] = {
+    "t5": {
+        "d_model": WIDTH,
+        "d_kv": 8,
+        "d_ff": 64,
+        "num_heads": 4,
+        "feed_forward_proj": "gated-gelu",
+        "relative_attention_num_buckets": 16,
+        "relative_attention_max_distance": 40,
+    },
+    "bart": {
+        "d_model": WIDTH,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 64,
+        "decoder_ffn_dim": 64,
+        "max_position_embeddings": LONGEST,
+    },
+    "gpt2": {"n_embd": WIDTH, "n_head": 4, "n_positions": LONGEST},
+    "llama": {
+        "hidden_size": WIDTH,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": LONGEST,
+    },
+    "bloom": {"hidden_size": WIDTH, "n_head": 4},
+}
+LAYERS = {
+    "t5": ("num_layers", "num_decoder_layers"),
+    "bart": ("encoder_layers", "decoder_layers"),
+    "gpt2": ("n_layer",),
+    "llama": ("num_hidden_layers",),
+    "bloom": ("n_layer",),
+}
+TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+
+
+@dataclass(frozen=True)
+class ExportedGenerator:
+    """A torch model and the folder with its graphs and configs. parts: a graph's file by part."""
+
+    model: Any
+    folder: Path
+    parts: dict[str, str]
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        return {part: self.folder / name for part, name in self.parts.items()}
+
+
+def strong_generator(family: str, *, layers: int = 2, seed: int = 0, **changes: Any) -> Any:
+    """Weights so large that attention is far from even, and the two best tokens far apart: rounding decides nothing."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    torch.manual_seed(seed)
+    depth = dict.fromkeys(LAYERS.get(family, LAYERS["llama"]), layers)
+    config = AutoConfig.for_model(
+        family, **{"vocab_size": VOCABULARY, **TOKENS, **FAMILIES.get(family, FAMILIES["llama"]), **depth, **changes}
+    )
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = kind.from_config(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                weight.normal_(0, 1.0 if min(weight.shape) > WIDTH or "embed" in name else 2.5 / weight.shape[1] ** 0.5)
+            elif name.endswith("bias"):
+                weight.normal_(0, 0.3)
+    return model
+
+
+def export_generator(folder: Path, family: str, **changes: Any) -> ExportedGenerator:
+    """The export of a `strong_generator`, with its configs beside it."""
+    from compress.onnx.generation_export import export_generative
+
+    model = strong_generator(family, **changes)
+    exported = export_generative(model, folder)
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    return ExportedGenerator(model, folder, {part: path.name for part, path in exported.parts.items()})
+
+
+_MADE: dict[tuple[str, int], ExportedGenerator] = {}
+
+
+def exported(family: str, folders: pytest.TempPathFactory, *, layers: int = 2) -> ExportedGenerator:
+    """The same, once for all tests: a trace takes seconds."""
+    if (family, layers) not in _MADE:
+        _MADE[family, layers] = export_generator(folders.mktemp(family), family, layers=layers)
+    return _MADE[family, layers]
+
+
+def prompts(count: int, *, longest: int = 24, seed: int = 0) -> list[np.ndarray]:
+    """Random token ids of unequal lengths, 1 among them."""
+    random = np.random.default_rng(seed)
+    lengths = [1, *random.integers(2, longest + 1, count - 1)]
+    return [random.integers(3, VOCABULARY, length) for length in lengths]
+
+
+def batch(rows: list[np.ndarray], *, left: bool) -> dict[str, Any]:
+    """`input_ids` and `attention_mask` [rows, longest], padded with 0."""
+    import torch
+
+    longest = max(len(row) for row in rows)
+    ids = np.zeros((len(rows), longest), np.int64)
+    mask = np.zeros_like(ids)
+    for line, row in enumerate(rows):
+        place = slice(longest - len(row), longest) if left else slice(0, len(row))
+        ids[line, place], mask[line, place] = row, 1
+    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}

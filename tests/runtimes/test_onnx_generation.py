@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compress.errors import CompressError
+from compress.runtimes.runtime import Serving
+from tests.generative import FAMILIES, VOCABULARY, ExportedGenerator, batch, exported, prompts
+
+EVERY = [pytest.param(name, marks=() if name == "llama" else pytest.mark.slow) for name in sorted(FAMILIES)]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "beams": {"num_beams": 4},
+    "beams of other lengths": {"num_beams": 3, "length_penalty": 2.0, "early_stopping": True, "min_new_tokens": 4},
+    "no repeats": {"num_beams": 2, "no_repeat_ngram_size": 2, "num_return_sequences": 2},
+    "forced ends": {"forced_bos_token_id": 7, "forced_eos_token_id": 2, "repetition_penalty": 1.3},
+}
+REAL = os.environ.get("COMPRESS_REAL_DATA")
+on_real_data = pytest.mark.skipif(REAL is None, reason="COMPRESS_REAL_DATA names no folder of real data")
+
+
+def opened(made: ExportedGenerator) -> Any:
+    from compress.runtimes.onnx_generation import open_generator_in
+
+    return open_generator_in(made.folder, made.parts, Serving())
+
+
+@pytest.fixture
+def llama(tmp_path_factory: pytest.TempPathFactory) -> ExportedGenerator:
+    return exported("llama", tmp_path_factory, layers=1)
+
+
+@pytest.mark.parametrize("family", EVERY)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_tokens_are_torchs_on_padded_batches(
+    family: str, options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made = exported(family, tmp_path_factory, layers=1 if family == "llama" else 2)
+    generator = opened(made)
+    outputs = set()
+    for seed in range(3):
+        rows = batch(prompts(14, seed=seed), left="encoder" not in made.parts)
+        settings = {**rows, "max_new_tokens": 14, "do_sample": False, **options}
+        wanted, found = made.model.generate(**settings), generator.generate(**settings)
+        np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+        outputs |= {tuple(row[-14:]) for row in wanted.tolist()}
+    # Outputs depend on the input, or a generator that ignores it would pass.
+    assert len(outputs) > 12
+
+
+def test_a_single_row_without_a_mask_gives_torchs_tokens(llama: ExportedGenerator) -> None:
+    """transformers leaves out a mask of ones, for the prompt and for each step."""
+    ids = batch(prompts(3)[1:2], left=True)["input_ids"]
+    wanted = llama.model.generate(ids, max_new_tokens=20, do_sample=False)
+    assert opened(llama).generate(ids, max_new_tokens=20, do_sample=False).tolist() == wanted.tolist()
+
+
+def test_sampling_with_a_seed_gives_torchs_tokens(llama: ExportedGenerator) -> None:
+    import torch
+
+    rows, settings = batch(prompts(6), left=True), {"do_sample": True, "temperature": 2.0, "max_new_tokens": 12}
+    drawn = []
+    for model in (llama.model, opened(llama)):
+        torch.manual_seed(3)
+        drawn.append(model.generate(**rows, **settings).tolist())
+    greedy = llama.model.generate(**rows, max_new_tokens=12, do_sample=False)
+    assert drawn[0] == drawn[1] != greedy.tolist()
+
+
+def test_generation_goes_on_from_a_cache_that_was_returned(llama: ExportedGenerator) -> None:
+    generator, rows = opened(llama), batch(prompts(1, seed=4), left=True)
+    settings: dict[str, Any] = {"do_sample": False, "return_dict_in_generate": True}
+    whole = generator.generate(**rows, max_new_tokens=12, **settings).sequences
+    half = generator.generate(**rows, max_new_tokens=6, **settings)
+    rest = generator.generate(half.sequences, past_key_values=half.past_key_values, max_new_tokens=6, **settings)
+    assert rest.sequences.tolist() == whole.tolist()
+
+
+def test_without_a_cache_tokens_are_the_same(llama: ExportedGenerator) -> None:
+    generator, rows = opened(llama), batch(prompts(4), left=True)
+    settings = {"do_sample": False, "max_new_tokens": 8}
+    assert generator.generate(**rows, use_cache=False, **settings).tolist() == (
+        llama.model.generate(**rows, **settings).tolist()
+    )
+
+
+def test_the_generation_config_beside_the_graphs_is_used(llama: ExportedGenerator, tmp_path: Path) -> None:
+    for file in llama.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "generation_config.json").write_text(json.dumps({"max_new_tokens": 3, "pad_token_id": 0}))
+    rows = batch(prompts(4), left=True)
+    found = opened(ExportedGenerator(llama.model, tmp_path, llama.parts)).generate(**rows)
+    assert found.shape[1] == rows["input_ids"].shape[1] + 3
+
+
+def test_a_misspelt_option_is_refused_as_by_torch(llama: ExportedGenerator) -> None:
+    with pytest.raises(ValueError, match="num_bems"):
+        opened(llama).generate(**batch(prompts(2), left=True), num_bems=4)
+
+
+def test_a_folder_without_a_config_is_refused(llama: ExportedGenerator, tmp_path: Path) -> None:
+    for name in (*llama.parts.values(), "weights.bin"):
+        (tmp_path / name).write_bytes((llama.folder / name).read_bytes())
+    with pytest.raises(CompressError, match=r"no config\.json"):
+        opened(ExportedGenerator(llama.model, tmp_path, llama.parts))
+
+
+@pytest.mark.slow
+def test_beams_share_the_cross_attention_and_move_only_their_own_cache(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    import torch
+
+    made = exported("bart", tmp_path_factory)
+    generator, rows = opened(made), batch(prompts(2), left=False)
+    encoded = generator.get_encoder()(**rows)
+    start = torch.tensor([[1], [1], [1], [1]])  # two beams for each row
+    mask = rows["attention_mask"].repeat_interleave(2, dim=0)
+    cache = generator(decoder_input_ids=start, attention_mask=mask, encoder_outputs=encoded).past_key_values
+    cross = cache.cross_attention_cache.layers[0].keys
+    assert torch.equal(cross[0], cross[1])
+    assert not torch.equal(cross[0], cross[2])
+    cache.reorder_cache(torch.tensor([1, 1, 2, 2]))
+    assert cache.cross_attention_cache.layers[0].keys is cross
+
+
+@pytest.mark.slow
+def test_padding_in_the_decoders_own_tokens_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    import torch
+
+    made = exported("bart", tmp_path_factory)
+    rows = batch(prompts(2), left=False)
+    starts = {"decoder_input_ids": torch.tensor([[1, 5], [1, 0]])}
+    mask = torch.tensor([[1, 1], [1, 0]])
+    with pytest.raises(CompressError, match="equal length"):
+        opened(made).generate(**rows, **starts, decoder_attention_mask=mask, max_new_tokens=4)
+    settings = {**rows, **starts, "max_new_tokens": 4, "do_sample": False}
+    assert opened(made).generate(**settings).tolist() == made.model.generate(**settings).tolist()
+
+
+@pytest.mark.slow
+@on_real_data
+def test_a_real_decoder_tells_torchs_stories(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = Path(str(REAL)) / "models" / "stories260k"
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", pad_token="<unk>")
+    beginnings = ["Once upon a time", "The big dog", "One day, Tom and his mom went to the park and", "Lily"]
+    rows = tokenizer(beginnings, padding=True, return_tensors="pt", return_token_type_ids=False)
+    made = _real(model, tmp_path)
+    for options in ({}, {"num_beams": 3, "no_repeat_ngram_size": 4}):
+        settings = {**rows, "max_new_tokens": 60, "do_sample": False, "pad_token_id": 0, **options}
+        assert opened(made).generate(**settings).tolist() == model.generate(**settings).tolist()
+
+
+@pytest.mark.slow
+@on_real_data
+def test_a_real_summarizer_gives_torchs_summaries(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    root = Path(str(REAL))
+    model = AutoModelForSeq2SeqLM.from_pretrained(root / "models" / "bart-samsum", dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(root / "models" / "bart-samsum")
+    dialogues = json.loads((root / "data" / "SAMSum" / "val.json").read_text(encoding="utf-8"))[:6]
+    texts = [" | ".join(row["dialogue"].splitlines()) for row in dialogues]
+    rows = tokenizer(
+        texts, padding=True, truncation=True, max_length=256, return_tensors="pt", return_token_type_ids=False
+    )
+    made = _real(model, tmp_path)
+    for beams in (1, 4):
+        settings = {**rows, "num_beams": beams, "do_sample": False}
+        wanted = model.generate(**settings)
+        assert opened(made).generate(**settings).tolist() == wanted.tolist()
+        assert len({tuple(row) for row in wanted.tolist()}) == 6
+
+
+def _real(model: Any, folder: Path) -> ExportedGenerator:
+    from compress.onnx.generation_export import export_generative
+    from compress.onnx.generation_parity import check_generation
+    from compress.onnx.generation_sessions import open_generation
+
+    done = export_generative(model, folder)
+    vocabulary = min(model.config.vocab_size, VOCABULARY)
+    check_generation(open_generation(done.parts, threads=1), model, [row % vocabulary for row in prompts(4)])
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    return ExportedGenerator(model, folder, {part: path.name for part, path in done.parts.items()})

@@ -309,7 +309,9 @@ def test_a_choice_or_a_scheme_that_cannot_be_is_answered_in_one_line(
 
 @pytest.mark.slow
 def test_an_attention_used_twice_has_one_entry_that_holds_both_uses(tmp_path: Path, batches: Rows) -> None:
-    export(strong_model(tmp_path / "model", "albert", num_hidden_layers=2), tmp_path / "model.onnx")
+    model = strong_model(tmp_path / "model", "albert", num_hidden_layers=2)
+    model.albert.encoder.embedding_hidden_mapping_in.weight.data.mul_(10)  # what the first use alone reads
+    export(model, tmp_path / "model.onnx")
     fuse(tmp_path / "model.onnx", tmp_path / "fused.onnx")
     scheme = quantize_static(
         tmp_path / "fused.onnx", tmp_path / "int8.onnx", batches, StaticSettings(attention="both", wide="static")
@@ -320,18 +322,21 @@ def test_an_attention_used_twice_has_one_entry_that_holds_both_uses(tmp_path: Pa
     assert len(found) == 8  # two layers, two products, two factors, on four scales
     assert len({constants[0] for _, _, constants in found}) == 4
     graph = Graph.load(tmp_path / "fused.onnx")
-    keys = [one.key for one in attentions(graph)]
-    for name in keys:
+    uses = attentions(graph)
+    names = [name for one in uses for name in (one.key, one.value)]
+    for name in names:
         graph.model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
-    largest = max(
-        float(np.abs(value[batch["attention_mask"].astype(bool)]).max())
-        for batch in batches
-        for value in session.run(keys, {item.name: batch[item.name] for item in session.get_inputs()})
-    )
-    other = scheme[f"{module}.scores"].other
-    assert other is not None
-    assert float(other.scale) == pytest.approx(largest / 127, rel=1e-4)
+    largest = dict.fromkeys(names, 0.0)
+    for batch in batches:
+        values = session.run(names, {item.name: batch[item.name] for item in session.get_inputs()})
+        for name, value in zip(names, values, strict=True):
+            largest[name] = max(largest[name], float(np.abs(value[batch["attention_mask"].astype(bool)]).max()))
+    assert largest[uses[0].key] > largest[uses[1].key]  # so the last use alone would not give these ranges
+    for product, part in (("scores", "key"), ("context", "value")):
+        other = scheme[f"{module}.{product}"].other
+        assert other is not None
+        assert float(other.scale) == pytest.approx(max(largest[getattr(one, part)] for one in uses) / 127, rel=1e-4)
 
 
 @pytest.mark.slow

@@ -104,3 +104,28 @@ def test_the_calibration_rows_are_part_of_what_an_artifact_is(
     second = quantize("second", mode="static", calibration=str(few))
     assert first.fingerprint() != second.fingerprint()
     assert second.steps[-1].data["calibration"]["count"] == 16
+
+
+def test_a_step_tells_which_kernels_compute_its_products(quantize: Callable[..., Artifact]) -> None:
+    settings: dict[str, Any] = {"mode": "static", "wide": "static", "smooth": 0.5, "weights": "int4"}
+    whole = quantize("whole", **settings).steps[-1].facts["kernels"]
+    assert set(whole) == {"MatMulIntegerToFloat"}
+    less = quantize("less", **settings, exclude=["*.0.intermediate.dense"]).steps[-1].facts["kernels"]
+    assert less == {"MatMulIntegerToFloat": whole["MatMulIntegerToFloat"] - 1}
+
+
+def test_weights_alone_need_no_calibration_set(quantize: Callable[..., Artifact], tmp_path: Path) -> None:
+    made = quantize("weights", mode="static", activations="float", calibration="there-is-none")
+    assert set(made.steps[-1].facts["kernels"]) == {"MatMul"}
+    assert "calibration" not in made.steps[-1].data
+    assert _shares(made) == pytest.approx(_shares(bring(str(tmp_path / "source"))), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"smooth": 0.5}, {"attention": "scores"}, {"weights": "int4"}, {"activations": "float"}]
+)
+def test_what_dynamic_quantization_cannot_do_is_refused(
+    quantize: Callable[..., Artifact], setting: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=f"'{next(iter(setting))}' is a choice of static quantization"):
+        quantize("no", **setting)

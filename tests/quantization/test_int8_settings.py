@@ -1,0 +1,28 @@
+"""Settings of int8 that cannot stand together are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from compress.errors import CompressError
+from compress.quantization.int8_settings import Int8Settings
+from compress.settings import build
+
+
+@pytest.mark.parametrize("other", [{"smooth": 0.5}, {"attention": "both"}])
+def test_weights_alone_leave_no_input_to_smooth_and_no_product_of_activations(other: dict[str, Any]) -> None:
+    with pytest.raises(CompressError, match=f"'{next(iter(other))}' is about quantized inputs"):
+        build(Int8Settings, {"activations": "float", **other}, "step 'int8' of my.yaml")
+
+
+@pytest.mark.parametrize(("name", "value"), [("smooth", 1.5), ("smooth", -0.1), ("weights", "int2"), ("wide", "int8")])
+def test_a_value_outside_of_its_choices_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(CompressError, match=name):
+        build(Int8Settings, {name: value}, "step 'int8' of my.yaml")
+
+
+def test_only_quantized_inputs_need_rows() -> None:
+    assert Int8Settings.model_validate({"weights": "int4"}).calibrates
+    assert not Int8Settings.model_validate({"weights": "int4", "activations": "float"}).calibrates

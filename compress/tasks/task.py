@@ -12,6 +12,9 @@ from compress.metrics.metric import Kind
 
 SPLITS = ("train", "holdout", "evaluation", "test")
 
+TextKind = Literal["summarization", "translation", "language_modelling"]
+"""The kinds of generative tasks: their labels are texts, or (language modelling) there are none beside the text itself."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -41,6 +44,32 @@ class Hub:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """How the texts of a generative task become what a model reads and writes; plain data, kept in manifests.
+
+    `prefix` stands before each source for an encoder-decoder; None: what its family was trained with (T5's `summarize: `).
+    `prompt` is what a decoder reads, with `{source}` in it; empty: the usual one of the task's kind (see
+    `compress.tasks.generation.texts` for both). `line_end` replaces line ends within a source (` | `); None
+    leaves them to the tokenizer, and most drop them. Sources and targets are cut at `max_source` and `max_target` tokens.
+    `empty` says what becomes of a row whose source or target is empty; it is counted in any case. A dialogue's lines are
+    its turns. `languages` are a translation's two. For language modelling `documents` says which rows (lines, of a
+    text file) make one document: each alone, those up to an empty one, or a WikiText article with its heading; and
+    `separate` whether documents are texts of their own or the parts of one.
+    """
+
+    prefix: str | None = None
+    prompt: str = ""
+    line_end: str | None = None
+    max_source: int = 512
+    max_target: int = 128
+    empty: Literal["drop", "keep", "error"] = "drop"
+    is_dialogue: bool = False
+    languages: tuple[str, ...] = ()
+    documents: Literal["rows", "paragraphs", "wikitext"] = "rows"
+    separate: bool = True
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything that reading, training and scoring need to know about a task; plain data, kept in manifests.
 
@@ -49,11 +78,11 @@ class Task:
     (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or
     to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
     of `train`; `limit` the most rows per split, drawn with `seed`. `generator` names the package of `compress.tasks`
-    that makes the rows, for a task without files.
+    that makes the rows, for a task without files. `generation` is there exactly for the generative kinds.
     """
 
     name: str
-    kind: Kind
+    kind: Kind | TextKind
     text_columns: tuple[str, ...]
     label_column: str
     metrics: tuple[str, ...]
@@ -68,6 +97,7 @@ class Task:
     holdout: float = 0.05
     limit: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
+    generation: Generation | None = None
 
     @property
     def is_pair(self) -> bool:
@@ -86,7 +116,10 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON dictionary; `from_json` gives an equal task."""
-        return _plain(dataclasses.asdict(self))
+        values: dict[str, Any] = _plain(dataclasses.asdict(self))
+        if self.generation is None:
+            del values["generation"]  # manifests and caches of classifiers are as they were before there was one
+        return values
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Task:
@@ -99,8 +132,11 @@ class Task:
             }
             hub = plain.pop("hub", None)
             limit = dict(plain.pop("limit", {}))
+            generation = plain.pop("generation", None)
+            if generation is not None:
+                generation = Generation(**{key: _frozen(value) for key, value in generation.items()})
             rest = {key: _frozen(value) for key, value in plain.items()}
-            return Task(**rest, files=files, hub=Hub(**hub) if hub else None, limit=limit)
+            return Task(**rest, files=files, hub=Hub(**hub) if hub else None, limit=limit, generation=generation)
         except (TypeError, AttributeError) as error:
             raise CompressError(f"This is not a task written by compress ({error}). Name the task anew.") from error
 

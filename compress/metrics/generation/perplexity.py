@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired
-from compress.metrics.generation.token_accuracy import NOT_COUNTED
+from compress.metrics.generation.metric import NOT_COUNTED, GenerationMetric, Statistics, as_table, paired
 
 COLUMNS = ("negative_log_likelihood", "tokens")
 

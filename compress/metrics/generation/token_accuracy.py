@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired, ratio_of
+from compress.metrics.generation.metric import NOT_COUNTED, GenerationMetric, Statistics, as_table, paired, ratio_of
 
 COLUMNS = ("right", "tokens")
-NOT_COUNTED = -100
-"""The label of a place that does not count: padding, a prompt. torch's cross-entropy leaves out the same."""
 
 
 def token_accuracy(predicted: Sequence[Any], labels: Sequence[Any]) -> Statistics:

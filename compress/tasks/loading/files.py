@@ -1,4 +1,4 @@
-"""Rows of a data file, one after another, each with the place where it stands: TSV, CSV, JSONL, JSON, Parquet.
+"""Rows of a data file, one after another, each with the place where it stands: TSV, CSV, JSONL, JSON, Parquet, lines of text.
 
 Memory does not grow with the file. A row that is not one (wrong number of columns, not an object) comes as a row with a defect,
 so that the caller can count such rows and name their lines.
@@ -27,6 +27,10 @@ FORMATS = {
     ".parquet": "parquet",
 }
 CHUNK_CHARACTERS = 1 << 16
+CELL_CHARACTERS = 1 << 24
+"""The most that one cell of a CSV file may hold. Python's own limit of 131,072 is less than some articles have."""
+TEXT = "text"
+"""What the one column of a file of the format `text` is called."""
 EMPTY_LINE = "an empty line"
 """The defect of a line without anything between others."""
 
@@ -41,7 +45,7 @@ class RawRow:
 
 
 def format_of(path: Path, source: Source) -> str:
-    """`tsv`, `csv`, `jsonl`, `json` or `parquet`, by the source or the file's name."""
+    """`tsv`, `csv`, `jsonl`, `json` or `parquet` by the source or the file's name; `text` by the source alone."""
     found = source.format or FORMATS.get(path.suffix.lower(), "")
     if not found:
         raise CompressError(
@@ -51,11 +55,16 @@ def format_of(path: Path, source: Source) -> str:
 
 
 def columns(path: Path, source: Source) -> tuple[str, ...]:
-    """The names of the file's columns; of the first row's, where rows are JSON objects. Empty for an empty file."""
+    """The names of the file's columns; of the first row's, where rows are JSON objects. Empty for an empty file.
+
+    The fields of a column that is an object itself are columns as well: `translation.en`.
+    """
     with _readable(path):
         match format_of(path, source):
             case "parquet":
-                return tuple(_parquet(path).schema_arrow.names)
+                return _parquet_columns(path)
+            case "text":
+                return (TEXT,)
             case "tsv" | "csv" as name:
                 cells = next((cells for _, cells, _ in _table(path, name)), [])
                 if source.columns is None:
@@ -72,6 +81,8 @@ def rows(path: Path, source: Source) -> Iterator[RawRow]:
         match format_of(path, source):
             case "parquet":
                 yield from _parquet_rows(path)
+            case "text":
+                yield from _text_lines(path)
             case "tsv" | "csv" as name:
                 yield from _table_rows(_table(path, name), source)
             case "jsonl":
@@ -100,6 +111,7 @@ def _table(path: Path, name: str) -> Iterator[tuple[int, list[str], str]]:
 
 
 def _quoted(path: Path) -> Iterator[tuple[int, list[str], str]]:
+    csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARACTERS))
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         for cells in reader:
@@ -180,7 +192,30 @@ def _json_objects(path: Path) -> Iterator[RawRow]:
 
 
 def _object(place: str, value: Any) -> RawRow:
-    return RawRow(place, value) if isinstance(value, dict) else RawRow(place, defect="not a JSON object")
+    return RawRow(place, flat(value)) if isinstance(value, dict) else RawRow(place, defect="not a JSON object")
+
+
+def flat(cells: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cells, and the fields of those that are objects: translations often come as `{"translation": {"en": ...}}`."""
+    inner = {
+        f"{name}.{field}": value
+        for name, cell in cells.items()
+        if isinstance(cell, dict)
+        for field, value in cell.items()
+    }
+    return {**cells, **inner} if inner else cells
+
+
+def _text_lines(path: Path) -> Iterator[RawRow]:
+    """Each line with its line feed: joined, they are the text. A carriage return before it is left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                yield RawRow(f"line {number}", defect=f"not UTF-8 text, byte {error.start + 1}")
+                continue
+            yield RawRow(f"line {number}", {TEXT: text.replace("\r\n", "\n")})
 
 
 def _parquet_rows(path: Path) -> Iterator[RawRow]:
@@ -188,7 +223,15 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
     for batch in _parquet(path).iter_batches(batch_size=1000):
         for cells in batch.to_pylist():
             number += 1
-            yield RawRow(f"row {number}", cells)
+            yield RawRow(f"row {number}", flat(cells))
+
+
+def _parquet_columns(path: Path) -> tuple[str, ...]:
+    from pyarrow.types import is_struct
+
+    schema = _parquet(path).schema_arrow
+    inner = (f"{column.name}.{field.name}" for column in schema if is_struct(column.type) for field in column.type)
+    return (*schema.names, *inner)
 
 
 def _parquet(path: Path) -> Any:

@@ -143,10 +143,11 @@ def _on_the_hub(task: Task, split: str) -> Origin:
 
     def read() -> Iterator[RawRow]:
         for number, cells in enumerate(found, start=1):
-            yield RawRow(f"row {number}", cells)
+            yield RawRow(f"row {number}", files.flat(cells))
 
     identity = {"hub": {"name": hub.name, "config": hub.config, "split": hub.splits[split], "is": found._fingerprint}}
-    columns = Columns(task.text_columns, task.label_column if task.label_column in found.column_names else "")
+    is_labelled = task.label_column.split(".")[0] in found.column_names
+    columns = Columns(task.text_columns, task.label_column if is_labelled else "")
     return Origin(f"{hub.name} ({hub.config}, {hub.splits[split]})", identity, columns, repr(columns), read)
 
 

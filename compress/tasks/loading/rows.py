@@ -18,10 +18,10 @@ HIDDEN = ("", "-1", "-1.0")
 
 @dataclass(frozen=True)
 class Example:
-    """One example: one or two texts, and a class id, a score, or None where the label is hidden."""
+    """One example: one or two texts, and a class id, a score, a target text, or None where there is no label."""
 
     texts: tuple[str, ...]
-    label: int | float | None
+    label: int | float | str | None
 
     @property
     def row_hash(self) -> str:
@@ -37,6 +37,8 @@ class LeftOut:
     bad: int = 0
     places: list[str] = field(default_factory=list)
     without_label: int = 0
+    empty: int = 0
+    """Rows of a generative task whose source or target is empty, left out or not."""
 
     def add(self, place: str, reason: str) -> None:
         self.bad += 1
@@ -67,7 +69,15 @@ def examples(raw: Iterable[RawRow], task: Task, columns: Columns, hidden: bool, 
                 if label is WITHOUT:
                     left_out.without_label += 1
                     continue
-                yield Example(_texts(row.cells, task, columns.text), label)
+                example = Example(_texts(row.cells, task, columns.text), label)
+                if task.generation is not None and "" in (example.label, *(text.strip() for text in example.texts)):
+                    left_out.empty += 1
+                yield example
+            except _Empty as empty:
+                left_out.empty += task.generation is not None
+                if task.generation is not None and task.generation.empty == "drop":
+                    continue
+                defect = str(empty)
             except _Bad as bad:
                 defect = str(bad)
         if defect:
@@ -85,6 +95,10 @@ class _Bad(Exception):  # noqa: N818 - never seen outside this file
     pass
 
 
+class _Empty(_Bad):
+    pass
+
+
 WITHOUT: Any = object()
 
 
@@ -97,10 +111,11 @@ def _texts(cells: Any, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
             text = ""
         if not isinstance(text, str):
             raise _Bad(f"'{name}' is {_shown(text)}, not a text")
-        text = text.strip()
-        if not text and task.empty_text_is_bad:
-            raise _Bad(f"'{name}' is empty")
-        texts.append(text)
+        stripped = text.strip()
+        if not stripped and task.empty_text_is_bad:
+            raise _Empty(f"'{name}' is empty")
+        # What a language model predicts is the text as it stands.
+        texts.append(text if task.kind == "language_modelling" else stripped)
     return tuple(texts)
 
 
@@ -108,6 +123,8 @@ def _label(cells: Any, task: Task, name: str, hidden: bool) -> Any:
     if not name:
         return None
     value = cells.get(name)
+    if task.generation is not None:
+        return _target(value, task, name)
     spelling = "" if value is None else str(value).strip()
     if spelling in task.absent_labels:
         return WITHOUT
@@ -119,6 +136,16 @@ def _label(cells: Any, task: Task, name: str, hidden: bool) -> Any:
     if label is None:
         raise _Bad(f"label {_shown(value)} is not {_expected(task)}")
     return label
+
+
+def _target(value: Any, task: Task, name: str) -> str:
+    """The text to be written."""
+    if not isinstance(value, str | None):
+        raise _Bad(f"'{name}' is {_shown(value)}, not a text")
+    text = (value or "").strip()
+    if not text and task.empty_text_is_bad:
+        raise _Empty(f"'{name}' is empty")
+    return text
 
 
 def _score(spelling: str, task: Task) -> float | None:

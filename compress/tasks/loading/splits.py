@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.errors import CompressError, guess
+from compress.tasks.loading.documents import documents
 from compress.tasks.loading.origins import Origin, origin
 from compress.tasks.loading.rows import Example, LeftOut, examples, refuse
 from compress.tasks.task import SPLITS, Task
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CACHE_VERSION = 1
 BATCH = 1000
+LABELS = {"classification": "int64", "regression": "float64"}
+"""How labels are stored, by the task's kind; texts otherwise."""
 logger = logging.getLogger(__name__)
 
 
@@ -35,9 +38,10 @@ logger = logging.getLogger(__name__)
 class Split:
     """The rows of one split, and what exactly they are.
 
-    `rows` has the columns `text`, `text_pair` where an example is two texts, `label` (class id or score; no such column
-    where the labels are hidden) and `row_hash` (16 hex digits of the texts). `identity` is plain data for manifests:
-    the files' hashes, the split, its settings, how many rows it has, a hash of their content, and what was left out.
+    `rows` has the columns `text`, `text_pair` where an example is two texts, `label` (class id, score or target text; no
+    such column where the labels are hidden, or where there is nothing but the text) and `row_hash` (16 hex digits of the
+    texts). `identity` is plain data for manifests: the files' hashes, the split, its settings, how many rows it has, a
+    hash of their content, and what was left out.
     """
 
     name: str
@@ -99,6 +103,8 @@ def _settings(task: Task, split: str, cut_out_of_train: bool) -> dict[str, Any]:
         settings["holdout"] = task.holdout
     if split in task.limit:
         settings |= {"limit": task.limit[split], "seed": task.seed}
+    if task.generation is not None:
+        settings |= {"empty": task.generation.empty, "documents": task.generation.documents}
     return settings
 
 
@@ -118,7 +124,10 @@ def _write(path: Path, facts: Path, task: Task, split: str, source: Origin, cut_
     left_out = LeftOut()
 
     def chosen(left_out: LeftOut) -> Iterator[Example]:
-        found = examples(source.read(), task, source.columns, split == "test", left_out)
+        raw = source.read()
+        if task.generation is not None:
+            raw = documents(raw, source.columns.text[0], task.generation.documents)
+        found = examples(raw, task, source.columns, split == "test", left_out)
         if not cut_out_of_train:
             return found
         return (one for one in found if (int(one.row_hash, 16) / 16**16 < task.holdout) == (split == "holdout"))
@@ -149,6 +158,8 @@ def _write(path: Path, facts: Path, task: Task, split: str, source: Origin, cut_
                     "places": left_out.places,
                     "without_label": left_out.without_label,
                 }
+            if task.generation is not None:
+                found["empty_rows"] = left_out.empty
             (Path(work) / "facts").write_text(json.dumps(found), encoding="utf-8")
             (Path(work) / "rows").replace(path)
             (Path(work) / "facts").replace(facts)
@@ -181,7 +192,7 @@ def _write_arrow(path: Path, task: Task, stream: Iterator[Example]) -> tuple[int
     features = {"text": Value("string")}
     if task.is_pair:
         features["text_pair"] = Value("string")
-    features |= {"label": Value("float64" if task.kind == "regression" else "int64"), "row_hash": Value("string")}
+    features |= {"label": Value(LABELS.get(task.kind, "string")), "row_hash": Value("string")}
     count = labelled = 0
     content = hashlib.sha256()
     writer = ArrowWriter(features=Features(features), path=str(path), writer_batch_size=BATCH)
@@ -208,3 +219,5 @@ def _report(name: str, found: Mapping[str, Any]) -> None:
         logger.warning(
             "%s: left out %d rows whose annotators did not agree on a label.", name, left_out["without_label"]
         )
+    if found.get("empty_rows"):
+        logger.warning("%s: %d rows have an empty text; see `empty` in the task.", name, found["empty_rows"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from compress.metrics.generation.metric import NOT_COUNTED
 
 PAD_TO = 8
 """Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
@@ -30,6 +32,9 @@ class ByToken:
 
 Extra = np.ndarray | ByToken
 """What else there is of each row, beside what the model reads: [rows, ...], or vectors by token."""
+
+Collate = Callable[[list[Mapping[str, Any]], Any, Mapping[str, Extra]], dict[str, Any]]
+"""(rows, tokenizer, extras) -> a padded batch of tensors."""
 
 
 def epoch_order(lengths: np.ndarray, batch: int, seed: int, epoch: int) -> np.ndarray:
@@ -68,22 +73,89 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
     batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", pad_to_multiple_of=PAD_TO))
     labels = [feature["label"] for feature in features]
     batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
+    return batch | _extras(features, extras, batch["attention_mask"])
+
+
+def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
+    """A padded batch for an encoder-decoder, see `compress.tasks.generation.Pairs`; extras by token are of the source's.
+
+    Returns:
+        `input_ids` and `attention_mask` [batch, source tokens], and `labels` [batch, target tokens], -100 where they are
+        padding, unless the rows have none. The model itself makes the decoder's input from the labels.
+    """
+    batch = _inputs([feature["input_ids"] for feature in features], its_tokenizer, "right")
+    if "labels" in features[0]:
+        batch["labels"] = _padded([feature["labels"] for feature in features], NOT_COUNTED, "right")
+    return batch | _extras(features, extras, batch["attention_mask"])
+
+
+def collate_causal(
+    features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]
+) -> dict[str, Any]:
+    """A padded batch for a decoder to learn from: pairs, blocks or windows of `compress.tasks.generation`.
+
+    Padded on the right, whatever the tokenizer does: so a row's positions are those it has alone.
+
+    Returns:
+        `input_ids`, `attention_mask` and `labels`, each [batch, tokens]. A row without labels (a block) is its own label;
+        the model itself shifts labels by one.
+    """
+    ids = [feature["input_ids"] for feature in features]
+    labels = [feature.get("labels", feature["input_ids"]) for feature in features]
+    batch = {**_inputs(ids, its_tokenizer, "right"), "labels": _padded(labels, NOT_COUNTED, "right")}
+    return batch | _extras(features, extras, batch["attention_mask"])
+
+
+def collate_prompts(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict[str, Any]:
+    """What a decoder reads before it writes, padded on the left, so that what it writes follows at once.
+
+    Returns:
+        `input_ids` and `attention_mask` [batch, tokens of the longest prompt].
+    """
+    return _inputs([feature["input_ids"][: feature["prompt"]] for feature in features], its_tokenizer, "left")
+
+
+def _inputs(ids: list[Sequence[int]], its_tokenizer: Any, side: str) -> dict[str, Any]:
+    """Padded ids and their mask. Many decoders have no token for padding; masked, any other will do."""
+    candidates = (its_tokenizer.pad_token_id, its_tokenizer.eos_token_id, 0)
+    padding = next(one for one in candidates if one is not None)
+    mask = [[1] * len(row) for row in ids]
+    return {"input_ids": _padded(ids, padding, side), "attention_mask": _padded(mask, 0, side)}
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int, side: str) -> Any:
+    """A tensor [rows, tokens], as long as the longest row, rounded up."""
+    import torch
+
+    width = -(-max(len(row) for row in rows) // PAD_TO) * PAD_TO
+    found = np.full((len(rows), width), value, np.int64)
+    for line, row in zip(found, rows, strict=True):
+        line[slice(0, len(row)) if side == "right" else slice(width - len(row), width)] = row
+    return torch.from_numpy(found)
+
+
+def _extras(features: list[Mapping[str, Any]], extras: Mapping[str, Extra], mask: Any) -> dict[str, Any]:
+    """What else there is of each row, looked up by its place."""
+    import torch
+
+    found: dict[str, Any] = {}
     if extras and "place" in features[0]:
         places = [feature["place"] for feature in features]
         for name, values in extras.items():
             if isinstance(values, ByToken):
-                found = values.padded(places, batch["attention_mask"].bool().numpy())
+                found[name] = torch.from_numpy(values.padded(places, mask.bool().numpy()))
             else:
-                found = np.asarray(values[places])
-            batch[name] = torch.from_numpy(found)
-    return batch
+                found[name] = torch.from_numpy(np.asarray(values[places]))
+    return found
 
 
-def by_length(rows: Any, its_tokenizer: Any, size: int) -> Iterator[tuple[list[int], dict[str, Any]]]:
+def by_length(
+    rows: Any, its_tokenizer: Any, size: int, its_collate: Collate = collate
+) -> Iterator[tuple[list[int], dict[str, Any]]]:
     """Tokenized rows as padded batches without labels, the longest first: (the rows' places, the model's inputs)."""
     order = np.argsort(-row_lengths(rows), kind="stable")
     for start in range(0, len(order), size):
         places = order[start : start + size].tolist()
-        batch = collate([rows[place] for place in places], its_tokenizer, {})
-        batch.pop("labels")
+        batch = its_collate([rows[place] for place in places], its_tokenizer, {})
+        batch.pop("labels", None)
         yield places, batch

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.batching import epoch_order
+from compress.batching import by_length, collate_causal, collate_pairs, collate_prompts, epoch_order
 
 
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 3))
@@ -22,3 +23,76 @@ def test_batches_hold_rows_of_like_length() -> None:
     spread = [np.ptp(lengths[order[start : start + 32]]) for start in range(0, 3200, 32)]
     assert max(spread) < 10
     assert not (order == epoch_order(lengths, 32, seed=0, epoch=1)).all()
+
+
+PAIRS = [
+    {"input_ids": [5, 6, 7], "labels": [8, 1], "place": 1},
+    {"input_ids": [9] * 9, "labels": [4] * 11 + [1], "place": 0},
+]
+
+
+class Marks:
+    """All of a tokenizer that these batches ask for."""
+
+    pad_token_id: int | None = 0
+    eos_token_id: int | None = 1
+
+
+def test_both_sides_of_a_pair_are_padded_and_padding_is_no_label() -> None:
+    batch = collate_pairs(PAIRS, Marks(), {"seen": np.array([10.0, 20.0])})
+    assert batch["input_ids"].tolist() == [[5, 6, 7] + [0] * 13, [9] * 9 + [0] * 7]
+    assert batch["attention_mask"].sum(1).tolist() == [3, 9]
+    assert batch["labels"].tolist() == [[8, 1] + [-100] * 14, [4] * 11 + [1] + [-100] * 4]
+    assert batch["seen"].tolist() == [20.0, 10.0]
+    assert "labels" not in collate_pairs([{"input_ids": [5]}], Marks(), {})
+
+
+def test_a_decoders_labels_lie_under_their_tokens_and_a_block_is_its_own_label() -> None:
+    rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [9] * 9, "labels": [9] * 9}]
+    batch = collate_causal(rows, Marks(), {})
+    assert batch["labels"].tolist() == [[-100, 6, 7] + [-100] * 13, [9] * 9 + [-100] * 7]
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == batch["labels"].shape
+    assert collate_causal([{"input_ids": [5, 6]}], Marks(), {})["labels"].tolist() == [[5, 6] + [-100] * 6]
+
+
+def test_prompts_are_padded_on_the_left_even_without_a_token_for_it() -> None:
+    marks = Marks()
+    marks.pad_token_id = None
+    rows = [{"input_ids": [5, 6, 7, 8], "prompt": 3}, {"input_ids": [9] * 9, "prompt": 8}]
+    batch = collate_prompts(rows, marks)
+    assert batch["input_ids"].tolist() == [[1] * 5 + [5, 6, 7], [9] * 8]
+    assert batch["attention_mask"].tolist() == [[0] * 5 + [1] * 3, [1] * 8]
+
+
+def test_padding_changes_neither_the_loss_of_an_encoder_decoder_nor_of_a_decoder() -> None:
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 12, "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    t5 = T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0)).eval()
+    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=12, n_embd=16, n_layer=1, n_head=2, n_positions=32)).eval()
+    blocks = [{"input_ids": row["input_ids"]} for row in PAIRS]
+    for model, rows, make, tokens in (
+        (t5, PAIRS, collate_pairs, [2, 12]),
+        (gpt2, blocks, collate_causal, [2, 8]),  # the first token of a block is not predicted
+    ):
+        with torch.no_grad():
+            alone = [
+                model(
+                    input_ids=torch.tensor([row["input_ids"]]),
+                    labels=torch.tensor([row.get("labels", row["input_ids"])]),
+                ).loss.item()
+                for row in rows
+            ]
+            together = model(**make(rows, Marks(), {})).loss.item()
+        assert together == pytest.approx(np.average(alone, weights=tokens), rel=1e-5)
+
+
+def test_batches_by_length_take_any_kind_of_row() -> None:
+    from datasets import Dataset
+
+    rows = Dataset.from_list([{"input_ids": [3] * n, "labels": [1]} for n in (2, 5, 9)])
+    batches = list(by_length(rows, Marks(), 2, collate_pairs))
+    assert [places for places, _ in batches] == [[2, 1], [0]]
+    assert set(batches[0][1]) == {"input_ids", "attention_mask"}

@@ -71,7 +71,8 @@ def calibrate(
     One batch's activations are in memory at a time. A layer that the model uses more than once (ALBERT's) gets one
     range for all its uses, and layers that read one value share its range and their smoothing factors.
 
-    Raises CompressError for an unknown method, no batch, NaN or infinity, a quantized graph, or nothing to quantize.
+    Raises CompressError for an unknown method, no batch, NaN or infinity, a quantized graph, nothing to quantize, or
+    attention that is not fused where its products are to be quantized.
     """
     _refuse_unknown(settings)
     observer(settings.method)  # an unknown method is told before the graph is read

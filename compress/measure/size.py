@@ -130,9 +130,15 @@ def onnx_parameters(artifact: Artifact) -> int:
 
 def _graph_parameters(file: Path) -> int:
     whole = graph(file)
-    scales, packed = set(), {}
+    scales, packed, made_real = set(), {}, set()
+    stored = {one.name for one in whole.initializer if len(one.dims) > 1}
     of_inputs = {node.output[1] for node in whole.node if node.op_type == "DynamicQuantizeLinear"}
     for node in whole.node:
+        if node.op_type == "Cast" and node.input[0] in stored:
+            made_real.add(node.output[0])  # a weight that plain operators make real: cast, zero point off, scaled
+        if node.op_type in ("Mul", "Sub") and made_real & set(node.input):
+            scales |= set(node.input)
+            made_real |= set(node.output) if node.op_type == "Sub" else set()
         if node.op_type == "Mul" and of_inputs & set(node.input):
             scales |= set(node.input)  # an input's scale times the weight's
         scales |= {node.input[at] for at in SCALES.get(node.op_type, ()) if at < len(node.input)}

@@ -132,6 +132,8 @@ MULTIPLIED: dict[str, dict[int, int | None]] = {
     "MatMulNBits": {1: 3},
 }
 """Operators that multiply with a matrix: its input -> the input of its zero point."""
+MADE_REAL: dict[str, dict[int, int | None]] = {"DequantizeLinear": {0: 2}, "Sub": {0: 1}, "Mul": {0: None}}
+"""Operators that make reals of integers, by themselves or behind a Cast: the integers -> the input of their zero point."""
 THROUGH = ("QuantizeLinear", "DequantizeLinear", "Transpose", "Cast", "Reshape", "Identity", "Squeeze", "Unsqueeze")
 """Operators that pass their first input on, whatever its form."""
 
@@ -152,6 +154,9 @@ def _of_graph(file: Path) -> Iterator[_Matrix]:
         use = next((use for use in readers[one.name] if _multiplies(*use, readers)), None)
         if len(one.dims) > 1 and math.prod(one.dims) and use:
             node, at = use
+            behind, place = readers[node.output[0]][0] if node.op_type == "Cast" else (node, at)
+            if behind.op_type in MADE_REAL or MULTIPLIED.get(behind.op_type, {}).get(place):  # it tells the zero point
+                node, at = behind, place
             yield _Matrix(one.name, _weights(one, node), _Read(file, one, node, at, constants))
 
 
@@ -159,7 +164,7 @@ def _multiplies(node: Any, at: int, readers: dict[str, list[tuple[Any, int]]]) -
     """Whether what an operator takes as that input is multiplied with, by it or by one it is passed on to."""
     if at in MULTIPLIED.get(node.op_type, ()):
         return True
-    passed = node.op_type in THROUGH and at == 0
+    passed = node.op_type in (*THROUGH, *MADE_REAL) and at == 0
     return passed and any(_multiplies(*use, readers) for use in readers.get(node.output[0], ()))
 
 
@@ -189,7 +194,7 @@ class _Read:
         integer = values.dtype.kind in "iu" or "int" in values.dtype.name
         if not integer:
             return [values]
-        inputs = MULTIPLIED.get(self.node.op_type, {0: 2} if self.node.op_type == "DequantizeLinear" else {})
+        inputs = MULTIPLIED.get(self.node.op_type, MADE_REAL.get(self.node.op_type, {}))
         if self.at not in inputs:
             raise CompressError(f"{self.tensor.name} is read by {self.node.op_type}, which tells no zero point of it")
         zero = self._zero_point(inputs[self.at], values)

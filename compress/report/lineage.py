@@ -156,7 +156,12 @@ def _quantize(settings: Mapping[str, Any]) -> str:
         return precision
     mode = settings.get("mode")
     ranges = settings.get("ranges") or settings.get("method") if mode == "static" else None
-    return " ".join(str(word) for word in (precision, mode, ranges) if word)
+    weights = "int4 weights" if settings.get("weights") == "int4" else None
+    if settings.get("activations") == "float":
+        return f"{weights or f'{precision} weights'} alone"
+    smooth = "smoothed" if settings.get("smooth") else None
+    told = " ".join(str(word) for word in (precision, mode, ranges) if word)
+    return ", ".join(word for word in (told, weights, smooth) if word)
 
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -71,6 +71,28 @@ def test_four_bit_weights_are_counted_as_weights(tmp_path: Path) -> None:
     assert onnx_parameters(artifact) == 64 * 96
 
 
+def test_scales_of_weights_that_plain_operators_make_real_are_not_counted(tmp_path: Path) -> None:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = [
+        helper.make_tensor("w", TensorProto.INT4, [64, 96], np.zeros((64, 96), np.int8)),
+        *(numpy_helper.from_array(np.ones(96, np.float32), name) for name in ("zero", "scale")),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["w"], ["steps"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["steps", "zero"], ["shifted"]),
+        helper.make_node("Mul", ["shifted", "scale"], ["real"]),
+        helper.make_node("MatMul", ["x", "real"], ["y"]),
+    ]
+    value = helper.make_tensor_value_info
+    x, y = value("x", TensorProto.FLOAT, ["n", 64]), value("y", TensorProto.FLOAT, ["n", 96])
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [x], [y], weights)), str(tmp_path / "m.onnx"))
+    artifact = Artifact(tmp_path, {"weights": ""}, None, "onnx", {"model": "m.onnx"})
+    assert onnx_parameters(artifact) == 64 * 96
+
+
 def test_only_the_models_own_files_are_counted(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
     for artifact, name in ((tiny_torch, "model.safetensors"), (tiny_onnx, "model.onnx")):
         bytes_, parameters, *_ = size(artifact)

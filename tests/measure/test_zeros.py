@@ -220,6 +220,25 @@ def test_four_bit_types_of_onnx_are_read(tmp_path: Path) -> None:
     assert zeros(graph_of(tmp_path, nodes, {NAME: weight, "scale": np.array(1, np.float32)})).count == 3
 
 
+@pytest.mark.parametrize("form", ["dequantized", "multiplied", "by plain operators", "by its scale"])
+def test_integers_that_are_cast_first_have_the_zero_point_of_what_reads_them(form: str, tmp_path: Path) -> None:
+    weight = np.array([[3, 1, 0], [0, 3, 0]], np.int8)
+    cast = helper.make_node("Cast", [NAME], ["c"], to=TensorProto.INT8 if form[0] in "dm" else TensorProto.FLOAT)
+    nodes = {
+        "dequantized": [helper.make_node("DequantizeLinear", ["c", "scale", "point"], ["w"])],
+        "multiplied": [helper.make_node("MatMulInteger", ["x", "c", "", "point"], ["y"])],
+        "by plain operators": [
+            helper.make_node("Sub", ["c", "real"], ["d"]),
+            helper.make_node("Mul", ["d", "scale"], ["w"]),
+        ],
+        "by its scale": [helper.make_node("Mul", ["c", "scale"], ["w"])],
+    }[form]
+    product = [] if form == "multiplied" else [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    more = {"scale": np.array(0.1, np.float32), "point": np.array(3, np.int8), "real": np.array(3, np.float32)}
+    found = zeros(graph_of(tmp_path, [cast, *nodes, *product], {NAME: weight, **more}))
+    assert (found.count, found.of) == (3 if form == "by its scale" else 2, 6)
+
+
 def test_tables_that_are_looked_up_and_constants_that_are_added_are_no_matrices(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Gather", ["layer.0.table", "ids"], ["e"]),

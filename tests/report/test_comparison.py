@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 
 from compress.measurement import Measurements
+from compress.report import lineage
 from compress.report.comparison import Row, compare
 from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, int8
 
@@ -122,6 +124,22 @@ def test_a_run_whose_root_is_an_onnx_graph_is_compared_with_that_graph(make_run:
     assert comparison.root is comparison.baseline
     assert comparison.rows[0].quality["accuracy"].difference.value is None
     assert row(without, "student").quality["accuracy"].difference.word == "worse"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"mode": "static", "ranges": "mse"}, "int8 static mse"),
+        ({"mode": "static", "ranges": "mse", "smooth": 0.5}, "int8 static mse, smoothed"),
+        ({"mode": "static", "ranges": "mse", "weights": "int4"}, "int8 static mse, int4 weights"),
+        ({"mode": "static", "weights": "int4", "activations": "float"}, "int4 weights alone"),
+        ({"mode": "static", "activations": "float"}, "int8 weights alone"),
+        ({"mode": "dynamic", "weights": "int8", "activations": "uint8", "smooth": 0.0}, "int8 dynamic"),
+    ],
+)
+def test_what_was_quantized_is_told_in_a_few_words(settings: dict[str, Any], words: str) -> None:
+    step = {"technique": "quantize", "settings": {"precision": "int8", **settings}}
+    assert lineage.steps({"steps": [step]})[0].words == words
 
 
 def test_how_an_artifact_was_made_is_told_in_a_few_words(make_run: MakeRun) -> None:

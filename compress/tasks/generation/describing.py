@@ -25,7 +25,7 @@ KNOWN = ("cnn_dailymail", "dialogsum", "samsum", "wikitext2", "xsum")
 PLAIN = ".txt"
 """What ends the name of a text file. In a classifier's data such a file is a table."""
 OF_MODELLING = ("documents", "separate")
-OF_PAIRS = ("target", "languages", "prefix", "prompt", "line_end", "max_target", "dialogue")
+OF_PAIRS = ("target", "languages", "prefix", "prompt", "line_end", "max_source", "max_target", "dialogue")
 
 
 def find(name: str) -> Task:

@@ -20,5 +20,5 @@ TASK = Task(
     metrics=("perplexity",),
     files={"train": _files("train"), "evaluation": _files("valid"), "test": _files("test")},
     hub=Hub("Salesforce/wikitext", "wikitext-2-raw-v1", {"train": "train", "evaluation": "validation", "test": "test"}),
-    generation=Generation(max_source=1024, documents="wikitext", separate=False),
+    generation=Generation(documents="wikitext", separate=False),
 )

@@ -71,6 +71,7 @@ def test_a_described_task_has_its_columns_settings_and_the_usual_metrics() -> No
         ({**PAIRS, "languages": ["English"]}, "languages"),
         ({**OWN, "documents": "rows"}, "has no 'documents'"),
         ({"name": "mine", "kind": "language_modelling", "data": "d", "target": "x"}, "has no 'target'"),
+        ({"name": "wikitext2", "max_source": 512}, "language modelling, which has no 'max_source'"),
         ({"name": "samsum", "kind": "translation"}, "is a known one"),
         ({**OWN, "kind": "classification"}, "kind"),
     ],

@@ -64,7 +64,8 @@ def test_each_choice_runs_on_the_kernel_that_it_is_said_to(
 
 
 def test_products_of_activations_are_told_too(fused: Exported, batches: Rows, tmp_path: Path) -> None:
-    scheme = quantize_static(fused.path, tmp_path / "int8.onnx", batches, StaticSettings(attention="both"))
+    settings = StaticSettings(attention="both", smooth=0.5, weights="int4")
+    scheme = quantize_static(fused.path, tmp_path / "int8.onnx", batches, settings)
     found = integer_kernels(tmp_path / "int8.onnx")
     inner = {name for name, layer in scheme.items() if layer.other is not None}
     assert len(inner) == 4

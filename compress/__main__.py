@@ -11,7 +11,7 @@ BETTER_MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "67108864",
 }
-TRAINS = {"finetune", "distill", "run"}
+TRAINS = {"finetune", "distill", "prune", "qat", "run"}
 
 
 def main() -> None:

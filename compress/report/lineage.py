@@ -107,6 +107,14 @@ def _story(facts: Mapping[str, Any]) -> str:
     saved = facts.get("teacher_seconds_saved")
     if isinstance(saved, int | float) and saved > 0:
         said.append(f"The teacher's answers lay in the cache: {wording.duration(float(saved))} saved")
+    unlike = facts.get("unlike the unquantized model")
+    if isinstance(unlike, Mapping) and isinstance(unlike.get("held_out_rows"), int):
+        before, after = unlike.get("before_training"), unlike.get("after_training")
+        if isinstance(before, int) and isinstance(after, int):
+            said.append(
+                f"Of {unlike['held_out_rows']:,} held-out rows, {before:,} had another class than the unquantized model's "
+                f"before training and {after:,} after it"
+            )
     return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
 
 
@@ -161,7 +169,19 @@ def _quantize(settings: Mapping[str, Any]) -> str:
         return f"{weights or f'{precision} weights'} alone"
     smooth = "smoothed" if settings.get("smooth") else None
     told = " ".join(str(word) for word in (precision, mode, ranges) if word)
-    return ", ".join(word for word in (told, weights, smooth) if word)
+    return ", ".join(word for word in (told, weights, _attention(settings), smooth) if word)
+
+
+def _qat(settings: Mapping[str, Any]) -> str:
+    weights = "int4 weights" if settings.get("weights") == "int4" else None
+    smooth = "smoothed" if settings.get("smooth") else None
+    fixed = "fixed ranges" if settings.get("scales") == "fixed" else None
+    return ", ".join(word for word in ("QAT int8", weights, _attention(settings), smooth, fixed) if word)
+
+
+def _attention(settings: Mapping[str, Any]) -> str | None:
+    products = {"scores": "attention's scores", "context": "attention's context", "both": "attention's products"}
+    return products.get(str(settings.get("attention")))
 
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -169,6 +189,6 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "quantize": _quantize,
     "prune": pruned.words,
     "export": lambda _: "ONNX",
-    "qat": lambda _: "QAT int8",
+    "qat": _qat,
     "finetune": lambda _: "fine-tune",
 }

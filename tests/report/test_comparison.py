@@ -142,6 +142,25 @@ def test_what_was_quantized_is_told_in_a_few_words(settings: dict[str, Any], wor
     assert lineage.steps({"steps": [step]})[0].words == words
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "QAT int8"),
+        ({"attention": "both", "smooth": 0.5}, "QAT int8, attention's products, smoothed"),
+        ({"weights": "int4", "scales": "fixed", "attention": "none"}, "QAT int8, int4 weights, fixed ranges"),
+    ],
+)
+def test_training_in_integers_is_told_in_a_few_words_and_by_what_it_brought(
+    settings: dict[str, Any], words: str
+) -> None:
+    unlike = {"held_out_rows": 1000, "before_training": 14, "after_training": 5}
+    step = {"technique": "qat", "settings": settings, "facts": {"unlike the unquantized model": unlike}}
+    made = lineage.steps({"steps": [step]})[0]
+    assert made.words == words
+    assert "Of 1,000 held-out rows, 14 had another class" in made.story
+    assert "before training and 5 after it." in made.story
+
+
 def test_how_an_artifact_was_made_is_told_in_a_few_words(make_run: MakeRun) -> None:
     measurements = make_run([*USUAL, Made("int4", 760, 20, 1.0, 15, steps=(EXPORT, int8("static")))])
     assert row(measurements, "student-int8").made == "distil to 3 layers → ONNX → int8 dynamic"

@@ -81,7 +81,10 @@ def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
     modules = dict(model.named_modules())
     groups = _readers_of_one_value(model)
     first: dict[int, str] = {}
-    for name, layer in scheme.items():
+    # In the model's order, whatever the scheme's: an optimizer that resumes knows parameters by their places.
+    ordered = [name for name in modules if name in scheme] + [name for name in scheme if name not in modules]
+    for name in ordered:
+        layer = scheme[name]
         if layer.weight is None:
             continue
         module: Any = modules.get(name)

@@ -125,7 +125,7 @@ class FakeQuantizer(nn.Module):
     def scale(self) -> Tensor:
         """The step size, [] or [channels], float32."""
         if not self.learned:
-            return self.start_scale
+            return self.start_scale.clone()  # what a gradient needs must not change when the range follows
         grown: Tensor = (self.start_scale * self.growth.exp()).clamp_min(SMALLEST_SCALE)
         scaled: Tensor = _Scaled.apply(grown, self.gradient_scale)
         return scaled
@@ -134,7 +134,7 @@ class FakeQuantizer(nn.Module):
     def zero_point(self) -> Tensor:
         """A whole number within the type's range, of the scale's shape."""
         if not (self.learned and self.affine):
-            return self.start_zero
+            return self.start_zero.clone()
         moved = self.start_zero + (self.high - self.low) * self.shift
         rounded: Tensor = _Rounded.apply(moved.clamp(self.low, self.high))
         return rounded

@@ -215,7 +215,7 @@ class Scheme(Mapping[str, Layer]):
         found: dict[str, dict[str, Any]] = {}
         try:
             with safe_open(str(path), framework="numpy") as file:
-                for key, fact in (file.metadata() or {}).items():
+                for key, fact in sorted((file.metadata() or {}).items()):  # it comes in any order
                     name, part = key.rsplit(":", 1)
                     parts = found.setdefault(name, {})
                     if part == FLOAT_INPUT:

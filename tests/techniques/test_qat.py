@@ -220,16 +220,22 @@ def right(artifact: Artifact, task: dict[str, Any]) -> float:
 
 
 def plant_outliers_(model: Any) -> None:
-    """Two channels of a norm a thousand times as large, and the weights that read them as much smaller.
+    """Two channels a thousand times as large before each attention, and the weights that read them as much smaller.
 
-    ModernBERT's norms are read by the next matrix alone; the factor is a power of two, so fp32 changes in no bit.
+    ModernBERT's norms are read by the next matrix alone; its first layer has none before attention, where values are scaled
+    instead. The factor is a power of two, so fp32 changes in no bit.
     """
     factor, channels = 1024.0, [3, 17]
-    for layer in model.model.layers[1:]:
-        with torch.no_grad():
-            for norm, reader in ((layer.attn_norm, layer.attn.Wqkv), (layer.mlp_norm, layer.mlp.Wi)):
-                norm.weight[channels] *= factor
-                reader.weight[:, channels] /= factor
+    layers = model.model.layers
+    with torch.no_grad():
+        for norm, reader in [(one.mlp_norm, one.mlp.Wi) for one in layers] + [
+            (one.attn_norm, one.attn.Wqkv) for one in layers[1:]
+        ]:
+            norm.weight[channels] *= factor
+            reader.weight[:, channels] /= factor
+        values = [2 * model.config.hidden_size + channel for channel in channels]
+        layers[0].attn.Wqkv.weight[values] *= factor
+        layers[0].attn.Wo.weight[:, channels] /= factor
 
 
 @pytest.mark.slow

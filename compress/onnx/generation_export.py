@@ -21,9 +21,9 @@ from torch import nn
 
 from compress.errors import CompressError
 from compress.onnx.export import as_for_tracing, name_weights, quiet
+from compress.onnx.generation_sessions import DECODE, ENCODER, PREFILL
 from compress.onnx.shared_weights import WeightsFile, save_together
 
-ENCODER, DECODE, PREFILL = "encoder", "decode", "prefill"
 # Unlike each other and above 1, so that no axis is taken for another one, or for a constant.
 BATCH, PAST, NEW, SOURCE = 2, 5, 3, 7
 
@@ -255,6 +255,7 @@ def _finished(
     _name_axes(graph.graph.output, outputs, model)
     _drop_prefix(graph)
     name_weights(graph, model)
+    _name_transposed(graph, model)
     del graph.graph.value_info[:]
     for node in graph.graph.node:
         del node.metadata_props[:]  # stack traces with this machine's paths
@@ -287,6 +288,27 @@ def _drop_prefix(graph: onnx.ModelProto) -> None:
     new = {old: name for old, name in new.items() if name not in taken}
     for item in graph.graph.initializer:
         item.name = new.get(item.name, item.name)
+    _rename(graph, new)
+
+
+def _name_transposed(graph: onnx.ModelProto, model: nn.Module) -> None:
+    """A weight that is transposed in the graph, as a head tied to the embeddings is, becomes its Linear's
+    `<module>.weight.T`, which it is called where it is a constant (see `transposes`)."""
+    parameters = dict(model.named_parameters())
+    linear = {id(layer.weight): name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    taken = {item.name for item in graph.graph.initializer}
+    new = {}
+    for node in graph.graph.node:
+        weight = parameters.get(node.input[0]) if node.op_type == "Transpose" else None
+        name = f"{linear.get(id(weight))}.weight.T"
+        if weight is not None and id(weight) in linear and name not in taken:
+            taken.add(name)
+            new[node.output[0]] = name
+            node.output[0] = name
+    _rename(graph, new)
+
+
+def _rename(graph: onnx.ModelProto, new: Mapping[str, str]) -> None:
     for node in graph.graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = new.get(name, name)

@@ -1,7 +1,7 @@
 """Runs the graphs of a generative export on torch tensors: encode an input once, then decode tokens with their cache.
 
 Tensors are bound where they lie and outputs are taken where ONNX Runtime wrote them, so a step copies no cache but in the
-graph itself, which appends to it.
+graph itself, which appends to it. Imports ONNX Runtime and torch only, as `sessions` does: serving's memory is measured.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import torch
 
 from compress.errors import CompressError
-from compress.onnx.generation_export import DECODE, ENCODER, PREFILL
 from compress.onnx.sessions import DEFAULT, SessionChoice, open_session
+
+ENCODER, PREFILL, DECODE = "encoder", "prefill", "decode"
+"""The parts of a generative export; `prefill` is the decoder's first run, where it has a graph of its own."""
 
 KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]  # by layer; each [batch, heads, length, head width]
 
+# What a graph says of an input: torch's type, and ONNX's number for it.
 _TYPES = {
-    "tensor(float)": torch.float32,
-    "tensor(float16)": torch.float16,
-    "tensor(bfloat16)": torch.bfloat16,
-    "tensor(double)": torch.float64,
-    "tensor(int64)": torch.int64,
-    "tensor(int32)": torch.int32,
+    "tensor(float)": (torch.float32, 1),
+    "tensor(int32)": (torch.int32, 6),
+    "tensor(int64)": (torch.int64, 7),
+    "tensor(float16)": (torch.float16, 10),
+    "tensor(double)": (torch.float64, 11),
+    "tensor(bfloat16)": (torch.bfloat16, 16),
 }
-_ELEMENTS = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
-_ELEMENTS |= {torch.int64: np.int64, torch.int32: np.int32}
 
 
 class TensorSession:
@@ -55,11 +55,13 @@ class TensorSession:
         binding = self._session.io_binding()
         kept = []  # ONNX Runtime reads these addresses until it has run
         for name, item in self.inputs.items():
-            tensor = feeds[name].detach().to(self.device, _TYPES[item.type]).contiguous()
+            kind, number = _TYPES[item.type]
+            # Shapes and positions are read on the CPU.
+            place = self.device if kind.is_floating_point else torch.device("cpu")
+            tensor = feeds[name].detach().to(place, kind).contiguous()
             memory = tensor if tensor.numel() else tensor.new_zeros(1)  # an empty tensor has no address
             kept.append(memory)
-            element = _ELEMENTS[tensor.dtype]
-            binding.bind_input(name, self.device.type, 0, element, list(tensor.shape), memory.data_ptr())
+            binding.bind_input(name, place.type, 0, number, list(tensor.shape), memory.data_ptr())
         for name in self.outputs:
             binding.bind_output(name, self.device.type)
         try:
@@ -68,7 +70,8 @@ class TensorSession:
             reason = (str(error).strip().splitlines() or [""])[0]
             shapes = {name: list(feeds[name].shape) for name in self.inputs}
             raise CompressError(
-                f"{self.path} failed on inputs of {shapes}: {reason}. Export the model again."
+                f"{self.path} failed on inputs of {shapes}: {reason}. Give shorter ones if the model has no more "
+                "positions, or export it again."
             ) from error
         found = (torch.from_dlpack(value._ortvalue.to_dlpack()) for value in binding.get_outputs())
         return dict(zip(self.outputs, found, strict=True))

@@ -170,7 +170,12 @@ class OnnxEncoderDecoder(OnnxGenerator):
             attention_mask = torch.ones(encoder_outputs.last_hidden_state.shape[:2], dtype=torch.int64)
         cache = _CacheOfBeams() if past_key_values is None else past_key_values
         if not len(cache.cross_attention_cache):
-            cross = encoder_outputs.cross
+            cross = getattr(encoder_outputs, "cross", None)
+            if cross is None:
+                raise CompressError(
+                    "encoder_outputs lack the cross-attention's keys and values. Give those of get_encoder() of this "
+                    "export, which computes them with the states."
+                )
             beams = rows // len(cross[0][0])
             cross = [tuple(tensor.repeat_interleave(beams, dim=0) for tensor in layer) for layer in cross]
             _fill(cache.cross_attention_cache, cross)

@@ -91,10 +91,23 @@ class OnnxGenerator(GenerationMixin):
     def get_experts_implementation(self) -> dict[str, str]:
         return {}
 
-    @classmethod
-    def _supports_default_dynamic_cache(cls) -> bool:
-        """No: with a sliding window transformers' cache would drop tokens that the graph's mask counts. We make ours."""
-        return False
+    def empty_cache(self) -> Any:
+        """A cache of no tokens, of the kind that the forward pass fills."""
+        return DynamicCache()
+
+    def _prepare_cache_for_generation(
+        self, generation_config: GenerationConfig, model_kwargs: dict[str, Any], *others: Any, **more: Any
+    ) -> None:
+        """Ours: with a sliding window transformers' cache would drop tokens that the graph's mask counts."""
+        kind = generation_config.cache_implementation
+        if kind not in (None, "dynamic"):
+            raise CompressError(
+                f"An export grows its cache by each token; it has none of the kind '{kind}'. Leave out cache_implementation."
+            )
+        if model_kwargs.get("past_key_values") is None and generation_config.use_cache is not False:
+            model_kwargs["past_key_values"] = self.empty_cache()
+        else:
+            super()._prepare_cache_for_generation(generation_config, model_kwargs, *others, **more)
 
 
 class OnnxDecoder(OnnxGenerator):
@@ -111,7 +124,7 @@ class OnnxDecoder(OnnxGenerator):
         **unused: Any,
     ) -> CausalLMOutputWithPast:
         """As the torch model's: logits [batch, kept, vocabulary] and the cache with the new tokens."""
-        cache = DynamicCache() if past_key_values is None else past_key_values
+        cache = self.empty_cache() if past_key_values is None else past_key_values
         new, past = input_ids.shape[1], cache.get_seq_length()
         if attention_mask is None:  # transformers leaves out a mask that hides nothing
             attention_mask = torch.ones(len(input_ids), past + new, dtype=torch.int64)
@@ -168,7 +181,7 @@ class OnnxEncoderDecoder(OnnxGenerator):
         rows = len(decoder_input_ids)
         if attention_mask is None:
             attention_mask = torch.ones(encoder_outputs.last_hidden_state.shape[:2], dtype=torch.int64)
-        cache = _CacheOfBeams() if past_key_values is None else past_key_values
+        cache = self.empty_cache() if past_key_values is None else past_key_values
         if not len(cache.cross_attention_cache):
             cross = getattr(encoder_outputs, "cross", None)
             if cross is None:
@@ -192,6 +205,9 @@ class OnnxEncoderDecoder(OnnxGenerator):
             past_key_values=cache if use_cache else None,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
         )
+
+    def empty_cache(self) -> Any:
+        return _CacheOfBeams()
 
     def get_encoder(self, modality: str | None = None) -> OnnxEncoder:
         return OnnxEncoder(self.graphs)

@@ -81,6 +81,20 @@ def test_generation_goes_on_from_a_cache_that_was_returned(llama: ExportedGenera
     assert rest.sequences.tolist() == whole.tolist()
 
 
+@pytest.mark.parametrize("options", [{"prompt_lookup_num_tokens": 3}, {"prefill_chunk_size": 4}], ids=str)
+def test_several_tokens_at_once_on_a_filled_cache_give_the_same(llama: ExportedGenerator, options: Any) -> None:
+    """Tokens looked up in the prompt and checked together, some of them dropped again; a prompt read in chunks."""
+    row = batch([np.tile(prompts(2)[1], 3)], left=True)
+    settings = {**row, "max_new_tokens": 20, "do_sample": False}
+    wanted = llama.model.generate(**settings)
+    assert opened(llama).generate(**settings, **options).tolist() == wanted.tolist()
+
+
+def test_a_cache_of_another_kind_is_refused(llama: ExportedGenerator) -> None:
+    with pytest.raises(CompressError, match="'static'"):
+        opened(llama).generate(**batch(prompts(2), left=True), max_new_tokens=2, cache_implementation="static")
+
+
 def test_without_a_cache_tokens_are_the_same(llama: ExportedGenerator) -> None:
     generator, rows = opened(llama), batch(prompts(4), left=True)
     settings = {"do_sample": False, "max_new_tokens": 8}

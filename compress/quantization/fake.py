@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from compress.quantization.scheme import LIMITS, SMALLEST_SCALE, Quantizer
 
-LEARNING_RATE_FACTOR = 10.0
+LEARNING_RATE_FACTOR = 200.0
 """Step sizes and smoothing are learned by their logarithms, which AdamW moves by about the learning rate in each step,
-whatever their gradients' size. At a fine-tuning rate of 1e-4 that would be 1 % in a hundred steps."""
+whatever their gradients' size. Weights want a rate far below fine-tuning's, since what they may move from what they were is
+little; at 5e-6 this gives step sizes a tenth of a percent in a step."""
 MOMENTUM = 0.05  # of a running range: each batch counts as the last 20 or so do
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from compress.artifact import Artifact
-from compress.distillation.loss_settings import LossSettings
+from compress.distillation.loss_settings import LossSettings, Weight
 from compress.distillation.schedules import Schedule, bounded
 from compress.errors import CompressError
 from compress.quantization.int8_settings import Int8Settings
@@ -45,7 +45,13 @@ class Qat(Int8Settings, LossSettings, TrainingSettings):
     alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
         Schedule.of(1.0), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
     )
+    hidden_weight: Weight = Field(
+        Schedule.of(10.0), description="Weight of the hidden states' loss: each layer is to give what it gave."
+    )
     epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the training split.")
+    learning_rate: float = Field(
+        5e-6, gt=0, lt=1, description="The highest learning rate of the weights; step sizes learn faster by far."
+    )
 
 
 def _run(work: Work) -> Made:

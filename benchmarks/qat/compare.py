@@ -4,9 +4,9 @@
 
 The protocol:
 
-- Three sets of operators: `linear`, every linear layer with fixed ranges, the feed-forward's second among them; `smoothed`, the
-  same with one multiplication before each input (SmoothQuant); `attention`, smoothed and attention's two products as well.
-  Embedding tables are int8 in all of them.
+- Four sets of operators: `linear`, every linear layer with fixed ranges, the feed-forward's second among them; `products`,
+  attention's two products as well; `smoothed` and `smoothed-products`, the same with one multiplication before each linear
+  layer's input (SmoothQuant). Embedding tables are int8 in all of them.
 - After training: candidates of each set, three ways to take ranges (and, where it is smoothed, alpha 0.7 and 0.85), calibrated
   on 256 training rows. The one that names another class than the fp32 graph on the fewest of the 5 % of rows held out of
   train is `static`; of equals the first.
@@ -48,8 +48,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RANGES = ("percentile", "mse", "minmax")
 OPERATORS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "linear": ({"smooth": 0.0},),
+    "products": ({"smooth": 0.0, "attention": "both"},),
     "smoothed": ({"smooth": 0.7}, {"smooth": 0.85}),
-    "attention": ({"smooth": 0.7, "attention": "both"}, {"smooth": 0.85, "attention": "both"}),
+    "smoothed-products": ({"smooth": 0.7, "attention": "both"}, {"smooth": 0.85, "attention": "both"}),
 }
 SPLITS = ("dev", "test-labeled")
 

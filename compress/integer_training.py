@@ -24,10 +24,9 @@ from compress.quantization.scheme import Scheme
 
 ROWS = 1000
 """Held-out rows on which the graph is compared with the model that was trained."""
-TOLERANCE = 0.1
+TOLERANCE = 0.05
 """As a share of the largest logit. A sum that is rounded otherwise in its last bit can move a later layer's input to the
-next integer, and that integer the next layers'; where the two highest logits are further apart than this, no such row of
-the models measured changed its class."""
+next integer, and that integer the next layers': on 1,000 sentences a logit of a 6-layer model moved by up to 0.03 of it."""
 
 Batch = dict[str, np.ndarray]
 

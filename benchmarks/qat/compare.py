@@ -15,8 +15,8 @@ The protocol:
 - `static` and `qat` then read dev (872 sentences) and test-labeled (1,821) once. A sentence counts where the class is another
   than the fp32 graph's; McNemar's exact test compares the two on the same sentences.
 
-Artifacts are kept and reused, so the same command goes on where it stopped. Writes `qat.json` and `qat.md` into `--out`. Speeds
-are not measured here: `compress benchmark` takes the artifacts that are left in `--work`.
+Artifacts are kept and reused, so the same command goes on where it stopped. Writes `qat.json` and `qat.md` (`--name`) into
+`--out`. Speeds are not measured here: `compress benchmark` takes the artifacts that are left in `--work`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -82,7 +84,7 @@ def main() -> None:
     options = parsed()
     place = Place(options.data.resolve(), options.work.resolve(), options.rows)
     results: dict[str, Any] = {
-        "command": " ".join(["python", "benchmarks/qat/compare.py", *sys.argv[1:]]),
+        "command": command_as_typed(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "rows": options.rows,
@@ -101,8 +103,8 @@ def main() -> None:
                 **judged(source, graph, static, qat, place),
             }
             results["models"][name] = found
-            write(results, options.out)
-    print(write(results, options.out))
+            write(results, options.out, options.name)
+    print(write(results, options.out, options.name))
 
 
 def parsed() -> argparse.Namespace:
@@ -118,7 +120,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for qat.json and qat.md"
     )
+    parser.add_argument("--name", default="qat", help="of the two files (%(default)s)")
     return parser.parse_args()
+
+
+def command_as_typed() -> str:
+    """This command, with folders given absolutely written as seen from the checkout."""
+    words = [re.sub(r"(?<![^=])/.*", lambda found: os.path.relpath(found[0], ROOT), word) for word in sys.argv[1:]]
+    return " ".join(["python", "benchmarks/qat/compare.py", *words])
 
 
 def best_static(
@@ -200,12 +209,12 @@ def answers(graph: Path, source: Artifact, task: Mapping[str, Any], split: str) 
     return Answers(onnx_logits(graph, together).argmax(axis=1), labels)
 
 
-def write(results: Mapping[str, Any], out: Path) -> str:
+def write(results: Mapping[str, Any], out: Path, name: str) -> str:
     """Writes what is finished so far; gives the page."""
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "qat.json", json.dumps(results, indent=1, default=float) + "\n")
+    write_whole(out / f"{name}.json", json.dumps(results, indent=1, default=float) + "\n")
     page = "\n".join(lines(results)) + "\n"
-    write_whole(out / "qat.md", page)
+    write_whole(out / f"{name}.md", page)
     return page
 
 

@@ -97,7 +97,7 @@ def export_by_torchscript(model: Any, path: Path) -> Path:
             rows = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
             return self.model(**rows).logits
 
-    plain = Plain()
+    plain = Plain().eval()  # the tracer puts all modules back into the wrapper's mode
     plain.model = model
     ids = torch.arange(5, 37).reshape(2, 16)
     mask = torch.ones_like(ids)

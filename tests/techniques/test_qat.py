@@ -27,7 +27,7 @@ from compress.settings import build
 from compress.technique import Technique, apply
 from compress.techniques.qat import Qat
 from compress.techniques.quantize import Quantize
-from tests.tiny import FAMILIES, WORDS, write_model
+from tests.tiny import WORDS, write_model
 
 QAT, QUANTIZE, FINETUNE, PRUNE = (find("techniques", name) for name in ("qat", "quantize", "finetune", "prune"))
 FEW: dict[str, Any] = {"batch_size": 16, "precision": "fp32", "max_length": 64, "calibration": "task-256"}
@@ -158,8 +158,8 @@ def test_a_structurally_pruned_model_is_trained_as_it_is(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_trained_and_exported(
+@pytest.mark.parametrize("family", ["albert", "mpnet", "deberta-v2", "modernbert"])  # those that differ most from BERT
+def test_other_families_are_trained_and_exported(
     family: str, make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
 ) -> None:
     given = bring(str(make_model(family, "model")))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from compress import calibration
-from compress.artifact import is_main_process, wait_until
+from compress.artifact import wait_until
 from compress.errors import CompressError
 from compress.int8 import static_scheme
 from compress.measure.machine import available_cores
@@ -31,14 +31,14 @@ next integer, and that integer the next layers': on 1,000 sentences a logit of a
 Batch = dict[str, np.ndarray]
 
 
-def start(graph: Path, source: Any, task: Any, settings: Any, scratch: Path) -> Scheme:
-    """The scheme of static quantization, which training starts from; calibrated once, by the first process.
+def start(graph: Path | None, source: Any, task: Any, settings: Any, scratch: Path) -> Scheme:
+    """The scheme of static quantization, which training starts from; calibrated once, by the process with the graph.
 
     Raises:
         CompressError: see `compress.int8.static_scheme`.
     """
     file = scratch / "start.safetensors"
-    if is_main_process() and not file.is_file():
+    if graph is not None and not file.is_file():
         static_scheme(graph, source.folder, task, settings).save(scratch / ".start.safetensors")
         (scratch / ".start.safetensors").replace(file)
     wait_until(file.is_file, "the first process to calibrate")

@@ -65,8 +65,9 @@ def _run(work: Work) -> Made:
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
-    whole = exporting.exported(work.source, work.task, work.cache)
-    scheme = integer_training.start(whole.graph, work.source, work.task, settings, work.scratch)
+    # Of several processes the first one exports and calibrates; the others wait for its scheme.
+    whole = exporting.exported(work.source, work.task, work.cache).graph if is_main_process() else None
+    scheme = integer_training.start(whole, work.source, work.task, settings, work.scratch)
     model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
     teacher = work.inputs.get("teacher", work.source)
     teacher_config = models.config(teacher.folder)
@@ -77,13 +78,13 @@ def _run(work: Work) -> Made:
     with integer_training.in_integers(model, scheme, settings, zeros) as hold:
         told = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
     made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**lesson.facts, **told, **lesson.data.facts})
-    if not is_main_process():
+    if whole is None:
         return made
     batches = integer_training.batches_of(lesson.data.holdout, its_tokenizer)
     trained = integer_training.torch_logits(model, batches)
     learned = detach(model.cpu())
     return replace(
-        made, **_delivered(work, model, its_tokenizer, whole.graph, scheme, learned, batches, trained, made.step_facts)
+        made, **_delivered(work, model, its_tokenizer, whole, scheme, learned, batches, trained, made.step_facts)
     )
 
 

@@ -18,6 +18,7 @@ import onnx
 from compress.onnx.attention import fuse_attention
 from compress.onnx.first_token import keep_first_token
 from compress.onnx.graph import Graph
+from compress.onnx.transposes import fold
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,13 @@ def fuse(path: Path, output: Path) -> Fusion:
     Raises CompressError where the file cannot be read.
     """
     graph = Graph.load(path)
-    _turn_shared_weights(graph)
+    fold(graph)
     attentions = fuse_attention(graph)
     first_token_nodes = keep_first_token(graph)
     residuals = _keep_residuals_apart(graph)
     graph.remove_dead()
     graph.save(output)
     return Fusion(attentions, first_token_nodes, residuals)
-
-
-def _turn_shared_weights(graph: Graph) -> None:
-    """Exporters turn a weight with one reader beforehand, and call it `.T`; they leave one with several as it is."""
-    for node in [node for node in graph.nodes if node.op_type == "Transpose"]:
-        weight = graph.constant(node.input[0])
-        if weight is None or weight.ndim != 2:
-            continue
-        turned = f"{node.input[0]}.T"
-        if turned not in graph.constants:
-            graph.add_constant(turned, weight.T)
-        graph.replace(node.output[0], turned)
 
 
 def _keep_residuals_apart(graph: Graph) -> int:

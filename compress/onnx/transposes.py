@@ -1,8 +1,8 @@
 """Makes constants of transposed constants, so that a product by one of them is seen and quantized like any other.
 
-The tracer leaves the transposition of a large weight in the graph. For a head that is tied to the embeddings this saves
-space: both read the same tensor, and ONNX Runtime transposes it once, at load. Quantizers look for a product with a
-constant weight, and give the embeddings and the head scales of their own.
+The tracer leaves the transposition of a weight with several readers in the graph: one that layers share (ALBERT's), or a head
+that is tied to the embeddings, where it saves space. Quantizers look for a product with a constant weight, and give the
+embeddings and the head scales of their own.
 """
 
 from __future__ import annotations
@@ -15,22 +15,35 @@ from compress.onnx.graph import Graph, attribute
 
 
 def fold_transposes(path: Path, output: Path) -> tuple[str, ...]:
-    """Write the graph at `path` to `output` with each transposed constant as a constant of its own; their names.
+    """Write the graph at `path` to `output` with each transposed weight as a constant of its own; their names.
 
-    A constant is called as the transposed value was: `lm_head.weight.T` in an export of ours, which quantizers then know
-    as the module `lm_head`. Weights lie in the file itself; `share_weights` puts them beside it again.
+    Weights lie in the file itself; `share_weights` puts them beside it again.
 
     Raises CompressError where the file cannot be read.
     """
     graph = Graph.load(path)
-    folded = []
-    for node in list(graph.nodes):
-        value = graph.constant(node.input[0]) if node.op_type == "Transpose" else None
-        if value is None or node.output[0] in graph.outputs:
-            continue
-        graph.constants[node.output[0]] = np.ascontiguousarray(np.transpose(value, attribute(node, "perm")))
-        graph.nodes.remove(node)
-        folded.append(node.output[0])
-    graph.refresh()
+    folded = fold(graph)
     graph.save(output)
+    return folded
+
+
+def fold(graph: Graph) -> tuple[str, ...]:
+    """Make a constant of each transposed matrix that is one; their names.
+
+    One is called as the transposed value was where that is a weight's name (`lm_head.weight.T`, which quantizers know as
+    the module `lm_head`), else by its source (`layer.weight.T`), once for all that read it.
+    """
+    folded = []
+    for node in [node for node in graph.nodes if node.op_type == "Transpose"]:
+        matrix = graph.constant(node.input[0])
+        turns = attribute(node, "perm", [1, 0]) == [1, 0]
+        if matrix is None or matrix.ndim != 2 or not turns or node.output[0] in graph.outputs:
+            continue
+        name = node.output[0] if node.output[0].endswith(".T") else f"{node.input[0]}.T"
+        if name not in graph.constants:
+            graph.constants[name] = np.ascontiguousarray(matrix.T)
+            folded.append(name)
+        graph.replace(node.output[0], name)
+        graph.nodes.remove(node)
+    graph.refresh()
     return tuple(folded)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -106,29 +108,29 @@ def test_uniform_keeps_equally_many_in_each_layer_and_no_such_counts_keep_more(s
 
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
-def test_a_part_that_is_not_named_stays_whole(choose: object) -> None:
+def test_a_part_that_is_not_named_stays_whole(choose: Callable[..., Any]) -> None:
     scores, costs = scores_of(1, neurons=32), linear_costs(2, 3, 32)
-    found = choose(scores, costs, 80.0, parts=("neurons",), neuron_multiple=8)  # type: ignore[operator]
+    found = choose(scores, costs, 80.0, parts=("neurons",), neuron_multiple=8)
     assert found.kept.heads == ((0, 1, 2),) * 2
     assert sum(map(len, found.kept.neurons)) == 32
-    found = choose(scores, costs, 96.0, parts=("heads",))  # type: ignore[operator]
+    found = choose(scores, costs, 96.0, parts=("heads",))
     assert sum(map(len, found.kept.heads)) == 4
     assert found.kept.neurons == (tuple(range(32)),) * 2
 
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
-def test_the_whole_budget_keeps_everything(choose: object) -> None:
+def test_the_whole_budget_keeps_everything(choose: Callable[..., Any]) -> None:
     scores, costs = scores_of(2), linear_costs(2, 3, 6)
-    found = choose(scores, costs, costs.total((3, 3), (6, 6)))  # type: ignore[operator]
+    found = choose(scores, costs, costs.total((3, 3), (6, 6)))
     assert found.share == 1
     assert found.kept.heads == ((0, 1, 2),) * 2
     assert found.kept.neurons == (tuple(range(6)),) * 2
 
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
-def test_layers_of_unequal_widths_can_be_chosen_from(choose: object) -> None:
+def test_layers_of_unequal_widths_can_be_chosen_from(choose: Callable[..., Any]) -> None:
     scores = Scores((torch.rand(1), torch.rand(4)), (torch.rand(16), torch.rand(40)))
-    found = choose(scores, linear("MACs", 8.0, 0.5, Units((1, 4), (16, 40), 16)), 40.0)  # type: ignore[operator]
+    found = choose(scores, linear("MACs", 8.0, 0.5, Units((1, 4), (16, 40), 16)), 40.0)
     assert len(found.kept.heads[0]) == 1
     assert len(found.kept.neurons[0]) == 16
     assert len(found.kept.neurons[1]) in (16, 32, 40)
@@ -145,10 +147,10 @@ def test_equal_counts_keep_the_best_of_each_layer() -> None:
 
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])
-def test_a_budget_that_pays_for_nothing_is_refused_with_the_least_that_does(choose: object) -> None:
+def test_a_budget_that_pays_for_nothing_is_refused_with_the_least_that_does(choose: Callable[..., Any]) -> None:
     scores, costs = scores_of(3, neurons=32), linear_costs(2, 3, 32)
     with pytest.raises(CompressError, match=r"10 MACs \(8.9% .* 1 heads and 16 neurons .* take 48 \(42.9%\)"):
-        choose(scores, costs, 10.0)  # type: ignore[operator]
+        choose(scores, costs, 10.0)
 
 
 def test_an_unknown_part_is_refused() -> None:

@@ -106,7 +106,7 @@ def test_magnitudes_of_heads_and_of_neurons_share_out_the_squared_weights_of_a_l
     here = 1 if name != "albert" else 0
 
     def squares(*paths: str) -> torch.Tensor:
-        return sum((layer.get_submodule(path).weight.detach() ** 2).sum() for path in set(paths))  # type: ignore[return-value]
+        return torch.stack([(layer.get_submodule(path).weight.detach() ** 2).sum() for path in set(paths)]).sum()
 
     attention = (architecture.query, architecture.key, architecture.value, architecture.attention_output)
     torch.testing.assert_close(found.heads[here].sum(), squares(*attention))

@@ -118,7 +118,8 @@ def test_mse_is_near_the_best_that_brute_force_finds_and_never_worse_than_minmax
 
 
 def test_mse_agrees_with_torchs_histogram_observer() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     theirs = torch.ao.quantization.HistogramObserver(bins=2048, dtype=torch.quint8, qscheme=torch.per_tensor_affine)
     ours, batches = Mse(), batches_like_activations(6, 60.0)
     for batch in batches:

@@ -10,7 +10,11 @@ from typing import Any
 import torch
 
 from compress.architectures.families import family
+from compress.architectures.layer_widths import SETTING
+from compress.distillation.narrowing import narrow
 from compress.distillation.student import Batch, chosen_layers, keep_layers, layer_count, least_missed
+from compress.distillation.widths import widths
+from compress.errors import CompressError
 from compress.objectives import Hold
 from compress.pruning import allocation, calibrated, costs, gradual, importance, kwon, magnitude
 from compress.pruning.movement import Movement, SoftMovement
@@ -32,6 +36,21 @@ def fewer_layers(
         kept = chosen_layers(total, layers, choice, first=family(model.config).first_layer_differs)
     told = {"layers_kept": list(kept), "layers_of_teacher": total}
     return keep_layers(model, kept), told
+
+
+def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> tuple[Any, dict[str, Any]]:
+    """A model of a smaller hidden width, the same in all its layers, whose dimensions are those that count for most.
+
+    Raises:
+        CompressError: the width cannot be, or the layers have widths of their own by now.
+    """
+    if getattr(model.config, SETTING, None):
+        raise CompressError(
+            "The layers of this model have heads and neurons of unequal number. Prune its hidden width first, and those then."
+        )
+    before = widths(model.config).hidden
+    smaller = narrow(model, [_inputs(batch) for batch in batches], hidden_size=hidden_size)
+    return smaller, {"hidden_kept": hidden_size, "hidden_of": before}
 
 
 def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path) -> tuple[Any, dict[str, Any]]:

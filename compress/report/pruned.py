@@ -7,13 +7,14 @@ from typing import Any, TypeGuard
 
 from compress.report import wording
 
-SHAPES = {"structured", "kwon", "layers"}
+SHAPES = {"structured", "kwon", "layers", "width"}
 """Methods that remove whole parts; all others set single weights to zero."""
 BUDGETS = {"macs": "MACs", "parameters": "parameters", "latency": "measured latency"}
 METHODS = {
     "structured": "Structured pruning",
     "kwon": "Post-training pruning (Kwon et al. 2022)",
     "layers": "Layer dropping",
+    "width": "Width pruning",
     "magnitude": "Magnitude pruning",
     "movement": "Movement pruning",
     "wanda": "Wanda",
@@ -35,6 +36,8 @@ def words(settings: Mapping[str, Any]) -> str:
         if isinstance(layers, Sequence) and not isinstance(layers, str):
             return f"prune to layers {', '.join(str(layer) for layer in layers)}"
         return f"prune to {layers} layer{'' if str(layers) == '1' else 's'}"
+    if method == "width":
+        return f"prune to width {settings.get('hidden_size')}"
     if not is_of_single_weights(settings):
         return f"prune {method}".rstrip() + _kept(settings)
     share = settings.get("sparsity")
@@ -61,10 +64,20 @@ def story(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         settings: of the step.
         facts: see `compress.slimming` and `compress.techniques.prune`.
     """
-    said = [part for part in (_removed(facts), _budget(facts), _layers(facts), _zeros(settings, facts)) if part]
+    said = [
+        part
+        for part in (_removed(facts), _width(facts), _budget(facts), _layers(facts), _zeros(settings, facts))
+        if part
+    ]
     method = METHODS.get(str(settings.get("method")))
     told = [f"{method}: {'; '.join(said)}." if method else f"{'; '.join(said)}."] if said else []
     return " ".join([*told, *_recovery(settings, facts)])
+
+
+def _width(facts: Mapping[str, Any]) -> str:
+    """`192 of 384 hidden dimensions kept`."""
+    kept, of = facts.get("hidden_kept"), facts.get("hidden_of")
+    return f"{kept:,} of {of:,} hidden dimensions kept" if isinstance(kept, int) and isinstance(of, int) else ""
 
 
 def _removed(facts: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """Remove what counts least: heads, neurons and layers, which makes a model smaller and faster, or single weights.
 
 `structured` and `kwon` remove attention heads and feed-forward neurons for good, within a budget of MACs, parameters or
-measured milliseconds; `kwon` makes up for them by least squares, without training. `layers` drops whole layers. `magnitude`,
-`movement`, `wanda` and `sparsegpt` set single weights to zero. With --epochs the model is trained afterwards (or meanwhile),
-with the unpruned model as its teacher.
+measured milliseconds; `kwon` makes up for them by least squares, without training. `layers` drops whole layers, `width`
+hidden dimensions. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to zero. With --epochs the model is
+trained afterwards (or meanwhile), with the unpruned model as its teacher.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from compress.training import TrainingSettings
 if TYPE_CHECKING:
     from compress.objectives import Hold
 
-SHAPES = ("structured", "kwon", "layers")
+SHAPES = ("structured", "kwon", "layers", "width")
 """Methods that make matrices smaller; the others leave zeros in them."""
-NEEDS_ROWS = ("structured", "kwon", "wanda", "sparsegpt")
+NEEDS_ROWS = ("structured", "kwon", "width", "wanda", "sparsegpt")
 
 
 class Prune(LossSettings, TrainingSettings):
     """What goes, how it is chosen, and how the model recovers."""
 
-    method: Literal["structured", "kwon", "layers", "magnitude", "movement", "wanda", "sparsegpt"] = Field(
+    method: Literal["structured", "kwon", "layers", "width", "magnitude", "movement", "wanda", "sparsegpt"] = Field(
         "structured", description="What is removed and by which method."
     )
     keep: float = Field(0.5, gt=0, le=1, description="structured, kwon: the share of the encoder's budget that stays.")
@@ -57,6 +57,7 @@ class Prune(LossSettings, TrainingSettings):
     layer_choice: Literal["even", "first", "last", "importance"] = Field(
         "importance", description="layers: which ones a count keeps."
     )
+    hidden_size: int | None = Field(None, ge=1, description="width: how many hidden dimensions stay.")
     sparsity: float = Field(0.5, gt=0, lt=1, description="Single weights: the share that becomes zero.")
     pattern: str | None = Field(None, pattern=r"^\d+:\d+$", description="Single weights: N of M stay, such as 2:4.")
     scope: Literal["global", "local"] = Field(
@@ -78,6 +79,8 @@ class Prune(LossSettings, TrainingSettings):
     def _fit_together(self) -> Prune:
         if (self.method == "layers") != (self.layers is not None):
             raise ValueError("'layers' says which layers stay, for the method 'layers' and no other")
+        if (self.method == "width") != (self.hidden_size is not None):
+            raise ValueError("'hidden_size' says how many dimensions stay, for the method 'width' and no other")
         if self.method == "movement" and not self.epochs:
             raise ValueError("movement pruning learns what to keep: set 'epochs' to 1 or more")
         if self.method == "movement" and (self.pattern or self.lora_rank):
@@ -148,6 +151,9 @@ def _pruned(
         batches = calibration.tensors(settings.calibration, description, its_tokenizer, labels=True)
     if settings.method == "layers":
         smaller, told = slimming.fewer_layers(model, settings.layers, settings.layer_choice, batches)
+        return smaller, slimming.held_zeros(smaller), told
+    if settings.method == "width":
+        smaller, told = slimming.fewer_dimensions(model, settings.hidden_size, batches)
         return smaller, slimming.held_zeros(smaller), told
     if settings.method in SHAPES:
         smaller, told = slimming.fewer_units(model, settings, batches, work.cache)

@@ -26,6 +26,7 @@ def step(raw: dict[str, Any]) -> lineage.MadeStep:
         (removed("layers", layers=3), "prune to 3 layers"),
         (removed("layers", layers=1), "prune to 1 layer"),
         (removed("layers", layers=[0, 2, 5]), "prune to layers 0, 2, 5"),
+        (removed("width", hidden_size=192), "prune to width 192"),
         (zeroed(), "prune magnitude, 60 % zeros"),
         (zeroed("wanda", 0.5, pattern="2:4"), "prune wanda 2:4"),
         (zeroed("movement", penalty=4.0), "prune movement, as many zeros as it learns"),
@@ -62,6 +63,15 @@ def test_layers_that_stay_and_zeros_that_were_brought_along_are_told() -> None:
         "Layer dropping: 3 of 6 layers kept (0, 2, 5, counted from 0); 60 % of the remaining weights are zero, as the "
         "model brought them along."
     )
+
+
+def test_dimensions_that_stay_are_told() -> None:
+    raw = {
+        "technique": "prune",
+        "settings": {"method": "width", "hidden_size": 192, "epochs": 0.0},
+        "facts": {"hidden_kept": 192, "hidden_of": 384},
+    }
+    assert step(raw).story.replace("\u00a0", " ") == "Width pruning: 192 of 384 hidden dimensions kept."
 
 
 def test_another_teacher_none_and_adapters_are_told_as_they_were() -> None:

@@ -161,6 +161,20 @@ def test_what_was_removed_is_listed_and_is_what_is_missing(prune: Callable[..., 
     assert [128 - len(some) for some in facts["neurons_removed"]] == list(left.neurons)
 
 
+def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_composes(prune: Callable[..., Artifact]) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    artifact = prune("narrow", method="width", hidden_size=32)
+    model, told = AutoModelForSequenceClassification.from_pretrained(artifact.folder, output_loading_info=True)
+    assert model.config.hidden_size == 32
+    assert not any(told.values())
+    assert artifact.steps[-1].facts["hidden_kept"] == 32
+    assert artifact.steps[-1].facts["hidden_of"] == 64
+    fewer = prune("fewer", artifact, method="structured", keep=0.5, importance="magnitude")
+    with pytest.raises(CompressError, match="hidden width first"):
+        prune("again", fewer, method="width", hidden_size=16)
+
+
 def test_pruning_composes(prune: Callable[..., Artifact]) -> None:
     first = prune("first", keep=0.7)
     second = prune("second", first, keep=0.7)
@@ -197,6 +211,7 @@ def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any],
             {"method": "structured", "keep": 0.8, "epochs": 1},
             {"method": "kwon", "keep": 0.8},
             {"method": "layers", "layers": 3, "layer_choice": "last"},
+            {"method": "width", "hidden_size": 32},
             {"method": "magnitude", "sparsity": 0.5, "epochs": 1},
             {"method": "sparsegpt", "pattern": "2:4"},
             {"method": "movement", "sparsity": 0.3, "epochs": 1},
@@ -213,6 +228,8 @@ def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any],
     [
         ({"method": "layers"}, "which layers stay"),
         ({"layers": 3}, "which layers stay"),
+        ({"method": "width"}, "how many dimensions stay"),
+        ({"hidden_size": 32}, "how many dimensions stay"),
         ({"method": "movement"}, "set 'epochs'"),
         ({"milliseconds": 3.0}, "budget: latency"),
         ({"penalty": 1.0}, "belongs to the method 'movement'"),

@@ -27,7 +27,8 @@ class Measurement:
     """What was measured, with its unit in the name: `accuracy`, `latency_seconds`, `peak_memory_bytes`."""
     value: float | None
     unit: str
-    """`seconds`, `bytes`, `examples/second`, `count`, `ratio`, `share` (0 to 1) or `coefficient` (-1 to 1)."""
+    """`seconds`, `bytes`, `examples/second`, `tokens/second`, `bytes/token`, `count`, `ratio`, `share` (0 to 1),
+    `coefficient` (-1 to 1), `points` (0 to 100, as BLEU and chrF are given) or `perplexity`."""
     higher_is_better: bool
     condition: Mapping[str, Any] = field(default_factory=dict)
     """What it was read under: runtime, threads, batch, length, split, session options, part of the latency."""
@@ -41,6 +42,9 @@ class Measurement:
     """One score for each evaluation example in the split's order (1 right, 0 wrong), where the metric has one."""
     predictions: tuple[float, ...] = ()
     """One class id or score for each evaluation example in the split's order."""
+    statistics: tuple[tuple[float, ...], ...] = ()
+    """[examples][columns] for a metric of sums over the split (ROUGE's, BLEU's counts, a perplexity's log-likelihoods): its
+    score is made from the columns' sums, so what is compared or resampled are these rows."""
     absent: str | None = None
     """Why there is no value."""
     notes: tuple[str, ...] = ()
@@ -77,6 +81,8 @@ class Measurements:
     created: str = ""
     """ISO time in UTC."""
     notes: tuple[str, ...] = ()
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What takes no model, on the same split: `{"lead-3": {"rouge_l": 0.24, ...}}` in the units of the metrics."""
 
     def save(self, folder: Path) -> Path:
         """Write `measurements.json` into the folder, whole or not at all."""
@@ -111,6 +117,7 @@ class Measurements:
 
 def _measurement(raw: dict[str, Any]) -> Measurement:
     raw |= {name: tuple(raw[name]) for name in ("raw", "per_example", "predictions", "notes")}
+    raw["statistics"] = tuple(tuple(row) for row in raw.get("statistics", ()))
     if raw["interval"] is not None:
         raw["interval"] = tuple(raw["interval"])
     return Measurement(**raw)

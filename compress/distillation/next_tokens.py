@@ -1,0 +1,90 @@
+"""The teacher's distributions of the next token: whole, or its k likeliest tokens and the rest as one bucket.
+
+A vocabulary has tens of thousands of tokens, and nearly all of the teacher's mass lies on a few. Both distributions are
+coarsened alike: the k tokens stay, all others are added up. A divergence of the coarsened two is never above that of the whole
+ones (the log-sum inequality: f-divergences do not grow when outcomes are merged; Cover & Thomas, "Elements of Information
+Theory", theorem 2.7.1), so what is lost is at least 0, and `compress.distillation.token_losses` can measure it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LOWEST = -60.0
+"""A log-probability below which there is nothing to learn: of a bucket that is empty it would be minus infinity."""
+
+
+@dataclass(frozen=True)
+class NextTokens:
+    """A teacher's softened distribution after each of some tokens."""
+
+    log_probabilities: Tensor
+    """[..., k], the likeliest first, or of all tokens in their order, [..., vocabulary], where `ids` is None."""
+    ids: Tensor | None = None
+    """Which tokens those are, [..., k], int64."""
+    rest: Tensor | None = None
+    """The log of what all other tokens have together, [...]."""
+
+    def at(self, mask: Tensor) -> NextTokens:
+        """Those of the tokens where a boolean mask of the leading dimensions is true, [true ones, ...]."""
+        some = (None if one is None else one[mask] for one in (self.ids, self.rest))
+        return NextTokens(self.log_probabilities[mask], *some)
+
+
+def whole(logits: Tensor, temperature: float) -> NextTokens:
+    """All of a teacher's softened distribution: `softmax(logits / T)`, in fp32, without a gradient."""
+    return NextTokens(F.log_softmax(_fp32(logits.detach()) / temperature, dim=-1))
+
+
+def top_k(logits: Tensor, k: int, temperature: float) -> NextTokens:
+    """The k likeliest tokens of a teacher's softened distribution, and the log of the others' mass.
+
+    The rest's mass is summed, not taken as one minus the sum of the k, which would leave rounding errors where it is small.
+
+    Args:
+        logits: [..., vocabulary].
+        k: how many tokens; no more than there are.
+        temperature: T, above 0. It belongs to the result: the rest's mass at another one cannot be known from it.
+    """
+    log = whole(logits, temperature).log_probabilities
+    kept, ids = log.topk(min(k, log.shape[-1]), dim=-1)
+    return NextTokens(kept, ids, _of_others(log, ids).clamp(min=LOWEST))
+
+
+def alike(student: Tensor, teacher: NextTokens, temperature: float) -> tuple[Tensor, Tensor]:
+    """The student's and the teacher's log-probabilities of the same outcomes: all tokens, or the k and the rest.
+
+    Args:
+        student: logits, [..., vocabulary].
+        teacher: its distributions at the same temperature.
+
+    Returns:
+        Two tensors, [..., vocabulary] or [..., k + 1], in fp32.
+    """
+    softened = _fp32(student) / temperature
+    if teacher.ids is None or teacher.rest is None:
+        return F.log_softmax(softened, dim=-1), teacher.log_probabilities
+    kept = softened.gather(-1, teacher.ids)
+    found = torch.cat([kept, _of_others(softened, teacher.ids)[..., None]], dim=-1)
+    # The logsumexp of these outcomes is that of the whole vocabulary, which is so read only once.
+    ours = found - torch.logsumexp(found, dim=-1, keepdim=True)
+    theirs = torch.cat([_fp32(teacher.log_probabilities), _fp32(teacher.rest)[..., None]], dim=-1)
+    return ours.clamp(min=LOWEST), theirs
+
+
+def mass(teacher: NextTokens) -> Tensor:
+    """How much of the teacher's distribution its k tokens have, [...]: a share."""
+    return _fp32(teacher.log_probabilities).exp().sum(-1)
+
+
+def _of_others(values: Tensor, ids: Tensor) -> Tensor:
+    """The logsumexp over all tokens but those, [...]."""
+    return torch.logsumexp(values.scatter(-1, ids, -torch.inf), dim=-1)
+
+
+def _fp32(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

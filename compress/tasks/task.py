@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from compress.errors import CompressError
 from compress.metrics.metric import Kind
@@ -98,6 +98,11 @@ class Task:
     limit: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
     generation: Generation | None = None
+
+    @property
+    def is_generative(self) -> bool:
+        """Whether a model for it writes text: its labels are texts, or the text itself."""
+        return self.kind in get_args(TextKind)
 
     @property
     def is_pair(self) -> bool:

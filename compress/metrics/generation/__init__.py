@@ -1,7 +1,4 @@
-"""Scores of what a generative model writes or predicts: one file per metric, each with a `METRIC`; `find` gives one by name.
-
-They are not in the catalogue yet, which lists what a pipeline can use: the program evaluates classifiers only so far.
-"""
+"""Scores of what a generative model writes or predicts: one file per metric, each with a `METRIC`; `find` gives one by name."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
-"""Generative tasks: one file each with a `TASK`; `resolve` a description, `loading.load` a split, then tokenize its rows.
+"""Generative tasks: `resolve` a description, `loading.load` a split, then tokenize its rows.
 
-They are not in the catalogue yet, which lists what a pipeline can use: the program trains and evaluates classifiers only so far.
+The tasks themselves are files of `compress/tasks`, as the classifiers' are.
 """
 
-from compress.tasks.generation.describing import KNOWN, find, resolve
+from compress.tasks.generation.describing import find, known, resolve
 from compress.tasks.generation.modelling import Blocks, Windows, blocks, scored_windows
 from compress.tasks.generation.pairs import Pairs, Side, for_decoder, for_encoder_decoder
 from compress.tasks.generation.scoring import lead_baseline, metrics
 
 __all__ = [
-    "KNOWN",
     "Blocks",
     "Pairs",
     "Side",
@@ -18,6 +17,7 @@ __all__ = [
     "find",
     "for_decoder",
     "for_encoder_decoder",
+    "known",
     "lead_baseline",
     "metrics",
     "resolve",

@@ -6,13 +6,12 @@ A known name (`samsum`), a known name with settings (`{name: samsum, data: DIR, 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress import settings
+from compress import catalogue, settings
 from compress.errors import CompressError, guess, listing
 from compress.metrics import generation as metrics
 from compress.tasks.generation.settings import METRICS, Described
@@ -20,22 +19,26 @@ from compress.tasks.loading.files import FORMATS, TEXT
 from compress.tasks.loading.origins import STEMS
 from compress.tasks.task import SPLITS, Generation, Source, Task
 
-KNOWN = ("cnn_dailymail", "dialogsum", "samsum", "wikitext2", "xsum")
-"""Each is a file of this folder."""
 PLAIN = ".txt"
 """What ends the name of a text file. In a classifier's data such a file is a table."""
 OF_MODELLING = ("documents", "separate")
 OF_PAIRS = ("target", "languages", "prefix", "prompt", "line_end", "max_source", "max_target", "dialogue")
 
 
+def known() -> tuple[str, ...]:
+    """The names of the generative tasks that ship."""
+    return tuple(name for name in catalogue.names("tasks") if catalogue.find("tasks", name).is_generative)
+
+
 def find(name: str) -> Task:
     """The known generative task of this name; CompressError where there is none."""
-    if name not in KNOWN:
+    there = known()
+    if name not in there:
         kinds = ", ".join(METRICS)
         raise CompressError(
-            f"Unknown task '{name}'.{guess(name, KNOWN)} Known: {listing(KNOWN)}. A task of your own takes a kind ({kinds})."
+            f"Unknown task '{name}'.{guess(name, there)} Known: {listing(there)}. A task of your own takes a kind ({kinds})."
         )
-    task: Task = importlib.import_module(f"compress.tasks.generation.{name}").TASK
+    task: Task = catalogue.find("tasks", name)
     return task
 
 
@@ -48,7 +51,7 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         return find(description), None
     name = description.get("name")
     given = settings.build(Described, description, f"task '{name}'" if name else "a task")
-    task = find(given.name) if given.name in KNOWN or given.kind is None else _own(given)
+    task = find(given.name) if given.name in known() or given.kind is None else _own(given)
     if given.kind not in (None, task.kind):
         raise CompressError(f"Task '{task.name}' is a known one, a {task.kind}: give one of your own another name.")
     _refuse_what_it_cannot_have(task, given)

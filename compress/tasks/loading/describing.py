@@ -2,6 +2,7 @@
 
 A known name (`sst2`), a known name with settings (`{name: sst2, data: DIR, limit: {train: 12000}}`), or a task of one's own:
 `{name: mine, kind: classification, data: {train: a.csv, evaluation: b.csv}, text: review, label: stars, labels: [neg, pos]}`.
+Generative tasks have settings of their own: see `compress.tasks.generation.describing`, which reads those.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from compress import catalogue
 from compress.errors import CompressError, guess, listing
-from compress.metrics.metric import Metric
+from compress.metrics.metric import Kind, Metric
 from compress.tasks.loading.files import FORMATS
-from compress.tasks.task import SPLITS, Source, Task
+from compress.tasks.task import SPLITS, Source, Task, TextKind
 
 OF_ANY_TASK = ("name", "data", "text", "label", "metric", "bad_rows", "holdout", "limit", "seed")
+KINDS = (*get_args(Kind), *get_args(TextKind))
 OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
 
 
@@ -30,6 +32,10 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         return find(description), None
     if not isinstance(description, Mapping):
         raise CompressError(f"A task is a name or a mapping with a name, not {description!r}.")
+    if _is_generative(description):
+        from compress.tasks.generation import describing
+
+        return describing.resolve(description)
     name = description.get("name")
     if not isinstance(name, str) or not name:
         raise CompressError("The task has no name. Give it one: `task: {name: sst2, data: FOLDER}`.")
@@ -45,6 +51,13 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         raise _unknown(name)
     task = find(name) if is_known else _own(name, description)
     return _with_data(_with_settings(task, description), description)
+
+
+def _is_generative(description: Mapping[str, Any]) -> bool:
+    name, kind = description.get("name"), description.get("kind")
+    if isinstance(name, str) and name in known():
+        return find(name).is_generative
+    return kind in get_args(TextKind) or (kind is None and bool({"source", "target"} & set(description)))
 
 
 def known() -> tuple[str, ...]:
@@ -64,17 +77,15 @@ def _unknown(name: str) -> CompressError:
     names = known()
     return CompressError(
         f"Unknown task '{name}'.{guess(name, names)} Known: {listing(names)}."
-        " A task of your own takes name, data, text, label and labels (or kind: regression)."
+        " A task of your own takes name, data, text, label and labels (or kind: regression); one whose labels are texts "
+        "takes kind, data, source and target."
     )
 
 
 def _own(name: str, description: Mapping[str, Any]) -> Task:
     kind = description.get("kind", "classification")
     if kind not in ("classification", "regression"):
-        raise CompressError(
-            f"Task '{name}': kind is 'classification' or 'regression', not {kind!r}."
-            f"{guess(str(kind), ('classification', 'regression'))}"
-        )
+        raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {kind!r}.{guess(str(kind), KINDS)}")
     for key in ("text", "label", "data"):
         if not description.get(key):
             raise CompressError(f"Task '{name}' has no '{key}'. {_HELP[key]}")
@@ -137,9 +148,10 @@ def _metrics(task: Task, value: Any) -> tuple[str, ...]:
             raise CompressError(
                 f"Unknown metric '{one}' in task '{task.name}'.{guess(str(one), there)} Known: {listing(there)}."
             )
-        metric: Metric = catalogue.find("metrics", one)
-        if metric.kind != task.kind:
-            raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {metric.kind}, not a {task.kind}.")
+        metric = catalogue.find("metrics", one)
+        reads = metric.kind if isinstance(metric, Metric) else "generative task"
+        if reads != task.kind:
+            raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {reads}, not a {task.kind}.")
     if not names:
         raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(there)}.")
     return names

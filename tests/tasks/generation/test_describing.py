@@ -12,7 +12,9 @@ import pytest
 
 from compress import catalogue
 from compress.errors import CompressError
-from compress.tasks.generation import KNOWN, find, lead_baseline, metrics, resolve
+from compress.metrics.generation import NAMES
+from compress.tasks import loading
+from compress.tasks.generation import find, known, lead_baseline, metrics, resolve
 from compress.tasks.generation.texts import prefix, prompt, source_text
 from compress.tasks.task import Task
 
@@ -20,7 +22,7 @@ OWN = {"name": "mine", "kind": "summarization", "data": {"train": "a.jsonl"}, "s
 PAIRS = {"name": "mine", "kind": "translation", "data": "d", "source": "a", "target": "b"}
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", known())
 def test_a_known_task_is_called_as_its_file_survives_its_manifest_and_is_scored_by_metrics_of_its_kind(
     name: str,
 ) -> None:
@@ -28,12 +30,28 @@ def test_a_known_task_is_called_as_its_file_survives_its_manifest_and_is_scored_
     assert task.name == name
     assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
     assert {metric.reads for metric in metrics(task)} == {"tokens" if task.kind == "language_modelling" else "texts"}
-    summary = sys.modules[f"compress.tasks.generation.{name}"].__doc__ or ""
+    summary = sys.modules[f"compress.tasks.{name}"].__doc__ or ""
     assert "?" in summary.splitlines()[0]
 
 
-def test_nothing_of_it_is_listed_to_users_before_it_can_be_used() -> None:
-    assert not {*KNOWN, "rouge1", "bleu"} & {*catalogue.names("tasks"), *catalogue.names("metrics")}
+def test_generative_tasks_and_metrics_are_listed_beside_the_others() -> None:
+    assert {"samsum", "dialogsum", "cnn_dailymail", "xsum", "wikitext2"} <= set(known())
+    assert set(known()) < set(catalogue.names("tasks"))
+    assert {*NAMES, "accuracy"} <= set(catalogue.names("metrics"))
+
+
+@pytest.mark.parametrize("description", ["samsum", {"name": "samsum", "line_end": " | "}, OWN, PAIRS])
+def test_the_tasks_of_classifiers_and_of_generators_are_resolved_at_one_place(description: Any) -> None:
+    assert loading.resolve(description) == resolve(description)
+    assert loading.resolve(description)[0].is_generative
+    assert not loading.resolve("sst2")[0].is_generative
+
+
+def test_columns_of_texts_without_a_kind_are_asked_for_one() -> None:
+    with pytest.raises(CompressError, match="A task of your own takes a kind"):
+        loading.resolve({name: value for name, value in OWN.items() if name != "kind"})
+    with pytest.raises(CompressError, match="'rouge_l' in task 'sst2' is for a generative task, not a classification"):
+        loading.resolve({"name": "sst2", "metric": "rouge_l"})
 
 
 def test_the_manifests_of_classifiers_do_not_change() -> None:
@@ -121,8 +139,8 @@ def test_bleu_is_counted_as_the_target_language_needs_it() -> None:
 def test_resolving_a_task_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = ("torch", "transformers", "datasets", "pandas", "pyarrow", "sklearn", "scipy", "nltk", "sacrebleu")
     code = (
-        "import sys\nfrom compress.tasks.generation import KNOWN, metrics, resolve\n"
-        "for name in KNOWN: metrics(resolve(name)[0])\n"
+        "import sys\nfrom compress.tasks.generation import known, metrics, resolve\n"
+        "for name in known(): metrics(resolve(name)[0])\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,22 +16,24 @@ PAD_TO = 8
 
 @dataclass(frozen=True)
 class ByToken:
-    """Vectors of each token of each row, one row's after the other's."""
+    """Numbers or vectors of each token of each row, one row's after the other's."""
 
     values: np.ndarray
-    """[tokens of all rows, width]."""
+    """[tokens of all rows, width], or [tokens of all rows]."""
     starts: np.ndarray
     """Where each row's tokens begin, and the end of the last one's, [rows + 1]."""
+    of_labels: bool = False
+    """Whether the tokens are those that the model predicts and that count, not those it reads."""
 
     def padded(self, places: list[int], mask: np.ndarray) -> np.ndarray:
-        """The rows' vectors as a batch, [batch, tokens, width]; 0 where `mask` [batch, tokens] is."""
-        found = np.zeros((*mask.shape, self.values.shape[1]), self.values.dtype)
+        """The rows' values as a batch, [batch, tokens, width]; 0 where `mask` [batch, tokens] is."""
+        found = np.zeros((*mask.shape, *self.values.shape[1:]), self.values.dtype)
         found[mask] = np.concatenate([self.values[self.starts[place] : self.starts[place + 1]] for place in places])
         return found
 
 
 Extra = np.ndarray | ByToken
-"""What else there is of each row, beside what the model reads: [rows, ...], or vectors by token."""
+"""What else there is of each row, beside what the model reads: [rows, ...], or values by token."""
 
 Collate = Callable[[list[Mapping[str, Any]], Any, Mapping[str, Extra]], dict[str, Any]]
 """(rows, tokenizer, extras) -> a padded batch of tensors."""
@@ -64,6 +66,14 @@ def row_lengths(rows: Any) -> np.ndarray:
     return np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["input_ids"]), np.int64, len(rows))
 
 
+def step_lengths(rows: Any) -> np.ndarray:
+    """What each tokenized row takes of a step, [rows]: its tokens, and those of a target of its own."""
+    found = row_lengths(rows)
+    if "labels" in rows.column_names:
+        found += np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["labels"]), np.int64, len(rows))
+    return found
+
+
 def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
     """A padded batch of tensors from rows; each extra is looked up by the row's place."""
     import torch
@@ -77,7 +87,7 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
 
 
 def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
-    """A padded batch for an encoder-decoder, see `compress.tasks.generation.Pairs`; extras by token are of the source's.
+    """A padded batch for an encoder-decoder, see `compress.tasks.generation.Pairs`.
 
     Returns:
         `input_ids` and `attention_mask` [batch, source tokens], and `labels` [batch, target tokens], -100 where they are
@@ -86,7 +96,8 @@ def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras:
     batch = _inputs([feature["input_ids"] for feature in features], its_tokenizer, "right")
     if "labels" in features[0]:
         batch["labels"] = _padded([feature["labels"] for feature in features], NOT_COUNTED, "right")
-    return batch | _extras(features, extras, batch["attention_mask"])
+    counted = batch["labels"] != NOT_COUNTED if "labels" in batch else None
+    return batch | _extras(features, extras, batch["attention_mask"], counted)
 
 
 def collate_causal(
@@ -103,7 +114,9 @@ def collate_causal(
     ids = [feature["input_ids"] for feature in features]
     labels = [feature.get("labels", feature["input_ids"]) for feature in features]
     batch = {**_inputs(ids, its_tokenizer, "right"), "labels": _padded(labels, NOT_COUNTED, "right")}
-    return batch | _extras(features, extras, batch["attention_mask"])
+    counted = batch["labels"] != NOT_COUNTED
+    counted[:, 0] = False  # nothing stands before it
+    return batch | _extras(features, extras, batch["attention_mask"], counted)
 
 
 def collate_prompts(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict[str, Any]:
@@ -134,8 +147,15 @@ def _padded(rows: Sequence[Sequence[int]], value: int, side: str) -> Any:
     return torch.from_numpy(found)
 
 
-def _extras(features: list[Mapping[str, Any]], extras: Mapping[str, Extra], mask: Any) -> dict[str, Any]:
-    """What else there is of each row, looked up by its place."""
+def _extras(
+    features: list[Mapping[str, Any]], extras: Mapping[str, Extra], mask: Any, counted: Any = None
+) -> dict[str, Any]:
+    """What else there is of each row, looked up by its place.
+
+    Args:
+        mask: where tokens are read, [batch, tokens].
+        counted: where labels are predicted, [batch, label tokens].
+    """
     import torch
 
     found: dict[str, Any] = {}
@@ -143,7 +163,8 @@ def _extras(features: list[Mapping[str, Any]], extras: Mapping[str, Extra], mask
         places = [feature["place"] for feature in features]
         for name, values in extras.items():
             if isinstance(values, ByToken):
-                found[name] = torch.from_numpy(values.padded(places, mask.bool().numpy()))
+                real = counted if values.of_labels else mask.bool()
+                found[name] = torch.from_numpy(values.padded(places, real.numpy()))
             else:
                 found[name] = torch.from_numpy(np.asarray(values[places]))
     return found

@@ -3,12 +3,14 @@
 A vocabulary has tens of thousands of tokens, and nearly all of the teacher's mass lies on a few. Both distributions are
 coarsened alike: the k tokens stay, all others are added up. A divergence of the coarsened two is never above that of the whole
 ones (the log-sum inequality: f-divergences do not grow when outcomes are merged; Cover & Thomas, "Elements of Information
-Theory", theorem 2.7.1), so what is lost is at least 0, and `compress.distillation.token_losses` can measure it.
+Theory", theorem 2.7.1), so what is lost is at least 0, and it can be measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +18,11 @@ from torch.nn import functional as F
 
 LOWEST = -60.0
 """A log-probability below which there is nothing to learn: of a bucket that is empty it would be minus infinity."""
+
+
+PARTS = ("log_probabilities", "ids", "rest")
+PREFIX = "teacher.next."
+"""What the names begin with that a batch has a teacher's distributions under."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,40 @@ def alike(student: Tensor, teacher: NextTokens, temperature: float) -> tuple[Ten
 def mass(teacher: NextTokens) -> Tensor:
     """How much of the teacher's distribution its k tokens have, [...]: a share."""
     return _fp32(teacher.log_probabilities).exp().sum(-1)
+
+
+def in_batch(batch: Mapping[str, Any], tokens: int) -> NextTokens:
+    """The distributions that a batch brings, at the places of its predictions.
+
+    Args:
+        batch: with `PARTS` under `PREFIX`, at each label, [batch, label tokens, ...].
+        tokens: how many places `logits_and_labels` has: of a decoder one less than labels.
+    """
+    log_probabilities, ids, rest = (batch[f"{PREFIX}{name}"][:, -tokens:] for name in PARTS)
+    return NextTokens(log_probabilities, ids.long(), rest)
+
+
+def logits_and_labels(model: Any, batch: Mapping[str, Any], *, inside: Any = None) -> tuple[Tensor, Tensor]:
+    """What a generative model predicts for a batch, and what stands there: at the same places.
+
+    Args:
+        model: an encoder-decoder or a decoder.
+        batch: `input_ids` and `attention_mask` [batch, tokens], `labels` [batch, tokens], -100 where nothing is counted;
+            padded on the right.
+        inside: the bare model, where `model` is a wrapper of it.
+
+    Returns:
+        Logits [batch, tokens, vocabulary], and labels [batch, tokens]. A decoder's have a token less, since its logits at a
+        token are for the next one.
+    """
+    bare = model if inside is None else inside
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    labels: Tensor = batch["labels"]
+    if bare.config.is_encoder_decoder:
+        # Without the labels themselves, since the model would compute its own loss of them beside ours.
+        inputs["decoder_input_ids"] = bare.prepare_decoder_input_ids_from_labels(labels=labels)
+        return model(**inputs, use_cache=False).logits, labels
+    return model(**inputs, use_cache=False).logits[:, :-1], labels[:, 1:]
 
 
 def _of_others(values: Tensor, ids: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ from compress.distillation.token_losses import (
     divergences,
     jsd,
     mean_of_rows,
-    predicted,
     reference_tokens,
     soft_tokens,
 )
@@ -165,12 +164,6 @@ def test_no_gradient_flows_into_the_teacher_and_half_types_are_widened() -> None
         assert not targets.log_probabilities.requires_grad
     student = logits(13, 2, 9, dtype=torch.bfloat16)
     assert divergences(student, whole(teacher, 1.0), 1.0, "forward_kl").dtype == torch.float32
-
-
-def test_a_decoders_logits_are_compared_with_the_next_token() -> None:
-    found, labels = predicted(logits(14, 3, 4, 11), LABELS, shifted=True)
-    assert found.shape == (3, 3, 11)
-    assert torch.equal(labels, LABELS[:, 1:])
 
 
 def test_log_probabilities_in_sixteen_bits_change_a_loss_by_little() -> None:

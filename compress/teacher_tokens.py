@@ -1,0 +1,248 @@
+"""The teacher's distribution after each token of the references, asked once: its k likeliest tokens, and what the rest have.
+
+They lie on disk, memory-mapped, under a name that is a hash of the teacher, the token ids and how they were computed. A run that
+is stopped goes on behind the last part that was written. How much the coarsening changes a loss is measured on some of the
+rows, against the teacher's whole distributions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from compress.artifact import Artifact, digest, is_main_process, wait_until
+from compress.batching import ByToken, Collate, step_lengths
+from compress.distillation.next_tokens import PREFIX, in_batch, logits_and_labels, mass, top_k, whole
+from compress.distillation.token_losses import Divergence, divergences, mean_of_rows
+from compress.metrics.generation.metric import NOT_COUNTED
+from compress.models import load
+from compress.progress import bar, say
+from compress.training import wants_bf16
+
+BATCH = 16
+WRITE_SECONDS = 20.0
+"""How often what was computed is written through, so that it need not be computed again."""
+SAMPLE = 64
+"""Rows on which the error is measured."""
+KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
+"""What is kept of each token. The rounding of a log-probability is 0.05 % of it."""
+
+
+@dataclass(frozen=True)
+class TokenAnswers:
+    """What a teacher says after each token of tokenized rows, and what that cost."""
+
+    extras: Mapping[str, ByToken]
+    """By the names that a batch has them under: log-probabilities [tokens, k], ids [tokens, k] and the rest [tokens]."""
+    seconds: float = 0.0
+    """What computing them took, whenever that was."""
+    seconds_saved: float = 0.0
+    """How much of that was not spent now, since it lay in the cache."""
+
+
+def token_answers(
+    teacher: Artifact,
+    rows: Any,
+    its_tokenizer: Any,
+    its_collate: Collate,
+    *,
+    k: int,
+    temperature: float,
+    precision: str,
+    cache: Path,
+) -> TokenAnswers:
+    """A teacher's next-token distributions for all rows: read from the cache, or computed.
+
+    Args:
+        teacher: the torch artifact of an encoder-decoder or a decoder.
+        rows: tokenized rows; without `labels` their `input_ids` are the labels.
+        its_collate: makes a batch of them, with labels.
+        k: how many tokens are kept; no more than the vocabulary has.
+        temperature: that of the distributions.
+        precision: `auto`, `fp32` or `bf16`, as for training.
+        cache: the folder for content-keyed results.
+    """
+    counts, content = _counted(rows)
+    autocast = "bf16" if wants_bf16(precision) else "fp32"
+    key = digest([teacher.fingerprint(), digest(teacher.files), content, k, temperature, autocast])
+    folder = cache / "teacher-tokens" / key
+    told = folder / "seconds.json"
+    if not is_main_process():
+        wait_until(told.is_file, "the first process to ask the teacher")
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    saved = 0.0
+    if told.is_file():
+        saved = float(json.loads(told.read_text())["seconds"])
+        say(f"The teacher's next tokens for {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
+    else:
+        model = load(teacher).float()
+        _compute(model, rows, its_tokenizer, its_collate, starts, k, temperature, folder, bf16=autocast == "bf16")
+    return TokenAnswers(
+        {
+            f"{PREFIX}{name}": ByToken(np.load(_file(folder, name), mmap_mode="r"), starts, of_labels=True)
+            for name in KEPT
+        },
+        seconds=float(json.loads(told.read_text())["seconds"]),
+        seconds_saved=saved,
+    )
+
+
+def bytes_needed(rows: Any, k: int) -> int:
+    """What the answers for all rows take on disk."""
+    counts, _ = _counted(rows)
+    return int(counts.sum()) * (6 * k + 2)
+
+
+def coarsening_error(
+    student: Any,
+    teacher: Any,
+    rows: Any,
+    its_tokenizer: Any,
+    its_collate: Collate,
+    kept: Mapping[str, ByToken],
+    *,
+    temperature: float,
+    divergence: Divergence,
+    beta: float,
+) -> dict[str, Any]:
+    """What is lost of the student's loss by what is kept of the teacher's distributions, on some of the rows.
+
+    Args:
+        student, teacher: bare models of one vocabulary; left as they were.
+        rows: tokenized training rows, evenly spaced ones of which are taken.
+        kept: `TokenAnswers.extras` of these rows.
+
+    Returns:
+        `rows` and `tokens`: how many; `whole` and `kept`: the divergence of the whole distributions and of the coarsened and
+        rounded ones, the mean over tokens, then rows, without the factor T^2; `mass`: the least and the mean share that the
+        kept tokens have of the teacher's distribution.
+    """
+    places = np.unique(np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)).tolist()
+    found: dict[str, float] = {"whole": 0.0, "kept": 0.0}
+    shares = []
+    modes = [(model, model.training) for model in (student, teacher)]
+    device = next(student.parameters()).device
+    teacher.to(device)
+    with torch.no_grad():
+        for model, _ in modes:
+            model.eval()
+        for start in range(0, len(places), BATCH):
+            some = places[start : start + BATCH]
+            batch = _batch(rows, some, its_tokenizer, its_collate, kept)
+            batch = {name: value.to(device) for name, value in batch.items()}
+            theirs, labels = logits_and_labels(teacher, batch)
+            ours, _ = logits_and_labels(student, batch)
+            counted = labels != NOT_COUNTED
+            targets = in_batch(batch, labels.shape[1]).at(counted)
+            for name, one in (("whole", whole(theirs[counted], temperature)), ("kept", targets)):
+                value = divergences(ours[counted], one, temperature, divergence, beta)
+                found[name] += float(mean_of_rows(value, counted)) * len(some) / len(places)
+            shares.append(mass(targets))
+    for model, mode in modes:
+        model.train(mode)
+    share = torch.cat(shares)
+    return {
+        "rows": len(places),
+        "tokens": len(share),
+        **{name: round(value, 6) for name, value in found.items()},
+        "mass": {"least": round(float(share.min()), 6), "mean": round(float(share.mean()), 6)},
+    }
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def _counted(rows: Any) -> tuple[np.ndarray, str]:
+    """How many tokens of each row are predicted and count, [rows], and a hash of all that the models read and write."""
+    counts = np.empty(len(rows), np.int64)
+    content = hashlib.sha256()
+    is_decoders = "labels" not in rows.column_names or "prompt" in rows.column_names
+    place = 0
+    for batch in rows.iter(1000):
+        for ids, labels in zip(batch["input_ids"], batch.get("labels", batch["input_ids"]), strict=True):
+            for one in (ids, labels):
+                content.update(np.asarray([len(one), *one], np.int32).tobytes())
+            counts[place] = sum(token != NOT_COUNTED for token in labels[1 if is_decoders else 0 :])
+            place += 1
+    return counts, content.hexdigest()
+
+
+def _batch(rows: Any, places: list[int], its_tokenizer: Any, its_collate: Collate, kept: Any) -> dict[str, Any]:
+    return its_collate([{**rows[place], "place": place} for place in places], its_tokenizer, kept)
+
+
+def _compute(
+    model: Any,
+    rows: Any,
+    its_tokenizer: Any,
+    its_collate: Collate,
+    starts: np.ndarray,
+    k: int,
+    temperature: float,
+    folder: Path,
+    *,
+    bf16: bool,
+) -> None:
+    """Write the files in batches of like length; `done.json` tells how many batches are behind."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    told = folder / "done.json"
+    before: dict[str, Any] = json.loads(told.read_text()) if told.is_file() else {"batches": 0, "seconds": 0.0}
+    k = min(k, int(model.config.vocab_size))
+    arrays = {
+        name: _opened(_file(folder, name), (int(starts[-1]), k), name, anew=not before["batches"]) for name in KEPT
+    }
+    order = np.argsort(-step_lengths(rows), kind="stable")
+    batches = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
+    began = written = time.perf_counter()
+
+    def write(batch: int, *, at_end: bool = False) -> None:
+        for array in arrays.values():
+            array.flush()
+        spent = round(before["seconds"] + time.perf_counter() - began, 1)
+        file = folder / "seconds.json" if at_end else told
+        _write(file, {"batches": batch, "seconds": spent})
+
+    with (
+        torch.inference_mode(),
+        torch.autocast(device, torch.bfloat16, enabled=bf16),
+        bar("teacher", len(batches), before["batches"]) as running,
+    ):
+        for number, places in enumerate(batches):
+            if number < before["batches"]:
+                continue
+            batch = {
+                name: value.to(device) for name, value in _batch(rows, places, its_tokenizer, its_collate, {}).items()
+            }
+            logits, labels = logits_and_labels(model, batch)
+            found = top_k(logits[labels != NOT_COUNTED], k, temperature)
+            of_tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
+            for name, array in arrays.items():
+                array[of_tokens] = getattr(found, name).cpu().numpy()
+            running.advance(1)
+            if time.perf_counter() - written > WRITE_SECONDS:
+                write(number + 1)
+                written = time.perf_counter()
+    write(len(batches), at_end=True)
+
+
+def _opened(file: Path, shape: tuple[int, int], name: str, *, anew: bool) -> np.memmap[Any, Any]:
+    return np.lib.format.open_memmap(
+        file, mode="w+" if anew else "r+", dtype=KEPT[name], shape=shape[:1] if name == "rest" else shape
+    )
+
+
+def _write(file: Path, values: Mapping[str, Any]) -> None:
+    partial = file.with_name(f"{file.stem}.partial.json")
+    partial.write_text(json.dumps(values))
+    partial.replace(file)

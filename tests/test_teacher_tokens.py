@@ -1,0 +1,166 @@
+"""The teacher's next tokens on disk: its own at each place, for just these rows, resumed, and with the error they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from compress import teacher_tokens
+from compress.batching import collate_causal, collate_pairs
+from compress.distillation import next_tokens
+from compress.distillation.next_tokens import PREFIX, in_batch, logits_and_labels
+from compress.models import bring
+from compress.teacher_tokens import TokenAnswers, coarsening_error, token_answers
+from tests.generative import VOCABULARY, prompts, strong_generator
+
+TOKENIZER = SimpleNamespace(pad_token_id=0, eos_token_id=2)
+FAMILIES = {"bart": collate_pairs, "t5": collate_pairs, "gpt2": collate_causal, "llama": collate_causal}
+K = 8
+
+
+def rows_for(family: str, count: int = 40) -> Any:
+    """Random rows of unequal lengths: pairs, or prompts with what follows them."""
+    from datasets import Dataset
+
+    sources, targets = prompts(count), prompts(count, longest=9, seed=1)
+    if FAMILIES[family] is collate_pairs:
+        return Dataset.from_dict({"input_ids": sources, "labels": targets})
+    return Dataset.from_dict(
+        {
+            "input_ids": [[*source, *target] for source, target in zip(sources, targets, strict=True)],
+            "labels": [[-100] * len(source) + list(target) for source, target in zip(sources, targets, strict=True)],
+            "prompt": [len(source) for source in sources],
+        }
+    )
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Any:
+    """`ask("bart", k=3)`: the answers of a teacher of that family, its model, its rows."""
+
+    def ask(family: str = "bart", **changes: Any) -> tuple[TokenAnswers, Any, Any]:
+        model, folder = strong_generator(family), tmp_path / family
+        if not folder.exists():
+            model.save_pretrained(folder)
+        rows = changes.pop("rows", None) or rows_for(family)
+        chosen = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache", **changes}
+        found = token_answers(bring(str(folder)), rows, TOKENIZER, FAMILIES[family], **chosen)
+        return found, model, rows
+
+    return ask
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_brings_the_teachers_own_distribution_at_each_label(ask: Any, family: str) -> None:
+    found, model, rows = ask(family)
+    places = [17, 0, 31, 5]
+    batch = FAMILIES[family]([{**rows[place], "place": place} for place in places], TOKENIZER, found.extras)
+    expected_rows = []
+    for place in places:  # each row alone, without padding
+        row = rows[place]
+        ids, labels = torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])
+        with torch.no_grad():
+            if model.config.is_encoder_decoder:
+                expected_rows.append(model(input_ids=ids, labels=labels).logits[0])
+            else:
+                before = row["prompt"] - 1
+                expected_rows.append(model(input_ids=ids).logits[0, before:-1])
+    expected = F.softmax(torch.cat(expected_rows) / 2.0, dim=-1)
+    with torch.no_grad():
+        _, labels = logits_and_labels(model, batch)
+    targets = in_batch(batch, labels.shape[1]).at(labels != -100)
+    assert targets.ids is not None
+    assert targets.rest is not None
+    torch.testing.assert_close(targets.log_probabilities.float().exp(), expected.topk(K).values, rtol=6e-3, atol=1e-5)
+    torch.testing.assert_close(expected.gather(-1, targets.ids), expected.topk(K).values, rtol=1e-4, atol=1e-6)
+    rest = 1 - expected.topk(K).values.sum(-1)
+    torch.testing.assert_close(targets.rest.float().exp(), rest, rtol=6e-3, atol=1e-5)
+    assert rest.max() > 0.01  # a rest that is left out would be seen
+
+
+def test_blocks_are_predicted_from_their_second_token_on(ask: Any) -> None:
+    from datasets import Dataset
+
+    blocks = np.random.default_rng(0).integers(3, VOCABULARY, (6, 16))
+    found, model, rows = ask("gpt2", rows=Dataset.from_dict({"input_ids": blocks}))
+    assert len(found.extras[f"{PREFIX}rest"].values) == 6 * 15
+    batch = collate_causal([{**rows[3], "place": 3}], TOKENIZER, found.extras)
+    with torch.no_grad():
+        logits, labels = logits_and_labels(model, batch)
+    likeliest = F.softmax(logits / 2.0, dim=-1).max(-1).values
+    kept = in_batch(batch, labels.shape[1]).log_probabilities[..., 0].float().exp()
+    torch.testing.assert_close(kept, likeliest, rtol=6e-3, atol=1e-5)
+
+
+def test_the_teacher_is_asked_once_and_anew_for_other_targets_or_another_temperature(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, rows = ask()
+    assert first.seconds_saved == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(teacher_tokens, "load", lambda *_: pytest.fail("the teacher was asked again"))
+        again = ask()[0]
+        assert again.seconds_saved == first.seconds
+        assert all(np.array_equal(first.extras[name].values, again.extras[name].values) for name in first.extras)
+    asked: list[None] = []
+    compute = teacher_tokens._compute
+    monkeypatch.setattr(teacher_tokens, "_compute", lambda *a, **n: asked.append(compute(*a, **n)))
+    ask(temperature=1.0)
+    ask(k=3)
+    ask(rows=rows.select(range(20)))
+    ask(rows=rows.map(lambda row: {"labels": row["labels"][::-1]}))
+    assert len(asked) == 4
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
+    ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ask(cache=tmp_path / "whole")[0]
+    monkeypatch.setattr(teacher_tokens, "WRITE_SECONDS", 0.0)
+    calls: list[int] = []
+    real = next_tokens.logits_and_labels
+
+    def stopping(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*given, **named)
+
+    monkeypatch.setattr(teacher_tokens, "logits_and_labels", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        ask(cache=tmp_path / "parts")
+    calls[:] = [1] * 3
+    resumed = ask(cache=tmp_path / "parts")[0]
+    assert len(calls) - 3 == 1  # 40 rows are three batches, two of which were done
+    assert all(np.array_equal(whole.extras[name].values, resumed.extras[name].values) for name in whole.extras)
+
+
+@pytest.mark.parametrize("family", ["bart", "gpt2"])
+def test_the_error_is_measured_and_vanishes_where_all_tokens_are_kept(ask: Any, family: str) -> None:
+    student = strong_generator(family, layers=1, seed=3)
+    told = {}
+    for k in (2, K, VOCABULARY):
+        found, model, rows = ask(family, k=k)
+        told[k] = coarsening_error(
+            student,
+            model,
+            rows,
+            TOKENIZER,
+            FAMILIES[family],
+            found.extras,
+            temperature=2.0,
+            divergence="forward_kl",
+            beta=0.5,
+        )
+    assert told[2]["rows"] == 40
+    assert told[2]["tokens"] == len(found.extras[f"{PREFIX}rest"].values)
+    assert told[2]["kept"] < told[K]["kept"] < told[K]["whole"] == told[2]["whole"]
+    # All tokens in 16 bits: what is left is rounding.
+    assert told[VOCABULARY]["kept"] == pytest.approx(told[VOCABULARY]["whole"], rel=1e-2)
+    assert told[2]["mass"]["mean"] < told[K]["mass"]["mean"] < 1

@@ -1,25 +1,41 @@
-"""Loads and saves Hugging Face sequence classifiers: safetensors only, no remote code unless asked for."""
+"""Loads and saves Hugging Face models, classifiers above all: safetensors only, no remote code unless asked for."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from compress.artifact import Artifact, digest, hash_file, is_main_process
 from compress.errors import CompressError
+from compress.generators import generator, kind_of
+from compress.pretrained import config, first_line, quiet, raw_config, tokenizer, trusts_remote_code, why_not
 from compress.progress import say
+
+__all__ = [
+    "DEMO",
+    "adopt",
+    "bring",
+    "check_labels",
+    "classifier",
+    "config",
+    "for_task",
+    "from_config",
+    "kind_of",
+    "load",
+    "merged",
+    "needs_peft",
+    "quiet",
+    "save",
+    "tokenizer",
+    "trusts_remote_code",
+]
 
 DEMO = "demo"
 """The name of the base model that the extra `demo` brings: all-MiniLM-L6-v2, 22.7 million parameters, Apache-2.0."""
 DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-REMOTE_CODE = "COMPRESS_TRUST_REMOTE_CODE"
-"""Set to 1 by `--trust-remote-code`; an environment variable, so that worker processes know it too."""
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -50,7 +66,7 @@ def adopt(folder: Path, name: str) -> Artifact:
     Raises:
         CompressError: it has no config, no weights, or pickled weights only.
     """
-    raw = _config(folder)
+    raw = raw_config(folder)
     weights = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in weights):
         pickled = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
@@ -61,20 +77,25 @@ def adopt(folder: Path, name: str) -> Artifact:
             )
         raise CompressError(f"{folder} holds no *.safetensors file. Check that the model was saved completely.")
     hashes = {file.name: hash_file(file) for file in [folder / "config.json", *weights]}
-    tokenizer = {f.name: hash_file(f) for f in sorted(folder.glob("*token*.json")) + sorted(folder.glob("vocab*"))}
-    origin = {"name": name, "weights": digest({**hashes, **tokenizer}), "model_type": raw.get("model_type", "")}
+    # How a model writes (beams, lengths) is part of what it is.
+    others = (file for pattern in ("*token*.json", "vocab*", "generation_config.json") for file in folder.glob(pattern))
+    hashes |= {file.name: hash_file(file) for file in sorted(others)}
+    origin = {"name": name, "weights": digest(hashes), "model_type": raw.get("model_type", "")}
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
 
 
 def load(artifact: Artifact) -> Any:
-    """The model of a torch artifact, in evaluation mode, in the precision it was saved in.
+    """The model of a torch artifact, in evaluation mode, in the precision it was saved in: a classifier, or one that
+    writes text, as its config says.
 
     Raises:
-        CompressError: the artifact is not a torch one, its weights do not fit its config, or it has no classifier.
+        CompressError: the artifact is not a torch one, its weights do not fit its config, or it has no head.
     """
     if artifact.format != "torch":
         raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
+    if kind_of(artifact.folder) != "classifier":
+        return generator(artifact.folder)
     return classifier(artifact.folder, anew=False)
 
 
@@ -103,7 +124,7 @@ def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
         except CompressError:
             raise
         except Exception as error:
-            raise CompressError(_why_not(folder, error)) from error
+            raise CompressError(why_not(folder, error)) from error
     if kind is not None:
         model.__class__ = kind
     missing = [name for name in told["missing_keys"] if not name.endswith("position_ids")]
@@ -135,7 +156,8 @@ def _unequal(folder: Path) -> Any:
 
 
 def for_task(folder: Path, task: Any, *, seed: int) -> Any:
-    """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config.
+    """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config; for a
+    generative task the model that writes text, as it is.
 
     Args:
         task: a `compress.tasks.task.Task`.
@@ -143,7 +165,10 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """
     import torch
 
-    raw = _config(folder)
+    if task.is_generative:
+        check_labels(folder, task)
+        return generator(folder)
+    raw = raw_config(folder)
     torch.manual_seed(seed)
     names = dict(enumerate(task.label_names)) or {0: "score"}
     kind = "regression" if task.kind == "regression" else "single_label_classification"
@@ -176,30 +201,33 @@ def from_config(file: Path, task: Any) -> Any:
         )
         return resized_(AutoModelForSequenceClassification.from_config(config))
     except Exception as error:
-        raise CompressError(f"{file} is no config of a sequence classifier ({_first_line(error)}).") from error
-
-
-def config(folder: Path) -> Any:
-    """The transformers config in a folder.
-
-    Raises:
-        CompressError: it cannot be read.
-    """
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
-    except Exception as error:
-        raise CompressError(_why_not(folder, error)) from error
+        raise CompressError(f"{file} is no config of a sequence classifier ({first_line(error)}).") from error
 
 
 def check_labels(folder: Path, task: Any) -> None:
-    """Compare a trained model's labels with its task's.
+    """Whether a trained model is one for its task: that it writes text for a generative task, and that it has the labels
+    of any other.
 
     Raises:
-        CompressError: the counts differ, or the names are the same in another order.
+        CompressError: it is of another kind, the counts of labels differ, or their names are the same in another order.
     """
-    raw = _config(folder)
+    raw, kind = raw_config(folder), kind_of(folder)
+    of_task = task.kind.replace("_", " ")
+    if task.is_generative and (
+        kind == "classifier" or (kind == "encoder-decoder" and task.kind == "language_modelling")
+    ):
+        is_this = "writes no text" if kind == "classifier" else "is an encoder-decoder"
+        needed = "a decoder (GPT-2, Llama)" if task.kind == "language_modelling" else "an encoder-decoder or a decoder"
+        raise CompressError(
+            f"The task {task.name} is {of_task}, which needs {needed}; the model in {folder} {is_this}."
+        )
+    if task.is_generative:
+        return
+    if kind != "classifier":
+        raise CompressError(
+            f"The model in {folder} writes text (it is {'an' if kind[0] == 'e' else 'a'} {kind}), but the task {task.name} is "
+            f"a {of_task}. Choose the task that it was trained for, as `--task samsum`."
+        )
     if not _has_head(raw):
         raise CompressError(f"{folder} has no trained classifier. Train one first with `compress finetune {folder}`.")
     by_id = raw.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
@@ -218,21 +246,6 @@ def check_labels(folder: Path, task: Any) -> None:
         )
 
 
-def tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder.
-
-    Raises:
-        CompressError: there is none.
-    """
-    from transformers import AutoTokenizer
-
-    with quiet():
-        try:
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=trusts_remote_code())
-        except Exception as error:
-            raise CompressError(f"{folder} holds no tokenizer that can be read ({_first_line(error)}).") from error
-
-
 def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
     """Write a plain Hugging Face checkpoint (safetensors, config, tokenizer); of several processes the first one does.
 
@@ -248,12 +261,12 @@ def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
     except Exception as error:
         # The writer of safetensors wraps the system's error in one of its own.
         raise CompressError(
-            f"The model cannot be written to {folder} ({_first_line(error)}). Is the disk full?"
+            f"The model cannot be written to {folder} ({first_line(error)}). Is the disk full?"
         ) from error
 
 
 def merged(base: Path, adapter: Path) -> Any:
-    """A base classifier with a LoRA adapter merged into its weights.
+    """A base model with a LoRA adapter merged into its weights.
 
     The heads that the adapter was trained with replace the base's.
 
@@ -272,40 +285,19 @@ def merged(base: Path, adapter: Path) -> Any:
             PeftConfig.from_pretrained(str(adapter))
             labels = _adapter_labels(adapter)
             changes: dict[str, Any] = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
-            model = classifier(base, **changes)
+            writes_text = kind_of(base) != "classifier" and not labels
+            model = generator(base) if writes_text else classifier(base, **changes)
             return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
         except CompressError:
             raise
         except Exception as error:
-            raise CompressError(f"The adapter in {adapter} does not fit {base}: {_first_line(error)}.") from error
+            raise CompressError(f"The adapter in {adapter} does not fit {base}: {first_line(error)}.") from error
 
 
 def needs_peft(what: str) -> None:
     """Raises a CompressError where peft is not installed, with the way to install it."""
     if importlib.util.find_spec("peft") is None:
         raise CompressError(f"{what} needs peft. Install it: pip install 'compress-transformers[lora]'")
-
-
-def trusts_remote_code() -> bool:
-    """Whether the user asked to run the code that a model's folder brings. Off by default, and never kept in a file."""
-    return os.environ.get(REMOTE_CODE) == "1"
-
-
-@contextmanager
-def quiet() -> Any:
-    """Keep transformers' own bars and remarks off the screen; errors still come through."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _adapter_labels(adapter: Path) -> int | None:
@@ -341,34 +333,9 @@ def _download(name: str) -> Path:
     except Exception as error:
         raise CompressError(
             f"'{name}' is no folder here, and the Hugging Face hub did not give a model of that name "
-            f"({_first_line(error)}). Check the name, or download it and give its folder."
+            f"({first_line(error)}). Check the name, or download it and give its folder."
         ) from error
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config: Mapping[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CompressError(f"{folder / 'config.json'} cannot be read ({_first_line(error)}).") from error
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise CompressError(f"{folder / 'config.json'} names no model_type, so it is not a transformers model.")
-    return dict(config)
 
 
 def _has_head(raw: Mapping[str, Any]) -> bool:
     return any("SequenceClassification" in name for name in raw.get("architectures") or ())
-
-
-def _why_not(folder: Path, error: Exception) -> str:
-    text = _first_line(error)
-    if "trust_remote_code" in str(error):
-        return f"The model in {folder} brings code of its own, which is not run unless you add --trust-remote-code."
-    if "header" in text.lower() or "safetensor" in type(error).__name__.lower():
-        return f"The weights in {folder} are corrupt or cut short ({text}). Copy or download them again."
-    if "Unrecognized configuration class" in str(error):
-        return f"The model in {folder} is of a type that has no sequence classifier in transformers."
-    return f"The model in {folder} cannot be loaded: {text}. Check that its config and weights belong together."
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n", 1)[0].rstrip(".")

@@ -1,0 +1,105 @@
+"""Opens the models that write text: encoder-decoders (T5, BART) and decoders (GPT-2, Llama), and tells them from others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from compress.errors import CompressError
+from compress.pretrained import first_line, quiet, raw_config, trusts_remote_code, why_not
+
+Kind = Literal["classifier", "encoder-decoder", "decoder"]
+
+
+def kind_of(folder: Path) -> Kind:
+    """What the model in a folder is, by its config alone; a base without a head counts as a classifier to be.
+
+    Raises:
+        CompressError: the folder's config cannot be read.
+    """
+    raw = raw_config(folder)
+    names = [str(name) for name in raw.get("architectures") or ()]
+    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
+        return "decoder"
+    heads = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+    if raw.get("is_encoder_decoder") and not any(name.endswith(heads) for name in names):
+        return "encoder-decoder"
+    return "encoder-decoder" if any(name.endswith("ForConditionalGeneration") for name in names) else "classifier"
+
+
+def generator(folder: Path, **changes: Any) -> Any:
+    """The generative model in a folder, in evaluation mode, in the precision it was saved in; `changes` go to its config.
+
+    A head that is tied to the embeddings, and embeddings that encoder and decoder share, are stored once and stay tied.
+
+    Raises:
+        CompressError: it holds a classifier, weights are missing, corrupt or pickled, or it brings code of its own.
+    """
+    kind = kind_of(folder)
+    if kind == "classifier":
+        raise CompressError(f"The model in {folder} writes no text: it is no encoder-decoder and no decoder.")
+    from compress.architectures.cutting import opened_by
+
+    with quiet():
+        try:
+            unequal = _unequal(folder, kind)
+            opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
+            model, told = opener.from_pretrained(
+                folder,
+                use_safetensors=True,
+                trust_remote_code=trusts_remote_code(),
+                output_loading_info=True,
+                dtype="auto",
+                **changes,
+            )
+        except CompressError:
+            raise
+        except Exception as error:
+            raise CompressError(why_not(folder, error)) from error
+    if unequal is not None:
+        model.__class__ = unequal
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise CompressError(
+            f"The weights in {folder} lack {len(missing)} of the model's tensors ({missing[0]}, ...). Save the model again."
+        )
+    return model.eval()
+
+
+def from_config(file: Path) -> Any:
+    """A generative model with random weights for a `config.json`, with as many heads and neurons as it says.
+
+    Raises:
+        CompressError: the file is no config of a model that writes text.
+    """
+    from transformers import AutoConfig
+
+    from compress.architectures.cutting import resized_
+
+    try:
+        config = AutoConfig.from_pretrained(file)
+        kind: Kind = "encoder-decoder" if config.is_encoder_decoder else "decoder"
+        return resized_(_classes(kind)[0].from_config(config))
+    except Exception as error:
+        raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
+
+
+def _unequal(folder: Path, kind: Kind) -> Any:
+    """The model's class where the config says that layers have widths of their own, else None."""
+    from transformers import AutoConfig
+
+    from compress.architectures.layer_widths import SETTING
+
+    if SETTING not in raw_config(folder):
+        return None
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+    return _classes(kind)[1][type(config)]
+
+
+def _classes(kind: Kind) -> tuple[Any, Any]:
+    """transformers' opener for a kind, and its classes by config."""
+    import transformers
+
+    if kind == "encoder-decoder":
+        return transformers.AutoModelForSeq2SeqLM, transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    return transformers.AutoModelForCausalLM, transformers.MODEL_FOR_CAUSAL_LM_MAPPING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import EvalPrediction
 
-from compress.batching import Extra, collate, epoch_order, row_lengths
+from compress.batching import Collate, Extra, collate, epoch_order, step_lengths
 from compress.checkpoints import whole_checkpoints
 from compress.errors import CompressError
-from compress.objectives import Hold, Objective, Penalty
+from compress.objectives import Hold, ModelScore, Objective, Penalty, Score
 from compress.progress import Bar, bar, say
 
 TERM = "term: "
@@ -29,9 +29,6 @@ NO_DECAY = "no_weight_decay"
 RATE_FACTOR = "learning_rate_factor"
 """A parameter with this attribute is trained at this multiple of the learning rate."""
 
-Score = Callable[[np.ndarray, np.ndarray], tuple[str, float]]
-"""(logits, labels) -> the metric's name and value; higher is better."""
-
 
 def trainer(
     model: Any,
@@ -41,10 +38,11 @@ def trainer(
     holdout: Any,
     *,
     its_tokenizer: Any,
-    score: Score,
+    score: Score | ModelScore,
     name: str,
     extras: Mapping[str, Extra],
     hold: Hold | None = None,
+    its_collate: Collate = collate,
 ) -> Loop:
     """A loop that is ready for `train()`; call its `watch.close()` afterwards, whatever happened.
 
@@ -59,7 +57,7 @@ def trainer(
         args=arguments,
         train_dataset=Placed(rows),
         eval_dataset=holdout,
-        data_collator=lambda features: collate(features, its_tokenizer, extras),
+        data_collator=lambda features: its_collate(features, its_tokenizer, extras),
     )
     loop.remove_callback(PrinterCallback)
     loop.add_callback(loop.watch)
@@ -75,7 +73,9 @@ class Loop(Trainer):
     interrupted = False
     resumed_from: int | None = None
 
-    def __init__(self, objective: Objective, score: Score, name: str, hold: Hold | None, **named: Any) -> None:
+    def __init__(
+        self, objective: Objective, score: Score | ModelScore, name: str, hold: Hold | None, **named: Any
+    ) -> None:
         super().__init__(compute_metrics=self._measure, **named)
         self.to_minimize, self.score, self.name, self.hold = objective, score, name, hold
         self.watch = Watch(self)
@@ -93,7 +93,7 @@ class Loop(Trainer):
         # The rows of one step over all processes, so that they see what one process with as large a batch would see.
         args = self.args
         step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return Order(row_lengths(self.train_dataset.plain), step_rows, args.seed)
+        return Order(step_lengths(self.train_dataset.plain), step_rows, args.seed)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -137,7 +137,26 @@ class Loop(Trainer):
             self.terms, self.batches = {}, 0
         super().log(logs, start_time)
 
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        if not isinstance(self.score, ModelScore):
+            return dict(super().evaluate(eval_dataset, ignore_keys, metric_key_prefix))
+        model = self.accelerator.unwrap_model(self.model)
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad(), self.accelerator.autocast():
+                self.metric_name, value = self.score.of(model)
+        finally:
+            model.train(was_training)
+        metrics = {f"{metric_key_prefix}_score": value if self.score.higher_is_better else -value}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
     def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
+        assert not isinstance(self.score, ModelScore)
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
         self.metric_name, value = self.score(logits, prediction.label_ids)
         return {"score": value}
@@ -244,7 +263,10 @@ class Watch(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
         if metrics and "eval_score" in metrics:
             epoch, metric, value = f"epoch {state.epoch:.2g}", self.loop.metric_name, metrics["eval_score"]
-            say(f"{self.loop.name}: {epoch}: {metric} {value:.4f} on {len(self.loop.eval_dataset)} held-out rows.")
+            score, rows = self.loop.score, len(self.loop.eval_dataset)
+            if isinstance(score, ModelScore):
+                value, rows = value if score.higher_is_better else -value, score.rows
+            say(f"{self.loop.name}: {epoch}: {metric} {value:.4f} on {rows} held-out rows.")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.close()

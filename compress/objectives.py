@@ -1,13 +1,32 @@
-"""What steers a training run: the objective it minimizes, and a hold that keeps the weights as they must be meanwhile."""
+"""What steers a training run: the objective it minimizes, what its epochs are judged by, a hold on its weights meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from compress.metrics.generation.metric import NOT_COUNTED
 
 Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, Any]]]
 """(model, batch, progress) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by
 name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
+
+Score = Callable[[np.ndarray, np.ndarray], tuple[str, float]]
+"""(logits, labels) of the held-out rows -> the metric's name and value; higher is better."""
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """A score that takes the model itself, as that of what it writes."""
+
+    of: Callable[[Any], tuple[str, float]]
+    """(model in evaluation mode) -> the metric's name and value."""
+    rows: int
+    """How many held-out rows that reads."""
+    higher_is_better: bool = True
 
 
 class Hold(Protocol):
@@ -29,3 +48,43 @@ class Penalty(Protocol):
 
     def loss(self, progress: float) -> Any:
         """What is added to the loss, a scalar."""
+
+
+def reference_tokens(model: Any, label_smoothing: float = 0.0) -> Objective:
+    """The objective of a generative model that learns from references: cross-entropy at each token of theirs.
+
+    A mean over a row's tokens, then over rows, so that accumulated batches are one batch, whatever their rows' lengths.
+
+    Args:
+        model: the one that is trained; a decoder's labels lie under their tokens, and the token after is predicted.
+        label_smoothing: the share of the target that is spread over all tokens alike (Szegedy et al. 2016, "Rethinking the
+            Inception Architecture for Computer Vision", section 7).
+    """
+    shifted = not model.config.is_encoder_decoder
+
+    def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
+        from torch.nn.functional import cross_entropy
+
+        logits, labels = trained(**generator_inputs(model, batch)).logits, batch["labels"]
+        if shifted:
+            logits, labels = logits[:, :-1], labels[:, 1:]
+        counted = labels != NOT_COUNTED
+        losses = cross_entropy(
+            logits[counted].float(), labels[counted], reduction="none", label_smoothing=label_smoothing
+        )
+        tokens = counted.sum(1)
+        shares = 1 / (tokens.clamp(min=1) * len(tokens)).to(losses.dtype)
+        return (losses * shares.repeat_interleave(tokens)).sum(), {}
+
+    return objective
+
+
+def generator_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a generative model reads of a batch while it is trained.
+
+    Labels are given as the decoder's input only: from labels a model would compute a loss of its own beside ours.
+    """
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
+    return {**inputs, "use_cache": False}

@@ -15,7 +15,6 @@ from compress.lessons import Lessons
 from compress.objectives import Hold
 from compress.students import Student
 from compress.training import train, wants_bf16
-from compress.training_data import holdout_score
 
 
 def teach(
@@ -99,7 +98,8 @@ def _stage(
             settings.model_copy(update={"epochs": epochs}),
             its_tokenizer=student.tokenizer,
             scratch=scratch,
-            score=holdout_score(lesson.data.task),
+            score=lesson.data.score,
+            collate=lesson.data.collate,
             name=f"{name}, {stage}" if stage else name,
             extras={
                 key: value for key, value in lesson.answers.items() if (asks if key == LOGITS else bool(goal.matches))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
-from compress.batching import Extra
+from compress.batching import Collate, Extra
+from compress.batching import collate as collate_rows
 from compress.checkpoints import disk_errors, last_checkpoint
 from compress.models import quiet
-from compress.objectives import Hold, Objective
+from compress.objectives import Hold, ModelScore, Objective, Score
 from compress.progress import say
 from compress.settings import Settings
 
@@ -60,12 +60,13 @@ def train(
     *,
     its_tokenizer: Any,
     scratch: Path,
-    score: Callable[[np.ndarray, np.ndarray], tuple[str, float]],
+    score: Score | ModelScore,
     name: str,
     extras: Mapping[str, Extra] | None = None,
     steps: int | None = None,
     stage: str = "",
     hold: Hold | None = None,
+    collate: Collate = collate_rows,
 ) -> Trained:
     """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
 
@@ -73,15 +74,17 @@ def train(
     learning rate that it is trained at. They are lost where a model is copied, so set them right before.
 
     Args:
-        rows: tokenized training rows (`input_ids`, ..., `label`).
+        rows: tokenized training rows (`input_ids`, ..., `label` or `labels`).
         holdout: tokenized rows kept out of training: the best epoch is chosen on them.
-        score: (logits, labels) -> the name and value of the metric that decides; higher is better.
+        score: gives the name and value of the metric that decides, from logits and labels (higher is better), or from
+            the model itself.
         name: the step's name, for messages.
         extras: what else there is of each training row (the teacher's answers), given to the objective by name.
         steps: how many steps, whatever the epochs say.
         stage: the name of a stage that is no whole training (its head may be untrained): nothing is evaluated, the
             last weights are kept, and its curves are named by it.
         hold: called before the first step and after each one, before a checkpoint is written.
+        collate: makes a batch of some rows; `TrainingData.collate` is the one for its rows.
 
     Raises:
         CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
@@ -139,6 +142,7 @@ def train(
         name=name,
         extras=extras or {},
         hold=hold,
+        its_collate=collate,
     )
     before = last_checkpoint(checkpoints)
     if before:
@@ -158,17 +162,24 @@ def train(
         {
             "training_steps": loop.state.global_step,
             "training_rows": len(rows),
-            "holdout_rows": len(holdout),
+            "holdout_rows": score.rows if isinstance(score, ModelScore) else len(holdout),
             "training_seconds": round(time.perf_counter() - started, 1),
             "resumed_from_step": loop.resumed_from,
             "autocast": "bf16" if bf16 else "none",
-            "curves": _curves(loop.state.log_history, loop.metric_name, stage),
+            "curves": _curves(loop.state.log_history, loop.metric_name, stage, falls=_falls(score)),
             "kept": settings.keep_epoch if evaluates else "last",
         }
     )
 
 
-def _curves(history: list[dict[str, Any]], metric: str, stage: str) -> dict[str, list[list[float]]]:
+def _falls(score: Score | ModelScore) -> bool:
+    """Whether the metric is better the lower it is; the Trainer was given its negative then."""
+    return isinstance(score, ModelScore) and not score.higher_is_better
+
+
+def _curves(
+    history: list[dict[str, Any]], metric: str, stage: str, *, falls: bool = False
+) -> dict[str, list[list[float]]]:
     """What was logged, by name: the loss, each of its terms where there are several, and the metric on held-out rows."""
     from compress.loop import TERM
 
@@ -178,7 +189,11 @@ def _curves(history: list[dict[str, Any]], metric: str, stage: str) -> dict[str,
     if len(terms) > 1:
         names |= {term: f"{loss}: {term.removeprefix(TERM)}" for term in terms}
     found = {
-        name: [[entry["step"], round(float(entry[key]), 5)] for entry in history if key in entry]
+        name: [
+            [entry["step"], round(-entry[key] if falls and key == "eval_score" else float(entry[key]), 5)]
+            for entry in history
+            if key in entry
+        ]
         for key, name in names.items()
     }
     return {name: points for name, points in found.items() if points}

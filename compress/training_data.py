@@ -1,16 +1,26 @@
-"""What a training technique reads: the task's training rows, and those held out of them to choose on."""
+"""What a training technique reads: the task's training rows, and those held out of them to choose on.
+
+A classifier's texts are cut at `max_length`. A generative task has limits of its own for sources and targets; for language
+modelling `max_length` is what a block of text has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from compress.artifact import digest
+from compress.batching import Collate, collate, collate_causal, collate_pairs
 from compress.errors import CompressError
+from compress.objectives import ModelScore, Score
 from compress.progress import warn
+
+GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
+"""What ends the name of an architecture that writes."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,10 @@ class TrainingData:
     train_identity: Mapping[str, Any]
     facts: Mapping[str, Any]
     """Rows, and how many were cut at the greatest length."""
+    score: Score | ModelScore
+    """What the held-out rows say of a model."""
+    collate: Collate = collate
+    """Makes a batch of these rows."""
 
 
 def longest_input(its_tokenizer: Any, config: Any) -> int:
@@ -43,16 +57,21 @@ def data_for(
     """The training and held-out rows of a task, tokenized.
 
     Args:
-        extra: further training rows without labels, of the same columns (`compress.extra_rows`).
+        config: of the model, which tells a generator from a classifier and how much it reads.
+        max_length: see above.
+        extra: further training rows, of the same columns: without labels (`compress.extra_rows`), or for a generative task
+            with targets.
 
     Raises:
-        CompressError: see `compress.tasks.loading`.
+        CompressError: see `compress.tasks.loading`; or the model is not one for the task.
     """
     from compress.tasks import loading
 
     task, data = loading.resolve(dict(description))
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
     texts = splits["train"].rows if extra is None else _joined(splits["train"].rows, extra)
+    if task.is_generative:
+        return _generative(splits, texts, task, its_tokenizer, config, max_length)
     train = tokens(texts, its_tokenizer, config, max_length)
     cut = train.truncated
     if cut:
@@ -64,7 +83,94 @@ def data_for(
         holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length).rows,
         train_identity=splits["train"].identity,
         facts={"rows_cut": cut, "max_length": max_length},
+        score=holdout_score(task),
     )
+
+
+def _generative(
+    splits: Mapping[str, Any], texts: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
+) -> TrainingData:
+    from compress import holdout
+    from compress.tasks.generation import fitting
+
+    task = fitting.fitted(task, config)
+    said, held_out = task.generation, splits["holdout"].rows
+    train, facts = generative_tokens(texts, task, its_tokenizer, config, max_length)
+    if task.kind == "language_modelling":
+        rows = holdout.windows(held_out, task, its_tokenizer, facts["block_tokens"])
+        score = holdout.read(rows, its_tokenizer, seed=task.seed)
+    else:
+        rows, _ = generative_tokens(held_out, task, its_tokenizer, config, max_length)
+        score = holdout.written(rows, held_out, task, its_tokenizer, seed=task.seed)
+        if facts["cut"]:
+            warn(f"{facts['cut']}. `max_source` and `max_target` of the task say how much is read and written.")
+        facts |= {"max_source": said.max_source, "max_target": said.max_target}
+    return TrainingData(
+        task=task,
+        texts=texts,
+        train=train,
+        holdout=rows,
+        train_identity=splits["train"].identity,
+        facts=facts,
+        score=score,
+        collate=collate_pairs if config.is_encoder_decoder else collate_causal,
+    )
+
+
+def generative_tokens(
+    rows: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
+) -> tuple[Any, dict[str, Any]]:
+    """Rows of a generative task as a model learns from them, and what is to be told of that.
+
+    Args:
+        rows: with the columns `text` and, but for language modelling, `label`.
+        task: as `compress.tasks.generation.fitting.fitted` gives it for the model.
+
+    Raises:
+        CompressError: the model is not one for the task.
+    """
+    from compress.tasks import generation
+    from compress.tasks.generation.fitting import longest
+
+    named = config.architectures or ()  # none yet, of a model that was just made
+    if named and not config.is_encoder_decoder and not any(name.endswith(GENERATORS) for name in named):
+        raise CompressError(
+            f"A {config.model_type} model that writes nothing cannot do '{task.name}', a {task.kind.replace('_', ' ')}. "
+            "Start from an encoder-decoder or a decoder, or make one: compress finetune MODEL --task TASK."
+        )
+    if task.kind == "language_modelling":
+        if config.is_encoder_decoder:
+            raise CompressError(
+                f"'{task.name}' is language modelling, which takes a decoder, not a {config.model_type}."
+            )
+        size = min(max_length, longest(config) or max_length)
+        found = generation.blocks(rows, task, its_tokenizer, size)
+        return found.rows, {"block_tokens": size, "documents": found.documents, "tokens_left_over": found.left_over}
+    if config.is_encoder_decoder:
+        start = config.decoder_start_token_id
+        pairs = generation.for_encoder_decoder(rows, task, its_tokenizer, config.model_type, start)
+    else:
+        pairs = generation.for_decoder(rows, task, its_tokenizer)
+    cut = {"rows_cut": pairs.sources.cut_rows, "targets_cut": pairs.targets.cut_rows if pairs.targets else 0}
+    return pairs.rows, {**cut, "cut": "; ".join(pairs.notes)}
+
+
+def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:
+    """Refuse a `max_length` that somebody set and that would decide nothing.
+
+    Raises:
+        CompressError: the task has limits of its own.
+    """
+    from compress.tasks import loading
+
+    if description is None or "max_length" not in settings.model_fields_set:
+        return
+    task, _ = loading.resolve(dict(description))
+    if task.is_generative and task.kind != "language_modelling":
+        raise CompressError(
+            f"max_length does not apply to '{task.name}', a {task.kind}: set `max_source` and `max_target` in its "
+            f"description (`task: {{name: {task.name}, max_source: 256}}`)."
+        )
 
 
 def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int) -> Any:
@@ -99,6 +205,8 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     task, data = loading.resolve(dict(description))
     chosen_by = {"metric": description["metric"]} if "metric" in description else {}  # it decides which epoch is kept
+    if task.generation is not None:  # how sources and targets are made of the texts, and where they are cut
+        chosen_by["generation"] = dataclasses.asdict(task.generation)
     return {
         "task": task.name,
         **chosen_by,
@@ -106,8 +214,8 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def holdout_score(task: Any) -> Callable[[np.ndarray, np.ndarray], tuple[str, float]]:
-    """(logits, labels) -> the name and value of the task's first metric; its lower bound where it is undefined."""
+def holdout_score(task: Any) -> Score:
+    """Of a classifier: the name and value of the task's first metric; its lower bound where it is undefined."""
     from compress.catalogue import find
     from compress.metrics.metric import Undefined
 

@@ -1,0 +1,134 @@
+"""How good a generative model is by now, on a few rows held out of the training split: what it writes, or its perplexity.
+
+Epochs and settings are chosen by this, and not by token accuracy: a model may foresee references and yet write badly.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from compress.batching import collate_causal, collate_pairs, collate_prompts, row_lengths
+from compress.metrics.generation.metric import NOT_COUNTED
+from compress.metrics.metric import Undefined
+from compress.objectives import ModelScore
+from compress.tasks import generation
+from compress.tasks.generation import texts
+from compress.tasks.task import Task
+
+ROWS = 128
+"""No more held-out rows are written for, or windows read: enough to tell epochs apart, and soon done."""
+BATCH = 32
+LOGITS = 2**25
+"""About so many logits at once."""
+
+
+def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed: int) -> ModelScore:
+    """The task's first metric of what a model writes greedily.
+
+    Args:
+        rows: `compress.tasks.generation.Pairs.rows` of the held-out split.
+        references: its rows as they were loaded, in the same order, with the column `label`.
+        task: tells the metric and the most tokens to write.
+        its_tokenizer: of the model.
+        seed: draws the rows, at most 128.
+    """
+    chosen = _drawn(len(rows), seed)
+    some, wanted = rows.select(chosen), references.select(chosen)["label"]
+    metric = generation.metrics(task)[0]
+
+    def of(model: Any) -> tuple[str, float]:
+        try:
+            return metric.name, metric.score(
+                greedy(model, some, its_tokenizer, texts.settings(task).max_target), wanted
+            )
+        except Undefined:
+            return metric.name, 0.0
+
+    return ModelScore(of, len(some), metric.higher_is_better)
+
+
+def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> list[str]:
+    """What a model writes for tokenized rows, the likeliest token at each place; in the rows' order.
+
+    Args:
+        rows: of `compress.tasks.generation.for_encoder_decoder` or `for_decoder`.
+        max_new_tokens: the most it may write.
+    """
+    from compress.models import quiet
+
+    reads = not model.config.is_encoder_decoder
+    found = [""] * len(rows)
+    order = np.argsort(-row_lengths(rows), kind="stable")
+    padding = (its_tokenizer.pad_token_id, its_tokenizer.eos_token_id, 0)
+    with quiet():
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH].tolist()
+            features = [rows[place] for place in places]
+            batch = collate_prompts(features, its_tokenizer) if reads else collate_pairs(features, its_tokenizer, {})
+            batch.pop("labels", None)
+            ids = model.generate(
+                **{name: value.to(model.device) for name, value in batch.items()},
+                max_new_tokens=max_new_tokens,
+                num_beams=1,
+                do_sample=False,
+                pad_token_id=next(one for one in padding if one is not None),
+            )
+            ids = ids[:, batch["input_ids"].shape[1] :] if reads else ids
+            for place, text in zip(places, its_tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
+                found[place] = text.strip()
+    return found
+
+
+def windows(rows: Any, task: Task, its_tokenizer: Any, context: int) -> Any:
+    """Held-out text in windows of `context` tokens that overlap by half: each token counts once.
+
+    Args:
+        rows: the held-out split as it was loaded, with the column `text`.
+        task: tells whether documents are texts of their own.
+        its_tokenizer: of the model.
+        context: the tokens of a window, at least 4.
+
+    Raises:
+        CompressError: there is nothing to score.
+    """
+    return generation.scored_windows(rows, task, its_tokenizer, context, context // 2).rows
+
+
+def read(rows: Any, its_tokenizer: Any, *, seed: int) -> ModelScore:
+    """The perplexity of held-out text.
+
+    Args:
+        rows: its windows.
+        its_tokenizer: of the model.
+        seed: draws the windows, at most 128.
+    """
+    some = rows.select(_drawn(len(rows), seed))
+
+    def of(model: Any) -> tuple[str, float]:
+        return "perplexity", perplexity(model, some, its_tokenizer)
+
+    return ModelScore(of, len(some), higher_is_better=False)
+
+
+def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
+    """exp of the mean negative log-likelihood over all counted tokens of the windows; no more than 1e30."""
+    from torch.nn.functional import cross_entropy
+
+    size = max(1, LOGITS // (int(row_lengths(rows).max()) * model.config.vocab_size))
+    total, tokens = 0.0, 0
+    for start in range(0, len(rows), size):
+        features = [rows[place] for place in range(start, min(start + size, len(rows)))]
+        batch = {name: value.to(model.device) for name, value in collate_causal(features, its_tokenizer, {}).items()}
+        labels = batch.pop("labels")[:, 1:]
+        counted = labels != NOT_COUNTED
+        logits = model(**batch, use_cache=False).logits[:, :-1][counted].float()
+        total += float(cross_entropy(logits, labels[counted], reduction="sum"))
+        tokens += int(counted.sum())
+    return math.exp(min(total / tokens, 69.0)) if math.isfinite(total) else 1e30
+
+
+def _drawn(count: int, seed: int) -> list[int]:
+    return sorted(np.random.default_rng(seed).permutation(count)[:ROWS].tolist())

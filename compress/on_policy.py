@@ -30,19 +30,20 @@ def sampled(model: Any, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
         The three anew, on the same device, labels -100 behind a row's end.
     """
     labels = batch["labels"]
-    was_training, device = model.training, labels.device
+    was_training, device, own_config = model.training, labels.device, model.generation_config
     model.eval()
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), quiet():
             torch.manual_seed(seed)
             if model.config.is_encoder_decoder:
-                config = _config(model, int((labels != NOT_COUNTED).sum(1).max()))
+                config = _config_(model, int((labels != NOT_COUNTED).sum(1).max()))
                 inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-                written = model.generate(**inputs, generation_config=config)[:, 1:]
+                written = model.generate(**inputs)[:, 1:]
                 return {**inputs, "labels": written.masked_fill(_behind_end(written, config), NOT_COUNTED)}
             return _continued(model, batch)
     finally:
         model.train(was_training)
+        model.generation_config = own_config
 
 
 def _continued(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,12 +51,12 @@ def _continued(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     ids, counted = batch["input_ids"].cpu().numpy(), (batch["labels"] != NOT_COUNTED).cpu().numpy()
     lengths = batch["attention_mask"].sum(1).cpu().numpy()
     starts = np.where(counted[:, 0], lengths // 2, counted.argmax(1)).clip(1)
-    config = _config(model, int((lengths - starts).max()))
+    config = _config_(model, int((lengths - starts).max()))
     rows: list[Mapping[str, Any]] = [
         {"input_ids": row.tolist(), "prompt": int(start)} for row, start in zip(ids, starts, strict=True)
     ]
     prompts = {name: value.to(device) for name, value in collate_prompts(rows, _Padding(config.pad_token_id)).items()}
-    written = model.generate(**prompts, generation_config=config)[:, prompts["input_ids"].shape[1] :]
+    written = model.generate(**prompts)[:, prompts["input_ids"].shape[1] :]
     ended = _behind_end(written, config).cpu().numpy()
     width = int((starts + (~ended).sum(1)).max())
     found = {
@@ -79,8 +80,11 @@ class _Padding:
         self.pad_token_id = self.eos_token_id = token
 
 
-def _config(model: Any, new_tokens: int) -> Any:
-    """The model's own, but for chance alone to decide: no beams, no rules, all tokens possible."""
+def _config_(model: Any, new_tokens: int) -> Any:
+    """Gives the model a config by which chance alone decides: no beams, no rules, all tokens possible.
+
+    It stands in the place of the model's own, which `generate()` would read for what a config given to it leaves out.
+    """
     config = copy.deepcopy(model.generation_config)
     for name in RULES:
         setattr(config, name, NEUTRAL.get(name))
@@ -90,6 +94,7 @@ def _config(model: Any, new_tokens: int) -> Any:
     ends = _ends(config)
     if config.pad_token_id is None:
         config.pad_token_id = ends[0] if ends else 0
+    model.generation_config = config
     return config
 
 

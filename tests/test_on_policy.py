@@ -13,7 +13,7 @@ from compress.batching import collate_causal
 from compress.distillation.next_tokens import logits_and_labels, top_k, whole
 from compress.distillation.schedules import Schedule
 from compress.distillation.token_losses import reference_tokens, soft_tokens
-from compress.distillation.token_objective import TokenGoal, learning_tokens
+from compress.distillation.token_objective import TokenGoal, _draws, learning_tokens
 from compress.on_policy import sampled
 from tests.generative import VOCABULARY, prompts, strong_generator
 from tests.test_teacher_tokens import FAMILIES, TOKENIZER, rows_for
@@ -40,6 +40,7 @@ def test_the_same_seed_writes_the_same_and_leaves_the_random_state_and_the_mode(
     state = torch.random.get_rng_state()
     first, again, other = (sampled(model, batch, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), state)
+    assert model.generation_config.do_sample is not True
     assert model.training
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert first["labels"].shape != other["labels"].shape or not torch.equal(first["labels"], other["labels"])
@@ -140,18 +141,23 @@ def test_cached_targets_give_the_loss_of_the_live_teachers_coarsened_ones() -> N
 
 
 @pytest.mark.parametrize("family", ["t5", "gpt2"])
-def test_on_policy_batches_are_as_many_as_asked_for_and_a_resumed_run_draws_them_again(family: str) -> None:
+def test_a_resumed_run_draws_the_same_samples_for_the_same_batches(family: str) -> None:
     student, teacher, batch = undecided(family, seed=3), strong_generator(family), batch_for(family, 3)
-    objective = learning_tokens(student, goal(on_policy=0.4), seed=5, live_teacher=teacher, sample=sampled)
-    steps = [step / 40 for step in range(40)]
+    objective = learning_tokens(student, goal(on_policy=0.5), seed=5, live_teacher=teacher, sample=sampled)
+    steps = [step / 20 for step in range(20)]
     with torch.no_grad():
         told = [objective(student, batch, step) for step in steps]
-        again = [objective(student, batch, step) for step in steps[30:]]
-    assert [loss.item() for loss, _ in again] == [loss.item() for loss, _ in told[30:]]
-    share = np.mean([terms["share of own samples"].item() for _, terms in told])
-    assert 0.4 - 0.24 <= share <= 0.4 + 0.24  # three standard deviations of 40 draws
+        again = [objective(student, batch, step) for step in steps[10:]]
+    assert [loss.item() for loss, _ in again] == [loss.item() for loss, _ in told[10:]]
     of_samples = [loss.item() for loss, terms in told if terms["share of own samples"]]
+    assert 3 <= len(of_samples) <= 17
     assert len(set(of_samples)) == len(of_samples)  # each with samples of its own
+
+
+def test_as_many_batches_are_sampled_as_asked_for() -> None:
+    batch = batch_for("gpt2", 3)
+    drawn = [_draws(seed, step / 500, batch)[0] < 0.3 for seed in range(4) for step in range(500)]
+    assert 0.3 - 0.04 < np.mean(drawn) < 0.3 + 0.04  # four standard deviations of 2000 draws
 
 
 def test_a_sample_teaches_the_student_and_nothing_else() -> None:

@@ -136,6 +136,18 @@ class Graph:
                     self._readers[old] = [other for other in self._readers[old] if other is not node]
                     self._readers.setdefault(new, []).append(node)
 
+    def take_over(self, node: onnx.NodeProto, value: str) -> None:
+        """Let `value` stand for what `node` made, for its readers and as the model's output; `node` is then dead."""
+        old = node.output[0]
+        self.replace(old, value)
+        if old not in self.outputs:
+            return
+        maker = self._makers[value]
+        maker.output[list(maker.output).index(value)] = old
+        node.output[0] = self.fresh(f"{old}.before")
+        self._makers |= {old: maker, node.output[0]: node}
+        self.replace(value, old)
+
     def remove_dead(self) -> None:
         """Drop the nodes that no output depends on."""
         wanted = set(self.outputs)

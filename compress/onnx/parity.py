@@ -27,7 +27,7 @@ class Parity:
     """How far an ONNX graph's logits are from its source's.
 
     largest_gap: by shape, the largest absolute difference of a logit. scale: the source's largest absolute logit.
-    tolerance: the largest gap allowed, None where the precision is compared for information only (int8).
+    tolerance: the largest gap allowed, None where the precision is compared for information only (int8, int4).
     equal_predictions: the share of rows (0 to 1) with the same largest logit; None for a regression.
     """
 
@@ -63,8 +63,8 @@ def compare(
     """
     if not rows:
         raise CompressError("The comparison of an export with its source needs at least one encoded row.")
-    if precision not in (*TOLERANCE, "int8"):
-        raise CompressError(f"Unknown precision '{precision}' to compare. Known: fp16, fp32, int8.")
+    if precision not in (*TOLERANCE, "int8", "int4"):
+        raise CompressError(f"Unknown precision '{precision}' to compare. Known: fp16, fp32, int8, int4.")
     flat = [{name: np.asarray(value).reshape(-1) for name, value in row.items()} for row in rows]
     shapes: dict[str, list[Row]] = {
         "batch 1": [{name: value[None] for name, value in row.items()} for row in flat],

@@ -109,7 +109,7 @@ def _write_weight_only(graph: Graph, product: Product, layer: Layer) -> None:
     stem = product.node.input[1]
     weight = _float_weight(graph, stem, product, layer)
     (result,) = graph.add("MatMul", [product.node.input[0], weight], stem=f"{stem}.result")
-    graph.replace(product.node.output[0], result)
+    graph.take_over(product.node, result)
 
 
 def _write_dynamic(graph: Graph, product: Product, layer: Layer) -> None:
@@ -120,7 +120,7 @@ def _write_dynamic(graph: Graph, product: Product, layer: Layer) -> None:
     (real,) = graph.add("Cast", [sums], stem=f"{stem}.real", to=TensorProto.FLOAT)
     (scales,) = graph.add("Mul", [scale, weight_scale], stem=f"{stem}.scales")
     (result,) = graph.add("Mul", [real, scales], stem=f"{stem}.result")
-    graph.replace(product.node.output[0], result)
+    graph.take_over(product.node, result)
 
 
 def _dynamic_input(graph: Graph, name: str) -> tuple[str, str, str]:
@@ -143,7 +143,7 @@ def _write_static(graph: Graph, product: Product, layer: Layer, quantizer: Quant
     else:  # no processor multiplies 16 bits by 8
         real_weight = _float_weight(graph, stem, product, layer)
     (result,) = graph.add("MatMul", [real, real_weight], stem=f"{stem}.result")
-    graph.replace(product.node.output[0], result)
+    graph.take_over(product.node, result)
 
 
 def _static_input(graph: Graph, name: str, scale: str, zero_point: str) -> str:

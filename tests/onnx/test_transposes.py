@@ -57,6 +57,18 @@ def test_a_tied_head_and_its_embeddings_are_quantized_once_folded(tied: Path, tm
     assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
 
 
+def test_a_head_whose_product_is_the_models_own_output_is_quantized_too(tied: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(tied))
+    model.graph.node.pop()  # Llama's and GPT-2's logits are the product itself
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 300]))
+    onnx.save(model, str(tied))
+    fold_transposes(tied, tmp_path / "folded.onnx")
+    quantize_dynamic(tmp_path / "folded.onnx", tmp_path / "int8.onnx")
+    assert "MatMulInteger" in {node.op_type for node in onnx.load(str(tmp_path / "int8.onnx")).graph.node}
+    found, wanted = answer(tmp_path / "int8.onnx"), answer(tied)
+    assert 0 < np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "head"), [("gpt2", "lm_head"), ("bart", "lm_head"), ("t5", "lm_head")])
 def test_the_tied_head_of_an_export_folds_into_the_module_of_its_name(

@@ -1,0 +1,188 @@
+"""The teacher's own beam outputs in the place of references: sequence-level distillation (Kim & Rush 2016).
+
+They are texts, so teacher and student need not share a tokenizer. Each is kept on disk beside a hash of what the teacher read, a
+line at a time under a name that is a hash of the teacher and its decoding: a stopped run goes on, and rows that were asked
+before, for another share or another student, are not asked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.artifact import Artifact, digest, is_main_process, wait_until
+from compress.batching import collate_pairs, collate_prompts, row_lengths
+from compress.errors import CompressError
+from compress.models import load
+from compress.progress import bar, say
+from compress.runtimes.generating import Decoding, generate, rules
+from compress.tasks.generation import texts
+from compress.tasks.generation.fitting import fitted
+from compress.training_data import generative_tokens
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Training rows, some with the teacher's text as their target."""
+
+    rows: Any
+    """As they were given, but for `label`."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def pseudo_labelled(
+    teacher: Artifact,
+    rows: Any,
+    task: Any,
+    its_tokenizer: Any,
+    *,
+    share: float,
+    beams: int,
+    cache: Path,
+) -> PseudoLabels:
+    """Training rows where a share of the references are what the teacher writes: Kim & Rush 2016, section 3.2.
+
+    Which rows is decided by their hashes, so those of a smaller share are among those of a greater one. Where the teacher
+    writes nothing, the reference stays.
+
+    Args:
+        teacher: the torch artifact of an encoder-decoder or a decoder.
+        rows: with the columns `text`, `label` and `row_hash`.
+        task: a summarization or translation.
+        its_tokenizer: the teacher's.
+        share: of the rows, 0 to 1.
+        beams: of the teacher's search; 1 is greedy.
+        cache: the folder for content-keyed results.
+
+    Raises:
+        CompressError: the task has no sources to write for.
+    """
+    if task.kind == "language_modelling":
+        raise CompressError(
+            f"'{task.name}' has no sources that a teacher could write targets for. Leave pseudo_labels out; for a decoder that "
+            "learns from samples there is on_policy."
+        )
+    places = [place for place, value in enumerate(rows["row_hash"]) if _at(value) < share]
+    if not places:
+        return PseudoLabels(rows)
+    written, seconds = _written(teacher, rows.select(places), task, its_tokenizer, beams, cache)
+    labels = list(rows["label"])
+    for place, text in zip(places, written, strict=True):
+        labels[place] = text or labels[place]
+    facts = {
+        "pseudo_labels": {
+            "rows": len(places),
+            "of": len(rows),
+            "beams": beams,
+            "empty": sum(not text for text in written),
+            "distinct": len(set(written)) / len(written),
+            "seconds": seconds,
+        }
+    }
+    return PseudoLabels(_with_labels(rows, labels), facts)
+
+
+def _at(row_hash: str) -> float:
+    """Where a row stands between 0 and 1; another hash of the hash, since rows are held out by the first."""
+    return (
+        int.from_bytes(hashlib.blake2b(row_hash.encode(), digest_size=8, person=b"pseudo").digest(), "little") / 2**64
+    )
+
+
+def _with_labels(rows: Any, labels: list[str]) -> Any:
+    """The same rows under other targets; their fingerprint depends on nothing but both."""
+    from datasets import Dataset
+
+    found = rows.remove_columns("label").add_column("label", labels)
+    return Dataset(found.data, info=found.info, fingerprint=digest([rows._fingerprint, labels]))
+
+
+def _written(
+    teacher: Artifact, rows: Any, task: Any, its_tokenizer: Any, beams: int, cache: Path
+) -> tuple[list[str], float]:
+    """What the teacher writes for each row, and the seconds that took now."""
+    from compress import models
+
+    config = models.config(teacher.folder)
+    fitting = fitted(task, config)
+    decoding = Decoding(beams, texts.settings(fitting).max_target, rules(_generation_config(teacher.folder)))
+    read, _ = generative_tokens(rows.remove_columns("label"), fitting, its_tokenizer, config, 0)
+    hashes = [_hash(ids) for ids in read["input_ids"]]
+    key = digest([teacher.fingerprint(), digest(teacher.files), beams, decoding.max_new_tokens, dict(decoding.rules)])
+    file = cache / "pseudo-labels" / f"{key}.jsonl"
+    if not is_main_process():
+        wait_until(lambda: not set(hashes) - _kept(file).keys(), "the first process to ask the teacher")
+    kept = _kept(file)
+    lacking = [place for place, value in enumerate(hashes) if value not in kept]
+    started = time.perf_counter()
+    if lacking:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(
+            file,
+            load(teacher).float(),
+            read.select(lacking),
+            [hashes[place] for place in lacking],
+            its_tokenizer,
+            decoding,
+        )
+        kept = _kept(file)
+    if len(lacking) < len(hashes):
+        say(f"The teacher's outputs for {len(hashes) - len(lacking)} of {len(hashes)} rows are in the cache.")
+    return [kept[value] for value in hashes], round(time.perf_counter() - started, 1)
+
+
+def _write(file: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:
+    """Append a line for each row, a batch at a time, the longest rows first."""
+    import torch
+
+    from compress.models import quiet
+
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    order = np.argsort(-row_lengths(read), kind="stable")
+    ends_cut = file.is_file() and not file.read_bytes().endswith(b"\n")
+    with quiet(), file.open("a", encoding="utf-8") as stream, bar("teacher writes", len(order)) as running:
+        stream.write("\n" if ends_cut else "")
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH].tolist()
+            features = [read[place] for place in places]
+            if model.config.is_encoder_decoder:
+                batch = collate_pairs(features, its_tokenizer, {})
+            else:
+                batch = collate_prompts(features, its_tokenizer)
+            ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
+            found = its_tokenizer.batch_decode(ids, skip_special_tokens=True)
+            for place, text in zip(places, found, strict=True):
+                stream.write(json.dumps({"read": hashes[place], "text": text.strip()}) + "\n")
+            stream.flush()
+            running.advance(len(places))
+
+
+def _kept(file: Path) -> dict[str, str]:
+    """What was written before, by the hash of what was read; a line that was cut short is left out."""
+    found: dict[str, str] = {}
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+                found[entry["read"]] = entry["text"]
+            except (ValueError, KeyError, TypeError):
+                continue
+    return found
+
+
+def _hash(ids: Any) -> str:
+    return hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).hexdigest()
+
+
+def _generation_config(folder: Path) -> dict[str, Any]:
+    file = folder / "generation_config.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

@@ -1,0 +1,116 @@
+"""The teacher's outputs as references: those of transformers' own beam search, for the rows of the share, asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from compress import pseudo_labels
+from compress.errors import CompressError
+from compress.generators import generator
+from compress.models import bring, tokenizer
+from compress.pseudo_labels import PseudoLabels, pseudo_labelled
+from compress.tasks import loading
+from tests.tiny_generators import write_generator, write_pairs, write_text
+
+Ask = Callable[..., tuple[PseudoLabels, Any]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows the teacher was asked for, each time that it was."""
+    counts: list[int] = []
+    write = pseudo_labels._write
+
+    def counting(*given: Any) -> None:
+        counts.append(len(given[2]))
+        write(*given)
+
+    monkeypatch.setattr(pseudo_labels, "_write", counting)
+    return counts
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """`ask("bart", share=0.5)`: what a random teacher of that family writes for the task's rows, and the rows before."""
+    description = write_pairs(tmp_path / "data", rows=60)
+
+    def ask(
+        family: str = "bart", *, share: float = 1.0, beams: int = 2, cache: str = "cache"
+    ) -> tuple[PseudoLabels, Any]:
+        folder = tmp_path / family
+        if not folder.exists():
+            write_generator(folder, family, init_std=0.5, initializer_range=0.5)
+        task, data = loading.resolve(description)
+        rows = loading.load(task, data, "train").rows
+        teacher = bring(str(folder))
+        return pseudo_labelled(
+            teacher, rows, task, tokenizer(folder), share=share, beams=beams, cache=tmp_path / cache
+        ), rows
+
+    return ask
+
+
+def test_all_are_what_the_teachers_beam_search_writes_for_each_row_alone(ask: Ask, tmp_path: Path) -> None:
+    found, rows = ask()
+    model, its_tokenizer = generator(tmp_path / "bart"), tokenizer(tmp_path / "bart")
+    assert found.rows["text"] == rows["text"]
+    differ = set()
+    for text, label in zip(found.rows["text"], found.rows["label"], strict=True):
+        ids = torch.tensor([its_tokenizer(text)["input_ids"]])
+        with torch.no_grad():
+            (written,) = model.generate(input_ids=ids, num_beams=2, max_new_tokens=8, do_sample=False)
+        expected = its_tokenizer.decode(written, skip_special_tokens=True).strip()
+        assert label == expected or not expected
+        differ.add(expected)
+    assert len(differ) > 3
+    facts = found.facts["pseudo_labels"]
+    assert (facts["rows"], facts["of"], facts["beams"]) == (len(rows), len(rows), 2)
+
+
+def test_a_decoder_continues_its_prompt(ask: Ask) -> None:
+    found, rows = ask("gpt2", share=0.5)
+    changed = sum(a != b for a, b in zip(found.rows["label"], rows["label"], strict=True))
+    assert 0 < changed <= found.facts["pseudo_labels"]["rows"] < len(rows)
+    assert not any(text in label for text, label in zip(found.rows["text"], found.rows["label"], strict=True))
+
+
+def test_a_share_is_of_the_same_rows_and_costs_nothing_anew(ask: Ask, asked: list[int]) -> None:
+    some, rows = ask(share=0.4)
+    count = some.facts["pseudo_labels"]["rows"]
+    assert 0.15 * len(rows) < count < 0.65 * len(rows)
+    everything, _ = ask()
+    again, _ = ask(share=0.4)
+    assert asked == [count, len(rows) - count]
+    changed = [place for place in range(len(rows)) if some.rows["label"][place] != rows["label"][place]]
+    assert changed
+    assert all(everything.rows["label"][place] == some.rows["label"][place] for place in changed)
+    assert again.rows["label"] == some.rows["label"]
+    assert again.rows._fingerprint == some.rows._fingerprint != everything.rows._fingerprint
+
+
+def test_a_stopped_run_goes_on_behind_the_last_whole_line(ask: Ask, tmp_path: Path, asked: list[int]) -> None:
+    whole, rows = ask(cache="whole")
+    (file,) = (tmp_path / "whole" / "pseudo-labels").iterdir()
+    lines = file.read_text().splitlines(keepends=True)
+    part = tmp_path / "part" / "pseudo-labels" / file.name
+    part.parent.mkdir(parents=True)
+    part.write_text("".join(lines[:20]) + lines[20][:15])  # cut within a line
+    resumed, _ = ask(cache="part")
+    assert 0 < asked[-1] <= len(rows) - 20 + 5  # equal rows share a line
+    assert resumed.rows["label"] == whole.rows["label"]
+
+
+def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask: Ask, tmp_path: Path) -> None:
+    found, rows = ask(share=0.0)
+    assert found.rows is rows
+    assert not found.facts
+    task, data = loading.resolve(write_text(tmp_path / "text"))
+    teacher = bring(str(write_generator(tmp_path / "gpt2", "gpt2")))
+    texts = loading.load(task, data, "train").rows
+    with pytest.raises(CompressError, match="no sources"):
+        pseudo_labelled(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)

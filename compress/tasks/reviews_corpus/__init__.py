@@ -8,11 +8,10 @@ holdout included, are clean.
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
 
+from compress.tasks.drawing import Draw
 from compress.tasks.reviews_corpus import lexicon
 from compress.tasks.reviews_corpus.templates import SHARES, SPLITS
 
@@ -21,7 +20,6 @@ SIZES: Mapping[str, int] = {"train": 5000, "holdout": 300, "evaluation": 1500, "
 LABEL_NOISE = 0.04
 PROVISO = 0.35  # the share of sentences that get a neutral phrase in front
 
-Item = TypeVar("Item")
 _MARKERS: Mapping[str, Sequence[str]] = {
     "not": lexicon.NEGATIONS,
     "false": lexicon.REFUSALS,
@@ -47,7 +45,7 @@ def patterns(split: str, seed: int) -> list[tuple[str, str]]:
 
 
 def _drawn(split: str, seed: int) -> Iterator[tuple[str, int, str, str]]:
-    draw = _Draw(f"reviews {VERSION} {split} {seed}")
+    draw = Draw(f"reviews {VERSION} {split} {seed}")
     seen: set[str] = set()
     templates = SPLITS[split]
     while len(seen) < SIZES[split]:
@@ -62,29 +60,7 @@ def _drawn(split: str, seed: int) -> Iterator[tuple[str, int, str, str]]:
         yield text, 1 - label if is_wrong else label, category, template
 
 
-class _Draw:
-    """Seeded draws built on `random()` alone: of the module's functions, the one whose values Python promises to keep."""
-
-    def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)
-
-    def share(self) -> float:
-        return self._random.random()
-
-    def one(self, items: Sequence[Item], besides: Sequence[Item] = ()) -> Item:
-        left = [item for item in items if item not in besides]
-        return left[int(self.share() * len(left))]
-
-    def weighted(self, shares: Mapping[str, float]) -> str:
-        point = self.share() * sum(shares.values())
-        for name, share in shares.items():
-            point -= share
-            if point < 0:
-                return name
-        return name
-
-
-def _sentence(template: str, domain: lexicon.Domain, label: int, draw: _Draw) -> str:
+def _sentence(template: str, domain: lexicon.Domain, label: int, draw: Draw) -> str:
     used: list[str] = []
 
     def new(items: Sequence[str]) -> str:

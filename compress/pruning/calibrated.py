@@ -88,7 +88,7 @@ def pruned_and_corrected(weight: Tensor, hessian: Tensor, amount: Amount, count:
     Returns:
         The corrected weights, in fp64 and exactly zero where pruned, and the mask.
     """
-    inverse = _inverse_factor(hessian)
+    inverse = inverse_factor(hessian)
     left = weight.to(torch.float64, copy=True)
     stays = weight != 0
     groups = amount[1] if isinstance(amount, tuple) else 1
@@ -116,7 +116,7 @@ def pruned_and_corrected(weight: Tensor, hessian: Tensor, amount: Amount, count:
     return left, stays
 
 
-def _inverse_factor(hessian: Tensor) -> Tensor:
+def inverse_factor(hessian: Tensor) -> Tensor:
     """The upper Cholesky factor of the damped Hessian's inverse, in fp64.
 
     Its row i, over its diagonal, is the row i of the inverse once the columns before i are eliminated.

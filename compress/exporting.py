@@ -1,4 +1,7 @@
-"""From a torch artifact to its fp32 ONNX graph: exported once, compared with its source on real rows, and cached."""
+"""From a torch artifact to its fp32 ONNX graphs: exported once, compared with their source on real rows, and cached.
+
+A classifier has one graph, `model`; a model that writes text has `decode` and, for an encoder-decoder, `encoder`.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +22,54 @@ from compress.progress import say
 from compress.technique import versions
 
 PARITY_ROWS = 24
+PARITY_PROMPTS, PARITY_TOKENS = 8, 128
+"""For decoders, whose logits are compared at each token of a prompt: so many of these take a gigabyte at most."""
+SENTENCES = (
+    "It works.",
+    "The handle broke after a week, and nobody answered my letters.",
+    "A quiet, careful film that trusts its audience, even where the plot does not.",
+    "No!",
+)
+WITHOUT_TASK = "four sentences of ours, since the model has no task"
+BESIDE = (
+    *("config.json", "generation_config.json"),
+    *("*token*.json", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "chat_template.jinja"),
+)
+"""What an artifact has beside its graphs."""
 TOLD = "exported.json"
 """What is told of an export that is kept."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An fp32 graph and how far it is from torch."""
+    """fp32 graphs and how far they are from torch."""
 
-    graph: Path
+    folder: Path
+    parts: Mapping[str, str]
+    """The graph's file in the folder by what it is for: `model`, or `encoder` and `decode`."""
     parity: Mapping[str, Any]
     facts: Mapping[str, Any]
     """What was fused, and the session options that the graph is meant for."""
+
+    @property
+    def graph(self) -> Path:
+        """A classifier's one graph."""
+        return self.folder / self.parts["model"]
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """All graphs by part."""
+        return {part: self.folder / name for part, name in self.parts.items()}
 
 
 def exported(
     source: Artifact, task: Mapping[str, Any] | None, cache: Path, *, provider: str = "cpu", fuse: bool = True
 ) -> Exported:
-    """The fp32 graph of a torch artifact.
+    """The fp32 graphs of a torch artifact.
 
     Args:
         provider: `cpu` or `cuda`, the execution provider it is made for.
-        fuse: rewrite the graph for the provider; else it is as the exporter wrote it.
+        fuse: rewrite a classifier's graph for the provider; else it is as the exporter wrote it.
 
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
@@ -48,10 +77,12 @@ def exported(
     named = task["name"] if task else None  # the rows that the graph is compared on
     key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), __version__])
     folder = cache / "exports" / key
-    graph, told = folder / "model.onnx", folder / TOLD
-    if graph.is_file() and told.is_file():
+    told = folder / TOLD
+    if told.is_file():
         found = json.loads(told.read_text(encoding="utf-8"))
-        return Exported(graph, found["parity"], found["facts"])
+        kept = Exported(folder, found.get("parts", {"model": "model.onnx"}), found["parity"], found["facts"])
+        if all(path.is_file() for path in kept.paths.values()):
+            return kept
     say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")
     return export_model(load(source).float(), folder, tokenizer(source.folder), task, provider=provider, fuse=fuse)
 
@@ -65,7 +96,7 @@ def export_model(
     provider: str = "cpu",
     fuse: bool = True,
 ) -> Exported:
-    """Write a float model's fp32 graph, `model.onnx`, into a folder, and what is to be told of it beside it.
+    """Write a float model's fp32 graphs into a folder, and what is to be told of them beside them.
 
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
@@ -74,6 +105,8 @@ def export_model(
     from compress.onnx import fusion, parity
 
     folder.mkdir(parents=True, exist_ok=True)
+    if model.can_generate():
+        return _export_generator(model, folder, its_tokenizer, task, provider)
     draft = folder / "draft.onnx"
     exporter.export(model, draft, provider=provider)
     facts: dict[str, Any] = {"provider": provider, "fused": {}}
@@ -83,11 +116,30 @@ def export_model(
         fused.replace(draft)
     rows, where = parity_rows(its_tokenizer, task)
     checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
-    found = {"parity": {**checked.to_dict(), "rows_from": where}, "facts": facts}
-    graph = folder / "model.onnx"
-    draft.replace(graph)
-    write_whole(folder / TOLD, json.dumps(found))
-    return Exported(graph, found["parity"], found["facts"])
+    draft.replace(folder / "model.onnx")
+    return _told(Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts))
+
+
+def _export_generator(
+    model: Any, folder: Path, its_tokenizer: Any, task: Mapping[str, Any] | None, provider: str
+) -> Exported:
+    """No graph is fused: a decoder's fused attention gave wrong logits for padded batches (ONNX Runtime 1.32)."""
+    from compress.onnx.generation_export import export_generative
+    from compress.onnx.generation_parity import check_generation
+    from compress.onnx.generation_sessions import open_generation
+
+    written = export_generative(model, folder)
+    rows, where = parity_prompts(its_tokenizer, model.config, task)
+    checked = check_generation(open_generation(written.parts, threads=1), model, rows)
+    parts = {part: path.name for part, path in written.parts.items()}
+    facts = {"provider": provider, "fused": {}}
+    return _told(Exported(folder, parts, {**checked.to_dict(), "rows_from": where}, facts))
+
+
+def _told(made: Exported) -> Exported:
+    told = {"parts": dict(made.parts), "parity": made.parity, "facts": made.facts}
+    write_whole(made.folder / TOLD, json.dumps(told))
+    return made
 
 
 def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[list[dict[str, np.ndarray]], str]:
@@ -100,22 +152,45 @@ def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[lis
         few = split.rows.select(range(min(PARITY_ROWS, len(split.rows))))
         encoded = loading.tokenize(few, its_tokenizer, 128).rows
         return [model_inputs(row, its_tokenizer) for row in encoded], f"{described.name}, train"
-    sentences = [
-        "It works.",
-        "The handle broke after a week, and nobody answered my letters.",
-        "A quiet, careful film that trusts its audience, even where the plot does not.",
-        "No!",
-    ]
-    encoded = [its_tokenizer(text, truncation=True) for text in sentences]
-    return [model_inputs(row, its_tokenizer) for row in encoded], "four sentences of ours, since the model has no task"
+    encoded = [its_tokenizer(text, truncation=True) for text in SENTENCES]
+    return [model_inputs(row, its_tokenizer) for row in encoded], WITHOUT_TASK
 
 
-def finish_folder(source: Artifact, folder: Path, graph: Path) -> dict[str, str]:
-    """Put the graph, the tokenizer and the config into the new artifact's folder; returns its parts."""
-    if graph.parent != folder:
-        shutil.copyfile(graph, folder / "model.onnx")
-    for pattern in ("config.json", "*token*.json", "vocab*", "merges.txt", "*.model", "special_tokens_map.json"):
+def parity_prompts(its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None) -> tuple[list[np.ndarray], str]:
+    """What models that write text are compared on, [length] each, and where it is from, as `parity_rows`."""
+    from compress import prompts
+
+    count, tokens = (PARITY_ROWS, None) if config.is_encoder_decoder else (PARITY_PROMPTS, PARITY_TOKENS)
+    if task is None:
+        return prompts.of_texts(SENTENCES, None, its_tokenizer, config, tokens=tokens), WITHOUT_TASK
+    from compress.tasks import loading
+
+    described, data = loading.resolve(dict(task))
+    rows = loading.load(described, data, "train").rows
+    few = rows.select(range(min(count, len(rows))))
+    found = prompts.prompts(few, described, its_tokenizer, config, tokens=tokens)
+    return found[:count], f"{described.name}, train"
+
+
+def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Path]) -> dict[str, str]:
+    """Put graphs with their weights, the tokenizer and the configs into the new artifact's folder; returns its parts.
+
+    Args:
+        graphs: by part; a path alone is a classifier's `model`, which is called `model.onnx` in the folder.
+    """
+    if isinstance(graphs, Path):
+        if graphs.parent != folder:
+            shutil.copyfile(graphs, folder / "model.onnx")
+        parts = {"model": "model.onnx"}
+    else:
+        from compress.onnx.shared_weights import weight_files
+
+        files = {*graphs.values(), *(file for path in graphs.values() for file in weight_files(path))}
+        for file in sorted(file for file in files if file.parent != folder):
+            shutil.copyfile(file, folder / file.name)
+        parts = {part: path.name for part, path in graphs.items()}
+    for pattern in BESIDE:
         for file in source.folder.glob(pattern):
             if file.is_file():
                 shutil.copyfile(file, folder / file.name)
-    return {"model": "model.onnx"}
+    return parts

@@ -123,12 +123,14 @@ def onnx_parameters(artifact: Artifact) -> int:
     """The number of elements of the graphs' initializers, embeddings included.
 
     64-bit integers (shapes, axes), single numbers (an epsilon, a square root) and the scales and zero points of
-    quantization are left out; four-bit weights are counted as weights, not as the bytes they are packed in.
+    quantization are left out; four-bit weights are counted as weights, not as the bytes they are packed in. What several
+    graphs read from one place of a file counts once.
     """
-    return sum(_graph_parameters(artifact.folder / name) for name in artifact.parts.values())
+    seen: set[tuple[str, str]] = set()
+    return sum(_graph_parameters(artifact.folder / name, seen) for name in artifact.parts.values())
 
 
-def _graph_parameters(file: Path) -> int:
+def _graph_parameters(file: Path, seen: set[tuple[str, str]]) -> int:
     whole = graph(file)
     scales, packed, made_real = set(), {}, set()
     stored = {one.name for one in whole.initializer if len(one.dims) > 1}
@@ -146,8 +148,12 @@ def _graph_parameters(file: Path) -> int:
             shape = {one.name: one.i for one in node.attribute}
             packed[node.input[1]] = shape["K"] * shape["N"]
     shapeless = {7, 9}  # TensorProto.INT64 and BOOL
-    return sum(
-        packed.get(one.name, math.prod(one.dims))
-        for one in whole.initializer
-        if one.data_type not in shapeless and one.name not in scales and one.dims
-    )
+    count = 0
+    for one in whole.initializer:
+        place = {entry.key: entry.value for entry in one.external_data}
+        where = (place.get("location", ""), place.get("offset", ""))
+        if one.data_type in shapeless or one.name in scales or not one.dims or (where[0] and where in seen):
+            continue
+        seen.add(where)
+        count += packed.get(one.name, math.prod(one.dims))
+    return count

@@ -1,15 +1,19 @@
-"""Write the model as ONNX, ready to serve: one file, any batch and length, its tokenizer and config beside it.
+"""Write the model as ONNX, ready to serve: any batch and length, its tokenizer and config beside it.
 
-The graph is fused for the execution provider, then compared with the torch model on real rows at several shapes (batch
-1 and larger, padded and not), and refused when the gap is beyond the stated tolerance.
+A classifier is one file, fused for the execution provider. A model that writes text (T5, BART, GPT-2, Llama, BLOOM) has a graph
+for decoding with a key-value cache, one for its encoder where it has one, and one file of weights for both. What is written
+is compared with the torch model on real rows at several shapes (batch 1 and larger, padded and not; the prompt, and tokens
+decoded after it), and refused when the gap is beyond the stated tolerance.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
+from compress.artifact import Artifact
 from compress.settings import Settings
 from compress.technique import Made, Technique, Work
 
@@ -20,7 +24,7 @@ class Export(Settings):
     provider: Literal["cpu", "cuda"] = Field(
         "cpu", description="The execution provider; for cuda the graph stays as exported."
     )
-    fuse: bool = Field(True, description="Fuse the graph; without, it is as the exporter wrote it.")
+    fuse: bool = Field(True, description="Fuse a classifier's graph; without, it is as the exporter wrote it.")
 
 
 def _run(work: Work) -> Made:
@@ -28,8 +32,16 @@ def _run(work: Work) -> Made:
 
     settings = work.settings
     found = exporting.exported(work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse)
-    parts = exporting.finish_folder(work.source, work.folder, found.graph)
+    parts = exporting.finish_folder(work.source, work.folder, found.paths)
     return Made("onnx", "fp32", parts, facts=found.facts, step_facts={"parity": found.parity})
+
+
+def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    from compress import models
+    from compress.tasks import loading
+
+    if task is not None:
+        models.check_labels(source.folder, loading.resolve(dict(task))[0])
 
 
 TECHNIQUE = Technique(
@@ -38,5 +50,6 @@ TECHNIQUE = Technique(
     run=_run,
     accepts=frozenset({"torch"}),
     gives=lambda settings: ("onnx", "fp32"),
+    check=_check,
     example="compress export runs/student -o runs/student-onnx",
 )

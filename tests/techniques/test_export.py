@@ -1,0 +1,113 @@
+"""Export as a step, for models that write text: graphs that share their weights, compared with torch on the task's own rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compress import catalogue, exporting
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.technique import apply
+from tests.generative import FAMILIES
+from tests.tiny import write_model
+from tests.tiny_generators import write_pairs
+from tests.written import onnx_generator, torch_generator
+
+EVERY = [pytest.param(name, marks=() if name == "bart" else pytest.mark.slow) for name in sorted(FAMILIES)]
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_an_export_has_all_that_serving_it_takes_and_writes_torchs_tokens(
+    family: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import torch
+
+    from compress.models import load
+    from compress.runtimes.onnx_generation import open_generator
+    from compress.runtimes.runtime import Serving
+
+    source, made = torch_generator(family, tmp_path_factory), onnx_generator(family, tmp_path_factory)
+    assert (made.format, made.precision) == ("onnx", "fp32")
+    encoder = {"encoder": "encoder.onnx"} if family in ("t5", "bart") else {}
+    assert dict(made.parts) == {**encoder, "decode": "decode.onnx"}
+    beside = {"weights.bin", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert set(made.files) == {*made.parts.values(), *beside}
+    parity = made.steps[-1].facts["parity"]
+    assert parity["rows_from"] == ("gists, train" if encoder else "words, train")
+    assert max(parity["largest_gap"].values()) <= parity["tolerance"]
+    prompts = torch.tensor([[4, 5, 6, 7], [9, 8, 7, 6]])
+    wanted = load(source).generate(prompts, max_new_tokens=12, do_sample=False)
+    assert (
+        open_generator(made, Serving()).generate(prompts, max_new_tokens=12, do_sample=False).tolist()
+        == wanted.tolist()
+    )
+
+
+def test_the_size_on_disk_counts_the_weights_beside_the_graphs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from compress.measure.size import disk_bytes, size
+    from compress.models import load
+
+    source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
+    parts = [*made.parts.values(), "weights.bin"]
+    assert disk_bytes(made) == sum((made.folder / name).stat().st_size for name in parts)
+    measured = {one.name: one.value for one in size(made)}
+    assert measured["parameters"] == pytest.approx(sum(one.numel() for one in load(source).parameters()), rel=0.01)
+
+
+def test_an_export_is_made_once(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
+    monkeypatch.setattr(exporting, "export_model", lambda *_, **__: pytest.fail("it was exported again"))
+    again = exporting.exported(source, made.task, made.folder.parent / ".compress-cache")
+    assert again.parts == made.parts
+    assert again.parity == made.steps[-1].facts["parity"]
+
+
+def test_a_half_precision_checkpoint_is_exported_in_fp32(tmp_path: Path) -> None:
+    import torch
+
+    from compress.generators import generator
+    from compress.models import adopt
+    from tests.written import write_strong
+
+    folder = write_strong(tmp_path / "bf16", "llama")
+    generator(folder).to(torch.bfloat16).save_pretrained(folder)
+    found = exporting.exported(adopt(folder, "half"), None, tmp_path / "cache")
+    assert found.parity["precision"] == "fp32"
+    assert found.parity["rows_from"].startswith("four sentences")
+
+
+def test_a_task_that_does_not_fit_the_model_is_refused_before_anything_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "load", lambda *_: pytest.fail("a weight was loaded"))
+    source = torch_generator("bart", tmp_path_factory)
+    with pytest.raises(CompressError, match="writes text .* but the task sst2"):
+        _export(source, tmp_path / "a", {"name": "sst2"})
+    from compress.models import adopt
+
+    classifier = adopt(write_model(tmp_path / "classifier"), "classifier")
+    with pytest.raises(CompressError, match="writes no text"):
+        _export(classifier, tmp_path / "b", write_pairs(tmp_path / "data"))
+
+
+def _export(source: Artifact, out: Path, task: dict[str, Any]) -> Artifact:
+    technique = catalogue.find("techniques", "export")
+    return apply(technique, source, technique.settings(), out, task=task)
+
+
+@pytest.mark.parametrize("family", ["llama"])
+def test_a_prompt_longer_than_the_model_reads_is_cut_for_the_comparison(
+    family: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from compress.models import config, tokenizer
+
+    folder = torch_generator(family, tmp_path_factory).folder
+    short = config(folder)
+    short.max_position_embeddings = 6
+    rows, _ = exporting.parity_prompts(tokenizer(folder), short, None)
+    assert max(len(row) for row in rows) == 6
+    assert json.loads((folder / "config.json").read_text())["max_position_embeddings"] == 128

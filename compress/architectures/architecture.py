@@ -8,11 +8,23 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """Where the parts of one family of encoders are.
+class CrossAttention:
+    """Where the parts of a decoder layer's attention to the encoder's states are, each within the layer."""
 
-    Paths are those of the classifier's `named_modules()`, so they begin with the family's prefix (`bert.`); those of the
-    parts of a layer begin below the layer's module.
+    query: str
+    key: str
+    value: str
+    attention: str
+    attention_output: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where the parts of one stack of layers are: an encoder, or a decoder.
+
+    An encoder-decoder is the description of its encoder with that of its `decoder` in it. Paths are those of the whole
+    model's `named_modules()`, so they begin with the family's prefix (`bert.`); those of the parts of a layer begin below
+    the layer's module. A linear module may be one of GPT-2's `Conv1D`.
     """
 
     model_types: tuple[str, ...]
@@ -37,15 +49,24 @@ class Architecture:
     """Within a layer: the linear module that makes the feed-forward neurons."""
     ffn_out: str
     """Within a layer: the linear module that reads them."""
-    pooler: str
+    pooler: str = ""
     """The path of the linear module before the classifier; its outputs are no hidden states, if as many."""
-    classifier: str
-    """The path of the linear module that gives the logits."""
+    classifier: str = ""
+    """The path of a classifier's linear module that gives the logits; generative models have none."""
+
+    decoder: Architecture | None = None
+    """Of an encoder-decoder: its other stack."""
+    cross: CrossAttention | None = None
+    """Of a decoder that reads an encoder's states: how."""
+    variant: Callable[[Any], Architecture] | None = None
+    """(config) -> the architecture of this very model, where a family has several."""
 
     fused_qkv: bool = False
-    """Whether query, key and value are one module, whose output is the three of them one after another (ModernBERT)."""
+    """Whether query, key and value are one module, whose output is the three of them one after another (ModernBERT, GPT-2)."""
     gated_ffn: bool = False
     """Whether `ffn_in` makes each neuron's value and, in a second half, its gate (GLU: Dauphin et al. 2017)."""
+    ffn_gate: str = ""
+    """Within a layer: the linear module that makes the neurons' gates, where it is one of its own (T5 1.1, Llama)."""
     pre_norm: bool = False
     """Whether norms stand before attention and feed-forward network, and what these give is added to what came in."""
     rotary: bool = False
@@ -62,6 +83,9 @@ class Architecture:
     """Names of parameters shared by all layers whose last axis is the heads (MPNet's relative position bias)."""
     head_bias: str = ""
     """What `attention` calls the argument that brings it what came of those: [1, heads, queries, keys]."""
+    made_head_bias: Callable[[Any, Any], Any] | None = None
+    """Where the first layer's attention makes it itself, and each returns it second for the next one (T5): (attention, the
+    call's arguments by name) -> the bias of all the table's heads."""
     attention_heads: str = "num_attention_heads"
     """The attribute of `attention` that holds its number of heads; nothing where it reads that off its tensors."""
     attention_width: str = "all_head_size"
@@ -71,6 +95,11 @@ class Architecture:
     """The config's name for the number of layers."""
     head_count: str = "num_attention_heads"
     """The config's name for the number of heads."""
+    key_value_head_count: str = ""
+    """The config's name for the number of heads of keys and values, each read by several of queries (grouped-query
+    attention: Ainslie et al. 2023). Such a group is what is kept or goes."""
+    head_width: str = ""
+    """The config's name for the width of a head, where it need not be hidden width / heads."""
     hidden_width: str = "hidden_size"
     """The config's name for the width of the hidden states."""
     ffn_width: str = "intermediate_size"
@@ -86,3 +115,8 @@ class Architecture:
     """Whether the first layer is built otherwise than the rest, so that a student should keep it (ModernBERT)."""
     layer_config: Callable[[Any, Sequence[int]], dict[str, Any]] = lambda config, kept: {}
     """(config, kept layers) -> further settings of the config that are lists by layer."""
+
+    @property
+    def stacks(self) -> tuple[Architecture, ...]:
+        """Itself, and its decoder if it has one."""
+        return (self,) if self.decoder is None else (self, self.decoder)

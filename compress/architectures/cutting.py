@@ -11,17 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress.architectures.families import family
-from compress.architectures.layer_widths import (
-    SETTING,
-    SHARED_COLUMNS,
-    Units,
-    head_size,
-    linear,
-    own_layers,
-    units,
-    widths_of,
-)
+from compress.architectures.architecture import Architecture
+from compress.architectures.blocks import Block, attentions, feed_forwards
+from compress.architectures.layer_widths import SETTING, SHARED_COLUMNS, Units, units, widths_of
+from compress.architectures.matrices import keep_inputs_, keep_outputs_
 from compress.errors import CompressError
 
 
@@ -48,9 +41,8 @@ def resized_(model: Any) -> Any:
     made = units(model)
     _check(wanted, made)
     cut_(model, [range(count) for count in wanted.heads], [range(count) for count in wanted.neurons])
-    architecture = family(model.config)
-    for layer, columns in zip(own_layers(model), wanted.head_columns, strict=False):
-        _read_columns_(layer.get_submodule(architecture.attention), architecture.head_bias, columns)
+    for block, columns in zip(attentions(model), wanted.head_columns, strict=False):
+        _read_columns_(block, columns)
     return model
 
 
@@ -58,40 +50,41 @@ def cut_(model: Any, heads: Sequence[Sequence[int]], neurons: Sequence[Sequence[
     """Leave only some heads and neurons in each layer of a model. Its config stays as it is.
 
     Args:
-        heads: for each layer with weights of its own, the indices of those that stay, in increasing order, counted among
-            those it has; `neurons` likewise.
+        heads: for each attention with weights of its own, the indices of those that stay, in increasing order, counted
+            among those it has; `neurons` likewise for each feed-forward network.
     """
-    architecture, size, present = family(model.config), head_size(model.config), units(model)
-    fewer_heads = [len(some) for some in heads] != list(present.heads)
-    for index, layer in enumerate(own_layers(model)):
-        dimensions = (torch.tensor(heads[index])[:, None] * size + torch.arange(size)).flatten()
-        queries, left = dimensions, torch.tensor(neurons[index])
-        if architecture.fused_qkv:
-            queries = torch.cat([dimensions + third * present.heads[index] * size for third in range(3)])
-        outputs = {
-            architecture.query: queries,
-            architecture.key: queries,
-            architecture.value: queries,
-            architecture.position_query: queries,
-            architecture.position_key: queries,
-            architecture.ffn_in: torch.cat([left, left + present.neurons[index]]) if architecture.gated_ffn else left,
-        }
-        parts = dict(layer.named_modules())
-        for path, indices in outputs.items():
-            if path and path in parts:  # only some variants of DeBERTa have modules of their own for positions
-                _keep_outputs_(linear(layer, path), indices)
-        _keep_inputs_(linear(layer, architecture.attention_output), dimensions)
-        _keep_inputs_(linear(layer, architecture.ffn_out), left)
-        attention = parts[architecture.attention]
+    found = attentions(model)
+    fewer_heads = [len(some) for some in heads] != [block.count for block in found]
+    for block, kept in zip(found, heads, strict=True):
+        present = block.count
+        _cut_(block, kept)
         for name, value in (
-            (architecture.attention_heads, len(heads[index])),
-            (architecture.attention_width, len(dimensions)),
+            (block.stack.attention_heads, len(kept)),
+            (block.stack.attention_width, len(kept) * block.width),
         ):
             if name:
-                setattr(attention, name, value)
-        if architecture.head_bias and fewer_heads:
-            columns = getattr(attention, SHARED_COLUMNS, range(present.heads[index]))
-            _read_columns_(attention, architecture.head_bias, [columns[head] for head in heads[index]])
+                setattr(block.attention, name, value)
+        if block.stack.head_bias and fewer_heads:
+            # The bias of a cross-attention is 0 for all heads: any column will do.
+            all_of_table = [0] * present if block.is_cross else range(present)
+            columns = getattr(block.attention, SHARED_COLUMNS, all_of_table)
+            _read_columns_(block, [columns[head] for head in kept])
+    for block, kept in zip(feed_forwards(model), neurons, strict=True):
+        _cut_(block, kept)
+
+
+def _cut_(block: Block, kept: Sequence[int]) -> None:
+    present, units_kept = block.count, torch.tensor(kept)
+    for maker in block.makers:
+        starts = [sum(maker.widths[:part]) * present for part in range(len(maker.widths))]
+        parts = [start + _spread(units_kept, width) for start, width in zip(starts, maker.widths, strict=True)]
+        keep_outputs_(maker.module, torch.cat(parts))
+    keep_inputs_(block.output, _spread(units_kept, block.width))
+
+
+def _spread(units_kept: Tensor, width: int) -> Tensor:
+    """The indices of what the units are made of, where each is so many neighbours."""
+    return (units_kept[:, None] * width + torch.arange(width)).flatten()
 
 
 def _check(wanted: Units, made: Units) -> None:
@@ -109,33 +102,34 @@ def _check(wanted: Units, made: Units) -> None:
         )
 
 
-def _keep_outputs_(module: nn.Linear, indices: Tensor) -> None:
-    module.weight = _part(module.weight, 0, indices)
-    if module.bias is not None:
-        module.bias = _part(module.bias, 0, indices)
-    module.out_features = len(indices)
-
-
-def _keep_inputs_(module: nn.Linear, indices: Tensor) -> None:
-    module.weight = _part(module.weight, 1, indices)
-    module.in_features = len(indices)
-
-
-def _part(whole: nn.Parameter, axis: int, indices: Tensor) -> nn.Parameter:
-    part = whole.detach().index_select(axis, indices.to(whole.device))
-    return nn.Parameter(part, requires_grad=whole.requires_grad)
-
-
-def _read_columns_(attention: nn.Module, argument: str, columns: Sequence[int]) -> None:
-    """Let a layer read those columns of a table shared by all layers that belong to its own heads."""
+def _read_columns_(block: Block, columns: Sequence[int]) -> None:
+    """Let an attention read those columns of a table shared by all layers that belong to its own heads."""
+    attention, stack = block.attention, block.stack
+    assert attention is not None
     if not hasattr(attention, SHARED_COLUMNS):
-        attention.register_forward_pre_hook(partial(_with_own_columns, argument), with_kwargs=True)
+        attention.register_forward_pre_hook(partial(_with_own_columns, stack), with_kwargs=True)
+        if stack.made_head_bias:
+            attention.register_forward_hook(_with_all_columns)
     setattr(attention, SHARED_COLUMNS, tuple(columns))
 
 
-def _with_own_columns(argument: str, attention: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+_WHOLE = "_whole_head_bias"
+"""The attribute of an attention module that remembers the bias of all heads, from its call to its answer."""
+
+
+def _with_own_columns(stack: Architecture, attention: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
     call = inspect.signature(attention.forward).bind(*given, **named)
-    bias = call.arguments.get(argument)
+    further = call.arguments.get("kwargs", {})
+    bias = call.arguments.get(stack.head_bias)
+    if bias is None and stack.made_head_bias and getattr(attention, "has_relative_attention_bias", False):
+        bias = stack.made_head_bias(attention, {**further, **call.arguments})
+    attention.__dict__[_WHOLE] = bias
     if bias is not None:  # [1, heads of the table, queries, keys]
-        call.arguments[argument] = bias[:, list(getattr(attention, SHARED_COLUMNS))]
+        call.arguments[stack.head_bias] = bias[:, list(getattr(attention, SHARED_COLUMNS))]
     return call.args, call.kwargs
+
+
+def _with_all_columns(attention: nn.Module, given: tuple[Any, ...], output: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The next layer has other heads, so it is handed on whole."""
+    whole = attention.__dict__.pop(_WHOLE)
+    return output if whole is None else (output[0], whole, *output[2:])

@@ -11,6 +11,9 @@ import compress.architectures
 from compress.architectures.architecture import Architecture
 from compress.errors import CompressError, listing
 
+NO_FAMILIES = ("architecture", "families", "blocks", "matrices", "layer_widths", "cutting")
+"""The files here that describe none."""
+
 
 def family(config: Any) -> Architecture:
     """The architecture of a model, by its config.
@@ -24,14 +27,30 @@ def family(config: Any) -> Architecture:
             f"Models of type '{config.model_type}' are not known here, so their layers cannot be chosen. "
             f"Known types: {listing(known)}."
         )
-    return known[config.model_type]
+    found = known[config.model_type]
+    return found if found.variant is None else found.variant(config)
+
+
+def stack(config: Any, side: str = "decoder") -> Architecture:
+    """The stack of layers that is meant: of an encoder-decoder the one on this side, else the only one.
+
+    Args:
+        side: `encoder` or `decoder`.
+
+    Raises:
+        CompressError: the family is unknown, or there is no such side.
+    """
+    if side not in ("encoder", "decoder"):
+        raise CompressError(f"There is no side '{side}' of a model. Choose encoder or decoder.")
+    found = family(config)
+    return found.stacks[-1] if side == "decoder" else found
 
 
 @cache
 def _by_model_type() -> dict[str, Architecture]:
     found: dict[str, Architecture] = {}
     for module in pkgutil.iter_modules(compress.architectures.__path__):
-        if module.name not in ("architecture", "families", "layer_widths", "cutting"):
+        if module.name not in NO_FAMILIES:
             architecture: Architecture = importlib.import_module(f"compress.architectures.{module.name}").ARCHITECTURE
             found.update(dict.fromkeys(architecture.model_types, architecture))
     return found

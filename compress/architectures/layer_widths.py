@@ -13,7 +13,10 @@ from typing import Any
 
 from torch import nn
 
-from compress.architectures.families import family
+from compress.architectures import blocks
+from compress.architectures.architecture import Architecture
+from compress.architectures.blocks import attentions, feed_forwards
+from compress.architectures.families import family, stack
 from compress.errors import CompressError
 
 SETTING = "compress_widths"
@@ -24,22 +27,26 @@ SHARED_COLUMNS = "compress_head_columns"
 
 @dataclass(frozen=True)
 class Units:
-    """What can be removed from a model's layers; ALBERT's shared layer counts once."""
+    """What can be removed from a model's layers; ALBERT's shared layer counts once.
+
+    In the order of `compress.architectures.blocks`: the encoder's before the decoder's, and of a decoder layer its own
+    attention before that to the encoder's states.
+    """
 
     heads: tuple[int, ...]
-    """How many attention heads each layer has."""
+    """How many heads each attention has; of grouped-query attention, how many groups."""
     neurons: tuple[int, ...]
-    """How many feed-forward neurons each layer has."""
+    """How many neurons each feed-forward network has."""
     head_size: int
     """The width of one head, the same in all layers."""
     head_columns: tuple[tuple[int, ...], ...] = ()
-    """Of families that share a table of all heads between their layers (MPNet's position bias): for each layer, the
-    table's columns that its heads read; nothing where each layer reads all of them."""
+    """Of families that share a table of all heads between their layers (MPNet's and T5's position bias): for each
+    attention, the table's columns that its heads read; nothing where each reads all of them."""
 
 
 def own_layers(model: Any) -> list[nn.Module]:
     """The layers that have weights of their own, in order: of ALBERT's, one for all that share it."""
-    return list(model.get_submodule(family(model.config).layers))
+    return [layer for one in family(model.config).stacks for layer in model.get_submodule(one.layers)]
 
 
 def units(model: Any) -> Units:
@@ -48,13 +55,12 @@ def units(model: Any) -> Units:
     Raises:
         CompressError: the family is unknown.
     """
-    architecture, layers = family(model.config), own_layers(model)
-    size = head_size(model.config)
-    columns = [getattr(layer.get_submodule(architecture.attention), SHARED_COLUMNS, ()) for layer in layers]
+    found = attentions(model)
+    columns = [getattr(block.attention, SHARED_COLUMNS, ()) for block in found]
     return Units(
-        heads=tuple(linear(layer, architecture.attention_output).in_features // size for layer in layers),
-        neurons=tuple(linear(layer, architecture.ffn_out).in_features for layer in layers),
-        head_size=size,
+        heads=tuple(block.count for block in found),
+        neurons=tuple(block.count for block in feed_forwards(model)),
+        head_size=head_size(model.config),
         head_columns=tuple(columns) if any(columns) else (),
     )
 
@@ -62,10 +68,7 @@ def units(model: Any) -> Units:
 def head_size(config: Any) -> int:
     """The width of one head, which stays what it was when heads go."""
     written = widths_of(config)
-    if written is not None:
-        return written.head_size
-    architecture = family(config)
-    return int(getattr(config, architecture.hidden_width)) // int(getattr(config, architecture.head_count))
+    return blocks.head_size(config) if written is None else written.head_size
 
 
 def widths_of(config: Any) -> Units | None:
@@ -92,10 +95,25 @@ def widths_of(config: Any) -> Units | None:
 
 def write_(config: Any, present: Units) -> None:
     """Put the widths of layers into a config: in transformers' own settings where these can say it all."""
-    architecture = family(config)
-    uniform = len(set(present.neurons)) == 1 and set(present.heads) == {int(getattr(config, architecture.head_count))}
-    setattr(config, architecture.ffn_width, max(present.neurons))
+    stacks = family(config).stacks
+    of_heads, of_neurons = _places(config, present)
+    heads: dict[str, set[int]] = {}  # by setting: T5's are of both its stacks
+    neurons: dict[str, set[int]] = {}
+    for (one, _), count in zip(of_heads, present.heads, strict=True):
+        heads.setdefault(one.head_count, set()).add(count)
+    for (one, _), count in zip(of_neurons, present.neurons, strict=True):
+        neurons.setdefault(one.ffn_width, set()).add(count)
+    uniform = all(len(counts) == 1 for counts in (*heads.values(), *neurons.values())) and all(
+        _says_heads(one) or heads[one.head_count] == {_heads_said(config, one)} for one in stacks
+    )
+    for name, counts in neurons.items():
+        setattr(config, name, max(counts))
     if uniform:
+        for one in stacks:
+            count, group = max(heads[one.head_count]), blocks.group_size(config, one)
+            setattr(config, one.head_count, count * group)
+            if one.key_value_head_count:
+                setattr(config, one.key_value_head_count, count)
         if hasattr(config, SETTING):
             delattr(config, SETTING)
         return
@@ -109,25 +127,42 @@ def write_(config: Any, present: Units) -> None:
     setattr(config, SETTING, written)
 
 
-def of_layers(present: Units, kept: Sequence[int]) -> Units:
-    """The widths of some of the layers."""
+def of_layers(config: Any, present: Units, kept: Sequence[int], side: str = "decoder") -> Units:
+    """The widths of some of the layers of one side of a model, and of all those of the other."""
+    chosen = stack(config, side)
+    places = _places(config, present)
+    heads, neurons = (
+        [index for index, (one, layer) in enumerate(some) if one.layers != chosen.layers or layer in kept]
+        for some in places
+    )
     return replace(
         present,
-        heads=tuple(present.heads[layer] for layer in kept),
-        neurons=tuple(present.neurons[layer] for layer in kept),
-        head_columns=tuple(present.head_columns[layer] for layer in kept) if present.head_columns else (),
+        heads=tuple(present.heads[index] for index in heads),
+        neurons=tuple(present.neurons[index] for index in neurons),
+        head_columns=tuple(present.head_columns[index] for index in heads) if present.head_columns else (),
     )
 
 
-def linear(layer: nn.Module, path: str) -> nn.Linear:
-    """A linear module of a layer.
+Places = list[tuple[Architecture, int]]
+"""For each attention, or each feed-forward network: its stack, and its layer there."""
 
-    Raises:
-        CompressError: it is another kind of module, as after some ways of quantizing.
-    """
-    module = layer.get_submodule(path)
-    if not isinstance(module, nn.Linear):
-        raise CompressError(
-            f"{path} is a {type(module).__name__} and no linear module, so nothing can be removed there."
-        )
-    return module
+
+def _places(config: Any, present: Units) -> tuple[Places, Places]:
+    stacks = family(config).stacks
+    heads, neurons = [], []
+    for one in stacks:
+        # ALBERT has fewer layers of its own than its config counts.
+        layers = len(present.neurons) if len(stacks) == 1 else int(getattr(config, one.layer_count))
+        for layer in range(layers):
+            heads += [(one, layer)] * (1 if one.cross is None else 2)
+            neurons.append((one, layer))
+    return heads, neurons
+
+
+def _heads_said(config: Any, one: Architecture) -> int:
+    return int(getattr(config, one.head_count)) // blocks.group_size(config, one)
+
+
+def _says_heads(one: Architecture) -> bool:
+    """Whether a config can name any number of heads: it has the width of one, and no table has a column for each."""
+    return bool(one.head_width) and not one.head_tables

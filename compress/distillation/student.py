@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compress.architectures.cutting import resized_
-from compress.architectures.families import family
+from compress.architectures.families import family, stack
 from compress.architectures.layer_widths import of_layers, units, write_
 from compress.errors import CompressError, listing
 
@@ -113,14 +113,18 @@ def evenly_spaced(total: int, kept: int, *, first: bool = False) -> tuple[int, .
     return tuple(-(-(index + 1) * total // kept) - 1 for index in range(kept))
 
 
-def layer_count(config: Any) -> int:
-    """How many layers a model has."""
-    return int(getattr(config, family(config).layer_count))
+def layer_count(config: Any, side: str = "decoder") -> int:
+    """How many layers a model has; of an encoder-decoder, that side."""
+    return int(getattr(config, stack(config, side).layer_count))
 
 
-def layer_modules(model: Any) -> list[nn.Module]:
-    """The module that is applied as each layer, in order; ALBERT's one layer stands there as often as it is applied."""
-    architecture = family(model.config)
+def layer_modules(model: Any, side: str = "decoder") -> list[nn.Module]:
+    """The module that is applied as each layer, in order; ALBERT's one layer stands there as often as it is applied.
+
+    Args:
+        side: of an encoder-decoder, `encoder` or `decoder`.
+    """
+    architecture = stack(model.config, side)
     layers = list(model.get_submodule(architecture.layers))
     if not architecture.shares_layers:
         return layers
@@ -154,18 +158,22 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def keep_layers(teacher: Any, kept: Sequence[int]) -> Any:
+def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any:
     """A student that holds copies of the teacher's embeddings, of the layers named, and of its head.
 
+    Of an encoder-decoder, the other side stays whole; call it once more to shorten that too. Layers find their place in the
+    cache of keys and values by their new numbers, and a table that T5's first layers hold for all stays with the first.
+
     Args:
-        teacher: a sequence classifier; it is not changed.
+        teacher: a sequence classifier or a generative model; it is not changed.
         kept: indices of layers, in increasing order, counted from 0.
+        side: of an encoder-decoder, whose layers: `encoder` or `decoder`.
 
     Raises:
         CompressError: the indices are no such list, or the family is unknown.
     """
-    architecture = family(teacher.config)
-    total = layer_count(teacher.config)
+    architecture = stack(teacher.config, side)
+    total = layer_count(teacher.config, side)
     if not kept or list(kept) != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= total:
         raise CompressError(f"The layers {list(kept)} are not increasing indices from 0 to {total - 1}. Correct them.")
     config = copy.deepcopy(teacher.config)
@@ -173,11 +181,12 @@ def keep_layers(teacher: Any, kept: Sequence[int]) -> Any:
     for name, value in architecture.layer_config(teacher.config, kept).items():
         setattr(config, name, value)
     if not architecture.shares_layers:
-        write_(config, of_layers(units(teacher), kept))
+        write_(config, of_layers(teacher.config, units(teacher), kept, side))
     student = resized_(type(teacher)(config))
     weights = teacher.state_dict()
     if not architecture.shares_layers:
-        weights = _renumbered(weights, architecture.layers, kept)
+        tables = {name: weights[name] for name in architecture.head_tables}
+        weights = _renumbered(weights, architecture.layers, kept) | tables
     own = student.state_dict()
     missing = own.keys() - weights.keys()
     if missing:
@@ -186,6 +195,8 @@ def keep_layers(teacher: Any, kept: Sequence[int]) -> Any:
         )
     # A first layer that differs has fewer weights than the layer whose place it takes: those alone are left behind.
     student.load_state_dict({name: weights[name] for name in own})
+    if getattr(teacher, "generation_config", None) is not None:
+        student.generation_config = copy.deepcopy(teacher.generation_config)
     return student.to(dtype=teacher.dtype)
 
 

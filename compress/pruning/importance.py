@@ -12,21 +12,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from compress.architectures.architecture import Architecture
-from compress.architectures.families import family
+from compress.architectures.blocks import Block, attentions, feed_forwards
+from compress.architectures.matrices import weight_of
 from compress.distillation.student import Batch
 from compress.errors import CompressError, listing
-from compress.pruning.units import Units, masks_applied, own_layers, units
+from compress.pruning.units import Units, masks_applied, units
 
 METHODS = ("magnitude", "taylor", "fisher")
+NOT_COUNTED = -100
+"""The label of a token that no loss counts: torch's own."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The larger, the more is lost without it; one entry a layer, and one for layers that share their weights (ALBERT)."""
+    """The larger, the more is lost without it; one entry for each attention or feed-forward network of
+    `compress.architectures.blocks`."""
 
     heads: tuple[Tensor, ...]
     """[heads] each."""
@@ -66,9 +69,9 @@ def scores(model: Any, method: str, batches: Sequence[Batch] = ()) -> Scores:
     """What each head and neuron counts by one of the `METHODS`.
 
     Args:
-        model: a sequence classifier; it is left as it was.
+        model: a sequence classifier or a generative model; it is left as it was.
         method: `magnitude` (needs no batches), `taylor` or `fisher`.
-        batches: what the model reads, and `labels` [batch]; a few hundred to 2,000 rows do.
+        batches: what the model reads, and `labels` [batch] or, of tokens, [batch, tokens]; a few hundred to 2,000 rows do.
 
     Raises:
         CompressError: there is no such method, there are no batches or no labels, or the family is unknown.
@@ -87,27 +90,25 @@ def magnitude(model: Any) -> Scores:
 
     Squared, so that the scores of units may be added; the order within a layer is that of the norms.
 
-    Of a head: its rows of query, key and value (of relative positions as well), its columns of the attention's output. Of
-    a neuron: its row that makes it (and that of its gate), its column of the output.
+    Of a head: its rows of query, key and value (of relative positions as well), its columns of the attention's output; of
+    heads in groups, those of the whole group. Of a neuron: its row that makes it (and that of its gate), its column of the
+    output.
     """
-    architecture = family(model.config)
-    found = units(model)
-    by_layer = list(zip(own_layers(model), found.heads, found.neurons, strict=True))
     return Scores(
-        tuple(_head_squares(layer, architecture, heads) for layer, heads, _ in by_layer),
-        tuple(_neuron_squares(layer, architecture, neurons) for layer, _, neurons in by_layer),
+        tuple(_squares(block) for block in attentions(model)), tuple(_squares(block) for block in feed_forwards(model))
     )
 
 
 def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
     """The gradient of each example's loss by the mask of each head and neuron, at masks of 1 and without dropout.
 
-    The loss is cross-entropy, or the squared difference where the model gives one score. An example's gradient is its own:
-    neither the batch it stands in nor its padding changes it.
+    The loss is the one of training: cross-entropy, its mean over a row's tokens where the model writes text, or the squared
+    difference where it gives one score. An example's gradient is its own: neither the batch it stands in nor its padding
+    changes it.
 
     Args:
-        model: a sequence classifier; it is left as it was, the gradients of its weights as well.
-        batches: what the model reads, and `labels` [batch].
+        model: a sequence classifier or a generative model; it is left as it was, the gradients of its weights as well.
+        batches: what the model reads, and `labels` [batch] or [batch, tokens].
 
     Raises:
         CompressError: there are no batches or no labels, or the family is unknown.
@@ -122,8 +123,22 @@ def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
     return Gradients(_joined(heads), _joined(neurons))
 
 
-def loss_by_example(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the classes, or the squared difference of a single score, [batch]."""
+def loss_by_example(logits: Tensor, labels: Tensor, *, shifted: bool = False) -> Tensor:
+    """Each example's own loss, [batch].
+
+    Args:
+        logits: [batch, classes]: cross-entropy; [batch, 1]: the squared difference; [batch, tokens, vocabulary]: the mean
+            cross-entropy of the tokens that count.
+        labels: [batch], or [batch, tokens] with -100 where none counts.
+        shifted: whether logits at a place tell the next place's token, as a decoder's do.
+    """
+    if logits.ndim == 3:
+        if shifted:
+            logits, labels = logits[:, :-1], labels[:, 1:]
+        losses = F.cross_entropy(
+            logits.float().transpose(1, 2), labels, ignore_index=NOT_COUNTED, reduction="none"
+        )  # 0 where none counts
+        return losses.sum(dim=1) / (labels != NOT_COUNTED).sum(dim=1).clamp_min(1)
     if logits.shape[-1] == 1:
         return F.mse_loss(logits[:, 0].float(), labels.float(), reduction="none")
     return F.cross_entropy(logits.float(), labels.long(), reduction="none")
@@ -142,7 +157,8 @@ def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], lis
         for counts in (found.heads, found.neurons)
     ]
     with masks_applied(model, *ones), _weights_alone(model), torch.enable_grad():
-        loss = loss_by_example(model(**inputs).logits, labels).sum()
+        shifted = not model.config.is_encoder_decoder
+        loss = loss_by_example(model(**inputs).logits, labels, shifted=shifted).sum()
         flat = torch.autograd.grad(loss, [*ones[0], *ones[1]])
     values = [gradient.detach().float().cpu() for gradient in flat]
     return values[: len(ones[0])], values[len(ones[0]) :]
@@ -168,26 +184,12 @@ def _joined(per_batch: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
     return tuple(torch.cat(of_layer) for of_layer in zip(*per_batch, strict=True))
 
 
-def _head_squares(layer: nn.Module, architecture: Architecture, heads: int) -> Tensor:
-    """The squared weights of each head, summed, [heads]."""
-    paths = dict.fromkeys((architecture.query, architecture.key, architecture.value))  # one module of all three: once
-    for path in (architecture.position_query, architecture.position_key):
-        if path and any(name == path for name, _ in layer.named_modules()):
-            paths[path] = None
-    total = _weight(layer, architecture.attention_output).square().sum(dim=0).view(heads, -1).sum(dim=1)
-    for path in paths:
-        rows = _weight(layer, path).square().sum(dim=1)
-        # [1 or 3 parts, heads, head size]: one part in all families but those that make all three in one module.
-        total += rows.view(3 if architecture.fused_qkv else 1, heads, -1).sum(dim=(0, 2))
+def _squares(block: Block) -> Tensor:
+    """The squared weights of each unit, summed, [units]."""
+    total = weight_of(block.output).detach().float().square().sum(dim=0).view(block.count, block.width).sum(dim=1)
+    for maker in block.makers:
+        rows = weight_of(maker.module).detach().float().square().sum(dim=1)
+        parts = rows.split([width * block.count for width in maker.widths])
+        for part in parts:
+            total += part.view(block.count, -1).sum(dim=1)
     return total
-
-
-def _neuron_squares(layer: nn.Module, architecture: Architecture, neurons: int) -> Tensor:
-    made = (
-        _weight(layer, architecture.ffn_in).square().sum(dim=1).view(-1, neurons).sum(dim=0)
-    )  # value, and gate if any
-    return made + _weight(layer, architecture.ffn_out).square().sum(dim=0)
-
-
-def _weight(layer: nn.Module, path: str) -> Tensor:
-    return layer.get_submodule(path).get_parameter("weight").detach().float()

@@ -13,15 +13,16 @@ __all__ = ["remove", "resized_", "widths_of"]
 
 
 def remove(model: Any, kept: Kept) -> Any:
-    """A copy of a classifier that has only the units kept.
+    """A copy of a model that has only the units kept.
 
     It equals the model with the others masked (`compress.pruning.units.masks_applied`) to rounding. Where every layer keeps
-    all its heads and as many neurons as the others, what `save_pretrained` writes is a plain checkpoint with a smaller
-    config. Else its config carries the widths of its layers as `compress_widths`, since transformers' settings cannot say
-    them, and `compress.models.classifier` opens it; `from_pretrained` refuses it for the shapes of its weights.
+    all its heads (of Llama's groups, equally many) and as many neurons as the others, what `save_pretrained` writes is a
+    plain checkpoint with a smaller config. Else its config carries the widths of its layers as `compress_widths`, since
+    transformers' settings cannot say them, and `compress.models` opens it; `from_pretrained` refuses it for the shapes of
+    its weights.
 
     Args:
-        model: a classifier of a known family, which may have lost units before; it is left as it was. No masks may be
+        model: of a known family, which may have lost units before; it is left as it was. No masks may be
             applied to it now.
         kept: indices among the units that it has at present.
 

@@ -9,14 +9,17 @@ from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
-from compress.architectures.families import family
+from compress.architectures.blocks import attentions, feed_forwards
 from compress.architectures.layer_widths import Units, own_layers, units
 from compress.errors import CompressError
 
 __all__ = ["Kept", "Units", "everything", "masks_applied", "own_layers", "units"]
 
 Masks: TypeAlias = Tensor | Sequence[Tensor]
-"""One mask for each layer: a tensor [layers, units], or a list of tensors where the layers have unequal widths."""
+"""One mask for each layer: a tensor [layers, units], or a list of tensors where the layers have unequal widths.
+
+A decoder layer that reads an encoder's states has two attentions, so there are more masks of heads than layers: they are in
+the order of `compress.architectures.blocks`."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def masks_applied(model: Any, heads: Masks | None = None, neurons: Masks | None 
     [layers, rows, units].
 
     Args:
-        model: a classifier of a known family; where it is wrapped for data-parallel training, the model inside. No weight
+        model: a model of a known family; where it is wrapped for data-parallel training, the model inside. No weight
             of it is touched.
         heads: [layers, heads]; or a list of [heads], one for each layer.
         neurons: [layers, neurons], or a list likewise. ALBERT's shared layer is one layer, masked wherever it is applied.
@@ -81,19 +84,19 @@ def masks_applied(model: Any, heads: Masks | None = None, neurons: Masks | None 
         CompressError: a mask does not have as many entries as the layer has units, or there are more or fewer of them than
             layers.
     """
-    architecture, present, layers = family(model.config), units(model), own_layers(model)
     hooks: list[Any] = []
     try:
-        for what, masks, counts, path, width in (
-            ("heads", heads, present.heads, architecture.attention_output, present.head_size),
-            ("neurons", neurons, present.neurons, architecture.ffn_out, 1),
+        for what, masks, blocks in (
+            ("heads", heads, attentions(model)),
+            ("neurons", neurons, feed_forwards(model)),
         ):
             if masks is None:
                 continue
-            if [int(mask.shape[-1]) for mask in masks] != list(counts):
+            counts = [block.count for block in blocks]
+            if [int(mask.shape[-1]) for mask in masks] != counts:
                 raise CompressError(f"The masks do not fit the model's {what}, which are {_few(counts)} by layer.")
-            for layer, mask in zip(layers, masks, strict=True):
-                hooks.append(layer.get_submodule(path).register_forward_pre_hook(_multiplied(mask, width)))
+            for block, mask in zip(blocks, masks, strict=True):
+                hooks.append(block.output.register_forward_pre_hook(_multiplied(mask, block.width)))
         yield
     finally:
         for hook in hooks:

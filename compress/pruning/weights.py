@@ -10,16 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from compress.architectures.families import family
+from compress.architectures.matrices import is_linear, weight_of
 from compress.errors import CompressError
 
 Masks = dict[str, Tensor]
 """By the linear module's name: bool, of its weight's shape [outputs, inputs]; True is a weight that stays."""
 
 
-def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Linear]:
+def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Module]:
     """The linear modules within the layers, by their names in the model, in its order.
 
-    Embeddings, norms, biases, pooler and classifier are none of them. ALBERT's one layer is there once, ModernBERT's
+    Embeddings, norms, biases, pooler and heads are none of them. An encoder-decoder's encoder comes first; GPT-2's `Conv1D`
+    is one as well. ALBERT's one layer is there once, ModernBERT's
     `Wqkv` and `Wi` are one matrix each, and DeBERTa's projections of positions are there where a model has its own.
 
     Args:
@@ -28,11 +30,11 @@ def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Linear]:
     Raises:
         CompressError: a pattern fits no module, or nothing is left to prune.
     """
-    path = family(model.config).layers
     found = {
-        f"{path}.{name}": part
-        for name, part in model.get_submodule(path).named_modules()
-        if isinstance(part, nn.Linear)
+        f"{stack.layers}.{name}": part
+        for stack in family(model.config).stacks
+        for name, part in model.get_submodule(stack.layers).named_modules()
+        if is_linear(part)
     }
     for pattern in leave:
         if not any(fnmatchcase(name, pattern) for name, _ in model.named_modules()):
@@ -50,7 +52,7 @@ def weights_of(model: Any, names: Iterable[str] | None = None) -> dict[str, Tens
         names: modules; without them, all that are `prunable`.
     """
     chosen = prunable(model) if names is None else names
-    return {name: model.get_submodule(name).weight.detach() for name in chosen}
+    return {name: weight_of(model.get_submodule(name)).detach() for name in chosen}
 
 
 def masks_of_zeros(model: Any, names: Iterable[str] | None = None) -> Masks:
@@ -66,7 +68,7 @@ def apply_(model: Any, masks: Mapping[str, Tensor]) -> None:
         CompressError: a mask is not of its weight's shape.
     """
     for name, mask in masks.items():
-        weight = model.get_submodule(name).weight
+        weight = weight_of(model.get_submodule(name))
         if weight.shape != mask.shape:
             shapes = f"{list(mask.shape)}, its weight {list(weight.shape)}"
             raise CompressError(f"The mask of {name} has the shape {shapes}. Use masks made for this model.")

@@ -42,7 +42,7 @@ def test_widths_that_are_equal_again_are_those_of_a_plain_config() -> None:
 
 def test_layers_keep_their_own_widths() -> None:
     unequal = Units((2, 1, 4), (10, 20, 30), 16, ((0, 3), (1,), (0, 1, 2, 3)))
-    assert of_layers(unequal, (0, 2)) == Units((2, 4), (10, 30), 16, ((0, 3), (0, 1, 2, 3)))
+    assert of_layers(config("mpnet"), unequal, (0, 2)) == Units((2, 4), (10, 30), 16, ((0, 3), (0, 1, 2, 3)))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

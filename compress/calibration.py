@@ -86,17 +86,24 @@ def rows(
     """
     from compress.tasks import loading
 
+    described, _ = loading.resolve(dict(task))
+    tokenized = loading.tokenize(drawn(name, task), its_tokenizer, find(name).max_length).rows
+    if not labels:
+        return [model_inputs(row, its_tokenizer) for row in tokenized]
+    kind = np.float32 if described.kind == "regression" else np.int64
+    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"], dtype=kind)} for row in tokenized]
+
+
+def drawn(name: str, task: Mapping[str, Any]) -> Any:
+    """The rows of a set as the task has them: `text`, `label`, `row_hash`."""
+    from compress.tasks import loading
+
     chosen = find(name)
     described, data = loading.resolve(dict(task))
     split = loading.load(described, data, chosen.split)
     hashes = split.rows["row_hash"]
     order = sorted(range(len(split.rows)), key=lambda place: (digest([chosen.seed, hashes[place]]), place))
-    drawn = split.rows.select(sorted(order[: chosen.count]))
-    tokenized = loading.tokenize(drawn, its_tokenizer, chosen.max_length).rows
-    if not labels:
-        return [model_inputs(row, its_tokenizer) for row in tokenized]
-    kind = np.float32 if described.kind == "regression" else np.int64
-    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"], dtype=kind)} for row in tokenized]
+    return split.rows.select(sorted(order[: chosen.count]))
 
 
 def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ states has two attentions, its own first. All of the encoder come before those o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -25,6 +25,8 @@ class Maker:
     module: nn.Module
     widths: tuple[int, ...]
     """Its outputs lie in so many parts, one after another; in each, every unit has this many neighbouring ones."""
+    reads: Literal["tokens", "encoder", "positions"] = "tokens"
+    """What its inputs are: its own stack's tokens, an encoder's states, or a table of relative positions (DeBERTa)."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +110,25 @@ def _attention(
     stack: Architecture, index: int, layer: nn.Module, where: Architecture | CrossAttention, config: Any
 ) -> Block:
     size, group = head_size(config, stack), group_size(config, stack)
+    is_cross = isinstance(where, CrossAttention)
     if stack.fused_qkv:
-        makers: dict[str, tuple[int, ...]] = {where.query: (group * size, size, size)}
+        makers = [Maker(linear(layer, where.query), (group * size, size, size))]
     else:
-        makers = {where.query: (group * size,), where.key: (size,), where.value: (size,)}
-    if isinstance(where, Architecture):
-        parts = dict(layer.named_modules())
-        for path in (stack.position_query, stack.position_key):  # only some variants of DeBERTa have them
-            if path and path in parts:
-                makers[path] = (size,)
+        makers = [Maker(linear(layer, where.query), (group * size,))]
+        makers += [
+            Maker(linear(layer, path), (size,), "encoder" if is_cross else "tokens")
+            for path in (where.key, where.value)
+        ]
+    parts = dict(layer.named_modules())
+    for path in () if is_cross else (stack.position_query, stack.position_key):
+        if path and path in parts:  # only some variants of DeBERTa have them
+            makers.append(Maker(linear(layer, path), (size,), "positions"))
     return Block(
         stack=stack,
         layer=index,
-        makers=tuple(Maker(linear(layer, path), widths) for path, widths in makers.items()),
+        makers=tuple(makers),
         output=linear(layer, where.attention_output),
         width=group * size,
         attention=layer.get_submodule(where.attention),
-        is_cross=isinstance(where, CrossAttention),
+        is_cross=is_cross,
     )

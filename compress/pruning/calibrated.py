@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from compress.architectures.families import family
+from compress.architectures.matrices import weight_of
+from compress.distillation.losses import NO_LABEL
+from compress.distillation.next_tokens import logits_and_labels
 from compress.distillation.student import Batch, evaluating
 from compress.errors import CompressError
 from compress.pruning.magnitude import check_n_of_m, largest_of_groups, still_to_go
@@ -32,8 +35,9 @@ def wanda_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iterable
     once, by its inputs in all its places.
 
     Args:
-        model: a sequence classifier; weights are set to zero in place.
-        batches: calibration inputs, gone over once for each layer; tokens that `attention_mask` leaves out do not count.
+        model: a sequence classifier or a generative model; weights are set to zero in place.
+        batches: calibration inputs, gone over once for each layer; tokens that `attention_mask` leaves out do not count. A
+            generative model's have `labels` [batch, tokens] as well, from which an encoder-decoder's decoder reads.
         amount: a share gives each output as many zeros, to one.
         names: modules to prune; without them, all that are `prunable`. What is zero before stays zero and counts.
 
@@ -44,8 +48,8 @@ def wanda_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iterable
         CompressError: there are no batches, the share is out of its range, or a matrix cannot be pruned N:M.
     """
 
-    def prune(linear: nn.Linear, squares: Tensor, count: int) -> Tensor:
-        weight = linear.weight.detach().float()
+    def prune(linear: nn.Module, squares: Tensor, count: int) -> Tensor:
+        weight = weight_of(linear).detach().float()
         scores = weight.abs() * squares.sqrt().float()
         scores[weight == 0] = -1.0
         if isinstance(amount, tuple):
@@ -68,9 +72,9 @@ def sparsegpt_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iter
     arithmetic is in fp64. Of N:M, a block is as many whole groups as fit into 128 columns.
     """
 
-    def prune(linear: nn.Linear, gram: Tensor, count: int) -> Tensor:
-        weight, mask = pruned_and_corrected(linear.weight.detach(), 2 * gram, amount, count)
-        linear.weight.data.copy_(weight)
+    def prune(linear: nn.Module, gram: Tensor, count: int) -> Tensor:
+        weight, mask = pruned_and_corrected(weight_of(linear).detach(), 2 * gram, amount, count)
+        weight_of(linear).data.copy_(weight)
         return mask
 
     return _layer_by_layer(model, batches, amount, names, _gram, prune)
@@ -133,7 +137,7 @@ def _layer_by_layer(
     amount: Amount,
     names: Iterable[str] | None,
     statistic: Callable[[Tensor], Tensor],
-    prune: Callable[[nn.Linear, Tensor, int], Tensor],
+    prune: Callable[[nn.Module, Tensor, int], Tensor],
 ) -> Masks:
     """Prunes the layers in order: a pass over the batches for the inputs' statistics of one, then its matrices.
 
@@ -152,10 +156,14 @@ def _layer_by_layer(
     else:
         more = still_to_go(weights, amount)
     masks: Masks = {}
-    path = family(model.config).layers
+    layers = [
+        f"{stack.layers}.{index}."
+        for stack in family(model.config).stacks
+        for index, _ in enumerate(model.get_submodule(stack.layers))
+    ]
     with evaluating(model):
-        for index, _ in enumerate(model.get_submodule(path)):
-            here = {name: model.get_submodule(name) for name in weights if name.startswith(f"{path}.{index}.")}
+        for layer in layers:
+            here = {name: model.get_submodule(name) for name in weights if name.startswith(layer)}
             found = _statistics(model, batches, here, statistic) if here else {}
             for name, linear in here.items():
                 masks[name] = prune(linear, found[name], more[name])
@@ -164,17 +172,19 @@ def _layer_by_layer(
 
 
 def _statistics(
-    model: Any, batches: Sequence[Batch], linears: Mapping[str, nn.Linear], statistic: Callable[[Tensor], Tensor]
+    model: Any, batches: Sequence[Batch], linears: Mapping[str, nn.Module], statistic: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
     """The sum over all tokens that are no padding of a statistic of each module's inputs, in fp64."""
     architecture = family(model.config)
     of_positions = tuple(path for path in (architecture.position_query, architecture.position_key) if path)
     sums: dict[str, Tensor] = {}
-    tokens = torch.ones(0, 0, dtype=torch.bool)
+    sources = references = torch.ones(0, 0, dtype=torch.bool)
 
     def watch(name: str) -> Callable[..., None]:
+        of_references = _reads_references(model, name)
+
         def hook(_module: nn.Module, inputs: tuple[Tensor]) -> None:
-            values = inputs[0]
+            values, tokens = inputs[0], references if of_references else sources
             if values.shape[:2] == tokens.shape:
                 values = values[tokens]
             elif not name.endswith(of_positions):  # DeBERTa's modules of tokens project its table of positions as well
@@ -189,8 +199,12 @@ def _statistics(
         for batch in batches:
             here = {name: value.to(model.device) for name, value in batch.items()}
             ids = here["input_ids"]
-            tokens = here.get("attention_mask", torch.ones_like(ids)).bool()
-            model(**here)
+            sources = here.get("attention_mask", torch.ones_like(ids)).bool()
+            if "labels" in here:
+                references = here["labels"] != NO_LABEL
+                logits_and_labels(model, here)
+            else:
+                model(**here)
     finally:
         for hook in hooks:
             hook.remove()
@@ -198,6 +212,16 @@ def _statistics(
     if unused:
         raise CompressError(f"{unused[0]} is not used by this model, so its inputs are unknown. Leave it alone.")
     return sums
+
+
+def _reads_references(model: Any, name: str) -> bool:
+    """Whether a module's inputs are what an encoder-decoder has written so far; those of keys and values of its
+    cross-attention are the encoder's states."""
+    decoder = family(model.config).decoder
+    if decoder is None or not name.startswith(f"{decoder.layers}."):
+        return False
+    cross = decoder.cross
+    return cross is None or not name.endswith((f".{cross.key}", f".{cross.value}"))
 
 
 def _squares(inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the layers of an encoder cost, in parameters or multiplications, by how many heads and neurons they have.
+"""What the layers of a model cost, in parameters or multiplications, by how many heads and neurons they have.
 
 With hidden width w, head size d and n tokens, one row, in one layer:
 
@@ -6,9 +6,11 @@ With hidden width w, head size d and n tokens, one row, in one layer:
     a neuron    in and out: 2 w parameters, 1 bias (3 w and 2 where gated);  2 w n MACs (3 w n)
     the rest    output biases and norms: parameters alone
 
+A group of g heads of queries that read one of keys and values has 2 w d (g + 1) parameters, and products of g heads. Attention
+to an encoder's n states by m tokens makes queries and output for m, keys and values for n: 2 w d m + 2 w d n + 2 d n m.
 A head of DeBERTa projects its table of r relative positions, w d r each for queries and keys, and multiplies with it: d n r
 each. MACs are those of matrix products (two operations each); softmax, norms and activations are not counted, nor are
-embeddings, pooler and classifier, which pruning leaves alone.
+embeddings, pooler and head, which pruning leaves alone.
 """
 
 from __future__ import annotations
@@ -17,10 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
-from compress.architectures.architecture import Architecture
+from compress.architectures.blocks import Block, attentions, feed_forwards
 from compress.architectures.families import family
+from compress.architectures.matrices import weight_of
 from compress.distillation.student import layer_count
 from compress.errors import CompressError
 from compress.pruning.units import Units, own_layers, units
@@ -36,19 +37,19 @@ class Costs:
     unit: str
     """`parameters`, `MACs` or `milliseconds`."""
     attention: tuple[Table, ...]
-    """By number of heads; one table a layer."""
+    """By number of heads; one table for each attention of `compress.architectures.blocks`."""
     ffn: tuple[Table, ...]
-    """By number of neurons; one table a layer."""
+    """By number of neurons; one table for each feed-forward network."""
     rest: float = 0.0
     """Of what has neither heads nor neurons, of all layers together."""
 
     def total(self, heads: Sequence[int], neurons: Sequence[int]) -> float:
-        """The cost of an encoder whose layers have these counts."""
+        """The cost of layers that have these counts."""
         pairs = [*zip(self.attention, heads, strict=True), *zip(self.ffn, neurons, strict=True)]
         return self.rest + sum(table[count] for table, count in pairs)
 
     def of(self, units: Units) -> float:
-        """The cost of an encoder of these units."""
+        """The cost of layers of these units."""
         return self.total(units.heads, units.neurons)
 
     def share(self, units: Units, original: Units) -> float:
@@ -66,55 +67,81 @@ class Costs:
         return True
 
 
-def linear(unit: str, head: float, neuron: float, units: Units, *, rest: float = 0.0) -> Costs:
-    """Costs that are so much a head and so much a neuron, up to the counts of `units`."""
+def linear(
+    unit: str, head: float | Sequence[float], neuron: float | Sequence[float], units: Units, *, rest: float = 0.0
+) -> Costs:
+    """Costs that are so much a head and so much a neuron, up to the counts of `units`; in all blocks, or in each."""
+    heads = head if isinstance(head, Sequence) else [head] * len(units.heads)
+    neurons = neuron if isinstance(neuron, Sequence) else [neuron] * len(units.neurons)
     return Costs(
         unit,
-        tuple(tuple(head * count for count in range(heads + 1)) for heads in units.heads),
-        tuple(tuple(neuron * count for count in range(neurons + 1)) for neurons in units.neurons),
+        tuple(tuple(each * count for count in range(most + 1)) for each, most in zip(heads, units.heads, strict=True)),
+        tuple(
+            tuple(each * count for count in range(most + 1)) for each, most in zip(neurons, units.neurons, strict=True)
+        ),
         rest,
     )
 
 
 def parameters(model: Any) -> Costs:
     """Parameters of the layers; those of shared layers count once."""
-    found, architecture = units(model), family(model.config)
-    layers = own_layers(model)
-    head, neuron = _parameters_of_units(layers[0], architecture, found)
-    total = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
-    rest = total - head * sum(found.heads) - neuron * sum(found.neurons)
-    return linear("parameters", head, neuron, found, rest=rest)
+    found = units(model)
+    heads, neurons = (
+        [_parameters_of_unit(block) for block in blocks] for blocks in (attentions(model), feed_forwards(model))
+    )
+    total = sum(parameter.numel() for layer in own_layers(model) for parameter in layer.parameters())
+    gone = sum(each * count for each, count in zip([*heads, *neurons], [*found.heads, *found.neurons], strict=True))
+    return linear("parameters", heads, neurons, found, rest=total - gone)
 
 
-def macs(model: Any, length: int) -> Costs:
+def macs(model: Any, length: int, written: int | None = None) -> Costs:
     """Multiply-accumulate operations of all layers for one row of `length` tokens; shared layers count as often as applied.
 
+    Args:
+        written: of an encoder-decoder, how many tokens its decoder reads; as many as the encoder where not said.
+
     Raises:
-        CompressError: the length is below 1.
+        CompressError: a length is below 1.
     """
-    if length < 1:
-        raise CompressError(f"MACs are counted for rows of at least 1 token, not {length}. Give a length.")
-    found, architecture = units(model), family(model.config)
-    layers = own_layers(model)
-    applied = layer_count(model.config) / len(layers)
-    width = int(getattr(model.config, architecture.hidden_width))
-    head = 4 * width * found.head_size * length + 2 * found.head_size * length**2
-    head += _position_macs(model.config, width, found.head_size, length)
-    neuron = (3 if architecture.gated_ffn else 2) * width * length
-    return linear("MACs", applied * head, applied * neuron, found)
+    written = length if written is None else written
+    if min(length, written) < 1:
+        raise CompressError(
+            f"MACs are counted for rows of at least 1 token, not {min(length, written)}. Give a length."
+        )
+    config, architecture = model.config, family(model.config)
+    applied = layer_count(config) / len(own_layers(model)) if architecture.shares_layers else 1
+    decoder = architecture.decoder
+    heads, neurons = (
+        [
+            applied
+            * _macs_of_unit(block, length, written if decoder and block.stack.layers == decoder.layers else length)
+            for block in blocks
+        ]
+        for blocks in (attentions(model), feed_forwards(model))
+    )
+    width, size = int(getattr(config, architecture.hidden_width)), units(model).head_size
+    positions = applied * _position_macs(config, width, size, length)
+    return linear("MACs", [head + positions for head in heads], neurons, units(model))
 
 
-def _parameters_of_units(layer: nn.Module, architecture: Architecture, found: Units) -> tuple[int, int]:
-    """Parameters that go with one head and with one neuron."""
-    paths = dict.fromkeys((architecture.query, architecture.key, architecture.value))  # one module of all three: once
-    for path in (architecture.position_query, architecture.position_key):
-        if path and any(name == path for name, _ in layer.named_modules()):
-            paths[path] = None
-    made = sum(parameter.numel() for path in paths for parameter in layer.get_submodule(path).parameters())
-    mixed = layer.get_submodule(architecture.attention_output).get_parameter("weight").numel()
-    neurons = sum(parameter.numel() for parameter in layer.get_submodule(architecture.ffn_in).parameters())
-    neurons += layer.get_submodule(architecture.ffn_out).get_parameter("weight").numel()
-    return (made + mixed) // found.heads[0], neurons // found.neurons[0]
+def _parameters_of_unit(block: Block) -> int:
+    """Parameters that go with one unit."""
+    made = sum(parameter.numel() for maker in block.makers for parameter in maker.module.parameters())
+    return (made + weight_of(block.output).numel()) // block.count
+
+
+def _macs_of_unit(block: Block, encoded: int, tokens: int) -> float:
+    """Of one unit.
+
+    Args:
+        encoded: tokens of the encoder's states.
+        tokens: tokens of the block's own stack.
+    """
+    read = {"tokens": tokens, "encoder": encoded, "positions": 0}
+    total = weight_of(block.output).numel() * tokens
+    total += sum(weight_of(maker.module).numel() * read[maker.reads] for maker in block.makers)
+    products = 2 * block.width * tokens * (encoded if block.is_cross else tokens) if block.attention is not None else 0
+    return total / block.count + products
 
 
 def _position_macs(config: Any, width: int, head_size: int, length: int) -> int:

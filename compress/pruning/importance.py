@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 from compress.architectures.blocks import Block, attentions, feed_forwards
 from compress.architectures.matrices import weight_of
+from compress.distillation.losses import NO_LABEL
+from compress.distillation.next_tokens import logits_and_labels
 from compress.distillation.student import Batch
 from compress.errors import CompressError, listing
 from compress.pruning.units import Units, masks_applied, units
 
 METHODS = ("magnitude", "taylor", "fisher")
-NOT_COUNTED = -100
-"""The label of a token that no loss counts: torch's own."""
 
 
 @dataclass(frozen=True)
@@ -123,25 +123,29 @@ def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
     return Gradients(_joined(heads), _joined(neurons))
 
 
-def loss_by_example(logits: Tensor, labels: Tensor, *, shifted: bool = False) -> Tensor:
+def loss_by_example(logits: Tensor, labels: Tensor) -> Tensor:
     """Each example's own loss, [batch].
 
     Args:
         logits: [batch, classes]: cross-entropy; [batch, 1]: the squared difference; [batch, tokens, vocabulary]: the mean
             cross-entropy of the tokens that count.
         labels: [batch], or [batch, tokens] with -100 where none counts.
-        shifted: whether logits at a place tell the next place's token, as a decoder's do.
     """
     if logits.ndim == 3:
-        if shifted:
-            logits, labels = logits[:, :-1], labels[:, 1:]
         losses = F.cross_entropy(
-            logits.float().transpose(1, 2), labels, ignore_index=NOT_COUNTED, reduction="none"
+            logits.float().transpose(1, 2), labels, ignore_index=NO_LABEL, reduction="none"
         )  # 0 where none counts
-        return losses.sum(dim=1) / (labels != NOT_COUNTED).sum(dim=1).clamp_min(1)
+        return losses.sum(dim=1) / (labels != NO_LABEL).sum(dim=1).clamp_min(1)
     if logits.shape[-1] == 1:
         return F.mse_loss(logits[:, 0].float(), labels.float(), reduction="none")
     return F.cross_entropy(logits.float(), labels.long(), reduction="none")
+
+
+def predicted(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What a model answers to a batch, and the labels at the same places: of a classifier, or of one that writes."""
+    if batch["labels"].ndim == 2:
+        return logits_and_labels(model, batch)
+    return model(**{name: value for name, value in batch.items() if name != "labels"}).logits, batch["labels"]
 
 
 def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
@@ -149,16 +153,14 @@ def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], lis
         raise CompressError(
             "Importance by the loss needs the rows' labels, and these have none. Choose rows with labels."
         )
-    inputs = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}
-    labels = batch["labels"].to(model.device)
-    rows = len(labels)
+    here = {name: value.to(model.device) for name, value in batch.items()}
+    rows = len(here["labels"])
     ones = [
         [torch.ones(rows, count, device=model.device, requires_grad=True) for count in counts]
         for counts in (found.heads, found.neurons)
     ]
     with masks_applied(model, *ones), _weights_alone(model), torch.enable_grad():
-        shifted = not model.config.is_encoder_decoder
-        loss = loss_by_example(model(**inputs).logits, labels, shifted=shifted).sum()
+        loss = loss_by_example(*predicted(model, here)).sum()
         flat = torch.autograd.grad(loss, [*ones[0], *ones[1]])
     values = [gradient.detach().float().cpu() for gradient in flat]
     return values[: len(ones[0])], values[len(ones[0]) :]

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.pytorch_utils import Conv1D
 
+from compress.architectures.matrices import weight_of
 from compress.errors import CompressError
 from compress.pruning.gradual import Schedule, share_at
 from compress.pruning.magnitude import still_to_go
@@ -67,7 +69,7 @@ class _Learned:
         apply_(self.model, masks)
         for linear in self.linears.values():
             del linear.scores, linear.mask, linear.update
-            linear.__class__ = nn.Linear
+            linear.__class__ = nn.Linear if isinstance(linear, nn.Linear) else Conv1D
         self.linears = {}
         return masks
 
@@ -192,9 +194,16 @@ class _MaskedLinear(nn.Linear):
         return F.linear(inputs, _Masked.apply(self.weight, self.scores, self.mask), self.bias)
 
 
-def _give_scores_(linear: nn.Linear) -> None:
-    weight = linear.weight.detach()
-    linear.__class__ = _MaskedLinear
+class _MaskedConv1D(Conv1D):
+    """The same for GPT-2's, whose scores and mask are [outputs, inputs] all the same."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, _Masked.apply(self.weight.T, self.scores, self.mask), self.bias)
+
+
+def _give_scores_(linear: Any) -> None:
+    weight = weight_of(linear).detach()
+    linear.__class__ = _MaskedLinear if isinstance(linear, nn.Linear) else _MaskedConv1D
     linear.scores = nn.Parameter(torch.where(weight == 0, GONE, torch.zeros_like(weight, dtype=torch.float32)))
     linear.register_buffer("mask", weight != 0)
     linear.register_buffer("update", torch.zeros((), dtype=torch.int64))

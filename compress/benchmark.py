@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -11,17 +13,18 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from compress import __version__, catalogue, shipped
-from compress.artifact import Artifact, digest
+from compress.artifact import Artifact, digest, write_whole
 from compress.errors import CompressError
 from compress.measure.evaluation import Evaluation
 from compress.measure.inputs import Condition
 from compress.measure.machine import available_cores, machine, providers
-from compress.measure.together import BASELINE, ROOT, Entry, Plan, measure
+from compress.measure.together import BASELINE, ROOT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
-from compress.models import bring, check_labels
+from compress.models import bring, check_labels, kind_of
 from compress.progress import say, warn
 from compress.settings import Settings, build, read_yaml
 from compress.tasks import loading
+from compress.tasks.task import Generation, Task
 from compress.technique import apply, versions
 
 FP32_TORCH, FP32_ONNX = "fp32-torch", "fp32-onnx"
@@ -37,6 +40,14 @@ class TimedCondition(Settings):
     calls: int = Field(ge=1, description="Timed calls in each round.")
 
 
+class ForWriters(Settings):
+    """What of a suite is otherwise where models write: one call of theirs takes as long as dozens of a classifier's."""
+
+    rounds: int | None = Field(None, ge=1, description="As the suite's.")
+    options: tuple[str, ...] | None = Field(None, min_length=1, description="As the suite's.")
+    conditions: tuple[TimedCondition, ...] | None = Field(None, min_length=1, description="As the suite's.")
+
+
 class Suite(Settings):
     """What to measure and how carefully: a file in `benchmarks/`."""
 
@@ -50,21 +61,33 @@ class Suite(Settings):
     batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
     max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
     seed: int = Field(0, description="For the examples timed at real lengths.")
+    beams: int = Field(1, ge=1, description="With which models write; 1: greedily.")
+    new_tokens: int = Field(32, ge=2, description="Written after prompts of a fixed length.")
+    prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")
+    context: int | None = Field(None, ge=2, description="Tokens a language model reads at once to score a text.")
+    stride: int | None = Field(None, ge=1, description="Tokens from one such reading to the next; half the context.")
+    generation: ForWriters | None = Field(None, description="What is otherwise for models that write.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         from compress.onnx.sessions import session_choice
 
-        for name in self.options:
-            session_choice(name)
-        keys = [one.key for one in self.timed()]
-        if len(set(keys)) < len(keys):
-            raise ValueError(f"the condition {max(keys, key=keys.count)} is there twice")
+        for suite in (self, self.for_writers()):
+            for name in suite.options:
+                session_choice(name)
+            keys = [one.key for one in suite.timed()]
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"the condition {max(keys, key=keys.count)} is there twice")
         return self
 
     def timed(self) -> tuple[Condition, ...]:
         """The conditions as the measuring code takes them."""
         return tuple(Condition(one.batch, one.length, one.calls) for one in self.conditions)
+
+    def for_writers(self) -> Suite:
+        """The same as it is for models that write."""
+        changes = {} if self.generation is None else dict(self.generation)
+        return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
     def with_defaults(self) -> Suite:
         """The same with the number of threads that this machine gives it."""
@@ -114,19 +137,15 @@ def run(
     resolved, data = loading.resolve(dict(described))
     split = loading.load(resolved, data, "evaluation")
     root = _root(artifacts[0][1])
+    if resolved.is_generative:
+        suite = suite.for_writers()
     if root.format == "torch":
         check_labels(root.folder, resolved)
     notes = _other_roots(artifacts, root)
+    if _in_fp32(root) != root:
+        notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")
     baseline = _fp32_onnx(root, suite, cache, described, notes)
     entries = _line_up(artifacts, root, baseline)
-    evaluation = Evaluation(
-        resolved,
-        [catalogue.find("metrics", name) for name in resolved.metrics],
-        split,
-        suite.max_length or _trained_length([one.artifact for one in entries]),
-        cache,
-        root=entries[0].name,
-    )
     plan = Plan(
         runtimes=[catalogue.find("runtimes", name) for name in catalogue.names("runtimes")],
         conditions=suite.timed(),
@@ -139,20 +158,82 @@ def run(
         seed=suite.seed,
     )
     say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
-    found = measure(entries, evaluation, plan)
+    judge = _judge_writers if resolved.is_generative else _judge_classifiers
+    judged = judge(entries, resolved, split, suite, plan, cache)
     measurements = Measurements(
         suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
         machine={**machine(gpu=True), "onnxruntime_providers": providers()},
-        task={**resolved.to_json(), "data": data},
-        split={**split.identity, "max_length": evaluation.max_length},
+        task={**judged.task.to_json(), "data": data},
+        split={**split.identity, **judged.read},
         artifacts=tuple(entry.measured() for entry in entries),
-        measurements=tuple(found.measurements),
-        references=evaluation.references,
+        measurements=tuple(judged.found.measurements),
+        references=judged.references,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes=(*notes, *found.notes),
+        notes=(*notes, *judged.found.notes),
+        baselines=judged.baselines,
     )
+    _save_outputs(judged.found.outputs, split, out)
     measurements.save(out)
     return measurements
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What was found, and what of the task was read to find it."""
+
+    found: Found
+    task: Task
+    read: Mapping[str, Any]
+    references: tuple[float, ...] = ()
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _judge_classifiers(
+    entries: Sequence[Entry], task: Task, split: loading.Split, suite: Suite, plan: Plan, cache: Path
+) -> _Judged:
+    evaluation = Evaluation(
+        task,
+        [catalogue.find("metrics", name) for name in task.metrics],
+        split,
+        suite.max_length or _trained_length([one.artifact for one in entries]),
+        cache,
+        root=entries[0].name,
+    )
+    found = measure(entries, evaluation, plan)
+    return _Judged(found, task, {"max_length": evaluation.max_length}, evaluation.references)
+
+
+def _judge_writers(
+    entries: Sequence[Entry], task: Task, split: loading.Split, suite: Suite, plan: Plan, cache: Path
+) -> _Judged:
+    from compress.measure.generation import evaluation as generative
+    from compress.measure.generation import together
+    from compress.runtimes.generating import Decoding
+
+    artifacts = [one.artifact for one in entries]
+    task = generative.fitted(task, artifacts, suite.max_length)
+    context, stride = generative.context_and_stride(artifacts, suite.context, suite.stride)
+    said = task.generation or Generation()
+    # All write by the root's rules: another n-gram rule would be another comparison.
+    decoding = Decoding(suite.beams, said.max_target, generative.rules_of(artifacts[0].folder))
+    writing = generative.Writing(decoding, suite.new_tokens, suite.prompt_tokens, context, stride)
+    evaluation = generative.GenerativeEvaluation(task, split, writing, cache, root=entries[0].name)
+    lead = together.lead_3(evaluation)
+    found = together.measure(entries, evaluation, plan)
+    read = {**evaluation.condition, "decoding": dict(decoding.rules), "max_source": said.max_source}
+    return _Judged(found, task, read, baselines={"lead-3": lead} if lead else {})
+
+
+def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, out: Path) -> None:
+    """`outputs/<artifact>.jsonl`: what each wrote, beside the source and the reference where it is known."""
+    folder = out / "outputs"
+    names = {name: f"{name.replace('/', '_')}.jsonl" for name in outputs}
+    for name, texts in outputs.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        columns = [split.rows[one] for one in ("row_hash", "text", *(("label",) if split.is_labelled else ()))]
+        keys = ("row_hash", "source", "reference", "output") if split.is_labelled else ("row_hash", "source", "output")
+        rows = (dict(zip(keys, row, strict=True)) for row in zip(*columns, texts, strict=True))
+        write_whole(folder / names[name], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _definitions(options: Sequence[str]) -> dict[str, Any]:
@@ -215,7 +296,7 @@ def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any
 def _line_up(artifacts: Sequence[tuple[str, Artifact]], root: Artifact, baseline: Artifact | None) -> list[Entry]:
     """The baselines first, then every artifact that is not among those before it; names are made unique."""
     # A root that is itself ONNX is what speeds are compared with.
-    entries = [Entry(FP32_TORCH, root, ROOT) if root.format == "torch" else Entry(FP32_ONNX, root, BASELINE)]
+    entries = [Entry(FP32_TORCH, _in_fp32(root), ROOT) if root.format == "torch" else Entry(FP32_ONNX, root, BASELINE)]
     if baseline is not None:
         entries.append(Entry(FP32_ONNX, baseline, BASELINE))
     for name, artifact in artifacts:
@@ -225,6 +306,11 @@ def _line_up(artifacts: Sequence[tuple[str, Artifact]], root: Artifact, baseline
         unique = next(one for n in count(1) if (one := name if n == 1 else f"{name}-{n}") not in names)
         entries.append(Entry(unique, artifact))
     return entries
+
+
+def _in_fp32(root: Artifact) -> Artifact:
+    """A model that writes and was stored in 16 bits is the fp32 baseline as soon as it is loaded so."""
+    return root if kind_of(root.folder) == "classifier" else replace(root, precision="fp32")
 
 
 def _trained_length(artifacts: Sequence[Artifact]) -> int:

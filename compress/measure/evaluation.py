@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.artifact import Artifact
+from compress.measure.inputs import Condition, Inputs, prepare
 from compress.metrics.metric import Metric
 from compress.runtimes.rows import Rows
 from compress.tasks.loading import Split
@@ -35,6 +36,19 @@ class Evaluation:
     def identity(self) -> dict[str, Any]:
         """What decides the encoded examples, beside the artifact's tokenizer."""
         return {"split": self.split.identity, "max_length": self.max_length}
+
+    def prepare(self, artifact: Artifact, conditions: Sequence[Condition], seed: int) -> Inputs:
+        """The split as the artifact's tokenizer gives it, and the batches of each condition.
+
+        Raises:
+            CompressError: the artifact has no tokenizer.
+        """
+        rows, notes = self.encode(artifact)
+        return prepare(rows, conditions, seed=seed, notes=notes)
+
+    def worker(self) -> None:
+        """What a worker is told of writing: a classifier writes nothing."""
+        return
 
     def encode(self, artifact: Artifact) -> tuple[Rows, tuple[str, ...]]:
         """The split's examples as the artifact's tokenizer gives them, and a note where some were cut.

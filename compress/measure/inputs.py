@@ -44,6 +44,9 @@ class Inputs:
     """At real lengths: the number of the first example of each batch, to compare a timed output with."""
     notes: tuple[str, ...] = ()
     """What a reader must know of the rows."""
+    scored: Mapping[str, Rows] = field(default_factory=dict)
+    """For a generator: `labels`, the tokens whose probability it is asked for, and `texts`, what it reads before each,
+    where these are not `rows`."""
 
 
 def prepare(rows: Rows, conditions: Sequence[Condition], *, seed: int, notes: tuple[str, ...] = ()) -> Inputs:
@@ -70,7 +73,8 @@ def prepare(rows: Rows, conditions: Sequence[Condition], *, seed: int, notes: tu
 
 def save(inputs: Inputs, file: Path) -> None:
     """Write them as arrays that a worker reads with numpy alone."""
-    flat = {f"rows/{key}": value for key, value in inputs.rows.arrays().items()}
+    together = {"rows": inputs.rows, **inputs.scored}
+    flat = {f"{name}/{key}": value for name, rows in together.items() for key, value in rows.arrays().items()}
     for key, batches in inputs.batches.items():
         for position, feeds in enumerate(batches):
             flat |= {f"batch/{key}/{position}/{name}": value for name, value in feeds.items()}
@@ -78,10 +82,14 @@ def save(inputs: Inputs, file: Path) -> None:
         np.savez(stream, **flat)  # type: ignore[arg-type]  # numpy's stub takes the keywords for its own option
 
 
-def open_rows(file: Path) -> Rows:
-    """The evaluation split that `save` wrote."""
+def open_rows(file: Path, *names: str) -> Rows:
+    """The rows that `save` wrote under the first of these names that there is; by default the evaluation split."""
     with np.load(file) as stored:
-        return Rows.from_arrays({k.removeprefix("rows/"): stored[k] for k in stored.files if k.startswith("rows/")})
+        name = next(one for one in names or ("rows",) if f"{one}/lengths" in stored.files)
+        prefix = f"{name}/"
+        return Rows.from_arrays(
+            {key.removeprefix(prefix): stored[key] for key in stored.files if key.startswith(prefix)}
+        )
 
 
 def open_batches(file: Path, key: str) -> list[dict[str, NDArray[np.int64]]]:

@@ -22,6 +22,8 @@ from compress.measurement import Measurement
 SAME = 1e-3
 """By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""
 STRAY = 0.1
+UNSTEADY = 0.5
+"""Of a writer's outputs: a share that chance at ties does not explain."""
 IN_VAIN = 3
 """Rounds in a row that stayed disturbed: on a machine that is busy for good, repeating costs time and brings nothing."""
 LEAST_FOR_P99 = 100
@@ -32,7 +34,8 @@ class Contestant(Protocol):
     """A loaded worker."""
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """`time` with `condition` and `calls` -> `seconds` and `logits`, see `compress.measure.worker`."""
+        """`time` with `condition` and `calls` -> `seconds` and `logits`, see `compress.measure.worker`; a model that writes
+        gives `seconds`, `first`, `outputs` and `tokens`, see `compress.measure.generation.worker`."""
 
 
 @dataclass
@@ -42,9 +45,29 @@ class Timings:
     rounds: list[list[float]] = field(default_factory=list)
     """The seconds of each call, by round."""
     logits: dict[str, list[float]] = field(default_factory=dict)
-    """The first row of logits of each distinct batch."""
+    """The first row of logits of each distinct batch; of a model that writes, none."""
+    outputs: dict[str, list[int]] = field(default_factory=dict)
+    """What a model that writes wrote after the first row of each distinct batch."""
+    first: list[list[float]] = field(default_factory=list)
+    """Its seconds to the first token of each call, by round."""
+    tokens: list[int] = field(default_factory=list)
+    """How many tokens it wrote, by round."""
     failure: str | None = None
     notes: list[str] = field(default_factory=list)
+
+    def keep(self, told: Mapping[str, Any]) -> None:
+        """A round that counts: a worker's answer to `time`."""
+        self.rounds.append([float(second) for second in told["seconds"]])
+        if "first" in told:
+            self.first.append([float(second) for second in told["first"]])
+            self.tokens.append(int(told["tokens"]))
+
+    def check(self, told: Mapping[str, Any]) -> None:
+        """Sets `failure` where what was computed is not what a working model gives, and remembers it."""
+        logits, outputs = told.get("logits", {}), told.get("outputs", {})
+        self.failure = _unusable(logits, self.logits) or _unsteady(outputs, self.outputs)
+        self.logits.update(logits)
+        self.outputs.update(outputs)
 
 
 def time_rounds(
@@ -85,8 +108,8 @@ def time_rounds(
             turn = number % len(names) if names else 0
             again = repeats if in_vain < IN_VAIN else 0
             attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
-            for name, seconds in attempt.seconds.items():
-                found[name, condition.key].rounds.append(seconds)
+            for name, told in attempt.told.items():
+                found[name, condition.key].keep(told)
             if attempt.reading is not None and attempt.reading.is_disturbed():
                 in_vain += 1
                 disturbed.setdefault(condition.key, []).append((number + 1, attempt.reading))
@@ -104,7 +127,8 @@ def time_rounds(
 class Attempt:
     """One round of one condition."""
 
-    seconds: Mapping[str, list[float]]
+    told: Mapping[str, Mapping[str, Any]]
+    """By contestant, what it answered."""
     reading: Reading | None
 
 
@@ -149,7 +173,7 @@ def latency(
             found.append(Measurement(fingerprint, name, value, *QUANTITIES[name], **common))
     throughput = condition.batch * len(seconds) / sum(seconds)
     found.append(Measurement(fingerprint, "throughput", throughput, *QUANTITIES["throughput"], **common))
-    found.append(_speedup(fingerprint, timings, baseline, under))
+    found.append(speedup(fingerprint, timings, baseline, under))
     return found
 
 
@@ -192,8 +216,7 @@ def _warm_up(
     for name, contestant in contestants.items():
         try:
             told = contestant.ask("time", condition=condition.key, calls=max(condition.calls, 2))
-            found[name, condition.key].failure = _unusable(told["logits"], {})
-            found[name, condition.key].logits.update(told["logits"])
+            found[name, condition.key].check(told)
         except WorkerFailed as error:
             found[name, condition.key].failure = str(error)
 
@@ -210,31 +233,30 @@ def _attempt_round(
     attempts: list[Attempt] = []
     for _ in range(1 + repeats):
         stop = watch()
-        seconds = {}
+        answers = {}
         for name in names:
             timings = found[name, condition.key]
             if timings.failure is None:
-                timed = _timed(contestants[name], condition, timings)
-                if timed is not None:
-                    seconds[name] = timed
-        attempts.append(Attempt(seconds, stop()))
+                told = _timed(contestants[name], condition, timings)
+                if told is not None:
+                    answers[name] = told
+        attempts.append(Attempt(answers, stop()))
         reading = attempts[-1].reading
         if reading is None or not reading.is_disturbed():
             return attempts[-1]
     alive = [name for name in names if found[name, condition.key].failure is None]
     kept = min(attempts, key=lambda attempt: attempt.reading.worst() if attempt.reading is not None else 0.0)
-    return Attempt({name: kept.seconds[name] for name in alive}, kept.reading)
+    return Attempt({name: kept.told[name] for name in alive}, kept.reading)
 
 
-def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> list[float] | None:
+def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> dict[str, Any] | None:
     try:
         told = contestant.ask("time", condition=condition.key, calls=condition.calls)
     except WorkerFailed as error:
         timings.failure = str(error)
         return None
-    timings.failure = _unusable(told["logits"], timings.logits)
-    timings.logits.update(told["logits"])
-    return None if timings.failure else [float(second) for second in told["seconds"]]
+    timings.check(told)
+    return None if timings.failure else told
 
 
 def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]]) -> str | None:
@@ -251,7 +273,18 @@ def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequen
     return None
 
 
-def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
+def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequence[int]]) -> str | None:
+    """Why a writer's speed means nothing; None where it does. Now and then two tokens are equally likely but for rounding,
+    and what follows is another text: so it is most of the outputs that must not change."""
+    known = [key for key in outputs if key in before]
+    changed = sum(list(outputs[key]) != list(before[key]) for key in known)
+    if known and changed > UNSTEADY * len(known):
+        return f"{changed} of {len(known)} outputs for equal inputs differ between rounds"
+    return None
+
+
+def speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
+    """How many times as fast as the fp32 ONNX model it is: the median of the rounds' ratios, and their interval."""
     condition = {**under, "against": "fp32-onnx"}
     if baseline is None or baseline.failure is not None or len(baseline.rounds) != len(timings.rounds):
         reason = "the fp32 ONNX model could not be timed" + (

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ class WorkerFailed(CompressError):  # noqa: N818 - it says what happened, as the
 
 
 class WorkerProcess:
-    """A live worker, for one artifact."""
+    """A live worker, for one artifact; with `writing` (how it writes, see `compress.measure.worker`) one that generates."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class WorkerProcess:
         serving: Serving,
         inputs: Path,
         *,
+        writing: Mapping[str, Any] | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._silence_seconds = silence_seconds
@@ -51,7 +52,13 @@ class WorkerProcess:
             "precision": artifact.precision,
             "facts": dict(artifact.facts),
         }
-        wanted = {"runtime": runtime, "artifact": model, "serving": asdict(serving), "inputs": str(inputs)}
+        wanted = {
+            "runtime": runtime,
+            "artifact": model,
+            "serving": asdict(serving),
+            "inputs": str(inputs),
+            "writing": writing,
+        }
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "compress.measure.worker", json.dumps(wanted)],
@@ -70,7 +77,7 @@ class WorkerProcess:
         """One command and its answer, see `compress.measure.worker.Worker`.
 
         Args:
-            command: `load`, `serve`, `time` or `predict`.
+            command: `load`, `serve`, `time` or `predict`; of a model that writes also `grow`, `generate` and `score`.
             progress: told of each batch of a long command.
             arguments: the command's own.
 

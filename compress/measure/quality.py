@@ -21,9 +21,9 @@ RESAMPLES = 500
 UNITS = {"fraction": "share", "coefficient": "coefficient"}
 
 
-def cached_logits(cache: Path, identity: Mapping[str, Any]) -> Path:
-    """Where the logits for an identity (fingerprint, split, runtime and its version, ...) are kept, there or not yet."""
-    return cache / "quality" / f"{digest(identity)}.npy"
+def cached(cache: Path, identity: Mapping[str, Any], suffix: str = ".npy") -> Path:
+    """Where what a model said is kept by its identity (fingerprint, split, runtime and its version, ...), there or not yet."""
+    return cache / "quality" / f"{digest(identity)}{suffix}"
 
 
 def predictions(logits: NDArray[np.float32], task: Task) -> NDArray[np.float64]:

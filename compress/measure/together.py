@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from compress.progress import bar, say, warn
 from compress.runtimes.runtime import Runtime, Serving
 
 ROOT, BASELINE, VARIANT = "root", "baseline", "variant"
+PREDICT = "predict"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,29 @@ class Found:
 
     measurements: Sequence[Measurement]
     notes: Sequence[str]
+    outputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What each entry that writes wrote after every row, by its name."""
+
+
+class Examples(Protocol):
+    """What a run reads: `Evaluation`, or that of models that write."""
+
+    @property
+    def cache(self) -> Path:
+        """Where quality results are kept by content."""
+
+    @property
+    def root(self) -> str:
+        """The entry that agreement is measured with."""
+
+    def prepare(self, artifact: Artifact, conditions: Sequence[Condition], seed: int) -> inputs.Inputs:
+        """The examples as an artifact's tokenizer gives them, and the batches of each condition; CompressError."""
+
+    def worker(self) -> Mapping[str, Any] | None:
+        """What a worker is told of writing; None for classifiers."""
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the examples, beside the artifact's tokenizer."""
 
 
 def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Found:
@@ -88,16 +113,21 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
         evaluation: the examples, the task and its metrics.
         plan: what to measure.
     """
+    return carry_out(entries, plan, lambda scratch, stack: ClassifierRun(evaluation, plan, scratch, stack))
+
+
+def carry_out(entries: Sequence[Entry], plan: Plan, begin: Callable[[Path, ExitStack], Run]) -> Found:
+    """One artifact after another: its size, memory and quality; then the timed rounds of all."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="compress-benchmark-")))
-        run = _Run(evaluation, plan, scratch, stack)
+        run = begin(scratch, stack)
         for entry in entries:
             say(f"{entry.name}: size, memory and quality.")
             unusable = run.measure_size(entry)
             lanes = run.start(entry, unusable)
             run.measure_quality(entry, lanes)
         run.measure_latency()
-    return Found(run.measurements, run.notes)
+    return Found(run.measurements, run.notes, run.outputs)
 
 
 @dataclass
@@ -121,16 +151,31 @@ class Lane:
         return {"runtime": self.runtime.name, **asdict(self.serving)}
 
 
-class _Run:
+class Run(ABC):
     """The state of a run: the live workers, and what was found so far."""
 
-    def __init__(self, evaluation: Evaluation, plan: Plan, scratch: Path, stack: ExitStack) -> None:
-        self.evaluation, self.plan, self.scratch, self.stack = evaluation, plan, scratch, stack
+    def __init__(self, examples: Examples, plan: Plan, scratch: Path, stack: ExitStack) -> None:
+        self.examples, self.plan, self.scratch, self.stack = examples, plan, scratch, stack
         self.measurements: list[Measurement] = []
         self.notes: list[str] = []
         self.lanes: list[Lane] = []
         self.prepared: dict[str, inputs.Inputs] = {}
-        self.predicted: dict[str, NDArray[np.float64]] = {}
+        self.outputs: dict[str, list[str]] = {}
+
+    @abstractmethod
+    def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
+        """Every metric, under the first choice of options that works, and agreement with the root."""
+
+    @abstractmethod
+    def speed(
+        self,
+        lane: Lane,
+        timings: latency.Timings,
+        condition: Condition,
+        where: Mapping[str, Any],
+        baseline: latency.Timings | None,
+    ) -> list[Measurement]:
+        """What is told of a lane's timings under one condition, see `compress.measure.latency.latency`."""
 
     def measure_size(self, entry: Entry) -> str | None:
         """Bytes, parameters and zeros; gives the reason when the artifact's files are not as they should be."""
@@ -150,8 +195,7 @@ class _Run:
         failure = unusable or runtime.why_not(entry.artifact, plan.device)
         if failure is None:
             try:
-                rows, notes = self.evaluation.encode(entry.artifact)
-                self.prepared[entry.name] = inputs.prepare(rows, plan.conditions, seed=plan.seed, notes=notes)
+                self.prepared[entry.name] = self.examples.prepare(entry.artifact, plan.conditions, plan.seed)
                 inputs.save(self.prepared[entry.name], file)
             except CompressError as error:
                 failure = str(error)
@@ -161,33 +205,12 @@ class _Run:
         ]
         for lane in lanes:
             if lane.failure is None:
-                self._load(lane, file)
+                self.load(lane, file)
             if lane.failure is not None:
                 warn(f"{entry.name} cannot be measured with {runtime.name}: {lane.failure}")
                 self.measurements.append(memory.absent(entry.fingerprint, lane.condition, lane.failure))
         self.lanes += lanes
         return lanes
-
-    def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
-        """Every metric, under the first choice of options that works, and agreement with the root."""
-        task, metrics = self.evaluation.task, self.evaluation.metrics
-        lane = next((one for one in lanes if one.worker is not None), lanes[0])
-        condition = {**lane.condition, "split": "evaluation", "max_length": self.evaluation.max_length}
-        if lane.worker is not None:
-            try:
-                self.predicted[entry.name] = quality.predictions(self._logits(lane, lane.worker), task)
-            except CompressError as error:
-                lane.failure = str(error)
-                warn(f"{entry.name} cannot be evaluated: {lane.failure}")
-        mine, of_root = self.predicted.get(entry.name), self.predicted.get(self.evaluation.root)
-        if mine is None:
-            reason = lane.failure or "it could not be run"
-            self.measurements += [quality.absent(entry.fingerprint, one, condition, reason) for one in metrics]
-            return
-        references, notes = self.evaluation.references, self.prepared[entry.name].notes
-        self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
-        if entry.role != ROOT:
-            self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))
 
     def measure_latency(self) -> None:
         """All rounds, and the measurements made of them."""
@@ -208,18 +231,17 @@ class _Run:
         for lane in self.lanes:
             for condition in plan.conditions:
                 timings = timed.get((lane.key, condition.key), latency.Timings(failure=lane.failure))
-                self._check_outputs(lane.entry.name, condition, timings)
                 # torch has one set of options: its timing stands beside the baseline's under each choice.
                 for options in (lane.serving.options,) if "onnx" in lane.runtime.formats else plan.options:
                     beside = timed.get((f"{baseline}/{options}", condition.key))
                     under = {**lane.condition, "options": options}
-                    self.measurements += latency.latency(lane.entry.fingerprint, timings, condition, under, beside)
+                    self.measurements += self.speed(lane, timings, condition, under, beside)
         for lane in self.lanes:
             self.measurements += _other_runtimes(lane, plan)
 
-    def _load(self, lane: Lane, file: Path) -> None:
+    def load(self, lane: Lane, file: Path) -> None:
         """Start the lane's worker and measure its memory, before it has done anything else."""
-        worker = self.stack.enter_context(WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file))
+        worker = self.stack.enter_context(self.worker(lane, file))
         try:
             phases = memory.serve_phases(worker, self.plan.conditions)
         except CompressError as error:
@@ -229,11 +251,21 @@ class _Run:
         self.measurements += memory.memory(lane.entry.fingerprint, phases, lane.condition)
         lane.worker = worker
 
-    def _logits(self, lane: Lane, worker: WorkerProcess) -> NDArray[np.float32]:
-        """The logits of the whole split, from the cache or computed into it.
+    def worker(self, lane: Lane, file: Path) -> WorkerProcess:
+        """A worker that has loaded nothing yet."""
+        return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, writing=self.examples.worker())
+
+    def cached(self, lane: Lane, what: str, rows: int, suffix: str = "") -> Path:
+        """The file that a worker's command writes for the whole split, from the cache or made into it.
+
+        Args:
+            lane: whose worker is asked.
+            what: the command: `predict`, `generate` or `score`.
+            rows: how many there are.
+            suffix: of the file's name; by default that of one array.
 
         Raises:
-            CompressError: the worker fails, or its outputs are not finite.
+            CompressError: the worker fails.
         """
         identity = {
             "artifact": lane.entry.fingerprint,
@@ -243,17 +275,71 @@ class _Run:
             "version": packages().get(lane.runtime.package),
             "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
             "batch_size": self.plan.batch_size,
-            **self.evaluation.identity(),
+            **self.examples.identity(),
         }
-        file = quality.cached_logits(self.evaluation.cache, identity)
+        if what != PREDICT:
+            identity |= {"what": what, "precision": lane.entry.artifact.precision}
+        file = quality.cached(self.examples.cache, identity, suffix or ".npy")
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(".partial.npy")
-            with bar(f"{lane.entry.name}: evaluation", len(self.prepared[lane.entry.name].rows)) as progress:
+            partial = file.with_suffix(f".partial{file.suffix}")
+            assert lane.worker is not None
+            with bar(f"{lane.entry.name}: evaluation", rows) as progress:
                 batch_size, to = self.plan.batch_size, str(partial.resolve())
-                worker.ask("predict", progress=progress.advance, batch_size=batch_size, to=to)
+                lane.worker.ask(what, progress=progress.advance, batch_size=batch_size, to=to)
             partial.replace(file)
-        logits: NDArray[np.float32] = np.load(file, allow_pickle=False)
+        return file
+
+
+class ClassifierRun(Run):
+    """Classifiers, judged by their logits."""
+
+    def __init__(self, evaluation: Evaluation, plan: Plan, scratch: Path, stack: ExitStack) -> None:
+        super().__init__(evaluation, plan, scratch, stack)
+        self.evaluation = evaluation
+        self.predicted: dict[str, NDArray[np.float64]] = {}
+
+    def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
+        """Every metric, under the first choice of options that works, and agreement with the root."""
+        task, metrics = self.evaluation.task, self.evaluation.metrics
+        lane = next((one for one in lanes if one.worker is not None), lanes[0])
+        condition = {**lane.condition, "split": "evaluation", "max_length": self.evaluation.max_length}
+        if lane.worker is not None:
+            try:
+                self.predicted[entry.name] = quality.predictions(self._logits(lane), task)
+            except CompressError as error:
+                lane.failure = str(error)
+                warn(f"{entry.name} cannot be evaluated: {lane.failure}")
+        mine, of_root = self.predicted.get(entry.name), self.predicted.get(self.evaluation.root)
+        if mine is None:
+            reason = lane.failure or "it could not be run"
+            self.measurements += [quality.absent(entry.fingerprint, one, condition, reason) for one in metrics]
+            return
+        references, notes = self.evaluation.references, self.prepared[entry.name].notes
+        self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
+        if entry.role != ROOT:
+            self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))
+
+    def speed(
+        self,
+        lane: Lane,
+        timings: latency.Timings,
+        condition: Condition,
+        where: Mapping[str, Any],
+        baseline: latency.Timings | None,
+    ) -> list[Measurement]:
+        """Latency, and a note where what was timed is not what was evaluated."""
+        self._check_outputs(lane.entry.name, condition, timings)
+        return latency.latency(lane.entry.fingerprint, timings, condition, where, baseline)
+
+    def _logits(self, lane: Lane) -> NDArray[np.float32]:
+        """The logits of the whole split.
+
+        Raises:
+            CompressError: the worker fails, or its outputs are not finite.
+        """
+        rows = len(self.prepared[lane.entry.name].rows)
+        logits: NDArray[np.float32] = np.load(self.cached(lane, PREDICT, rows), allow_pickle=False)
         if not np.isfinite(logits).all():
             raise CompressError("its outputs are not finite numbers")
         return logits
@@ -264,7 +350,7 @@ class _Run:
             return
         numbers = self.prepared[name].numbers[condition.key]
         note = latency.strays(timings, numbers, self.predicted[name], condition.key)
-        if note is not None:
+        if note is not None and note not in timings.notes:
             timings.notes.append(note)
             warn(f"{name}, {note}")
 

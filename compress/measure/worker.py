@@ -122,26 +122,36 @@ def main(specification: str) -> None:
     """Answer commands until the asking process closes the pipe or is gone.
 
     Args:
-        specification: JSON with `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`
-            and `inputs` (the file).
+        specification: JSON with `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`,
+            `inputs` (the file) and `writing`: None, or for a model that writes `decoding` and `new_tokens`.
     """
     wanted = json.loads(specification)
     model = wanted["artifact"]
     artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
     runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
-    worker = Worker(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]))
-    commands: dict[str, Callable[..., Answer]] = {
-        "load": worker.load,
-        "serve": worker.serve,
-        "time": worker.time,
-        "predict": worker.predict,
-    }
+    commands = _commands(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]), wanted["writing"])
     for line in sys.stdin:
         asked = json.loads(line)
         try:
             answer(commands[asked.pop("do")](**asked))
         except Exception as error:  # whatever a runtime raises becomes the reason why there is no value
             answer({"error": _reason(error)})
+
+
+def _commands(
+    runtime: Runtime, artifact: Artifact, serving: Serving, file: Path, writing: Mapping[str, Any] | None
+) -> dict[str, Callable[..., Answer]]:
+    if writing is not None:
+        from compress.measure.generation.worker import GenerationWorker
+        from compress.runtimes.generating import Decoding
+
+        decoding = Decoding(**writing["decoding"])
+        generation = GenerationWorker(
+            runtime, artifact, serving, file, decoding, writing["new_tokens"], answer, come_to_rest
+        )
+        return generation.commands()
+    worker = Worker(runtime, artifact, serving, file)
+    return {one.__name__: one for one in (worker.load, worker.serve, worker.time, worker.predict)}
 
 
 def _reason(error: Exception) -> str:

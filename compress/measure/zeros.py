@@ -95,7 +95,8 @@ def _of_safetensors(file: Path) -> Iterator[_Matrix]:
     for name, tensor in tensors.items():
         shape, dtype = tensor["shape"], tensor["dtype"]
         size = math.prod(shape)
-        if len(shape) > 1 and size and dtype not in ("I64", "BOOL"):
+        # BART's bias of the head is stored as a matrix of one row.
+        if len(shape) > 1 and size and dtype not in ("I64", "BOOL") and not name.endswith("bias"):
             yield _Matrix(name, size, _Blocks(name, dtype, size, file, begin + tensor["data_offsets"][0]))
 
 

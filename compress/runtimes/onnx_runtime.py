@@ -48,6 +48,16 @@ def open_session(artifact: Artifact, serving: Serving) -> OnnxSession:
     return OnnxSession(session, tuple(one.name for one in session.get_inputs()))
 
 
+def open_generator(artifact: Artifact, serving: Serving) -> Any:
+    """The artifact's graphs with transformers' `generate()`, see `compress.runtimes.onnx_generation`."""
+    import torch
+
+    from compress.runtimes import onnx_generation
+
+    torch.set_num_threads(serving.threads)  # it chooses tokens and keeps the beams
+    return onnx_generation.open_generator(artifact, serving)
+
+
 def why_not(artifact: Artifact, device: str) -> str | None:
     """bf16 has no kernels on the CPU provider (Add, MatMul, ...: NOT_IMPLEMENTED)."""
     if artifact.precision == "bf16" and device == "cpu":
@@ -62,4 +72,6 @@ RUNTIME = Runtime(
     imports=("onnxruntime", "numpy"),
     open=open_session,
     why_not=why_not,
+    open_generator=open_generator,
+    generator_imports=("compress.runtimes.onnx_generation",),
 )

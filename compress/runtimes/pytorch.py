@@ -43,6 +43,22 @@ def open_session(artifact: Artifact, serving: Serving) -> TorchSession:
     Raises:
         CompressError: the artifact is no torch one, its weights cannot be read, or there is no CUDA device.
     """
+    model = _model(artifact, serving)
+    parameters = inspect.signature(model.forward).parameters
+    inputs = tuple(name for name in ("input_ids", "attention_mask", "token_type_ids") if name in parameters)
+    return TorchSession(model, serving.device, inputs)
+
+
+def open_generator(artifact: Artifact, serving: Serving) -> Any:
+    """The artifact's model itself. One that is said to be fp32 is made so, since others are stored in bf16.
+
+    Raises as `open_session`.
+    """
+    model = _model(artifact, serving)
+    return model.float() if artifact.precision == "fp32" else model
+
+
+def _model(artifact: Artifact, serving: Serving) -> Any:
     import torch
 
     from compress.models import load
@@ -50,10 +66,7 @@ def open_session(artifact: Artifact, serving: Serving) -> TorchSession:
     if serving.device == "cuda" and not torch.cuda.is_available():
         raise CompressError("PyTorch sees no CUDA device here. Measure with `device: cpu`.")
     torch.set_num_threads(serving.threads)
-    model = load(artifact).to(serving.device)
-    parameters = inspect.signature(model.forward).parameters
-    inputs = tuple(name for name in ("input_ids", "attention_mask", "token_type_ids") if name in parameters)
-    return TorchSession(model, serving.device, inputs)
+    return load(artifact).to(serving.device)
 
 
 def why_not(artifact: Artifact, device: str) -> str | None:
@@ -81,4 +94,6 @@ RUNTIME = Runtime(
     open=open_session,
     why_not=why_not,
     device_memory_bytes=device_memory_bytes,
+    open_generator=open_generator,
+    generator_imports=("torch", "transformers", "transformers.modeling_utils", "transformers.generation.utils"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ class Rows:
     columns: Mapping[str, tuple[NDArray[np.int64], ...]]
     padding: Mapping[str, int]
     """What a column is padded with; 0 where it is not named."""
+    side: Literal["right", "left"] = "right"
+    """Where the padding stands: on the left of what a decoder continues."""
 
     @staticmethod
     def encode(columns: Mapping[str, Sequence[Sequence[int]]], pad_token_id: int = 0) -> Rows:
@@ -38,13 +40,14 @@ class Rows:
         return np.array([len(row) for row in self.columns["input_ids"]], dtype=np.int64)
 
     def batch(self, numbers: Sequence[int] | NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """The examples with these numbers, padded on the right to the longest of them: name -> [batch, length]."""
+        """The examples with these numbers, padded to the longest of them: name -> [batch, length]."""
         width = max(len(self.columns["input_ids"][i]) for i in numbers)
         feeds = {}
         for name, rows in self.columns.items():
             values = np.full((len(numbers), width), self.padding.get(name, 0), dtype=np.int64)
             for line, number in enumerate(numbers):
-                values[line, : len(rows[number])] = rows[number]
+                length = len(rows[number])
+                values[line, slice(0, length) if self.side == "right" else slice(width - length, width)] = rows[number]
             feeds[name] = values
         return feeds
 
@@ -72,7 +75,7 @@ class Rows:
         """All of it as flat arrays, for a file; `from_arrays` gives an equal value."""
         flat = {f"column/{name}": np.concatenate(rows) for name, rows in self.columns.items()}
         pads = {f"padding/{name}": np.array(value, dtype=np.int64) for name, value in self.padding.items()}
-        return {"lengths": self.lengths(), **flat, **pads}
+        return {"lengths": self.lengths(), "is_left": np.array(self.side == "left"), **flat, **pads}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Any]) -> Rows:
@@ -86,7 +89,7 @@ class Rows:
         padding = {
             key.removeprefix("padding/"): int(value) for key, value in arrays.items() if key.startswith("padding/")
         }
-        return Rows(columns, padding)
+        return Rows(columns, padding, "left" if "is_left" in arrays and bool(arrays["is_left"]) else "right")
 
 
 def predict_all(

@@ -1,4 +1,4 @@
-"""What a runtime is: it opens an artifact, and the session it gives turns encoded inputs into logits."""
+"""What a runtime is: it opens an artifact, and the session it gives turns encoded inputs into logits, or generates."""
 
 from __future__ import annotations
 
@@ -60,6 +60,11 @@ class Runtime:
     """(artifact, device) -> why it cannot sensibly run that artifact here, None when it can."""
     device_memory_bytes: Callable[[], Mapping[str, float]] | None = None
     """The device's peak so far, by who counted (`allocator`, `driver`); None for a runtime that cannot tell."""
+    open_generator: Callable[[Artifact, Serving], Any] | None = None
+    """Gives an object with transformers' `generate()`, `config`, `generation_config` and `device`, that is called as a model
+    is (see `compress.runtimes.generating`); raises as `open` does. None for a runtime that generates nothing."""
+    generator_imports: tuple[str, ...] = ()
+    """What a process must import to generate with it, as `imports`."""
 
 
 def declared(feeds: Mapping[str, Any], inputs: tuple[str, ...], what: str) -> dict[str, Any]:

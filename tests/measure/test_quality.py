@@ -77,7 +77,7 @@ def test_agreement_is_absent_with_its_reason_where_there_is_none() -> None:
 
 def test_results_are_kept_apart_by_all_that_decides_them(tmp_path: Path) -> None:
     identity = {"artifact": "a", "split": {"hash": "1"}, "runtime": "pytorch"}
-    file = quality.cached_logits(tmp_path, identity)
-    assert file == quality.cached_logits(tmp_path, dict(reversed(identity.items())))
+    file = quality.cached(tmp_path, identity)
+    assert file == quality.cached(tmp_path, dict(reversed(identity.items())))
     for name in identity:
-        assert file != quality.cached_logits(tmp_path, {**identity, name: "other"})
+        assert file != quality.cached(tmp_path, {**identity, name: "other"})

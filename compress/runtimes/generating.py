@@ -1,0 +1,216 @@
+"""Drives an open generator of any runtime by the same rules: what it writes, when each token came, what it says of texts."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.errors import CompressError
+from compress.metrics.generation.metric import NOT_COUNTED
+from compress.runtimes.runtime import Feeds
+
+RULES = (
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "repetition_penalty",
+    "length_penalty",
+    "early_stopping",
+    "min_length",
+    "min_new_tokens",
+)
+"""What of a generation config is a rule of decoding. Its tokens (beginning, end, padding) belong to the model."""
+NEUTRAL = {
+    "length_penalty": 1.0,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """By which rules a model writes: never by chance, so that the same model writes the same."""
+
+    beams: int = 1
+    """1: greedy."""
+    max_new_tokens: int = 128
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """Of `RULES`, those that are set; any other is as if no generation config said a thing."""
+
+
+def rules(generation_config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a `generation_config.json`'s content, the rules of decoding that change anything."""
+    found = {name: generation_config[name] for name in RULES if generation_config.get(name)}
+    return {name: value for name, value in found.items() if value != NEUTRAL.get(name)}
+
+
+def generate(
+    generator: Any,
+    feeds: Feeds,
+    decoding: Decoding,
+    *,
+    exactly: int | None = None,
+    stamps: list[float] | None = None,
+) -> list[NDArray[np.int64]]:
+    """What the model writes after each row: token ids [tokens], up to and with its end of text, without the prompt.
+
+    Args:
+        generator: what a runtime's `open_generator` gave.
+        feeds: `input_ids` and `attention_mask`, [batch, length]; a decoder's are padded on the left.
+        decoding: the rules.
+        exactly: so many tokens, and no end of text before; by default up to the model's own end, or `max_new_tokens`.
+        stamps: gets `time.perf_counter()` as each token is there.
+    """
+    import torch
+    from transformers import StoppingCriteriaList
+
+    tensors = _tensors(generator, feeds)
+    config = _config(generator, decoding, exactly)
+    clock = StoppingCriteriaList([] if stamps is None else [_clock(stamps)])
+    with torch.inference_mode():
+        found = generator.generate(**tensors, generation_config=config, stopping_criteria=clock)
+    # The decoder of an encoder-decoder starts from one token.
+    begin = 1 if generator.config.is_encoder_decoder else tensors["input_ids"].shape[1]
+    return [_up_to_end(row, _ends(generator)) for row in found[:, begin:].cpu().numpy().astype(np.int64)]
+
+
+def scores(generator: Any, feeds: Feeds, labels: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The natural log-probability that the model gives each label, and the token it thinks likeliest in its place.
+
+    Args:
+        generator: what a runtime's `open_generator` gave.
+        feeds: `input_ids` and `attention_mask`, [batch, length], padded on the right.
+        labels: [batch, tokens], -100 where there is none to score. Those of a decoder are of the length of `input_ids`,
+            the label at a place being the token that stands there (the first of a row is predicted from nothing, and must
+            be -100); those of an encoder-decoder are what its decoder shall write.
+
+    Returns:
+        Two arrays [batch, tokens]; 0 and -100 where there is no label.
+    """
+    import torch
+
+    writes = bool(generator.config.is_encoder_decoder)
+    if not writes and (labels[:, 0] != NOT_COUNTED).any():
+        raise ValueError("The first token of a row is predicted from nothing: its label must be -100.")
+    if writes:
+        feeds = {**feeds, "decoder_input_ids": _shifted(labels, _start(generator), _padding(generator))}
+    ahead = logits(generator, feeds)
+    wanted = torch.from_numpy(labels).to(ahead.device)
+    if not writes:
+        ahead, wanted = ahead[:, :-1], wanted[:, 1:]
+    likelihoods = np.zeros(labels.shape, np.float64)
+    predicted = np.full(labels.shape, NOT_COUNTED, np.int64)
+    for line in range(len(labels)):
+        places = wanted[line] != NOT_COUNTED
+        rows, right = ahead[line][places].float(), wanted[line][places]
+        at = np.flatnonzero(labels[line] != NOT_COUNTED)
+        # Of float32 logits the logarithm is good to 1e-6; what is added up is float64.
+        found = torch.log_softmax(rows, dim=-1).gather(1, right[:, None])[:, 0]
+        likelihoods[line, at] = found.double().cpu().numpy()
+        predicted[line, at] = rows.argmax(dim=-1).cpu().numpy()
+    return likelihoods, predicted
+
+
+def logits(generator: Any, feeds: Feeds) -> Any:
+    """The model's logits for whole rows as a torch tensor, [batch, tokens, vocabulary], on its device.
+
+    Args:
+        generator: what a runtime's `open_generator` gave.
+        feeds: `input_ids` and `attention_mask`, and `decoder_input_ids` for an encoder-decoder, [batch, length].
+    """
+    import torch
+
+    with torch.inference_mode():
+        return generator(**_tensors(generator, feeds), use_cache=False).logits
+
+
+def room(generator: Any) -> int | None:
+    """How many tokens it reads and writes at most; None where its config knows no limit."""
+    found = getattr(generator.config, "max_position_embeddings", None)
+    return int(found) if found else None
+
+
+def check_room(generator: Any, length: int, new_tokens: int) -> None:
+    """CompressError where a row of so many tokens and so many new ones are more than the model reads."""
+    most = room(generator)
+    writes = bool(generator.config.is_encoder_decoder)
+    if most is not None and (max(length, new_tokens) if writes else length + new_tokens) > most:
+        raise CompressError(f"it reads {most} tokens at most, not {length} and {new_tokens} new ones")
+
+
+def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:
+    config = copy.deepcopy(generator.generation_config)
+    for name in RULES:
+        setattr(config, name, decoding.rules.get(name, NEUTRAL.get(name)))
+    config.do_sample, config.num_beams, config.num_return_sequences = False, decoding.beams, 1
+    config.temperature = config.top_k = config.top_p = config.max_length = None  # of chance, and of the whole length
+    config.max_new_tokens = exactly or decoding.max_new_tokens
+    if exactly is not None:
+        config.min_new_tokens, config.min_length = exactly, None
+    config.pad_token_id = _padding(generator)
+    config.return_dict_in_generate = False
+    return config
+
+
+def _clock(stamps: list[float]) -> Any:
+    """Notes the time as each token is there, and stops nothing."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class Clock(StoppingCriteria):
+        def __call__(self, input_ids: Any, scores: Any, **unused: Any) -> Any:
+            if input_ids.is_cuda:
+                torch.cuda.synchronize()
+            stamps.append(time.perf_counter())
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    return Clock()
+
+
+def _tensors(generator: Any, feeds: Feeds) -> dict[str, Any]:
+    import torch
+
+    names = ("input_ids", "attention_mask", "decoder_input_ids")
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(feeds[name])).to(generator.device)
+        for name in names
+        if name in feeds
+    }
+
+
+def _up_to_end(row: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
+    """Without what fills a row after its end."""
+    at = np.flatnonzero(np.isin(row, ends))
+    return row[: at[0] + 1] if at.size else row
+
+
+def _ends(generator: Any) -> list[int]:
+    said = generator.generation_config.eos_token_id
+    return [] if said is None else list(np.atleast_1d(np.asarray(said)).tolist())
+
+
+def _padding(generator: Any) -> int:
+    said = generator.generation_config.pad_token_id
+    if said is None:
+        said = next(iter(_ends(generator)), 0)  # masked, any token will do
+    return int(np.atleast_1d(np.asarray(said))[0])
+
+
+def _start(generator: Any) -> int:
+    said = generator.generation_config.decoder_start_token_id
+    said = getattr(generator.config, "decoder_start_token_id", None) if said is None else said
+    if said is None:
+        raise CompressError("The model's config names no token that its decoder starts from (decoder_start_token_id).")
+    return int(said)
+
+
+def _shifted(labels: NDArray[np.int64], start: int, padding: int) -> NDArray[np.int64]:
+    """What the decoder reads when it shall write the labels: the start, then all of them but the last."""
+    ids = np.where(labels == NOT_COUNTED, padding, labels)
+    return np.concatenate([np.full((len(ids), 1), start, np.int64), ids[:, :-1]], axis=1)

@@ -10,6 +10,7 @@ from compress.errors import CompressError, guess, listing
 from compress.measurement import Measurements
 from compress.report import wording
 from compress.report.comparison import Comparison, Row, compare
+from compress.report.scales import Scale
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Budget:
     """The limits, each of them optional. A variant meets the budget when it keeps all that are given."""
 
     max_drop: float | None = None
-    """The most points (of 100) it may lose against the uncompressed model."""
+    """The most points (of 100) it may lose against the uncompressed model; of a perplexity, by how much it may rise."""
     metric: str | None = None
     """The metric the drop is read on; the task's first one by default."""
     min_speedup: float | None = None
@@ -116,7 +117,7 @@ def judge(comparison: Comparison, budget: Budget | Mapping[str, Any]) -> Verdict
 def _checks(comparison: Comparison, row: Row, budget: Budget) -> list[Check]:
     made = []
     if budget.max_drop is not None:
-        made.append(_drop(row, budget.metric or comparison.metric or "", budget.max_drop))
+        made.append(_drop(comparison, row, budget.metric or comparison.metric or "", budget.max_drop))
     if budget.min_speedup is not None:
         made.append(_speed(comparison, row, budget.min_speedup))
     if budget.max_mb is not None:
@@ -127,17 +128,20 @@ def _checks(comparison: Comparison, row: Row, budget: Budget) -> list[Check]:
     return made
 
 
-def _drop(row: Row, metric: str, most: float) -> Check:
-    limit = f"at most {most:g} point{'' if most == 1 else 's'} of {metric} lost"
+def _drop(comparison: Comparison, row: Row, metric: str, most: float) -> Check:
+    scale = comparison.scales.get(metric, Scale(metric))
+    limit = f"at most {most:g} point{'' if most == 1 else 's'} of {scale.name} lost"
+    if not scale.higher_is_better:
+        limit = f"{scale.name} at most {most:g} higher"
     quality = row.quality.get(metric)
     change = quality.difference if quality else None
     if change is None or change.value is None:
         reason = change.absent if change else "not measured"
-        return Check(row.name, limit, f"has no {metric} to compare ({reason})", False)
-    interval = f" (95 % interval {wording.signed_range(change.interval)})" if change.interval else ""
-    found = f"changes {metric} by {wording.signed_points(change.value)} points{interval}"
+        return Check(row.name, limit, f"has no {scale.name} to compare ({reason})", False)
+    interval = f" (95 % interval {scale.signed_range(change.interval)})" if change.interval else ""
+    found = f"changes {scale.name} by {scale.change(change.value)}{interval}"
     # A billionth of slack: 0.883 - 0.873 is a little more than 0.01 in binary.
-    return Check(row.name, limit, found, -change.value * 100 <= most + 1e-9)
+    return Check(row.name, limit, found, scale.number(-scale.gain(change.value)) <= most + 1e-9)
 
 
 def _speed(comparison: Comparison, row: Row, least: float) -> Check:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from compress.measurement import Measured, Measurements
-from compress.report import lineage
-from compress.report.figures import Condition, Figure, Lookup, Memory, Speed
+from compress.report import lineage, scales
+from compress.report.figures import AGREEMENTS, Condition, Figure, Lookup, Memory, Speed
+from compress.report.generated import (
+    Baseline,
+    Generated,
+    baselines,
+    decoding,
+    generated,
+    pace_conditions,
+    signatures,
+)
 from compress.report.paired import Difference, difference
+from compress.report.scales import Scale
 
 
 @dataclass(frozen=True)
 class Quality:
-    """One metric of an artifact, as a share."""
+    """One metric of an artifact, as a share or on the metric's own scale."""
 
     value: Figure
     difference: Difference
@@ -43,6 +53,8 @@ class Row:
     memory: Mapping[str, Memory]
     device_memory: Mapping[str, Figure]
     """Peaks on a GPU by counter and phase, in bytes; empty without one."""
+    generated: Generated | None = None
+    """What is told of an artifact that writes."""
     parent: Row | None = None
     """The nearest ancestor in the run that is itself a variant."""
     against_parent: Difference | None = None
@@ -73,6 +85,20 @@ class Comparison:
     other_conditions: tuple[Condition, ...]
     """The same under the suite's other session options."""
     phases: tuple[str, ...]
+    scales: Mapping[str, Scale]
+    """How each metric's numbers are read."""
+    agreement: str = AGREEMENTS[-1]
+    """What agreement with the uncompressed model was measured by."""
+    is_generative: bool = False
+    """Whether the models write text."""
+    paces: tuple[Condition, ...] = ()
+    """What the pace of generation was read under, the one to quote first."""
+    baselines: tuple[Baseline, ...] = ()
+    """What takes no model."""
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    """How each metric was computed, where that is recorded."""
+    decoding: str = ""
+    """By which rule the scored texts were written."""
 
     @property
     def root(self) -> Row | None:
@@ -95,6 +121,51 @@ class Comparison:
         return self.metrics[0] if self.metrics else None
 
     @property
+    def scale(self) -> Scale:
+        """How the deciding metric's numbers are read."""
+        return self.scales[self.metrics[0]] if self.metrics else Scale("quality")
+
+    @property
+    def in_brief(self) -> tuple[str, ...]:
+        """The metrics of the first table: of a model that writes the deciding one alone, since there are many."""
+        return self.metrics[:1] if self.is_generative else self.metrics
+
+    @property
+    def conditions_in_brief(self) -> tuple[Condition, ...]:
+        """The latencies of the first table: of a model that writes the headline alone; its paces have a table of their own."""
+        return self.conditions[:1] if self.is_generative else self.conditions
+
+    @property
+    def in_detail(self) -> tuple[str, ...]:
+        """The metrics that the first table leaves out."""
+        return self.metrics[len(self.in_brief) :]
+
+    @property
+    def tells_distinct(self) -> bool:
+        """Whether it was measured how outputs differ."""
+        return any(row.generated and row.generated.distinct.value is not None for row in self.rows)
+
+    @property
+    def tells_totals(self) -> bool:
+        """Whether the headline's times are those of all rows in sum."""
+        return any(row.speeds[self.conditions[0]].total for row in self.rows) if self.conditions else False
+
+    @property
+    def tells_growth(self) -> bool:
+        """Whether it was measured what each token takes in memory."""
+        return any(row.generated and row.generated.growth.value is not None for row in self.rows)
+
+    @property
+    def written_counts(self) -> tuple[int, ...]:
+        """After how many tokens the memory was read."""
+        return tuple(sorted({count for row in self.rows if row.generated for count in row.generated.peaks}))
+
+    @property
+    def pace(self) -> Condition | None:
+        """The condition that the pace of generation is quoted under."""
+        return self.paces[0] if self.paces else None
+
+    @property
     def headline(self) -> Condition | None:
         """The condition that speeds are quoted under."""
         return self.conditions[0] if self.conditions else None
@@ -112,8 +183,10 @@ def compare(measurements: Measurements) -> Comparison:
 
     Only artifacts of this run are compared with one another: same machine, same rounds, same evaluation rows.
     """
+    measurements = scales.in_shares(measurements)
     index = Lookup(measurements)
     metrics, conditions, phases = index.metrics(), index.conditions(), index.phases()
+    paces = pace_conditions(index)
     order = {"root": 0, "baseline": 1}
     artifacts = sorted(measurements.artifacts, key=lambda one: order.get(one.role, 2))
     baseline = next((one for one in artifacts if one.role == "baseline"), None)
@@ -123,6 +196,8 @@ def compare(measurements: Measurements) -> Comparison:
     for artifact in sorted(artifacts, key=lambda one: len(one.manifest.get("steps", ()))):
         parent = _parent(artifact, rows) if artifact.role == "variant" else None
         row = _row(index, artifact, root, baseline, parent, metrics, conditions, phases)
+        if index.is_generative:
+            row = replace(row, generated=generated(index, artifact, paces))
         made.append(row)
         rows.setdefault(artifact.fingerprint, row)
     made.sort(key=lambda row: artifacts.index(row.artifact))
@@ -134,6 +209,13 @@ def compare(measurements: Measurements) -> Comparison:
         conditions=tuple(one for one in conditions if one.options == first),
         other_conditions=tuple(one for one in conditions if one.options != first),
         phases=phases,
+        scales={name: scales.scale_of(index.any(name)) for name in metrics},
+        agreement=index.agreement(),
+        is_generative=index.is_generative,
+        paces=paces,
+        baselines=baselines(measurements),
+        signatures=signatures(index, (*metrics, index.agreement())),
+        decoding=decoding(index, metrics[0] if metrics else None),
     )
 
 
@@ -174,7 +256,7 @@ def _row(
             )
             for metric in metrics
         },
-        agreement=index.figure(artifact, "agreement_with_root"),
+        agreement=index.figure(artifact, index.agreement()),
         speeds={condition: index.speed(artifact, condition) for condition in conditions},
         memory={phase: index.memory(artifact, phase) for phase in phases},
         device_memory=index.device_memory(artifact),

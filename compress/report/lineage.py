@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ def leaves_zeros(step: MadeStep) -> bool:
 def _step(raw: Mapping[str, Any]) -> MadeStep:
     facts = dict(raw.get("facts", {}))
     technique, settings = str(raw.get("technique", "?")), raw.get("settings", {})
+    settings = settings if isinstance(settings, Mapping) else {}
     curves = facts.pop("curves", {})
     seconds = facts.pop("seconds", None)
     effect = facts.pop("teacher_effect") if _is_effect(facts.get("teacher_effect")) else None
@@ -150,26 +151,64 @@ def _in_words(technique: str, settings: Mapping[str, Any]) -> str:
 def _distil(settings: Mapping[str, Any]) -> str:
     layers, width = settings.get("layers"), settings.get("hidden_size")
     narrow = f", width {width}" if width else ""
-    named = layers.split(",") if isinstance(layers, str) and "," in layers else layers
+    sides = [
+        _layers(settings[name], f"{side} ")
+        for side in ("encoder", "decoder")
+        if settings.get(name := f"{side}_layers") is not None
+    ]
+    to = " and ".join([_layers(layers)] if layers else sides)
+    return f"distil{f' to {to}' if to else ''}{narrow}{''.join(f', {word}' for word in _taught(settings))}"
+
+
+def _layers(kept: Any, side: str = "") -> str:
+    """`3 layers`, `layers 0, 2, 5`, `3 decoder layers`."""
+    named = kept.split(",") if isinstance(kept, str) and "," in kept else kept
     if isinstance(named, Sequence) and not isinstance(named, str):
-        return f"distil to layers {', '.join(str(layer).strip() for layer in named)}{narrow}"
-    if layers:
-        return f"distil to {layers} layer{'' if str(layers) == '1' else 's'}{narrow}"
-    return f"distil{narrow}"
+        return f"{side}layers {', '.join(str(layer).strip() for layer in named)}"
+    return f"{kept} {side}layer{'' if str(kept) == '1' else 's'}"
+
+
+DIVERGENCES = {"reverse_kl": "reverse KL", "jsd": "Jensen-Shannon", "js": "Jensen-Shannon"}
+"""Of a student that writes; forward KL is the usual one and goes without saying."""
+
+
+def _taught(settings: Mapping[str, Any]) -> Iterator[str]:
+    """How a student that writes was taught, where it was not by the teacher's probabilities of the reference's tokens alone.
+
+    A setting of another kind than expected is left to the step's list of settings.
+    """
+    for name in ("divergence", "loss"):
+        if str(settings.get(name)) in DIVERGENCES:
+            yield DIVERGENCES[str(settings[name])]
+            break
+    pseudo = settings.get("pseudo_labels")
+    if pseudo and pseudo not in ("none", "off"):
+        yield "pseudo-labels"
+    share = settings.get("on_policy")
+    if share is True:
+        yield "on-policy"
+    elif isinstance(share, int | float) and 0 < share <= 1:
+        yield f"{wording.percent(share)} on-policy"
+
+
+BY = {"bitsandbytes": "by bitsandbytes", "gptq": "by GPTQ", "weights": "weights alone"}
+"""Modes that leave the activations as they are."""
 
 
 def _quantize(settings: Mapping[str, Any]) -> str:
-    precision = str(settings.get("precision", "quantize"))
+    precision, mode = str(settings.get("precision", "quantize")), settings.get("mode")
+    sides = [f"{side} {settings[side]}" for side in ("encoder", "decoder") if isinstance(settings.get(side), str)]
+    if str(mode) in BY and precision.startswith(("int", "nf")):
+        return ", ".join([f"{precision} {BY[str(mode)]}", *sides])
     if not precision.startswith("int"):
-        return precision
-    mode = settings.get("mode")
+        return ", ".join([precision, *sides])
     ranges = settings.get("ranges") or settings.get("method") if mode == "static" else None
     weights = "int4 weights" if settings.get("weights") == "int4" else None
     if settings.get("activations") == "float":
         return f"{weights or f'{precision} weights'} alone"
     smooth = "smoothed" if settings.get("smooth") else None
     told = " ".join(str(word) for word in (precision, mode, ranges) if word)
-    return ", ".join(word for word in (told, weights, _attention(settings), smooth) if word)
+    return ", ".join(word for word in (told, weights, _attention(settings), smooth, *sides) if word)
 
 
 def _qat(settings: Mapping[str, Any]) -> str:

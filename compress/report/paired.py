@@ -10,14 +10,17 @@ from compress.errors import CompressError
 from compress.measure import statistics
 from compress.measure.quick_scores import quick_score
 from compress.measurement import Measurement
+from compress.metrics import generation
 
 RESAMPLES = 1000
 """For metrics of the whole set, each of which is computed anew on every resample: ten variants take seconds, not minutes."""
+LEAST = 6
+"""Fewer examples than these are resampled in too few ways: of one example, every resample is that example."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The quality of one artifact minus another's, as a share (0.01 is a point), or why there is none."""
+    """The quality of one artifact minus another's, as a share (0.01 is a point) or on the metric's own scale; or why not."""
 
     value: float | None = None
     interval: tuple[float, float] | None = None
@@ -47,9 +50,9 @@ class Difference:
 def difference(here: Measurement | None, there: Measurement | None, references: Sequence[float]) -> Difference:
     """Compare one metric of two artifacts.
 
-    Right/wrong scores go through McNemar's exact test, other scores per example and metrics of the whole set through the
-    paired bootstrap. Where neither per-example scores nor predictions of both are on the same examples, the plain
-    difference stands without an interval and without a word.
+    Right/wrong scores go through McNemar's exact test; other scores per example, metrics of the whole set and those of
+    summed statistics (BLEU, perplexity) through the paired bootstrap. Where both have nothing of this on the same
+    examples, the plain difference stands without an interval and without a word.
     """
     if here is None or there is None or here.value is None or there.value is None:
         lacking = here if here is None or here.value is None else there
@@ -59,11 +62,13 @@ def difference(here: Measurement | None, there: Measurement | None, references: 
             statistics.compare(here.per_example, there.per_example, higher_is_better=here.higher_is_better),
             len(here.per_example),
         )
+    if here.statistics and len(here.statistics) == len(there.statistics):
+        return _of_sums(here, there)
     if here.predictions and len(here.predictions) == len(there.predictions) == len(references):
         try:
             score = quick_score(here.name)
         except CompressError:
-            return Difference(here.value - there.value, absent=f"the metric '{here.name}' is not one of this version's")
+            return _unknown(here.name, here.value - there.value)
         result = statistics.compare_metric(
             score,
             here.predictions,
@@ -77,7 +82,31 @@ def difference(here: Measurement | None, there: Measurement | None, references: 
     return Difference(here.value - there.value, absent="not tested: no results per example of both on the same rows")
 
 
+def _of_sums(here: Measurement, there: Measurement) -> Difference:
+    try:
+        result = statistics.compare_sums(
+            generation.find(here.name).of_sums,
+            here.statistics,
+            there.statistics,
+            higher_is_better=here.higher_is_better,
+            resamples=RESAMPLES,
+        )
+    except CompressError:
+        return _unknown(here.name, (here.value or 0.0) - (there.value or 0.0))
+    except (ValueError, IndexError):
+        return Difference(
+            (here.value or 0.0) - (there.value or 0.0), absent="not tested: the two have other statistics"
+        )
+    return _from(result, len(here.statistics))
+
+
+def _unknown(metric: str, value: float) -> Difference:
+    return Difference(value, absent=f"the metric '{metric}' is not one of this version's")
+
+
 def _from(result: statistics.Comparison, examples: int) -> Difference:
+    if result.p_value is None and examples < LEAST:
+        return Difference(result.difference, absent=f"not tested: too few examples to resample ({examples})")
     finite = all(math.isfinite(end) for end in result.interval)
     return Difference(
         value=result.difference,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from compress.report.collapse import has_collapsed
 from compress.report.comparison import Comparison, Row
 
 SAME_SIZE = 1.02
@@ -13,7 +14,8 @@ SAME_SIZE = 1.02
 RULE = (
     "Candidates are the variants whose paired test against the uncompressed model does not say worse or, where a budget is "
     "given, those that keep all its limits; and of these the Pareto front (none other is at least as good in the deciding "
-    "metric, in speed and in size, and better in one). The fastest has the greatest measured speed ratio. The smallest "
+    "metric, in speed and in size, and better in one). A model most of whose outputs repeat one another is no candidate. "
+    "The fastest has the greatest measured speed ratio. The smallest "
     "takes the fewest bytes on disk; among files within 2 % of that, the fastest is taken. Without a candidate nothing is "
     "recommended, and the variant that loses least is named."
 )
@@ -40,6 +42,7 @@ def picks(comparison: Comparison, keeping: Collection[str] | None = None) -> tup
         candidates = [row for row in comparison.variants if _shows_no_loss(comparison, row)]
     else:
         candidates = [row for row in comparison.variants if row.name in keeping]
+    candidates = [row for row in candidates if not has_collapsed(row)]
     candidates = front(comparison, candidates)
     why = "with no loss shown" if keeping is None else "within the budget"
     chosen = _best(comparison, candidates, why)
@@ -47,7 +50,8 @@ def picks(comparison: Comparison, keeping: Collection[str] | None = None) -> tup
     if not candidates:
         return (Pick("Least loss", max(rest, key=lambda row: _value(comparison, row)), False),) if rest else ()
     fastest = max((speed(comparison, row) or 0.0 for row in candidates), default=0.0)
-    faster = [row for row in rest if (speed(comparison, row) or 0.0) > fastest and _shows_loss(comparison, row)]
+    costly = [row for row in rest if _shows_loss(comparison, row) and not has_collapsed(row)]
+    faster = [row for row in costly if (speed(comparison, row) or 0.0) > fastest]
     if faster:
         chosen.append(
             Pick("Fastest of all, at a loss", max(faster, key=lambda row: speed(comparison, row) or 0.0), False)
@@ -78,9 +82,9 @@ def picture_front(comparison: Comparison) -> list[Row]:
         return []
     placed = []
     for row in comparison.rows:
-        latency, quality = row.speeds[condition].median.value, row.quality[comparison.metric].value.value
+        latency, quality = row.speeds[condition].time.value, row.quality[comparison.metric].value.value
         if latency is not None and quality is not None:
-            placed.append((latency, -quality, row))
+            placed.append((latency, -comparison.scale.gain(quality), row))
     placed.sort(key=lambda one: one[:2])
     line: list[Row] = []
     best = float("inf")
@@ -119,8 +123,9 @@ def _dominates(comparison: Comparison, one: Row, other: Row) -> bool:
 
 
 def _value(comparison: Comparison, row: Row) -> float:
+    """The deciding metric so that greater is better."""
     value = row.quality[comparison.metric].value.value if comparison.metric else None
-    return value if value is not None else float("-inf")
+    return comparison.scale.gain(value) if value is not None else float("-inf")
 
 
 def _shows_no_loss(comparison: Comparison, row: Row) -> bool:

@@ -12,6 +12,7 @@ from compress.report.charts import pareto, strips
 from compress.report.comparison import Comparison, Row
 from compress.report.figures import Condition
 from compress.report.picks import picture_front
+from compress.report.scales import Scale
 
 POINTS_WIDE, WIDE, NARROW = 1120.0, 580.0, 372.0
 """Each picture is drawn twice, for a desktop's width and for a phone's: scaling one down would make its texts illegible."""
@@ -42,14 +43,14 @@ def _kind(row: Row) -> str:
 
 def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
     """Quality against latency, with the front; None where nothing has both."""
-    condition, metric = comparison.headline, comparison.metric
+    condition, metric, scale = comparison.headline, comparison.metric, comparison.scale
     if condition is None or metric is None:
         return None
     front = {row.name for row in picture_front(comparison)}
     root = comparison.root
     root_score = root.quality[metric].value.value if root else None
-    base = comparison.baseline.speeds[condition].median.value if comparison.baseline else None
-    drawn = [_spot(row, metric, condition, base, root_score, row.name in front) for row in comparison.rows]
+    base = comparison.baseline.speeds[condition].time.value if comparison.baseline else None
+    drawn = [_spot(row, scale, condition, base, root_score, row.name in front) for row in comparison.rows]
     spots = [spot for spot in drawn if spot]
     if not spots:
         return None
@@ -57,20 +58,25 @@ def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
     drop, faster = (limits.max_drop, limits.min_speedup) if limits else (None, None)
     lines = pareto.Limits(
         base_latency=base,
-        root_score=root_score * 100 if root_score is not None else None,
-        least_score=root_score * 100 - drop if root_score is not None and drop is not None else None,
+        root_score=scale.number(root_score) if root_score is not None else None,
+        least_score=scale.number(root_score) - scale.gain(drop)
+        if root_score is not None and drop is not None
+        else None,
         most_latency=base / faster if base and faster else None,
     )
-    title = f"{metric.capitalize()} against latency"
+    time = "total time" if any(row.speeds[condition].total for row in comparison.rows) else "median latency"
+    title = f"{scale.title} against {time.removeprefix('median ')}"
     left_out = len(comparison.rows) - len(spots)
     caption = (
-        f"Up is better, left is faster. The line joins the front: no other artifact is both faster and at least as "
-        f"good in {metric}; hollow circles lie behind it. Diamond: uncompressed in torch; square: its fp32 ONNX "
-        "export. Upright whiskers are the 95 % interval of the paired difference to the uncompressed model (the dashed "
-        "line), level ones that of the speed ratio."
+        f"Up is better{'' if scale.higher_is_better else ' (the scale grows downwards)'}, left is faster. The line joins the "
+        f"front: no other artifact is both faster and at least as good in {scale.name}; hollow circles lie behind it. "
+        "Diamond: uncompressed in torch; square: its fp32 ONNX export. Upright whiskers are the 95 % interval of the paired "
+        "difference to the uncompressed model (the dashed line), level ones that of the speed ratio."
         + (f" {left_out} without both values are left out." if left_out else "")
     )
-    told = ", ".join(f"{s.name}: {wording.seconds(s.latency)}, {s.score:.2f} points" for s in spots)
+    told = ", ".join(
+        f"{s.name}: {wording.seconds(s.latency)}, {s.score:.4g}{' points' if scale.in_points else ''}" for s in spots
+    )
 
     def draw(width: float, height: float, numbered: bool) -> Markup:
         return pareto.draw(
@@ -78,11 +84,13 @@ def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
             lines,
             title,
             told,
-            metric=metric,
+            metric=f"{scale.name}, {scale.unit}",
             condition=condition.words,
             width=width,
             height=height,
             numbered=numbered,
+            lower_is_better=not scale.higher_is_better,
+            time=time,
         )
 
     names = tuple(spot.name for spot in spots)
@@ -90,43 +98,44 @@ def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
 
 
 def _spot(
-    row: Row, metric: str, condition: Condition, base: float | None, root_score: float | None, on_front: bool
+    row: Row, scale: Scale, condition: Condition, base: float | None, root_score: float | None, on_front: bool
 ) -> pareto.Spot | None:
     """A row's place and intervals; None where it lacks its score or its latency."""
-    score, median = row.quality[metric].value.value, row.speeds[condition].median
+    quality, median = row.quality[scale.metric], row.speeds[condition].time
+    score, change = quality.value.value, quality.difference.interval
     if score is None or median.value is None:
         return None
-    change, ratio = row.quality[metric].difference.interval, row.speeds[condition].ratio
-    across = median.interval
+    ratio, across = row.speeds[condition].ratio, median.interval
     if base and ratio.interval and ratio.value and _kind(row) != "baseline":
         # The ratio's interval comes from paired rounds, so it is the one that tells artifacts apart.
-        scale = median.value * ratio.value
-        across = (scale / ratio.interval[1], scale / ratio.interval[0]) if ratio.interval[0] > 0 else None
+        told = median.value * ratio.value
+        across = (told / ratio.interval[1], told / ratio.interval[0]) if ratio.interval[0] > 0 else None
     around = (
-        ((root_score + change[0]) * 100, (root_score + change[1]) * 100) if change and root_score is not None else None
+        (scale.number(root_score + change[0]), scale.number(root_score + change[1]))
+        if change and root_score is not None
+        else None
     )
-    return pareto.Spot(row.name, median.value, score * 100, across, around, _kind(row), on_front)
+    return pareto.Spot(row.name, median.value, scale.number(score), across, around, _kind(row), on_front)
 
 
 def _differences(comparison: Comparison, limits: Budget | None) -> Picture | None:
-    metric = comparison.metric
+    metric, scale = comparison.metric, comparison.scale
     rows = [row for row in comparison.rows if row is not comparison.root]
     if metric is None or not any(row.quality[metric].difference.value is not None for row in rows):
         return None
     made = []
     for row in rows:
         change = row.quality[metric].difference
-        value = change.value * 100 if change.value is not None else None
-        interval = (change.interval[0] * 100, change.interval[1] * 100) if change.interval else None
-        words = (
-            f"{wording.signed_points(change.value)} {change.word or 'not tested'}" if change.value is not None else "–"
-        )
+        value = scale.number(change.value) if change.value is not None else None
+        interval = (scale.number(change.interval[0]), scale.number(change.interval[1])) if change.interval else None
+        words = f"{scale.signed(change.value)} {change.word or 'not tested'}" if change.value is not None else "–"
         kind = change.word if change.word in {"better", "worse"} else "variant"
         made.append(strips.Strip(row.name, value, words, interval, str(kind)))
     marks = [strips.Mark(0.0, "uncompressed")]
     if limits and limits.max_drop:
-        marks.append(strips.Mark(-limits.max_drop, f"budget −{limits.max_drop:g}", "budget"))
-    title = f"Difference in {metric} to the uncompressed model, points"
+        at = scale.gain(-limits.max_drop)
+        marks.append(strips.Mark(at, f"budget {'+' if at > 0 else '−'}{limits.max_drop:g}", "budget"))
+    title = f"Difference in {scale.name} to the uncompressed model, {scale.unit}"
     told = ", ".join(f"{one.name}: {one.words}" for one in made)
     caption = (
         "Whiskers are 95 % intervals of the paired difference. Triangles: the test says better (up) or worse (down)."
@@ -167,7 +176,8 @@ def _speeds(comparison: Comparison, condition: Condition) -> Picture | None:
         return None
     title = f"Times as fast as the fp32 ONNX export: {condition.words}"
     told = ", ".join(f"{one.name}: {one.words}" for one in made)
-    caption = "Ratio of latencies in interleaved rounds of one run; whiskers are its 95 % interval."
+    what = "total times" if any(row.speeds[condition].total for row in comparison.rows) else "latencies"
+    caption = f"Ratio of {what} in interleaved rounds of one run; whiskers are its 95 % interval."
     marks = [strips.Mark(1.0, "fp32 ONNX")]
     return Picture(
         title,

@@ -10,13 +10,15 @@ from typing import Any
 from markupsafe import Markup
 
 from compress.measurement import Measurements
-from compress.report import lineage
+from compress.report import collapse, lineage
 from compress.report.budget import Budget, Verdict, judge
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
+from compress.report.outputs import Example, examples
 from compress.report.paired import Difference
 from compress.report.picks import Pick, picks, picture_front
 from compress.report.pictures import Picture, points_of, strips_of
+from compress.report.scales import Scale
 from compress.report.sentences import lead, story
 from compress.report.sparsity import Sparse, sparse
 from compress.report.with_teacher import Effect, shown
@@ -74,6 +76,15 @@ class Section:
     """What the teacher brought, for each step that was also run without it."""
     zeros: tuple[Sparse, ...]
     """What zeros brought; empty where no artifact has many."""
+    warnings: tuple[str, ...] = ()
+    """Of models that write: which have collapsed or do no better than copying."""
+    examples: tuple[Example, ...] = ()
+    """What the artifacts wrote of the same texts."""
+
+    @property
+    def counts_right(self) -> bool:
+        """Whether a test counts examples that only one of two artifacts has right."""
+        return any(one.result.only_here is not None for one in self.tests)
 
     @property
     def measurements(self) -> Measurements:
@@ -106,9 +117,11 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         tests=_tests(comparison),
         chains=chains,
         steps=told,
-        curves=tuple(_curves(told, comparison.metrics)),
+        curves=tuple(_curves(told, comparison.scales)),
         effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
         zeros=zeros,
+        warnings=tuple(words for row in comparison.rows if (words := collapse.told(comparison, row))),
+        examples=examples(file, comparison) if comparison.is_generative else (),
     )
 
 
@@ -143,7 +156,7 @@ def _lineages(comparison: Comparison) -> tuple[tuple[Told, ...], tuple[Chain, ..
     return tuple(told.values()), tuple(chains)
 
 
-def _curves(told: tuple[Told, ...], metrics: tuple[str, ...]) -> list[tuple[Told, str, Markup]]:
+def _curves(told: tuple[Told, ...], scales: Mapping[str, Scale]) -> list[tuple[Told, str, Markup]]:
     """A loss and its terms in one picture, every other quantity in one of its own."""
     drawn = []
     for one in told:
@@ -154,7 +167,7 @@ def _curves(told: tuple[Told, ...], metrics: tuple[str, ...]) -> list[tuple[Told
                 lines = pictures.setdefault(whole, [])
                 lines.append(curves.Line(term or whole, points, _style(term, lines) if term else None))
         for whole, lines in pictures.items():
-            in_points = any(metric in whole for metric in metrics)
+            in_points = any(name in whole for name, scale in scales.items() if scale.in_points)
             several = " and its terms" if len(lines) > 1 else ""
             title = f"Step {one.number}, {one.step.words}: {whole}{several}{', points' if in_points else ''}"
             drawn.append((one, title, curves.draw(lines, title, in_points=in_points)))

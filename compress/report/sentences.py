@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from compress.report import wording
+from compress.report import collapse, wording
 from compress.report.comparison import Comparison, Row
 from compress.report.paired import Difference
 from compress.report.picks import Pick, speed
+from compress.report.scales import Scale
 
 
 def lead(comparison: Comparison, chosen: tuple[Pick, ...], *, met: bool | None) -> str:
@@ -30,15 +31,18 @@ def lead(comparison: Comparison, chosen: tuple[Pick, ...], *, met: bool | None) 
 
 def _change(comparison: Comparison, row: Row) -> str:
     """`no loss of accuracy shown (up to 1.03 points not ruled out)`."""
-    metric = comparison.metric or "quality"
-    change = row.quality[metric].difference
+    if comparison.metric is None:
+        return "quality not compared"
+    scale, change = comparison.scale, row.quality[comparison.metric].difference
     if change.word == "no difference shown":
-        low = change.interval[0] if change.interval else 0.0
-        left = f" (up to {wording.points(-low)} points not ruled out)" if low < 0 else ""
-        return f"no loss of {metric} shown{left}"
+        worst = scale.worst(change.interval)
+        left = f" (up to {scale.amount(worst)} not ruled out)" if worst > 0 else ""
+        return (
+            f"no loss of {scale.name} shown{left}" if scale.higher_is_better else f"no rise in {scale.name} shown{left}"
+        )
     if change.value is None:
-        return f"{metric} not compared"
-    return f"{wording.signed_points(change.value)} points of {metric}"
+        return f"{scale.name} not compared"
+    return scale.change_of_it(change.value)
 
 
 def savings(comparison: Comparison, row: Row) -> str:
@@ -79,33 +83,35 @@ def story(comparison: Comparison, row: Row) -> str:
         sentences.append(f"Of these timings: {'; '.join(row.speeds[condition].ratio.notes)}.")
     if comparison.metric:
         sentences += quality(comparison, row, comparison.metric)
-    return " ".join(sentences)
+    return " ".join([*sentences, collapse.told(comparison, row)]).rstrip()
 
 
 def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:
     """What the metric says, and what the test could not have seen."""
-    here = row.quality[metric]
-    name = metric[:1].upper() + metric[1:]
+    here, scale = row.quality[metric], comparison.scales[metric]
     if here.value.value is None:
-        return [f"{name}: absent ({here.value.absent})."]
+        return [f"{scale.title}: absent ({here.value.absent})."]
     root = comparison.root.quality[metric].value.value if comparison.root else None
-    against = f" against {wording.points(root)} uncompressed" if root is not None else ""
-    found = f"{name} is {wording.points(here.value.value)}{against}"
+    against = f" against {scale.shown(root)} uncompressed" if root is not None else ""
+    lower = "" if scale.higher_is_better else ", lower is better"
+    found = f"{scale.title} is {scale.shown(here.value.value)}{against}{lower}"
     change = here.difference
     if change.value is None or change.word is None:
         return [f"{found}; {change.absent or 'not tested'}."]
-    interval = f" (95 % interval {wording.signed_range(change.interval)})" if change.interval else ""
-    points = f"{wording.signed_points(change.value)} points{interval}"
-    return [f"{found}: {points}, {change.word} ({wording.tested(change)}).", *_limits(change)]
+    interval = f" (95 % interval {scale.signed_range(change.interval)})" if change.interval else ""
+    told = f"{scale.change(change.value)}{interval}"
+    return [f"{found}: {told}, {change.word} ({wording.tested(change)}).", *_limits(scale, change)]
 
 
-def _limits(change: Difference) -> list[str]:
+def _limits(scale: Scale, change: Difference) -> list[str]:
     """What *no difference shown* leaves open."""
     if change.word != "no difference shown":
         return []
     said = []
     if change.smallest is not None:
-        said.append(f"These examples could have shown a difference of {wording.points(change.smallest)} points or more")
-    if change.interval and change.interval[0] < 0:
-        said.append(f"a loss of {wording.points(-change.interval[0])} points is not ruled out")
+        said.append(f"These examples could have shown a difference of {scale.amount(change.smallest)} or more")
+    worst = scale.worst(change.interval)
+    if worst > 0:
+        loss = "a loss" if scale.higher_is_better else "a rise"
+        said.append(f"{loss} of {scale.amount(worst)} is not ruled out")
     return ["; ".join(said) + "."] if said else []

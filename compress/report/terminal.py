@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compress.measurement import Measurements
-from compress.report import lineage, wording
+from compress.report import collapse, lineage, wording
 from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.picks import picks
@@ -35,32 +35,44 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     shown = Table(
         box=box.SIMPLE_HEAD, caption=Text(_caption(comparison, bool(starred))), caption_justify="left", pad_edge=False
     )
-    metric, condition = comparison.metric, comparison.headline
+    condition = comparison.headline
     shown.add_column("artifact", max_width=NAME_WIDTH, overflow="fold")
-    shown.add_column(metric or "quality", justify="right", no_wrap=True)
+    shown.add_column(comparison.scale.name, justify="right", no_wrap=True)
     shown.add_column("change")
     shown.add_column(f"speed\n{condition.short}" if condition else "speed", justify="right", no_wrap=True)
     shown.add_column("MB\ndisk", justify="right", no_wrap=True)
-    shown.add_column("MB peak\nmemory", justify="right", no_wrap=True)
+    # At 80 columns there is room for one more: of a model that writes, how fast it does.
+    shown.add_column("tokens\n/s" if comparison.pace else "MB peak\nmemory", justify="right", no_wrap=True)
     for row in comparison.rows:
         name = Text("★ " if row.name in starred else "", style="bold")
         name.append(row.name, style="" if row.is_variant else "dim")
-        shown.add_row(name, *_quality(comparison, row), _speed(comparison, row), _size(row), _memory(comparison, row))
+        last = _pace(comparison, row) if comparison.pace else _memory(comparison, row)
+        shown.add_row(name, *_quality(comparison, row), _speed(comparison, row), _size(row), last)
+    for baseline in comparison.baselines:
+        score = baseline.values.get(comparison.metric or "")
+        if score is not None:
+            dashes = [wording.DASH] * 3
+            shown.add_row(Text(baseline.name, style="dim"), comparison.scale.shown(score), Text("no model"), *dashes)
     return shown
 
 
 def _caption(comparison: Comparison, has_stars: bool) -> str:
     parts = []
     if comparison.metric:
-        parts.append(f"{comparison.metric} in points of 100, change against the uncompressed model")
+        scale = comparison.scale
+        unit = "in points of 100" if scale.in_points else f"({scale.unit})"
+        parts.append(f"{scale.name} {unit}, change against the uncompressed model")
     if comparison.examples:
         parts[-1:] = [f"{part} on {comparison.examples:,} examples" for part in parts[-1:]]
     if comparison.headline:
         parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
+    if comparison.pace:
+        parts.append(f"tokens written a second at {comparison.pace.words}")
     if has_stars:
         parts.append("★ recommended")
     of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
-    return "\n".join(["; ".join(parts) + ".", *_brought(comparison), *of_zeros])
+    amiss = [words for row in comparison.rows if (words := collapse.told(comparison, row))]
+    return "\n".join(["; ".join(parts) + ".", *amiss, *_brought(comparison), *of_zeros])
 
 
 def _brought(comparison: Comparison) -> Iterator[str]:
@@ -79,15 +91,15 @@ def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:
 
     if comparison.metric is None:
         return wording.DASH, Text(wording.DASH)
-    quality = row.quality[comparison.metric]
+    quality, scale = row.quality[comparison.metric], comparison.scale
     change = quality.difference
-    value = wording.figure(quality.value, wording.points)
+    value = wording.figure(quality.value, scale.shown)
     if row is comparison.root:
         return value, Text("", style="dim")
     if change.value is None:
         return value, Text(wording.DASH)
     word = "none shown" if change.word == "no difference shown" else change.word or "not tested"
-    return value, Text(f"{wording.signed_points(change.value)} {word}", style=_STYLES.get(change.word or "", "dim"))
+    return value, Text(f"{scale.signed(change.value)} {word}", style=_STYLES.get(change.word or "", "dim"))
 
 
 def _speed(comparison: Comparison, row: Row) -> str:
@@ -97,6 +109,12 @@ def _speed(comparison: Comparison, row: Row) -> str:
 
 def _size(row: Row) -> str:
     return wording.figure(row.disk, lambda size: f"{size / 1e6:.1f}")
+
+
+def _pace(comparison: Comparison, row: Row) -> str:
+    if comparison.pace is None or row.generated is None:
+        return wording.DASH
+    return wording.figure(row.generated.paces[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")
 
 
 def _memory(comparison: Comparison, row: Row) -> str:

@@ -75,6 +75,21 @@ def rate(value: float) -> str:
     return f"{value:,.0f}/s" if value >= 10 else f"{value:.2g}/s"
 
 
+def tokens_rate(value: float) -> str:
+    """Tokens a second: `1,780 tokens/s`."""
+    return f"{value:,.0f} tokens/s" if value >= 10 else f"{value:.2g} tokens/s"
+
+
+def kilobytes(value: float) -> str:
+    """Bytes in decimal kilobytes: `12.3 kB`; what a token takes may also be nothing, or less than none by chance."""
+    return f"{_three(value / 1e3).replace('-', MINUS)} kB"
+
+
+def count(value: float) -> str:
+    """A mean count: `23.4`."""
+    return f"{value:,.1f}"
+
+
 def p_value(value: float) -> str:
     """`p = 0.006`; the smallest are not spelt out."""
     if value < 0.001:

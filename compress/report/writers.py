@@ -15,9 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from compress import shipped
-from compress.report import wording
+from compress.report import generation_files, wording
 from compress.report.comparison import Row
-from compress.report.figures import Condition, Figure
+from compress.report.figures import Figure
+from compress.report.generation_files import column
 from compress.report.paired import Difference
 from compress.report.picks import RULE
 from compress.report.section import Section, Told
@@ -192,6 +193,7 @@ def _run(section: Section) -> dict[str, Any]:
             if one.words
         ],
         "steps": [{"number": one.number, "artifact": one.key, **asdict(one.step)} for one in section.steps],
+        "generation": generation_files.of_run(section),
     }
 
 
@@ -212,7 +214,8 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "zeros_share": asdict(row.zeros),
         "zeros_count": row.zeros_count,
         "times_smaller": row.smaller,
-        "quality_share": {name: asdict(one) for name, one in row.quality.items()},
+        "quality_share": _quality(section, row, in_points=True),
+        "quality_own_scale": _quality(section, row, in_points=False),
         "agreement_share": asdict(row.agreement),
         "speeds": [
             {
@@ -221,6 +224,7 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
                 "session_options": speed.options,
                 "timings": speed.timings,
                 "median_seconds": asdict(speed.median),
+                "total_seconds": asdict(speed.total) if speed.total else None,
                 "p90_seconds": asdict(speed.p90),
                 "p99_seconds": asdict(speed.p99),
                 "times_as_fast": asdict(speed.ratio),
@@ -231,7 +235,13 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "memory_bytes": {phase: asdict(one) for phase, one in row.memory.items()},
         "device_memory_bytes": {where: asdict(one) for where, one in row.device_memory.items()},
         "parent": row.parent.name if row.parent else None,
+        "generation": generation_files.of_artifact(row),
     }
+
+
+def _quality(section: Section, row: Row, *, in_points: bool) -> dict[str, Any]:
+    scales = section.comparison.scales
+    return {name: asdict(one) for name, one in row.quality.items() if scales[name].in_points is in_points}
 
 
 def _steps(section: Section, row: Row) -> tuple[Told, ...]:
@@ -240,7 +250,7 @@ def _steps(section: Section, row: Row) -> tuple[Told, ...]:
 
 def _flat(section: Section) -> Iterator[dict[str, Any]]:
     for row in section.comparison.rows:
-        figures = dict(_figures(row))
+        figures = dict(_figures(section, row))
         line: dict[str, Any] = {
             "run": wording.path(str(section.file)),
             "name": row.name,
@@ -256,7 +266,8 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
             if figure.interval:
                 line[f"{name}_low"], line[f"{name}_high"] = figure.interval
         for metric, quality in row.quality.items():
-            line.update(_difference(f"{metric}_difference", quality.difference))
+            scale = section.comparison.scales[metric]
+            line.update(_difference(f"{metric}_difference", quality.difference, "_share" if scale.in_points else ""))
         effect = next(
             (one.step.teacher_effect for one in reversed(_steps(section, row)) if one.step.teacher_effect), None
         )
@@ -265,18 +276,19 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
         line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in figures.items() if one.absent)
         line["notes"] = "; ".join(dict.fromkeys(note for one in figures.values() for note in one.notes))
         yield line
+    yield from generation_files.lines_of_baselines(section)
 
 
-def _figures(row: Row) -> Iterator[tuple[str, Figure]]:
+def _figures(section: Section, row: Row) -> Iterator[tuple[str, Figure]]:
     yield "parameters_count", row.parameters
     yield "disk_bytes", row.disk
     yield "compressed_bytes", row.compressed
     yield "zeros_share", row.zeros
     for metric, quality in row.quality.items():
-        yield f"{metric}_share", quality.value
+        yield section.comparison.scales[metric].column, quality.value
     yield "agreement_share", row.agreement
     for condition, speed in row.speeds.items():
-        where = _column(condition)
+        where = column(condition)
         yield f"latency_p50_seconds_{where}", speed.median
         yield f"latency_p90_seconds_{where}", speed.p90
         yield f"latency_p99_seconds_{where}", speed.p99
@@ -285,11 +297,7 @@ def _figures(row: Row) -> Iterator[tuple[str, Figure]]:
     for phase, memory in row.memory.items():
         yield f"peak_memory_bytes_{phase}", memory.peak
         yield f"memory_above_empty_bytes_{phase}", memory.above_empty
-
-
-def _column(condition: Condition) -> str:
-    where = condition.short.replace("×", "x").replace(" ", "_")
-    return f"{where}_{condition.options}" if condition.options else where
+    yield from generation_files.figures(row)
 
 
 def _beside(section: Section, row: Row) -> dict[str, Any]:
@@ -299,16 +307,16 @@ def _beside(section: Section, row: Row) -> dict[str, Any]:
         if one.row is row and one.twin:
             line["without_zeros"] = one.twin.name
             for condition, ratio in (one.beside or {}).items():
-                name = f"times_as_fast_as_without_zeros_{_column(condition)}"
+                name = f"times_as_fast_as_without_zeros_{column(condition)}"
                 low, high = ratio.interval or (None, None)
                 line |= {name: ratio.value, f"{name}_low": low, f"{name}_high": high}
     return line
 
 
-def _difference(name: str, change: Difference) -> dict[str, Any]:
+def _difference(name: str, change: Difference, unit: str) -> dict[str, Any]:
     low, high = change.interval or (None, None)
     return {
-        f"{name}_share": change.value,
+        f"{name}{unit}": change.value,
         f"{name}_low": low,
         f"{name}_high": high,
         f"{name}_p_value": change.p_value,

@@ -12,6 +12,8 @@ from compress.report.charts.strips import point
 
 LEFT, RIGHT, TOP, FOOT = 56.0, 18.0, 52.0, 48.0
 TICK_RATIOS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
+SECONDS = 2.0
+"""Where the picture reaches this far, latencies are written in seconds."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Spot:
     latency: float
     """In seconds."""
     score: float
-    """In points."""
+    """In points, or on the metric's own scale."""
     latency_interval: tuple[float, float] | None = None
     score_interval: tuple[float, float] | None = None
     kind: str = "variant"
@@ -37,7 +39,7 @@ class Limits:
     """Of the fp32 ONNX export, in seconds: gives the upper axis."""
     root_score: float | None = None
     least_score: float | None = None
-    """The budget's, in points."""
+    """The budget's, as the scores."""
     most_latency: float | None = None
     """The budget's, in seconds."""
 
@@ -69,10 +71,16 @@ def draw(
     width: float,
     height: float,
     numbered: bool = False,
+    lower_is_better: bool = False,
+    time: str = "median latency",
 ) -> Markup:
-    """The picture; `numbered` writes each spot's number (from 1) instead of its name, where names have no room."""
-    x, y = _scales(spots, limits, width, height)
-    parts = [*_axes(x, y, limits, metric, condition), *_limits(x, y, limits), *_front(spots, x, y)]
+    """The picture; up is better, so scores of which lower ones are better grow downwards.
+
+    `metric` heads the axis of the scores, with their unit. `numbered` writes each spot's number (from 1) instead of its
+    name, where names have no room.
+    """
+    x, y = _scales(spots, limits, width, height, lower_is_better)
+    parts = [*_axes(x, y, limits, metric, time, condition), *_limits(x, y, limits), *_front(spots, x, y)]
     for spot in spots:
         at, up = x(spot.latency), y(spot.score)
         if spot.latency_interval:
@@ -111,38 +119,43 @@ def place(
     return placed
 
 
-def _scales(spots: Sequence[Spot], limits: Limits, width: float, height: float) -> tuple[svg.Scale, svg.Scale]:
+def _scales(
+    spots: Sequence[Spot], limits: Limits, width: float, height: float, lower_is_better: bool
+) -> tuple[svg.Scale, svg.Scale]:
     across = [end for spot in spots for end in (spot.latency, *(spot.latency_interval or ()))]
     across += [one for one in (limits.most_latency,) if one]
     up = [end for spot in spots for end in (spot.score, *(spot.score_interval or ()))]
     up += [one for one in (limits.root_score, limits.least_score) if one is not None]
     pad = (max(up) - min(up)) * 0.1 or 1.0
     x = svg.Scale(min(across) / 1.22, max(across) * 1.22, LEFT, width - RIGHT, logarithmic=True)
-    return x, svg.Scale(min(up) - pad, max(up) + pad, height - FOOT, TOP)
+    ends = (TOP, height - FOOT) if lower_is_better else (height - FOOT, TOP)
+    return x, svg.Scale(min(up) - pad, max(up) + pad, *ends)
 
 
-def _axes(x: svg.Scale, y: svg.Scale, limits: Limits, metric: str, condition: str) -> list[Markup]:
+def _axes(x: svg.Scale, y: svg.Scale, limits: Limits, metric: str, time: str, condition: str) -> list[Markup]:
     parts = []
+    foot, head = max(y.start, y.end), min(y.start, y.end)
     for tick in y.ticks(6):
         parts.append(svg.line(x.start, y(tick), x.end, y(tick), "grid"))
         parts.append(svg.text(x.start - 8, y(tick) + 4, f"{tick:g}".replace("-", "−"), anchor="end", class_="tick"))
-    for tick, words in _spread([(x(tick), f"{tick * 1e3:g}") for tick in x.ticks()]):
-        parts.append(svg.line(tick, y.start, tick, y.start + 5, "axis"))
-        parts.append(svg.text(tick, y.start + 18, words, anchor="middle", class_="tick"))
+    unit, size = ("s", 1.0) if x.high >= SECONDS else ("ms", 1e-3)
+    for tick, words in _spread([(x(tick), f"{tick / size:.6g}") for tick in x.ticks()]):
+        parts.append(svg.line(tick, foot, tick, foot + 5, "axis"))
+        parts.append(svg.text(tick, foot + 18, words, anchor="middle", class_="tick"))
     if limits.base_latency:
         ratios = [ratio for ratio in TICK_RATIOS if x.low <= limits.base_latency / ratio <= x.high]
         for tick, words in _spread([(x(limits.base_latency / ratio), f"{ratio:g}×") for ratio in ratios]):
-            parts.append(svg.line(tick, y.end - 5, tick, y.end, "axis"))
-            parts.append(svg.text(tick, y.end - 9, words, anchor="middle", class_="tick"))
-        parts.append(svg.line(x.start, y.end, x.end, y.end, "axis"))
+            parts.append(svg.line(tick, head - 5, tick, head, "axis"))
+            parts.append(svg.text(tick, head - 9, words, anchor="middle", class_="tick"))
+        parts.append(svg.line(x.start, head, x.end, head, "axis"))
         parts.append(svg.text(x.end, 14, "times as fast as the fp32 ONNX export", anchor="end", class_="label"))
-    parts.append(svg.line(x.start, y.start, x.end, y.start, "axis"))
+    parts.append(svg.line(x.start, foot, x.end, foot, "axis"))
     wide = x.end - x.start > 500
-    below = f"median latency in ms, {condition}, logarithmic" if wide else f"ms, {condition}, logarithmic"
+    below = f"{time} in {unit}, {condition}, logarithmic" if wide else f"{unit}, {condition}, logarithmic"
     parts.append(
-        svg.text(x.end, y.start + 38, f"{below} (left is faster)" if wide else below, anchor="end", class_="label")
+        svg.text(x.end, foot + 38, f"{below} (left is faster)" if wide else below, anchor="end", class_="label")
     )
-    parts.append(svg.text(4, 14, f"{metric}, points", class_="label"))
+    parts.append(svg.text(4, 14, metric, class_="label"))
     return parts
 
 
@@ -180,7 +193,7 @@ def _labels(spots: Sequence[Spot], names: Sequence[str], x: svg.Scale, y: svg.Sc
     taken = [Box(at - 8, up - 8, 16, 16) for at, up in points]
     for spot, (at, up) in zip(spots, points, strict=True):
         if spot.score_interval:
-            high, low = y(spot.score_interval[1]), y(spot.score_interval[0])
+            high, low = sorted(y(end) for end in spot.score_interval)
             taken.append(Box(at - 4, high, 8, low - high))
         if spot.latency_interval:
             low, high = x(spot.latency_interval[0]), x(spot.latency_interval[1])

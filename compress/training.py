@@ -32,7 +32,10 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay.")
     accumulate: int = Field(1, ge=1, description="Steps whose gradients are added up before the weights change.")
     max_length: int = Field(
-        128, ge=4, description="Tokens after which a text is cut; the count of cut rows is reported."
+        128,
+        ge=4,
+        description="Tokens after which a text is cut (of language modelling: that a block has); the count of cut rows is "
+        "reported. Summaries and translations have the task's max_source and max_target instead.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="bf16 trains under autocast; auto takes it where the processor has it."

@@ -1,6 +1,8 @@
 """Train a base model on a task: the teacher that the other techniques start from.
 
-The classifier starts anew where the base has none. The best epoch is chosen on rows held out of the training split; the
+A classifier starts anew where the base has none. A summarizer or translator learns from its references, a decoder also from
+plain text; it may start from a config (`compress finetune t5-small.json`, with a tokenizer of its own), or out of a BERT-like
+encoder, which becomes a BART. The best epoch is chosen on rows held out of the training split; the
 evaluation split is not read. Runs under `accelerate launch -m compress finetune ...` as it is: every process trains on its
 share of the rows, the first one writes.
 """
@@ -10,6 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
+from compress.artifact import Artifact
 from compress.technique import Made, Technique, Work
 from compress.training import TrainingSettings
 
@@ -17,12 +22,60 @@ from compress.training import TrainingSettings
 class Finetune(TrainingSettings):
     """How the model is trained."""
 
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Of a model that writes: share of each target spread over all tokens alike."
+    )
+    frozen_epochs: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Passes before the others in which only the decoder learns; the encoder's states are kept on disk.",
+    )
+    frozen_learning_rate: float | None = Field(
+        None, gt=0, lt=1, description="The highest learning rate of those; as in the others when not set."
+    )
+    encoder_rate: float = Field(
+        1.0, gt=0, le=100, description="Multiple of the learning rate at which an encoder-decoder's encoder learns."
+    )
+    decoder_layers: int | None = Field(
+        None,
+        ge=1,
+        description="Decoder layers of a summarizer made out of an encoder; half the encoder's when not set.",
+    )
+    vocabulary: int | None = Field(
+        None, ge=259, description="Tokens of a model that starts from a config; as the config says when not set."
+    )
+
+
+def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    from compress.fine_tuning import check
+
+    check(settings, source, task)
+
 
 def _run(work: Work) -> Made:
+    from compress.tasks import loading
+
+    task, _ = loading.resolve(dict(work.task or {}))
+    return _writer(work) if task.is_generative else _classifier(work)
+
+
+def _writer(work: Work) -> Made:
+    from compress import fine_tuning, models
+
+    begun = fine_tuning.start(work.source, work.task or {}, work.settings, work.scratch)
+    facts = fine_tuning.fine_tune(
+        begun, work.task or {}, work.settings, scratch=work.scratch, cache=work.cache, name=work.name
+    )
+    models.save(begun.model, begun.tokenizer, work.folder)
+    return Made("torch", "fp32", step_facts=facts)
+
+
+def _classifier(work: Work) -> Made:
     from compress import models
     from compress.distillation.losses import hard_labels, scores
     from compress.training import train
-    from compress.training_data import data_for, holdout_score
+    from compress.training_data import data_for
 
     its_tokenizer = models.tokenizer(work.source.folder)
     data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
@@ -42,7 +95,7 @@ def _run(work: Work) -> Made:
         work.settings,
         its_tokenizer=its_tokenizer,
         scratch=work.scratch,
-        score=holdout_score(data.task),
+        score=data.score,
         name=work.name,
     )
     models.save(model, its_tokenizer, work.folder)
@@ -59,10 +112,11 @@ TECHNIQUE = Technique(
     name="finetune",
     settings=Finetune,
     run=_run,
-    accepts=frozenset({"torch"}),
+    accepts=frozenset({"torch", "config"}),
     gives=lambda settings: ("torch", "fp32"),
     compresses=False,
     reads=_reads,
     needs_task=True,
+    check=_check,
     example="compress finetune demo --task reviews --epochs 1 -o runs/teacher",
 )

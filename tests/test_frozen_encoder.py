@@ -1,0 +1,142 @@
+"""The encoder's states on disk: the same loss as with the encoder, and nothing of the encoder moves."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from compress import frozen_encoder
+from compress.batching import ByToken
+from compress.frozen_encoder import STATES, Places, decoder_objective, encoder_states, train_decoder
+from compress.generators import generator
+from compress.models import config, tokenizer
+from compress.objectives import reference_tokens
+from compress.training import TrainingSettings
+from compress.training_data import TrainingData, data_for
+from tests.tiny_generators import write_generator, write_pairs
+
+
+class Little:
+    """A tiny encoder-decoder with its rows."""
+
+    def __init__(self, folder: Path, family: str) -> None:
+        made = write_generator(folder / "model", family, **({"dropout_rate": 0.1} if family == "t5" else {}))
+        self.model, self.tokenizer = generator(made).float(), tokenizer(made)
+        self.data: TrainingData = data_for(write_pairs(folder / "data"), self.tokenizer, config(made), 32)
+        self.cache = folder / "cache"
+
+    def states(self) -> ByToken | None:
+        return encoder_states(self.model, self.data.train, self.tokenizer, bf16=False, cache=self.cache)
+
+    def batch(self, states: ByToken | None) -> dict[str, Any]:
+        rows = [{**self.data.train[place], "place": place} for place in (3, 1, 40)]
+        return self.data.collate(rows, self.tokenizer, {} if states is None else {STATES: states})
+
+
+@pytest.fixture(params=["t5", "bart"])
+def little(request: pytest.FixtureRequest, tmp_path: Path) -> Little:
+    return Little(tmp_path, request.param)
+
+
+def test_the_loss_from_cached_states_is_that_with_the_encoder(little: Little) -> None:
+    with torch.no_grad():
+        for name, value in little.model.named_parameters():  # so that the states decide what is written
+            if "attn" in name or "EncDecAttention" in name:
+                value.mul_(10)
+    states = little.states()
+    assert states is not None
+    batch = little.batch(states)
+    assert batch[STATES].dtype == torch.float16
+    model = little.model.eval()
+    with torch.no_grad():
+        whole, _ = reference_tokens(model)(model, little.batch(None), 0.0)
+        cached, _ = decoder_objective(model)(model, batch, 0.0)
+        live, _ = decoder_objective(model)(model, little.batch(None), 0.0)
+        other, _ = decoder_objective(model)(model, {**batch, STATES: -batch[STATES]}, 0.0)
+    assert live.item() == pytest.approx(whole.item(), rel=1e-6)
+    assert cached.item() == pytest.approx(whole.item(), abs=1e-3)  # 16 bits
+    assert abs(other.item() - whole.item()) > 1e-2
+
+
+def test_states_lie_at_their_rows_tokens_and_are_computed_once(little: Little, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = little.states()
+    assert states is not None
+    assert isinstance(states.values, np.memmap)
+    ids = torch.tensor([little.data.train[7]["input_ids"]])
+    with torch.no_grad():
+        wanted = little.model.get_encoder().eval()(input_ids=ids).last_hidden_state[0].numpy()
+    np.testing.assert_allclose(states.values[states.starts[7] : states.starts[8]], wanted, atol=3e-3, rtol=1e-3)
+    monkeypatch.setattr(frozen_encoder, "_compute", None)  # would fail
+    again = little.states()
+    assert again is not None
+    assert np.array_equal(again.values, states.values)
+    monkeypatch.undo()
+    with torch.no_grad():
+        next(little.model.get_encoder().parameters()).mul_(1.5)
+    other = little.states()
+    assert other is not None
+    assert not np.array_equal(other.values, states.values)
+
+
+def _train(little: Little, scratch: Path, **settings: Any) -> dict[str, Any]:
+    given = {"epochs": 2, "batch_size": 16, "precision": "fp32", "learning_rate": 3e-3, **settings}
+    told = train_decoder(
+        little.model,
+        little.data,
+        TrainingSettings(**given),
+        its_tokenizer=little.tokenizer,
+        places=Places(scratch, little.cache),
+        name="test",
+    )
+    return dict(told)
+
+
+def test_only_what_the_encoder_does_not_read_is_trained(little: Little, tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in little.model.state_dict().items()}
+    told = _train(little, tmp_path / "scratch")
+    after = little.model.state_dict()
+    frozen = {id(parameter) for parameter in little.model.get_encoder().parameters()}
+    moved = 0
+    for name, parameter in little.model.named_parameters():
+        assert torch.equal(before[name], after[name]) == (id(parameter) in frozen), name
+        moved += id(parameter) not in frozen
+    assert moved > 5
+    assert all(parameter.requires_grad for parameter in little.model.parameters())
+    losses = [value for _, value in told["curves"]["frozen encoder loss"]]
+    assert losses[-1] < losses[0]
+    assert set(told["score"]) == {"rouge_l"}
+
+
+def test_a_stage_that_is_done_is_not_done_again(
+    little: Little, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = _train(little, tmp_path / "scratch")
+    trained = {name: value.clone() for name, value in little.model.state_dict().items()}
+    with torch.no_grad():
+        for parameter in little.model.get_decoder().parameters():
+            if not any(parameter is one for one in little.model.get_encoder().parameters()):
+                parameter.zero_()
+    monkeypatch.setattr(frozen_encoder, "train", None)  # would fail
+    assert _train(little, tmp_path / "scratch") == told
+    assert all(torch.equal(value, trained[name]) for name, value in little.model.state_dict().items())
+
+
+def test_where_the_disk_is_full_the_encoder_runs_at_each_step_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached, live = Little(tmp_path / "one", "bart"), Little(tmp_path / "two", "bart")
+    _train(cached, tmp_path / "a")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "total used free")(100, 90, 10))
+    assert live.states() is None
+    _train(live, tmp_path / "b")
+    for name, value in live.model.state_dict().items():
+        torch.testing.assert_close(value, cached.model.state_dict()[name], atol=0.02, rtol=0.05)
+    assert live.states() is None
+    monkeypatch.undo()
+    assert live.states() is not None  # there is room again

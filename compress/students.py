@@ -71,6 +71,83 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
     return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)}, kept)
 
 
+def make_writer(teacher: Artifact, settings: Any) -> Student:
+    """The student of a teacher that writes text: some of its layers, or another model.
+
+    Shrink and fine-tune: Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3: the layers that stay are
+    copied, spaced as evenly as can be with the first and the last among them; embeddings and head are the teacher's.
+
+    Args:
+        settings: layers (of encoder and decoder), decoder_layers, encoder_layers, layer_choice, student, seed.
+
+    Raises:
+        CompressError: the settings do not fit the teacher, or the student's vocabulary does not fit its tokenizer.
+    """
+    import torch
+
+    from compress.distillation.student import keep_layers, layer_count
+
+    torch.manual_seed(settings.seed)
+    its_tokenizer = models.tokenizer(teacher.folder)
+    if settings.student is not None:
+        return _given_writer(Path(settings.student), its_tokenizer)
+    model = models.load(teacher).float()
+    facts: dict[str, Any] = {}
+    told = []
+    for side, asked in asked_layers(settings, model.config).items():
+        total = layer_count(model.config, side)
+        kept, how = chosen_of_side(asked, total, settings.layer_choice)
+        model = keep_layers(model, kept, side)
+        facts |= {f"{side}_layers_kept": list(kept), f"{side}_layers_of_teacher": total}
+        told.append(f"{side} layers {', '.join(map(str, kept))} of {total} ({how})")
+    return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)})
+
+
+def asked_layers(settings: Any, config: Any) -> dict[str, int | tuple[int, ...]]:
+    """The layers that the settings ask for, by side of the model: `encoder` and `decoder`.
+
+    Raises:
+        CompressError: a decoder has no encoder's layers.
+    """
+    if not config.is_encoder_decoder and settings.encoder_layers is not None:
+        raise CompressError(f"A {config.model_type} model is a decoder: it has no encoder_layers. Use layers.")
+    found = {"encoder": settings.encoder_layers, "decoder": settings.decoder_layers}
+    if settings.layers is not None:
+        sides = ("encoder", "decoder") if config.is_encoder_decoder else ("decoder",)
+        found |= {side: settings.layers for side in sides if found[side] is None}
+    return {side: layers for side, layers in found.items() if layers is not None}
+
+
+def chosen_of_side(asked: int | tuple[int, ...], total: int, choice: str) -> tuple[tuple[int, ...], str]:
+    """Which layers of one side are kept, and how they were chosen, in words.
+
+    Raises:
+        CompressError: there are not as many, or the choice is one for classifiers.
+    """
+    from compress.distillation.student import chosen_layers
+
+    if not isinstance(asked, int):
+        return tuple(asked), "as named"
+    if choice == "importance":
+        raise CompressError(
+            "layer_choice importance measures a classifier's answers. Choose even, first or last, or name the layers (0,2)."
+        )
+    words = {"even": "evenly spaced, with the first and the last", "first": "the first", "last": "the last"}
+    return chosen_layers(total, asked, choice, first=choice == "even"), words[choice]
+
+
+def _given_writer(given: Path, teachers_tokenizer: Any) -> Student:
+    """A checkpoint or a config of a model that writes text, with its own tokenizer where one lies beside it."""
+    from compress import generators
+
+    own = own_tokenizer(str(given))
+    its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
+    anew = given.is_file()
+    model = generators.from_config(given) if anew else generators.generator(given).float()
+    _check_tokens(model, its_tokenizer, given, own is not None)
+    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given}"})
+
+
 def own_tokenizer(student: str | None) -> Path | None:
     """The folder of a given student's own tokenizer, None where it has none or there is no given student."""
     if student is None:
@@ -85,13 +162,17 @@ def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Studen
     its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
     anew = given.is_file()
     model = models.from_config(given, task) if anew else models.for_task(given, task, seed=seed).float()
+    _check_tokens(model, its_tokenizer, given, own is not None)
+    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given}"})
+
+
+def _check_tokens(model: Any, its_tokenizer: Any, given: Path, is_own: bool) -> None:
     if model.config.vocab_size < len(its_tokenizer):
-        whose = "its tokenizer" if own else "the teacher's tokenizer"
+        whose = "its tokenizer" if is_own else "the teacher's tokenizer"
         raise CompressError(
             f"The student in {given} knows {model.config.vocab_size} tokens, but {whose} has {len(its_tokenizer)}. "
             "Give a student with that vocabulary, or put its own tokenizer beside it."
         )
-    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given}"})
 
 
 def _layers(

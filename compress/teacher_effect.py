@@ -85,7 +85,7 @@ def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict
     if task.kind == "classification":
         found |= _discordant(taught == right, plain == right)
     found |= _judged(metrics[0], found["metrics"][task.metric], taught, plain, right)
-    return {"text": _sentence(found), **found}
+    return {"text": sentence(found), **found}
 
 
 def _sides(runs: Sequence[Run], rows: int) -> tuple[tuple[int, ...], NDArray[np.float64], NDArray[np.float64]]:
@@ -206,39 +206,41 @@ def _of_the_whole(
     }
 
 
-def _sentence(found: Mapping[str, Any]) -> str:
-    """What was seen, plainly: also where the teacher did not help."""
+def sentence(found: Mapping[str, Any]) -> str:
+    """What was seen, plainly: also where the teacher did not help. Shares are told in points, a perplexity as it is."""
     seeds, metric = len(found["seeds"]), found["metric"]
     over = f"Over {seeds} seeds" if seeds > 1 else "With one seed"
     if "difference" not in found:
         return f"{over} the teacher's effect cannot be told: {found['absent'].rstrip('.')}."
+    scale, of = (1, "of") if found["unit"] == "perplexity" else (100, "points of")
     taught, plain = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
     seen = (
-        f"{over} the teacher brought {_signed(found['difference'])} points of {metric} "
-        f"({taught * 100:.2f} against {plain * 100:.2f}"
+        f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {metric} "
+        f"({taught * scale:.2f} against {plain * scale:.2f}"
     )
     if "word" not in found:
         return f"{seen}); not tested: {found['absent'].rstrip('.')}."
-    low, high = found["interval"]
+    low, high = (one * scale for one in found["interval"])
     p_value = "p < 0.001" if found["p_value"] < 0.001 else f"p = {found['p_value']:.2g}"
     said = [f"{seen}; {_signed(low)} to {_signed(high)}, {p_value}): {found['word']}"]
     if found["word"] == statistics.NOT_SHOWN:
         said[0] += ", so this does not show that distillation helps"
         if "smallest" in found:
-            said.append(f"{found['rows']:,} rows could show {found['smallest'] * 100:.2f} points")
+            unit = " points" if scale == 100 else ""
+            said.append(f"{found['rows']:,} rows could show {found['smallest'] * scale:.2f}{unit}")
     elif found["word"] == statistics.WORSE:
         said[0] += ", so here distillation does harm"
-    said += _luck_of_seeds(found)
+    said += _luck_of_seeds(found, scale)
     return "; ".join(said) + "."
 
 
-def _luck_of_seeds(found: Mapping[str, Any]) -> list[str]:
+def _luck_of_seeds(found: Mapping[str, Any], scale: float) -> list[str]:
     """Where rows show a difference that the seeds, few as they are, do not."""
     if found["word"] == statistics.NOT_SHOWN:
         return []
     if "seeds_interval" not in found:
         return ["one seed does not tell what another would bring"]
-    low, high = found["seeds_interval"]
+    low, high = (one * scale for one in found["seeds_interval"])
     if low > 0 or high < 0:
         return []
     return [
@@ -246,7 +248,7 @@ def _luck_of_seeds(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _signed(share: float) -> str:
-    """A difference in points with a true minus sign."""
-    text = f"{share * 100:+.2f}"
+def _signed(value: float) -> str:
+    """A difference, as it is told, with a true minus sign."""
+    text = f"{value:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")

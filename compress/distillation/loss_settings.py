@@ -19,8 +19,9 @@ class LossSettings(Settings):
     preset: Literal["none", "distilbert", "tinybert", "minilm", "patient"] = Field(
         "none", description="A known recipe, whose settings stand where you give none."
     )
-    temperature: Annotated[Schedule, bounded(gt=0)] = Field(
-        Schedule.of(4.0), description="Softens both distributions; above 1 it broadens the targets. 8..2: from 8 to 2."
+    temperature: Annotated[Schedule, bounded(gt=0)] | None = Field(
+        None,
+        description="Softens both distributions; above 1 it broadens the targets. 8..2: from 8 to 2. Default: 4, of text 1.",
     )
     alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
         Schedule.of(0.5), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."

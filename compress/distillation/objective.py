@@ -36,6 +36,8 @@ FEATURE = "teacher."
 """What the batch's names of the teacher's features begin with."""
 PROJECTIONS = "distillation_projections"
 NEVER, PLAIN = Schedule.of(0.0), Schedule.of(1.0)
+TEMPERATURE = Schedule.of(4.0)
+"""Of classes, where no other is set."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def goals(
                 f"{theirs.hidden}. Set relation_heads to a divisor of {math.gcd(ours.hidden, theirs.hidden)}."
             )
         found.append(Match(kind, weight, loss, pairs, heads))
-    predictions = Goal((), True, regression, settings.alpha, settings.temperature, teacher_weights)
+    predictions = Goal((), True, regression, settings.alpha, settings.temperature or TEMPERATURE, teacher_weights)
     matches = tuple(found)
     if settings.intermediate_epochs:
         return Goal(matches, predictions=False), predictions

@@ -4,6 +4,10 @@ The loss is alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 
 regression the squared errors to the teacher's scores and to the labels; hidden states, attention, relations and embeddings
 may be matched as well. The student is some of the teacher's layers, a narrower teacher, or another checkpoint or config.
 MODEL is the teacher; its answers are computed once and kept on disk.
+
+A model that writes text (T5, BART, GPT-2, Llama) learns the teacher's next tokens after each token of the references, or after
+its own samples (--on-policy), or it learns what the teacher writes (--pseudo-labels). Its student is some of the decoder's and
+the encoder's layers. The options that begin with "Text:" are for these models.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from compress.artifact import Artifact, hash_file, is_main_process
+from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from compress.students import Student
 
 
-class Distill(LossSettings, TrainingSettings):
+class Distill(GenerationSettings, LossSettings, TrainingSettings):
     """What the student is, and how it learns."""
 
     layers: Layers = Field(
@@ -61,9 +66,10 @@ class Distill(LossSettings, TrainingSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Distill:
-        if (self.layers is not None or self.narrows) == (self.student is not None):
+        if (self.shortens or self.narrows) == (self.student is not None):
             raise ValueError(
-                "say what the student is with either 'layers' (3, say), 'hidden_size' and the like, or 'student' (a folder)"
+                "say what the student is with either 'layers' (3, say), 'decoder_layers', 'hidden_size' and the like, or "
+                "'student' (a folder)"
             )
         if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
             raise ValueError(
@@ -76,6 +82,11 @@ class Distill(LossSettings, TrainingSettings):
         if self.masked_lm is not None and not self.augment:
             raise ValueError("masked_lm replaces words in augmented rows: set augment too")
         return self
+
+    @property
+    def shortens(self) -> bool:
+        """Whether the student has fewer layers than its teacher."""
+        return any(one is not None for one in (self.layers, self.decoder_layers, self.encoder_layers))
 
     @property
     def narrows(self) -> bool:
@@ -91,6 +102,10 @@ def _run(work: Work) -> Made:
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
+    if task.is_generative:
+        from compress.token_teaching import distil
+
+        return distil(work)
     teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
     for teacher in teachers[1:]:
         models.check_labels(teacher.folder, task)
@@ -207,6 +222,13 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     if settings.student is not None and not Path(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
     described, data = loading.resolve(dict(task or {}))
+    if described.is_generative:
+        _check_writer(settings, source, described, task)
+        return
+    if settings.given():
+        raise CompressError(
+            f"{settings.given()[0]} is for models that write text, and {described.name} is a {described.kind}. Leave it out."
+        )
     extra_rows.check(
         described,
         Path(settings.extra_text) if settings.extra_text else None,
@@ -241,6 +263,52 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
                 f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
                 "cannot be compared word by word. Leave hidden, attention, relation and embedding weights out."
             )
+
+
+def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping[str, Any] | None) -> None:
+    from compress import models
+    from compress.distillation.student import layer_count
+    from compress.students import asked_layers, chosen_of_side
+    from compress.training_data import check_max_length
+
+    check_max_length(settings, task)
+    encoders_only = {
+        "hidden_weight, attention_weight, relation_weight and embedding_weight": settings.matches,
+        "hidden_size, intermediate_size and heads": settings.narrows,
+        "teachers": bool(settings.teachers),
+        "extra_text, augment and masked_lm": bool(settings.extra_text or settings.augment),
+        "layer_choice importance": settings.layer_choice == "importance",
+    }
+    for names, is_asked in encoders_only.items():
+        if is_asked:
+            raise CompressError(
+                f"{names}: only for encoders that classify, not for {described.name}, where a model writes text. Leave it out."
+            )
+    if described.kind == "language_modelling" and settings.pseudo_labels:
+        raise CompressError(
+            f"pseudo_labels: {described.name} has no sources that a teacher could write for. Use on_policy instead."
+        )
+    if not (settings.alpha.highest or settings.on_policy or settings.pseudo_labels):
+        raise CompressError(
+            "With alpha 0 the student would learn nothing from its teacher. Give alpha, on_policy or pseudo_labels, "
+            "or use `compress finetune`."
+        )
+    if source.steps and not finished(source.folder, source.fingerprint()):
+        return
+    config = models.config(source.folder)
+    if models.kind_of(source.folder) == "classifier":
+        raise CompressError(f"{source.folder} holds a classifier, which cannot write for {described.name}.")
+    if described.kind == "language_modelling" and config.is_encoder_decoder:
+        raise CompressError(
+            f"{described.name} is language modelling, for a decoder; {source.folder} has an encoder too."
+        )
+    for side, asked in asked_layers(settings, config).items():
+        kept, total = (
+            chosen_of_side(asked, layer_count(config, side), settings.layer_choice)[0],
+            layer_count(config, side),
+        )
+        if kept != tuple(sorted(set(kept))) or not 0 <= kept[0] <= kept[-1] < total:
+            raise CompressError(f"{side}_layers {kept} are not increasing indices from 0 to {total - 1}. Correct them.")
 
 
 TECHNIQUE = Technique(

@@ -1,0 +1,222 @@
+"""Distillation of models that write text: what the student is, what it learns from, and that the teacher's part is its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from compress import loop, teacher_tokens
+from compress.artifact import Artifact
+from compress.catalogue import find
+from compress.errors import CompressError
+from compress.generators import generator
+from compress.models import bring
+from compress.settings import build
+from compress.technique import apply
+from compress.techniques.distill import Distill
+from tests.tiny import write_model, write_task
+from tests.tiny_generators import write_generator, write_pairs, write_text
+
+TECHNIQUE = find("techniques", "distill")
+FAMILIES = ["t5", "bart", "gpt2", "llama"]
+Run = Callable[..., Artifact]
+
+
+@pytest.fixture
+def distil(tmp_path: Path) -> Run:
+    """`distil("student", "bart", decoder_layers=1)`: a step of one epoch on a little summarization."""
+
+    def run(name: str, family: str = "bart", *, task: Any = None, **settings: Any) -> Artifact:
+        folder = tmp_path / f"teacher-{family}"
+        if not folder.exists():
+            write_generator(folder, family, layers=3, init_std=0.3, initializer_range=0.3)  # sure of some tokens
+        described = task or write_pairs(tmp_path / "data", rows=40)
+        if "student" not in settings and not {"layers", "encoder_layers"} & settings.keys():
+            settings = {"decoder_layers": 1, **settings}
+        chosen = build(
+            Distill, {"epochs": 1, "batch_size": 16, "precision": "fp32", "learning_rate": 1e-3, **settings}, "test"
+        )
+        return apply(TECHNIQUE, bring(str(folder)), chosen, tmp_path / name, task=described)
+
+    return run
+
+
+def weights(artifact: Artifact) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = load_file(artifact.folder / "model.safetensors")
+    return found
+
+
+def equal(one: Artifact, other: Artifact) -> bool:
+    """Whether two artifacts' weights are the same to the last bit."""
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def facts(artifact: Artifact) -> Any:
+    return artifact.steps[-1].facts
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_student_of_some_layers_learns_next_tokens_from_the_cache(distil: Run, family: str, tmp_path: Path) -> None:
+    made = distil("student", family, layers=2)
+    told = facts(made)
+    assert told["decoder_layers_kept"] == [0, 2]
+    assert ("encoder_layers_kept" in told) == (family in ("t5", "bart"))
+    assert set(told["curves"]) >= {"loss", "loss: labels", "loss: soft targets", "rouge_l on held-out rows"}
+    error = told["top_k_error"]
+    assert error["k"] == 64
+    assert error["kept"] == pytest.approx(error["whole"], rel=0.02)  # the tiny vocabulary has no more tokens
+    model = generator(made.folder)
+    assert (tmp_path / ".compress-cache" / "teacher-tokens").is_dir()
+    assert model.generate(input_ids=torch.tensor([[5, 9, 1]]), max_new_tokens=4).shape[0] == 1
+
+
+def test_each_side_is_shortened_by_itself(distil: Run) -> None:
+    made = distil("student", "t5", decoder_layers=1, encoder_layers=(0, 2))
+    config = json.loads((made.folder / "config.json").read_text())
+    assert (config["num_layers"], config["num_decoder_layers"]) == (2, 1)
+    assert facts(made)["encoder_layers_kept"] == [0, 2]
+    assert facts(made)["decoder_layers_kept"] == [2]
+
+
+def test_the_live_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -> None:
+    cached, live = distil("cached", top_k=64), distil("live", top_k=0)
+    assert "top_k_error" not in facts(live)
+    for name, value in weights(cached).items():
+        # The cache rounds log-probabilities to 16 bits; Adam moves a weight by the learning rate at most, whatever its gradient.
+        torch.testing.assert_close(value, weights(live)[name], rtol=0, atol=1e-3)
+    assert not equal(cached, live)
+    assert facts(cached)["curves"]["loss: soft targets"][-1][1] == pytest.approx(
+        facts(live)["curves"]["loss: soft targets"][-1][1], rel=1e-2
+    )
+
+
+def test_the_teacher_is_asked_once_for_all_seeds_and_losses(distil: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = distil("first")
+    monkeypatch.setattr(teacher_tokens, "_compute", lambda *_, **__: pytest.fail("the teacher was asked again"))
+    second = distil("second", seed=1, divergence="jsd", jsd_beta=0.1, alpha=0.9)
+    assert facts(second)["teacher_seconds"] == facts(first)["teacher_seconds"]
+
+
+@pytest.mark.slow
+def test_each_divergence_teaches_otherwise_and_the_same_seed_the_same(distil: Run) -> None:
+    made = {name: distil(name, divergence=name, alpha=1.0) for name in ("forward_kl", "reverse_kl", "jsd")}
+    again = distil("again", divergence="jsd", alpha=1.0, top_k=64)
+    assert not equal(made["forward_kl"], made["reverse_kl"])
+    assert not equal(made["forward_kl"], made["jsd"])
+    assert equal(made["jsd"], again)
+
+
+@pytest.mark.parametrize("family", ["bart", "gpt2"])
+def test_on_policy_asks_the_live_teacher_and_keeps_nothing_where_all_is_sampled(
+    distil: Run, family: str, tmp_path: Path
+) -> None:
+    made = distil("student", family, on_policy=1.0)
+    assert not (tmp_path / ".compress-cache" / "teacher-tokens").exists()
+    assert all(point[1] == 1.0 for point in facts(made)["curves"]["loss: share of own samples"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_a_killed_on_policy_run_ends_with_the_weights_of_one_that_was_not(
+    distil: Run, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"on_policy": 0.5, "epochs": 3, "keep_epoch": "last", "batch_size": 8}
+    whole = distil("whole", family, **settings)
+    steps: list[int] = []
+    with monkeypatch.context() as patched:
+        compute = loop.Loop.compute_loss
+
+        def dying(self: Any, *given: Any, **named: Any) -> Any:
+            steps.append(1)
+            if len(steps) == 8:
+                raise RuntimeError("killed")
+            return compute(self, *given, **named)
+
+        patched.setattr(loop.Loop, "compute_loss", dying)
+        with pytest.raises(RuntimeError, match="killed"):
+            distil("parts", family, **settings)
+    resumed = distil("parts", family, **settings)
+    assert facts(resumed)["resumed_from_step"]
+    assert equal(whole, resumed)
+
+
+def test_pseudo_labels_replace_references_and_need_no_shared_vocabulary(distil: Run, tmp_path: Path) -> None:
+    references = distil("references", alpha=1e-9)
+    written = distil("written", alpha=0.0, pseudo_labels=1.0, beams=2)
+    assert facts(written)["pseudo_labels"]["rows"] == facts(written)["training_rows"]
+    assert "teacher_seconds" not in facts(written)
+    assert not equal(references, written)
+    other = write_generator(tmp_path / "other", "gpt2", vocab_size=100)
+    with pytest.raises(CompressError, match="do not share a vocabulary"):
+        distil("refused", student=str(other), alpha=0.5)
+    taught = distil("taught", student=str(other), alpha=0.0, pseudo_labels=1.0, beams=2)
+    assert json.loads((taught.folder / "config.json").read_text())["model_type"] == "gpt2"
+
+
+def test_a_decoder_learns_text_in_blocks(distil: Run, tmp_path: Path) -> None:
+    task = write_text(tmp_path / "text")
+    made = distil("student", "llama", task=task, max_length=16, on_policy=0.3)
+    assert "perplexity on held-out rows" in facts(made)["curves"]
+    with pytest.raises(CompressError, match="no sources"):
+        distil("refused", "llama", task=task, max_length=16, pseudo_labels=0.5)
+
+
+@pytest.mark.slow
+def test_the_comparison_trains_the_same_student_without_the_teacher(distil: Run) -> None:
+    told = facts(distil("student", "t5", compare_with_plain=True, seeds=2, pseudo_labels=0.5, beams=1))[
+        "teacher_effect"
+    ]
+    assert told["seeds"] == [0, 1]
+    assert told["rows"] == 16
+    assert list(told["metrics"]) == ["rouge_l", "rouge1", "rouge2", "rouge_lsum"]
+    assert told["word"] in ("better", "worse", "no difference shown")
+    assert told["text"].startswith("Over 2 seeds the teacher brought")
+
+
+@pytest.mark.slow
+def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path) -> None:
+    task = write_text(tmp_path / "text")
+    told = facts(distil("student", "gpt2", task=task, max_length=16, compare_with_plain=True))["teacher_effect"]
+    assert (told["metric"], told["unit"], told["higher_is_better"]) == ("perplexity", "perplexity", False)
+    assert told["metrics"]["perplexity"]["taught"]["mean"] > 1
+    assert "points" not in told["text"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"hidden_weight": 1.0}, "only for encoders"),
+        ({"hidden_size": 16, "decoder_layers": None, "layers": None}, "only for encoders"),
+        ({"layer_choice": "importance"}, "only for encoders"),
+        ({"augment": 1.0}, "only for encoders"),
+        ({"alpha": 0.0}, "learn nothing from its teacher"),
+        ({"max_length": 20}, "max_source"),
+        ({"decoder_layers": 4}, "cannot keep 4 layers"),
+        ({"decoder_layers": (2, 0)}, "not increasing"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_loaded(
+    distil: Run, settings: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compress.models.load", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(CompressError, match=says):
+        distil("student", **settings)
+
+
+def test_settings_of_text_are_refused_for_classes_and_the_other_way_round(tmp_path: Path) -> None:
+    classifier, task = write_model(tmp_path / "bert"), write_task(tmp_path / "moods")
+    with pytest.raises(CompressError, match="top_k is for models that write text"):
+        apply(TECHNIQUE, bring(str(classifier)), TECHNIQUE.settings(layers=2, top_k=8), tmp_path / "student", task=task)
+    pairs = write_pairs(tmp_path / "pairs")
+    with pytest.raises(CompressError, match="holds a classifier"):
+        apply(TECHNIQUE, bring(str(classifier)), TECHNIQUE.settings(layers=2), tmp_path / "student", task=pairs)
+    decoder = write_generator(tmp_path / "gpt2", "gpt2", layers=2)
+    with pytest.raises(CompressError, match="no encoder_layers"):
+        apply(TECHNIQUE, bring(str(decoder)), TECHNIQUE.settings(encoder_layers=1), tmp_path / "student", task=pairs)

@@ -39,7 +39,10 @@ def generator(folder: Path, **changes: Any) -> Any:
     if kind == "classifier":
         raise CompressError(f"The model in {folder} writes no text: it is no encoder-decoder and no decoder.")
     from compress.architectures.cutting import opened_by
+    from compress.quantization import gptq_checkpoint
 
+    if gptq_checkpoint.is_described(raw_config(folder)):
+        return _from_integers(folder, kind)
     with quiet():
         try:
             unequal = _unequal(folder, kind)
@@ -82,6 +85,33 @@ def from_config(file: Path) -> Any:
         return resized_(_classes(kind)[0].from_config(config))
     except Exception as error:
         raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
+
+
+def _from_integers(folder: Path, kind: Kind) -> Any:
+    """A GPTQ checkpoint's model with its weights dequantized to fp32: the same numbers, in the memory of a float model."""
+    from transformers import AutoConfig, GenerationConfig
+
+    from compress.architectures.cutting import resized_
+    from compress.quantization import gptq_checkpoint
+
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+            del config.quantization_config
+            config.dtype = "float32"
+            model = resized_(_classes(kind)[0].from_config(config, trust_remote_code=trusts_remote_code()))
+            missing = gptq_checkpoint.fill_(model, folder, raw_config(folder))
+            if (folder / "generation_config.json").is_file():
+                model.generation_config = GenerationConfig.from_pretrained(folder)
+        except CompressError:
+            raise
+        except Exception as error:
+            raise CompressError(why_not(folder, error)) from error
+    if missing:
+        raise CompressError(
+            f"The weights in {folder} lack {len(missing)} of the model's tensors ({missing[0]}, ...). Save the model again."
+        )
+    return model.eval()
 
 
 def _unequal(folder: Path, kind: Kind) -> Any:

@@ -220,7 +220,9 @@ def _judge_writers(
     evaluation = generative.GenerativeEvaluation(task, split, writing, cache, root=entries[0].name)
     lead = together.lead_3(evaluation)
     found = together.measure(entries, evaluation, plan)
-    read = {**evaluation.condition, "decoding": dict(decoding.rules), "max_source": said.max_source}
+    read = evaluation.condition
+    if not evaluation.models_text:
+        read |= {"decoding": dict(decoding.rules), "max_source": said.max_source}
     return _Judged(found, task, read, baselines={"lead-3": lead} if lead else {})
 
 

@@ -288,11 +288,6 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
         raise CompressError(
             f"pseudo_labels: {described.name} has no sources that a teacher could write for. Use on_policy instead."
         )
-    if not (settings.alpha.highest or settings.on_policy or settings.pseudo_labels):
-        raise CompressError(
-            "With alpha 0 the student would learn nothing from its teacher. Give alpha, on_policy or pseudo_labels, "
-            "or use `compress finetune`."
-        )
     if source.steps and not finished(source.folder, source.fingerprint()):
         return
     config = models.config(source.folder)

@@ -132,8 +132,10 @@ class Comparison:
 
     @property
     def conditions_in_brief(self) -> tuple[Condition, ...]:
-        """The latencies of the first table: of a model that writes the headline alone; its paces have a table of their own."""
-        return self.conditions[:1] if self.is_generative else self.conditions
+        """The latencies of the first table: of a model that writes those of real texts; its paces have a table of their own."""
+        if not self.is_generative:
+            return self.conditions
+        return tuple(one for one in self.conditions if one.length == "real") or self.conditions[:1]
 
     @property
     def in_detail(self) -> tuple[str, ...]:

@@ -117,8 +117,11 @@ def decoding(index: Lookup, metric: str | None) -> str:
     beams, most = given.get("beams"), given.get("max_new_tokens")
     if not isinstance(beams, int):
         return ""
-    rule = "greedy decoding" if beams == 1 else f"beam search with {beams} beams"
-    return rule + (f", at most {most:,} new tokens" if isinstance(most, int) else "")
+    said = ["greedy decoding" if beams == 1 else f"beam search with {beams} beams"]
+    said += [f"at most {most:,} new tokens"] if isinstance(most, int) else []
+    rules = index.measurements.split.get("decoding")
+    said += [f"{name} {value}" for name, value in rules.items()] if isinstance(rules, Mapping) else []
+    return ", ".join(said)
 
 
 def baselines(measurements: Measurements) -> tuple[Baseline, ...]:

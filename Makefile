@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@# cpu and gpu install the same package over one another: leave none of the other before installing this one
 	@rm -f $(VENV)/.installed-* && $(BIN)/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu 2>/dev/null
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRA),demo,lora,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRA),demo,lora,bitsandbytes,dev]'
 	@touch $@
 
 quickstart: $(INSTALLED) ## Install, then run the whole story on the embedded example (about five minutes)

@@ -86,6 +86,11 @@ def why_not(folder: Path, error: Exception) -> str:
     text = first_line(error)
     if "trust_remote_code" in str(error):
         return f"The model in {folder} brings code of its own, which is not run unless you add --trust-remote-code."
+    if isinstance(error, ImportError) and "bitsandbytes" in str(error):
+        return (
+            f"The model in {folder} was quantized by bitsandbytes. Install it: "
+            "pip install 'compress-transformers[bitsandbytes]' (or pip install bitsandbytes)"
+        )
     if "header" in text.lower() or "safetensor" in type(error).__name__.lower():
         return f"The weights in {folder} are corrupt or cut short ({text}). Copy or download them again."
     if "Unrecognized configuration class" in str(error):

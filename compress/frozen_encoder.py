@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -171,7 +172,7 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = model.to(device).get_encoder().eval()
-    partial = file.with_name("states.partial.npy")
+    partial = file.with_name(f"states-{os.getpid()}.partial.npy")  # runs side by side may want the same states
     shape = (int(starts[-1]), model.config.hidden_size)
     found = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
     largest = 0.0

@@ -127,6 +127,7 @@ def test_a_stage_that_is_done_is_not_done_again(
     assert all(torch.equal(value, trained[name]) for name, value in little.model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_where_the_disk_is_full_the_encoder_runs_at_each_step_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,7 @@ def _score(run: Run, model: Any) -> tuple[str, float]:
         return run.data.score.of(model)
 
 
-@pytest.mark.parametrize("family", ["t5", "gpt2"])
+@pytest.mark.parametrize("family", ["t5", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_a_generator_learns_what_to_write_and_its_epochs_are_judged_by_what_it_writes(
     family: str, tmp_path: Path
 ) -> None:
@@ -117,7 +117,7 @@ def test_label_smoothing_spreads_a_share_of_the_target_over_all_tokens(tmp_path:
     assert loss.item() == pytest.approx(-(0.7 * right + 0.3 * log.mean()).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("family", ["bart", "gpt2"])
+@pytest.mark.parametrize("family", ["bart", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_accumulated_batches_of_unequal_targets_are_one_batch_in_parts(family: str, tmp_path: Path) -> None:
     still = {"dropout": 0.0, "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "attention_dropout": 0.0}
     folder = write_generator(tmp_path / "model", family, **still)
@@ -130,7 +130,7 @@ def test_accumulated_batches_of_unequal_targets_are_one_batch_in_parts(family: s
         torch.testing.assert_close(value, wanted[name], atol=2e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("family", ["t5", "llama"])
+@pytest.mark.parametrize("family", ["t5", pytest.param("llama", marks=pytest.mark.slow)])
 def test_a_generators_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ def _facts(artifact: Artifact) -> Any:
     return artifact.steps[-1].facts
 
 
-@pytest.mark.parametrize("family", ["bart", "gpt2"])
+@pytest.mark.parametrize("family", ["bart", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_a_model_stored_in_bf16_is_trained_and_saved_in_fp32(family: str, tmp_path: Path) -> None:
     source = write_generator(tmp_path / "model", family)
     model = generator(source).to(torch.bfloat16)
@@ -67,6 +67,7 @@ def test_a_config_becomes_a_model_with_a_tokenizer_of_the_tasks_text(family: str
     assert its_tokenizer.decode(its_tokenizer(text)["input_ids"], skip_special_tokens=True) == text
 
 
+@pytest.mark.slow
 def test_the_same_config_and_seed_give_the_same_weights(tmp_path: Path) -> None:
     file = tmp_path / "small.json"
     file.write_text(json.dumps({"model_type": "t5", **CONFIGS["t5"]}))
@@ -90,6 +91,7 @@ def test_an_encoder_becomes_a_summarizer_that_learns_in_two_stages(tmp_path: Pat
     assert not (made.folder / ".scratch").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_two_stages_goes_on_in_the_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from compress import fine_tuning
 
@@ -126,6 +128,7 @@ def test_what_decides_nothing_or_cannot_work_is_refused_before_anything_is_loade
             _tuned(source, tmp_path / "never", wanted, **settings)
 
 
+@pytest.mark.slow
 def test_the_cut_is_part_of_what_makes_an_artifact_new(tmp_path: Path) -> None:
     source, task = write_generator(tmp_path / "model", "t5"), write_pairs(tmp_path / "data", limit={"train": 32})
     one = _tuned(source, tmp_path / "one", task)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from compress.artifact import Artifact
 from compress.settings import Settings
-from compress.technique import Made, Technique, Work
+from compress.technique import Made, Technique, Work, finished
 
 
 class Export(Settings):
@@ -40,7 +40,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress import models
     from compress.tasks import loading
 
-    if task is not None:
+    # What a step of the same pipeline will make is not there to be looked at.
+    if task is not None and (not source.steps or finished(source.folder, source.fingerprint())):
         models.check_labels(source.folder, loading.resolve(dict(task))[0])
 
 

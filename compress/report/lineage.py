@@ -105,6 +105,7 @@ def _story(facts: Mapping[str, Any]) -> str:
     ]
     if rows:
         said.append(f"Training rows: {', '.join(rows)}")
+    said += _written(facts.get("pseudo_labels"))
     saved = facts.get("teacher_seconds_saved")
     if isinstance(saved, int | float) and saved > 0:
         said.append(f"The teacher's answers lay in the cache: {wording.duration(float(saved))} saved")
@@ -117,6 +118,16 @@ def _story(facts: Mapping[str, Any]) -> str:
                 f"before training and {after:,} after it"
             )
     return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
+
+
+def _written(pseudo: Any) -> Iterator[str]:
+    """Of how many rows the teacher wrote the reference, and whether it wrote the same of many."""
+    if not isinstance(pseudo, Mapping) or not isinstance(pseudo.get("rows"), int):
+        return
+    beams, distinct = pseudo.get("beams"), pseudo.get("distinct")
+    how = f" with {beams} beams" if isinstance(beams, int) and beams > 1 else ""
+    unlike = f", {wording.percent(distinct)} of them distinct" if isinstance(distinct, float | int) else ""
+    yield f"References written by the teacher{how}: {_count(pseudo['rows'], None, pseudo.get('of'))}{unlike}"
 
 
 def _count(count: Any, share: Any, of: Any) -> str:
@@ -181,14 +192,17 @@ def _taught(settings: Mapping[str, Any]) -> Iterator[str]:
         if str(settings.get(name)) in DIVERGENCES:
             yield DIVERGENCES[str(settings[name])]
             break
-    pseudo = settings.get("pseudo_labels")
-    if pseudo and pseudo not in ("none", "off"):
-        yield "pseudo-labels"
-    share = settings.get("on_policy")
-    if share is True:
-        yield "on-policy"
-    elif isinstance(share, int | float) and 0 < share <= 1:
-        yield f"{wording.percent(share)} on-policy"
+    yield from _shared(settings.get("pseudo_labels"), "pseudo-labels")
+    yield from _shared(settings.get("on_policy"), "on-policy")
+    others = ("pseudo_labels", "on_policy", "hidden_weight", "attention_weight", "relation_weight", "embedding_weight")
+    if settings.get("alpha") == 0 and "divergence" in settings and not any(settings.get(name) for name in others):
+        yield "without the teacher"
+
+
+def _shared(share: Any, what: str) -> Iterator[str]:
+    """`50 % pseudo-labels`, or without the share where it is all."""
+    if isinstance(share, int | float) and 0 < share <= 1:
+        yield what if share == 1 else f"{wording.percent(share)} {what}"
 
 
 BY = {"bitsandbytes": "by bitsandbytes", "gptq": "by GPTQ", "weights": "weights alone"}

@@ -28,6 +28,8 @@ class Effect:
     covers: str
     """How it was tested, and what the intervals cover."""
     pictures: tuple[Picture, ...]
+    units: str
+    """What the table's numbers are in."""
 
 
 def shown(facts: Mapping[str, Any]) -> Effect:
@@ -43,6 +45,7 @@ def shown(facts: Mapping[str, Any]) -> Effect:
         rows=tuple(_rows(facts)),
         covers=_covers(facts),
         pictures=tuple(picture for picture in (_values(facts), _differences(facts)) if picture),
+        units="points of 100" if all(_scale(one).in_points for one in facts["metrics"]) else "the metric's own units",
     )
 
 

@@ -21,6 +21,7 @@ from compress.report.figures import Figure
 from compress.report.generation_files import column
 from compress.report.paired import Difference
 from compress.report.picks import RULE
+from compress.report.scales import OWN
 from compress.report.section import Section, Told
 from compress.report.sources import Unmeasured
 
@@ -328,7 +329,7 @@ def _brought(effect: Mapping[str, Any]) -> dict[str, Any]:
     """What the teacher brought to the student, on the last step that was also run without it."""
     name, (low, high) = f"teacher_effect_{effect['metric']}", effect.get("interval", (None, None))
     return {
-        f"{name}_share": effect.get("difference"),
+        name if effect["metric"] in OWN else f"{name}_share": effect.get("difference"),
         f"{name}_low": low,
         f"{name}_high": high,
         f"{name}_p_value": effect.get("p_value"),

@@ -17,6 +17,7 @@ import pytest
 
 from compress import report
 from compress.measurement import Measurements
+from compress.metrics import generation
 from compress.report import collapse, lineage, outputs
 from compress.report.comparison import Row, compare
 from compress.report.picks import front, picture_front
@@ -391,14 +392,58 @@ def test_hostile_texts_of_models_stay_text(summaries: Measurements, tmp_path: Pa
             {"layers": 2, "loss": "reverse_kl", "on_policy": 0.5},
             "distil to 2 layers, reverse KL, 50\u00a0% on-policy",
         ),
-        ("distill", {"divergence": "jsd", "pseudo_labels": True}, "distil, Jensen-Shannon, pseudo-labels"),
-        ("distill", {"layers": 3, "pseudo_labels": "none", "on_policy": 0.0}, "distil to 3 layers"),
+        ("distill", {"divergence": "jsd", "pseudo_labels": 1.0}, "distil, Jensen-Shannon, pseudo-labels"),
+        ("distill", {"layers": 3, "pseudo_labels": 0.0, "on_policy": 0.0, "alpha": 0.5}, "distil to 3 layers"),
+        (
+            "distill",
+            {"decoder_layers": 1, "divergence": "forward_kl", "alpha": 0},
+            "distil to 1 decoder layer, without the teacher",
+        ),
+        ("distill", {"layers": 3, "alpha": 0.0, "hidden_weight": 1.0}, "distil to 3 layers"),
     ],
 )
 def test_steps_of_models_that_write_are_told_in_a_few_words(
     technique: str, settings: dict[str, Any], words: str
 ) -> None:
     assert lineage.steps({"steps": [{"technique": technique, "settings": settings}]})[0].words == words
+
+
+def test_references_that_the_teacher_wrote_are_told_in_a_line() -> None:
+    facts = {"pseudo_labels": {"rows": 4000, "of": 8000, "beams": 4, "empty": 0, "distinct": 0.99, "seconds": 3.0}}
+    step = lineage.steps({"steps": [{"technique": "distill", "facts": facts}]})[0]
+    assert (
+        step.story == "References written by the teacher with 4 beams: 4,000 (50.0\u00a0%), 99\u00a0% of them distinct."
+    )
+
+
+@pytest.mark.parametrize(("metric", "words"), [("rouge_l", "+3.00"), ("perplexity", "−0.952")])
+def test_what_a_teacher_brought_to_a_student_that_writes_is_told_on_its_scale(
+    tmp_path: Path, metric: str, words: str
+) -> None:
+    from compress.writing_effect import Written, effect
+
+    chance = np.random.default_rng(0).uniform(0.2, 0.6, 40)
+    tables = {
+        "rouge_l": [np.stack([chance + more, np.ones(40)], axis=1) for more in (0.03, 0.0)],
+        # exp(2.302585) is 10: a tenth less of log-likelihood is 0.952 less of perplexity.
+        "perplexity": [
+            np.stack([np.full(40, 64 * (math.log(10) - less)), np.full(40, 64.0)], axis=1) for less in (0.1, 0)
+        ],
+    }
+    runs = [Written(taught, 0, {metric: one}) for taught, one in zip((True, False), tables[metric], strict=True)]
+    found = effect([generation.find(metric)], runs)
+    step = {"technique": "distill", "settings": {"layers": 1}, "facts": {"teacher_effect": found}, "compresses": True}
+    measurements = summarizers([replace(WRITERS[0], steps=(step,))], rows=20)
+    files = written(measurements, tmp_path)
+    table = re.findall(r'<table class="seeds">.*?</table>', files.html.read_text(), flags=re.DOTALL)[0]
+    assert words in table
+    assert ("points of 100" in table) == (metric == "rouge_l")
+    assert words in files.markdown.read_text()
+    with files.csv.open(newline="") as stream:
+        line = next(one for one in csv.DictReader(stream) if one["name"] == "student")
+    column = "teacher_effect_rouge_l_share" if metric == "rouge_l" else "teacher_effect_perplexity"
+    assert float(line[column]) == pytest.approx(found["difference"])
+    assert line[f"teacher_effect_{metric}_word"] == "better"
 
 
 @pytest.mark.parametrize("technique", ["distill", "quantize", "qat", "prune", "export", "something new"])

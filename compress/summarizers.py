@@ -9,6 +9,7 @@ section 2; there cross-attention starts at random).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def from_config(
         # T5's decoder starts from padding, others from a beginning of text.
         raw["decoder_start_token_id"] = padding if "t5" in raw["model_type"] else start
         raw |= {"forced_bos_token_id": None, "forced_eos_token_id": None}
-    used = scratch / "config.json"
+    used = scratch / f"config-{os.getpid()}.json"  # of several processes each writes its own
     used.parent.mkdir(parents=True, exist_ok=True)
     used.write_text(json.dumps(raw))
     torch.manual_seed(seed)

@@ -19,28 +19,24 @@ from safetensors.torch import load_file
 
 from compress.artifact import Artifact
 from tests.tiny import write_task
+from tests.tiny_generators import write_pairs
 
 PRECISION = 1e-4
 """Of losses and weights: fp32 sums in another order, through sixteen steps of AdamW."""
 
 
 def distil(model: Path, task: Path, out: Path, *, processes: int, batch: int, settings: tuple[object, ...]) -> Artifact:
+    """A student of two layers."""
+    fixed = ("--layers", 2, "--epochs", 2, "--max-length", 64)
+    return launched("distill", model, task, out, processes=processes, batch=batch, settings=(*fixed, *settings))
+
+
+def launched(
+    technique: str, model: Path, task: Path, out: Path, *, processes: int, batch: int, settings: tuple[object, ...]
+) -> Artifact:
     """One run in processes of one thread each, which talk by gloo."""
     launch = ["torch.distributed.run", "--nproc_per_node", processes, "--master_port", 29631, "-m"]
-    command = [
-        "distill",
-        model,
-        "--task",
-        task,
-        "--layers",
-        2,
-        "--epochs",
-        2,
-        "--max-length",
-        64,
-        "--precision",
-        "fp32",
-    ]
+    command = [technique, model, "--task", task, "--precision", "fp32"]
     command += ["--batch-size", batch, "--keep-epoch", "last", *settings, "-o", out]
     done = subprocess.run(
         [sys.executable, "-m", *map(str, launch if processes > 1 else []), "compress", *map(str, command)],
@@ -77,6 +73,26 @@ def test_two_processes_end_where_one_with_as_large_a_batch_does(
     assert curves.keys() == of_two.keys()
     for name, points in curves.items():
         np.testing.assert_allclose(of_two[name], points, rtol=PRECISION, atol=PRECISION)
+    theirs = load_file(two.folder / "model.safetensors")
+    for name, value in load_file(one.folder / "model.safetensors").items():
+        torch.testing.assert_close(theirs[name], value, rtol=PRECISION, atol=PRECISION)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_summarizer_that_one_makes(make_model: Callable[..., Path], tmp_path: Path) -> None:
+    import yaml
+
+    task = tmp_path / "gists.yaml"
+    task.write_text(yaml.safe_dump(write_pairs(tmp_path / "data", limit={"train": 64})))
+    model = make_model("bert")
+    settings = ("--decoder-layers", 1, "--frozen-epochs", 1, "--epochs", 1, "--encoder-rate", 0.5)
+    one = launched("finetune", model, task, tmp_path / "one", processes=1, batch=32, settings=settings)
+    two = launched("finetune", model, task, tmp_path / "two", processes=2, batch=16, settings=settings)
+    told, others = one.steps[-1].facts, two.steps[-1].facts
+    assert told["training_steps"] == others["training_steps"] == 4
+    assert losses(told).keys() == {"loss", "frozen encoder loss"}
+    for name, points in losses(told).items():
+        np.testing.assert_allclose(losses(others)[name], points, rtol=PRECISION, atol=PRECISION)
     theirs = load_file(two.folder / "model.safetensors")
     for name, value in load_file(one.folder / "model.safetensors").items():
         torch.testing.assert_close(theirs[name], value, rtol=PRECISION, atol=PRECISION)

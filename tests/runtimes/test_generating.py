@@ -41,7 +41,7 @@ def alone(model: Any, row: np.ndarray, **settings: Any) -> list[int]:
     """What torch writes after one row, without padding."""
     import torch
 
-    found = model.generate(torch.from_numpy(row)[None], do_sample=False, **settings)[0].tolist()
+    found: list[int] = model.generate(torch.from_numpy(row)[None], do_sample=False, **settings)[0].tolist()
     found = found[1:] if model.config.is_encoder_decoder else found[len(row) :]
     return found[: found.index(2) + 1] if 2 in found else found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from compress.architectures.families import family
+from compress.architectures.families import family, stack
 from compress.architectures.layer_widths import SETTING
 from compress.distillation.narrowing import narrow
 from compress.distillation.student import Batch, chosen_layers, keep_layers, layer_count, least_missed
@@ -24,18 +24,25 @@ from compress.pruning.weights import apply_, prunable, share_of_zeros, weights_o
 
 
 def fewer_layers(
-    model: Any, layers: int | tuple[int, ...], choice: str, batches: Sequence[Batch]
+    model: Any, layers: int | tuple[int, ...], choice: str, batches: Sequence[Batch], side: str = "decoder"
 ) -> tuple[Any, dict[str, Any]]:
-    """A model with some of the layers, and which."""
-    total = layer_count(model.config)
+    """A model with some of the layers, and which.
+
+    Args:
+        side: of an encoder-decoder, whose layers.
+    """
+    total, architecture = layer_count(model.config, side), stack(model.config, side)
     if not isinstance(layers, int):
         kept = tuple(layers)
     elif choice == "importance":
-        kept = least_missed(model, layers, [_inputs(batch) for batch in batches])
+        kept = least_missed(model, layers, [_inputs(batch) for batch in batches], side)
     else:
-        kept = chosen_layers(total, layers, choice, first=family(model.config).first_layer_differs)
-    told = {"layers_kept": list(kept), "layers_of_teacher": total}
-    return keep_layers(model, kept), told
+        # The classifier reads the last layer; of what writes, the first one meets the tokens.
+        first = architecture.first_layer_differs or (choice == "even" and not architecture.classifier)
+        kept = chosen_layers(total, layers, choice, first=first)
+    whose = f"{side}_" if model.config.is_encoder_decoder else ""
+    told = {f"{whose}layers_kept": list(kept), f"{whose}layers_of_teacher": total}
+    return keep_layers(model, kept, side), told
 
 
 def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> tuple[Any, dict[str, Any]]:
@@ -57,7 +64,7 @@ def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path
     """A model with some of the heads and neurons within a budget, and what went.
 
     Args:
-        settings: of `compress prune`: method, keep, budget, milliseconds, length, importance, allocation, parts.
+        settings: of `compress prune`: method, keep, budget, milliseconds, length, written, importance, allocation, parts.
         batches: with labels, where importance is measured on rows.
         cache: for measured latencies.
 
@@ -87,8 +94,9 @@ def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path
             "remainder": found.remainder,
             "of": found.original,
             "length": settings.length,
+            **({"written": settings.written} if model.config.is_encoder_decoder else {}),
         },
-        "macs_kept": costs.macs(model, settings.length).share(units(smaller), present),
+        "macs_kept": costs.macs(model, settings.length, settings.written).share(units(smaller), present),
         "parameters_kept": costs.parameters(model).share(units(smaller), present),
     }
 
@@ -135,7 +143,7 @@ def held_zeros(model: Any) -> Hold | None:
 def adapters(model: Any, rank: int, seed: int) -> Iterator[None]:
     """LoRA adapters on all prunable matrices while a model is trained, merged into its weights at the end.
 
-    The head is trained with them; all other weights rest. Rank 0 is no adapters.
+    A classifier's head is trained with them; all other weights rest. Rank 0 is no adapters.
     """
     if not rank:
         yield
@@ -147,8 +155,10 @@ def adapters(model: Any, rank: int, seed: int) -> Iterator[None]:
     torch.manual_seed(seed)
     resting = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     tuner = LoraModel(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), "default")
-    for parameter in model.get_submodule(family(model.config).classifier).parameters():
-        parameter.requires_grad_(True)
+    classifier = family(model.config).classifier
+    if classifier:  # the head of what writes is mostly its table of tokens
+        for parameter in model.get_submodule(classifier).parameters():
+            parameter.requires_grad_(True)
     yield
     tuner.merge_and_unload()
     for name, parameter in model.named_parameters():
@@ -167,7 +177,7 @@ def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
     if settings.budget == "parameters":
         return costs.parameters(model)
     if settings.budget == "macs":
-        return costs.macs(model, settings.length)
+        return costs.macs(model, settings.length, settings.written)
     from compress.latency_table import table
     from compress.measure.machine import available_cores
 
@@ -191,4 +201,5 @@ def _others(kept: Sequence[Sequence[int]], counts: Sequence[int]) -> list[list[i
 
 
 def _inputs(batch: Batch) -> Batch:
-    return {name: value for name, value in batch.items() if name != "labels"}
+    """What a model reads, without a class; references of what writes are read too."""
+    return {name: value for name, value in batch.items() if name != "labels" or value.ndim == 2}

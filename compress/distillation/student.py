@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from compress.architectures.cutting import resized_
 from compress.architectures.families import family, stack
 from compress.architectures.layer_widths import of_layers, units, write_
+from compress.distillation.next_tokens import logits_and_labels
+from compress.distillation.token_losses import reference_tokens
 from compress.errors import CompressError, listing
 
 Batch = dict[str, Tensor]
@@ -46,20 +48,22 @@ def chosen_layers(total: int, kept: int, choice: str, *, first: bool = False) ->
     return choices[choice]
 
 
-def least_missed(teacher: Any, kept: int, batches: Sequence[Batch]) -> tuple[int, ...]:
+def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
     """Which layers to keep: of those left, the one whose removal changes the answers least goes, again and again.
 
     The change is KL(all layers || without them) of the class probabilities, or the squared difference of a regression's
-    scores, both the mean over the rows. Greedy layer removal by a calibration set: Peer et al. 2022, "Greedy-layer pruning:
-    Speeding up transformer models for natural language processing". Of n layers, keeping k costs n + ... + (k + 1) passes.
+    scores, both the mean over the rows; of a model that writes text, what its loss on the references becomes. Greedy layer
+    removal by a calibration set: Peer et al. 2022, "Greedy-layer pruning: Speeding up transformer models for natural language
+    processing". Of n layers, keeping k costs n + ... + (k + 1) passes.
 
     A first layer that is built otherwise than the rest stays. Of layers that share their weights the first `kept` are
     named, since removing any of them is the same.
 
     Args:
-        teacher: a sequence classifier; it is left as it was.
+        teacher: a sequence classifier or a generative model; it is left as it was.
         kept: how many layers to keep, from 1 to the teacher's number.
-        batches: calibration inputs; a few hundred rows do.
+        batches: calibration inputs, of a generative model with `labels` [batch, tokens]; a few hundred rows do.
+        side: of an encoder-decoder, whose layers.
 
     Returns:
         Indices of layers, in increasing order, counted from 0.
@@ -67,8 +71,8 @@ def least_missed(teacher: Any, kept: int, batches: Sequence[Batch]) -> tuple[int
     Raises:
         CompressError: `kept` is out of its range, or there are no batches.
     """
-    architecture = family(teacher.config)
-    left = list(range(layer_count(teacher.config)))
+    architecture = stack(teacher.config, side)
+    left = list(range(layer_count(teacher.config, side)))
     evenly_spaced(len(left), kept)  # refuses what is out of range
     if architecture.shares_layers:
         return tuple(left[:kept])
@@ -76,14 +80,14 @@ def least_missed(teacher: Any, kept: int, batches: Sequence[Batch]) -> tuple[int
         raise CompressError(
             "Choosing layers by importance needs calibration rows, and there are none. Raise their number."
         )
-    change = _squared_difference if teacher.config.num_labels == 1 else _divergence
+    first_stays = architecture.first_layer_differs or architecture.made_head_bias is not None
     with evaluating(teacher):
-        answers = _logits(teacher, batches)
+        change = _change(teacher, batches)
         while len(left) > kept:
             changes = {}
-            for candidate in left[1:] if architecture.first_layer_differs else left:
+            for candidate in left[1:] if first_stays else left:
                 with _without(teacher, architecture.layers, [layer for layer in left if layer != candidate]):
-                    changes[candidate] = change(answers, _logits(teacher, batches))
+                    changes[candidate] = change()
             left.remove(min(changes, key=changes.__getitem__))
     return tuple(left)
 
@@ -198,6 +202,24 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any
     if getattr(teacher, "generation_config", None) is not None:
         student.generation_config = copy.deepcopy(teacher.generation_config)
     return student.to(dtype=teacher.dtype)
+
+
+def _change(teacher: Any, batches: Sequence[Batch]) -> Callable[[], float]:
+    """How far a model's answers are by now from what they are at this moment, or how far from the references."""
+    if batches[0].get("labels", torch.empty(0)).ndim == 2:
+        return lambda: _loss(teacher, batches)
+    answers = _logits(teacher, batches)
+    distance = _squared_difference if teacher.config.num_labels == 1 else _divergence
+    return lambda: distance(answers, _logits(teacher, batches))
+
+
+def _loss(model: Any, batches: Sequence[Batch]) -> float:
+    """The mean over rows of the mean cross-entropy of their references' tokens."""
+    total = 0.0
+    for batch in batches:
+        here = {name: value.to(model.device) for name, value in batch.items()}
+        total += float(reference_tokens(*logits_and_labels(model, here))) * len(here["labels"])
+    return total / sum(len(batch["labels"]) for batch in batches)
 
 
 def _divergence(whole: Tensor, short: Tensor) -> float:

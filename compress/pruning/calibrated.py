@@ -73,7 +73,7 @@ def sparsegpt_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iter
     """
 
     def prune(linear: nn.Module, gram: Tensor, count: int) -> Tensor:
-        weight, mask = pruned_and_corrected(weight_of(linear).detach(), 2 * gram, amount, count)
+        weight, mask = pruned_and_corrected(weight_of(linear).detach().contiguous(), 2 * gram, amount, count)
         weight_of(linear).data.copy_(weight)
         return mask
 

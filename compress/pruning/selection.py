@@ -47,7 +47,7 @@ def without_smallest(
     ties = count - below - below_here
     masks = {}
     for name, key in keys:
-        pruned = key < threshold
+        pruned = (key < threshold).contiguous()  # a Conv1D's weight is read the other way round
         equal = (key == threshold).flatten()
         if ties > 0 and bool(equal.any()):
             places = equal.nonzero().flatten()[:ties]

@@ -2,8 +2,9 @@
 
 `structured` and `kwon` remove attention heads and feed-forward neurons for good, within a budget of MACs, parameters or
 measured milliseconds; `kwon` makes up for them by least squares, without training. `layers` drops whole layers, `width`
-hidden dimensions. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to zero. With --epochs the model is
-trained afterwards (or meanwhile), with the unpruned model as its teacher.
+hidden dimensions. Of models that write text (T5, BART, GPT-2, Llama), encoder, decoder and cross-attention share one budget;
+`kwon`, `width` and milliseconds are for classifiers. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
+zero. With --epochs the model is trained afterwards (or meanwhile), with the unpruned model as its teacher.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from compress.artifact import Artifact
+from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.errors import CompressError
@@ -29,7 +31,7 @@ SHAPES = ("structured", "kwon", "layers", "width")
 NEEDS_ROWS = ("structured", "kwon", "width", "wanda", "sparsegpt")
 
 
-class Prune(LossSettings, TrainingSettings):
+class Prune(LossSettings, GenerationSettings, TrainingSettings):
     """What goes, how it is chosen, and how the model recovers."""
 
     method: Literal["structured", "kwon", "layers", "width", "magnitude", "movement", "wanda", "sparsegpt"] = Field(
@@ -42,6 +44,9 @@ class Prune(LossSettings, TrainingSettings):
     milliseconds: float | None = Field(None, gt=0, description="A budget of milliseconds instead of a share.")
     length: int = Field(
         128, ge=1, le=100_000, description="Tokens of the rows that MACs and milliseconds are counted for."
+    )
+    written: int = Field(
+        32, ge=1, le=100_000, description="Tokens that an encoder-decoder writes, which MACs are counted for."
     )
     batch: int = Field(1, ge=1, le=1024, description="Rows in a batch that milliseconds are counted for.")
     importance: Literal["fisher", "taylor", "magnitude"] = Field(
@@ -77,7 +82,9 @@ class Prune(LossSettings, TrainingSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Prune:
-        if (self.method == "layers") != (self.layers is not None):
+        if (self.method == "layers") != any(
+            one is not None for one in (self.layers, self.decoder_layers, self.encoder_layers)
+        ):
             raise ValueError("'layers' says which layers stay, for the method 'layers' and no other")
         if (self.method == "width") != (self.hidden_size is not None):
             raise ValueError("'hidden_size' says how many dimensions stay, for the method 'width' and no other")
@@ -143,15 +150,23 @@ def _pruned(
     work: Work, model: Any, its_tokenizer: Any, description: Mapping[str, Any]
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and what is to be told."""
-    from compress import calibration, slimming
+    from compress import calibration, models, references, slimming
+    from compress.students import asked_layers
 
     settings = work.settings
+    writes = models.kind_of(work.source.folder) != "classifier"
     batches: list[dict[str, Any]] = []
     if _reads_rows(settings):
-        batches = calibration.tensors(settings.calibration, description, its_tokenizer, labels=True)
+        if writes:
+            batches = references.batches(settings.calibration, description, its_tokenizer, model.config)
+        else:
+            batches = calibration.tensors(settings.calibration, description, its_tokenizer, labels=True)
     if settings.method == "layers":
-        smaller, told = slimming.fewer_layers(model, settings.layers, settings.layer_choice, batches)
-        return smaller, slimming.held_zeros(smaller), told
+        told: dict[str, Any] = {}
+        for side, layers in (asked_layers(settings, model.config) if writes else {"": settings.layers}).items():
+            model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side or "decoder")
+            told |= facts
+        return model, slimming.held_zeros(model), told
     if settings.method == "width":
         smaller, told = slimming.fewer_dimensions(model, settings.hidden_size, batches)
         return smaller, slimming.held_zeros(smaller), told
@@ -172,13 +187,30 @@ def _recovered(
 
     settings = work.settings
     teacher = work.inputs.get("teacher", work.source)
+    student = Student(model, its_tokenizer)
+    if task.is_generative:
+        return _recovered_writing(work, student, hold, teacher, description)
     teacher_config = models.config(teacher.folder)
     stages = goals(settings, model.config, teacher_config, task.kind == "regression")
-    student = Student(model, its_tokenizer)
     lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
     with slimming.adapters(model, settings.lora_rank, settings.seed):
         facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
     slimming.finish_(model, hold)
+    return {**lesson.facts, **facts, **lesson.data.facts}
+
+
+def _recovered_writing(
+    work: Work, student: Any, hold: Hold | None, teacher: Artifact, description: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same of a model that writes text: it learns its teacher's next tokens."""
+    from compress import slimming, token_lessons
+    from compress.token_teaching import goal, teach
+
+    settings = work.settings
+    lesson = token_lessons.prepare(teacher, student, description, settings, work.cache)
+    with slimming.adapters(student.model, settings.lora_rank, settings.seed):
+        facts = teach(student, goal(settings), lesson, settings, work.scratch, work.name, hold=hold)
+    slimming.finish_(student.model, hold)
     return {**lesson.facts, **facts, **lesson.data.facts}
 
 
@@ -193,7 +225,8 @@ def _zeros(settings: Prune, model: Any) -> dict[str, Any]:
 
 def _reads_rows(settings: Prune) -> bool:
     if settings.method == "layers":
-        return isinstance(settings.layers, int) and settings.layer_choice == "importance"
+        asked = (settings.layers, settings.decoder_layers, settings.encoder_layers)
+        return settings.layer_choice == "importance" and any(isinstance(one, int) for one in asked)
     if settings.method == "structured":
         return settings.importance != "magnitude"
     return settings.method in NEEDS_ROWS
@@ -231,8 +264,35 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     if task is not None and (settings.epochs or _reads_rows(settings)):
         described, _ = loading.resolve(dict(task))
         models.check_labels(source.folder, described)
+    if models.kind_of(source.folder) != "classifier":
+        _check_writer(settings, config)
+        return
+    if settings.given():
+        raise CompressError(
+            f"{settings.given()[0]} is for models that write text, and {source.folder} is a classifier. Leave it out."
+        )
     if isinstance(settings.layers, int):
         evenly_spaced(layer_count(config), settings.layers)
+
+
+def _check_writer(settings: Any, config: Any) -> None:
+    from compress.distillation.student import evenly_spaced, layer_count
+    from compress.students import asked_layers
+
+    if settings.method in ("kwon", "width") or settings.budget == "latency":
+        what = "--budget latency" if settings.budget == "latency" else f"--method {settings.method}"
+        raise CompressError(
+            f"{what} is for classifiers, and this {config.model_type} writes text. "
+            "Use --method structured with --budget macs, or --method layers."
+        )
+    if settings.epochs and settings.matches:
+        raise CompressError(
+            "Hidden states, attention and relations are matched for classifiers alone. A model that writes text learns its "
+            "teacher's next tokens: leave their weights at 0."
+        )
+    for side, layers in asked_layers(settings, config).items():
+        if isinstance(layers, int):
+            evenly_spaced(layer_count(config, side), layers)
 
 
 TECHNIQUE = Technique(

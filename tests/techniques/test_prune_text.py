@@ -1,0 +1,180 @@
+"""Pruning of models that write text: what was asked for is delivered, opens again, writes on, and is smaller as ONNX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from compress.artifact import Artifact
+from compress.catalogue import find
+from compress.distillation.next_tokens import logits_and_labels
+from compress.distillation.student import layer_count
+from compress.errors import CompressError
+from compress.models import bring, load, tokenizer
+from compress.pruning import costs
+from compress.pruning.units import units
+from compress.pruning.weights import weights_of
+from compress.settings import build
+from compress.technique import apply
+from compress.techniques.prune import Prune
+from tests.tiny_generators import write_generator, write_pairs, write_text
+
+TECHNIQUE = find("techniques", "prune")
+NAMES = ["t5", "bart", "gpt2", "llama"]
+Run = Callable[..., Artifact]
+
+
+@pytest.fixture
+def prune(tmp_path: Path) -> Run:
+    """`prune("out", "bart", method="structured")`: a step on a little summarization."""
+
+    def run(name: str, family: str = "bart", *, task: Any = None, **settings: Any) -> Artifact:
+        folder = tmp_path / f"whole-{family}"
+        if not folder.exists():
+            write_generator(folder, family, layers=2, init_std=0.3, initializer_range=0.3)
+        described = task or write_pairs(tmp_path / "data", rows=40)
+        chosen = build(Prune, {"batch_size": 16, "precision": "fp32", "calibration": "task-256", **settings}, "test")
+        return apply(TECHNIQUE, bring(str(folder)), chosen, tmp_path / name, task=described)
+
+    return run
+
+
+def writes(model: Any, **how: Any) -> torch.Tensor:
+    """Six tokens, greedily."""
+    prompt = {"input_ids": torch.tensor([[5, 9, 12, 7], [8, 30, 6, 11]]), "attention_mask": torch.ones(2, 4).long()}
+    found: torch.Tensor = model.generate(**prompt, max_new_tokens=6, min_new_tokens=6, do_sample=False, **how)
+    return found
+
+
+def gap(model: Any, teacher: Any, family: str, rows: list[dict[str, str]]) -> float:
+    """How far a model's next tokens are from its teacher's on rows that neither has seen: KL at each token of the references."""
+    its_tokenizer = tokenizer(Path(teacher.config._name_or_path))
+    total = 0.0
+    for row in rows:
+        source, target = (its_tokenizer(row[name], add_special_tokens=False).input_ids for name in ("chat", "gist"))
+        if family in ("t5", "bart"):
+            batch = {"input_ids": torch.tensor([source]), "labels": torch.tensor([[*target, 1]])}
+        else:
+            batch = {
+                "input_ids": torch.tensor([[2, *source, *target]]),
+                "labels": torch.tensor([[2, *source, *target]]),
+            }
+        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+        with torch.no_grad():
+            ours, theirs = (
+                logits_and_labels(one, batch)[0][0, -len(target) :].log_softmax(-1) for one in (model, teacher)
+            )
+        total += float(torch.nn.functional.kl_div(ours, theirs, log_target=True, reduction="batchmean"))
+    return total / len(rows)
+
+
+def read_jsonl(file: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prune: Run, family: str) -> None:
+    artifact = prune("pruned", family, method="structured", keep=0.5)
+    whole, small = load(bring(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
+    facts = artifact.steps[-1].facts
+    price = costs.macs(whole, 128, 32)
+    assert facts["budget"]["delivered"] == pytest.approx(price.of(units(small)) / price.of(units(whole)))
+    assert 0.35 < facts["budget"]["delivered"] <= 0.5
+    assert torch.equal(writes(small), writes(small, use_cache=False))
+    assert not torch.equal(writes(small), writes(whole))
+
+
+@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
+def test_the_share_of_zeros_asked_for_is_delivered_in_all_parts(prune: Run, family: str, method: str) -> None:
+    artifact = prune("sparse", family, method=method, sparsity=0.6, scope="local")
+    found = weights_of(load(artifact))
+    total = sum(weight.numel() for weight in found.values())
+    assert sum(int((weight == 0).sum()) for weight in found.values()) == round(0.6 * total)
+    assert all(0.55 < float((weight == 0).float().mean()) < 0.65 for weight in found.values())
+    writes(load(artifact))
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_layers_that_are_missed_least_go_from_either_side(prune: Run, family: str) -> None:
+    asked = {"encoder_layers": 1, "decoder_layers": (1,)} if family in ("t5", "bart") else {"layers": 1}
+    artifact = prune("short", family, method="layers", **asked)
+    small = load(artifact)
+    assert {layer_count(small.config, side) for side in ("encoder", "decoder")} == {1}
+    writes(small)
+    facts = artifact.steps[-1].facts
+    if family in ("t5", "bart"):
+        assert facts["decoder_layers_kept"] == [1]
+        assert len(facts["encoder_layers_kept"]) == 1
+
+
+@pytest.mark.parametrize("family", ["t5", "gpt2"])
+def test_a_pruned_model_recovers_under_the_unpruned_one(prune: Run, family: str) -> None:
+    once = {"method": "structured", "keep": 0.4}
+    artifact = prune("recovered", family, **once, epochs=8, alpha=1, top_k=8, learning_rate=3e-3)
+    cut = load(prune("cut", family, **once))
+    teacher = load(bring(str(artifact.folder.parent / f"whole-{family}")))
+    assert units(load(artifact)) == units(cut)
+    rows = read_jsonl(artifact.folder.parent / "data" / "evaluation.jsonl")
+    gaps = [gap(model, teacher, family, rows) for model in (load(artifact), cut)]
+    assert gaps[0] < 0.8 * gaps[1]
+
+
+@pytest.mark.parametrize("family", ["bart", "gpt2"])
+def test_movement_and_gradual_pruning_end_with_the_zeros_asked_for(prune: Run, family: str) -> None:
+    for method in ("movement", "magnitude"):
+        artifact = prune(method, family, method=method, sparsity=0.5, epochs=2, alpha=0, learning_rate=1e-3)
+        assert artifact.steps[-1].facts["share_of_zeros"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Path) -> None:
+    text = write_text(tmp_path / "text", lines=40)
+    artifact = prune("pruned", "llama", task=text, method="structured", keep=0.6)
+    assert artifact.steps[-1].facts["budget"]["delivered"] <= 0.6
+    writes(load(artifact))
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "message"),
+    [
+        ("bart", {"method": "kwon"}, "--method kwon is for classifiers"),
+        ("gpt2", {"method": "width", "hidden_size": 16}, "--method width is for classifiers"),
+        ("t5", {"budget": "latency"}, "--budget latency is for classifiers"),
+        ("llama", {"method": "layers", "encoder_layers": 1}, "has no encoder_layers"),
+        ("bart", {"method": "layers", "decoder_layers": 5}, "cannot keep 5 layers"),
+        ("bart", {"epochs": 1, "hidden_weight": 1}, "learns its teacher's next tokens"),
+    ],
+)
+def test_what_is_for_classifiers_is_refused(prune: Run, family: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(CompressError, match=message):
+        prune("refused", family, **settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", NAMES)
+def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
+    prune: Run, family: str, tmp_path: Path
+) -> None:
+    from compress.onnx.generation_export import export_generative
+    from compress.onnx.graph import Graph
+    from compress.runtimes.onnx_generation import open_generator_in
+    from compress.runtimes.runtime import Serving
+
+    artifact = prune("pruned", family, method="structured", keep=0.5)
+    model = load(artifact)
+    parts = export_generative(model, tmp_path / "onnx").parts
+    for config in (model.config, model.generation_config):
+        config.save_pretrained(tmp_path / "onnx")
+    matrices = {name: value.size for path in parts.values() for name, value in Graph.load(path).constants.items()}
+    stored = {name: weight.numel() for name, weight in weights_of(model).items()}
+    assert {name: matrices.get(f"{name}.weight", matrices.get(f"{name}.weight.T")) for name in stored} == stored
+    assert max(stored.values()) < max(
+        weight.numel() for weight in weights_of(load(bring(str(tmp_path / f"whole-{family}")))).values()
+    )
+    generator = open_generator_in(tmp_path / "onnx", {part: path.name for part, path in parts.items()}, Serving())
+    assert torch.equal(writes(generator), writes(model))

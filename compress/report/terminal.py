@@ -72,7 +72,17 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
         parts.append("★ recommended")
     of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
     amiss = [words for row in comparison.rows if (words := collapse.told(comparison, row))]
-    return "\n".join(["; ".join(parts) + ".", *amiss, *_brought(comparison), *of_zeros])
+    return "\n".join(["; ".join(parts) + ".", *_distinct(comparison), *amiss, *_brought(comparison), *of_zeros])
+
+
+def _distinct(comparison: Comparison) -> Iterator[str]:
+    """How many of each artifact's outputs differ: the table has no room for it."""
+    shares = {row.name: row.generated.distinct.value for row in comparison.rows if row.generated}
+    known = {name: share for name, share in shares.items() if share is not None}
+    if known and len(set(known.values())) == 1 == len(set(shares.values())):
+        yield f"distinct outputs: {wording.percent(next(iter(known.values())))} of each."
+    elif known:
+        yield f"distinct outputs: {', '.join(f'{name} {wording.percent(share)}' for name, share in known.items())}."
 
 
 def _brought(comparison: Comparison) -> Iterator[str]:

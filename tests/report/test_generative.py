@@ -171,7 +171,10 @@ def test_a_collapsed_model_is_told_of_and_never_recommended(told: report.Report,
     assert "collapsed" not in [pick["name"] for pick in run["picks"]]
     for file in (told.html, told.markdown):
         assert "has collapsed: only 0.8" in file.read_text()
-    assert "has collapsed" in " ".join(shown(summaries).split())
+    terminal = " ".join(shown(summaries).split())
+    assert "has collapsed" in terminal
+    assert "distinct outputs: fp32-torch 100\u00a0%" in shown(summaries)
+    assert max(len(line) for line in shown(summaries).splitlines()) <= 80
 
 
 def test_outputs_that_often_repeat_are_told_of_without_calling_it_collapse(summaries: Measurements) -> None:
@@ -303,6 +306,13 @@ def test_pages_of_models_that_write_are_well_formed_and_name_every_key(
         for keys in (run, artifact, run["generation"], artifact["generation"], artifact["generation"]["paces"][0]):
             known = {"batch", "length", "threads", "options", "new_tokens"}
             assert [key for key in keys if f"`{key}`" not in readme and key not in known] == []
+
+
+def test_markdown_is_escaped_once(told: report.Report) -> None:
+    text = told.markdown.read_text()
+    assert "\\\\" not in text
+    assert "| Total time, b8 real |" in text
+    assert "61.97 \\[1\\] (58.88 to 65.07)" in text
 
 
 def test_every_table_has_as_many_cells_in_each_row_as_columns(told: report.Report) -> None:

@@ -106,6 +106,21 @@ def drawn(name: str, task: Mapping[str, Any]) -> Any:
     return split.rows.select(sorted(order[: chosen.count]))
 
 
+def prompts(name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any) -> list[np.ndarray]:
+    """What a model that writes text is given to write from: the sources of a set's rows as token ids, [length] each.
+
+    A source is as long as the task lets it be (`max_source`); of language modelling's text there are as many windows of
+    `max_length` tokens as the set has rows.
+    """
+    from compress import prompts as of
+    from compress.tasks import loading
+
+    chosen = find(name)
+    described, _ = loading.resolve(dict(task))
+    tokens = chosen.max_length if described.kind == "language_modelling" else None
+    return of.prompts(drawn(name, task), described, its_tokenizer, config, tokens=tokens)[: chosen.count]
+
+
 def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> dict[str, np.ndarray]:
     """A tokenized row as a graph takes it, name -> [length].
 

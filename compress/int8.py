@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.scheme import Scheme
 
 BATCH_SIZE = 16
+CONTINUED = 32
+"""How many tokens a decoder writes after a window of text."""
 
 
 def static_scheme(graph: Path, folder: Path, task: Mapping[str, Any] | None, settings: Int8Settings) -> Scheme:
@@ -36,6 +38,52 @@ def static_scheme(graph: Path, folder: Path, task: Mapping[str, Any] | None, set
     rows = calibration.rows(settings.calibration, task or {}, its_tokenizer)
     batches = calibration.batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0)
     return calibrate(graph, batches, static_settings(settings))
+
+
+def schemes_of_parts(
+    graphs: Mapping[str, Path],
+    parts: Sequence[str],
+    folder: Path,
+    task: Mapping[str, Any] | None,
+    settings: Int8Settings,
+) -> dict[str, Scheme]:
+    """The schemes that quantize parts of a generative export with fixed ranges, calibrated while it generates.
+
+    Args:
+        graphs: the fp32 graphs by part.
+        parts: those to quantize.
+        folder: the artifact's, which holds its tokenizer and configs.
+        task: whose training rows are read, unless weights alone are quantized.
+
+    Raises:
+        CompressError: as `static_scheme`, or attention is to be quantized, which only a classifier's graph can.
+    """
+    from compress.models import config, tokenizer
+    from compress.onnx.static import calibrate_by
+    from compress.tasks import loading
+    from compress.tasks.generation.fitting import fitted, longest
+    from compress.watched_decoding import decoding
+
+    chosen = static_settings(settings)
+    if not settings.calibrates:
+        return {part: calibrate(graphs[part], (), chosen) for part in parts}
+    its_tokenizer, its_config = tokenizer(folder), config(folder)
+    described, _ = loading.resolve(dict(task or {}))
+    said = fitted(described, its_config).generation
+    rows, new_tokens = calibration.prompts(settings.calibration, task or {}, its_tokenizer, its_config), CONTINUED
+    if described.kind != "language_modelling" and said is not None:
+        new_tokens = said.max_target
+    elif (most := longest(its_config)) is not None:
+        new_tokens = min(CONTINUED, most // 2)
+        rows = [row[: most - new_tokens] for row in rows]
+    ends = (its_tokenizer.pad_token_id, its_config.pad_token_id, its_tokenizer.eos_token_id, 0)
+    padding = next(one for one in ends if one is not None)
+    return {
+        part: calibrate_by(
+            graphs[part], decoding(graphs, part, folder, rows, new_tokens=new_tokens, padding=padding), chosen
+        )
+        for part in parts
+    }
 
 
 def static_settings(settings: Int8Settings) -> StaticSettings:

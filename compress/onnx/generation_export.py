@@ -121,7 +121,7 @@ def _sequence_to_sequence(model: nn.Module) -> dict[str, onnx.ModelProto]:
     return {ENCODER: encoder, DECODE: _finished(decode, model, axes, outputs)}
 
 
-def accepts_positions(model: nn.Module) -> bool:
+def accepts_positions(model: Any) -> bool:
     """Whether each token's position is an input of the model. BLOOM's biases are made from the mask alone."""
     return "position_ids" in inspect.signature(model.forward).parameters
 

@@ -1,4 +1,4 @@
-"""Compares a generative export with its torch model, from prompt to the last of some decoded tokens, and refuses a gap."""
+"""Compares generative graphs with their torch model or fp32 export, from prompt to the last of some decoded tokens."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from compress.errors import CompressError
 from compress.onnx.generation_export import accepts_positions
 from compress.onnx.generation_sessions import GenerationSessions
 from compress.onnx.parity import TOLERANCE, Parity
 
+COMPARED = ("int8", "int4")
+"""Precisions whose gap is told and not judged."""
 CHUNKS = (1, 1, 2)  # tokens decoded at a time after the prompt: single ones, and two at once on a filled cache
 Step = tuple[
     str, torch.Tensor, torch.Tensor
@@ -21,9 +22,10 @@ Step = tuple[
 
 
 def compare_generation(
-    sessions: GenerationSessions, source: nn.Module, prompts: Sequence[np.ndarray], *, precision: str = "fp32"
+    sessions: GenerationSessions, source: Any, prompts: Sequence[np.ndarray], *, precision: str = "fp32"
 ) -> Parity:
-    """The gap between the graphs' logits and those of their torch model `source`, on encoded `prompts` [length] each.
+    """The gap between the graphs' logits and those of their `source`, on encoded `prompts` [length] each: a torch model, or
+    what is called as one (`compress.runtimes.onnx_generation`).
 
     For a sequence-to-sequence model the prompts are what its encoder reads. Shapes: `batch 1`, each prompt as it is;
     `padded`, all in one batch (on the left for a decoder), where padding itself is not compared. In each, `prefill` is
@@ -34,13 +36,14 @@ def compare_generation(
     """
     if not prompts:
         raise CompressError("The comparison of an export with its source needs at least one encoded prompt.")
-    if precision not in (*TOLERANCE, "int8"):
-        raise CompressError(f"Unknown precision '{precision}' to compare. Known: fp16, fp32, int8.")
+    if precision not in (*TOLERANCE, *COMPARED):
+        raise CompressError(f"Unknown precision '{precision}' to compare. Known: {', '.join((*TOLERANCE, *COMPARED))}.")
     walk = _sequence_to_sequence if sessions.encoder is not None else _decoder
     gaps: dict[str, float] = {}
     scale, equal, compared = 0.0, 0, 0
-    was_training = source.training
-    source.eval()
+    was_training = getattr(source, "training", False)
+    if was_training:
+        source.eval()
     try:
         with torch.no_grad():
             for shape, batch in [*(("batch 1", [prompt]) for prompt in prompts), ("padded", list(prompts))]:
@@ -56,18 +59,21 @@ def compare_generation(
                     name = f"{shape}, {stage}"
                     gaps[name] = max(gaps.get(name, 0.0), float(gap) if bool(gap.isfinite()) else float("inf"))
                     scale = max(scale, float(left.abs().max()))
+                    if stage == "encoder":  # states, no logits
+                        continue
                     equal += int((left.argmax(-1) == right.argmax(-1)).sum())
                     compared += len(left)
     finally:
-        source.train(was_training)
+        if was_training:
+            source.train()
     tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
     return Parity(precision, len(prompts), gaps, scale, tolerance, equal / compared)
 
 
 def check_generation(
-    sessions: GenerationSessions, source: nn.Module, prompts: Sequence[np.ndarray], *, precision: str = "fp32"
+    sessions: GenerationSessions, source: Any, prompts: Sequence[np.ndarray], *, precision: str = "fp32"
 ) -> Parity:
-    """`compare_generation`, and a CompressError where a gap is beyond the tolerance (int8 has none)."""
+    """`compare_generation`, and a CompressError where a gap is beyond the tolerance (fewer than 16 bits have none)."""
     parity = compare_generation(sessions, source, prompts, precision=precision)
     if not parity.is_within_tolerance:
         shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])

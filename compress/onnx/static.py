@@ -25,6 +25,10 @@ from compress.quantization.scheme import Layer, Scheme, affine, symmetric
 
 Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
 Watcher = TypeVar("Watcher", Observer, Peaks)
+See = Callable[[str, np.ndarray], None]
+"""(name of a value, what it was at real tokens): takes note of it."""
+Drive = Callable[[Path, tuple[str, ...], See], None]
+"""(a graph whose watched values are outputs too, their names, see): runs it on calibration data and shows each of the values."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,28 @@ def quantize_static(
 def calibrate(
     path: Path, batches: Iterable[Batch], settings: StaticSettings = StaticSettings(), *, threads: int = 1
 ) -> Scheme:
+    """The scheme for the fp32 graph at `path`, a classifier's or an encoder's, see `calibrate_by`; batches are read twice
+    where inputs are smoothed.
+
+    Raises CompressError as `calibrate_by`, and where there is no batch.
+    """
+    held: list[Batch] = []  # token ids alone: few bytes
+
+    def drive(watching: Path, names: tuple[str, ...], see: See) -> None:
+        if not held:
+            held.extend(batches)
+        _run(watching, held, names, see, threads)
+
+    return calibrate_by(path, drive, settings)
+
+
+def calibrate_by(path: Path, drive: Drive, settings: StaticSettings = StaticSettings()) -> Scheme:
     """The scheme for the fp32 graph at `path`: int8 weights for each output channel, uint8 inputs by the ranges seen.
 
-    One batch's activations are in memory at a time. A layer that the model uses more than once (ALBERT's) gets one
+    What `drive` shows is noted at once and let go. A layer that the model uses more than once (ALBERT's) gets one
     range for all its uses, and layers that read one value share its range and their smoothing factors.
 
-    Raises CompressError for an unknown method, no batch, NaN or infinity, a quantized graph, nothing to quantize, or
+    Raises CompressError for an unknown method, NaN or infinity, a quantized graph, nothing to quantize, or
     attention that is not fused where its products are to be quantized.
     """
     _refuse_unknown(settings)
@@ -89,14 +109,13 @@ def calibrate(
     if settings.activations == "float":
         weights = {one.module: symmetric(one.weight, axis=0, type=settings.weights) for one in found}
         return Scheme({**layers, **{name: Layer(one, float_input=True) for name, one in weights.items()}})
-    batches = list(batches)  # token ids alone: few bytes, and smoothing looks at them twice
-    smooth = _smoothing(graph, found, batches, settings.smooth, threads) if settings.smooth else {}
+    smooth = _smoothing(graph, found, drive, settings.smooth) if settings.smooth else {}
     pairs = [(product.node.input[0], product.module) for product in watched]
     for name, pair in multiplied:
         pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
     observers = _shared(pairs, lambda: observer(settings.method))
     by_value = {product.node.input[0]: smooth[product.module] for product in watched if smooth}
-    _watch(graph, observers, batches, threads, {value: reciprocal(one) for value, one in by_value.items()})
+    _watch(graph, observers, drive, {value: reciprocal(one) for value, one in by_value.items()})
 
     for product in found:
         factor = smooth.get(product.module)
@@ -128,12 +147,10 @@ def _refuse_unknown(settings: StaticSettings) -> None:
         raise CompressError("Weights alone are quantized where activations are float: no smoothing, no attention.")
 
 
-def _smoothing(
-    graph: Graph, found: list[Product], batches: list[Batch], alpha: float, threads: int
-) -> dict[str, np.ndarray]:
+def _smoothing(graph: Graph, found: list[Product], drive: Drive, alpha: float) -> dict[str, np.ndarray]:
     """Factors by module; the same ones for modules that read one value, so that one multiplication serves them."""
     peaks = _shared([(product.node.input[0], product.module) for product in found], Peaks)
-    _watch(graph, peaks, batches, threads)
+    _watch(graph, peaks, drive)
     weights: dict[int, list[np.ndarray]] = {}
     for product in found:
         weights.setdefault(id(peaks[product.node.input[0]]), []).append(product.weight)
@@ -161,34 +178,42 @@ def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[s
 def _watch(
     graph: Graph,
     observers: Mapping[str, Observer | Peaks],
-    batches: Iterable[Batch],
-    threads: int,
+    drive: Drive,
     multiply: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
-    """Run the graph with the watched values as outputs, batch by batch; some are multiplied before they are seen."""
-    names = list(observers)
+    """Run the graph with the watched values as outputs; some are multiplied before they are seen."""
+    own = list(graph.outputs)
+
+    def see(name: str, values: np.ndarray) -> None:
+        observers[name].see(values * multiply[name] if name in multiply else values)
+
     with tempfile.TemporaryDirectory() as folder:
         watching = Path(folder) / "watching.onnx"
-        for name in names:
-            graph.model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        for name in observers:
+            if name not in own:  # an encoder's states are both
+                graph.model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
         graph.save(watching)
-        del graph.model.graph.output[1:]
-        session = open_session(watching, threads=threads)
-        wanted = {item.name for item in session.get_inputs()}
-        count = 0
-        for batch in batches:
-            missing = wanted - set(batch)
-            if missing:
-                raise CompressError(
-                    f"The calibration batches have no '{sorted(missing)[0]}', which the graph wants. "
-                    "Encode them with the tokenizer beside the model."
-                )
-            feeds = {name: np.ascontiguousarray(batch[name], np.int64) for name in wanted}
-            mask = feeds.get("attention_mask")
-            for name, value in zip(names, session.run(names, feeds), strict=True):
-                seen = _unpadded(value, mask)
-                observers[name].see(seen * multiply[name] if name in multiply else seen)
-            count += 1
+        del graph.model.graph.output[len(own) :]
+        drive(watching, tuple(observers), see)
+
+
+def _run(path: Path, batches: Iterable[Batch], names: tuple[str, ...], see: See, threads: int) -> None:
+    """Run a graph that reads token ids and a mask on each batch."""
+    session = open_session(path, threads=threads)
+    wanted = {item.name for item in session.get_inputs()}
+    count = 0
+    for batch in batches:
+        missing = wanted - set(batch)
+        if missing:
+            raise CompressError(
+                f"The calibration batches have no '{sorted(missing)[0]}', which the graph wants. "
+                "Encode them with the tokenizer beside the model."
+            )
+        feeds = {name: np.ascontiguousarray(batch[name], np.int64) for name in wanted}
+        mask = feeds.get("attention_mask")
+        for name, value in zip(names, session.run(names, feeds), strict=True):
+            see(name, _unpadded(value, mask))
+        count += 1
     if count == 0:
         raise CompressError("The calibration set gave no batch. Give at least one row.")
 

@@ -1,36 +1,91 @@
-"""Store and compute in fewer bits after training: int8, fp16 or bf16.
+"""Store and compute in fewer bits after training: int8, int4, nf4, fp16 or bf16.
 
 int8 gives an ONNX artifact: dynamic takes the activations' ranges at each call, static takes them once from a calibration
 set. Weights have a scale for each output channel, and embeddings are quantized too. fp16 gives an ONNX artifact; bf16
 gives a torch checkpoint, since ONNX Runtime has no bf16 kernels on a CPU. MODEL is a torch artifact (exported first) or
-an ONNX one.
+an ONNX one. Of a model that writes text, encoder and decoder may have precisions of their own.
+
+Weights alone, for decoders above all: mode `weights` stores int4 or int8 blocks in an ONNX artifact (MatMulNBits), rounded to
+the nearest or by GPTQ; `gptq` writes a decoder's GPTQ checkpoint (int4, int8); `bitsandbytes` gives int8 or nf4. Both are
+torch artifacts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from compress.artifact import Artifact
 from compress.errors import CompressError
+from compress.models import kind_of
 from compress.quantization.int8_settings import Int8Settings
-from compress.technique import Made, Technique, Work
+from compress.quantization.weight_settings import WeightSettings
+from compress.technique import Made, Technique, Work, finished
+
+PRECISIONS = {
+    "dynamic": ("int8", "fp16", "bf16"),
+    "static": ("int8", "fp16", "bf16"),
+    "weights": ("int4", "int8"),
+    "gptq": ("int4", "int8"),
+    "bitsandbytes": ("nf4", "int8"),
+}
 
 
-class Quantize(Int8Settings):
+class Quantize(WeightSettings, Int8Settings):
     """What is stored and computed in fewer bits, and how."""
 
-    precision: Literal["int8", "fp16", "bf16"] = Field("int8", description="The precision to store and compute in.")
-    mode: Literal["dynamic", "static"] = Field(
-        "dynamic", description="int8: ranges of activations at each call, or once from the calibration set."
+    precision: Literal["int8", "int4", "nf4", "fp16", "bf16"] = Field(
+        "int8", description="The precision to store and compute in."
+    )
+    mode: Literal["dynamic", "static", "weights", "gptq", "bitsandbytes"] = Field(
+        "dynamic",
+        description="int8: ranges of activations at each call, or once from the calibration set. Weights alone: as ONNX blocks, "
+        "as a GPTQ checkpoint, or as bitsandbytes stores them.",
+    )
+
+    encoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
+        None, description="A model that writes text: its encoder's precision, where it is another."
+    )
+    decoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
+        None, description="A model that writes text: its decoder's precision, where it is another."
     )
 
     @model_validator(mode="after")
+    def _mode_fits(self) -> Quantize:
+        if self.precision not in PRECISIONS[self.mode]:
+            fitting = [mode for mode, precisions in PRECISIONS.items() if self.precision in precisions]
+            raise ValueError(f"{self.precision} does not go with mode {self.mode}: set mode to {' or '.join(fitting)}")
+        if not self.stores_blocks:
+            for name in WeightSettings.model_fields:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"'{name}' is a choice for int4 and mode weights or gptq")
+        if self.is_torch and (self.encoder or self.decoder):
+            raise ValueError(f"mode {self.mode} gives a torch checkpoint, whose components have one precision")
+        return self
+
+    @property
+    def stores_blocks(self) -> bool:
+        """Whether some weights are stored in blocks with scales of their own."""
+        return self.mode in ("weights", "gptq") or "int4" in (self.encoder, self.decoder)
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether a torch checkpoint is made by another mode than bf16."""
+        return self.mode in ("gptq", "bitsandbytes")
+
+    @property
+    def reads_rows_for_weights(self) -> bool:
+        """Whether GPTQ chooses the integers."""
+        return self.mode == "gptq" or self.rounding == "gptq"
+
+    @model_validator(mode="after")
     def _dynamic_has_no_fixed_ranges(self) -> Quantize:
-        if self.precision == "int8" and self.mode == "dynamic":
+        if "int8" in (self.precision, self.encoder, self.decoder) and self.mode == "dynamic":
             for name in ("smooth", "attention", "weights", "activations"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"'{name}' is a choice of static quantization: set mode to static too")
@@ -41,20 +96,30 @@ def _run(work: Work) -> Made:
     settings, source = work.settings, work.source
     if settings.precision == "bf16":
         return _bf16(work)
+    if settings.is_torch:
+        return _torch_weights(work)
     from compress import exporting
     from compress.onnx import parity
 
     if source.format == "torch":
         found = exporting.exported(source, work.task, work.cache)
-        graph, facts = found.graph, {**found.facts, "parity": found.parity}
+        graphs, facts = found.paths, {**found.facts, "parity": found.parity}
     else:
-        graph, facts = source.folder / source.parts["model"], {}
+        graphs, facts = {part: source.folder / name for part, name in source.parts.items()}, {}
+    if "model" not in graphs:
+        return _parts(work, graphs, facts)
+    graph = graphs["model"]
     target = work.folder / "model.onnx"
     made: dict[str, Any] = {}
     if settings.precision == "fp16":
         from compress.onnx.precision import to_fp16
 
         to_fp16(graph, target)
+    elif settings.mode == "weights":
+        from compress import weight_only
+
+        integers, made = _gptq(work, graphs, {"model": settings.precision})
+        made |= weight_only.write_blocks(settings, settings.precision, integers, "model", graph, target)
     else:
         made = _int8(work, graph, target)
     parts = exporting.finish_folder(source, work.folder, target)
@@ -65,6 +130,12 @@ def _run(work: Work) -> Made:
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
     compare = parity.check if settings.precision == "fp16" else parity.compare
     gap = compare(target, graph, rows, precision=settings.precision, padding=padding)
+    return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
+
+
+def _made(
+    settings: Any, parts: Mapping[str, str], facts: Mapping[str, Any], gap: Mapping[str, Any], told: Mapping[str, Any]
+) -> Made:
     return Made(
         "onnx",
         settings.precision,
@@ -72,10 +143,97 @@ def _run(work: Work) -> Made:
         facts={key: value for key, value in facts.items() if key != "parity"},
         step_facts={
             **({"parity of the fp32 graph": facts["parity"]} if "parity" in facts else {}),
-            "gap to fp32": {**gap.to_dict(), "rows_from": where},
-            **made,
+            "gap to fp32": gap,
+            **told,
         },
     )
+
+
+def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
+    """A model that writes text: each of its graphs in its component's precision."""
+    from compress import components, exporting, models, weight_only
+    from compress.onnx.kernels import integer_kernels
+    from compress.quantization.scheme import Scheme
+
+    settings, folder = work.settings, work.folder
+    chosen = components.precisions(graphs, settings.precision, settings.encoder, settings.decoder)
+    ready = components.folded(graphs, work.scratch / "folded")
+    integers = {part: path for part, path in ready.items() if chosen[part] == "int8"}
+    by_gptq, of_gptq = _gptq(work, ready, chosen)
+    schemes: dict[str, Any] = {}
+    if settings.mode == "static" and integers:
+        from compress.int8 import schemes_of_parts
+
+        schemes |= schemes_of_parts(ready, tuple(integers), work.source.folder, work.task, settings)
+    writers: dict[str, components.Writer] = {
+        "int4": partial(weight_only.write_blocks, settings, "int4", by_gptq),
+        "int8": partial(_write_int8, settings, schemes),
+        "fp16": _write_fp16,
+    }
+    if settings.mode == "weights":
+        writers["int8"] = partial(weight_only.write_blocks, settings, "int8", by_gptq)
+    paths, told = components.write(graphs, ready, folder, chosen, writers)
+    parts = exporting.finish_folder(work.source, folder, paths)
+    scheme = Scheme({name: layer for one in schemes.values() for name, layer in one.items()})
+    if scheme:
+        scheme.save(folder / "scheme.safetensors")
+    rows, where = exporting.parity_prompts(models.tokenizer(folder), models.config(folder), work.task)
+    coarsest = next(one for one in ("int4", "int8", "fp16") if one in chosen.values())
+    gap = components.gap(paths, ready, folder, rows, coarsest)
+    kernels = Counter(name for path in paths.values() for name in integer_kernels(path).values())
+    made = {"layers_quantized": len(scheme), "kernels": dict(kernels)} if scheme else {}
+    return _made(
+        settings,
+        parts,
+        {**facts, "components": chosen},
+        {**gap.to_dict(), "rows_from": where},
+        {**made, **of_gptq, **{part: one for part, one in told.items() if one}},
+    )
+
+
+def _gptq(work: Work, graphs: Mapping[str, Path], chosen: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The integers that GPTQ chooses for the parts' weights, none where each is rounded to the nearest; what is told of them."""
+    settings = work.settings
+    in_blocks = {
+        part: one for part, one in chosen.items() if one == "int4" or (one == "int8" and settings.mode == "weights")
+    }
+    if settings.rounding != "gptq" or not in_blocks:
+        return {}, {}
+    from compress import weight_only
+
+    return weight_only.calibrated(
+        work.source, {part: graphs[part] for part in in_blocks}, in_blocks, work.task or {}, settings
+    )
+
+
+def _torch_weights(work: Work) -> Made:
+    from compress import weight_only
+
+    settings = work.settings
+    if settings.mode == "gptq":
+        told = weight_only.write_checkpoint(work.source, work.task or {}, settings, work.folder)
+    else:
+        told = weight_only.write_bitsandbytes(work.source, settings, work.folder)
+    return Made("torch", settings.precision, step_facts=told)
+
+
+def _write_int8(settings: Any, schemes: dict[str, Any], part: str, graph: Path, target: Path) -> Mapping[str, Any]:
+    """Ranges at each call unless the part has a scheme with fixed ones; the scheme is put among the others."""
+    from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
+    from compress.onnx.qdq import write_scheme
+
+    if part in schemes:
+        write_scheme(graph, target, schemes[part])
+    else:
+        schemes[part] = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
+    return {}
+
+
+def _write_fp16(part: str, graph: Path, target: Path) -> Mapping[str, Any]:
+    from compress.onnx.precision import to_fp16
+
+    to_fp16(graph, target)
+    return {}
 
 
 def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
@@ -115,22 +273,80 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    if source.precision != "fp32":
+    quantized = [step for step in source.steps if step.technique in ("quantize", "qat")]
+    if source.precision != "fp32" and (quantized or source.format == "onnx"):
         raise CompressError(
             f"{source.folder} is {source.precision} already. Quantize the fp32 artifact that it was made from."
         )
+    if not source.steps or finished(
+        source.folder, source.fingerprint()
+    ):  # else a step of the same pipeline will make it
+        _check_components(settings, source)
+        if task is not None:
+            from compress.models import check_labels
+            from compress.tasks import loading
+
+            check_labels(source.folder, loading.resolve(dict(task))[0])
     if settings.precision == "bf16" and source.format == "onnx":
         raise CompressError(
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
         )
+    _check_weights(settings, source)
     if _calibrates(settings):
         from compress import calibration
 
         calibration.check(settings.calibration, task)
 
 
+def _check_weights(settings: Any, source: Artifact) -> None:
+    if source.format == "onnx" and (settings.is_torch or settings.reads_rows_for_weights):
+        why = (
+            f"mode {settings.mode} gives a torch checkpoint"
+            if settings.is_torch
+            else "GPTQ runs the calibration rows through the torch model"
+        )
+        raise CompressError(f"{why}, and {source.folder} is onnx. Start from the torch artifact it was exported from.")
+    if settings.mode == "bitsandbytes":
+        from compress.pretrained import needs_bitsandbytes
+
+        needs_bitsandbytes("mode bitsandbytes")
+
+
+def _check_components(settings: Any, source: Artifact) -> None:
+    kind = kind_of(source.folder)
+    if settings.mode == "gptq" and kind != "decoder":
+        raise CompressError(
+            f"GPTQ checkpoints are for decoders, and {source.folder} is none. Set mode to weights and rounding to gptq: that "
+            "stores GPTQ's integers in an ONNX artifact."
+        )
+    if kind == "classifier":
+        if settings.encoder or settings.decoder:
+            raise CompressError(
+                f"{source.folder} is a classifier, which has no encoder and decoder to give precisions of their own."
+            )
+        return
+    if settings.precision == "bf16" and (settings.encoder or settings.decoder):
+        raise CompressError(
+            "bf16 gives a torch checkpoint, whose components have one precision. Leave out encoder and decoder."
+        )
+    if settings.precision != "bf16" and not settings.is_torch:
+        from compress.components import check
+
+        check(kind, settings.precision, settings.encoder, settings.decoder)
+    if settings.attention != "none":
+        raise CompressError(
+            f"The attention of a model that writes text is not fused, so its products stay in floating point: {source.folder} "
+            "cannot be quantized with `attention`. Leave it out."
+        )
+
+
 def _calibrates(settings: Any) -> bool:
-    return bool(settings.precision == "int8" and settings.mode == "static" and settings.calibrates)
+    return bool(
+        settings.reads_rows_for_weights
+        or ("int8" in (settings.precision, settings.encoder, settings.decoder)
+        and settings.mode == "static"
+        and settings.calibrates)
+    )
 
 
 TECHNIQUE = Technique(
@@ -138,7 +354,10 @@ TECHNIQUE = Technique(
     settings=Quantize,
     run=_run,
     accepts=frozenset({"torch", "onnx"}),
-    gives=lambda settings: ("torch" if settings.precision == "bf16" else "onnx", settings.precision),
+    gives=lambda settings: (
+        "torch" if settings.precision == "bf16" or settings.is_torch else "onnx",
+        settings.precision,
+    ),
     reads=_reads,
     check=_check,
     example="compress quantize runs/student --precision int8 --mode dynamic -o runs/int8",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from compress.tasks.generation.fitting import fitted
 from compress.training_data import generative_tokens
 
 BATCH = 16
+WORTH_AN_EXPORT = 200
+"""Rows from which on an export is soon made up for: ONNX Runtime wrote 4 beams in 0.61 of torch's processor time."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def pseudo_labelled(
     share: float,
     beams: int,
     cache: Path,
+    description: Mapping[str, Any] | None = None,
 ) -> PseudoLabels:
     """Training rows where a share of the references are what the teacher writes: Kim & Rush 2016, section 3.2.
 
@@ -62,6 +66,7 @@ def pseudo_labelled(
         share: of the rows, 0 to 1.
         beams: of the teacher's search; 1 is greedy.
         cache: the folder for content-keyed results.
+        description: of the task, on whose rows an export of the teacher is compared with it.
 
     Raises:
         CompressError: the task has no sources to write for.
@@ -74,7 +79,7 @@ def pseudo_labelled(
     places = [place for place, value in enumerate(rows["row_hash"]) if _at(value) < share]
     if not places:
         return PseudoLabels(rows)
-    written, seconds = _written(teacher, rows.select(places), task, its_tokenizer, beams, cache)
+    written, seconds = _written(teacher, rows.select(places), task, its_tokenizer, beams, cache, description)
     labels = list(rows["label"])
     for place, text in zip(places, written, strict=True):
         labels[place] = text or labels[place]
@@ -107,7 +112,13 @@ def _with_labels(rows: Any, labels: list[str]) -> Any:
 
 
 def _written(
-    teacher: Artifact, rows: Any, task: Any, its_tokenizer: Any, beams: int, cache: Path
+    teacher: Artifact,
+    rows: Any,
+    task: Any,
+    its_tokenizer: Any,
+    beams: int,
+    cache: Path,
+    description: Mapping[str, Any] | None,
 ) -> tuple[list[str], float]:
     """What the teacher writes for each row, and the seconds that took now."""
     from compress import models
@@ -128,7 +139,7 @@ def _written(
         file.parent.mkdir(parents=True, exist_ok=True)
         _write(
             file,
-            load(teacher).float(),
+            _writer(teacher, description, cache, len(lacking)),
             read.select(lacking),
             [hashes[place] for place in lacking],
             its_tokenizer,
@@ -140,13 +151,33 @@ def _written(
     return [kept[value] for value in hashes], round(time.perf_counter() - started, 1)
 
 
-def _write(file: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:
-    """Append a line for each row, a batch at a time, the longest rows first."""
+def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Path, rows: int) -> Any:
+    """The teacher as it writes fastest: on a GPU by torch, else, for many rows, by its fp32 ONNX graphs, with the same tokens."""
     import torch
 
+    if torch.cuda.is_available():
+        return load(teacher).float().to("cuda")
+    if rows < WORTH_AN_EXPORT:
+        return load(teacher).float()
+    from compress.exporting import exported
+    from compress.runtimes.onnx_generation import open_generator_in
+    from compress.runtimes.runtime import Serving
+
+    try:
+        found = exported(teacher, description, cache)
+        for name in ("config.json", "generation_config.json"):  # which say how it writes
+            if (teacher.folder / name).is_file():
+                shutil.copyfile(teacher.folder / name, found.folder / name)
+        return open_generator_in(found.folder, found.parts, Serving(threads=torch.get_num_threads()))
+    except CompressError as error:
+        say(f"The teacher writes by torch, since it cannot by ONNX Runtime: {error}")
+        return load(teacher).float()
+
+
+def _write(file: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:
+    """Append a line for each row, a batch at a time, the longest rows first."""
     from compress.models import quiet
 
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
     order = np.argsort(-row_lengths(read), kind="stable")
     ends_cut = file.is_file() and not file.read_bytes().endswith(b"\n")
     with quiet(), file.open("a", encoding="utf-8") as stream, bar("teacher writes", len(order)) as running:

@@ -52,7 +52,7 @@ def prepare(
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
     facts: dict[str, Any] = {}
     if settings.pseudo_labels:
-        data, facts = _written_by(teacher, data, student, settings, cache)
+        data, facts = _written_by(teacher, data, student, description, settings, cache)
     if settings.alpha.highest == 0 and not settings.on_policy:
         return TokenLessons(data, facts=facts)
     _check_vocabulary(teacher, student)
@@ -99,7 +99,7 @@ def plain(student: Student, description: Mapping[str, Any], settings: Any) -> To
 
 
 def _written_by(
-    teacher: Artifact, data: TrainingData, student: Student, settings: Any, cache: Path
+    teacher: Artifact, data: TrainingData, student: Student, description: Mapping[str, Any], settings: Any, cache: Path
 ) -> tuple[TrainingData, dict[str, Any]]:
     found = pseudo_labelled(
         teacher,
@@ -109,6 +109,7 @@ def _written_by(
         share=settings.pseudo_labels,
         beams=settings.beams,
         cache=cache,
+        description=description,
     )
     train, _ = generative_tokens(found.rows, data.task, student.tokenizer, student.model.config, settings.max_length)
     return replace(data, texts=found.rows, train=train), dict(found.facts)

@@ -114,3 +114,11 @@ def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask
     texts = loading.load(task, data, "train").rows
     with pytest.raises(CompressError, match="no sources"):
         pseudo_labelled(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)
+
+
+def test_graphs_write_what_torch_writes(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_torch, _ = ask(cache="torch")
+    monkeypatch.setattr(pseudo_labels, "WORTH_AN_EXPORT", 1)
+    monkeypatch.setattr(pseudo_labels, "load", lambda *_: pytest.fail("torch wrote"))
+    by_graphs, _ = ask(cache="graphs")
+    assert by_graphs.rows["label"] == by_torch.rows["label"]

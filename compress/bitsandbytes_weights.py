@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,21 +13,13 @@ from compress.architectures.matrices import inputs_of, is_linear, outputs_of
 from compress.errors import CompressError
 from compress.generators import generator, kind_of
 from compress.models import classifier
+from compress.pretrained import needs_bitsandbytes
 from compress.quantization.gptq import linears
 
 Kind = Literal["int8", "nf4"]
 OUTPUTS, INPUTS = 32, 64
 """nf4: what a matrix's outputs and inputs must be multiples of. On others its kernel for CPUs with AVX-512 and bf16 fails at
 the first call (0.50), and a checkpoint must run everywhere."""
-
-
-def needs_bitsandbytes() -> None:
-    """Raises a CompressError where bitsandbytes is not installed, with the way to install it."""
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise CompressError(
-            "This needs bitsandbytes. Install it: pip install 'compress-transformers[bitsandbytes]' "
-            "(or pip install bitsandbytes)"
-        )
 
 
 def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[Any, dict[str, Any]]:
@@ -44,7 +35,7 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     Raises:
         CompressError: bitsandbytes is not installed, or nothing is left to quantize.
     """
-    needs_bitsandbytes()
+    needs_bitsandbytes(kind)
     from transformers import BitsAndBytesConfig
 
     logging.getLogger("bitsandbytes").setLevel(

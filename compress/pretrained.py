@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,15 @@ from compress.errors import CompressError
 
 REMOTE_CODE = "COMPRESS_TRUST_REMOTE_CODE"
 """Set to 1 by `--trust-remote-code`; an environment variable, so that worker processes know it too."""
+
+
+INSTALL_BITSANDBYTES = "Install it: pip install 'compress-transformers[bitsandbytes]' (or pip install bitsandbytes)"
+
+
+def needs_bitsandbytes(what: str) -> None:
+    """Raises a CompressError where bitsandbytes is not installed, with the way to install it."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise CompressError(f"{what} needs bitsandbytes. {INSTALL_BITSANDBYTES}")
 
 
 def config(folder: Path) -> Any:
@@ -87,10 +97,7 @@ def why_not(folder: Path, error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return f"The model in {folder} brings code of its own, which is not run unless you add --trust-remote-code."
     if isinstance(error, ImportError) and "bitsandbytes" in str(error):
-        return (
-            f"The model in {folder} was quantized by bitsandbytes. Install it: "
-            "pip install 'compress-transformers[bitsandbytes]' (or pip install bitsandbytes)"
-        )
+        return f"The model in {folder} was quantized by bitsandbytes. {INSTALL_BITSANDBYTES}"
     if "header" in text.lower() or "safetensor" in type(error).__name__.lower():
         return f"The weights in {folder} are corrupt or cut short ({text}). Copy or download them again."
     if "Unrecognized configuration class" in str(error):

@@ -11,7 +11,7 @@ import numpy as np
 from compress import calibration
 from compress.artifact import Artifact
 from compress.errors import CompressError
-from compress.models import kind_of, load, save, tokenizer
+from compress.models import load, save, tokenizer
 from compress.onnx.graph import Graph
 from compress.onnx.layers import products
 from compress.onnx.matmul_nbits import WeightOnly, quantize_weights
@@ -24,8 +24,12 @@ BITS = {"int4": 4, "int8": 8}
 
 
 def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid:
-    """What weights are rounded to, from the settings `block` and `symmetric`."""
-    return Grid(BITS[precision], settings.block, settings.symmetric, half_scales)
+    """What weights are rounded to, from the settings `block` and `symmetric`.
+
+    half_scales: for a GPTQ checkpoint, which is symmetric where nothing else is asked for.
+    """
+    symmetric = half_scales if settings.symmetric is None else settings.symmetric
+    return Grid(BITS[precision], settings.block, symmetric, half_scales)
 
 
 def write_blocks(
@@ -36,7 +40,7 @@ def write_blocks(
     Args:
         chosen: `calibrated`'s integers; other weights are rounded to the nearest.
     """
-    whole = WeightOnly(grid_of(settings, precision), settings.embeddings, settings.exclude, settings.inputs == "int8")
+    whole = WeightOnly(grid_of(settings, precision), settings.embeddings, settings.exclude, settings.integer_inputs)
     done = quantize_weights(graph, target, whole, chosen)
     counts = {kind: list(done.values()).count(kind) for kind in dict.fromkeys(done.values())}
     return {"weights": counts, "bits": whole.grid.bits, "block": whole.grid.block}
@@ -108,29 +112,6 @@ def write_bitsandbytes(source: Artifact, settings: Any, folder: Path) -> dict[st
     model, told = quantized(source.folder, settings.precision, settings.exclude)
     save(model, tokenizer(source.folder), folder)
     return told
-
-
-def check(settings: Any, source: Artifact) -> None:
-    """Raises a CompressError where the settings cannot work for the source, before a weight is loaded."""
-    if settings.mode in ("bitsandbytes", "gptq") and source.format == "onnx":
-        raise CompressError(
-            f"mode {settings.mode} gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it "
-            "was exported from."
-        )
-    if settings.mode == "bitsandbytes":
-        from compress.bitsandbytes_weights import needs_bitsandbytes
-
-        needs_bitsandbytes()
-    if settings.mode == "gptq" and kind_of(source.folder) != "decoder":
-        raise CompressError(
-            f"GPTQ checkpoints are for decoders, and {source.folder} is none. Set mode to weights and rounding to gptq: "
-            "that gives the same integers as an ONNX artifact."
-        )
-    if settings.mode != "gptq" and settings.rounding == "gptq" and source.format == "onnx":
-        raise CompressError(
-            f"GPTQ runs calibration rows through the torch model, and {source.folder} is onnx. Start from the torch artifact "
-            "it was exported from, or set rounding to nearest."
-        )
 
 
 def unpadded(rows: Iterable[Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:

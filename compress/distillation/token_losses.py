@@ -117,14 +117,3 @@ def mean_of_rows(values: Tensor, counted: Tensor) -> Tensor:
     counts = counted.sum(1)
     shares = 1 / (counts.clamp(min=1) * len(counts)).to(values.dtype)
     return (values * shares.repeat_interleave(counts)).sum()
-
-
-def predicted(logits: Tensor, labels: Tensor, *, shifted: bool) -> tuple[Tensor, Tensor]:
-    """Logits and labels at the same places.
-
-    Args:
-        logits: [batch, tokens, vocabulary].
-        labels: [batch, tokens].
-        shifted: for a decoder, whose logits at a token predict the next one; an encoder-decoder's model shifts its input.
-    """
-    return (logits[:, :-1], labels[:, 1:]) if shifted else (logits, labels)

@@ -127,7 +127,8 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
                 f"{plan.name} measures its results, but has no task. Add `task:`, or `--set task=sst2`."
             )
         described, data = loading.resolve(dict(task))
-        if not loading.load(described, data, "evaluation").is_labelled:
+        is_labelled = loading.load(described, data, "evaluation").is_labelled
+        if not is_labelled and described.kind != "language_modelling":  # a text is all that it is measured on
             raise CompressError(
                 f"The evaluation split of {described.name} has no labels, so nothing can be measured on it."
             )

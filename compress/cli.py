@@ -260,7 +260,10 @@ def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
 @click.option("--pair", help="The second text, for tasks on pairs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def predict(artifact: str, texts: tuple[str, ...], pair: str | None, as_json: bool) -> None:
-    """Answer for texts with a torch or an ONNX artifact alike; `-` reads one text a line from standard input."""
+    """Answer for texts with a torch or an ONNX artifact alike: a label, a score, or what it writes.
+
+    `-` reads one text a line from standard input.
+    """
     from compress.models import bring
     from compress.prediction import predictions
 
@@ -268,6 +271,8 @@ def predict(artifact: str, texts: tuple[str, ...], pair: str | None, as_json: bo
     for text, answer in zip(lines, predictions(bring(artifact), lines, pair), strict=True):
         if as_json:
             click.echo(json.dumps({"text": text, **answer}, ensure_ascii=False))
+        elif "output" in answer:
+            click.echo(answer["output"])
         elif "label" in answer:
             odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
             click.echo(f"{answer['label']}  ({odds})  {text}")

@@ -1,4 +1,4 @@
-"""Answers for texts by an artifact, torch or ONNX alike: a label with its probabilities, or a score."""
+"""Answers for texts by an artifact, torch or ONNX alike: a label with its probabilities, a score, or a text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from compress.errors import CompressError
 
 
 def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = None) -> Iterator[dict[str, Any]]:
-    """For each text `{"label", "probabilities"}`, or `{"score"}` where the model has a single output.
+    """For each text `{"label", "probabilities"}`, `{"score"}` where the model has a single output, or `{"output"}`, what a
+    model writes that writes text.
 
     Args:
         pair: the second text, for a model of pairs of texts.
@@ -22,7 +23,7 @@ def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = Non
         CompressError: a text is empty, or no runtime here opens the artifact.
     """
     from compress import catalogue
-    from compress.models import tokenizer
+    from compress.models import kind_of, tokenizer
     from compress.runtimes.rows import Rows, predict_all
     from compress.runtimes.runtime import Serving
 
@@ -34,6 +35,11 @@ def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = Non
     if reason:
         raise CompressError(f"{artifact.folder} cannot be run here: {reason}.")
     artifact.check_files()
+    if kind_of(artifact.folder) != "classifier":
+        if pair:
+            raise CompressError(f"{artifact.folder} writes text for one text at a time. Leave out --pair.")
+        yield from _written(artifact, texts, runtime)
+        return
     config = json.loads((artifact.folder / "config.json").read_text(encoding="utf-8"))
     raw = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
     names = [str(raw[key]) for key in sorted(raw, key=int)]
@@ -51,3 +57,32 @@ def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = Non
                 "label": names[int(odds.argmax())],
                 "probabilities": dict(zip(names, map(float, odds), strict=True)),
             }
+
+
+NEW_TOKENS = 64
+"""How much is written where neither the task nor the model says."""
+
+
+def _written(artifact: Artifact, texts: Sequence[str], runtime: Any) -> Iterator[dict[str, Any]]:
+    """By the model's own rules of decoding, its beams among them, one text after another."""
+    from compress import prompts
+    from compress.models import tokenizer
+    from compress.runtimes.generating import Decoding, generate, room, rules
+    from compress.runtimes.runtime import Serving
+    from compress.tasks import loading
+
+    task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
+    its_tokenizer, generator = tokenizer(artifact.folder), runtime.open_generator(artifact, Serving())
+    said = generator.generation_config.to_dict()
+    new_tokens = said.get("max_new_tokens") or NEW_TOKENS
+    if task is not None and task.generation is not None and task.kind != "language_modelling":
+        new_tokens = task.generation.max_target
+    most = room(generator)
+    if most is not None:
+        new_tokens = min(new_tokens, most if generator.config.is_encoder_decoder else most // 2)
+    reads = None if most is None or generator.config.is_encoder_decoder else most - new_tokens
+    decoding = Decoding(beams=said.get("num_beams") or 1, max_new_tokens=new_tokens, rules=rules(said))
+    for ids in prompts.of_texts(texts, task, its_tokenizer, generator.config, tokens=reads):
+        feeds = {"input_ids": ids[None], "attention_mask": np.ones_like(ids)[None]}
+        (found,) = generate(generator, feeds, decoding)
+        yield {"output": its_tokenizer.decode(found, skip_special_tokens=True).strip()}

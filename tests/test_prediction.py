@@ -1,0 +1,43 @@
+"""`compress predict` prints what a model writes, by the model's own rules and for any runtime alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from compress.cli import compress
+from compress.errors import CompressError
+from compress.prediction import predictions
+from tests.written import onnx_generator, torch_generator
+
+TEXTS = ["a good film but the plot", "an awful book"]
+
+
+@pytest.mark.parametrize("family", ["bart", pytest.param("llama", marks=pytest.mark.slow)])
+def test_torch_and_onnx_write_the_same_for_the_same_text(family: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from compress.models import load, tokenizer
+
+    source, made = torch_generator(family, tmp_path_factory), onnx_generator(family, tmp_path_factory)
+    outputs = [answer["output"] for answer in predictions(made, TEXTS)]
+    its_tokenizer, model = tokenizer(source.folder), load(source)
+    for text, output in zip(TEXTS, outputs, strict=True):
+        ids = its_tokenizer(text, return_tensors="pt")["input_ids"]
+        most = 8 if family == "bart" else 64  # the task's `max_target`, or half of the model's positions
+        found = model.generate(ids, max_new_tokens=most, do_sample=False)[0]
+        found = found if family == "bart" else found[ids.shape[1] :]
+        assert its_tokenizer.decode(found, skip_special_tokens=True).strip() == output
+
+
+def test_the_command_prints_the_text_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = onnx_generator("bart", tmp_path_factory)
+    (wanted,) = predictions(made, TEXTS[:1])
+    done = CliRunner().invoke(compress, ["predict", str(made.folder), TEXTS[0]])
+    assert done.exit_code == 0, done.output
+    assert done.output.strip() == wanted["output"]
+
+
+def test_a_second_text_is_refused(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match="one text at a time"):
+        list(predictions(onnx_generator("bart", tmp_path_factory), TEXTS[:1], "another"))

@@ -154,6 +154,18 @@ def test_a_resumed_run_draws_the_same_samples_for_the_same_batches(family: str) 
     assert len(set(of_samples)) == len(of_samples)  # each with samples of its own
 
 
+def test_all_batches_have_the_same_terms_which_processes_gather() -> None:
+    student, teacher, batch = undecided("gpt2", seed=3), strong_generator("gpt2"), batch_for("gpt2", 3)
+    for alpha in ("0", "0.5", "1..0"):
+        objective = learning_tokens(
+            student, goal(alpha=Schedule.of(alpha), on_policy=0.5), seed=5, live_teacher=teacher, sample=sampled
+        )
+        with torch.no_grad():
+            told = [objective(student, batch, step / 12)[1] for step in range(12)]
+        assert {float(terms["share of own samples"]) for terms in told} == {0.0, 1.0}
+        assert len({tuple(terms) for terms in told}) == 1
+
+
 def test_as_many_batches_are_sampled_as_asked_for() -> None:
     batch = batch_for("gpt2", 3)
     drawn = [_draws(seed, step / 500, batch)[0] < 0.3 for seed in range(4) for step in range(500)]

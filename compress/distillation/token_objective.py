@@ -70,8 +70,13 @@ def learning_tokens(
         logits, labels = logits_and_labels(trained, batch, inside=student)
         counted = labels != NO_LABEL
         alpha, temperature = 1.0 if is_sampled else goal.alpha.at(progress), goal.temperature.at(progress)
+        # Terms are averaged over batches and gathered from processes, so each batch has the same ones: own samples lack labels.
+        share = (
+            {"share of own samples": torch.tensor(float(is_sampled), device=logits.device)} if goal.on_policy else {}
+        )
         if alpha == 0:
-            return (loss := reference_tokens(logits, labels)), {} if goal.on_policy else {"labels": loss}
+            hard = reference_tokens(logits, labels)
+            return hard, share or {"labels": hard}
         if from_cache and not is_sampled:
             targets = in_batch(batch, labels.shape[1]).at(counted)
         else:
@@ -80,13 +85,13 @@ def learning_tokens(
                 theirs, _ = logits_and_labels(live_teacher, batch)
             targets = whole(theirs[counted], temperature)
         soft = soft_tokens(logits, targets, counted, temperature, goal.divergence, goal.beta)
-        terms = {"soft targets": soft}
-        if goal.on_policy:  # a term is averaged over all batches, and samples have no labels
-            terms["share of own samples"] = torch.tensor(float(is_sampled), device=soft.device)
+        if share:
+            terms = share if goal.alpha.lowest == 0 else {"soft targets": soft, **share}
+            return soft if alpha == 1 else weighted(soft, reference_tokens(logits, labels), alpha), terms
         if alpha == 1:
-            return soft, terms
+            return soft, {"soft targets": soft}
         hard = reference_tokens(logits, labels)
-        return weighted(soft, hard, alpha), terms if goal.on_policy else {"labels": hard, **terms}
+        return weighted(soft, hard, alpha), {"labels": hard, "soft targets": soft}
 
     return objective
 

@@ -292,3 +292,30 @@ def test_a_classifier_is_refused_for_a_task_of_writing(tiny_torch: Artifact, tmp
     task = write_pairs(tmp_path / "data")
     with pytest.raises(CompressError, match="writes no text"):
         benchmark.run([("model", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path / "cache", task=task)
+
+
+@pytest.mark.slow
+def test_a_trained_decoders_perplexity_on_text_of_its_own_is_the_same_over_its_export(
+    real_data: Path, tmp_path: Path
+) -> None:
+    """The export's equals torch's to 1e-3, and is that of text the model itself drew: no more than it is sure of."""
+    import torch
+
+    from compress.models import load, tokenizer
+
+    root = adopt(real_data / "models" / "stories260k", "stories260k")
+    model = load(root)
+    torch.manual_seed(0)
+    ids = model.generate(torch.full((12, 1), 1), do_sample=True, top_k=0, max_new_tokens=150, pad_token_id=0)
+    texts = [text.replace("\n\n", "\n") for text in tokenizer(root.folder).batch_decode(ids, skip_special_tokens=True)]
+    for split in ("train", "evaluation"):
+        (tmp_path / f"{split}.txt").write_text("\n\n".join(texts), encoding="utf-8")
+    data = {split: str(tmp_path / f"{split}.txt") for split in ("train", "evaluation")}
+    task = {"name": "stories", "kind": "language_modelling", "data": data}
+    suite = SUITE.model_copy(update={"context": None, "stride": None, "rounds": 1, "conditions": SUITE.conditions[:1]})
+    ran = measured(tmp_path, root, [("root", root)], task, suite)
+    wanted = ran.one("perplexity", "fp32-torch")
+    assert wanted.condition["context"] == 512
+    assert 2 < (wanted.value or 0) < 10
+    assert ran.one("perplexity", "fp32-onnx").value == pytest.approx(wanted.value, rel=1e-3)
+    assert (ran.one("token_accuracy", "fp32-onnx").value or 0) > 0.999

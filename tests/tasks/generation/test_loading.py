@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +11,12 @@ import pytest
 from compress.errors import CompressError
 from compress.tasks.generation import resolve
 from compress.tasks.loading import Split, load
+from tests.tabular import WRITERS, as_csv, as_jsonl
 
 ROWS = [
     {"id": 1, "chat": 'A: "Hi", you\r\nB: yes\n', "gist": "Ünïcode — they met."},
     {"id": 2, "chat": "A: one\nB: two", "gist": "Line one\nline two"},
 ]
-
-
-def as_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    def quoted(value: Any) -> str:
-        return '"' + str(value).replace('"', '""') + '"'
-
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    path.write_text("".join(",".join(map(quoted, line)) + "\r\n" for line in lines), encoding="utf-8", newline="")
-
-
-def as_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def as_json(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text(json.dumps(rows, indent=2))
-
-
-def as_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    from datasets import Dataset
-
-    Dataset.from_list(rows).to_parquet(path)
-
-
-WRITERS: dict[str, Callable[[Path, list[dict[str, Any]]], None]] = {
-    "csv": as_csv,
-    "jsonl": as_jsonl,
-    "json": as_json,
-    "parquet": as_parquet,
-}
 
 
 def read(file: Path, split: str = "evaluation", **more: Any) -> Split:

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from compress import frozen_encoder, generators, models, summarizers
 from compress.artifact import Artifact
 from compress.errors import CompressError
-from compress.loop import RATE_FACTOR
 from compress.objectives import reference_tokens
 from compress.progress import say
 from compress.training import train
@@ -63,17 +62,17 @@ def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None
     kind = kind_of(source)
     if not task.is_generative and kind == "config":
         raise CompressError(f"'{task.name}' takes a trained encoder: a config alone becomes a model that writes.")
-    if task.kind == "language_modelling" and kind in ("encoder", "encoder-decoder"):
-        raise CompressError(
-            f"'{task.name}' is language modelling, which takes a decoder; {source.folder} holds an {kind}."
-        )
+    stacks = kind != "decoder" if kind != "config" else summarizers.is_encoder_decoder(source.folder)
+    if task.kind == "language_modelling" and stacks:
+        holds = "an encoder" if kind == "encoder" else "a model with an encoder"
+        raise CompressError(f"'{task.name}' is language modelling, which takes a decoder; {source.folder} is {holds}.")
     writes = task.is_generative
     for name, is_set, where, fits in (
         ("label_smoothing", settings.label_smoothing > 0, "a generative task", writes),
         ("vocabulary", settings.vocabulary is not None, "a model that starts from a config", kind == "config"),
         ("decoder_layers", settings.decoder_layers is not None, "a summarizer out of an encoder", kind == "encoder"),
-        ("frozen_epochs", settings.frozen_epochs > 0, "a model with an encoder and a decoder", kind != "decoder"),
-        ("encoder_rate", settings.encoder_rate != 1, "a model with an encoder and a decoder", kind != "decoder"),
+        ("frozen_epochs", settings.frozen_epochs > 0, "a model with an encoder and a decoder", stacks),
+        ("encoder_rate", settings.encoder_rate != 1, "a model with an encoder and a decoder", stacks),
     ):
         if is_set and not (fits and writes):
             raise CompressError(f"The setting '{name}' is for {where}, which {source.name} with '{task.name}' is not.")
@@ -115,6 +114,8 @@ def fine_tune(
     Raises:
         CompressError: see `compress.training.train`.
     """
+    from compress.loop import RATE_FACTOR  # brings torch with it, which `check` needs not
+
     model = begun.model
     data = data_for(description, begun.tokenizer, model.config, settings.max_length)
     if data.task.kind != "language_modelling":

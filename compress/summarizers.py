@@ -75,7 +75,7 @@ def from_config(
     import torch
 
     raw = _raw(file)
-    opens = not _is_encoder_decoder(raw, file)
+    opens = not is_encoder_decoder(file)
     its_tokenizer = trained(texts, vocabulary or raw.get("vocab_size") or VOCABULARY, opens=opens)
     padding, end, start = its_tokenizer.convert_tokens_to_ids([PADDING, END, START])
     raw |= {"vocab_size": len(its_tokenizer), "pad_token_id": padding, "eos_token_id": end, "bos_token_id": start}
@@ -88,6 +88,22 @@ def from_config(
     used.write_text(json.dumps(raw))
     torch.manual_seed(seed)
     return generators.from_config(used), its_tokenizer
+
+
+def is_encoder_decoder(file: Path) -> bool:
+    """Whether a `config.json` is that of a model with two stacks.
+
+    Raises:
+        CompressError: it is no config of a model that transformers knows.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return bool(AutoConfig.for_model(**_raw(file)).is_encoder_decoder)
+    except CompressError:
+        raise
+    except Exception as error:
+        raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
 
 
 def from_encoder(folder: Path, *, decoder_layers: int | None = None) -> tuple[Any, Any]:
@@ -220,12 +236,3 @@ def _raw(file: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or "model_type" not in raw:
         raise CompressError(f"{file} names no model_type, so it is not a transformers config.")
     return raw
-
-
-def _is_encoder_decoder(raw: Mapping[str, Any], file: Path) -> bool:
-    from transformers import AutoConfig
-
-    try:
-        return bool(AutoConfig.for_model(**raw).is_encoder_decoder)
-    except Exception as error:
-        raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error

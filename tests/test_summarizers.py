@@ -52,6 +52,23 @@ def test_the_made_encoders_states_are_those_of_the_encoder_but_for_the_epsilon_o
     assert wanted.std() > 0.5
 
 
+def test_a_real_encoders_states_hardly_move(real_data: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = real_data / "models" / "minilm-sst2"
+    its_tokenizer, theirs = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval().float()
+    model, _ = from_encoder(folder)
+    texts = ["Ada: I will bring the boat tomorrow. Bob: The boat? It sank in the storm!", "a charming film"]
+    batch = its_tokenizer(texts, return_tensors="pt", padding=True)
+    batch = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    counted = batch["attention_mask"].bool()
+    with torch.no_grad():
+        wanted = theirs(**batch).last_hidden_state[counted]
+        found = model.get_encoder()(**batch).last_hidden_state[counted]
+    assert (found - wanted).abs().max() < 0.01 * wanted.std()
+    assert len(model.model.decoder.layers) == 3
+
+
 def test_the_decoder_is_made_of_evenly_spaced_layers_and_attends_across_as_to_itself(tmp_path: Path) -> None:
     from transformers import AutoModel
 

@@ -14,7 +14,7 @@ from compress.errors import CompressError
 from compress.generators import generator, kind_of
 from compress.models import classifier
 from compress.pretrained import needs_bitsandbytes
-from compress.quantization.gptq import linears
+from compress.quantization.gptq import by_kind, linears
 
 Kind = Literal["int8", "nf4"]
 OUTPUTS, INPUTS = 32, 64
@@ -63,7 +63,7 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     changes: dict[str, Any] = {"quantization_config": config, "device_map": "cpu"}
     model = classifier(folder, anew=False, **changes) if is_classifier else generator(folder, **changes)
     done = [name for name, module in model.named_modules() if type(module).__module__.startswith("bitsandbytes")]
-    return model, {"layers_quantized": len(done), "left in floating point": sorted(chosen - set(done)) + left}
+    return model, {"layers_quantized": len(done), "left in floating point": by_kind([*chosen - set(done), *left])}
 
 
 def _fits(module: nn.Module) -> bool:

@@ -90,7 +90,7 @@ def calibrated(
 def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, folder: Path) -> dict[str, Any]:
     """Write a decoder as a GPTQ checkpoint; what is to be told of it."""
     from compress.quantization import gptq_checkpoint
-    from compress.quantization.gptq import errors_told, gptq_, linears
+    from compress.quantization.gptq import by_kind, errors_told, gptq_, linears
 
     model = load(source).float()
     names = gptq_checkpoint.check_widths(model, settings.exclude)
@@ -101,7 +101,7 @@ def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, f
         model, {name: one.weight for name, one in found.items()}, folder, act_order=settings.act_order
     )
     tokenizer(source.folder).save_pretrained(folder)
-    left = [name for name in linears(model) if name not in found]
+    left = by_kind(name for name in linears(model) if name not in found)
     return {**errors_told(found), "left in floating point": left, "bits": grid.bits, "block": grid.block}
 
 

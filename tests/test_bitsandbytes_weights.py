@@ -103,8 +103,8 @@ def test_nf4_is_a_seventh_of_the_size_and_int8_a_quarter(tmp_path: Path) -> None
 def test_matrices_that_its_kernels_fail_on_and_excluded_ones_stay_in_float(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "source", "llama", hidden_size=64, intermediate_size=172)
     again, told = saved(source, "nf4", tmp_path / "made", ("*.v_proj",))
-    left = told["left in floating point"]
-    assert {name.rpartition(".")[2] for name in left} == {"gate_proj", "up_proj", "down_proj", "v_proj", "lm_head"}
+    mlp = {f"mlp.{name}_proj": 2 for name in ("gate", "up", "down")}
+    assert told["left in floating point"] == {"lm_head": 1, "self_attn.v_proj": 2, **mlp}
     assert told["layers_quantized"] == 2 * 3
     assert again.model.layers[0].mlp.up_proj.weight.dtype == torch.float32
     assert np.isfinite(logits(again).numpy()).all()

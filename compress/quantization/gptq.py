@@ -7,6 +7,7 @@ SparseGPT with rounding in place of zeros, so that the Hessian's factor is that 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -137,6 +138,11 @@ def rounded_and_corrected(weight: Tensor, hessian: Tensor, grid: Grid, *, act_or
     back = torch.empty_like(order)
     back[order] = torch.arange(inputs, device=order.device)
     return BlockWeight(grid, integers[:, back].to(torch.uint8), scale.float(), zero_point.to(torch.uint8))
+
+
+def by_kind(names: Iterable[str]) -> dict[str, int]:
+    """How many modules there are of each kind, without the layers' names: `mlp.up_proj: 5`."""
+    return dict(sorted(Counter(IN_LAYER.sub("", name) for name in names).items()))
 
 
 def errors_told(found: Mapping[str, Rounded]) -> dict[str, Any]:

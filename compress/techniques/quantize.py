@@ -305,7 +305,10 @@ def _check_weights(settings: Any, source: Artifact) -> None:
             if settings.is_torch
             else "GPTQ runs the calibration rows through the torch model"
         )
-        raise CompressError(f"{why}, and {source.folder} is onnx. Start from the torch artifact it was exported from.")
+        raise CompressError(
+            f"{why}, and {source.folder} is onnx. Start from the torch artifact it was exported from"
+            f"{'' if settings.is_torch else ', or set rounding to nearest'}."
+        )
     if settings.mode == "bitsandbytes":
         from compress.pretrained import needs_bitsandbytes
 
@@ -343,9 +346,11 @@ def _check_components(settings: Any, source: Artifact) -> None:
 def _calibrates(settings: Any) -> bool:
     return bool(
         settings.reads_rows_for_weights
-        or ("int8" in (settings.precision, settings.encoder, settings.decoder)
-        and settings.mode == "static"
-        and settings.calibrates)
+        or (
+            "int8" in (settings.precision, settings.encoder, settings.decoder)
+            and settings.mode == "static"
+            and settings.calibrates
+        )
     )
 
 

@@ -14,7 +14,7 @@ from compress import models
 from compress.errors import CompressError
 from compress.measure import latency
 from compress.measure.generation import memory, quality, speed
-from compress.measure.generation.evaluation import GenerativeEvaluation
+from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
 from compress.measure.inputs import Condition
 from compress.measure.together import ROOT, Entry, Found, Lane, Plan, Run, carry_out
@@ -169,8 +169,6 @@ class GenerationRun(Run):
             self.measurements.append(memory.absent(mine, condition, where, str(error)))
 
     def _counts(self, lane: Lane, condition: Condition) -> list[int]:
-        from compress.measure.generation.evaluation import positions
-
         artifact = lane.entry.artifact
         apart = models.kind_of(artifact.folder) == "encoder-decoder"
         return memory.lengths(condition, self.evaluation.writing.new_tokens, positions(artifact), writes_apart=apart)

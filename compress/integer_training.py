@@ -28,6 +28,9 @@ TOLERANCE = 0.05
 """As a share of the largest logit. A sum that is rounded otherwise in its last bit can move a later layer's input to the
 next integer, and that integer the next layers': on 1,000 sentences a logit of a 6-layer model moved by up to 0.03 of it."""
 
+DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
+"""What modules of transformers call a share that they drop by themselves."""
+
 Batch = dict[str, np.ndarray]
 
 
@@ -94,13 +97,21 @@ def in_integers(model: Any, scheme: Scheme, settings: Any, zeros: Hold | None) -
     if not learned:
         watch(model, True)
         holds.append(Following(model, settings.follow))
-    shares = {module: module.p for module in model.modules() if isinstance(module, nn.Dropout)}
-    if not settings.dropout:
-        for module in shares:
-            module.p = 0.0
+    shares = {} if settings.dropout else dict(_dropouts(model))
+    for module, name in shares:
+        setattr(module, name, 0.0)
     yield Together(holds) if holds else None
-    for module, share in shares.items():
-        module.p = share
+    for (module, name), share in shares.items():
+        setattr(module, name, share)
+
+
+def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
+    """Each share that is dropped at random: of a module of its own, or of one that drops by itself (BART, T5's attention)."""
+    for module in model.modules():
+        for name in ("p",) if isinstance(module, nn.Dropout) else DROPOUTS:
+            share = getattr(module, name, None)
+            if isinstance(share, float):
+                yield (module, name), share
 
 
 def batches_of(rows: Any, its_tokenizer: Any) -> list[Batch]:

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
+from transformers.pytorch_utils import Conv1D
 
+from compress.architectures.blocks import attentions, feed_forwards
 from compress.architectures.families import family
-from compress.architectures.layer_widths import own_layers
+from compress.architectures.matrices import weight_of
 from compress.errors import CompressError
 from compress.quantization.fake import DynamicQuantizer, FakeQuantizer, Smoothing
 from compress.quantization.scheme import Layer, Scheme
@@ -27,6 +29,8 @@ ATTENTION = "compress_integers"
 BEFORE = "_attention_before"
 """The model's attribute that remembers its own implementation."""
 SCORES, CONTEXT = ".scores", ".context"
+OWN_CLASS = "_class_in_floats"
+"""A table's attribute that remembers what it was."""
 PARTS = ("weight_quantizer", "input_quantizer", "smoothing", "scores_product", "context_product")
 """What `attach` puts into modules."""
 EXACT = {"int4", "int8", "uint8"}
@@ -40,25 +44,40 @@ class QuantizedLinear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight.float()
-        smoothing = part(self, "smoothing")
-        if smoothing is not None:
-            input = input.float() * (1 / smoothing.factors)
-            weight = weight * smoothing.factors
-        integers, scale = self.weight_quantizer(weight)
-        quantizer = part(self, "input_quantizer")
-        if quantizer is None:  # the weight alone is quantized
-            return F.linear(input, integers * scale, self.bias)
-        values, step = quantizer(input)
-        if isinstance(quantizer, FakeQuantizer) and quantizer.type not in EXACT:
-            with torch.autocast(input.device.type, enabled=False):
-                return F.linear(values * step, integers * scale, self.bias)
-        sums = F.linear(values, integers).float() * (step * scale.view(-1))
-        return sums if self.bias is None else sums + self.bias
+        return _integer_product(self, input)
+
+
+class QuantizedConv1D(Conv1D):
+    """The same of GPT-2's, whose weight is kept the other way round."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _integer_product(self, input)
+
+
+def _integer_product(module: Any, input: Tensor) -> Tensor:
+    weight = weight_of(module).float()
+    smoothing = part(module, "smoothing")
+    if smoothing is not None:
+        input = input.float() * (1 / smoothing.factors)
+        weight = weight * smoothing.factors
+    integers, scale = module.weight_quantizer(weight)
+    quantizer = part(module, "input_quantizer")
+    if quantizer is None:  # the weight alone is quantized
+        return F.linear(input, integers * scale, module.bias)
+    values, step = quantizer(input)
+    if isinstance(quantizer, FakeQuantizer) and quantizer.type not in EXACT:
+        with torch.autocast(input.device.type, enabled=False):
+            return F.linear(values * step, integers * scale, module.bias)
+    sums = F.linear(values, integers).float() * (step * scale.view(-1))
+    return sums if module.bias is None else sums + module.bias
 
 
 class QuantizedEmbedding(nn.Embedding):
-    """An embedding table whose rows are rounded once they are looked up, as the graph dequantizes what it gathered."""
+    """An embedding table whose rows are rounded once they are looked up, as the graph dequantizes what it gathered.
+
+    A table with more to it (BART's is scaled, its positions have an offset) stays one of its class, below which this one
+    stands: what that class does, it does to rounded rows.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         values, scale = self.weight_quantizer(super().forward(input))
@@ -67,7 +86,10 @@ class QuantizedEmbedding(nn.Embedding):
 
 
 def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
-    """Make a float classifier compute with a scheme's integers, in place.
+    """Make a float model compute with a scheme's integers, in place.
+
+    A table that several modules share (encoder, decoder and head of an encoder-decoder) is rounded wherever it is looked up;
+    a head tied to it multiplies by integers of its own.
 
     Args:
         model: float32; its modules bear the scheme's names.
@@ -80,7 +102,7 @@ def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
     """
     modules = dict(model.named_modules())
     groups = _readers_of_one_value(model)
-    first: dict[int, str] = {}
+    first: dict[tuple[str, int], str] = {}
     # In the model's order, whatever the scheme's: an optimizer that resumes knows parameters by their places.
     ordered = [name for name in modules if name in scheme] + [name for name in scheme if name not in modules]
     for name in ordered:
@@ -88,9 +110,9 @@ def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
         if layer.weight is None:
             continue
         module: Any = modules.get(name)
-        if type(module) is nn.Linear:
-            module.__class__ = QuantizedLinear
-            count = module.weight[0].numel()
+        if type(module) in (nn.Linear, Conv1D):
+            module.__class__ = QuantizedLinear if type(module) is nn.Linear else QuantizedConv1D
+            count = inputs = weight_of(module).shape[1]
             module.weight_quantizer = FakeQuantizer(layer.weight, count=count, learned=learned)
             before = first.setdefault(groups[id(module)], name) if id(module) in groups else name
             if before != name and _quantize_alike(scheme[before], layer):
@@ -100,17 +122,19 @@ def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
                     module.__dict__[one] = part(modules[before], one)
                 continue
             if layer.input is not None:
-                module.input_quantizer = FakeQuantizer(layer.input, count=module.in_features, learned=learned)
+                module.input_quantizer = FakeQuantizer(layer.input, count=inputs, learned=learned)
             elif not layer.float_input:
                 module.input_quantizer = DynamicQuantizer()
             if layer.smooth is not None:
                 module.smoothing = Smoothing(layer.smooth, learned=learned)
-        elif type(module) is nn.Embedding:
-            module.__class__ = QuantizedEmbedding
+        elif isinstance(module, nn.Embedding) and not isinstance(module, QuantizedEmbedding):
             # The rows that are looked up come last: a scale for each column is one for each of their numbers.
             rows = replace(layer.weight, axis=None if layer.weight.axis is None else -1)
             count = module.weight.numel() // rows.scale.size
-            module.weight_quantizer = FakeQuantizer(rows, count=count, learned=learned)
+            quantizer = FakeQuantizer(rows, count=count, learned=learned)
+            for other in modules.values():
+                if isinstance(other, nn.Embedding) and other.weight is module.weight:
+                    _round_rows_(other, quantizer, is_own=other is module)
         else:
             kind = "not in" if module is None else f"a {type(module).__name__} of"
             raise CompressError(
@@ -125,7 +149,7 @@ def detach(model: Any) -> Scheme:
     """Make it a float model again, in place, and return the scheme that it computed with at last."""
     found: dict[str, Layer] = {}
     for name, module in model.named_modules():
-        if isinstance(module, QuantizedLinear):
+        if isinstance(module, QuantizedLinear | QuantizedConv1D):
             quantizer, smoothing = part(module, "input_quantizer"), part(module, "smoothing")
             found[name] = Layer(
                 module.weight_quantizer.quantizer(),
@@ -133,7 +157,7 @@ def detach(model: Any) -> Scheme:
                 smooth=None if smoothing is None else smoothing.factors.detach().cpu().numpy(),
                 float_input=quantizer is None,
             )
-        elif isinstance(module, QuantizedEmbedding):
+        elif isinstance(module, QuantizedEmbedding) and "weight_quantizer" in module._modules:
             weight = module.weight_quantizer.quantizer()
             found[name] = Layer(replace(weight, axis=None if weight.axis is None else 1))
         for which in (SCORES, CONTEXT):
@@ -141,8 +165,10 @@ def detach(model: Any) -> Scheme:
             if product is not None:
                 found[f"{name}{which}"] = Layer(input=product["input"].quantizer(), other=product["other"].quantizer())
     for module in model.modules():
-        if isinstance(module, QuantizedLinear | QuantizedEmbedding):
-            module.__class__ = nn.Linear if isinstance(module, nn.Linear) else nn.Embedding
+        if isinstance(module, QuantizedLinear | QuantizedConv1D):
+            module.__class__ = nn.Linear if isinstance(module, nn.Linear) else Conv1D
+        elif isinstance(module, QuantizedEmbedding):
+            module.__class__ = module.__dict__.pop(OWN_CLASS)
         for one in PARTS:
             module._modules.pop(one, None)
             module.__dict__.pop(one, None)
@@ -163,14 +189,31 @@ def part(module: nn.Module, name: str) -> Any:
     return getattr(module, name, None)
 
 
-def _readers_of_one_value(model: Any) -> dict[int, int]:
-    """By module: the number of the layer whose queries, keys and values are all made from one value."""
-    architecture = family(model.config)
-    return {
-        id(layer.get_submodule(path)): number
-        for number, layer in enumerate(own_layers(model))
-        for path in (architecture.query, architecture.key, architecture.value)
-    }
+def _round_rows_(table: Any, quantizer: FakeQuantizer, *, is_own: bool) -> None:
+    """Let a table round what is looked up; the quantizer is registered with the one that the scheme names alone."""
+    kind = type(table)
+    table.__dict__[OWN_CLASS] = kind
+    table.__class__ = (
+        QuantizedEmbedding if kind is nn.Embedding else type(kind.__name__, (kind, QuantizedEmbedding), {})
+    )
+    if is_own:
+        table.weight_quantizer = quantizer
+    else:
+        table.__dict__["weight_quantizer"] = quantizer
+
+
+def _readers_of_one_value(model: Any) -> dict[int, tuple[str, int]]:
+    """By module: which value it reads, where others read it too: queries, keys and values of an attention, a neuron and its
+    gate, and the keys and values that all layers of a decoder make from the encoder's states."""
+    found: dict[int, tuple[str, int]] = {}
+    for kind, blocks in (("attention", attentions(model)), ("neurons", feed_forwards(model))):
+        for number, block in enumerate(blocks):
+            for maker in block.makers:
+                if maker.reads == "tokens":
+                    found[id(maker.module)] = kind, number
+                elif maker.reads == "encoder":
+                    found[id(maker.module)] = "encoder", 0
+    return found
 
 
 def _quantize_alike(one: Layer, other: Layer) -> bool:

@@ -2,7 +2,8 @@
 
 It starts from what `quantize --mode static` makes of the model, with the same settings. Weights, step sizes and zero points
 are then learned together (LSQ+), with the unquantized model as the teacher. The result is an ONNX artifact that ONNX
-Runtime computes with integer kernels; its scales are the trained ones to the bit.
+Runtime computes with integer kernels; its scales are the trained ones to the bit. A model that writes text learns its
+teacher's next tokens; each of its graphs gets the scales of its part.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from compress.artifact import Artifact
+from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings, Weight
 from compress.distillation.schedules import Schedule, bounded
 from compress.errors import CompressError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from compress.quantization.scheme import Scheme
 
 
-class Qat(Int8Settings, LossSettings, TrainingSettings):
+class Qat(Int8Settings, LossSettings, GenerationSettings, TrainingSettings):
     """What becomes integers, and how the model is trained in them."""
 
     wide: Literal["dynamic", "static", "float", "uint16"] = Field(
@@ -46,7 +48,8 @@ class Qat(Int8Settings, LossSettings, TrainingSettings):
         Schedule.of(1.0), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
     )
     hidden_weight: Weight = Field(
-        Schedule.of(10.0), description="Weight of the hidden states' loss: each layer is to give what it gave."
+        Schedule.of(10.0),
+        description="Weight of the hidden states' loss: each layer is to give what it gave. Not of text.",
     )
     epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the training split.")
     learning_rate: float = Field(
@@ -65,6 +68,10 @@ def _run(work: Work) -> Made:
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
+    if task.is_generative:
+        from compress.integer_writing import train
+
+        return train(work)
     # Of several processes the first one exports and calibrates; the others wait for its scheme.
     whole = exporting.exported(work.source, work.task, work.cache).graph if is_main_process() else None
     scheme = integer_training.start(whole, work.source, work.task, settings, work.scratch)
@@ -169,6 +176,34 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     if task is not None:
         described, _ = loading.resolve(dict(task))
         models.check_labels(source.folder, described)
+    _check_kind(settings, source)
+
+
+def _check_kind(settings: Any, source: Artifact) -> None:
+    """Raises a CompressError where a setting is for models of the other kind."""
+    from compress import models
+
+    if models.kind_of(source.folder) == "classifier":
+        if settings.given():
+            raise CompressError(
+                f"{settings.given()[0]} is for models that write text, and {source.folder} is a classifier. Leave it out."
+            )
+        return
+    if settings.decoder_layers is not None or settings.encoder_layers is not None:
+        raise CompressError(
+            "Training in integers keeps all layers. Use `compress distill` or `compress prune` before it."
+        )
+    weights = ("hidden_weight", "attention_weight", "relation_weight", "embedding_weight")
+    matched = [name for name in weights if name in settings.model_fields_set and getattr(settings, name).highest > 0]
+    if matched or settings.preset != "none" or settings.intermediate_epochs:
+        raise CompressError(
+            f"{(*matched, 'preset or intermediate_epochs')[0]} is for classifiers. A model that writes text learns its teacher's "
+            "next tokens: leave it out."
+        )
+    if settings.attention != "none":
+        raise CompressError(
+            "The products within attention become integers in classifiers alone. Leave attention at none."
+        )
 
 
 TECHNIQUE = Technique(

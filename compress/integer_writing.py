@@ -1,0 +1,226 @@
+"""Trains a model that writes text in the integers that it will be served with, and writes the graphs that compute them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compress import components, exporting, integer_training, models, slimming, token_lessons
+from compress.artifact import is_main_process, wait_until
+from compress.batching import Collate
+from compress.distillation.losses import NO_LABEL
+from compress.errors import CompressError
+from compress.int8 import schemes_of_parts
+from compress.integer_training import TOLERANCE
+from compress.measure.machine import available_cores
+from compress.onnx.kernels import integer_kernels
+from compress.onnx.qdq import write_scheme
+from compress.quantization.aware import attach, detach
+from compress.quantization.scheme import Scheme
+from compress.runtimes.onnx_generation import open_generator_in
+from compress.runtimes.runtime import Serving
+from compress.students import Student
+from compress.technique import Made, Work
+from compress.token_teaching import goal, teach
+
+ROWS, BATCH = 64, 8
+"""Held-out rows on which the graphs are compared with the model that was trained, at each token of the references."""
+
+
+def train(work: Work) -> Made:
+    """`compress qat` of an encoder-decoder or a decoder.
+
+    Each part of the export starts from the scheme that static quantization takes by decoding calibration rows. All of them are
+    one scheme while the model is trained; what was learned goes back into the parts.
+
+    Raises:
+        CompressError: see `compress.int8.schemes_of_parts`, `compress.token_lessons.prepare` and `compress.training.train`; or
+            the graphs do not compute what was trained.
+    """
+    settings, description = work.settings, dict(work.task or {})
+    parts = start(work)
+    model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
+    student = Student(model, its_tokenizer)
+    teacher = work.inputs.get("teacher", work.source)
+    lesson = token_lessons.prepare(teacher, student, description, settings, work.cache)
+    zeros = slimming.held_zeros(model)
+    with integer_training.in_integers(model, together(parts), settings, zeros) as hold:
+        told = teach(student, goal(settings), lesson, settings, work.scratch, work.name, hold=hold)
+    told = {**lesson.facts, **told, **lesson.data.facts}
+    names = {"encoder": "encoder.onnx", "decode": "decode.onnx"}
+    made = Made("onnx", "int8", {part: names[part] for part in parts}, step_facts=told)
+    if not is_main_process():
+        return made
+    rows = batches(lesson.data.holdout, lesson.data.collate, its_tokenizer)
+    learned = detach(model.cpu())
+    return _delivered(work, model, its_tokenizer, parts, learned, rows, told)
+
+
+def start(work: Work) -> dict[str, Scheme]:
+    """The scheme of static quantization of each part; calibrated once, by the process that exports."""
+    files = {part: work.scratch / f"start.{part}.safetensors" for part in _parts(work)}
+    if is_main_process() and not all(file.is_file() for file in files.values()):
+        found = exporting.exported(work.source, work.task, work.cache)
+        ready = components.folded(found.paths, work.scratch / "whole")
+        schemes = schemes_of_parts(ready, tuple(files), work.source.folder, work.task, work.settings)
+        for part, scheme in schemes.items():
+            scheme.save(work.scratch / ".start.safetensors")
+            (work.scratch / ".start.safetensors").replace(files[part])
+    wait_until(lambda: all(file.is_file() for file in files.values()), "the first process to calibrate")
+    return {part: Scheme.load(file) for part, file in files.items()}
+
+
+def together(parts: Mapping[str, Scheme]) -> Scheme:
+    """The parts' schemes as one. A table that two of them read is rounded alike in both, since it is one tensor.
+
+    Raises:
+        CompressError: they disagree about a layer.
+    """
+    found: dict[str, Any] = {}
+    for part, scheme in parts.items():
+        for name, layer in scheme.items():
+            if found.setdefault(name, layer) != layer:
+                raise CompressError(
+                    f"'{name}' is quantized otherwise in {part} than in the part before, and is one module. Leave it in "
+                    f"floating point: --exclude '{name}'."
+                )
+    return Scheme(found)
+
+
+def batches(rows: Any, collate: Collate, its_tokenizer: Any) -> list[dict[str, Any]]:
+    """The first held-out rows as padded batches with labels."""
+    few = rows.select(range(min(ROWS, len(rows))))
+    return [
+        collate([few[place] for place in range(first, min(first + BATCH, len(few)))], its_tokenizer, {})
+        for first in range(0, len(few), BATCH)
+    ]
+
+
+@torch.no_grad()
+def next_tokens(model: Any, bare: Any, batch: Mapping[str, Any]) -> Tensor:
+    """A model's logits at the references' tokens, one row after the other, [tokens that count, vocabulary], in fp32.
+
+    Args:
+        model: in torch, or what opens as one (`compress.runtimes.onnx_generation`).
+        bare: the torch model, which knows what a decoder reads of references.
+    """
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    labels = batch["labels"]
+    if bare.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = bare.prepare_decoder_input_ids_from_labels(labels=labels)
+        return model(**inputs, use_cache=False).logits[labels != NO_LABEL].float()
+    positions = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
+    logits = model(**inputs, position_ids=positions, use_cache=False).logits
+    return logits[:, :-1][labels[:, 1:] != NO_LABEL].float()
+
+
+def compared(model: Any, generator: Any, rows: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Any]:
+    """How far the graphs' answers are from those of the model that was trained in their integers.
+
+    Args:
+        model: with its quantizers, in evaluation mode.
+        generator: the graphs, opened.
+        folder: theirs, for the message.
+
+    Raises:
+        CompressError: another token is best although the model's best two are further apart than the tolerance.
+    """
+    largest, scale, tokens = 0.0, 1.0, 0
+    margins = []
+    for batch in rows:
+        trained, answers = next_tokens(model, model, batch), next_tokens(generator, model, batch)
+        gap = float((trained - answers).abs().max())
+        largest = max(largest, gap if gap == gap else float("inf"))
+        scale, tokens = max(scale, float(trained.abs().max())), tokens + len(trained)
+        first, second = trained.topk(2).values.unbind(-1)
+        margins.append((first - second)[trained.argmax(-1) != answers.argmax(-1)])
+    differ, tolerance = torch.cat(margins), TOLERANCE * scale
+    if bool((differ > tolerance).any()):
+        raise CompressError(
+            f"{folder} is not the model that was trained: at {int((differ > tolerance).sum())} of {tokens} tokens another one "
+            f"is best although the best two are more than {tolerance:.2g} apart. It must not be used; please report the "
+            "model's family."
+        )
+    return {"tokens": tokens, "largest_gap": largest, "tolerance": tolerance, "tokens_that_differ": len(differ)}
+
+
+def _parts(work: Work) -> tuple[str, ...]:
+    return ("encoder", "decode") if models.config(work.source.folder).is_encoder_decoder else ("decode",)
+
+
+def _delivered(
+    work: Work,
+    model: Any,
+    its_tokenizer: Any,
+    parts: Mapping[str, Scheme],
+    learned: Scheme,
+    rows: Sequence[Mapping[str, Any]],
+    told: Mapping[str, Any],
+) -> Made:
+    """Write the trained model as graphs in its learned scheme, and compare them with what was trained and where it began.
+
+    Args:
+        model: the trained weights, without quantizers.
+        parts: the schemes that training began with.
+        learned: the scheme that it ended with.
+        rows: held-out rows.
+        told: what is known of the training.
+    """
+    found = exporting.export_model(model, work.scratch / "export", its_tokenizer, work.task)
+    ready = components.folded(found.paths, work.scratch / "folded")
+
+    def writer(part: str, graph: Path, target: Path) -> Mapping[str, Any]:
+        write_scheme(graph, target, Scheme({name: learned[name] for name in parts[part]}))
+        return {}
+
+    paths, _ = components.write(found.paths, ready, work.folder, dict.fromkeys(parts, "int8"), {"int8": writer})
+    names = exporting.finish_folder(work.source, work.folder, paths)
+    learned.save(work.folder / "scheme.safetensors")
+    generator = open_generator_in(work.folder, names, Serving(threads=available_cores()))
+    model.eval()
+    attach(model, learned, learned=False)
+    gap = compared(model, generator, rows, work.folder)
+    detach(model)
+    kernels = Counter(name for path in paths.values() for name in integer_kernels(path).values())
+    unquantized = models.load(work.source).float()
+    began = models.load(work.source).float()
+    attach(began, together(parts), learned=False)
+    return Made(
+        "onnx",
+        "int8",
+        names,
+        facts=dict(found.facts),
+        step_facts={
+            **told,
+            "layers_quantized": len(learned),
+            "kernels": dict(kernels),
+            "parity of the fp32 graph": found.parity,
+            "gap to the trained model": gap,
+            "unlike the unquantized model": {
+                "held_out_rows": sum(len(batch["labels"]) for batch in rows),
+                "tokens": gap["tokens"],
+                "before_training": _unlike(began, unquantized, rows),
+                "after_training": _unlike(generator, unquantized, rows),
+            },
+        },
+    )
+
+
+def _unlike(model: Any, unquantized: Any, rows: Sequence[Mapping[str, Any]]) -> int:
+    """At how many of the references' tokens another one is best."""
+    return sum(
+        int(
+            (
+                next_tokens(model, unquantized, batch).argmax(-1)
+                != next_tokens(unquantized, unquantized, batch).argmax(-1)
+            )
+            .sum()
+            .item()
+        )
+        for batch in rows
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from compress.batching import collate_prompts
+from compress.distillation.next_tokens import STATES, read_of
 from compress.metrics.generation.metric import NOT_COUNTED
 from compress.models import quiet
 from compress.runtimes.generating import NEUTRAL, RULES
@@ -27,7 +28,7 @@ def sampled(model: Any, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
         seed: of the sample.
 
     Returns:
-        The three anew, on the same device, labels -100 behind a row's end.
+        The three anew, on the same device, labels -100 behind a row's end; and the encoder's states where the batch had them.
     """
     labels = batch["labels"]
     was_training, device, own_config = model.training, labels.device, model.generation_config
@@ -37,9 +38,9 @@ def sampled(model: Any, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
             torch.manual_seed(seed)
             if model.config.is_encoder_decoder:
                 config = _config_(model, int((labels != NOT_COUNTED).sum(1).max()))
-                inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-                written = model.generate(**inputs)[:, 1:]
-                return {**inputs, "labels": written.masked_fill(_behind_end(written, config), NOT_COUNTED)}
+                written = model.generate(**read_of(batch))[:, 1:]
+                kept = {name: batch[name] for name in ("input_ids", "attention_mask", STATES) if name in batch}
+                return {**kept, "labels": written.masked_fill(_behind_end(written, config), NOT_COUNTED)}
             return _continued(model, batch)
     finally:
         model.train(was_training)

@@ -11,12 +11,15 @@ from typing import Any
 from compress import models
 from compress.artifact import Artifact
 from compress.batching import Extra
+from compress.distillation.next_tokens import PREFIX, STATES
 from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
+from compress.frozen_encoder import encoder_states
 from compress.progress import say
 from compress.pseudo_labels import pseudo_labelled
 from compress.students import Student
 from compress.teacher_tokens import bytes_needed, coarsening_error, token_answers
+from compress.training import wants_bf16
 from compress.training_data import TrainingData, data_for, generative_tokens
 
 
@@ -26,10 +29,17 @@ class TokenLessons:
 
     data: TrainingData
     extras: Mapping[str, Extra] = field(default_factory=dict)
-    """The teacher's cached next tokens, by the names that the objective reads; empty where it runs at each step."""
+    """What lies on disk of each row, by the names that the objective reads: the teacher's next tokens, the encoder's states."""
     live_teacher: Any = None
     """The teacher's model, where it is asked at a step."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    freeze: bool = False
+    """Whether the student's encoder stands still."""
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether batches of references bring the teacher's next tokens."""
+        return any(name.startswith(PREFIX) for name in self.extras)
 
 
 def temperature(settings: Any) -> Schedule:
@@ -38,13 +48,20 @@ def temperature(settings: Any) -> Schedule:
 
 
 def prepare(
-    teacher: Artifact, student: Student, description: Mapping[str, Any], settings: Any, cache: Path
+    teacher: Artifact,
+    student: Student,
+    description: Mapping[str, Any],
+    settings: Any,
+    cache: Path,
+    *,
+    freeze: bool = False,
 ) -> TokenLessons:
     """Read the rows, and ask the teacher: to write, and for its next tokens.
 
     Args:
         settings: `LossSettings`, `GenerationSettings` and `TrainingSettings`.
         cache: the folder for content-keyed results.
+        freeze: whether the student's encoder will stand still: then its states are part of the lessons.
 
     Raises:
         CompressError: rows cannot be read, or student and teacher do not share a vocabulary.
@@ -53,8 +70,9 @@ def prepare(
     facts: dict[str, Any] = {}
     if settings.pseudo_labels:
         data, facts = _written_by(teacher, data, student, description, settings, cache)
+    states = _states(student, data, settings, cache) if freeze else {}
     if settings.alpha.highest == 0 and not settings.on_policy:
-        return TokenLessons(data, facts=facts)
+        return TokenLessons(data, states, facts=facts, freeze=freeze)
     _check_vocabulary(teacher, student)
     extras: Mapping[str, Extra] = {}
     model = None
@@ -89,13 +107,23 @@ def prepare(
         }
     if settings.on_policy or not extras:
         model = model or models.load(teacher).float()
-        return TokenLessons(data, extras, model.requires_grad_(False).eval(), facts)
-    return TokenLessons(data, extras, facts=facts)
+        return TokenLessons(data, {**extras, **states}, model.requires_grad_(False).eval(), facts, freeze)
+    return TokenLessons(data, {**extras, **states}, facts=facts, freeze=freeze)
 
 
-def plain(student: Student, description: Mapping[str, Any], settings: Any) -> TokenLessons:
+def plain(
+    student: Student, description: Mapping[str, Any], settings: Any, cache: Path, *, freeze: bool = False
+) -> TokenLessons:
     """The task's own rows and references, without any teacher."""
-    return TokenLessons(data_for(description, student.tokenizer, student.model.config, settings.max_length))
+    data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
+    return TokenLessons(data, _states(student, data, settings, cache) if freeze else {}, freeze=freeze)
+
+
+def _states(student: Student, data: TrainingData, settings: Any, cache: Path) -> dict[str, Extra]:
+    """The states of the student's encoder; none where there is no room for them: then it runs at each step."""
+    bf16 = wants_bf16(settings.precision)
+    found = encoder_states(student.model, data.train, student.tokenizer, bf16=bf16, cache=cache)
+    return {} if found is None else {STATES: found}
 
 
 def _written_by(

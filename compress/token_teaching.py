@@ -35,7 +35,9 @@ def distil(work: Work) -> Made:
     """
     settings, description = work.settings, dict(work.task or {})
     student = students.make_writer(work.source, settings)
-    lesson = token_lessons.prepare(work.source, student, description, settings, work.cache)
+    lesson = token_lessons.prepare(
+        work.source, student, description, settings, work.cache, freeze=settings.freeze_encoder
+    )
     facts = teach(student, goal(settings), lesson, settings, work.scratch, work.name)
     if settings.compare_with_plain:
         facts["teacher_effect"] = _compare(work, student, lesson, facts["training_steps"])
@@ -74,25 +76,32 @@ def teach(
         goal,
         seed=settings.seed,
         live_teacher=lesson.live_teacher,
-        from_cache=bool(lesson.extras),
+        from_cache=lesson.from_cache,
         bf16=wants_bf16(settings.precision),
         sample=sampled if goal.on_policy else None,
     )
-    done = train(
-        student.model,
-        objective,
-        lesson.data.train,
-        lesson.data.holdout,
-        settings,
-        its_tokenizer=student.tokenizer,
-        scratch=scratch,
-        score=lesson.data.score,
-        collate=lesson.data.collate,
-        name=name,
-        extras=lesson.extras,
-        steps=steps,
-        hold=hold,
-    )
+    still = list(student.model.get_encoder().parameters()) if lesson.freeze else []
+    try:
+        for parameter in still:  # those of the embeddings too, where encoder and decoder share them
+            parameter.requires_grad_(False)
+        done = train(
+            student.model,
+            objective,
+            lesson.data.train,
+            lesson.data.holdout,
+            settings,
+            its_tokenizer=student.tokenizer,
+            scratch=scratch,
+            score=lesson.data.score,
+            collate=lesson.data.collate,
+            name=name,
+            extras=lesson.extras,
+            steps=steps,
+            hold=hold,
+        )
+    finally:
+        for parameter in still:
+            parameter.requires_grad_(True)
     return dict(done.facts)
 
 
@@ -114,7 +123,7 @@ def _compare(work: Work, kept: Student, lesson: TokenLessons, steps: int) -> dic
     the evaluation split once, greedily, at its end.
     """
     settings, description = work.settings, dict(work.task or {})
-    alone = token_lessons.plain(kept, description, settings)
+    alone = token_lessons.plain(kept, description, settings, work.cache, freeze=settings.freeze_encoder)
     runs = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
         for taught in (True, False):

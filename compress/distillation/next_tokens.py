@@ -21,6 +21,8 @@ LOWEST = -60.0
 
 
 PARTS = ("log_probabilities", "ids", "rest")
+STATES = "encoder_states"
+"""What a batch has the states of an encoder that stands still under, [batch, source tokens, width]."""
 PREFIX = "teacher.next."
 """What the names begin with that a batch has a teacher's distributions under."""
 
@@ -99,7 +101,9 @@ def in_batch(batch: Mapping[str, Any], tokens: int) -> NextTokens:
     return NextTokens(log_probabilities, ids.long(), rest)
 
 
-def logits_and_labels(model: Any, batch: Mapping[str, Any], *, inside: Any = None) -> tuple[Tensor, Tensor]:
+def logits_and_labels(
+    model: Any, batch: Mapping[str, Any], *, inside: Any = None, states: bool = False
+) -> tuple[Tensor, Tensor]:
     """What a generative model predicts for a batch, and what stands there: at the same places.
 
     Args:
@@ -107,19 +111,30 @@ def logits_and_labels(model: Any, batch: Mapping[str, Any], *, inside: Any = Non
         batch: `input_ids` and `attention_mask` [batch, tokens], `labels` [batch, tokens], -100 where nothing is counted;
             padded on the right.
         inside: the bare model, where `model` is a wrapper of it.
+        states: whether the batch's `STATES`, where it has them, are those of this model's encoder.
 
     Returns:
         Logits [batch, tokens, vocabulary], and labels [batch, tokens]. A decoder's have a token less, since its logits at a
         token are for the next one.
     """
     bare = model if inside is None else inside
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    inputs = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
     labels: Tensor = batch["labels"]
     if bare.config.is_encoder_decoder:
         # Without the labels themselves, since the model would compute its own loss of them beside ours.
         inputs["decoder_input_ids"] = bare.prepare_decoder_input_ids_from_labels(labels=labels)
         return model(**inputs, use_cache=False).logits, labels
     return model(**inputs, use_cache=False).logits[:, :-1], labels[:, 1:]
+
+
+def read_of(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model reads of a batch's sources: the states of its encoder where the batch brings them, else token ids."""
+    from transformers.modeling_outputs import BaseModelOutput
+
+    read = {"attention_mask": batch["attention_mask"]}
+    if STATES in batch:
+        return {"encoder_outputs": BaseModelOutput(last_hidden_state=_fp32(batch[STATES])), **read}
+    return {"input_ids": batch["input_ids"], **read}
 
 
 def _of_others(values: Tensor, ids: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def learning_tokens(
         is_sampled = sample is not None and chance < goal.on_policy
         if sample is not None and is_sampled:
             batch = sample(student, batch, of_sample)
-        logits, labels = logits_and_labels(trained, batch, inside=student)
+        logits, labels = logits_and_labels(trained, batch, inside=student, states=True)
         counted = labels != NO_LABEL
         alpha, temperature = 1.0 if is_sampled else goal.alpha.at(progress), goal.temperature.at(progress)
         # Terms are averaged over batches and gathered from processes, so each batch has the same ones: own samples lack labels.

@@ -53,6 +53,10 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
     teacher_weights: tuple[float, ...] = Field(
         (), description="Each teacher's weight, MODEL's first; equal by default."
     )
+    freeze_encoder: bool = Field(
+        False,
+        description="Text: the encoder stays as it is; its states are kept on disk, so a step costs the decoder only.",
+    )
     extra_text: str | None = Field(None, description="Unlabelled text for the teacher to label: a file or a folder.")
     augment: float = Field(0.0, ge=0, le=100, description="Copies of each training row with words replaced.")
     masked_lm: str | None = Field(None, description="The masked language model that replaces words (a folder).")
@@ -225,9 +229,10 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     if described.is_generative:
         _check_writer(settings, source, described, task)
         return
-    if settings.given():
+    of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
+    if of_text:
         raise CompressError(
-            f"{settings.given()[0]} is for models that write text, and {described.name} is a {described.kind}. Leave it out."
+            f"{of_text[0]} is for models that write text, and {described.name} is a {described.kind}. Leave it out."
         )
     extra_rows.check(
         described,
@@ -296,6 +301,10 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
     if described.kind == "language_modelling" and config.is_encoder_decoder:
         raise CompressError(
             f"{described.name} is language modelling, for a decoder; {source.folder} has an encoder too."
+        )
+    if settings.freeze_encoder and (not config.is_encoder_decoder or settings.student is not None):
+        raise CompressError(
+            "freeze_encoder keeps the teacher's encoder, so it is for students with some of an encoder-decoder's layers."
         )
     for side, asked in asked_layers(settings, config).items():
         kept, total = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import loop, teacher_tokens
+from compress import loop, teacher_tokens, token_lessons
 from compress.artifact import Artifact
 from compress.catalogue import find
+from compress.distillation.next_tokens import STATES
+from compress.distillation.schedules import Schedule
+from compress.distillation.token_objective import TokenGoal, learning_tokens
 from compress.errors import CompressError
 from compress.generators import generator
-from compress.models import bring
+from compress.models import bring, tokenizer
 from compress.settings import build
+from compress.students import Student
 from compress.technique import apply
 from compress.techniques.distill import Distill
 from tests.tiny import write_model, write_task
@@ -95,6 +99,44 @@ def test_the_live_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -> 
     assert facts(cached)["curves"]["loss: soft targets"][-1][1] == pytest.approx(
         facts(live)["curves"]["loss: soft targets"][-1][1], rel=1e-2
     )
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_an_encoder_that_stands_still_is_the_teachers_to_the_last_bit_and_runs_once(
+    distil: Run, family: str, tmp_path: Path
+) -> None:
+    settings = {"on_policy": 0.3, "epochs": 2, "batch_size": 8, "keep_epoch": "last"}
+    if family == "t5":
+        write_generator(tmp_path / "teacher-t5", "t5", layers=3, dropout_rate=0.0)
+    made, moved = distil("still", family, freeze_encoder=True, **settings), distil("moved", family, **settings)
+    teacher, student, other = (
+        generator(one).get_encoder() for one in (tmp_path / f"teacher-{family}", made.folder, moved.folder)
+    )
+    own = student.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in teacher.state_dict().items())
+    assert not all(torch.equal(other.state_dict()[name], value) for name, value in teacher.state_dict().items())
+    assert not equal(made, moved)
+    assert len(list((tmp_path / ".compress-cache" / "encoder").iterdir())) == 1
+
+
+def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "bart", "bart", layers=2, init_std=0.3)
+    student, settings = (
+        Student(generator(folder).eval(), tokenizer(folder)),
+        build(Distill, {"layers": 1, "precision": "fp32"}, ""),
+    )
+    lesson = token_lessons.prepare(
+        bring(str(folder)), student, write_pairs(tmp_path / "data", rows=40), settings, tmp_path / "cache", freeze=True
+    )
+    rows: list[Mapping[str, Any]] = [{**lesson.data.train[place], "place": place} for place in (3, 20, 7)]
+    batch = lesson.data.collate(rows, student.tokenizer, lesson.extras)
+    objective = learning_tokens(student.model, TokenGoal(Schedule.of(0.0)), seed=0)
+    with torch.no_grad():
+        kept, _ = objective(student.model, batch, 0.0)
+        live, _ = objective(student.model, {name: value for name, value in batch.items() if name != STATES}, 0.0)
+    assert STATES in batch
+    assert kept.item() == pytest.approx(live.item(), rel=1e-3)  # 16 bits
+    assert kept.item() != live.item()
 
 
 def test_the_teacher_is_asked_once_for_all_seeds_and_losses(distil: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def test_fixed_ranges_are_those_of_the_decoding_loop(
             np.testing.assert_allclose(layer.input.scale, expected.scale, rtol=1e-4, err_msg=name)
             assert abs(int(layer.input.zero_point) - int(expected.zero_point)) <= 1
             checked += 1
-    assert checked >= {"bart": 16, "t5": 16, "llama": 8, "gpt2": 5}[family]
+    assert checked >= {"bart": 16, "t5": 16, "llama": 6, "gpt2": 5}[family]
 
 
 def test_nothing_to_write_from_is_refused(tmp_path: Path) -> None:

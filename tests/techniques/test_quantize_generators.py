@@ -14,6 +14,7 @@ from compress.artifact import Artifact
 from compress.catalogue import find
 from compress.errors import CompressError
 from compress.models import adopt
+from compress.onnx.layers import SMALLEST_WEIGHT
 from compress.technique import apply
 from tests.tiny import write_model
 from tests.written import onnx_generator, torch_generator
@@ -25,11 +26,10 @@ def quantized(source: Artifact, out: Path, **settings: Any) -> Artifact:
 
 
 def types(artifact: Artifact, part: str) -> set[str]:
-    """Of the matrices in a graph."""
+    """Of the matrices in a graph that are worth quantizing."""
     graph = onnx.load(str(artifact.folder / artifact.parts[part])).graph
-    return {
-        numpy_helper.to_array(one).dtype.name for one in graph.initializer if len(one.dims) == 2 and one.dims[0] > 1
-    }
+    arrays = [numpy_helper.to_array(one) for one in graph.initializer]
+    return {one.dtype.name for one in arrays if one.ndim == 2 and one.shape[0] > 1 and one.size >= SMALLEST_WEIGHT}
 
 
 def weights_bytes(artifact: Artifact) -> int:

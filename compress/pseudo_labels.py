@@ -29,6 +29,8 @@ from compress.tasks.generation.fitting import fitted
 from compress.training_data import generative_tokens
 
 BATCH = 16
+LONGEST = 24 * 3600.0
+"""Seconds that other processes wait for the one that asks; the launcher ends them where it fails."""
 WORTH_AN_EXPORT = 200
 """Rows from which on an export is soon made up for: ONNX Runtime wrote 4 beams in 0.61 of torch's processor time."""
 
@@ -131,7 +133,7 @@ def _written(
     key = digest([teacher.fingerprint(), digest(teacher.files), beams, decoding.max_new_tokens, dict(decoding.rules)])
     file = cache / "pseudo-labels" / f"{key}.jsonl"
     if not is_main_process():
-        wait_until(lambda: not set(hashes) - _kept(file).keys(), "the first process to ask the teacher")
+        wait_until(lambda: not set(hashes) - _kept(file).keys(), "the first process to ask the teacher", LONGEST)
     kept = _kept(file)
     lacking = [place for place, value in enumerate(hashes) if value not in kept]
     started = time.perf_counter()

@@ -30,6 +30,8 @@ from compress.training import wants_bf16
 BATCH = 16
 WRITE_SECONDS = 20.0
 """How often what was computed is written through, so that it need not be computed again."""
+LONGEST = 24 * 3600.0
+"""Seconds that other processes wait for the one that asks; the launcher ends them where it fails."""
 SAMPLE = 64
 """Rows on which the error is measured."""
 KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
@@ -76,7 +78,7 @@ def token_answers(
     folder = cache / "teacher-tokens" / key
     told = folder / "seconds.json"
     if not is_main_process():
-        wait_until(told.is_file, "the first process to ask the teacher")
+        wait_until(told.is_file, "the first process to ask the teacher", LONGEST)
     starts = np.concatenate([[0], np.cumsum(counts)])
     saved = 0.0
     if told.is_file():

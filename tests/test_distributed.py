@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from compress.artifact import Artifact
 from tests.tiny import write_task
-from tests.tiny_generators import write_pairs
+from tests.tiny_generators import write_generator, write_pairs
 
 PRECISION = 1e-4
 """Of losses and weights: fp32 sums in another order, through sixteen steps of AdamW."""
@@ -91,6 +91,26 @@ def test_two_processes_make_the_summarizer_that_one_makes(make_model: Callable[.
     told, others = one.steps[-1].facts, two.steps[-1].facts
     assert told["training_steps"] == others["training_steps"] == 4
     assert losses(told).keys() == {"loss", "frozen encoder loss"}
+    for name, points in losses(told).items():
+        np.testing.assert_allclose(losses(others)[name], points, rtol=PRECISION, atol=PRECISION)
+    theirs = load_file(two.folder / "model.safetensors")
+    for name, value in load_file(one.folder / "model.safetensors").items():
+        torch.testing.assert_close(theirs[name], value, rtol=PRECISION, atol=PRECISION)
+
+
+@pytest.mark.slow
+def test_two_processes_distil_the_writer_that_one_distils(tmp_path: Path) -> None:
+    import yaml
+
+    task = tmp_path / "gists.yaml"
+    task.write_text(yaml.safe_dump(write_pairs(tmp_path / "data", limit={"train": 64})))
+    model = write_generator(tmp_path / "teacher", "bart", layers=2, init_std=0.3, dropout=0.0)
+    settings = ("--decoder-layers", 1, "--pseudo-labels", 0.5, "--beams", 1, "--top-k", 8, "--epochs", 2)
+    one = launched("distill", model, task, tmp_path / "a" / "one", processes=1, batch=32, settings=settings)
+    two = launched("distill", model, task, tmp_path / "b" / "two", processes=2, batch=16, settings=settings)
+    told, others = one.steps[-1].facts, two.steps[-1].facts
+    assert told["training_steps"] == others["training_steps"] == 4
+    assert losses(told).keys() == {"loss", "loss: labels", "loss: soft targets"}
     for name, points in losses(told).items():
         np.testing.assert_allclose(losses(others)[name], points, rtol=PRECISION, atol=PRECISION)
     theirs = load_file(two.folder / "model.safetensors")

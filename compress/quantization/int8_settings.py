@@ -14,7 +14,8 @@ class Int8Settings(Settings):
 
     calibration: str = Field("task-256", description="Static: a calibration set by name, or a YAML file.")
     ranges: Literal["minmax", "percentile", "entropy", "mse"] = Field(
-        "percentile", description="Static: how a range is taken from the values seen."
+        "percentile",
+        description="Static: how a range is taken from the values seen; minmax suits models that write text.",
     )
     wide: Literal["dynamic", "static", "float", "uint16"] = Field(
         "dynamic",

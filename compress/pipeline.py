@@ -87,7 +87,7 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
     budget = values.get("budget")
     return Pipeline(
         name=file.stem,
-        model=values["model"],
+        model=_beside(values["model"], file),
         task=absolute(described) if described else None,
         steps=_ordered(planned_steps, where),
         benchmark=_suite(values.get("benchmark"), where),
@@ -223,6 +223,13 @@ def _difference(former: Artifact, expected: Artifact) -> str:
         if old.data != new.data:
             return f"the data that {new.technique} reads has changed"
     return "it was made by another version of this tool"
+
+
+def _beside(model: str, file: Path) -> str:
+    """The model as it is named; a config that lies beside the pipeline's file is found from there too."""
+    named = Path(model)
+    there = file.parent / named
+    return str(there) if named.suffix == ".json" and not named.is_file() and there.is_file() else model
 
 
 def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lines, all_lines: Lines) -> PlannedStep:

@@ -164,7 +164,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.architectures.families import family
     from compress.tasks import loading
 
-    if source.precision != "fp32":
+    # What was stored in 16 bits is trained in fp32; what a step made of fewer bits is not.
+    if source.precision != "fp32" and any(step.technique in ("quantize", "qat") for step in source.steps):
         raise CompressError(
             f"{source.folder} is {source.precision} already. Train the fp32 artifact that it was made from."
         )

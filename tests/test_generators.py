@@ -163,3 +163,23 @@ def test_a_config_alone_makes_a_model_of_its_kind(family: str, saved: dict[str, 
     (tmp_path / "config.json").write_text('{"model_type": "vit"}')
     with pytest.raises(CompressError, match="no config of a model that writes text"):
         generators.from_config(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("family", ["bart", "llama"])
+def test_an_adapter_is_merged_into_a_model_that_writes_text(
+    family: str, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    kind = "SEQ_2_SEQ_LM" if family == "bart" else "CAUSAL_LM"
+    settings = LoraConfig(task_type=kind, r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    adapted = get_peft_model(opened(saved[family]), settings).eval()
+    adapted.save_pretrained(tmp_path)
+    found = models.merged(saved[family], tmp_path)
+    ids = torch.tensor([[5, 6, 7]])
+    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if family == "bart" else {})}
+    with torch.no_grad():
+        logits = found(**inputs).logits
+        torch.testing.assert_close(logits, adapted(**inputs).logits, rtol=1e-4, atol=1e-4)
+        assert (logits - opened(saved[family])(**inputs).logits).abs().max() > 0.1

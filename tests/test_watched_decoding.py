@@ -111,3 +111,13 @@ def test_the_embeddings_that_both_sides_share_are_quantized_alike(
     assert one is not None
     assert other is not None
     assert np.array_equal(one.scale, other.scale)
+
+
+def test_a_model_too_large_to_be_rewritten_is_refused_in_words(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of ONNX holds 2 GiB, and while a graph is rewritten its weights are in it."""
+    made = onnx_generator("bart", tmp_path_factory)
+    monkeypatch.setattr("compress.onnx.graph.LARGEST_BYTES", 100_000)
+    with pytest.raises(CompressError, match="holds 2 at most. Distil or prune the model first"):
+        components.folded({part: made.folder / name for part, name in made.parts.items()}, tmp_path)

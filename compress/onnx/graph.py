@@ -12,6 +12,9 @@ from onnx import helper, numpy_helper
 
 from compress.errors import CompressError
 
+LARGEST_BYTES = 2**31 - 2**20
+"""Of a file's weights; protobuf refuses messages of 2 GiB."""
+
 
 class Graph:
     """An ONNX model being rewritten. Cross-references are built once and kept up to date by the methods below."""
@@ -46,13 +49,22 @@ class Graph:
         return cls(model)
 
     def save(self, path: Path) -> None:
-        """Write the model, without the constants and values that nothing reads any more."""
+        """Write the model, without the constants and values that nothing reads any more.
+
+        Raises CompressError where it passes protobuf's 2 GiB.
+        """
         self.sort()
         graph = self.model.graph
         read = {name for node in self.nodes for name in _reads(node)} | {value.name for value in graph.output}
         del graph.node[:]
         graph.node.extend(self.nodes)
         del graph.initializer[:]
+        size = sum(value.nbytes for name, value in self.constants.items() if name in read)
+        if size > LARGEST_BYTES:
+            raise CompressError(
+                f"{path.name} would hold {size / 2**30:.1f} GiB of weights while it is rewritten, and one ONNX file holds 2 at "
+                "most. Distil or prune the model first."
+            )
         for name, value in self.constants.items():
             if name in read:
                 graph.initializer.append(numpy_helper.from_array(np.array(value, order="C"), name))

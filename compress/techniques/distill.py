@@ -228,6 +228,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     described, data = loading.resolve(dict(task or {}))
     if described.is_generative:
         _check_writer(settings, source, described, task)
+        if settings.compare_with_plain and described.kind != "language_modelling":
+            _check_labelled(described, data)
         return
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
     if of_text:
@@ -241,11 +243,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     )
     if settings.narrows or settings.layer_choice == "importance":
         calibration.check(settings.calibration, task)
-    if settings.compare_with_plain and not loading.load(described, data, "evaluation").is_labelled:
-        raise CompressError(
-            f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
-            "Leave compare_with_plain out."
-        )
+    if settings.compare_with_plain:
+        _check_labelled(described, data)
     if source.steps and not finished(source.folder, source.fingerprint()):
         return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
     models.check_labels(source.folder, described)
@@ -268,6 +267,16 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
                 f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
                 "cannot be compared word by word. Leave hidden, attention, relation and embedding weights out."
             )
+
+
+def _check_labelled(described: Any, data: Any) -> None:
+    from compress.tasks import loading
+
+    if not loading.load(described, data, "evaluation").is_labelled:
+        raise CompressError(
+            f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
+            "Leave compare_with_plain out."
+        )
 
 
 def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping[str, Any] | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from compress import frozen_encoder
+from compress import frozen_encoder, loop
 from compress.batching import ByToken
 from compress.frozen_encoder import STATES, Places, decoder_objective, encoder_states, train_decoder
 from compress.generators import generator
@@ -99,20 +99,57 @@ def _train(little: Little, scratch: Path, **settings: Any) -> dict[str, Any]:
     return dict(told)
 
 
-def test_only_what_the_encoder_does_not_read_is_trained(little: Little, tmp_path: Path) -> None:
-    before = {name: value.clone() for name, value in little.model.state_dict().items()}
+def test_the_encoder_stands_still_and_the_table_that_the_decoder_learnt_becomes_that_of_both(
+    little: Little, tmp_path: Path
+) -> None:
+    model = little.model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     told = _train(little, tmp_path / "scratch")
-    after = little.model.state_dict()
-    frozen = {id(parameter) for parameter in little.model.get_encoder().parameters()}
+    table = model.get_input_embeddings().weight
+    inside = {id(parameter) for parameter in model.get_encoder().parameters()} - {id(table)}
     moved = 0
-    for name, parameter in little.model.named_parameters():
-        assert torch.equal(before[name], after[name]) == (id(parameter) in frozen), name
-        moved += id(parameter) not in frozen
+    for name, parameter in model.named_parameters():
+        assert torch.equal(before[name], parameter) == (id(parameter) in inside), name
+        moved += id(parameter) not in inside
     assert moved > 5
-    assert all(parameter.requires_grad for parameter in little.model.parameters())
+    assert model.lm_head.weight is table
+    assert model.get_decoder().embed_tokens.weight is table
+    assert model.get_encoder().embed_tokens.weight is table
+    assert all(parameter.requires_grad for parameter in model.parameters())
     losses = [value for _, value in told["curves"]["frozen encoder loss"]]
     assert losses[-1] < losses[0]
     assert set(told["score"]) == {"rouge_l"}
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_a_stage_that_was_killed_ends_with_the_weights_of_one_that_was_not(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = Little(tmp_path / "one", family), Little(tmp_path / "two", family)
+    _train(whole, tmp_path / "whole", epochs=1)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    objective, steps = decoder_objective, 0
+
+    def dying(model: Any, smoothing: float) -> Any:
+        plain = objective(model, smoothing)
+
+        def dies(*given: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == 4:
+                raise RuntimeError("killed")
+            return plain(*given)
+
+        return dies
+
+    monkeypatch.setattr(frozen_encoder, "decoder_objective", dying)
+    with pytest.raises(RuntimeError, match="killed"):
+        _train(killed, tmp_path / "killed", epochs=1)
+    monkeypatch.setattr(frozen_encoder, "decoder_objective", objective)
+    again = Little(tmp_path / "two", family)  # as a new process opens it
+    assert _train(again, tmp_path / "killed", epochs=1)["resumed_from_step"] == 3
+    wanted = whole.model.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in again.model.state_dict().items())
 
 
 def test_a_stage_that_is_done_is_not_done_again(

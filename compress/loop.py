@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import EvalPrediction
 
@@ -70,6 +70,7 @@ class Loop(Trainer):
     """The Trainer: what it minimizes, and what it must never go on with."""
 
     metric_name = "score"
+    control: TrainerControl
     interrupted = False
     resumed_from: int | None = None
 

@@ -106,7 +106,11 @@ def test_without_learning_it_is_static_quantization_to_the_bit(tmp_path: Path) -
         )
         assert ours.keys() == theirs.keys()
         assert len(ours) > 12
-        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+        for name in theirs:
+            # The padding's row is 0, so its step is the least number there is, of which 1e-30 is many.
+            steps = theirs.get(name.replace(".quantized", ".scale"), np.float32(1))
+            seen = steps > 1e-30 if name.endswith(".quantized") else True
+            assert np.array_equal(np.where(seen, ours[name], 0), np.where(seen, theirs[name], 0)), name
     assert Scheme.load(artifact.folder / "scheme.safetensors") == Scheme.load(static.folder / "scheme.safetensors")
 
 

@@ -156,7 +156,7 @@ def test_what_is_for_classifiers_is_refused(prune: Run, family: str, settings: d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", ["t5", "llama"])  # heads of a shared table, heads in groups
 def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
     prune: Run, family: str, tmp_path: Path
 ) -> None:

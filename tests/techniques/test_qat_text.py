@@ -59,7 +59,7 @@ def scales(artifact: Artifact) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", WIDE)
+@pytest.mark.parametrize("family", ["bart", "gpt2"])  # an export takes seconds; the others' modules: test_aware_text
 def test_the_learned_scales_are_the_graphs_to_the_bit_and_it_writes(tmp_path: Path, family: str) -> None:
     artifact = trained(tmp_path, family, epochs=2, learning_rate=1e-3)
     static = run(QUANTIZE, tmp_path, family, "static", mode="static", wide="static")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -38,10 +37,6 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     needs_bitsandbytes(kind)
     from transformers import BitsAndBytesConfig
 
-    logging.getLogger("bitsandbytes").setLevel(
-        logging.ERROR
-    )  # tells of each product's type, and of a kernel to download
-    is_classifier = kind_of(folder) == "classifier"
     is_classifier = kind_of(folder) == "classifier"
     plain = classifier(folder, anew=False) if is_classifier else generator(folder)
     chosen = {name for name, module in linears(plain, exclude).items() if kind == "int8" or _fits(module)}

@@ -104,9 +104,25 @@ def compress() -> None:
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.addFilter(_Once())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of each product's type, of a kernel to download
         logger.propagate = False
+
+
+class _Once(logging.Filter):
+    """Lets a warning through once: a command reads a split several times, and each time says what is wrong with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        again = record.levelno >= logging.WARNING and text in self.told
+        self.told.add(text)
+        return not again
 
 
 def technique_command(name: str) -> click.Command:

@@ -14,6 +14,9 @@ from compress.errors import CompressError
 from compress.progress import say
 from compress.settings import Settings
 
+INTEGERS = ("int8", "int4", "nf4")
+"""Precisions of torch artifacts that serve as they are: bitsandbytes' and GPTQ's."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -193,13 +196,18 @@ def check(technique: Technique, source: Artifact, settings: Settings, task: Mapp
     """All that can be known to be wrong before a weight is loaded.
 
     Raises:
-        CompressError: the source is of a format that the technique does not take, or the settings cannot work.
+        CompressError: the source is of a format or precision that the technique does not take, or the settings cannot work.
     """
     if source.format not in technique.accepts:
         takes = " or ".join(sorted(technique.accepts))
         raise CompressError(
             f"{technique.name} takes a {takes} artifact, but {source.folder} is {source.format}. "
             "Start from the artifact it came from."
+        )
+    if source.format == "torch" and source.precision in INTEGERS:
+        raise CompressError(
+            f"{source.folder} holds weights in {source.precision}, which {technique.name} cannot start from. "
+            "Start from the artifact it was made from."
         )
     if technique.needs_task and task is None:
         raise CompressError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import subprocess
@@ -202,3 +203,20 @@ def test_an_adapter_is_merged_into_its_base(make_model: Callable[..., Path], tmp
     merged = classifier(tmp_path / "merged")
     torch.testing.assert_close(merged(**encoded).logits, adapted.eval()(**encoded).logits, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(merged(**encoded).logits, classifier(base)(**encoded).logits, atol=1e-3)
+
+
+def test_a_warning_is_told_once_and_progress_each_time() -> None:
+    from compress.cli import _Once
+
+    once = _Once()
+    told = [
+        once.filter(logging.LogRecord("compress", level, "", 0, text, (), None))
+        for level, text in (
+            (logging.WARNING, "a.csv: 2 rows"),
+            (logging.WARNING, "a.csv: 2 rows"),
+            (logging.WARNING, "b.csv: 2 rows"),
+            (logging.INFO, "training"),
+            (logging.INFO, "training"),
+        )
+    ]
+    assert told == [True, False, True, True, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,13 @@ def test_a_format_that_a_technique_does_not_take_is_refused_before_it_runs(sourc
     with pytest.raises(CompressError, match="copy takes a onnx artifact"):
         apply(copier.technique, source, Copying(), tmp_path / "out")
     assert copier.runs == 0
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4", "nf4"])
+def test_a_checkpoint_of_integers_is_the_end_of_its_line(source: Artifact, tmp_path: Path, precision: str) -> None:
+    stored = replace(source, precision=precision)
+    with pytest.raises(CompressError, match=f"holds weights in {precision}.*Start from the artifact it was made from"):
+        apply(Copier().technique, stored, Copying(), tmp_path / "out")
 
 
 def test_a_technique_that_needs_a_task_says_how_to_name_one(source: Artifact, tmp_path: Path) -> None:

@@ -247,6 +247,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.architectures.families import family
     from compress.distillation.student import evenly_spaced, layer_count
     from compress.tasks import loading
+    from compress.training_data import check_max_length
 
     if _reads_rows(settings):
         calibration.check(settings.calibration, task)
@@ -255,6 +256,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
             f"{source.folder} has no task of its own, and a recovery trains on one. "
             "Name it, for example `--task sst2 --data DIR`, or leave epochs at 0."
         )
+    if settings.epochs:
+        check_max_length(settings, task)
     if settings.lora_rank:
         models.needs_peft("Recovering by LoRA")
     if source.steps and not finished(source.folder, source.fingerprint()):

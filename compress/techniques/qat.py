@@ -163,7 +163,9 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress import calibration, models
     from compress.architectures.families import family
     from compress.tasks import loading
+    from compress.training_data import check_max_length
 
+    check_max_length(settings, task)
     # What was stored in 16 bits is trained in fp32; what a step made of fewer bits is not.
     if source.precision != "fp32" and any(step.technique in ("quantize", "qat") for step in source.steps):
         raise CompressError(

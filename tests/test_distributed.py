@@ -35,7 +35,7 @@ def launched(
     technique: str, model: Path, task: Path, out: Path, *, processes: int, batch: int, settings: tuple[object, ...]
 ) -> Artifact:
     """One run in processes of one thread each, which talk by gloo."""
-    launch = ["torch.distributed.run", "--nproc_per_node", processes, "--master_port", 29631, "-m"]
+    launch = ["torch.distributed.run", "--nproc_per_node", processes, "--standalone", "-m"]
     command = [technique, model, "--task", task, "--precision", "fp32"]
     command += ["--batch-size", batch, "--keep-epoch", "last", *settings, "-o", out]
     done = subprocess.run(

@@ -44,11 +44,16 @@ def prune(tmp_path: Path) -> Run:
     return run
 
 
-def writes(model: Any, **how: Any) -> torch.Tensor:
+def writes(model: Any, **how: Any) -> Any:
     """Six tokens, greedily."""
     prompt = {"input_ids": torch.tensor([[5, 9, 12, 7], [8, 30, 6, 11]]), "attention_mask": torch.ones(2, 4).long()}
-    found: torch.Tensor = model.generate(**prompt, max_new_tokens=6, min_new_tokens=6, do_sample=False, **how)
+    found: Any = model.generate(**prompt, max_new_tokens=6, min_new_tokens=6, do_sample=False, **how)
     return found
+
+
+def logits(model: Any, **how: Any) -> torch.Tensor:
+    """Those of the same six steps, [steps, rows, vocabulary]: they differ where the likeliest tokens may be the same."""
+    return torch.stack(writes(model, output_logits=True, return_dict_in_generate=True, **how).logits)
 
 
 def gap(model: Any, teacher: Any, family: str, rows: list[dict[str, str]]) -> float:
@@ -85,8 +90,8 @@ def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prun
     price = costs.macs(whole, 128, 32)
     assert facts["budget"]["delivered"] == pytest.approx(price.of(units(small)) / price.of(units(whole)))
     assert 0.35 < facts["budget"]["delivered"] <= 0.5
-    assert torch.equal(writes(small), writes(small, use_cache=False))
-    assert not torch.equal(writes(small), writes(whole))
+    torch.testing.assert_close(logits(small), logits(small, use_cache=False), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(logits(small), logits(whole), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("family", NAMES)

@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRA),demo,lora,bitsandbytes,dev]'
 	@touch $@
 
-quickstart: $(INSTALLED) ## Install, then run the whole story on the embedded example (about five minutes)
+quickstart: $(INSTALLED) ## Install, then run the whole story on the embedded example (five minutes more)
 	$(BIN)/compress run quickstart
 
 test: $(INSTALLED) ## Install where needed, then run the whole test suite

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compress.errors import CompressError
-from compress.pretrained import first_line, quiet, raw_config, trusts_remote_code, why_not
+from compress.pretrained import first_line, opened, quiet, raw_config, told_in_words, trusts_remote_code, why_not
 
 Kind = Literal["classifier", "encoder-decoder", "decoder"]
 
@@ -43,22 +43,10 @@ def generator(folder: Path, **changes: Any) -> Any:
 
     if gptq_checkpoint.is_described(raw_config(folder)):
         return _from_integers(folder, kind)
-    with quiet():
-        try:
-            unequal = _unequal(folder, kind)
-            opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
-            model, told = opener.from_pretrained(
-                folder,
-                use_safetensors=True,
-                trust_remote_code=trusts_remote_code(),
-                output_loading_info=True,
-                dtype="auto",
-                **changes,
-            )
-        except CompressError:
-            raise
-        except Exception as error:
-            raise CompressError(why_not(folder, error)) from error
+    with told_in_words(folder):
+        unequal = _unequal(folder, kind)
+        opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
+        model, told = opened(folder, opener, **changes)
     if unequal is not None:
         model.__class__ = unequal
     missing = sorted(told["missing_keys"])

@@ -11,7 +11,16 @@ from typing import Any
 from compress.artifact import Artifact, digest, hash_file, is_main_process
 from compress.errors import CompressError
 from compress.generators import generator, kind_of
-from compress.pretrained import config, first_line, quiet, raw_config, tokenizer, trusts_remote_code, why_not
+from compress.pretrained import (
+    config,
+    first_line,
+    opened,
+    quiet,
+    raw_config,
+    tokenizer,
+    told_in_words,
+    trusts_remote_code,
+)
 from compress.progress import say
 
 __all__ = [
@@ -124,22 +133,10 @@ def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
 
     from compress.architectures.cutting import opened_by
 
-    with quiet():
-        try:
-            kind = _unequal(folder)
-            opener = AutoModelForSequenceClassification if kind is None else opened_by(kind)
-            model, told = opener.from_pretrained(
-                folder,
-                use_safetensors=True,
-                trust_remote_code=trusts_remote_code(),
-                output_loading_info=True,
-                dtype="auto",
-                **changes,
-            )
-        except CompressError:
-            raise
-        except Exception as error:
-            raise CompressError(why_not(folder, error)) from error
+    with told_in_words(folder):
+        kind = _unequal(folder)
+        opener = AutoModelForSequenceClassification if kind is None else opened_by(kind)
+        model, told = opened(folder, opener, **changes)
     if kind is not None:
         model.__class__ = kind
     missing = [name for name in told["missing_keys"] if not name.endswith("position_ids")]

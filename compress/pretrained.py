@@ -91,6 +91,32 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+@contextmanager
+def told_in_words(folder: Path) -> Iterator[None]:
+    """Opening the model in a folder: transformers is quiet, and whatever it raises becomes a CompressError that says why."""
+    with quiet():
+        try:
+            yield
+        except CompressError:
+            raise
+        except Exception as error:
+            raise CompressError(why_not(folder, error)) from error
+
+
+def opened(folder: Path, opener: Any, **changes: Any) -> tuple[Any, dict[str, Any]]:
+    """A model in the precision it was saved in, and what transformers tells of its keys: safetensors only, no remote code
+    unless asked for. `opener` is a class of transformers, `changes` go to the config."""
+    model, told = opener.from_pretrained(
+        folder,
+        use_safetensors=True,
+        trust_remote_code=trusts_remote_code(),
+        output_loading_info=True,
+        dtype="auto",
+        **changes,
+    )
+    return model, told
+
+
 def why_not(folder: Path, error: Exception) -> str:
     """Why the model in a folder cannot be loaded, from what transformers raised, in one line."""
     text = first_line(error)

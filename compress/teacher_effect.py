@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,8 @@ def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict
         "rows": right.size,
         "seeds": list(seeds),
         "metrics": {
-            one.name: {"taught": _side(one, taught, right), "plain": _side(one, plain, right)} for one in metrics
+            one.name: {name: of_side(_score(one, right), runs) for name, runs in (("taught", taught), ("plain", plain))}
+            for one in metrics
         },
     }
     if task.kind == "classification":
@@ -106,13 +107,17 @@ def _sides(runs: Sequence[Run], rows: int) -> tuple[tuple[int, ...], NDArray[np.
     return seeds, np.stack([taught[seed] for seed in seeds]), np.stack([plain[seed] for seed in seeds])
 
 
-def _side(metric: Metric, predictions: NDArray[np.float64], references: NDArray[np.float64]) -> dict[str, Any]:
+def _score(metric: Metric, references: NDArray[np.float64]) -> Callable[[Any], float]:
+    return lambda predicted: metric.score(predicted, references)
+
+
+def of_side(score: Callable[[Any], float], runs: Iterable[Any]) -> dict[str, Any]:
     """The metric of each run of one side, their mean and their spread."""
     values: list[float | None] = []
     reasons = []
-    for predicted in predictions:
+    for run in runs:
         try:
-            values.append(metric.score(predicted, references))
+            values.append(score(run))
         except Undefined as error:
             values.append(None)
             reasons.append(str(error))

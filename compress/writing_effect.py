@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from compress.measure import statistics
 from compress.metrics.generation.metric import GenerationMetric, Statistics
-from compress.metrics.metric import Undefined
-from compress.teacher_effect import sentence
+from compress.teacher_effect import of_side, sentence
 
 RESAMPLES = statistics.RESAMPLES
 
@@ -53,7 +52,10 @@ def effect(metrics: Sequence[GenerationMetric], runs: Sequence[Written]) -> dict
         "higher_is_better": deciding.higher_is_better,
         "rows": len(first),
         "seeds": list(seeds),
-        "metrics": {one.name: {"taught": _side(one, taught), "plain": _side(one, plain)} for one in metrics},
+        "metrics": {
+            one.name: {name: of_side(_score(one), of_one) for name, of_one in (("taught", taught), ("plain", plain))}
+            for one in metrics
+        },
     }
     found |= _judged(deciding, found["metrics"][deciding.name], taught, plain)
     return {"text": sentence(found), **found}
@@ -73,22 +75,8 @@ def _sides(runs: Sequence[Written]) -> tuple[tuple[int, ...], list[Written], lis
     return seeds, [by_side[True][seed] for seed in seeds], [by_side[False][seed] for seed in seeds]
 
 
-def _side(metric: GenerationMetric, runs: Sequence[Written]) -> dict[str, Any]:
-    """The metric of each run of one side, their mean and their spread."""
-    values: list[float | None] = []
-    reasons = []
-    for run in runs:
-        try:
-            values.append(metric.score_of(run.statistics[metric.name]))
-        except Undefined as error:
-            values.append(None)
-            reasons.append(str(error))
-    if reasons:
-        return {"values": values, "absent": reasons[0]}
-    told: dict[str, Any] = {"values": values, "mean": float(np.mean(np.array(values)))}
-    if len(values) > 1:
-        told["standard_deviation"] = float(np.std(np.array(values), ddof=1))
-    return told
+def _score(metric: GenerationMetric) -> Callable[[Written], float]:
+    return lambda run: metric.score_of(run.statistics[metric.name])
 
 
 def _judged(

@@ -261,7 +261,7 @@ def test_sources_are_cut_to_what_every_model_reads_and_a_target_too_long_is_refu
     assert longest(limitless, wide, absent) == 128
     assert longest(wide, narrow) == 48 - 28
     assert longest(limitless, of_suite=40) == 40
-    tight = replace(task, generation=replace(task.generation, max_target=44))  # type: ignore[type-var]
+    tight = replace(task, generation=replace(task.generation, max_target=44))  # type: ignore[type-var]  # a summarization has one
     with pytest.raises(CompressError, match="Set a smaller max_target"):
         generative.fitted(tight, [narrow])
 

@@ -13,6 +13,7 @@ from compress import catalogue
 from compress.measure import statistics
 from compress.measure.quick_scores import on_rows
 from compress.metrics.metric import Metric, Undefined
+from compress.metrics.names import name_in_words
 from compress.tasks.task import Task
 
 RESAMPLES = 1000
@@ -220,7 +221,7 @@ def sentence(found: Mapping[str, Any]) -> str:
     scale, of = (1, "of") if found["unit"] == "perplexity" else (100, "points of")
     taught, plain = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
     seen = (
-        f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {metric} "
+        f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {name_in_words(metric)} "
         f"({taught * scale:.2f} against {plain * scale:.2f}"
     )
     if "word" not in found:

@@ -44,7 +44,7 @@ def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> No
     assert found["word"] == expected.verdict == "better"
     assert found["rows"] == EXAMPLES
     assert found["metrics"]["rouge_l"]["plain"]["values"] == [pytest.approx(plain[:, 0].mean())]
-    assert "points of rouge_l" in found["text"]
+    assert "points of ROUGE-L" in found["text"]
     json.dumps(found)
 
 

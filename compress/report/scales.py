@@ -6,21 +6,12 @@ import math
 from dataclasses import dataclass, replace
 
 from compress.measurement import Measurement, Measurements
+from compress.metrics.names import NAMES, name_in_words
 from compress.report import wording
 from compress.report.wording import MINUS
 
 OWN = {"perplexity"}
 """Units that are no share of anything: a perplexity of 12.3 is 12.3."""
-NAMES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rouge_l": "ROUGE-L",
-    "rouge_lsum": "ROUGE-Lsum",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "token_accuracy": "token accuracy",
-}
-"""Metrics whose authors write them otherwise than we name them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +25,7 @@ class Scale:
     @property
     def name(self) -> str:
         """Within a sentence: `accuracy`, `ROUGE-L`."""
-        return NAMES.get(self.metric, self.metric)
+        return name_in_words(self.metric)
 
     @property
     def title(self) -> str:

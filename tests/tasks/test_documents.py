@@ -36,6 +36,15 @@ def test_paragraphs_end_at_empty_lines_which_stay_with_them() -> None:
     assert found == [("line 2", "\nOne\none\n\n  \n"), ("line 6", "Two\n")]
 
 
+def test_what_parts_separate_texts_belongs_to_none_of_them() -> None:
+    rows = [
+        RawRow(f"line {number}", {"text": line})
+        for number, line in enumerate(["\n", "One\n", " one\n", "\n", "Two\n", " \n"])
+    ]
+    found = [row.cells["text"] for row in documents(rows, "text", "paragraphs", separate=True)]
+    assert found == ["One\n one", "Two"]
+
+
 def test_rows_are_documents_as_they_stand() -> None:
     assert read(["a", "", "b\n"], "rows") == [("line 1", "a"), ("line 2", ""), ("line 3", "b\n")]
 

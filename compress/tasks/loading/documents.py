@@ -11,7 +11,7 @@ _HEADING = re.compile(r" = (?!= ).*(?<! =) = \n")
 """An article's title in WikiText; a section's has more signs: ` = = Career = = `."""
 
 
-def documents(raw: Iterable[RawRow], column: str, how: str) -> Iterator[RawRow]:
+def documents(raw: Iterable[RawRow], column: str, how: str, *, separate: bool = False) -> Iterator[RawRow]:
     """The rows joined to documents, each at the place of its first row that is not empty.
 
     Args:
@@ -19,10 +19,12 @@ def documents(raw: Iterable[RawRow], column: str, how: str) -> Iterator[RawRow]:
         column: the text's.
         how: `rows`: each is a document already. `paragraphs`: rows up to an empty one. `wikitext`: from an article's title,
             which stands between empty rows, to the next (an expression with two signs of equality looks the same).
+        separate: whether documents are texts of their own: then the white space around one, the empty rows with it, only
+            parts it from the next. A model that writes such texts does not write it, and would be scored for it.
 
     Returns:
-        Documents that are the file's text again when they are joined: a row that ends without a line feed gets one, and
-        empty rows belong to the document before them (before the first one, to that).
+        Documents that are the file's text again when they are joined, unless they are separate: a row that ends without a
+        line feed gets one, and empty rows belong to the document before them (before the first one, to that).
     """
     if how == "rows":
         yield from raw
@@ -39,13 +41,18 @@ def documents(raw: Iterable[RawRow], column: str, how: str) -> Iterator[RawRow]:
         if how == "wikitext":
             starts = starts and _HEADING.fullmatch(text) is not None and not after.strip()
         if starts and has_text:
-            yield RawRow(place, {column: "".join(parts)})
+            yield _document(place, column, parts, separate)
             parts, has_text = [], False
         if text.strip() and not has_text:
             place, has_text = row.place, True
         parts.append(text)
     if parts:
-        yield RawRow(place, {column: "".join(parts)})
+        yield _document(place, column, parts, separate)
+
+
+def _document(place: str, column: str, parts: list[str], separate: bool) -> RawRow:
+    text = "".join(parts)
+    return RawRow(place, {column: text.strip() if separate else text})
 
 
 def _with_next(raw: Iterable[RawRow], column: str) -> Iterator[tuple[RawRow, str]]:

@@ -104,7 +104,11 @@ def _settings(task: Task, split: str, cut_out_of_train: bool) -> dict[str, Any]:
     if split in task.limit:
         settings |= {"limit": task.limit[split], "seed": task.seed}
     if task.generation is not None:
-        settings |= {"empty": task.generation.empty, "documents": task.generation.documents}
+        settings |= {
+            "empty": task.generation.empty,
+            "documents": task.generation.documents,
+            "separate": task.generation.separate,
+        }
     return settings
 
 
@@ -126,7 +130,8 @@ def _write(path: Path, facts: Path, task: Task, split: str, source: Origin, cut_
     def chosen(left_out: LeftOut) -> Iterator[Example]:
         raw = source.read()
         if task.generation is not None:
-            raw = documents(raw, source.columns.text[0], task.generation.documents)
+            said = task.generation
+            raw = documents(raw, source.columns.text[0], said.documents, separate=said.separate)
         found = examples(raw, task, source.columns, split == "test", left_out)
         if not cut_out_of_train:
             return found

@@ -87,9 +87,13 @@ def growth(
     fewest, most = min(found), max(found)
     value = (found[most] - found[fewest]) / ((most - fewest) * condition.batch)
     raw = tuple(found.values())
-    note = f"from {fewest} to {most} tokens in each of {condition.batch} rows"
+    notes = [f"from {fewest} to {most} tokens in each of {condition.batch} rows"]
+    if value <= 0:
+        notes.append("what was written fitted into memory that the process held already")
     measured.append(
-        Measurement(fingerprint, GROWTH, value, "bytes/token", False, under, samples=len(raw), raw=raw, notes=(note,))
+        Measurement(
+            fingerprint, GROWTH, value, "bytes/token", False, under, samples=len(raw), raw=raw, notes=tuple(notes)
+        )
     )
     return measured
 

@@ -225,4 +225,5 @@ def _report(name: str, found: Mapping[str, Any]) -> None:
             "%s: left out %d rows whose annotators did not agree on a label.", name, left_out["without_label"]
         )
     if found.get("empty_rows"):
-        logger.warning("%s: %d rows have an empty text; see `empty` in the task.", name, found["empty_rows"])
+        count = "1 row has" if found["empty_rows"] == 1 else f"{found['empty_rows']} rows have"
+        logger.warning("%s: %s an empty text; see `empty` in the task.", name, count)

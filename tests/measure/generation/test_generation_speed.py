@@ -90,6 +90,12 @@ def test_memory_grows_by_what_each_token_of_each_row_takes() -> None:
     assert value.value == pytest.approx(1920 / (24 * 4))
     peaks = [(one.condition["new_tokens"], one.value) for one in found if one.name == "peak_memory_bytes"]
     assert peaks == [(8, 1000.0), (16, 1500.0), (32, 2920.0)]
+    assert len(value.notes) == 1
+
+
+def test_memory_that_does_not_grow_says_why() -> None:
+    value = memory.growth("abc", {8: 1000.0, 16: 1000.0}, FIXED, WHERE)[-1]
+    assert (value.value, value.notes[1]) == (0.0, "what was written fitted into memory that the process held already")
 
 
 def test_no_more_is_written_than_a_model_reads() -> None:

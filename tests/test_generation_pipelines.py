@@ -10,7 +10,7 @@ import yaml
 
 from compress import pipeline, shipped
 from compress.errors import CompressError
-from tests.tiny_generators import write_generator, write_text
+from tests.tiny_generators import write_generator, write_pairs, write_text
 
 SUMMARIZERS = ("bart", pytest.param("t5", marks=pytest.mark.slow))
 DECODERS = ("llama", pytest.param("gpt2", marks=pytest.mark.slow))
@@ -53,6 +53,26 @@ def test_another_set_goes_through_samsum_with_only_its_data_and_columns_changed(
     lines = planned("samsum", changes, tmp_path / "run", monkeypatch)
     assert set(lines) >= {"student", "pruned", "onnx", "int8", "int8-static", "int8-qat", "student-int8"}
     assert all("it was not made yet" in line for line in lines.values())
+
+
+@pytest.mark.slow
+def test_samsum_runs_to_its_report_on_another_set(tmp_path: Path) -> None:
+    model = write_generator(tmp_path / "summarizer", "bart", layers=3)
+    task = write_pairs(tmp_path / "data", rows=400)
+    steps = [
+        "steps.student.distill.epochs=1",
+        "steps.pruned.prune.epochs=0.5",
+        "steps.int8-static.quantize.calibration=task-32",
+        "steps.int8-qat.qat.calibration=task-32",
+    ]
+    suite = "benchmark={rounds: 1, repeats: 0, conditions: [{batch: 1, length: real, calls: 2}]}"
+    changes = [f"model={model}", *(f"task.{name}={json.dumps(value)}" for name, value in task.items()), *steps, suite]
+    result = pipeline.run(pipeline.read("samsum", changes), tmp_path / "run")
+    made = {"student", "pruned", "onnx", "int8", "int8-static", "int8-qat", "student-int8", "pruned-int8"}
+    assert set(result.artifacts) == made
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for told in (*made - {"onnx"}, "Lead-3", "distinct", "ROUGE-L", "without the teacher"):
+        assert told.lower() in page.lower(), told
 
 
 def test_a_wrong_column_is_named_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,74 @@
+"""The graphs of a model that was trained in integers are held to it, and no closer than it is to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from compress import integer_writing
+from compress.errors import CompressError
+from compress.integer_writing import compared, next_tokens, shaken
+from compress.models import bring, load
+from tests.tiny_generators import write_generator
+
+BATCH = {
+    "input_ids": torch.arange(4, 28).view(2, 12),
+    "attention_mask": torch.ones(2, 12, dtype=torch.long),
+    "labels": torch.arange(4, 28).view(2, 12),
+}
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return load(bring(str(write_generator(tmp_path_factory.mktemp("llama"), "llama", initializer_range=0.3)))).eval()
+
+
+def graphs(model: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """What answers as the model does, but for a change of its logits [rows, tokens, vocabulary]."""
+    return lambda **inputs: SimpleNamespace(logits=change(model(**inputs).logits))
+
+
+def another_best(logits: torch.Tensor) -> torch.Tensor:
+    """Where the best token is best by most, the least likely takes its place."""
+    first, second = logits[0, :-1].topk(2).values.unbind(-1)
+    place = (first - second).argmax()
+    changed = logits.clone()
+    changed[0, place, logits[0, place].argmin()] = 2 * logits.abs().max()
+    return changed
+
+
+def test_graphs_that_answer_alike_are_what_was_trained(llama: Any) -> None:
+    found = compared(llama, graphs(llama, lambda logits: logits), [BATCH], Path("made"))
+    assert (found["tokens"], found["largest_gap"], found["tokens_that_differ"]) == (22, 0.0, 0)
+
+
+def test_one_token_that_rounding_does_not_explain_refuses_the_graphs(llama: Any) -> None:
+    with pytest.raises(CompressError, match="at 1 of 22 tokens another one is best .* rounding does not explain it"):
+        compared(llama, graphs(llama, another_best), [BATCH], Path("made"))
+
+
+def test_answers_that_are_no_numbers_are_refused(llama: Any) -> None:
+    with pytest.raises(CompressError, match="is not the model that was trained"):
+        compared(llama, graphs(llama, lambda logits: another_best(logits) * torch.nan), [BATCH], Path("made"))
+
+
+def test_a_model_that_is_as_far_from_itself_has_its_graphs_and_says_so(
+    llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integer_writing, "SHAKEN", 3.0)  # as if a small change went far
+    found = compared(llama, graphs(llama, another_best), [BATCH], Path("made"))
+    assert found["tokens_that_differ_for_certain"] == 1
+    assert found["own_median_gap"] > found["median_gap"]
+
+
+def test_a_model_is_shaken_a_little_and_is_then_as_it_was(llama: Any) -> None:
+    before = next_tokens(llama, llama, BATCH)
+    with shaken(llama):
+        gap = (next_tokens(llama, llama, BATCH) - before).abs().max()
+    assert 0 < gap < 1e-3
+    assert torch.equal(next_tokens(llama, llama, BATCH), before)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from compress import catalogue
 from compress.measure import statistics
 from compress.measure.quick_scores import on_rows
-from compress.metrics.metric import Metric, Undefined
-from compress.metrics.names import name_in_words
+from compress.metrics.metric import Metric, Undefined, name_in_words
 from compress.tasks.task import Task
 
 RESAMPLES = 1000

@@ -19,6 +19,18 @@ class Undefined(CompressError):  # noqa: N818 - it is a finding, and reads as on
     """The score does not exist for these predictions (a correlation with a constant, say): report it absent, not as 0."""
 
 
+NAMES = {
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "rouge_lsum": "ROUGE-Lsum",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "token_accuracy": "token accuracy",
+}
+"""Metrics whose authors write them otherwise than they are named here."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """One way to score predictions.
@@ -69,3 +81,8 @@ def varied(predictions: Values, references: Values) -> tuple[NDArray[numpy.float
         if numpy.ptp(values) <= 1e-6 * max(1.0, float(numpy.abs(values).max())):
             raise Undefined(f"All {values.size} {side} are the same ({values[0]:g}), so no correlation exists.")
     return predicted, right
+
+
+def name_in_words(metric: str) -> str:
+    """Within a sentence: `accuracy`, `ROUGE-L`."""
+    return NAMES.get(metric, metric)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from compress.measurement import Measurement, Measurements
-from compress.metrics.names import NAMES, name_in_words
+from compress.metrics.metric import NAMES, name_in_words
 from compress.report import wording
 from compress.report.wording import MINUS
 

@@ -3,8 +3,8 @@
 python benchmarks/own_text.py MODEL FOLDER [--texts 2304] [--tokens 240] [--seed 0]
 
 Writes FOLDER/train.txt and FOLDER/evaluation.txt (every eighth text), one text a line with an empty line between two, and
-FOLDER/task.yaml for `--task FOLDER/task.yaml`. Nothing foresees such text better than the model itself, so what compression
-costs is plainly seen.
+FOLDER/task.yaml for `--task FOLDER/task.yaml`. Hardly anything foresees such text better than the model itself, so what
+compression costs is plainly seen. The model's tokenizer must have a mark for the beginning of a text.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 BATCH = 96
 
@@ -47,12 +49,13 @@ def main() -> None:
     train = [text for number, text in enumerate(texts) if number % 8]
     for name, some in (("train", train), ("evaluation", evaluation)):
         (said.folder / f"{name}.txt").write_text("\n\n".join(some) + "\n", encoding="utf-8")
-    (said.folder / "task.yaml").write_text(
-        "name: own-text\nkind: language_modelling\n"
-        f"data: {{train: {said.folder.resolve()}/train.txt, evaluation: {said.folder.resolve()}/evaluation.txt}}\n"
-        "separate: true\n",
-        encoding="utf-8",
-    )
+    task = {
+        "name": "own-text",
+        "kind": "language_modelling",
+        "data": {split: str(said.folder.resolve() / f"{split}.txt") for split in ("train", "evaluation")},
+        "separate": True,
+    }
+    (said.folder / "task.yaml").write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from compress.measure.inputs import Condition
 from compress.measure.machine import available_cores, machine, providers
 from compress.measure.together import BASELINE, ROOT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
-from compress.models import bring, check_labels, kind_of
+from compress.models import bring, check_kind, check_labels, kind_of
 from compress.progress import say, warn
 from compress.settings import Settings, build, read_yaml
 from compress.tasks import loading
@@ -126,7 +126,8 @@ def run(
         task: the task to be measured on; the artifacts' own where None.
 
     Raises:
-        CompressError: there is no task, its data cannot be read, or the uncompressed model is gone or has other labels.
+        CompressError: there is no task, its data cannot be read, the uncompressed model is gone or has other labels, or an
+            artifact is of another kind than the task.
     """
     suite = suite.with_defaults()
     described = task or next((one.task for _, one in artifacts if one.task is not None), None)
@@ -141,6 +142,11 @@ def run(
         suite = suite.for_writers()
     if root.format == "torch":
         check_labels(root.folder, resolved)
+    for _, artifact in artifacts:
+        if (
+            artifact.folder / "config.json"
+        ).is_file():  # else it fails when it is opened, and is listed with the reason
+            check_kind(artifact.folder, resolved)
     notes = _other_roots(artifacts, root)
     if _in_fp32(root) != root:
         notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")

@@ -274,8 +274,12 @@ def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
 @click.argument("artifact")
 @click.argument("texts", nargs=-1, required=True)
 @click.option("--pair", help="The second text, for tasks on pairs.")
+@click.option("--beams", type=click.IntRange(1), help="Of models that write; 1 is greedy. Default: the model's.")
+@click.option("--new-tokens", type=click.IntRange(1), help="How many they write at most. Default: the task's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def predict(artifact: str, texts: tuple[str, ...], pair: str | None, as_json: bool) -> None:
+def predict(
+    artifact: str, texts: tuple[str, ...], pair: str | None, beams: int | None, new_tokens: int | None, as_json: bool
+) -> None:
     """Answer for texts with a torch or an ONNX artifact alike: a label, a score, or what it writes.
 
     `-` reads one text a line from standard input.
@@ -284,7 +288,8 @@ def predict(artifact: str, texts: tuple[str, ...], pair: str | None, as_json: bo
     from compress.prediction import predictions
 
     lines = [line.rstrip("\n") for line in sys.stdin] if texts == ("-",) else list(texts)
-    for text, answer in zip(lines, predictions(bring(artifact), lines, pair), strict=True):
+    answers = predictions(bring(artifact), lines, pair, beams=beams, new_tokens=new_tokens)
+    for text, answer in zip(lines, answers, strict=True):
         if as_json:
             click.echo(json.dumps({"text": text, **answer}, ensure_ascii=False))
         elif "output" in answer:

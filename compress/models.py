@@ -27,6 +27,7 @@ __all__ = [
     "DEMO",
     "adopt",
     "bring",
+    "check_kind",
     "check_labels",
     "classifier",
     "config",
@@ -216,15 +217,13 @@ def from_config(file: Path, task: Any) -> Any:
         raise CompressError(f"{file} is no config of a sequence classifier ({first_line(error)}).") from error
 
 
-def check_labels(folder: Path, task: Any) -> None:
-    """Whether a trained model is one for its task: that it writes text for a generative task, and that it has the labels
-    of any other.
+def check_kind(folder: Path, task: Any) -> None:
+    """Whether a model writes text for a task of writing, and judges it for any other.
 
     Raises:
-        CompressError: it is of another kind, the counts of labels differ, or their names are the same in another order.
+        CompressError: it is of another kind.
     """
-    raw, kind = raw_config(folder), kind_of(folder)
-    of_task = task.kind.replace("_", " ")
+    kind, of_task = kind_of(folder), task.kind.replace("_", " ")
     if task.is_generative and (
         kind == "classifier" or (kind == "encoder-decoder" and task.kind == "language_modelling")
     ):
@@ -233,13 +232,23 @@ def check_labels(folder: Path, task: Any) -> None:
         raise CompressError(
             f"The task {task.name} is {of_task}, which needs {needed}; the model in {folder} {is_this}."
         )
-    if task.is_generative:
-        return
-    if kind != "classifier":
+    if not task.is_generative and kind != "classifier":
         raise CompressError(
             f"The model in {folder} writes text (it is {'an' if kind[0] == 'e' else 'a'} {kind}), but the task {task.name} is "
             f"a {of_task}. Choose the task that it was trained for, as `--task samsum`."
         )
+
+
+def check_labels(folder: Path, task: Any) -> None:
+    """Whether a trained model is one for its task: of its kind (`check_kind`), and, where the task has labels, with those.
+
+    Raises:
+        CompressError: it is of another kind, the counts of labels differ, or their names are the same in another order.
+    """
+    check_kind(folder, task)
+    if task.is_generative:
+        return
+    raw = raw_config(folder)
     if not _has_head(raw):
         raise CompressError(f"{folder} has no trained classifier. Train one first with `compress finetune {folder}`.")
     by_id = raw.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}

@@ -12,15 +12,25 @@ from compress.artifact import Artifact
 from compress.errors import CompressError
 
 
-def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = None) -> Iterator[dict[str, Any]]:
+def predictions(
+    artifact: Artifact,
+    texts: Sequence[str],
+    pair: str | None = None,
+    *,
+    beams: int | None = None,
+    new_tokens: int | None = None,
+) -> Iterator[dict[str, Any]]:
     """For each text `{"label", "probabilities"}`, `{"score"}` where the model has a single output, or `{"output"}`, what a
     model writes that writes text.
 
     Args:
         pair: the second text, for a model of pairs of texts.
+        beams: of the search, 1 for greedy; by default what the model's generation config says. Of models that write.
+        new_tokens: how many are written at most; by default what task or generation config says. Of models that write.
 
     Raises:
-        CompressError: a text is empty, or no runtime here opens the artifact.
+        CompressError: a text is empty, no runtime here opens the artifact, it does not write so much, or a setting is not
+            of its kind.
     """
     from compress import catalogue
     from compress.models import kind_of, tokenizer
@@ -38,8 +48,12 @@ def predictions(artifact: Artifact, texts: Sequence[str], pair: str | None = Non
     if kind_of(artifact.folder) != "classifier":
         if pair:
             raise CompressError(f"{artifact.folder} writes text for one text at a time. Leave out --pair.")
-        yield from _written(artifact, texts, runtime)
+        yield from _written(artifact, texts, runtime, beams, new_tokens)
         return
+    if beams or new_tokens:
+        raise CompressError(
+            f"{artifact.folder} is a classifier and writes nothing. Leave out --beams and --new-tokens."
+        )
     config = json.loads((artifact.folder / "config.json").read_text(encoding="utf-8"))
     raw = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
     names = [str(raw[key]) for key in sorted(raw, key=int)]
@@ -63,8 +77,10 @@ NEW_TOKENS = 64
 """How much is written where neither the task nor the model says."""
 
 
-def _written(artifact: Artifact, texts: Sequence[str], runtime: Any) -> Iterator[dict[str, Any]]:
-    """By the model's own rules of decoding, its beams among them, one text after another."""
+def _written(
+    artifact: Artifact, texts: Sequence[str], runtime: Any, beams: int | None, new_tokens: int | None
+) -> Iterator[dict[str, Any]]:
+    """By the model's own rules of decoding, one text after another."""
     from compress import prompts
     from compress.models import tokenizer
     from compress.runtimes.generating import Decoding, generate, room, rules
@@ -74,15 +90,21 @@ def _written(artifact: Artifact, texts: Sequence[str], runtime: Any) -> Iterator
     task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
     its_tokenizer, generator = tokenizer(artifact.folder), runtime.open_generator(artifact, Serving())
     said = generator.generation_config.to_dict()
-    new_tokens = said.get("max_new_tokens") or NEW_TOKENS
-    if task is not None and task.generation is not None and task.kind != "language_modelling":
-        new_tokens = task.generation.max_target
+    length = new_tokens or _length(task, said)
     most = room(generator)
     if most is not None:
-        new_tokens = min(new_tokens, most if generator.config.is_encoder_decoder else most // 2)
-    reads = None if most is None or generator.config.is_encoder_decoder else most - new_tokens
-    decoding = Decoding(beams=said.get("num_beams") or 1, max_new_tokens=new_tokens, rules=rules(said))
+        if new_tokens and new_tokens >= most:
+            raise CompressError(f"{artifact.folder} has room for {most} tokens. Ask for fewer with --new-tokens.")
+        length = new_tokens or min(length, most if generator.config.is_encoder_decoder else most // 2)
+    reads = None if most is None or generator.config.is_encoder_decoder else most - length
+    decoding = Decoding(beams=beams or said.get("num_beams") or 1, max_new_tokens=length, rules=rules(said))
     for ids in prompts.of_texts(texts, task, its_tokenizer, generator.config, tokens=reads):
         feeds = {"input_ids": ids[None], "attention_mask": np.ones_like(ids)[None]}
         (found,) = generate(generator, feeds, decoding)
         yield {"output": its_tokenizer.decode(found, skip_special_tokens=True).strip()}
+
+
+def _length(task: Any, said: Any) -> int:
+    if task is not None and task.generation is not None and task.kind != "language_modelling":
+        return int(task.generation.max_target)
+    return int(said.get("max_new_tokens") or NEW_TOKENS)

@@ -23,6 +23,7 @@ from compress.tasks import loading
 from tests.artifacts import tiny_torch
 from tests.generative import strong_generator
 from tests.tiny_generators import write_generator, write_generator_tokenizer, write_pairs, write_text
+from tests.written import onnx_generator
 
 __all__ = ["tiny_torch"]
 
@@ -292,6 +293,15 @@ def test_a_classifier_is_refused_for_a_task_of_writing(tiny_torch: Artifact, tmp
     task = write_pairs(tmp_path / "data")
     with pytest.raises(CompressError, match="writes no text"):
         benchmark.run([("model", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path / "cache", task=task)
+
+
+def test_a_classifier_among_models_that_write_is_refused_before_anything_is_measured(
+    tiny_torch: Artifact, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    made = [("int8", onnx_generator("bart", tmp_path_factory)), ("model", tiny_torch)]
+    with pytest.raises(CompressError, match="writes no text"):
+        benchmark.run(made, SUITE, tmp_path / "out", cache=tmp_path / "cache", task=write_pairs(tmp_path / "data"))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

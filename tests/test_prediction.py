@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from compress.artifact import Artifact
 from compress.cli import compress
 from compress.errors import CompressError
 from compress.prediction import predictions
+from tests.artifacts import tiny_torch
 from tests.written import onnx_generator, torch_generator
+
+__all__ = ["tiny_torch"]
 
 TEXTS = ["a good film but the plot", "an awful book"]
 
@@ -41,3 +45,26 @@ def test_the_command_prints_the_text_alone(tmp_path_factory: pytest.TempPathFact
 def test_a_second_text_is_refused(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="one text at a time"):
         list(predictions(onnx_generator("bart", tmp_path_factory), TEXTS[:1], "another"))
+
+
+@pytest.mark.parametrize("family", ["bart", pytest.param("llama", marks=pytest.mark.slow)])
+def test_beams_and_length_are_the_readers_choice(family: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from compress.models import load, tokenizer
+
+    source, made = torch_generator(family, tmp_path_factory), onnx_generator(family, tmp_path_factory)
+    (output,) = predictions(made, TEXTS[:1], beams=3, new_tokens=5)
+    its_tokenizer, model = tokenizer(source.folder), load(source)
+    ids = its_tokenizer(TEXTS[0], return_tensors="pt")["input_ids"]
+    found = model.generate(ids, max_new_tokens=5, num_beams=3, do_sample=False)[0]
+    found = found if family == "bart" else found[ids.shape[1] :]
+    assert output["output"] == its_tokenizer.decode(found, skip_special_tokens=True).strip()
+
+
+def test_more_than_there_is_room_for_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(CompressError, match="has room for .* Ask for fewer with --new-tokens"):
+        list(predictions(onnx_generator("bart", tmp_path_factory), TEXTS[:1], new_tokens=100_000))
+
+
+def test_a_classifier_has_no_beams(tiny_torch: Artifact) -> None:
+    with pytest.raises(CompressError, match="writes nothing. Leave out --beams"):
+        list(predictions(tiny_torch, TEXTS[:1], beams=2))

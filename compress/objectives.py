@@ -86,15 +86,15 @@ def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs
     shifted = not model.config.is_encoder_decoder
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, pad
 
-        logits, labels = trained(**inputs(model, batch)).logits, batch["labels"]
-        if shifted:
-            logits, labels = logits[:, :-1], labels[:, 1:]
+        from compress.output_head import logits_at
+
+        labels = batch["labels"][:, 1:] if shifted else batch["labels"]
         counted = labels != NOT_COUNTED
-        losses = cross_entropy(
-            logits[counted].float(), labels[counted], reduction="none", label_smoothing=label_smoothing
-        )
+        places = pad(counted, (0, 1)) if shifted else counted  # a decoder's last token foretells none
+        logits = logits_at(trained, inputs(model, batch), places, inside=model).float()
+        losses = cross_entropy(logits, labels[counted], reduction="none", label_smoothing=label_smoothing)
         tokens = counted.sum(1)
         shares = 1 / (tokens.clamp(min=1) * len(tokens)).to(losses.dtype)
         return (losses * shares.repeat_interleave(tokens)).sum(), {}

@@ -20,7 +20,7 @@ import torch
 
 from compress.artifact import Artifact, digest, is_main_process, wait_until
 from compress.batching import ByToken, Collate, step_lengths
-from compress.distillation.next_tokens import PREFIX, in_batch, logits_and_labels, mass, top_k, whole
+from compress.distillation.next_tokens import PREFIX, counted_logits, in_batch, mass, top_k, whole
 from compress.distillation.token_losses import Divergence, divergences, mean_of_rows
 from compress.metrics.generation.metric import NOT_COUNTED
 from compress.models import load
@@ -140,12 +140,12 @@ def coarsening_error(
             some = places[start : start + BATCH]
             batch = _batch(rows, some, its_tokenizer, its_collate, kept)
             batch = {name: value.to(device) for name, value in batch.items()}
-            theirs, labels = logits_and_labels(teacher, batch)
-            ours, _ = logits_and_labels(student, batch)
+            theirs, labels = counted_logits(teacher, batch)
+            ours, _ = counted_logits(student, batch)
             counted = labels != NOT_COUNTED
             targets = in_batch(batch, labels.shape[1]).at(counted)
-            for name, one in (("whole", whole(theirs[counted], temperature)), ("kept", targets)):
-                value = divergences(ours[counted], one, temperature, divergence, beta)
+            for name, one in (("whole", whole(theirs, temperature)), ("kept", targets)):
+                value = divergences(ours, one, temperature, divergence, beta)
                 found[name] += float(mean_of_rows(value, counted)) * len(some) / len(places)
             shares.append(mass(targets))
     for model, mode in modes:
@@ -226,8 +226,8 @@ def _compute(
             batch = {
                 name: value.to(device) for name, value in _batch(rows, places, its_tokenizer, its_collate, {}).items()
             }
-            logits, labels = logits_and_labels(model, batch)
-            found = top_k(logits[labels != NOT_COUNTED], k, temperature)
+            logits, _ = counted_logits(model, batch)
+            found = top_k(logits, k, temperature)
             of_tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
             for name, array in arrays.items():
                 array[of_tokens] = getattr(found, name).cpu().numpy()

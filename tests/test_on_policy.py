@@ -114,8 +114,8 @@ def test_the_objective_is_the_teachers_and_the_references_part(family: str) -> N
     with torch.no_grad():
         (ours, labels), (theirs, _) = (logits_and_labels(model, batch) for model in (student, teacher))
         counted = labels != -100
-        soft = soft_tokens(ours, whole(theirs[counted], 2.0), counted, 2.0, "jsd", 0.2)
-        hard = reference_tokens(ours, labels)
+        soft = soft_tokens(ours[counted], whole(theirs[counted], 2.0), counted, 2.0, "jsd", 0.2)
+        hard = reference_tokens(ours[counted], labels)
         loss, terms = learning_tokens(student, goal(), seed=0, live_teacher=teacher)(student, batch, 0.5)
     assert loss.item() == pytest.approx((0.3 * soft + 0.7 * hard).item(), rel=1e-6)
     assert terms["labels"].item() == pytest.approx(hard.item())
@@ -136,7 +136,7 @@ def test_cached_targets_give_the_loss_of_the_live_teachers_coarsened_ones() -> N
         cached, _ = objective(student, {**batch, **shifted}, 0.0)
         ours, labels = logits_and_labels(student, batch)
         counted = labels != -100
-        expected = soft_tokens(ours, top_k(logits[:, :-1][counted], 6, 2.0), counted, 2.0, "jsd", 0.2)
+        expected = soft_tokens(ours[counted], top_k(logits[:, :-1][counted], 6, 2.0), counted, 2.0, "jsd", 0.2)
     assert cached.item() == pytest.approx(expected.item(), rel=1e-6)
 
 

@@ -124,7 +124,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     whole = ask(cache=tmp_path / "whole")[0]
     monkeypatch.setattr(teacher_tokens, "WRITE_SECONDS", 0.0)
     calls: list[int] = []
-    real = next_tokens.logits_and_labels
+    real = next_tokens.counted_logits
 
     def stopping(*given: Any, **named: Any) -> Any:
         calls.append(1)
@@ -132,7 +132,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
             raise KeyboardInterrupt
         return real(*given, **named)
 
-    monkeypatch.setattr(teacher_tokens, "logits_and_labels", stopping)
+    monkeypatch.setattr(teacher_tokens, "counted_logits", stopping)
     with pytest.raises(KeyboardInterrupt):
         ask(cache=tmp_path / "parts")
     calls[:] = [1] * 3

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from compress.distillation.losses import NO_LABEL
+from compress.output_head import logits_at
+
 LOWEST = -60.0
 """A log-probability below which there is nothing to learn: of a bucket that is empty it would be minus infinity."""
 
@@ -101,30 +104,50 @@ def in_batch(batch: Mapping[str, Any], tokens: int) -> NextTokens:
     return NextTokens(log_probabilities, ids.long(), rest)
 
 
-def logits_and_labels(
-    model: Any, batch: Mapping[str, Any], *, inside: Any = None, states: bool = False
-) -> tuple[Tensor, Tensor]:
+def logits_and_labels(model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     """What a generative model predicts for a batch, and what stands there: at the same places.
 
     Args:
         model: an encoder-decoder or a decoder.
         batch: `input_ids` and `attention_mask` [batch, tokens], `labels` [batch, tokens], -100 where nothing is counted;
             padded on the right.
-        inside: the bare model, where `model` is a wrapper of it.
-        states: whether the batch's `STATES`, where it has them, are those of this model's encoder.
 
     Returns:
         Logits [batch, tokens, vocabulary], and labels [batch, tokens]. A decoder's have a token less, since its logits at a
         token are for the next one.
     """
+    inputs, labels = _asked(model, batch, {name: batch[name] for name in ("input_ids", "attention_mask")})
+    return model(**inputs).logits[:, : labels.shape[1]], labels
+
+
+def counted_logits(
+    model: Any, batch: Mapping[str, Any], *, inside: Any = None, states: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`logits_and_labels` where a label counts: no other logits are computed.
+
+    Args:
+        inside: the bare model, where `model` is a wrapper of it.
+        states: whether the batch's `STATES`, where it has them, are those of this model's encoder.
+
+    Returns:
+        Logits row after row, [labels that count, vocabulary], and all labels [batch, tokens].
+    """
     bare = model if inside is None else inside
-    inputs = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
+    read = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
+    inputs, labels = _asked(bare, batch, read)
+    counted = labels != NO_LABEL
+    places = counted if bare.config.is_encoder_decoder else F.pad(counted, (0, 1))  # its last token foretells none
+    return logits_at(model, inputs, places, inside=inside), labels
+
+
+def _asked(bare: Any, batch: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
+    """What a model is called with, and the labels at the places of its logits."""
     labels: Tensor = batch["labels"]
-    if bare.config.is_encoder_decoder:
-        # Without the labels themselves, since the model would compute its own loss of them beside ours.
-        inputs["decoder_input_ids"] = bare.prepare_decoder_input_ids_from_labels(labels=labels)
-        return model(**inputs, use_cache=False).logits, labels
-    return model(**inputs, use_cache=False).logits[:, :-1], labels[:, 1:]
+    if not bare.config.is_encoder_decoder:
+        return {**read, "use_cache": False}, labels[:, 1:]
+    # Without the labels themselves, since the model would compute its own loss of them beside ours.
+    written = bare.prepare_decoder_input_ids_from_labels(labels=labels)
+    return {**read, "decoder_input_ids": written, "use_cache": False}, labels
 
 
 def read_of(batch: Mapping[str, Any]) -> dict[str, Any]:

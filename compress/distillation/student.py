@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from compress.architectures.cutting import resized_
 from compress.architectures.families import family, stack
 from compress.architectures.layer_widths import of_layers, units, write_
-from compress.distillation.next_tokens import logits_and_labels
+from compress.distillation.next_tokens import counted_logits
 from compress.distillation.token_losses import reference_tokens
 from compress.errors import CompressError, listing
 
@@ -218,7 +218,7 @@ def _loss(model: Any, batches: Sequence[Batch]) -> float:
     total = 0.0
     for batch in batches:
         here = {name: value.to(model.device) for name, value in batch.items()}
-        total += float(reference_tokens(*logits_and_labels(model, here))) * len(here["labels"])
+        total += float(reference_tokens(*counted_logits(model, here))) * len(here["labels"])
     return total / sum(len(batch["labels"]) for batch in batches)
 
 

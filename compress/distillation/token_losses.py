@@ -1,7 +1,7 @@
 """The losses of a generative student at each token: its distance from the teacher's distribution there, and from the reference.
 
 As in `losses`, all compute in fp32, let no gradient into the teacher, and are means over a row's counted tokens, then over
-the rows. Logits and labels are [batch, tokens, vocabulary] and [batch, tokens] at the same places: what is predicted there.
+the rows. Logits are those of the tokens that count alone, row after row, [counted tokens, vocabulary].
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def soft_tokens(
     distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation", section 3.1).
 
     Args:
-        student: logits, [batch, tokens, vocabulary].
-        teacher: at the counted tokens only, row after row, [counted tokens, ...], at the same temperature.
+        student: logits, [counted tokens, vocabulary].
+        teacher: at the same tokens and the same temperature, [counted tokens, ...].
         counted: true where a token is predicted that counts, [batch, tokens].
         temperature: T, above 0.
         divergence: `forward_kl`, `reverse_kl` or `jsd`; see the functions of these names.
@@ -42,7 +42,7 @@ def soft_tokens(
     Returns:
         A scalar, at least 0 but for rounding.
     """
-    found = divergences(student[counted], teacher, temperature, divergence, beta)
+    found = divergences(student, teacher, temperature, divergence, beta)
     return temperature**2 * mean_of_rows(found, counted)
 
 
@@ -98,12 +98,11 @@ def reference_tokens(student: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy with the references' tokens at temperature 1.
 
     Args:
-        student: logits, [batch, tokens, vocabulary].
+        student: logits, [counted tokens, vocabulary].
         labels: token ids, [batch, tokens]; -100 where nothing is counted.
     """
     counted = labels != NO_LABEL
-    logits = student[counted]
-    wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    wide = student.float() if student.dtype in (torch.float16, torch.bfloat16) else student
     return mean_of_rows(F.cross_entropy(wide, labels[counted], reduction="none"), counted)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from compress.distillation.losses import NO_LABEL, weighted
-from compress.distillation.next_tokens import in_batch, logits_and_labels, whole
+from compress.distillation.next_tokens import counted_logits, in_batch, whole
 from compress.distillation.objective import NEVER, PLAIN
 from compress.distillation.schedules import Schedule
 from compress.distillation.token_losses import Divergence, reference_tokens, soft_tokens
@@ -67,7 +67,7 @@ def learning_tokens(
         is_sampled = sample is not None and chance < goal.on_policy
         if sample is not None and is_sampled:
             batch = sample(student, batch, of_sample)
-        logits, labels = logits_and_labels(trained, batch, inside=student, states=True)
+        logits, labels = counted_logits(trained, batch, inside=student, states=True)
         counted = labels != NO_LABEL
         alpha, temperature = 1.0 if is_sampled else goal.alpha.at(progress), goal.temperature.at(progress)
         # Terms are averaged over batches and gathered from processes, so each batch has the same ones: own samples lack labels.
@@ -82,8 +82,8 @@ def learning_tokens(
         else:
             live_teacher.to(logits.device)
             with torch.no_grad(), torch.autocast(logits.device.type, torch.bfloat16, enabled=bf16):
-                theirs, _ = logits_and_labels(live_teacher, batch)
-            targets = whole(theirs[counted], temperature)
+                theirs, _ = counted_logits(live_teacher, batch)
+            targets = whole(theirs, temperature)
         soft = soft_tokens(logits, targets, counted, temperature, goal.divergence, goal.beta)
         if share:
             terms = share if goal.alpha.lowest == 0 else {"soft targets": soft, **share}

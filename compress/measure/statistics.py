@@ -16,6 +16,8 @@ LEVEL = 0.95
 RESAMPLES = 2000
 FLIPS = 10_000
 """Draws of a sign-flip test that is not worked out exactly."""
+ROUNDING = 1e-5
+"""Relative to a score: two runtimes in fp32 differ by so much where nothing but the order of their sums is another."""
 SEED = 20261123
 """Every bootstrap here draws the same resamples each time, so that a report made twice is the same report."""
 
@@ -73,7 +75,7 @@ def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better
     difference = float(a.mean() - b.mean())
     interval = bootstrap(lambda rows: float(np.mean(a[rows] - b[rows])), a.size)
     if not set(np.unique(a)) | set(np.unique(b)) <= {0.0, 1.0}:
-        verdict = word_of_interval(interval, higher_is_better)
+        verdict = word_of_interval(interval, higher_is_better, float(a.mean()), float(b.mean()))
         half_width = (interval[1] - interval[0]) / 2
         return Comparison(difference, interval, None, verdict, half_width, test="paired bootstrap")
     only_first, only_second = int(np.sum(a > b)), int(np.sum(b > a))
@@ -103,12 +105,12 @@ def compare_metric(
         resamples: how many resamples.
     """
     a, b, labels = np.asarray(first), np.asarray(second), np.asarray(references)
-    difference = float(metric(a, labels) - metric(b, labels))
+    ours, theirs = float(metric(a, labels)), float(metric(b, labels))
     interval = bootstrap(
         lambda rows: metric(a[rows], labels[rows]) - metric(b[rows], labels[rows]), labels.size, resamples=resamples
     )
-    verdict = word_of_interval(interval, higher_is_better)
-    return Comparison(difference, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
+    verdict = word_of_interval(interval, higher_is_better, ours, theirs)
+    return Comparison(ours - theirs, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
 
 
 def compare_sums(
@@ -142,7 +144,7 @@ def compare_sums(
         return score(a[rows].sum(axis=0)) - score(b[rows].sum(axis=0))
 
     interval = bootstrap(difference, len(a), resamples=resamples)
-    verdict = word_of_interval(interval, higher_is_better)
+    verdict = word_of_interval(interval, higher_is_better, score(a.sum(axis=0)), score(b.sum(axis=0)))
     half_width = (interval[1] - interval[0]) / 2
     return Comparison(difference(slice(None)), interval, None, verdict, half_width, test="paired bootstrap")
 
@@ -382,10 +384,11 @@ def word_of_p(difference: float, p_value: float, higher_is_better: bool) -> str:
     return NOT_SHOWN if p_value >= 1 - LEVEL else _direction(difference, higher_is_better)
 
 
-def word_of_interval(interval: tuple[float, float], higher_is_better: bool) -> str:
-    """One of the three words: the direction where the interval leaves out zero."""
+def word_of_interval(interval: tuple[float, float], higher_is_better: bool, *scores: float) -> str:
+    """One of the three words: the direction where the interval leaves out zero, and reaches beyond rounding of the scores."""
     low, high = interval
-    if not low > 0 and not high < 0:
+    rounding = ROUNDING * max(map(abs, scores), default=0.0)
+    if (not low > 0 and not high < 0) or max(-low, high) <= rounding:
         return NOT_SHOWN
     return _direction(low, higher_is_better)
 

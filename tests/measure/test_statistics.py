@@ -291,3 +291,14 @@ def test_summed_statistics_of_other_examples_are_not_compared() -> None:
     for first, second in (([[1.0, 2.0]], [[1.0, 2.0]] * 2), ([], []), ([1.0], [2.0])):
         with pytest.raises(ValueError, match="same examples"):
             statistics.compare_sums(sum, first, second)
+
+
+def test_a_difference_that_rounding_explains_is_none_however_surely_it_has_one_sign() -> None:
+    scores = np.random.default_rng(0).uniform(1, 3, 400)
+    other = scores * (1 + 1e-7)  # all on one side, as two runtimes' sums may be
+    assert statistics.compare(other, scores).interval[0] > 0
+    assert statistics.compare(other, scores).verdict == statistics.NOT_SHOWN
+    assert statistics.compare(scores * (1 + 1e-4), scores).verdict == statistics.BETTER
+    sums = np.stack([scores, np.ones(400)], axis=1)
+    shifted = np.stack([other, np.ones(400)], axis=1)
+    assert statistics.compare_sums(lambda total: total[0] / total[1], shifted, sums).verdict == statistics.NOT_SHOWN

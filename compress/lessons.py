@@ -82,7 +82,7 @@ def prepare(
         logits.append(found.logits)
         seconds, saved = seconds + found.seconds, saved + found.seconds_saved
         features = features or found.features
-    facts |= {"teacher_seconds": round(seconds, 1), "teacher_seconds_saved": round(saved, 1)}
+    facts |= {"teacher_seconds": round(seconds, 3), "teacher_seconds_saved": round(saved, 3)}
     if len(teachers) > 1:
         facts["teachers"] = [teacher.folder.name for teacher in teachers]
     return Lessons(

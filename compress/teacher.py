@@ -80,7 +80,7 @@ def answers(
     if lacking:
         started = time.perf_counter()
         _compute(teacher, rows, its_tokenizer, lengths, wanted, lacking, folder, bf16=autocast == "bf16")
-        spent = round(time.perf_counter() - started, 1)
+        spent = round(time.perf_counter() - started, 3)
         for name in lacking:
             took[name] = spent  # one pass makes them all
         _write(folder / "row_hashes.npy", lambda file: np.save(file, hashes, allow_pickle=False))

@@ -211,7 +211,7 @@ def _compute(
     def write(batch: int, *, at_end: bool = False) -> None:
         for array in arrays.values():
             array.flush()
-        spent = round(before["seconds"] + time.perf_counter() - began, 1)
+        spent = round(before["seconds"] + time.perf_counter() - began, 3)
         file = folder / "seconds.json" if at_end else told
         _write(file, {"batches": batch, "seconds": spent})
 

@@ -158,8 +158,9 @@ def train(
         loop.watch.close()  # whatever happened, Ctrl-C and the screen are as they were
     if loop.interrupted:
         raise KeyboardInterrupt
-    for wrapped in ("forward", "_original_forward"):
-        model.__dict__.pop(wrapped, None)  # accelerate leaves its autocast there, which an export would trace
+    # accelerate leaves its autocast there, which an export would trace, and a mark for which it would not put it there again.
+    for wrapped in ("forward", "_original_forward", "_is_accelerate_prepared"):
+        model.__dict__.pop(wrapped, None)
     model.eval()
     return Trained(
         {

@@ -197,3 +197,29 @@ def test_a_model_that_cannot_do_the_task_is_refused(tmp_path: Path, make_model: 
         data_for(write_pairs(tmp_path / "pairs"), tokenizer(bert), config(bert), 32)
     with pytest.raises(CompressError, match="language modelling, which takes a decoder, not a t5"):
         data_for(write_text(tmp_path / "text"), tokenizer(t5), config(t5), 32)
+
+
+def test_a_model_that_is_trained_twice_has_its_autocast_both_times(tmp_path: Path) -> None:
+    run = Run(write_generator(tmp_path / "model", "t5"), write_pairs(tmp_path / "data"), tmp_path / "scratch")
+    model = generator(run.folder).float()
+    seen: list[torch.dtype] = []
+    head = model.get_output_embeddings()
+    reference = reference_tokens(model)
+    for stage in ("first", "second"):
+        seen.clear()
+        watching = head.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+        train(
+            model,
+            reference,
+            run.data.train,
+            run.data.holdout,
+            TrainingSettings(epochs=1, batch_size=32, precision="bf16", keep_epoch="last"),
+            its_tokenizer=run.tokenizer,
+            scratch=tmp_path / stage,
+            score=run.data.score,
+            collate=run.data.collate,
+            name=stage,
+        )
+        watching.remove()
+        assert set(seen) == {torch.bfloat16}
+        assert model(input_ids=torch.tensor([[4]]), labels=torch.tensor([[5]])).logits.dtype == torch.float32

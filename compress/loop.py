@@ -23,7 +23,9 @@ from compress.progress import Bar, bar, say
 TERM = "term: "
 """What the names of a loss's terms begin with in the Trainer's log."""
 SAVE_SECONDS = 60.0
-"""A checkpoint at least this often, so that a killed run loses little."""
+"""A checkpoint as often as this, so that a killed run loses little."""
+SAVE_COST = 1.2
+"""Seconds that a checkpoint may take for it; one that takes longer is written as much less often: for a fiftieth of the time."""
 NO_DECAY = "no_weight_decay"
 """A parameter with this attribute, true, gets no weight decay."""
 RATE_FACTOR = "learning_rate_factor"
@@ -131,6 +133,11 @@ class Loop(Trainer):
             _rates_of_their_own_(optimizer)
         return optimizer
 
+    def _save_checkpoint(self, *given: Any, **named: Any) -> None:
+        began = time.monotonic()
+        super()._save_checkpoint(*given, **named)
+        self.watch.pause = SAVE_SECONDS * max(1.0, (time.monotonic() - began) / SAVE_COST)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and self.batches:
             means = {term: self.accelerator.gather(value / self.batches).mean() for term, value in self.terms.items()}
@@ -218,6 +225,8 @@ class Watch(TrainerCallback):
     running: Bar
     opened: Any = None
     saved = 0.0
+    pause = 0.0
+    """Seconds from one checkpoint to the next within an epoch."""
     former: Any = None
     loss = ""
 
@@ -226,7 +235,7 @@ class Watch(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.loop.resumed_from = state.global_step or None
-        self.saved = time.monotonic()
+        self.saved, self.pause = time.monotonic(), SAVE_SECONDS
         self.opened = bar(f"{self.loop.name}: training", state.max_steps, state.global_step)
         self.running = self.opened.__enter__()
         try:
@@ -243,7 +252,7 @@ class Watch(TrainerCallback):
         self.running.advance(1, self.loss)
         if self.loop.interrupted:
             control.should_training_stop = control.should_save = True
-        elif args.world_size == 1 and time.monotonic() - self.saved > SAVE_SECONDS:
+        elif args.world_size == 1 and time.monotonic() - self.saved > self.pause:
             # Processes side by side could not agree on the time: they save after each epoch only.
             control.should_save = True
         return control

@@ -109,6 +109,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run: Run, 
     assert not _equal(first, third)
 
 
+def _killed_at(last: int) -> Any:
+    steps = 0
+
+    def objective(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == last:
+            raise RuntimeError("killed")
+        return _hard(model, batch, progress)
+
+    return objective
+
+
 @pytest.mark.parametrize("tags", [{}, TAGS], ids=["untagged", "tagged"])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[str, dict[str, Any]]
@@ -116,20 +129,19 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     whole, _ = run(keep_epoch="last", tags=tags)
     run.scratch = tmp_path / "killed"
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
-    steps = 0
-
-    def dies(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
-        nonlocal steps
-        steps += 1
-        if steps == 6:
-            raise RuntimeError("killed")
-        return _hard(model, batch, progress)
-
     with pytest.raises(RuntimeError, match="killed"):
-        run(dies, keep_epoch="last", tags=tags)
+        run(_killed_at(6), keep_epoch="last", tags=tags)
     resumed, facts = run(keep_epoch="last", tags=tags)
     assert facts["resumed_from_step"] == 5
     assert _equal(whole, resumed)
+
+
+def test_checkpoints_that_take_long_are_written_less_often(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 1e-6)
+    monkeypatch.setattr(loop, "SAVE_COST", 1e-12)  # beside which the first one takes very long
+    with pytest.raises(RuntimeError, match="killed"):
+        run(_killed_at(6))
+    assert [one.name for one in (run.scratch / "checkpoints").glob("checkpoint-*")] == ["checkpoint-1"]
 
 
 def test_a_tagged_parameter_is_trained_at_its_multiple_of_the_learning_rate(run: Run) -> None:

@@ -49,25 +49,27 @@ def main() -> None:
         return mean_of_rows(cross_entropy(logits[counted].float(), labels[counted], reduction="none"), counted), {}
 
     seconds: dict[str, list[float]] = {"every place": [], "where a label counts": []}
-    losses, shares = [], []
+    both = dict(zip(seconds, (everywhere, counting), strict=True))
+    losses: dict[str, list[float]] = {name: [] for name in seconds}
+    shares = []
     for number in range(said.rounds + 1):
         places = range(number * said.batch, (number + 1) * said.batch)
         batch = data.collate([data.train[place] for place in places], its_tokenizer, {})
-        for name, objective in zip(seconds, (everywhere, counting), strict=True):
+        for name in list(both)[:: 1 if number % 2 else -1]:
             model.zero_grad()
             began = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16):
-                loss, _ = objective(model, batch, 0.0)
+                loss, _ = both[name](model, batch, 0.0)
             loss.backward()
             seconds[name].append(time.perf_counter() - began)
-            losses.append(float(loss))
+            losses[name].append(loss.item())
         shares.append(float((batch["labels"] != -100).float().mean()))
     one, other = (values[1:] for values in seconds.values())
     found = {
         "model": said.model.name,
         "batch": said.batch,
         "labels_that_count": round(statistics.mean(shares[1:]), 4),
-        "largest_difference_of_a_loss": max(abs(a - b) for a, b in zip(losses[::2], losses[1::2], strict=True)),
+        "largest_difference_of_a_loss": max(abs(a - b) for a, b in zip(*losses.values(), strict=True)),
         "median_seconds": {name: round(statistics.median(values[1:]), 3) for name, values in seconds.items()},
         "ratio_by_round": [round(a / b, 3) for a, b in zip(one, other, strict=True)],
     }

@@ -143,9 +143,8 @@ def run(
     if root.format == "torch":
         check_labels(root.folder, resolved)
     for _, artifact in artifacts:
-        if (
-            artifact.folder / "config.json"
-        ).is_file():  # else it fails when it is opened, and is listed with the reason
+        # One without a config fails when it is opened, and is listed with the reason.
+        if (artifact.folder / "config.json").is_file():
             check_kind(artifact.folder, resolved)
     notes = _other_roots(artifacts, root)
     if _in_fp32(root) != root:

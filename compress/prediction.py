@@ -90,12 +90,12 @@ def _written(
     task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
     its_tokenizer, generator = tokenizer(artifact.folder), runtime.open_generator(artifact, Serving())
     said = generator.generation_config.to_dict()
-    length = new_tokens or _length(task, said)
     most = room(generator)
-    if most is not None:
-        if new_tokens and new_tokens >= most:
-            raise CompressError(f"{artifact.folder} has room for {most} tokens. Ask for fewer with --new-tokens.")
-        length = new_tokens or min(length, most if generator.config.is_encoder_decoder else most // 2)
+    if new_tokens and most is not None and new_tokens >= most:
+        raise CompressError(f"{artifact.folder} has room for {most} tokens. Ask for fewer with --new-tokens.")
+    length = new_tokens or _length(task, said)
+    if most is not None and not new_tokens:
+        length = min(length, most if generator.config.is_encoder_decoder else most // 2)
     reads = None if most is None or generator.config.is_encoder_decoder else most - length
     decoding = Decoding(beams=beams or said.get("num_beams") or 1, max_new_tokens=length, rules=rules(said))
     for ids in prompts.of_texts(texts, task, its_tokenizer, generator.config, tokens=reads):

@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from compress.distributed import is_main_process as is_main_process
+from compress.distributed import wait_until as wait_until
 from compress.errors import CompressError
 
 FORMAT = 1
@@ -220,20 +221,6 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
         (out / mark).unlink(missing_ok=True)
     shutil.rmtree(former, ignore_errors=True)
     return Artifact.open(out, verify=False)
-
-
-def is_main_process() -> bool:
-    """Whether this process writes: the only one, or the first of those that `accelerate launch` started side by side."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 1800.0) -> None:
-    """Wait for another process; a CompressError when it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise CompressError(f"Waited {seconds:.0f} seconds for {what}. See the first process's messages.")
-        time.sleep(0.2)
 
 
 def _marked(partial: Path) -> str | None:

@@ -109,6 +109,9 @@ def compress() -> None:
         logger.setLevel(logging.INFO)
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of each product's type, of a kernel to download
         logger.propagate = False
+    from compress import distributed
+
+    distributed.settle()
 
 
 class _Once(logging.Filter):

@@ -13,6 +13,8 @@ from pydantic import Field
 from compress.batching import Collate, Extra
 from compress.batching import collate as collate_rows
 from compress.checkpoints import disk_errors, last_checkpoint
+from compress.distributed import world_size
+from compress.errors import CompressError
 from compress.models import quiet
 from compress.objectives import Hold, ModelScore, Objective, Score
 from compress.progress import say
@@ -134,6 +136,10 @@ def train(
         ddp_find_unused_parameters=False,
         log_level="error",
     )
+    if arguments.world_size != world_size():
+        raise CompressError(
+            f"{world_size()} processes were launched, but torch trains on {arguments.world_size}. Use `torchrun -m compress ...`."
+        )
     loop = trainer(
         model,
         arguments,
@@ -150,6 +156,8 @@ def train(
     before = last_checkpoint(checkpoints)
     if before:
         say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
+    if world_size() > 1:
+        say(f"{name}: {world_size()} processes train on {settings.batch_size} rows each in a step.")
     started = time.perf_counter()
     try:
         with quiet(), disk_errors(checkpoints):
@@ -166,6 +174,7 @@ def train(
         {
             "training_steps": loop.state.global_step,
             "training_rows": len(rows),
+            "processes": world_size(),
             "holdout_rows": score.rows if isinstance(score, ModelScore) else len(holdout),
             "training_seconds": round(time.perf_counter() - started, 1),
             "resumed_from_step": loop.resumed_from,

@@ -1,10 +1,11 @@
-"""A training command runs as it is on several processes, started as `accelerate launch` starts them.
+"""A training command runs as it is on several processes that torch's launcher starts, and knows a launch from its leftovers.
 
-`accelerate launch` starts GPU processes by torch's launcher, which is used here directly: on CPUs accelerate wants MPI.
+`accelerate launch` starts GPU processes by the same launcher; on CPUs it wants MPI.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from compress import distributed
 from compress.artifact import Artifact
+from compress.errors import CompressError
 from tests.tiny import write_task
 from tests.tiny_generators import write_generator, write_pairs
 
@@ -69,6 +72,7 @@ def test_two_processes_end_where_one_with_as_large_a_batch_does(
     told, others = one.steps[-1].facts, two.steps[-1].facts
     assert told["training_rows"] % 32 == 0  # or the last step would be filled up with rows of the first
     assert told["training_steps"] == others["training_steps"]
+    assert (told["processes"], others["processes"]) == (1, 2)
     curves, of_two = losses(told), losses(others)
     assert curves.keys() == of_two.keys()
     for name, points in curves.items():
@@ -116,6 +120,74 @@ def test_two_processes_distil_the_writer_that_one_distils(tmp_path: Path) -> Non
     theirs = load_file(two.folder / "model.safetensors")
     for name, value in load_file(one.folder / "model.safetensors").items():
         torch.testing.assert_close(theirs[name], value, rtol=PRECISION, atol=PRECISION)
+
+
+TWO = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets the variables of a launch, and no others."""
+
+    def put(**variables: str) -> None:
+        for name in (*distributed.LAUNCHED, *distributed.OWN, *distributed.MPI_SIZES, "ACCELERATE_MIXED_PRECISION"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+def test_a_whole_launch_says_how_many_train_together(environment: Callable[..., None]) -> None:
+    environment(**TWO)
+    distributed.settle()
+    assert distributed.world_size() == 2
+    assert not distributed.is_main_process()
+    assert os.environ["RANK"] == "1"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [{"RANK": "1"}, {"LOCAL_RANK": "1"}, {"WORLD_SIZE": "4"}, {**TWO, "WORLD_SIZE": "1"}, {**TWO, "RANK": "x"}],
+    ids=["rank", "local rank", "world size", "beyond the size", "no number"],
+)
+def test_what_another_launch_left_behind_is_told_and_ignored(
+    environment: Callable[..., None], caplog: pytest.LogCaptureFixture, left: dict[str, str]
+) -> None:
+    environment(**left)
+    assert distributed.is_main_process()
+    logging.getLogger("compress").propagate = True
+    distributed.settle()
+    assert "this one runs alone" in caplog.text
+    assert not set(distributed.OWN) & os.environ.keys()
+
+
+def test_a_launch_of_one_process_is_no_leftover(
+    environment: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    environment(**{**TWO, "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
+    distributed.settle()
+    assert not caplog.text
+    assert distributed.world_size() == 1
+
+
+def test_a_launcher_that_starts_fewer_processes_than_asked_for_is_refused(environment: Callable[..., None]) -> None:
+    # What `accelerate launch --cpu --num_processes 2` gives the one process that it starts.
+    environment(ACCELERATE_MIXED_PRECISION="no", MASTER_ADDR="127.0.0.1", MASTER_PORT="29500")
+    with pytest.raises(CompressError, match="torchrun --nproc-per-node 2 -m compress"):
+        distributed.settle()
+    environment(OMPI_COMM_WORLD_SIZE="4")
+    with pytest.raises(CompressError, match="OMPI_COMM_WORLD_SIZE"):
+        distributed.settle()
+
+
+def test_a_process_that_waits_says_for_what(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(distributed, "SPEAKS_AFTER_SECONDS", 0.0)
+    logging.getLogger("compress").propagate = True
+    logging.getLogger("compress").setLevel(logging.INFO)
+    with pytest.raises(CompressError, match="Waited 0 seconds for the first process to calibrate"):
+        distributed.wait_until(lambda: False, "the first process to calibrate", seconds=0.3)
+    assert "waits for the first process to calibrate" in caplog.text
 
 
 def losses(facts: Mapping[str, Any]) -> dict[str, list[list[float]]]:

@@ -1,0 +1,211 @@
+"""The group of all commands, the options that they share, and the command that each technique becomes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from compress import __version__, catalogue
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+TOOLS = ("run", "benchmark", "report", "predict", "inspect", "list", "doctor", "completion")
+ORDER = ("import", "finetune", "distill", "prune", "qat", "quantize", "export")
+
+
+class Commands(click.Group):
+    """The commands written below, and one for each technique, made when it is asked for.
+
+    A technique's help line is read from its file's docstring, so that `compress --help` imports none of them.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands: techniques in the order in which they are used, then the rest."""
+        return [*_techniques(), *TOOLS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None where there is none."""
+        if cmd_name in catalogue.names("techniques"):
+            return technique_command(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As Click does, with a guess where the name is unknown."""
+        from compress.errors import guess
+
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(f"No such command '{args[0]}'.{guess(args[0], self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Techniques and tools in two sections."""
+        with formatter.section("Techniques (one model in, one model out)"):
+            formatter.write_dl([(name, catalogue.summary("techniques", name)) for name in _techniques()])
+        with formatter.section("Work with the results"):
+            tools = [(name, command.get_short_help_str(90)) for name, command in self.commands.items() if name in TOOLS]
+            formatter.write_dl(sorted(tools, key=lambda row: TOOLS.index(row[0])))
+
+
+def _loud(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    level = {"quiet": logging.WARNING, "verbose": logging.DEBUG}[str(parameter.name)]
+    if value:
+        logging.getLogger("compress").setLevel(level)
+    return value
+
+
+def _trust(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    if value:
+        os.environ["COMPRESS_TRUST_REMOTE_CODE"] = "1"  # compress.models reads it, worker processes inherit it
+    return value
+
+
+COMMON = [
+    click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_loud, help="Say nothing but results."),
+    click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_loud, help="Say more."),
+    click.Option(
+        ["--trust-remote-code"], is_flag=True, expose_value=False, callback=_trust, help="Run code that a model brings."
+    ),
+    click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
+]
+
+
+def command(name: str, *, example: str, **attributes: Any) -> Any:
+    """A command of ours: with the common options, and an example at the end of its help."""
+
+    def wrap(function: Any) -> click.Command:
+        made: click.Command = compress.command(name, epilog=f"Example: {example}", **attributes)(function)
+        made.params.extend(COMMON)
+        return made
+
+    return wrap
+
+
+@click.group(
+    cls=Commands,
+    context_settings=CONTEXT,
+    epilog="Example: compress run quickstart    (a tour in five minutes, offline)",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="compress")
+def compress() -> None:
+    """Make a fine-tuned transformer smaller and faster, and prove what it cost.
+
+    Distils, prunes, quantizes and exports Hugging Face models to ONNX, measures every result beside the original, and
+    writes a report. A model is an artifact's folder, a Hugging Face folder, or a hub id.
+    """
+    logger = logging.getLogger("compress")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.addFilter(_Once())
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of each product's type, of a kernel to download
+        logger.propagate = False
+    from compress import distributed
+
+    distributed.settle()
+
+
+class _Once(logging.Filter):
+    """Lets a warning through once: a command reads a split several times, and each time says what is wrong with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        again = record.levelno >= logging.WARNING and text in self.told
+        self.told.add(text)
+        return not again
+
+
+def technique_command(name: str) -> click.Command:
+    """The command of a technique: its settings become options."""
+    from compress import options
+
+    technique = catalogue.find("techniques", name)
+    module = sys.modules[technique.run.__module__]
+    shared: list[click.Parameter] = [
+        click.Argument(["source"], metavar="MODEL"),
+        click.Option(
+            ["-o", "--out"], required=True, type=click.Path(path_type=Path), help="Folder of the new artifact."
+        ),
+        click.Option(["--task"], help="Task by name, or a YAML file that describes one. Default: the artifact's own."),
+        click.Option(
+            ["--data"], help="Folder (or file) with the task's data. Default: the artifact's own, else the hub."
+        ),
+        click.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
+        click.Option(["--dry-run"], is_flag=True, help="Check everything, say what would be done, and stop."),
+    ]
+    own = options.click_options(technique.settings)
+
+    def invoke(source: str, out: Path, **values: Any) -> None:
+        _apply(technique, source, out, values)
+
+    return click.Command(
+        name,
+        callback=invoke,
+        params=[*shared, *own, *COMMON],
+        help=module.__doc__,
+        epilog=f"Example: {technique.example}",
+        context_settings=CONTEXT,
+    )
+
+
+def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) -> None:
+    from compress import options
+    from compress.models import bring
+    from compress.settings import build
+    from compress.technique import apply, planned, references
+
+    context = click.get_current_context()
+    names = technique.settings.model_fields
+    typed = options.given(context, {name: value for name, value in values.items() if name in names})
+    settings = build(technique.settings, typed, f"compress {technique.name}")
+    artifact = bring(source)
+    inputs = {name: bring(where) for name, where in references(settings).items()}
+    task = described_task(values.get("task"), values.get("data"), artifact.task)
+    if values.get("dry_run"):
+        from compress.technique import check
+
+        check(technique, artifact, settings, task)
+        step = planned(technique, artifact, settings, task, inputs)
+        click.echo(f"{technique.name} {source} -> {out} (would be made; nothing was)")
+        click.echo(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
+        return
+    made = apply(technique, artifact, settings, out, task=task, inputs=inputs, replace=values["force"])
+    click.echo(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
+
+
+def described_task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The task's description from `--task` and `--data`, else the artifact's own."""
+    from compress import settings
+    from compress.pipeline import absolute
+
+    if name is None and data is None:
+        return own
+    if name is None:
+        if own is None:
+            raise click.UsageError("--data needs --task: the model has no task of its own.")
+        description = dict(own)
+    elif name.endswith((".yaml", ".yml")):
+        description, _ = settings.read_yaml(Path(name))
+    else:
+        description = dict(own) if own is not None and own.get("name") == name else {"name": name}
+    if data is not None:
+        description["data"] = data
+    return absolute(description)
+
+
+def _techniques() -> list[str]:
+    known = catalogue.names("techniques")
+    return [name for name in ORDER if name in known] + [name for name in known if name not in ORDER]

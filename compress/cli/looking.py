@@ -1,0 +1,125 @@
+"""The commands that look and ask: predict, inspect, list, doctor, completion."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from compress import catalogue
+from compress.cli.commands import command, compress
+
+
+@command("predict", example='compress predict runs/student "what a charming film"')
+@click.argument("artifact")
+@click.argument("texts", nargs=-1, required=True)
+@click.option("--pair", help="The second text, for tasks on pairs.")
+@click.option("--beams", type=click.IntRange(1), help="Of models that write; 1 is greedy. Default: the model's.")
+@click.option("--new-tokens", type=click.IntRange(1), help="How many they write at most. Default: the task's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def predict(
+    artifact: str, texts: tuple[str, ...], pair: str | None, beams: int | None, new_tokens: int | None, as_json: bool
+) -> None:
+    """Answer for texts with a torch or an ONNX artifact alike: a label, a score, or what it writes.
+
+    `-` reads one text a line from standard input.
+    """
+    from compress.models import bring
+    from compress.prediction import predictions
+
+    lines = [line.rstrip("\n") for line in sys.stdin] if texts == ("-",) else list(texts)
+    answers = predictions(bring(artifact), lines, pair, beams=beams, new_tokens=new_tokens)
+    for text, answer in zip(lines, answers, strict=True):
+        if as_json:
+            click.echo(json.dumps({"text": text, **answer}, ensure_ascii=False))
+        elif "output" in answer:
+            click.echo(answer["output"])
+        elif "label" in answer:
+            odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
+            click.echo(f"{answer['label']}  ({odds})  {text}")
+        else:
+            click.echo(f"{answer['score']:.4f}  {text}")
+
+
+@command("inspect", example="compress inspect runs/student")
+@click.argument("artifact")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole manifest.")
+def inspect(artifact: str, as_json: bool) -> None:
+    """Show what an artifact is and how it was made; checks its files against their recorded hashes."""
+    from compress.models import bring
+
+    found = bring(artifact)
+    found.check_files()
+    if as_json:
+        click.echo(json.dumps(found.manifest(), indent=2))
+        return
+    from compress.measure.size import disk_bytes
+
+    task = found.task or {}
+    click.echo(f"{found.folder}: {found.format} {found.precision}, {disk_bytes(found) / 1e6:.1f} MB on disk")
+    click.echo(f"fingerprint  {found.fingerprint()}")
+    click.echo(f"origin       {found.origin['name']} ({found.origin.get('model_type', '')})")
+    click.echo(f"task         {task.get('name', 'none')}" + (f", data in {task['data']}" if task.get("data") else ""))
+    for number, step in enumerate(found.steps, 1):
+        settings = ", ".join(f"{name}={value}" for name, value in step.settings.items() if value is not None)
+        click.echo(f"step {number}       {step.technique}: {settings}  ({step.facts.get('seconds', '?')} s)")
+    click.echo(
+        f"files        {len(found.files)}, all as recorded" if found.files else "files        a Hugging Face folder"
+    )
+
+
+@command("list", example="compress list tasks")
+@click.argument("kind", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(kind: str | None, as_json: bool) -> None:
+    """List what there is: techniques, tasks, metrics, runtimes, pipelines, calibration sets, suites."""
+    from compress import shipped
+    from compress.errors import CompressError, guess, listing
+
+    files = {"pipelines": "pipelines", "calibration": "calibration", "suites": "benchmarks"}
+    kinds = (*catalogue.MARKS, *files)
+    if kind is not None and kind not in kinds:
+        raise CompressError(f"There are no '{kind}' to list.{guess(kind, kinds)} There are: {listing(kinds)}.")
+    found: dict[str, dict[str, str]] = {}
+    for one in kinds if kind is None else (kind,):
+        if one in files:
+            found[one] = {name: _yaml_summary(shipped.find(files[one], name)) for name in shipped.names(files[one])}
+        else:
+            found[one] = {name: catalogue.summary(one, name) for name in catalogue.names(one)}
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max(len(name) for names in found.values() for name in names)
+    for one, names in found.items():
+        click.echo(click.style(one, bold=True))
+        for name, summary in names.items():
+            click.echo(f"  {name:<{width}}  {summary}")
+
+
+@command("doctor", example="compress doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what of this tool works on this machine: packages, processor, GPUs, runtimes."""
+    from compress import diagnosis
+
+    found = diagnosis.examine()
+    click.echo(json.dumps(found, indent=2) if as_json else diagnosis.render(found))
+
+
+@command("completion", example='eval "$(compress completion bash)"')
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the shell's completion script."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(compress, {}, "compress", "_COMPRESS_COMPLETE").source())
+
+
+def _yaml_summary(file: Path) -> str:
+    """The comment in the file's first line."""
+    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.lstrip("# ") if first.startswith("#") else ""

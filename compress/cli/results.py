@@ -1,0 +1,87 @@
+"""The commands that make and measure results: run, benchmark, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from compress.cli.commands import command, described_task
+
+
+@command("run", example="compress run quickstart")
+@click.argument("pipeline")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/<pipeline>]")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the pipeline: --set task.data=DIR.")
+@click.option("--dry-run", is_flag=True, help="Check everything, show what would run and why, and stop.")
+def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool) -> None:
+    """Run a pipeline: a YAML file, or one that is shipped (see `compress list pipelines`).
+
+    Finished steps are reused; a run that was stopped goes on with the same command. Exits 3 when a budget is not met.
+    """
+    from compress import pipeline as pipelines
+
+    plan = pipelines.read(pipeline, changes)
+    folder = out or Path("runs") / plan.name
+    if dry_run:
+        for line in pipelines.explain(plan, folder):
+            click.echo(line)
+        return
+    result = pipelines.run(plan, folder)
+    _print_table(result.measurements, plan.budget)
+    if result.report is not None:
+        click.echo(f"\nReport: {result.report}")
+    pipelines.check_budget(plan, result)
+
+
+@command("benchmark", example="compress benchmark runs/teacher runs/student --suite quick -o runs/measurements")
+@click.argument("artifacts", nargs=-1, required=True)
+@click.option("--suite", default="cpu", show_default=True, help="What to measure: a shipped suite or a YAML file.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for measurements.json.")
+@click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
+@click.option("--data", help="Folder with the task's data. Default: the artifacts' own.")
+@click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
+def benchmark(
+    artifacts: tuple[str, ...], suite: str, out: Path, task: str | None, data: str | None, as_json: bool
+) -> None:
+    """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
+
+    The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run.
+    """
+    from compress import benchmark as benchmarks
+    from compress.models import bring
+    from compress.technique import default_cache
+
+    brought = [(Path(one).resolve().name, bring(one)) for one in artifacts]
+    described = described_task(task, data, brought[0][1].task)
+    found = benchmarks.run(brought, benchmarks.read_suite(suite), out, cache=default_cache(out), task=described)
+    if as_json:
+        click.echo((out / "measurements.json").read_text())
+        return
+    _print_table(found)
+    click.echo(f"\nMeasurements: {out / 'measurements.json'}\nNext: compress report {out} -o report.html")
+
+
+@command("report", example="compress report runs/quickstart -o report.html")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="The HTML file; others lie beside it."
+)
+@click.option("--title", help="The report's title.")
+def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
+    """Write the comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests alone."""
+    from compress import report as reports
+
+    for file in reports.write(sources, out, title=title):
+        click.echo(str(file))
+
+
+def _print_table(measurements: Any, budget: Mapping[str, Any] | None = None) -> None:
+    from rich.console import Console
+
+    from compress import report as reports
+
+    if measurements is not None:
+        Console().print(reports.table(measurements, budget=budget))

@@ -17,6 +17,7 @@ TRAINS = {"finetune", "distill", "prune", "qat", "run"}
 def main() -> None:
     """Run the command line and leave with its exit code."""
     _keep_large_blocks()
+    _keep_to_the_quota()
     import click
 
     from compress.cli import compress
@@ -68,6 +69,17 @@ def _keep_large_blocks() -> None:
     if {"-h", "--help", "--dry-run"}.intersection(sys.argv):
         return
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **BETTER_MALLOC})
+
+
+def _keep_to_the_quota() -> None:
+    """No more threads of torch and numpy than the container's quota pays for: they count the processors in sight.
+
+    They read this variable when they are imported.
+    """
+    from compress.measure.cores import affinity, available_cores
+
+    if "OMP_NUM_THREADS" not in os.environ and available_cores() < affinity():
+        os.environ["OMP_NUM_THREADS"] = str(available_cores())
 
 
 if __name__ == "__main__":

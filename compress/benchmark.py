@@ -15,9 +15,10 @@ from pydantic import Field, model_validator
 from compress import __version__, catalogue, shipped
 from compress.artifact import Artifact, digest, write_whole
 from compress.errors import CompressError
+from compress.measure.cores import available_cores
 from compress.measure.evaluation import Evaluation
 from compress.measure.inputs import Condition
-from compress.measure.machine import available_cores, machine, providers
+from compress.measure.machine import machine, providers
 from compress.measure.together import BASELINE, ROOT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
 from compress.models import bring, check_kind, check_labels, kind_of

@@ -37,7 +37,7 @@ def render(found: dict[str, Any]) -> str:
     """The same, for a reader."""
     facts = found["machine"]
     lines = [
-        f"Machine   {facts.get('cpu')}, {facts.get('cores')} cores, {(facts.get('memory_bytes') or 0) / 2**30:.0f} GiB, "
+        f"Machine   {facts.get('cpu')}, {_cores(facts)}, {(facts.get('memory_bytes') or 0) / 2**30:.0f} GiB, "
         f"{facts.get('system')}, Python {facts.get('python')}",
         f"Features  {', '.join(facts.get('features', ())) or 'none that matter here'}",
         "GPUs      " + (", ".join(str(one) for one in facts.get("gpus") or ()) or "none"),
@@ -58,6 +58,14 @@ def render(found: dict[str, Any]) -> str:
         for name, verdict in found["works"].items()
     ]
     return "\n".join(lines)
+
+
+def _cores(facts: dict[str, Any]) -> str:
+    """`2 cores`, and why there are fewer than the machine has."""
+    cores, all_of_them, quota = facts.get("cores"), facts.get("logical_cpus"), facts.get("cpu_quota")
+    if quota is None:
+        return f"{cores} cores" + (f" of {all_of_them}" if cores != all_of_them else "")
+    return f"{cores} of {all_of_them} cores (the container's quota is {quota:g})"
 
 
 def _verdicts(

@@ -15,7 +15,7 @@ from compress import calibration
 from compress.artifact import wait_until
 from compress.errors import CompressError
 from compress.int8 import static_scheme
-from compress.measure.machine import available_cores
+from compress.measure.cores import available_cores
 from compress.objectives import Hold
 from compress.onnx.qdq import write_scheme
 from compress.onnx.sessions import logits, open_session

@@ -18,7 +18,7 @@ from compress.distillation.losses import NO_LABEL
 from compress.errors import CompressError
 from compress.int8 import schemes_of_parts
 from compress.integer_training import TOLERANCE
-from compress.measure.machine import available_cores
+from compress.measure.cores import available_cores
 from compress.onnx.kernels import integer_kernels
 from compress.onnx.qdq import write_scheme
 from compress.quantization.aware import attach, detach

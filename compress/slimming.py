@@ -179,7 +179,7 @@ def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
     if settings.budget == "macs":
         return costs.macs(model, settings.length, settings.written)
     from compress.latency_table import table
-    from compress.measure.machine import available_cores
+    from compress.measure.cores import available_cores
 
     return table(model, batch=settings.batch, length=settings.length, threads=available_cores(), cache=cache).costs()
 

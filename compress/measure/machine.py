@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from compress.measure.cores import available_cores, cpu_quota
+
 FEATURES = {
     "AVX2": "avx2",
     "AVX-512": "avx512f",
@@ -50,6 +52,7 @@ def machine(*, gpu: bool = False) -> dict[str, Any]:
         "cpu": cpu_model(),
         "cores": available_cores(),
         "logical_cpus": os.cpu_count(),
+        "cpu_quota": cpu_quota(),
         "features": [name for name, flag in FEATURES.items() if flag in flags],
         "memory_bytes": memory_bytes(),
         "system": f"{platform.system()} {platform.release()}",
@@ -77,13 +80,6 @@ def cpu_flags() -> frozenset[str]:
         if line.lower().startswith(("flags", "features")):
             return frozenset(line.split(":", 1)[1].split())
     return frozenset()
-
-
-def available_cores() -> int:
-    """How many processors this process may use, which a container may make fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def memory_bytes() -> int | None:

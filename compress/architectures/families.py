@@ -11,7 +11,7 @@ import compress.architectures
 from compress.architectures.architecture import Architecture
 from compress.errors import CompressError, listing
 
-NO_FAMILIES = ("architecture", "families", "blocks", "matrices", "layer_widths", "cutting")
+NO_FAMILIES = ("architecture", "families", "blocks", "matrices", "layer_widths", "cutting", "cache_name")
 """The files here that describe none."""
 
 

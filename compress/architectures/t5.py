@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from compress.architectures.architecture import Architecture, CrossAttention
+from compress.architectures.cache_name import cache_name
 
 
 def _position_bias(attention: Any, call: Mapping[str, Any]) -> Any:
     """What the first layer's attention makes of its table, [1, heads of the table, queries, keys]."""
-    states, past = call["hidden_states"], call.get("past_key_values")
+    states, past = call["hidden_states"], call.get(cache_name())
     seen = 0 if past is None else past.get_seq_length(attention.layer_idx)
     queries = states.shape[1]
     return attention.compute_bias(queries, seen + queries, device=states.device, past_seen_tokens=seen)

@@ -19,6 +19,7 @@ import onnx
 import torch
 from torch import nn
 
+from compress.architectures.cache_name import cache_in, cache_name
 from compress.errors import CompressError
 from compress.onnx.export import as_for_tracing, name_weights, quiet
 from compress.onnx.generation_sessions import DECODE, ENCODER, PREFILL
@@ -78,7 +79,7 @@ def _decoder(model: nn.Module) -> onnx.ModelProto:
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     counts = accepts_positions(model)
     known = {"attention_mask": mask[:, :PAST]} | ({"position_ids": positions[:, :PAST]} if counts else {})
-    past = _cache_of(model, model(input_ids=tokens[:, :PAST], use_cache=True, **known).past_key_values)
+    past = _cache_of(model, cache_in(model(input_ids=tokens[:, :PAST], use_cache=True, **known)))
     samples: Tensors = {"input_ids": tokens[:, PAST:], "attention_mask": mask}
     axes: dict[str, Any] = {"input_ids": ("batch", "new"), "attention_mask": ("batch", "past + new")}
     if counts:
@@ -95,7 +96,7 @@ def _sequence_to_sequence(model: nn.Module) -> dict[str, onnx.ModelProto]:
     mask = torch.ones_like(source)
     mask[1, SOURCE - 2 :] = 0
     done = model(input_ids=source, attention_mask=mask, decoder_input_ids=target[:, :PAST], use_cache=True)
-    cache = done.past_key_values
+    cache = cache_in(done)
     samples: Tensors = {"input_ids": source, "attention_mask": mask}
     axes: dict[str, Any] = dict.fromkeys(samples, ("batch", "source"))
     encoder = _traced(_Encoder(model), samples, axes)
@@ -143,8 +144,8 @@ class _Decoder(nn.Module):
 
     def forward(self, **inputs: Any) -> dict[str, Any]:
         past = _as_cache(inputs.pop("past"))
-        done = self.model(**inputs, past_key_values=past, use_cache=True)
-        return {"logits": done.logits, "present": _as_tensors(done.past_key_values)}
+        done = self.model(**inputs, **{cache_name(): past}, use_cache=True)
+        return {"logits": done.logits, "present": _as_tensors(cache_in(done))}
 
 
 class _Encoder(nn.Module):
@@ -158,7 +159,7 @@ class _Encoder(nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, Any]:
         start = torch.zeros_like(input_ids[:, :1])
         done = self.model(input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=start, use_cache=True)
-        cross = done.past_key_values.cross_attention_cache
+        cross = cache_in(done).cross_attention_cache
         return {"encoder_hidden_states": done.encoder_last_hidden_state, "cross": _as_tensors(cross)}
 
 
@@ -183,10 +184,10 @@ class _CrossDecoder(nn.Module):
             decoder_input_ids=input_ids,
             attention_mask=encoder_attention_mask,
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
-            past_key_values=cache,
             use_cache=True,
+            **{cache_name(): cache},
         )
-        return {"logits": done.logits, "present": _as_tensors(done.past_key_values.self_attention_cache)}
+        return {"logits": done.logits, "present": _as_tensors(cache_in(done).self_attention_cache)}
 
 
 def _as_cache(layers: list[dict[str, torch.Tensor]]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from compress.architectures.cache_name import cache_in, cache_name
 from compress.errors import CompressError
 from compress.onnx.generation_export import accepts_positions
 from compress.onnx.generation_sessions import GenerationSessions
@@ -97,8 +98,8 @@ def _decoder(sessions: GenerationSessions, source: Any, prompts: list[np.ndarray
             mask = torch.cat([mask, mask.new_ones(len(mask), size)], dim=-1)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -size:]
         known = {"position_ids": positions} if counts else {}
-        done = source(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **known)
-        cache = done.past_key_values
+        done = source(input_ids=ids, attention_mask=mask, use_cache=True, **{cache_name(): cache}, **known)
+        cache = cache_in(done)
         logits, past = sessions.step(ids, mask, past)
         real = mask[:, -size:].bool()
         steps.append(((stage, done.logits, real), (stage, logits, real)))
@@ -126,10 +127,10 @@ def _sequence_to_sequence(
             encoder_outputs=encoded,
             attention_mask=mask,
             decoder_input_ids=tokens,
-            past_key_values=cache,
             use_cache=True,
+            **{cache_name(): cache},
         )
-        cache = done.past_key_values
+        cache = cache_in(done)
         logits, past = sessions.step(tokens, mask, past, cross=cross)
         real = torch.ones_like(tokens, dtype=torch.bool)
         steps.append(((stage, done.logits, real), (stage, logits, real)))

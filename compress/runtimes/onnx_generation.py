@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import (
     AutoConfig,
     DynamicCache,
@@ -22,6 +23,7 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput, Seq2SeqLMOutput
 
+from compress.architectures.cache_name import cache_name
 from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.onnx import sessions
@@ -55,6 +57,10 @@ def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) 
         generation_config = GenerationConfig.from_model_config(config)
     kind = OnnxDecoder if opened.encoder is None else OnnxEncoderDecoder
     return kind(opened, config, generation_config)
+
+
+WITHOUT_EFFECT = ("return_dict", "output_attentions", "output_hidden_states")
+"""Arguments of a forward pass that change what is returned beside the logits."""
 
 
 class OnnxGenerator(GenerationMixin):
@@ -104,8 +110,8 @@ class OnnxGenerator(GenerationMixin):
             raise CompressError(
                 f"An export grows its cache by each token; it has none of the kind '{kind}'. Leave out cache_implementation."
             )
-        if model_kwargs.get("past_key_values") is None and generation_config.use_cache is not False:
-            model_kwargs["past_key_values"] = self.empty_cache()
+        if model_kwargs.get(cache_name()) is None and generation_config.use_cache is not False:
+            model_kwargs[cache_name()] = self.empty_cache()
         else:
             super()._prepare_cache_for_generation(generation_config, model_kwargs, *others, **more)
 
@@ -118,13 +124,16 @@ class OnnxDecoder(OnnxGenerator):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Any = None,
         logits_to_keep: int | torch.Tensor = 0,
         use_cache: bool = True,
-        **unused: Any,
+        **others: Any,
     ) -> CausalLMOutputWithPast:
-        """As the torch model's: logits [batch, kept, vocabulary] and the cache with the new tokens."""
-        cache = self.empty_cache() if past_key_values is None else past_key_values
+        """As the torch model's: logits [batch, kept, vocabulary] and the cache with the new tokens.
+
+        Raises CompressError where an argument is given that the graph does not read.
+        """
+        given = _cache_among(others)
+        cache = self.empty_cache() if given is None else given
         new, past = input_ids.shape[1], cache.get_seq_length()
         if attention_mask is None:  # transformers leaves out a mask that hides nothing
             attention_mask = torch.ones(len(input_ids), past + new, dtype=torch.int64)
@@ -139,7 +148,8 @@ class OnnxDecoder(OnnxGenerator):
             position_ids=position_ids,
             kept=logits_to_keep,
         )
-        return CausalLMOutputWithPast(logits=logits, past_key_values=_fill(cache, present) if use_cache else None)
+        filled = _fill(cache, present) if use_cache else None
+        return CausalLMOutputWithPast(logits=logits, **{cache_name(): filled})
 
 
 @dataclass
@@ -160,15 +170,17 @@ class OnnxEncoderDecoder(OnnxGenerator):
         attention_mask: torch.Tensor | None = None,
         decoder_input_ids: torch.Tensor | None = None,
         encoder_outputs: Any = None,
-        past_key_values: Any = None,
         use_cache: bool = True,
         decoder_attention_mask: torch.Tensor | None = None,
-        **unused: Any,
+        **others: Any,
     ) -> Seq2SeqLMOutput:
         """As the torch model's: logits [batch, new, vocabulary] and the cache with the new tokens.
 
-        Raises CompressError where padding is given in the decoder's own tokens, which the graph cannot mask.
+        Raises CompressError where padding is given in the decoder's own tokens, which the graph cannot mask, or an argument
+        that the graph does not read.
         """
+        given = _cache_among(others)
+        cache = self.empty_cache() if given is None else given
         if decoder_input_ids is None:
             raise CompressError("The decoder has no tokens to start from. Pass decoder_input_ids, or use generate().")
         if decoder_attention_mask is not None and not bool(decoder_attention_mask.all()):
@@ -181,7 +193,6 @@ class OnnxEncoderDecoder(OnnxGenerator):
         rows = len(decoder_input_ids)
         if attention_mask is None:
             attention_mask = torch.ones(encoder_outputs.last_hidden_state.shape[:2], dtype=torch.int64)
-        cache = self.empty_cache() if past_key_values is None else past_key_values
         if not len(cache.cross_attention_cache):
             cross = getattr(encoder_outputs, "cross", None)
             if cross is None:
@@ -202,8 +213,8 @@ class OnnxEncoderDecoder(OnnxGenerator):
         _fill(cache.self_attention_cache, present)
         return Seq2SeqLMOutput(
             logits=logits,
-            past_key_values=cache if use_cache else None,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+            **{cache_name(): cache if use_cache else None},
         )
 
     def empty_cache(self) -> Any:
@@ -237,6 +248,24 @@ class _CacheOfBeams(EncoderDecoderCache):
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         self.self_attention_cache.reorder_cache(beam_idx)
+
+
+def _cache_among(others: dict[str, Any]) -> Any:
+    """The cache among a forward pass's further arguments, None where there is none.
+
+    What the graph cannot read must not be left out without a word: a cache under another name was, when transformers renamed
+    it, and every text was wrong.
+
+    Raises CompressError where an argument is given that is neither a cache nor of no effect on the logits.
+    """
+    cache = others.pop(cache_name(), None)
+    unread = sorted(name for name, value in others.items() if value is not None and name not in WITHOUT_EFFECT)
+    if unread:
+        raise CompressError(
+            f"An exported model does not read '{unread[0]}', which transformers {transformers.__version__} gives it. "
+            "Serve the model with torch, or install the version of transformers that this project is tested with."
+        )
+    return cache
 
 
 def _contents(cache: DynamicCache) -> KeysAndValues | None:

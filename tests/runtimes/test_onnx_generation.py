@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compress.architectures.cache_name import cache_in, cache_name
 from compress.errors import CompressError
 from compress.runtimes.runtime import Serving
 from tests.generative import FAMILIES, LONGEST, VOCABULARY, ExportedGenerator, batch, exported, prompts
@@ -77,7 +78,8 @@ def test_generation_goes_on_from_a_cache_that_was_returned(llama: ExportedGenera
     settings: dict[str, Any] = {"do_sample": False, "return_dict_in_generate": True}
     whole = generator.generate(**rows, max_new_tokens=12, **settings).sequences
     half = generator.generate(**rows, max_new_tokens=6, **settings)
-    rest = generator.generate(half.sequences, past_key_values=half.past_key_values, max_new_tokens=6, **settings)
+    cache = {cache_name(): cache_in(half)}
+    rest = generator.generate(half.sequences, max_new_tokens=6, **cache, **settings)
     assert rest.sequences.tolist() == whole.tolist()
 
 
@@ -112,6 +114,15 @@ def test_the_generation_config_beside_the_graphs_is_used(llama: ExportedGenerato
     assert found.shape[1] == rows["input_ids"].shape[1] + 3
 
 
+def test_an_argument_that_the_graph_does_not_read_is_refused_by_name(llama: ExportedGenerator) -> None:
+    """A cache that transformers calls by another name was left out without a word, and each token read as the first."""
+    generator, rows = opened(llama), batch(prompts(2), left=True)
+    other = {"cache": "past_key_values", "past_key_values": "cache"}[cache_name()]
+    with pytest.raises(CompressError, match=f"does not read '{other}'"):
+        generator(**rows, **{other: generator.empty_cache()})
+    assert generator(**rows, return_dict=True, token_type_ids=None).logits.shape[0] == 2
+
+
 def test_a_misspelt_option_is_refused_as_by_torch(llama: ExportedGenerator) -> None:
     with pytest.raises(ValueError, match="num_bems"):
         opened(llama).generate(**batch(prompts(2), left=True), num_bems=4)
@@ -144,7 +155,7 @@ def test_beams_share_the_cross_attention_and_move_only_their_own_cache(
     encoded = generator.get_encoder()(**rows)
     start = torch.tensor([[1], [1], [1], [1]])  # two beams for each row
     mask = rows["attention_mask"].repeat_interleave(2, dim=0)
-    cache = generator(decoder_input_ids=start, attention_mask=mask, encoder_outputs=encoded).past_key_values
+    cache = cache_in(generator(decoder_input_ids=start, attention_mask=mask, encoder_outputs=encoded))
     cross = cache.cross_attention_cache.layers[0].keys
     assert torch.equal(cross[0], cross[1])
     assert not torch.equal(cross[0], cross[2])

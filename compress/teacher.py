@@ -1,13 +1,12 @@
 """The teacher's forward pass, done once: its logits, and hidden states where asked for, serve every epoch, step and seed.
 
-They lie on disk in 16 bits under a name that is a hash of the teacher, the data and how they were computed, beside the
-hashes of the rows that they belong to. What is there already is not computed again.
+They lie in the cache in 16 bits, under a hash of the teacher, the data and how they were computed. What is there already is not
+computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import digest, is_main_process, wait_until
+from compress.artifact import digest
 from compress.batching import ByToken, by_length, row_lengths
+from compress.cache import Entry, locked, making, opened
+from compress.disk import allocated
 from compress.distillation.features import Wanted, capture
 from compress.errors import CompressError
 from compress.models import load
@@ -27,6 +28,7 @@ from compress.training import wants_bf16
 
 BATCH = 64
 LOGITS = "logits"
+VALUES = "values.npy"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def answers(
         cache: the folder for content-keyed results.
 
     Raises:
-        CompressError: a feature does not fit into 16 bits.
+        CompressError: a feature does not fit into 16 bits, or the disk is full.
     """
     autocast = "bf16" if wants_bf16(precision) else "fp32"
     hashes = _row_hashes(rows)
@@ -73,30 +75,26 @@ def answers(
     folder = cache / "teacher" / key
     lengths = row_lengths(rows)
     names = [LOGITS, *wanted.names()]
-    if not is_main_process():
-        wait_until(lambda: not _lacking(folder, names, hashes), "the first process to ask the teacher")
-    lacking = _lacking(folder, names, hashes)
-    took = _seconds(folder)
+    kept = _opened(folder, names)
+    lacking = [name for name in names if name not in kept]
     if lacking:
-        started = time.perf_counter()
-        _compute(teacher, rows, its_tokenizer, lengths, wanted, lacking, folder, bf16=autocast == "bf16")
-        spent = round(time.perf_counter() - started, 3)
-        for name in lacking:
-            took[name] = spent  # one pass makes them all
-        _write(folder / "row_hashes.npy", lambda file: np.save(file, hashes, allow_pickle=False))
-        _write(folder / "seconds.json", lambda file: Path(file).write_text(json.dumps(took)))
+        with locked(folder):
+            kept = _opened(folder, names)  # another process may have asked meanwhile
+            lacking = [name for name in names if name not in kept]
+            if lacking:
+                _compute(teacher, rows, its_tokenizer, lengths, wanted, lacking, folder, bf16=autocast == "bf16")
+                kept = _opened(folder, names)
+    seconds = max(one.facts["seconds"] for one in kept.values())
     # Where anything was lacking the teacher ran after all, and what it gave again was no more work.
-    saved = 0.0 if lacking else max(took[name] for name in names)
+    saved = 0.0 if lacking else seconds
     if saved:
         say(f"The teacher's answers to {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
     starts = np.concatenate([[0], np.cumsum(lengths)])
+    arrays = {name: np.load(one.folder / VALUES, mmap_mode="r", allow_pickle=False) for name, one in kept.items()}
     return Answers(
-        logits=np.load(_file(folder, LOGITS), mmap_mode="r", allow_pickle=False),
-        features={
-            name: ByToken(np.load(_file(folder, name), mmap_mode="r", allow_pickle=False), starts)
-            for name in wanted.names()
-        },
-        seconds=max(took.get(name, 0.0) for name in names),
+        logits=arrays[LOGITS],
+        features={name: ByToken(arrays[name], starts) for name in wanted.names()},
+        seconds=seconds,
         seconds_saved=saved,
     )
 
@@ -121,28 +119,10 @@ def _row_hashes(rows: Any) -> np.ndarray:
     return found
 
 
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.npy"
-
-
-def _seconds(folder: Path) -> dict[str, float]:
-    file = folder / "seconds.json"
-    return dict(json.loads(file.read_text())) if file.is_file() else {}
-
-
-def _lacking(folder: Path, names: list[str], hashes: np.ndarray) -> list[str]:
-    """Which of the names are not there for just these rows."""
-    told = folder / "row_hashes.npy"
-    if not told.is_file() or not np.array_equal(np.load(told, allow_pickle=False), hashes):
-        return names
-    done = _seconds(folder)
-    return [name for name in names if name not in done or not _file(folder, name).is_file()]
-
-
-def _write(file: Path, write: Any) -> None:
-    partial = file.with_name(f"{file.stem}.partial{file.suffix}")
-    write(partial)
-    partial.replace(file)
+def _opened(folder: Path, names: list[str]) -> dict[str, Entry]:
+    """Those of the names that are in the cache: one pass may make several entries, and later ones are added."""
+    found = {name: opened(folder / name) for name in names}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _compute(
@@ -158,21 +138,22 @@ def _compute(
 ) -> None:
     import torch
 
+    started = time.perf_counter()
     model = load(teacher)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
-    folder.mkdir(parents=True, exist_ok=True)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    partial = {name: folder / f"{name}.partial.npy" for name in names}
     arrays: dict[str, np.ndarray] = {}
 
-    def keep(name: str, places: Any, values: np.ndarray) -> None:
-        if name not in arrays:
-            shape = (len(rows) if name == LOGITS else int(starts[-1]), values.shape[1])
-            arrays[name] = np.lib.format.open_memmap(partial[name], mode="w+", dtype=np.float16, shape=shape)
-        arrays[name][places] = values
-
     with ExitStack() as stack:
+        work = {name: stack.enter_context(making(folder / name)) for name in names}
+
+        def keep(name: str, places: Any, values: np.ndarray) -> None:
+            if name not in arrays:
+                shape = (len(rows) if name == LOGITS else int(starts[-1]), values.shape[1])
+                arrays[name] = allocated(work[name].folder / VALUES, np.float16, shape)
+            arrays[name][places] = values
+
         found = stack.enter_context(capture(model, wanted))
         stack.enter_context(torch.inference_mode())
         stack.enter_context(torch.autocast(device, torch.bfloat16, enabled=bf16))
@@ -187,9 +168,10 @@ def _compute(
                 else:
                     keep(name, of_tokens, _narrowed(found[name][mask.to(device)], name))
             running.advance(len(places))
-    for name, file in partial.items():
-        arrays[name].flush()  # type: ignore[attr-defined]  # numpy.memmap's
-        file.replace(_file(folder, name))
+        seconds = round(time.perf_counter() - started, 3)
+        for name in names:
+            arrays[name].flush()  # type: ignore[attr-defined]  # numpy.memmap's
+            work[name].facts["seconds"] = seconds  # one pass makes them all
 
 
 def _narrowed(value: Any, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from compress.errors import CompressError
 from compress.models import bring, classifier, tokenizer
 from compress.teacher import Answers, answers
 from compress.training_data import TrainingData, data_for
+from tests.disk import files_no_larger_than
 from tests.tiny import write_model, write_task
 
 NOTHING = Wanted()
@@ -143,3 +145,43 @@ def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
         kept = found.features[name]
         mine = kept.values[kept.starts[5] : kept.starts[6]]
         np.testing.assert_allclose(mine, features[name][0], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["logits/values.npy", "hidden.3/values.npy", "logits/entry.json"])
+def test_answers_that_were_damaged_are_asked_for_again(
+    ask: Callable[..., Answers], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = Wanted(hidden=(3,))
+    before = ask(wanted)
+    logits, hidden = np.array(before.logits), np.array(before.features["hidden.3"].values)
+    (file,) = (tmp_path / "cache" / "teacher").glob(f"*/{name}")
+    file.write_bytes(file.read_bytes()[:-8] + bytes(8) if file.suffix == ".npy" else b"{")
+    again = ask(wanted)
+    assert again.seconds_saved == 0
+    assert "is damaged, so it is made again" in caplog.text
+    np.testing.assert_array_equal(again.logits, logits)
+    np.testing.assert_array_equal(again.features["hidden.3"].values, hidden)
+
+
+def test_two_who_ask_at_once_get_the_same_answers_and_the_teacher_runs_once(
+    ask: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    load = teacher.load
+    monkeypatch.setattr(teacher, "load", lambda one: calls.append(1) or load(one))
+    found: list[Answers] = []
+    threads = [threading.Thread(target=lambda: found.append(ask(WANTED))) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(calls) == 1
+    np.testing.assert_array_equal(found[0].logits, found[1].logits)
+    assert found[0].logits.any(axis=1).all()
+
+
+def test_a_full_disk_is_told_before_a_value_is_written(ask: Callable[..., Answers], tmp_path: Path) -> None:
+    with files_no_larger_than(3000), pytest.raises(CompressError, match=r"cannot be written .*Free some space"):
+        ask(WANTED)
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+    assert ask(WANTED).logits.any(axis=1).all()

@@ -25,6 +25,7 @@ from compress.models import bring, check_kind, check_labels, kind_of
 from compress.progress import say, warn
 from compress.settings import Settings, build, read_yaml
 from compress.tasks import loading
+from compress.tasks.generation import readable
 from compress.tasks.task import Generation, Task
 from compress.technique import apply, versions
 
@@ -140,6 +141,7 @@ def run(
     split = loading.load(resolved, data, "evaluation")
     root = _root(artifacts[0][1])
     if resolved.is_generative:
+        readable.check(resolved, split.rows)
         suite = suite.for_writers()
     if root.format == "torch":
         check_labels(root.folder, resolved)

@@ -233,11 +233,15 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file
 def _score(model: Any, data: TrainingData, name: str) -> dict[str, float]:
     import torch
 
+    from compress.metrics.metric import Undefined
     from compress.objectives import ModelScore
 
     assert isinstance(data.score, ModelScore)
     with torch.no_grad():
         metric, value = data.score.of(model.eval())
+    if isinstance(value, Undefined):
+        say(f"{name}, {STAGE}: {metric} does not exist on {data.score.rows} held-out rows: {value}")
+        return {}
     say(f"{name}, {STAGE}: {metric} {value:.4f} on {data.score.rows} held-out rows.")
     return {metric: value}
 

@@ -13,7 +13,7 @@ import numpy as np
 from compress.batching import collate_causal, collate_pairs, collate_prompts, row_lengths
 from compress.metrics.generation.metric import NOT_COUNTED
 from compress.metrics.metric import Undefined
-from compress.objectives import ModelScore
+from compress.objectives import ModelScore, Scored
 from compress.tasks import generation
 from compress.tasks.generation import texts
 from compress.tasks.task import Task
@@ -39,13 +39,13 @@ def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed:
     some, wanted = rows.select(chosen), references.select(chosen)["label"]
     metric = generation.metrics(task)[0]
 
-    def of(model: Any) -> tuple[str, float]:
+    def of(model: Any) -> Scored:
         try:
             return metric.name, metric.score(
                 greedy(model, some, its_tokenizer, texts.settings(task).max_target), wanted
             )
-        except Undefined:
-            return metric.name, 0.0
+        except Undefined as reason:
+            return metric.name, reason
 
     return ModelScore(of, len(some), metric.higher_is_better)
 
@@ -107,14 +107,21 @@ def read(rows: Any, its_tokenizer: Any, *, seed: int) -> ModelScore:
     """
     some = rows.select(_drawn(len(rows), seed))
 
-    def of(model: Any) -> tuple[str, float]:
-        return "perplexity", perplexity(model, some, its_tokenizer)
+    def of(model: Any) -> Scored:
+        try:
+            return "perplexity", perplexity(model, some, its_tokenizer)
+        except Undefined as reason:
+            return "perplexity", reason
 
     return ModelScore(of, len(some), higher_is_better=False)
 
 
 def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
-    """exp of the mean negative log-likelihood over all counted tokens of the windows; no more than 1e30."""
+    """exp of the mean negative log-likelihood over all counted tokens of the windows.
+
+    Raises:
+        Undefined: it is infinite or not a number.
+    """
     from torch.nn.functional import cross_entropy
 
     size = max(1, LOGITS // (int(row_lengths(rows).max()) * model.config.vocab_size))
@@ -127,7 +134,9 @@ def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
         logits = model(**batch, use_cache=False).logits[:, :-1][counted].float()
         total += float(cross_entropy(logits, labels[counted], reduction="sum"))
         tokens += int(counted.sum())
-    return math.exp(min(total / tokens, 69.0)) if math.isfinite(total) else 1e30
+    if not total / tokens < 700:  # exp overflows at 709
+        raise Undefined(f"the mean negative log-likelihood is {total / tokens:g}, so perplexity is no finite number")
+    return math.exp(total / tokens)
 
 
 def _drawn(count: int, seed: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ from transformers.trainer_utils import EvalPrediction
 from compress.batching import Collate, Extra, collate, epoch_order, step_lengths
 from compress.checkpoints import whole_checkpoints
 from compress.errors import CompressError
-from compress.objectives import Hold, ModelScore, Objective, Penalty, Score
+from compress.metrics.metric import Undefined
+from compress.objectives import Hold, ModelScore, Objective, Penalty, Score, Scored
 from compress.progress import Bar, bar, say
 
 TERM = "term: "
@@ -28,6 +30,8 @@ SAVE_COST = 1.2
 """Seconds that a checkpoint may take for it; one that takes longer is written as much less often: for a fiftieth of the time."""
 NO_DECAY = "no_weight_decay"
 """A parameter with this attribute, true, gets no weight decay."""
+NOT_SCORED = -math.inf
+"""What the Trainer compares of an epoch whose score does not exist: no other is worse."""
 RATE_FACTOR = "learning_rate_factor"
 """A parameter with this attribute is trained at this multiple of the learning rate."""
 
@@ -72,6 +76,8 @@ class Loop(Trainer):
     """The Trainer: what it minimizes, and what it must never go on with."""
 
     metric_name = "score"
+    unscored = ""
+    """Why the last evaluation has no score, where it has none."""
     control: TrainerControl
     interrupted = False
     resumed_from: int | None = None
@@ -155,10 +161,10 @@ class Loop(Trainer):
         model.eval()
         try:
             with torch.no_grad(), self.accelerator.autocast():
-                self.metric_name, value = self.score.of(model)
+                found = self.score.of(model)
         finally:
             model.train(was_training)
-        metrics = {f"{metric_key_prefix}_score": value if self.score.higher_is_better else -value}
+        metrics = {f"{metric_key_prefix}_score": self._comparable(found, self.score.higher_is_better)}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -166,8 +172,15 @@ class Loop(Trainer):
     def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
         assert not isinstance(self.score, ModelScore)
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-        self.metric_name, value = self.score(logits, prediction.label_ids)
-        return {"score": value}
+        return {"score": self._comparable(self.score(logits, prediction.label_ids))}
+
+    def _comparable(self, found: Scored, higher_is_better: bool = True) -> float:
+        """What the Trainer chooses the best epoch by: more is better."""
+        self.metric_name, value = found
+        self.unscored = str(value) if isinstance(value, Undefined) else ""
+        if isinstance(value, Undefined):
+            return NOT_SCORED
+        return value if higher_is_better else -value
 
 
 def _rates_of_their_own_(optimizer: torch.optim.Optimizer) -> None:
@@ -276,7 +289,10 @@ class Watch(TrainerCallback):
             score, rows = self.loop.score, len(self.loop.eval_dataset)
             if isinstance(score, ModelScore):
                 value, rows = value if score.higher_is_better else -value, score.rows
-            say(f"{self.loop.name}: {epoch}: {metric} {value:.4f} on {rows} held-out rows.")
+            if self.loop.unscored:
+                say(f"{self.loop.name}: {epoch}: {metric} does not exist on {rows} held-out rows: {self.loop.unscored}")
+            else:
+                say(f"{self.loop.name}: {epoch}: {metric} {value:.4f} on {rows} held-out rows.")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.close()

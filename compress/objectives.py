@@ -9,12 +9,16 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from compress.metrics.generation.metric import NOT_COUNTED
+from compress.metrics.metric import Undefined
 
 Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, Any]]]
 """(model, batch, progress) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by
 name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
 
-Score = Callable[[np.ndarray, np.ndarray], tuple[str, float]]
+Scored = tuple[str, float | Undefined]
+"""A metric's name, and its value or the reason why it does not exist."""
+
+Score = Callable[[np.ndarray, np.ndarray], Scored]
 """(logits, labels) of the held-out rows -> the metric's name and value; higher is better."""
 
 
@@ -22,7 +26,7 @@ Score = Callable[[np.ndarray, np.ndarray], tuple[str, float]]
 class ModelScore:
     """A score that takes the model itself, as that of what it writes."""
 
-    of: Callable[[Any], tuple[str, float]]
+    of: Callable[[Any], Scored]
     """(model in evaluation mode) -> the metric's name and value."""
     rows: int
     """How many held-out rows that reads."""

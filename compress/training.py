@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -159,6 +160,7 @@ def train(
     if world_size() > 1:
         say(f"{name}: {world_size()} processes train on {settings.batch_size} rows each in a step.")
     started = time.perf_counter()
+    judges = evaluates and settings.keep_epoch == "best"
     try:
         with quiet(), disk_errors(checkpoints):
             loop.train(resume_from_checkpoint=str(before) if before else None)
@@ -180,7 +182,8 @@ def train(
             "resumed_from_step": loop.resumed_from,
             "autocast": "bf16" if bf16 else "none",
             "curves": _curves(loop.state.log_history, loop.metric_name, stage, falls=_falls(score)),
-            "kept": settings.keep_epoch if evaluates else "last",
+            "kept": "best" if judges and loop.state.best_global_step is not None else "last",
+            **({"not_scored": loop.unscored} if loop.unscored else {}),
         }
     )
 
@@ -205,7 +208,7 @@ def _curves(
         name: [
             [entry["step"], round(-entry[key] if falls and key == "eval_score" else float(entry[key]), 5)]
             for entry in history
-            if key in entry
+            if key in entry and math.isfinite(entry[key])  # an epoch whose score does not exist is no point of a curve
         ]
         for key, name in names.items()
     }

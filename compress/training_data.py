@@ -16,7 +16,7 @@ import numpy as np
 from compress.artifact import digest
 from compress.batching import Collate, collate, collate_causal, collate_pairs
 from compress.errors import CompressError
-from compress.objectives import ModelScore, Score
+from compress.objectives import ModelScore, Score, Scored
 from compress.progress import warn
 
 GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
@@ -198,8 +198,13 @@ def _joined(rows: Any, extra: Any) -> Any:
 
 
 def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What will be read: the identity of both splits (files' hashes, rows)."""
+    """What will be read: the identity of both splits (files' hashes, rows).
+
+    Raises:
+        CompressError: it cannot be read, or the task's metrics cannot read its references.
+    """
     from compress.tasks import loading
+    from compress.tasks.generation import readable
 
     if description is None:
         return {}
@@ -207,25 +212,24 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     chosen_by = {"metric": description["metric"]} if "metric" in description else {}  # it decides which epoch is kept
     if task.generation is not None:  # how sources and targets are made of the texts, and where they are cut
         chosen_by["generation"] = dataclasses.asdict(task.generation)
-    return {
-        "task": task.name,
-        **chosen_by,
-        **{name: loading.load(task, data, name).identity for name in ("train", "holdout")},
-    }
+    splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
+    if task.is_generative:
+        readable.check(task, splits["train"].rows)
+    return {"task": task.name, **chosen_by, **{name: split.identity for name, split in splits.items()}}
 
 
 def holdout_score(task: Any) -> Score:
-    """Of a classifier: the name and value of the task's first metric; its lower bound where it is undefined."""
+    """Of a classifier: the name and value of the task's first metric."""
     from compress.catalogue import find
     from compress.metrics.metric import Undefined
 
     metric = find("metrics", task.metric)
 
-    def score(logits: np.ndarray, labels: np.ndarray) -> tuple[str, float]:
+    def score(logits: np.ndarray, labels: np.ndarray) -> Scored:
         predictions = logits.reshape(-1) if task.kind == "regression" else logits.argmax(axis=-1)
         try:
             return metric.name, float(metric.score(predictions.tolist(), labels.tolist()))
-        except Undefined:
-            return metric.name, -1.0  # constant predictions correlate with nothing: no epoch is worse
+        except Undefined as reason:
+            return metric.name, reason
 
     return score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import torch
 from compress import loop
 from compress.distillation.losses import hard_labels
 from compress.errors import CompressError
+from compress.metrics.metric import Undefined
 from compress.models import classifier, config, tokenizer
+from compress.objectives import Score
 from compress.training import TrainingSettings, train
 from compress.training_data import data_for, holdout_score
 
@@ -34,6 +37,7 @@ class Run:
         self.tokenizer = tokenizer(model_folder)
         self.data = data_for(task, self.tokenizer, config(model_folder), 32)
         self.folder, self.scratch = model_folder, scratch
+        self.score: Score = holdout_score(self.data.task)
 
     def __call__(
         self,
@@ -55,7 +59,7 @@ class Run:
             TrainingSettings(**{"epochs": 2, "batch_size": 16, "precision": "fp32", "learning_rate": 1e-3, **settings}),
             its_tokenizer=self.tokenizer,
             scratch=self.scratch,
-            score=holdout_score(self.data.task),
+            score=self.score,
             name="test",
             steps=steps,
         )
@@ -172,6 +176,24 @@ def test_without_a_tag_the_optimizer_has_the_groups_of_older_checkpoints(run: Ru
     assert [(group["lr"], group["weight_decay"]) for group in saved["param_groups"]] == [(0.0, 0.01), (0.0, 0.0)]
     tensors = sum(1 for _ in classifier(run.folder).parameters())
     assert sum(len(group["params"]) for group in saved["param_groups"]) == tensors
+
+
+def test_an_epoch_whose_score_does_not_exist_is_never_a_number_and_never_the_best(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    epochs = iter([Undefined("All 31 predictions are the same (2), so no correlation exists."), 0.25, 0.125])
+    run.score = lambda logits, labels: ("pearson", next(epochs))
+    _, facts = run(epochs=3)
+    (points,) = (points for name, points in facts["curves"].items() if name == "pearson on held-out rows")
+    assert [value for _, value in points] == [0.25, 0.125]
+    assert facts["kept"] == "best"
+    assert "pearson does not exist on" in caplog.text
+
+    run.score, run.scratch = lambda logits, labels: ("pearson", Undefined("No.")), run.scratch / "again"
+    _, facts = run(epochs=1)
+    assert (facts["kept"], facts["not_scored"]) == ("last", "No.")
+    assert "pearson on held-out rows" not in facts["curves"]
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint(

@@ -15,7 +15,7 @@ from compress.batching import step_lengths
 from compress.errors import CompressError
 from compress.generators import generator
 from compress.models import config, tokenizer
-from compress.objectives import ModelScore, generator_inputs, reference_tokens
+from compress.objectives import ModelScore, Scored, generator_inputs, reference_tokens
 from compress.training import TrainingSettings, train
 from compress.training_data import check_max_length, data_for
 from tests.tiny_generators import write_generator, write_pairs, write_text
@@ -62,7 +62,7 @@ def _weights(model: Any) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def _score(run: Run, model: Any) -> tuple[str, float]:
+def _score(run: Run, model: Any) -> Scored:
     assert isinstance(run.data.score, ModelScore)
     with torch.no_grad():
         return run.data.score.of(model)

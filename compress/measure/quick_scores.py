@@ -76,6 +76,25 @@ def _f1(predictions: NDArray[Any], references: NDArray[Any]) -> float:
     return float(2 * both / either) if either else math.nan
 
 
+def _f1_of_classes(predictions: NDArray[Any], references: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The F1 of each class that occurs, and how many references are of it, [classes] each."""
+    a, b = predictions.astype(np.int64), references.astype(np.int64)
+    size = int(max(a.max(), b.max())) + 1
+    predicted, right = np.bincount(a, minlength=size), np.bincount(b, minlength=size)
+    there = predicted + right > 0
+    both = np.bincount(b[a == b], minlength=size)
+    return 2 * both[there] / (predicted + right)[there], right[there]
+
+
+def _f1_macro(predictions: NDArray[Any], references: NDArray[Any]) -> float:
+    return float(_f1_of_classes(predictions, references)[0].mean())
+
+
+def _f1_weighted(predictions: NDArray[Any], references: NDArray[Any]) -> float:
+    values, counts = _f1_of_classes(predictions, references)
+    return float(values @ counts / counts.sum())
+
+
 def _matthews(predictions: NDArray[Any], references: NDArray[Any]) -> float:
     a, b = predictions.astype(np.int64), references.astype(np.int64)
     classes = int(max(a.max(), b.max())) + 1
@@ -99,4 +118,11 @@ def _spearman(predictions: NDArray[Any], references: NDArray[Any]) -> float:
     return _pearson(rankdata(predictions), rankdata(references))
 
 
-_QUICK: dict[str, Score] = {"f1": _f1, "matthews": _matthews, "pearson": _pearson, "spearman": _spearman}
+_QUICK: dict[str, Score] = {
+    "f1": _f1,
+    "f1_macro": _f1_macro,
+    "f1_weighted": _f1_weighted,
+    "matthews": _matthews,
+    "pearson": _pearson,
+    "spearman": _spearman,
+}

@@ -20,6 +20,8 @@ class Undefined(CompressError):  # noqa: N818 - it is a finding, and reads as on
 
 
 NAMES = {
+    "f1_macro": "macro F1",
+    "f1_weighted": "weighted F1",
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
@@ -50,6 +52,8 @@ class Metric:
     per_example: Callable[[Values, Values], NDArray[numpy.float64]] | None = None
     higher_is_better: bool = True
     unit: Literal["fraction", "coefficient"] = "fraction"
+    labels: int | None = None
+    """How many labels a task must have for it; None for any number."""
 
 
 def class_ids(predictions: Values, references: Values) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64]]:

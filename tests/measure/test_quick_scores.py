@@ -26,7 +26,7 @@ def test_a_quick_score_is_the_metrics_own(metric: str) -> None:
         assert quick_score(metric)(predictions, references) == pytest.approx(exact(predictions, references))
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "f1", "matthews", "pearson", "spearman"])
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "f1_macro", "f1_weighted", "matthews", "pearson", "spearman"])
 def test_on_drawn_rows_too_it_is_the_metrics_own(metric: str) -> None:
     random = np.random.default_rng(4)
     exact = catalogue.find("metrics", metric).score

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import compress.metrics
 from compress.errors import CompressError
+from compress.measure.quick_scores import quick_score
 from compress.metrics.accuracy import METRIC as ACCURACY
 from compress.metrics.f1 import METRIC as F1
 from compress.metrics.matthews import METRIC as MATTHEWS
@@ -94,6 +95,21 @@ def correlation(x: numpy.ndarray, y: numpy.ndarray) -> float:
 def ranks(x: numpy.ndarray) -> numpy.ndarray:
     """1 for the least; ties get the mean of their ranks."""
     return numpy.array([(x < one).sum() + ((x == one).sum() + 1) / 2 for one in x])
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_f1_of_several_classes_is_the_mean_over_those_that_occur(average: str, pairs: list[tuple[int, int]]) -> None:
+    predictions, references = zip(*pairs, strict=True)
+    each, counts = [], []
+    for one in {*predictions, *references}:
+        both = sum(a == b == one for a, b in pairs)
+        each.append(2 * both / (predictions.count(one) + references.count(one)))
+        counts.append(references.count(one))
+    metric = importlib.import_module(f"compress.metrics.f1_{average}").METRIC
+    expected = numpy.average(each, weights=counts if average == "weighted" else None)
+    assert metric.score(predictions, references) == pytest.approx(expected)
+    assert quick_score(metric.name)(numpy.array(predictions), numpy.array(references)) == pytest.approx(expected)
 
 
 def test_f1_refuses_three_classes() -> None:

@@ -53,6 +53,11 @@ def test_a_described_task_has_what_was_described() -> None:
         ({**OWN, "text": ["a", "b", "c"]}, "`text` is one column or a list of two"),
         ({**OWN, "metric": "acuracy"}, "Unknown metric 'acuracy' in task 'mine'. Did you mean 'accuracy'?"),
         ({**OWN, "metric": "pearson"}, "Metric 'pearson' in task 'mine' is for a regression, not a classification"),
+        ({**OWN, "labels": ["a", "b", "c"], "metric": ["f1"]}, "'f1' is for 2 labels, and task 'mine' has 3. Use one of "
+            "accuracy, f1_macro, f1_weighted, matthews"),
+        ({"name": "mnli", "metric": "f1"}, "'f1' is for 2 labels, and task 'mnli' has 3"),
+        ({"name": "stsb", "metric": "accuracy"}, "'accuracy' in task 'stsb' is for a classification, not a regression"),
+        ({"name": "sst2", "metric": "perplexity"}, "'perplexity' in task 'sst2' is for a generative task"),
         ({**OWN, "bad_rows": "drop"}, "`bad_rows` is 'error' or 'skip'"),
         ({**OWN, "holdout": 5}, "`holdout` is a share"),
         ({**OWN, "seed": "x"}, "`seed` is a whole number"),
@@ -67,7 +72,7 @@ def test_a_described_task_has_what_was_described() -> None:
         ({"name": "stsb", "text": "one"}, "has 2 text(s), but `text` names 1"),
         ({"name": "reviews", "data": "d"}, "makes its own data"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_named_with_what_to_do(description: Any, message: str) -> None:
     with pytest.raises(CompressError) as error:
         resolve(description)

@@ -7,6 +7,7 @@ reporting BLEU scores", WMT 2018. A score of the whole set, in hundredths of sac
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -22,6 +23,8 @@ COLUMNS = (
 )
 TOKENIZED_BY_LANGUAGE = {"chinese": "zh", "japanese": "ja", "korean": "ko"}
 """Languages without spaces between words, or nearly so, for which sacrebleu has a tokenizer; all others get `13a`."""
+RUN_ON = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+"""Scripts without spaces between words: the tokenizer `13a` takes a whole sentence in one of them for a single word."""
 
 
 def bleu(target_language: str = "") -> GenerationMetric:
@@ -48,7 +51,12 @@ def bleu(target_language: str = "") -> GenerationMetric:
         statistics=statistics,
         of_sums=of_sums,
         signature=lambda: signature(_scorer(language)),
+        reads_letter=lambda letter: language in TOKENIZED_BY_LANGUAGE.values() or not _runs_on(letter),
     )
+
+
+def _runs_on(letter: str) -> bool:
+    return unicodedata.name(letter, "").startswith(RUN_ON)
 
 
 def segments(scorer: Any, outputs: Sequence[str], references: Sequence[str]) -> list[list[float]]:

@@ -43,6 +43,8 @@ class GenerationMetric:
     unit: Literal["fraction", "perplexity"] = "fraction"
     """A fraction lies in 0..1; points (hundredths, as ROUGE and BLEU are usually printed) are made where it is shown."""
     higher_is_better: bool = True
+    reads_letter: Callable[[str], bool] = lambda letter: True
+    """Whether a letter can be part of what it compares; a text in another script would score 0 whatever it says."""
 
     def score(self, outputs: Sequence[Any], references: Sequence[Any]) -> float:
         """The score of all examples.

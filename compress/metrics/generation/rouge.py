@@ -2,6 +2,7 @@
 
 Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004. `rouge-score` was made to give the values of the original
 Perl ROUGE-1.5.5, and is what papers report. Its tokens are runs of a-z and 0-9 in lower case: a text in another script has none.
+Where no reference has a token, there is no score.
 
 ROUGE-Lsum compares sentence by sentence, and a new line ends a sentence, as in the original. `rouge-score` can also look for
 sentences itself; that needs data that NLTK downloads, so it is not used, and for texts of one line ROUGE-Lsum is ROUGE-L.
@@ -9,6 +10,7 @@ sentences itself; that needs data that NLTK downloads, so it is not used, and fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import metadata
@@ -16,24 +18,35 @@ from typing import Any
 
 from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired, ratio_of
 
-COLUMNS = ("f1", "examples")
+COLUMNS = ("f1", "examples", "references_with_words")
 
 
 def rouge(name: str, kind: str) -> GenerationMetric:
     """The metric of one of rouge-score's kinds: `rouge1` to `rouge9`, `rougeL` or `rougeLsum`."""
 
     def statistics(outputs: Sequence[str], references: Sequence[str]) -> Statistics:
-        return as_table([(one[2], 1.0) for one in scores(kind, outputs, references)], COLUMNS)
+        found = zip(scores(kind, outputs, references), references, strict=True)
+        return as_table([(one[2], 1.0, float(_has_words(reference))) for one, reference in found], COLUMNS)
 
     return GenerationMetric(
         name=name,
         reads="texts",
         columns=COLUMNS,
         statistics=statistics,
-        of_sums=ratio_of,
+        of_sums=_of_sums,
         signature=lambda: signature(kind),
         is_mean=True,
+        reads_letter=_has_words,
     )
+
+
+def _of_sums(sums: Statistics) -> float:
+    """The mean; NaN where no reference has a word. Rows that were measured before that was counted have two columns."""
+    return math.nan if len(sums) > 2 and not sums[2] else ratio_of(sums)
+
+
+def _has_words(text: str) -> bool:
+    return any(one.isascii() and one.isalnum() for one in text.lower())
 
 
 def scores(

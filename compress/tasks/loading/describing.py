@@ -152,9 +152,22 @@ def _metrics(task: Task, value: Any) -> tuple[str, ...]:
         reads = metric.kind if isinstance(metric, Metric) else "generative task"
         if reads != task.kind:
             raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {reads}, not a {task.kind}.")
+        if metric.labels not in (None, len(task.label_names)):
+            raise CompressError(
+                f"Metric '{one}' is for {metric.labels} labels, and task '{task.name}' has {len(task.label_names)}. "
+                f"Use one of {', '.join(_for_many(there))}."
+            )
     if not names:
         raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(there)}.")
     return names
+
+
+def _for_many(names: Sequence[str]) -> list[str]:
+    """The metrics of classifications with any number of labels."""
+    found = ((name, catalogue.find("metrics", name)) for name in names)
+    return [
+        name for name, one in found if isinstance(one, Metric) and (one.kind, one.labels) == ("classification", None)
+    ]
 
 
 def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:

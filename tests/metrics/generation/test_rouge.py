@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,21 @@ def test_any_texts_have_the_f1_of_rouge_score_with_its_own_stemmer(name: str, pa
     metric = find(name)
     statistics = metric.statistics(*zip(*pairs, strict=True))
     assert metric.per_example(statistics) == pytest.approx(np.array(expected))
-    assert metric.score_of(statistics) == pytest.approx(np.mean(expected))
+    if any(re.search("[a-z]", right.lower()) for _, right in pairs):
+        assert metric.score_of(statistics) == pytest.approx(np.mean(expected))
+    else:
+        with pytest.raises(Undefined, match="has anything that"):
+            metric.score_of(statistics)
+
+
+def test_references_in_a_script_that_rouge_cannot_read_have_no_score_and_one_among_others_scores_zero() -> None:
+    for name in KINDS:
+        with pytest.raises(Undefined, match=f"None of 2 examples has anything that {name} can score"):
+            find(name).score(["电影 很 好", "สวัสดี"], ["电影 很 好", "สวัสดี"])
+        assert find(name).score(["电影 很 好", "a cat"], ["电影 很 好", "a cat"]) == pytest.approx(0.5)
+    assert find("chrf").score(["电影 很 好"], ["电影 很 好"]) == pytest.approx(1)
+    # As they were measured before the references with words were counted.
+    assert find("rouge_l").of_sums(np.array([1.5, 3.0])) == pytest.approx(0.5)
 
 
 def test_words_are_compared_by_their_stems() -> None:

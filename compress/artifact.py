@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +16,11 @@ from compress.errors import CompressError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-MARK = ".fingerprint"
-"""Inside a work folder: the fingerprint of what is being made there."""
 SCRATCH = ".scratch"
 """Inside a work folder: checkpoints and the like, gone when the artifact is finished."""
+REPLACED = ".replaced"
+"""Inside a work folder, from one rename to the next: the artifact that was at its place before."""
+OF_WORK = (SCRATCH, REPLACED)
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,15 @@ class Artifact:
 
     @staticmethod
     def is_one(folder: Path) -> bool:
-        """Whether the folder holds a finished artifact."""
-        return (folder / MANIFEST).is_file()
+        """Whether the folder holds a finished artifact; other programs write a `manifest.json` too, which is none of ours."""
+        manifest = folder / MANIFEST
+        try:
+            raw = json.loads(manifest.read_bytes())
+        except OSError:
+            return False
+        except (ValueError, RecursionError):
+            return True  # a damaged one: opening it says so
+        return not isinstance(raw, dict) or "format_version" in raw
 
     @property
     def name(self) -> str:
@@ -144,90 +149,24 @@ class Artifact:
                     f"{file} is corrupt: its hash is not the one in {MANIFEST}. Make the artifact again or restore it."
                 )
 
+    def unlisted(self) -> list[str]:
+        """The files in its folder that the manifest does not list: somebody else put them there."""
+        return [name for name in self._names() if name not in self.files]
+
     def save(self) -> Artifact:
         """Hash the folder's files and write the manifest, last of all; returns the artifact with its hashes."""
-        names = sorted(
-            str(file.relative_to(self.folder))
-            for file in self.folder.rglob("*")
-            if file.is_file() and file.name != MANIFEST and SCRATCH not in file.parts and not file.name.startswith(".")
-        )
-        saved = replace(self, files={name: hash_file(self.folder / name) for name in names})
+        saved = replace(self, files={name: hash_file(self.folder / name) for name in self._names()})
         write_whole(self.folder / MANIFEST, json.dumps(saved.manifest(), indent=1, allow_nan=False) + "\n")
         return saved
 
-
-@contextmanager
-def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
-    """`<out>.partial/`, kept from an earlier, interrupted run when that one had the same fingerprint.
-
-    Leaving the block by an exception keeps the folder, so that the same command goes on from there.
-
-    Raises:
-        CompressError: another process is writing the same artifact, or the folder cannot be made.
-    """
-    partial = out.with_name(out.name + ".partial")
-    if not is_main_process():
-        wait_until(
-            lambda: _marked(partial) == fingerprint or Artifact.is_one(out), f"the first process to make {partial}"
+    def _names(self) -> list[str]:
+        """The names of the folder's files, without the manifest and what belongs to the work folder."""
+        files = (file.relative_to(self.folder) for file in self.folder.rglob("*") if file.is_file())
+        return sorted(
+            file.as_posix()
+            for file in files
+            if file.name != MANIFEST and not file.name.startswith(".") and file.parts[0] not in OF_WORK
         )
-        yield partial
-        return
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CompressError(f"{partial} cannot be made ({error.strerror}). Choose another place with -o.") from error
-    with (partial / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CompressError(f"{partial} is being written by another process. Wait for it, or stop it.") from error
-        if _marked(partial) != fingerprint:
-            for leftover in partial.iterdir():
-                if leftover.name != ".lock":
-                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            (partial / SCRATCH).mkdir()
-            (partial / MARK).write_text(fingerprint)
-        yield partial
-
-
-def finish(artifact: Artifact, out: Path) -> Artifact:
-    """Write the manifest into the work folder and rename it into place whole.
-
-    An artifact that was at `out` before is replaced; its folder is removed after the new one stands.
-    """
-    partial = artifact.folder
-    if not is_main_process():
-        wanted = artifact.fingerprint()
-        wait_until(
-            lambda: Artifact.is_one(out) and Artifact.open(out, verify=False).fingerprint() == wanted,
-            f"the first process to finish {out}",
-        )
-        return Artifact.open(out, verify=False)
-    artifact.save()  # before the checkpoints go: a full disk must not cost the training
-    shutil.rmtree(partial / SCRATCH, ignore_errors=True)
-    umask = os.umask(0)
-    os.umask(umask)
-    for file in partial.rglob("*"):
-        if (
-            file.is_file()
-        ):  # safetensors writes files that only their owner may read, and an artifact is made to be served
-            file.chmod(0o666 & ~umask)
-    former = out.with_name(out.name + ".replaced.partial")
-    shutil.rmtree(former, ignore_errors=True)
-    if out.exists():
-        out.rename(former)
-    partial.rename(out)
-    for mark in (MARK, ".lock"):
-        (out / mark).unlink(missing_ok=True)
-    shutil.rmtree(former, ignore_errors=True)
-    return Artifact.open(out, verify=False)
-
-
-def _marked(partial: Path) -> str | None:
-    try:
-        return (partial / MARK).read_text()
-    except OSError:
-        return None
 
 
 def hash_file(file: Path) -> str:

@@ -10,13 +10,17 @@ from typing import Any
 import yaml
 
 from compress import catalogue, shipped
-from compress.artifact import MARK, Artifact
+from compress.artifact import Artifact
+from compress.destination import check_name
 from compress.errors import BudgetNotMet, CompressError, guess, listing
 from compress.measurement import Measurements
 from compress.progress import say
+from compress.reasons import why
 from compress.settings import Lines, Settings, below, build, read_yaml
-from compress.technique import Technique, apply, check, default_cache, finished, planned, references
+from compress.technique import Technique, apply, check, check_destination, default_cache, planned, references
 
+OF_THE_RUN = ("measurements",)
+"""What else lies in a run's folder, beside the report's files."""
 KEYS = ("model", "task", "steps", "benchmark", "budget", "title")
 
 
@@ -114,6 +118,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
         source = model if step.source is None else expected[step.source]
         check(step.technique, source, step.settings, task)
         inputs = {name: expected[one] if one in expected else bring(one) for name, one in step.inputs.items()}
+        check_destination(out / step.name, source, step.settings, task, inputs)
         future = planned(step.technique, source, step.settings, task, inputs)
         form, precision = step.technique.gives(step.settings)
         draft = source.after(future, out / step.name, task=task, format=form, precision=precision)
@@ -188,43 +193,6 @@ def check_budget(plan: Pipeline, result: Result) -> None:
         raise BudgetNotMet(" ".join(reasons))
 
 
-def why(expected: Artifact) -> str:
-    """Whether a step is reused, goes on, or runs, and for what reason."""
-    folder = expected.folder
-    if finished(folder, expected.fingerprint()):
-        return "finished, reused"
-    partial = folder.with_name(folder.name + ".partial")
-    mark = partial / MARK
-    if mark.is_file() and mark.read_text() == expected.fingerprint():
-        return "was interrupted, goes on"
-    if not Artifact.is_one(folder):
-        return "runs: it was not made yet"
-    try:
-        former = Artifact.open(folder, verify=False)
-    except CompressError as error:
-        return f"runs again: {error}"
-    return "runs again: " + _difference(former, expected)
-
-
-def _difference(former: Artifact, expected: Artifact) -> str:
-    if former.origin["weights"] != expected.origin["weights"]:
-        return "the model it starts from is another one"
-    if len(former.steps) != len(expected.steps):
-        return "it comes after other steps"
-    for old, new in zip(former.steps, expected.steps, strict=True):
-        if old.technique != new.technique:
-            return f"a step before it was {old.technique}, now {new.technique}"
-        for name in sorted({*old.settings, *new.settings}):
-            before, now = old.settings.get(name), new.settings.get(name)
-            if before != now:
-                return f"{new.technique}'s {name} was {before}, now {now}"
-        if old.inputs != new.inputs:
-            return f"another artifact takes part in {new.technique}"
-        if old.data != new.data:
-            return f"the data that {new.technique} reads has changed"
-    return "it was made by another version of this tool"
-
-
 def _beside(model: str, file: Path) -> str:
     """The model as it is named; a config that lies beside the pipeline's file is found from there too."""
     named = Path(model)
@@ -236,8 +204,10 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
     line = all_lines.get(("steps", name))
     place = f"step '{name}' of {where}"
     spot = f"{place} line {line}" if line else place
-    if Path(name).name != name or name in {"", ".", "..", "measurements"} or name.startswith("."):
-        raise CompressError(f"'{name}' in {where} cannot be a step's name, since it becomes a folder. Use another.")
+    reason = _no_folder(name)
+    if reason is not None:
+        shown = repr(name if len(name) <= 60 else f"{name[:57]}...")
+        raise CompressError(f"{shown} in {where} cannot be a step's name, {reason}. Use another.")
     if not isinstance(body, dict):
         raise CompressError(f"In {spot} there is no technique. Write for example `{name}: {{export: {{}}}}`.")
     body = dict(body)
@@ -260,9 +230,23 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
     return PlannedStep(name, technique, built, None if source in (None, "model") else source, references(built))
 
 
+def _no_folder(name: str) -> str | None:
+    """Why a name cannot be a step's, None where it can."""
+    if not name.strip() or name.startswith(".") or {"/", "\\"} & set(name):
+        return "since it becomes a folder"
+    if name.casefold() in OF_THE_RUN or name.casefold().startswith("report."):
+        return "since the run's folder has something else of that name"
+    if name == "model":
+        return "since `from: model` is the pipeline's model"
+    reason = check_name(name)
+    return reason and f"since it becomes a folder and {reason}"
+
+
 def _ordered(steps: Sequence[PlannedStep], where: str) -> tuple[PlannedStep, ...]:
     """The steps so that each comes after those it needs; otherwise as they were written."""
     names = {step.name for step in steps}
+    if len({name.casefold() for name in names}) < len(names):  # one folder, on macOS's file systems
+        raise CompressError(f"Two steps of {where} have names that differ in case alone. Use other names.")
     waiting, ordered = list(steps), []
     done: set[str] = set()
     while waiting:

@@ -9,10 +9,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-from compress.artifact import SCRATCH, Artifact, Step, finish, work_folder
+from compress import destination
+from compress.artifact import SCRATCH, Artifact, Step
 from compress.errors import CompressError
 from compress.progress import say
 from compress.settings import Settings
+from compress.work_folder import SUFFIX, discard, finish, settle, work_folder
 
 INTEGERS = ("int8", "int4", "nf4")
 """Precisions of torch artifacts that serve as they are: bitsandbytes' and GPTQ's."""
@@ -25,6 +27,15 @@ class Reference:
 
 ArtifactPath = Annotated[str, Reference()]
 """The type of a setting that names another artifact."""
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Marks a setting that is the path of something that is read: an adapter, a file of texts."""
+
+
+ReadPath = Annotated[str, OnDisk()]
+"""The type of a setting that is the path of something that is read."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Work:
     @property
     def name(self) -> str:
         """The new artifact's name, for messages."""
-        return self.folder.name.removesuffix(".partial")
+        return self.folder.name.removesuffix(SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -114,30 +125,20 @@ def apply(
     inputs = inputs or {}
     cache = cache or default_cache(out)
     check(technique, source, settings, task)
+    check_destination(out, source, settings, task, inputs)
     step = planned(technique, source, settings, task, inputs)
-    draft = source.after(step, out, task=task)
-    fingerprint = draft.fingerprint()
-    if finished(out, fingerprint):
-        try:
-            artifact = Artifact.open(out)
-        except CompressError as error:
-            if not replace:
-                raise
-            say(f"{error} It is made again.")
-        else:
-            say(f"{out} is finished already, with the same settings and data: reused.")
-            return artifact
-    if out.exists() and not replace:
-        what = "another artifact" if Artifact.is_one(out) else "something that is no artifact"
-        raise CompressError(f"{out} holds {what}. Choose another folder with -o, or replace it with --force.")
-    if out.exists() and not Artifact.is_one(out):
-        raise CompressError(f"{out} is no artifact of ours, so it is not replaced. Choose another folder with -o.")
+    fingerprint = source.after(step, out, task=task).fingerprint()
+    settle(out, replace=replace)
+    if (there := _reusable(out, fingerprint, replace)) is not None:
+        return there
     for artifact in (source, *inputs.values()):
         artifact.check_files()
     started = time.perf_counter()
     with work_folder(out, fingerprint) as folder:
-        scratch = folder / SCRATCH
-        made = technique.run(Work(source, settings, folder, scratch, cache, task, inputs))
+        if (there := _reusable(out, fingerprint, replace)) is not None:  # another process was faster
+            discard(folder)
+            return there
+        made = technique.run(Work(source, settings, folder, folder / SCRATCH, cache, task, inputs))
         seconds = round(time.perf_counter() - started, 3)
         told = Step(
             **step.identity(),
@@ -155,6 +156,58 @@ def apply(
             facts={**source.facts, **made.facts},
         )
         return finish(artifact, out)
+
+
+def check_destination(
+    out: Path,
+    source: Artifact,
+    settings: Settings,
+    task: Mapping[str, Any] | None,
+    inputs: Mapping[str, Artifact],
+) -> None:
+    """Whether the technique's result may be written to `out`.
+
+    Raises:
+        CompressError: nothing can be made there, or it would destroy something that is read.
+    """
+    data = (task or {}).get("data")
+    files = data.values() if isinstance(data, Mapping) else [data]
+    read = [str(getattr(settings, name)) for name in _marked(settings, OnDisk) if getattr(settings, name)]
+    destination.check(out, {"the model": source, **inputs}, [*read, *(str(file) for file in files if file)])
+
+
+def _reusable(out: Path, fingerprint: str, replace: bool) -> Artifact | None:
+    """The finished artifact at `out` where it is the one that is asked for; None where there is nothing, or it may go.
+
+    Raises:
+        CompressError: something is there that may not be replaced.
+    """
+    if finished(out, fingerprint):
+        try:
+            artifact = Artifact.open(out)
+        except CompressError as error:
+            if not replace:
+                raise
+            say(f"{error} It is made again.")
+        else:
+            say(f"{out} is finished already, with the same settings and data: reused.")
+            return artifact
+    check_free(out, replace)
+    return None
+
+
+def check_free(out: Path, replace: bool) -> None:
+    """Whether another artifact may be made at `out`.
+
+    Raises:
+        CompressError: something is there that may not be replaced, or not without being asked for.
+    """
+    if out.exists():
+        destination.check_replaceable(out)
+        if not replace:
+            raise CompressError(
+                f"{out} holds another artifact. Choose another folder with -o, or replace it with --force."
+            )
 
 
 def planned(
@@ -221,9 +274,9 @@ def check(technique: Technique, source: Artifact, settings: Settings, task: Mapp
 def references(settings: Settings) -> dict[str, str]:
     """What the settings refer to, by the setting's name; where a setting names several, by `name.0`, `name.1`."""
     found: dict[str, str] = {}
-    for name, info in type(settings).model_fields.items():
+    for name in _marked(settings, Reference):
         value = getattr(settings, name)
-        if not _is_reference(info) or not value:
+        if not value:
             continue
         if isinstance(value, str):
             found[name] = value
@@ -232,8 +285,13 @@ def references(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _is_reference(info: Any) -> bool:
-    return any(isinstance(mark, Reference) for mark in info.metadata) or "Reference()" in str(info.annotation)
+def _marked(settings: Settings, mark: type) -> list[str]:
+    """The names of the settings whose type carries a mark."""
+    return [
+        name
+        for name, info in type(settings).model_fields.items()
+        if any(isinstance(one, mark) for one in info.metadata) or f"{mark.__name__}()" in str(info.annotation)
+    ]
 
 
 def default_cache(out: Path) -> Path:

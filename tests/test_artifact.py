@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compress.artifact import MANIFEST, SCRATCH, Artifact, Step, finish, work_folder
+from compress.artifact import MANIFEST, SCRATCH, Artifact, Step
 from compress.errors import CompressError
+from compress.work_folder import finish, work_folder
 
 
 def _finished(folder: Path, **changes: object) -> Artifact:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from compress.cli import compress
+from compress.errors import CompressError
 
 COMMANDS = compress.list_commands(None)
 
@@ -168,8 +169,15 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 ) -> None:
     done = shell("distill", make_model("bert"), "--task", task_file, "--layers", 2, "--dry-run", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "nothing was" in done.stdout
+    assert "nothing was made): runs: it was not made yet" in done.stdout
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_dry_run_looks_at_the_folder_too(make_model: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    told = CliRunner().invoke(compress, ["import", str(make_model("bert")), "--dry-run", "-o", str(tmp_path / "mine")])
+    assert isinstance(told.exception, CompressError)
+    assert "was not made by compress" in str(told.exception)
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing_that_looks_finished(

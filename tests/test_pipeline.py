@@ -56,7 +56,22 @@ def test_every_shipped_pipeline_loads(name: str) -> None:
         ({"steps": {"a": {"from": "b", "export": {}}}}, "'from' names 'b', which is no step"),
         ({"steps": {"a": {"export": {}, "quantize": {}}}}, "exactly one technique"),
         ({"steps": {"a": {"from": "b", "export": {}}, "b": {"from": "a", "export": {}}}}, "wait for one another"),
-        ({"steps": {"../a": {"export": {}}}}, "cannot be a step's name"),
+        *[
+            ({"steps": {name: {"export": {}}}}, f"cannot be a step's name, since .*{reason}")
+            for name, reason in {
+                "../a": "folder",
+                "a\\b": "folder",
+                ".hidden": "folder",
+                "a\0b": "control character",
+                "a\x1b[2J": "control character",
+                "x" * 248: "more than 247 bytes",
+                "a.partial": "unfinished work",
+                "Measurements": "the run's folder has",
+                "report.html": "the run's folder has",
+                "model": "the pipeline's model",
+            }.items()
+        ],
+        ({"steps": {"a": {"export": {}}, "A": {"export": {}}}}, "differ in case alone"),
         ({"benchmark": "cup"}, "Did you mean 'cpu'"),
         ({"budget": {"max_dorp": 1}}, "Did you mean 'max_drop'"),
     ],

@@ -69,11 +69,12 @@ def test_another_artifact_is_not_replaced_unless_asked(source: Artifact, tmp_pat
         apply(copier.technique, source, Copying(letters=3), tmp_path / "out")
 
 
-def test_a_folder_that_is_no_artifact_is_never_replaced(source: Artifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_folder_that_is_no_artifact_is_never_replaced(source: Artifact, tmp_path: Path, replace: bool) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(CompressError, match="no artifact of ours"):
-        apply(Copier().technique, source, Copying(), tmp_path / "out", replace=True)
+    with pytest.raises(CompressError, match="already exists and was not made by compress. Choose another folder"):
+        apply(Copier().technique, source, Copying(), tmp_path / "out", replace=replace)
     assert (tmp_path / "out" / "thesis.tex").exists()
 
 

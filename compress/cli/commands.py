@@ -175,11 +175,16 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     inputs = {name: bring(where) for name, where in references(settings).items()}
     task = described_task(values.get("task"), values.get("data"), artifact.task)
     if values.get("dry_run"):
-        from compress.technique import check
+        from compress.reasons import why
+        from compress.technique import check, check_destination, check_free, finished
 
         check(technique, artifact, settings, task)
+        check_destination(out, artifact, settings, task, inputs)
         step = planned(technique, artifact, settings, task, inputs)
-        click.echo(f"{technique.name} {source} -> {out} (would be made; nothing was)")
+        expected = artifact.after(step, out, task=task)
+        if not finished(out, expected.fingerprint()):
+            check_free(out, values["force"])
+        click.echo(f"{technique.name} {source} -> {out} (a dry run: nothing was made): {why(expected)}")
         click.echo(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
         return
     made = apply(technique, artifact, settings, out, task=task, inputs=inputs, replace=values["force"])

@@ -24,7 +24,7 @@ from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
-from compress.technique import ArtifactPath, Made, Technique, Work, finished
+from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
 from compress.training import TrainingSettings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
     intermediate_size: int | None = Field(None, ge=1, description="A narrower student's feed-forward width.")
     heads: int | None = Field(None, ge=1, description="A narrower student's attention heads.")
     calibration: str = Field("task-256", description="The rows on which importance is measured.")
-    student: str | None = Field(
+    student: ReadPath | None = Field(
         None, description="Another student: a checkpoint's folder, or a config.json to start anew."
     )
     teachers: tuple[ArtifactPath, ...] = Field((), description="Further teachers, whose soft targets are averaged in.")
@@ -57,9 +57,11 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
         False,
         description="Text: the encoder stays as it is; its states are kept on disk, so a step costs the decoder only.",
     )
-    extra_text: str | None = Field(None, description="Unlabelled text for the teacher to label: a file or a folder.")
+    extra_text: ReadPath | None = Field(
+        None, description="Unlabelled text for the teacher to label: a file or a folder."
+    )
     augment: float = Field(0.0, ge=0, le=100, description="Copies of each training row with words replaced.")
-    masked_lm: str | None = Field(None, description="The masked language model that replaces words (a folder).")
+    masked_lm: ReadPath | None = Field(None, description="The masked language model that replaces words (a folder).")
     compare_with_plain: bool = Field(
         False, description="Train the same student without the teacher too, and judge both on the evaluation split."
     )

@@ -16,13 +16,13 @@ from pydantic import Field
 from compress.artifact import MANIFEST, Artifact, hash_file
 from compress.models import trusts_remote_code
 from compress.settings import Settings
-from compress.technique import Made, Technique, Work
+from compress.technique import Made, ReadPath, Technique, Work
 
 
 class Import(Settings):
     """How a model is brought in."""
 
-    adapter: str | None = Field(None, description="Folder of a LoRA adapter to merge (PEFT, safetensors).")
+    adapter: ReadPath | None = Field(None, description="Folder of a LoRA adapter to merge (PEFT, safetensors).")
 
 
 def _run(work: Work) -> Made:

@@ -1,0 +1,43 @@
+"""Why a step runs, goes on, or is reused: what a dry run says, and a run of each step before it begins."""
+
+from __future__ import annotations
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.technique import finished
+from compress.work_folder import marked, unfinished
+
+
+def why(expected: Artifact) -> str:
+    """Whether a step is reused, goes on, or runs, and for what reason."""
+    folder = expected.folder
+    if finished(folder, expected.fingerprint()):
+        return "finished, reused"
+    if marked(unfinished(folder)) == expected.fingerprint():
+        return "was interrupted, goes on"
+    if not Artifact.is_one(folder):
+        return "runs: it was not made yet"
+    try:
+        former = Artifact.open(folder, verify=False)
+    except CompressError as error:
+        return f"runs again: {error}"
+    return "runs again: " + _difference(former, expected)
+
+
+def _difference(former: Artifact, expected: Artifact) -> str:
+    if former.origin["weights"] != expected.origin["weights"]:
+        return "the model it starts from is another one"
+    if len(former.steps) != len(expected.steps):
+        return "it comes after other steps"
+    for old, new in zip(former.steps, expected.steps, strict=True):
+        if old.technique != new.technique:
+            return f"a step before it was {old.technique}, now {new.technique}"
+        for name in sorted({*old.settings, *new.settings}):
+            before, now = old.settings.get(name), new.settings.get(name)
+            if before != now:
+                return f"{new.technique}'s {name} was {before}, now {now}"
+        if old.inputs != new.inputs:
+            return f"another artifact takes part in {new.technique}"
+        if old.data != new.data:
+            return f"the data that {new.technique} reads has changed"
+    return "it was made by another version of this tool"

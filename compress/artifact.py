@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from compress import manifest
 from compress.distributed import is_main_process as is_main_process
 from compress.distributed import wait_until as wait_until
 from compress.errors import CompressError
+from compress.manifest import FORMAT
+from compress.manifest import MANIFEST as MANIFEST
+from compress.model_files import openable
 
-FORMAT = 1
-MANIFEST = "manifest.json"
+RESULTS = 2
+"""Raised when a mended fault changes what a technique gives: what an older version made stays as it is, and is made again
+where it is asked for by a new one."""
 SCRATCH = ".scratch"
 """Inside a work folder: checkpoints and the like, gone when the artifact is finished."""
 REPLACED = ".replaced"
@@ -38,10 +43,13 @@ class Step:
     versions: Mapping[str, str] = field(default_factory=dict)
     compresses: bool = True
     """False for steps that make the model which is then compressed (import, finetune)."""
+    results: int = 1
+    """`RESULTS` when it was applied; manifests that do not say so are of the first version."""
 
     def identity(self) -> dict[str, Any]:
         """The part of the step that decides its result, hence its fingerprint."""
-        return {name: getattr(self, name) for name in ("technique", "settings", "inputs", "data")}
+        names = ("technique", "settings", "inputs", "data", *(["results"] if self.results > 1 else []))
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ class Artifact:
     files: Mapping[str, str] = field(default_factory=dict)
     """Name -> SHA-256 of every file of a finished artifact."""
     ancestors: tuple[Mapping[str, str], ...] = ()
-    """`{"fingerprint", "folder"}` of each ancestor: the one at index k has the first k steps."""
+    """`{"fingerprint", "folder"}` of each ancestor: the one at index k has the first k steps. What `bring` found by a name
+    has that as its `model`; in the manifest a folder stands as it is from the artifact's own."""
 
     @staticmethod
     def open(folder: Path, *, verify: bool = True) -> Artifact:
@@ -77,20 +86,18 @@ class Artifact:
             verify: hash every file and compare with the manifest (about a second a gigabyte).
 
         Raises:
-            CompressError: there is no manifest, it is of another format, or a file is missing or not as recorded.
+            CompressError: there is no manifest, it is of another format, it names files outside the folder, or a file is
+                missing or not as recorded.
         """
-        manifest = folder / MANIFEST
-        if not manifest.is_file():
+        if not (folder / MANIFEST).is_file():
             raise CompressError(_no_artifact(folder))
+        raw = manifest.read(folder)
+        raw.pop("fingerprint")
         try:
-            raw = json.loads(manifest.read_text())
-            if raw.pop("format_version") != FORMAT:
-                raise CompressError(f"{manifest} was written in another format than {FORMAT}. Make the artifact again.")
-            raw.pop("fingerprint")
             steps = tuple(Step(**step) for step in raw.pop("steps"))
             artifact = Artifact(folder=folder, steps=steps, ancestors=tuple(raw.pop("ancestors")), **raw)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CompressError(f"{manifest} is not a manifest ({error}). Make the artifact again.") from error
+        except TypeError as error:
+            raise CompressError(f"{folder / MANIFEST} is not a manifest ({error}). Make the artifact again.") from error
         if verify:
             artifact.check_files()
         return artifact
@@ -98,9 +105,8 @@ class Artifact:
     @staticmethod
     def is_one(folder: Path) -> bool:
         """Whether the folder holds a finished artifact; other programs write a `manifest.json` too, which is none of ours."""
-        manifest = folder / MANIFEST
         try:
-            raw = json.loads(manifest.read_bytes())
+            raw = json.loads((folder / MANIFEST).read_bytes())
         except OSError:
             return False
         except (ValueError, RecursionError):
@@ -117,28 +123,26 @@ class Artifact:
         return digest({"format": FORMAT, "origin": self.origin["weights"], "steps": [s.identity() for s in self.steps]})
 
     def root(self) -> Mapping[str, str]:
-        """`{"fingerprint", "folder"}` of the uncompressed model: the last one before the first step that compresses."""
+        """What `ancestors` hold, of the uncompressed model: the last one before the first step that compresses."""
         prepared = next((i for i, step in enumerate(self.steps) if step.compresses), len(self.steps))
-        if prepared == len(self.steps):
-            return {"fingerprint": self.fingerprint(), "folder": str(self.folder.resolve())}
-        return self.ancestors[prepared]
+        return self._as_ancestor() if prepared == len(self.steps) else self.ancestors[prepared]
 
     def after(self, step: Step, folder: Path, **changes: Any) -> Artifact:
         """This artifact with one more step, in another folder."""
-        mine = {"fingerprint": self.fingerprint(), "folder": str(self.folder.resolve())}
-        changes = {"files": {}, **changes}
-        return replace(self, folder=folder, steps=(*self.steps, step), ancestors=(*self.ancestors, mine), **changes)
+        changes = {"files": {}, "ancestors": (*self.ancestors, self._as_ancestor()), **changes}
+        return replace(self, folder=folder, steps=(*self.steps, step), **changes)
 
     def manifest(self) -> dict[str, Any]:
         """All that is written to `manifest.json`."""
         fields = {name: value for name, value in asdict(self).items() if name != "folder"}
-        return {"format_version": FORMAT, "fingerprint": self.fingerprint(), **fields}
+        own = {"format_version": FORMAT, "fingerprint": self.fingerprint()}
+        return manifest.written({**own, **fields}, self.folder)
 
     def check_files(self) -> None:
         """Compare every file with its recorded hash.
 
         Raises:
-            CompressError: a file is missing, truncated or changed.
+            CompressError: a file is missing, truncated or changed, or one that may be opened with them is not recorded.
         """
         for name, recorded in self.files.items():
             file = self.folder / name
@@ -148,6 +152,11 @@ class Artifact:
                 raise CompressError(
                     f"{file} is corrupt: its hash is not the one in {MANIFEST}. Make the artifact again or restore it."
                 )
+        added = [file for file in openable(self.folder) if file.relative_to(self.folder).as_posix() not in self.files]
+        if self.files and added:
+            raise CompressError(
+                f"{added[0]} is not in {MANIFEST}, and might be opened instead of what was made. Take it out of the folder."
+            )
 
     def unlisted(self) -> list[str]:
         """The files in its folder that the manifest does not list: somebody else put them there."""
@@ -156,8 +165,16 @@ class Artifact:
     def save(self) -> Artifact:
         """Hash the folder's files and write the manifest, last of all; returns the artifact with its hashes."""
         saved = replace(self, files={name: hash_file(self.folder / name) for name in self._names()})
-        write_whole(self.folder / MANIFEST, json.dumps(saved.manifest(), indent=1, allow_nan=False) + "\n")
+        saved.write_manifest()
         return saved
+
+    def write_manifest(self) -> None:
+        """Write the manifest as it is here, whole or not at all."""
+        write_whole(self.folder / MANIFEST, json.dumps(self.manifest(), indent=1, allow_nan=False) + "\n")
+
+    def _as_ancestor(self) -> dict[str, str]:
+        mine = {"fingerprint": self.fingerprint(), "folder": str(self.folder.resolve())}
+        return {**mine, "model": self.origin["model"]} if not self.steps and "model" in self.origin else mine
 
     def _names(self) -> list[str]:
         """The names of the folder's files, without the manifest and what belongs to the work folder."""
@@ -173,6 +190,11 @@ def hash_file(file: Path) -> str:
     """The SHA-256 of a file, read in blocks."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hashes(files: Iterable[Path]) -> dict[str, str]:
+    """The SHA-256 of each file, by its name."""
+    return {file.name: hash_file(file) for file in files}
 
 
 def digest(value: Any) -> str:
@@ -192,8 +214,15 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def _no_artifact(folder: Path) -> str:
-    if folder.with_name(folder.name + ".partial").exists():
+    if folder.name and folder.with_name(f"{folder.name}.partial").exists():
         return f"{folder} is unfinished. Run the command that makes it again; it continues where it stopped."
     if not folder.exists():
         return f"{folder} does not exist. Make it, or check the path."
+    if not folder.is_dir():
+        return f"{folder} is a file. Give the folder that holds the model."
+    if any(folder.glob("*.onnx")) or any(folder.glob("onnx/*.onnx")):
+        return (
+            f"{folder} holds ONNX graphs that compress did not make (there is no {MANIFEST}). "
+            "Give the torch model that they were exported from."
+        )
     return f"{folder} has no {MANIFEST}, so it is not an artifact. Bring a model in with `compress import`."

@@ -262,17 +262,17 @@ def _root(artifact: Artifact) -> Artifact:
     origin = artifact.root()
     if origin["fingerprint"] == artifact.fingerprint():
         return artifact
-    folder = Path(origin["folder"])
-    if not folder.is_dir():
+    where = origin.get("model") or origin["folder"]
+    if "model" not in origin and not Path(where).is_dir():
         raise CompressError(
-            f"{artifact.folder} was made from {folder}, which is gone, and nothing is compared without its origin. "
+            f"{artifact.folder} was made from {where}, which is gone, and nothing is compared without its origin. "
             "Put that folder back, or make the artifact again."
         )
-    root = bring(str(folder))
+    root = bring(where)
     if root.fingerprint() != origin["fingerprint"]:
         raise CompressError(
-            f"{artifact.folder} was made from another model than the one that is in {folder} now. "
-            "Put the former one back, or make the artifact again."
+            f"{artifact.folder} was made from another model than the one that is in {where} now (or by an older version of "
+            "compress). Put the former one back, or make the artifact again."
         )
     return root
 
@@ -280,10 +280,11 @@ def _root(artifact: Artifact) -> Artifact:
 def _other_roots(artifacts: Sequence[tuple[str, Artifact]], root: Artifact) -> list[str]:
     """A note for each artifact that came from another model than the one all are compared with."""
     mine = root.fingerprint()
+    theirs = [(name, one.root()) for name, one in artifacts]
     return [
-        f"{name} came from another uncompressed model ({one.root()['folder']}) than the one it is compared with"
-        for name, one in artifacts
-        if one.root()["fingerprint"] != mine
+        f"{name} came from another uncompressed model ({one.get('model') or one['folder']}) than the one it is compared with"
+        for name, one in theirs
+        if one["fingerprint"] != mine
     ]
 
 
@@ -326,4 +327,4 @@ def _in_fp32(root: Artifact) -> Artifact:
 def _trained_length(artifacts: Sequence[Artifact]) -> int:
     """The longest text that any of them was trained on, in tokens."""
     lengths = [step.settings.get("max_length") for one in artifacts for step in one.steps]
-    return max((int(one) for one in lengths if one is not None), default=MAX_LENGTH)
+    return max((one for one in lengths if isinstance(one, int)), default=MAX_LENGTH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -55,7 +56,7 @@ def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
 
     chosen = find(name)
     described, data = loading.resolve(dict(task))
-    return {"set": name, **chosen.model_dump(), "from": loading.load(described, data, chosen.split).identity}
+    return {"set": Path(name).name, **chosen.model_dump(), "from": loading.load(described, data, chosen.split).identity}
 
 
 LABELS = "labels"

@@ -78,7 +78,7 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
         if folder in there.parents:
             raise CompressError(f"-o {out} lies inside the folder of {what} ({folder}). Choose a folder outside it.")
         for ancestor in artifact.ancestors:
-            if there == Path(ancestor["folder"]).resolve():
+            if "folder" in ancestor and there == Path(ancestor["folder"]).resolve():
                 raise CompressError(
                     f"-o {out} is what {what} was made from, and results are compared with it. "
                     "Choose another folder with -o."

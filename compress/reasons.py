@@ -25,6 +25,8 @@ def why(expected: Artifact) -> str:
 
 
 def _difference(former: Artifact, expected: Artifact) -> str:
+    if any(old.results < new.results for old, new in zip(former.steps, expected.steps, strict=False)):
+        return "an older version of compress made it, and since then a fault was mended that may change the result"
     if former.origin["weights"] != expected.origin["weights"]:
         return "the model it starts from is another one"
     if len(former.steps) != len(expected.steps):
@@ -38,6 +40,11 @@ def _difference(former: Artifact, expected: Artifact) -> str:
                 return f"{new.technique}'s {name} was {before}, now {now}"
         if old.inputs != new.inputs:
             return f"another artifact takes part in {new.technique}"
+        if old.data.get("serves") != new.data.get("serves"):
+            return f"the task that {new.technique} is for has changed"
+        if old.data.get("processes") != new.data.get("processes"):
+            before, now = old.data.get("processes", 1), new.data.get("processes", 1)
+            return f"{new.technique} ran in {before} process(es), and would now in {now}"
         if old.data != new.data:
             return f"the data that {new.technique} reads has changed"
     return "it was made by another version of this tool"

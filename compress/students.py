@@ -145,7 +145,7 @@ def _given_writer(given: Path, teachers_tokenizer: Any) -> Student:
     anew = given.is_file()
     model = generators.from_config(given) if anew else generators.generator(given).float()
     _check_tokens(model, its_tokenizer, given, own is not None)
-    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given}"})
+    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given.name}"})
 
 
 def own_tokenizer(student: str | None) -> Path | None:
@@ -163,7 +163,7 @@ def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Studen
     anew = given.is_file()
     model = models.from_config(given, task) if anew else models.for_task(given, task, seed=seed).float()
     _check_tokens(model, its_tokenizer, given, own is not None)
-    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given}"})
+    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given.name}"})
 
 
 def _check_tokens(model: Any, its_tokenizer: Any, given: Path, is_own: bool) -> None:

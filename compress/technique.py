@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +11,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from compress import destination
-from compress.artifact import SCRATCH, Artifact, Step
+from compress.artifact import RESULTS, SCRATCH, Artifact, Step
+from compress.distributed import is_main_process, world_size
 from compress.errors import CompressError
 from compress.progress import say
 from compress.settings import Settings
 from compress.work_folder import SUFFIX, discard, finish, settle, work_folder
 
+OF_THE_DATA = {
+    *("files", "hub", "generator", "text_columns", "label_column", "absent_labels", "empty_text_is_bad", "bad_rows"),
+    *("holdout", "limit", "seed", "metrics"),
+}
+"""Settings of a task that say where its rows are and which are read; what was read is in the fingerprint by its content."""
 INTEGERS = ("int8", "int4", "nf4")
 """Precisions of torch artifacts that serve as they are: bitsandbytes' and GPTQ's."""
 
@@ -127,15 +134,15 @@ def apply(
     check(technique, source, settings, task)
     check_destination(out, source, settings, task, inputs)
     step = planned(technique, source, settings, task, inputs)
-    fingerprint = source.after(step, out, task=task).fingerprint()
+    expected = source.after(step, out, task=task)
     settle(out, replace=replace)
-    if (there := _reusable(out, fingerprint, replace)) is not None:
+    if (there := _reusable(expected, replace)) is not None:
         return there
     for artifact in (source, *inputs.values()):
         artifact.check_files()
     started = time.perf_counter()
-    with work_folder(out, fingerprint) as folder:
-        if (there := _reusable(out, fingerprint, replace)) is not None:  # another process was faster
+    with work_folder(out, expected.fingerprint()) as folder:
+        if (there := _reusable(expected, replace)) is not None:  # another process was faster
             discard(folder)
             return there
         made = technique.run(Work(source, settings, folder, folder / SCRATCH, cache, task, inputs))
@@ -176,13 +183,14 @@ def check_destination(
     destination.check(out, {"the model": source, **inputs}, [*read, *(str(file) for file in files if file)])
 
 
-def _reusable(out: Path, fingerprint: str, replace: bool) -> Artifact | None:
-    """The finished artifact at `out` where it is the one that is asked for; None where there is nothing, or it may go.
+def _reusable(expected: Artifact, replace: bool) -> Artifact | None:
+    """The finished artifact at its place where it is the one that is expected; None where there is nothing, or it may go.
 
     Raises:
         CompressError: something is there that may not be replaced.
     """
-    if finished(out, fingerprint):
+    out = expected.folder
+    if finished(out, expected.fingerprint()):
         try:
             artifact = Artifact.open(out)
         except CompressError as error:
@@ -191,9 +199,21 @@ def _reusable(out: Path, fingerprint: str, replace: bool) -> Artifact | None:
             say(f"{error} It is made again.")
         else:
             say(f"{out} is finished already, with the same settings and data: reused.")
-            return artifact
+            return _up_to_date(artifact, expected)
     check_free(out, replace)
     return None
+
+
+def _up_to_date(artifact: Artifact, expected: Artifact) -> Artifact:
+    """A reused artifact whose data or ancestors have been moved remembers where they are now."""
+    if (artifact.task, artifact.ancestors) == (expected.task, expected.ancestors) or not is_main_process():
+        return artifact
+    moved = dataclasses.replace(artifact, task=expected.task, ancestors=expected.ancestors)
+    try:
+        moved.write_manifest()
+    except OSError:  # a finished artifact may lie where nothing can be written
+        say(f"{artifact.folder} cannot be written to, so its manifest goes on naming the data's former place.")
+    return moved
 
 
 def check_free(out: Path, replace: bool) -> None:
@@ -225,14 +245,37 @@ def planned(
             plain[setting][int(number)] = artifact.fingerprint()
         else:
             plain[setting] = artifact.fingerprint()
-    data = technique.reads(settings, task) if technique.reads else {}
+    on_disk = _marked(settings, OnDisk)
+    for name, value in plain.items():  # the content is in the data, and where that lies is this machine's affair
+        if isinstance(value, str) and (name in on_disk or Path(value).is_absolute()):
+            plain[name] = Path(value).name
+    data = dict(technique.reads(settings, task)) if technique.reads else {}
+    if task is not None:
+        data["serves"] = serves(task)
+    if world_size() > 1:  # each trains on its share of the rows, and the order of the sums is another
+        data["processes"] = world_size()
     return Step(
         technique=technique.name,
         settings=plain,
         inputs={name: artifact.fingerprint() for name, artifact in inputs.items()},
         data=data,
         compresses=technique.compresses,
+        results=RESULTS,
     )
+
+
+def serves(task: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a task decides how an artifact answers: kind, labels, prefix, lengths. It is part of every fingerprint, so that
+    what is served is what was measured; where the data lies and how much of it is read is not.
+
+    Raises:
+        CompressError: the task is not one.
+    """
+    from compress.tasks import loading
+
+    described = loading.resolve(dict(task))[0]
+    kept = {name: value for name, value in described.to_json().items() if name not in OF_THE_DATA}
+    return {**kept, "texts": len(described.text_columns)}
 
 
 def finished(out: Path, fingerprint: str) -> bool:

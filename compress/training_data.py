@@ -218,6 +218,14 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"task": task.name, **chosen_by, **{name: split.identity for name, split in splits.items()}}
 
 
+def split_identity(description: Mapping[str, Any], split: str) -> Mapping[str, Any]:
+    """The identity of one split."""
+    from compress.tasks import loading
+
+    task, data = loading.resolve(dict(description))
+    return loading.load(task, data, split).identity
+
+
 def holdout_score(task: Any) -> Score:
     """Of a classifier: the name and value of the task's first metric."""
     from compress.catalogue import find

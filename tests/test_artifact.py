@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.artifact import MANIFEST, SCRATCH, Artifact, Step
+from compress.artifact import MANIFEST, RESULTS, SCRATCH, Artifact, Step
 from compress.errors import CompressError
 from compress.work_folder import finish, work_folder
 
@@ -119,3 +119,25 @@ def test_a_manifest_that_is_none_is_refused_in_one_line(tmp_path: Path, text: st
     with pytest.raises(CompressError) as caught:
         Artifact.open(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_config.json", "other.safetensors", "spiece.model"])
+def test_a_file_that_was_added_and_might_be_opened_is_noticed(tmp_path: Path, name: str) -> None:
+    _finished(tmp_path / "a")
+    (tmp_path / "a" / name).write_text("{}")
+    with pytest.raises(CompressError, match=f"{name} is not in manifest.json"):
+        Artifact.open(tmp_path / "a")
+
+
+def test_a_readme_may_be_added(tmp_path: Path) -> None:
+    saved = _finished(tmp_path / "a")
+    (tmp_path / "a" / "README.md").write_text("mine")
+    assert Artifact.open(tmp_path / "a") == saved
+    assert saved.unlisted() == ["README.md"]
+
+
+def test_what_an_older_version_made_keeps_its_fingerprint_and_is_not_taken_for_what_this_one_would_make() -> None:
+    root = Artifact(Path("r"), {"name": "base", "weights": "00ff"}, None)
+    older, newer = (root.after(Step("distill", {}, results=results), Path("x")) for results in (1, RESULTS))
+    assert older.fingerprint() == "23e4f50d043b9bc1"  # as the first version computed it
+    assert newer.fingerprint() != older.fingerprint()

@@ -129,6 +129,8 @@ def test_a_run_reuses_what_is_finished_and_says_why_a_step_runs_again(
     first = pipeline.run(plan, out).artifacts
     assert [line.split(maxsplit=2)[2] for line in pipeline.explain(plan, out)] == ["finished, reused"] * 2
     assert pipeline.run(plan, out).artifacts == first
+    for artifact in first.values():
+        assert str(tmp_path) not in (artifact.folder / "manifest.json").read_text()
 
     changed = pipeline.read(str(write()), ["steps.student.distill.temperature=2.0"])
     reasons = [line.split(maxsplit=2)[2] for line in pipeline.explain(changed, out)]

@@ -12,12 +12,13 @@ from pydantic import Field
 from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.settings import Settings
-from compress.technique import ArtifactPath, Made, Technique, Work, apply, references
+from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, apply, planned, references
 
 
 class Copying(Settings):
     letters: int = Field(1, description="How many.")
     teacher: ArtifactPath | None = Field(None, description="Another artifact.")
+    texts: ReadPath | None = Field(None, description="A file.")
 
 
 class Copier:
@@ -127,3 +128,43 @@ def test_an_artifact_that_takes_part_is_known_by_its_content_and_not_by_its_fold
     second = apply(copier.technique, source, Copying(teacher="two"), tmp_path / "second", inputs={"teacher": moved})
     assert first.fingerprint() == second.fingerprint()
     assert first.steps[0].inputs == {"teacher": teacher.fingerprint()}
+
+
+def test_the_task_that_is_served_is_part_of_every_fingerprint_and_where_its_rows_lie_is_not(source: Artifact) -> None:
+    task = {"name": "moods", "kind": "classification", "data": "d", "text": "t", "label": "l", "labels": ["no", "yes"]}
+    summaries = {"name": "s", "kind": "summarization", "data": "d", "source": "a", "target": "b"}
+
+    def data(described: dict[str, Any]) -> Any:
+        return planned(Copier().technique, source, Copying(), described, {}).data
+
+    for changes in ({"data": "elsewhere"}, {"limit": {"evaluation": 5}}, {"text": "review"}, {"metric": "accuracy"}):
+        assert data({**task, **changes}) == data(task)
+    for changes in ({"labels": ["yes", "no"]}, {"name": "other"}, {"text": ["t", "u"]}):
+        assert data({**task, **changes}) != data(task)
+    for changes in ({"prefix": "tl;dr: "}, {"max_target": 7}, {"max_source": 7}, {"kind": "translation"}):
+        assert data({**summaries, **changes}) != data(summaries)
+
+
+def test_the_number_of_processes_is_part_of_the_fingerprint(source: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = planned(Copier().technique, source, Copying(), None, {})
+    monkeypatch.setattr("compress.technique.world_size", lambda: 2)
+    assert planned(Copier().technique, source, Copying(), None, {}).data == {**alone.data, "processes": 2}
+
+
+def test_where_a_file_lies_that_is_read_is_not_part_of_the_fingerprint(source: Artifact) -> None:
+    steps = [planned(Copier().technique, source, Copying(texts=where), None, {}) for where in ("/a/x.txt", "b/x.txt")]
+    assert steps[0] == steps[1]
+    assert steps[0].settings["texts"] == "x.txt"
+
+
+def test_a_reused_artifact_remembers_where_its_data_is_now(source: Artifact, tmp_path: Path) -> None:
+    copier, out = Copier(), tmp_path / "out"
+    task = {"name": "moods", "data": str(tmp_path / "d"), "text": "t", "label": "l", "labels": ["no", "yes"]}
+    apply(copier.technique, source, Copying(), out, task=task)
+    moved = replace(source, folder=tmp_path / "moved")
+    again = apply(copier.technique, moved, Copying(), out, task={**task, "data": str(tmp_path / "e")})
+    assert copier.runs == 1
+    assert again == Artifact.open(out)
+    assert again.task is not None
+    assert again.task["data"] == str(tmp_path / "e")
+    assert again.root()["folder"] == str(tmp_path / "moved")

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from compress.artifact import Artifact, hash_file, is_main_process
+from compress.artifact import Artifact, hashes, is_main_process
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
+from compress.model_files import deciding, of_tokenizer
 from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
 from compress.training import TrainingSettings
 
@@ -202,14 +203,14 @@ def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> An
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     from compress import calibration, extra_rows
-    from compress.training_data import identity
+    from compress.training_data import identity, split_identity
 
     found = identity(task)
     if settings.student is not None:
         given = Path(settings.student)
-        weights = [given] if given.is_file() else sorted([*given.glob("*.safetensors"), *given.glob("config.json")])
-        beside = given.parent if given.is_file() else given
-        found["student"] = {file.name: hash_file(file) for file in [*weights, *sorted(beside.glob("tokenizer*.json"))]}
+        found["student"] = hashes([given, *of_tokenizer(given.parent)] if given.is_file() else deciding(given))
+    if settings.compare_with_plain and task is not None:  # both are judged on it
+        found["evaluation"] = split_identity(task, "evaluation")
     if settings.extra_text or settings.masked_lm:
         texts = Path(settings.extra_text) if settings.extra_text else None
         found |= extra_rows.identity(texts, Path(settings.masked_lm) if settings.masked_lm else None)

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import Field
 
-from compress.artifact import MANIFEST, Artifact, hash_file
+from compress.artifact import MANIFEST, Artifact, hashes
+from compress.model_files import deciding
 from compress.models import trusts_remote_code
 from compress.settings import Settings
 from compress.technique import Made, ReadPath, Technique, Work
@@ -45,8 +46,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     described = {key: value for key, value in (task or {}).items() if key != "data"}
     if settings.adapter is None:
         return {"task": described}
-    files = [file for file in sorted(Path(settings.adapter).glob("adapter_*")) if file.is_file()]
-    return {"task": described, "adapter": {file.name: hash_file(file) for file in files}}
+    return {"task": described, "adapter": hashes(deciding(Path(settings.adapter)))}
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:

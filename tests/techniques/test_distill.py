@@ -404,3 +404,27 @@ def accuracy_of(artifact: Artifact) -> float:
     with torch.no_grad():
         answers = [int(model(**its_tokenizer(row["text"], return_tensors="pt")).logits.argmax()) for row in rows]
     return float(np.mean([answer == label for answer, label in zip(answers, rows["label"], strict=True)]))
+
+
+def test_the_rows_that_a_comparison_is_judged_on_are_part_of_its_identity(task: dict[str, Any]) -> None:
+    plain, compared = Distill(layers=2), Distill(layers=2, compare_with_plain=True)
+    before = [TECHNIQUE.reads(settings, task) for settings in (plain, compared)]
+    with Path(task["data"]["evaluation"]).open("a") as file:
+        file.write("a very good film,positive\n")
+    after = [TECHNIQUE.reads(settings, task) for settings in (plain, compared)]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "merges.txt", "spiece.model", "generation_config.json"])
+def test_a_given_student_with_another_tokenizer_is_another_student(
+    tmp_path: Path, task: dict[str, Any], name: str
+) -> None:
+    student = tmp_path / "student"
+    student.mkdir()
+    (student / "config.json").write_text("{}")
+    seen = []
+    for content in ("one", "two"):
+        (student / name).write_text(content)
+        seen.append(TECHNIQUE.reads(Distill(student=str(student)), task))
+    assert seen[0] != seen[1]

@@ -1,0 +1,46 @@
+"""Which files of a model's folder decide what model and tokenizer are opened from it: all of them are in its fingerprint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+SETTINGS = ("config.json", "generation_config.json", "adapter_config.json")
+TOKENIZER = (
+    *("*token*.json", "*vocab*", "merges*.txt", "dict*.txt", "emoji.json", "byte_maps.json", "normalizer.json"),
+    *("word_*.json", "*.model", "*.spm", "*.codes", "*.bpe", "*.tokenizer", "*.tiktoken"),
+    *("*.jinja", "additional_chat_templates/*.jinja"),
+)
+"""Every name that a tokenizer of transformers reads its vocabulary, its settings or its chat templates from."""
+OPENED = (*WEIGHTS, *PICKLES, "*.onnx", *SETTINGS, *TOKENIZER)
+"""What a library may open of a folder because it lies there, listed or not."""
+
+
+def deciding(folder: Path) -> list[Path]:
+    """The files of a Hugging Face folder that decide what is opened from it: weights, settings, tokenizer, and its own code
+    where the settings name some."""
+    own_code = ("*.py",) if any(_names_code(folder / name) for name in ("config.json", "tokenizer_config.json")) else ()
+    return _found(folder, (*WEIGHTS, *SETTINGS, *TOKENIZER, *own_code))
+
+
+def of_tokenizer(folder: Path) -> list[Path]:
+    """The files of a folder that its tokenizer is read from."""
+    return _found(folder, TOKENIZER)
+
+
+def openable(folder: Path) -> list[Path]:
+    """The files of any folder that a library may open because they lie there."""
+    return _found(folder, OPENED)
+
+
+def _found(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
+
+
+def _names_code(file: Path) -> bool:
+    try:
+        return "auto_map" in json.loads(file.read_bytes())
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from compress.printable import one_line
+
 logger = logging.getLogger("compress")
 
 Item = TypeVar("Item")
@@ -68,21 +70,21 @@ def _live(description: str, total: int | None, done: int) -> Iterator[Bar]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(description, total=total, completed=done, note="")
+        task = progress.add_task(one_line(description), total=total, completed=done, note="")
 
         class Live:
             def advance(self, by: int = 1, note: str = "") -> None:
                 progress.advance(task, by)
                 if note:
-                    progress.update(task, note=note)
+                    progress.update(task, note=one_line(note))
 
         yield Live()
 

@@ -13,10 +13,21 @@ from typing import Any
 import click
 
 from compress import __version__, catalogue
+from compress.printable import lines, message, one_line
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 TOOLS = ("run", "benchmark", "report", "predict", "inspect", "list", "doctor", "completion")
 ORDER = ("import", "finetune", "distill", "prune", "qat", "quantize", "export")
+
+
+def say(text: str) -> None:
+    """One line of results; what of it a terminal would obey or not show is escaped."""
+    click.echo(one_line(text))
+
+
+def say_lines(text: str) -> None:
+    """Several lines of results, likewise."""
+    click.echo(lines(text))
 
 
 class Commands(click.Group):
@@ -103,7 +114,7 @@ def compress() -> None:
     logger = logging.getLogger("compress")
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(_OneLine("%(message)s"))
         handler.addFilter(_Once())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -112,6 +123,13 @@ def compress() -> None:
     from compress import distributed
 
     distributed.settle()
+
+
+class _OneLine(logging.Formatter):
+    """Messages quote what others wrote: names, labels, texts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return message(super().format(record))
 
 
 class _Once(logging.Filter):
@@ -184,11 +202,11 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
         expected = artifact.after(step, out, task=task)
         if not finished(out, expected.fingerprint()):
             check_free(out, values["force"])
-        click.echo(f"{technique.name} {source} -> {out} (a dry run: nothing was made): {why(expected)}")
-        click.echo(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
+        say(f"{technique.name} {source} -> {out} (a dry run: nothing was made): {why(expected)}")
+        say_lines(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
         return
     made = apply(technique, artifact, settings, out, task=task, inputs=inputs, replace=values["force"])
-    click.echo(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
+    say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
 
 
 def described_task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

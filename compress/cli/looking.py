@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from compress import catalogue
-from compress.cli.commands import command, compress
+from compress.cli.commands import command, compress, say, say_lines
+from compress.errors import CompressError
+from compress.printable import json_text
 
 
 @command("predict", example='compress predict runs/student "what a charming film"')
@@ -29,18 +30,36 @@ def predict(
     from compress.models import bring
     from compress.prediction import predictions
 
-    lines = [line.rstrip("\n") for line in sys.stdin] if texts == ("-",) else list(texts)
+    lines = _standard_input() if texts == ("-",) else list(texts)
     answers = predictions(bring(artifact), lines, pair, beams=beams, new_tokens=new_tokens)
     for text, answer in zip(lines, answers, strict=True):
         if as_json:
-            click.echo(json.dumps({"text": text, **answer}, ensure_ascii=False))
+            click.echo(json_text({"text": text, **answer}))
         elif "output" in answer:
-            click.echo(answer["output"])
+            say(answer["output"])  # each answer on one line: --json keeps line feeds as they are
         elif "label" in answer:
             odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
-            click.echo(f"{answer['label']}  ({odds})  {text}")
+            say(f"{answer['label']}  ({odds})  {text}")
         else:
-            click.echo(f"{answer['score']:.4f}  {text}")
+            say(f"{answer['score']:.4f}  {text}")
+
+
+def _standard_input() -> list[str]:
+    """The lines of standard input.
+
+    Raises:
+        CompressError: a line is not UTF-8.
+    """
+    found = []
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            found.append(line.decode("utf-8").rstrip("\n"))
+        except UnicodeDecodeError as error:
+            raise CompressError(
+                f"Line {number} of standard input is not UTF-8: byte {line[error.start]:#04x} at position {error.start + 1}. "
+                "Convert it first, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
+            ) from error
+    return found
 
 
 @command("inspect", example="compress inspect runs/student")
@@ -53,21 +72,19 @@ def inspect(artifact: str, as_json: bool) -> None:
     found = bring(artifact)
     found.check_files()
     if as_json:
-        click.echo(json.dumps(found.manifest(), indent=2))
+        click.echo(json_text(found.manifest(), indent=2))
         return
     from compress.measure.size import disk_bytes
 
     task = found.task or {}
-    click.echo(f"{found.folder}: {found.format} {found.precision}, {disk_bytes(found) / 1e6:.1f} MB on disk")
-    click.echo(f"fingerprint  {found.fingerprint()}")
-    click.echo(f"origin       {found.origin['name']} ({found.origin.get('model_type', '')})")
-    click.echo(f"task         {task.get('name', 'none')}" + (f", data in {task['data']}" if task.get("data") else ""))
+    say(f"{found.folder}: {found.format} {found.precision}, {disk_bytes(found) / 1e6:.1f} MB on disk")
+    say(f"fingerprint  {found.fingerprint()}")
+    say(f"origin       {found.origin['name']} ({found.origin.get('model_type', '')})")
+    say(f"task         {task.get('name', 'none')}" + (f", data in {task['data']}" if task.get("data") else ""))
     for number, step in enumerate(found.steps, 1):
         settings = ", ".join(f"{name}={value}" for name, value in step.settings.items() if value is not None)
-        click.echo(f"step {number}       {step.technique}: {settings}  ({step.facts.get('seconds', '?')} s)")
-    click.echo(
-        f"files        {len(found.files)}, all as recorded" if found.files else "files        a Hugging Face folder"
-    )
+        say(f"step {number}       {step.technique}: {settings}  ({step.facts.get('seconds', '?')} s)")
+    say(f"files        {len(found.files)}, all as recorded" if found.files else "files        a Hugging Face folder")
 
 
 @command("list", example="compress list tasks")
@@ -76,7 +93,7 @@ def inspect(artifact: str, as_json: bool) -> None:
 def list_(kind: str | None, as_json: bool) -> None:
     """List what there is: techniques, tasks, metrics, runtimes, pipelines, calibration sets, suites."""
     from compress import shipped
-    from compress.errors import CompressError, guess, listing
+    from compress.errors import guess, listing
 
     files = {"pipelines": "pipelines", "calibration": "calibration", "suites": "benchmarks"}
     kinds = (*catalogue.MARKS, *files)
@@ -89,13 +106,13 @@ def list_(kind: str | None, as_json: bool) -> None:
         else:
             found[one] = {name: catalogue.summary(one, name) for name in catalogue.names(one)}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json_text(found, indent=2))
         return
     width = max(len(name) for names in found.values() for name in names)
     for one, names in found.items():
         click.echo(click.style(one, bold=True))
         for name, summary in names.items():
-            click.echo(f"  {name:<{width}}  {summary}")
+            say(f"  {name:<{width}}  {summary}")
 
 
 @command("doctor", example="compress doctor")
@@ -105,7 +122,10 @@ def doctor(as_json: bool) -> None:
     from compress import diagnosis
 
     found = diagnosis.examine()
-    click.echo(json.dumps(found, indent=2) if as_json else diagnosis.render(found))
+    if as_json:
+        click.echo(json_text(found, indent=2))
+    else:
+        say_lines(diagnosis.render(found))
 
 
 @command("completion", example='eval "$(compress completion bash)"')

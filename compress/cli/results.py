@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from compress.cli.commands import command, described_task
+from compress.cli.commands import command, described_task, say, say_lines
 
 
 @command("run", example="compress run quickstart")
@@ -27,12 +27,12 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool
     folder = out or Path("runs") / plan.name
     if dry_run:
         for line in pipelines.explain(plan, folder):
-            click.echo(line)
+            say(line)
         return
     result = pipelines.run(plan, folder)
     _print_table(result.measurements, plan.budget)
     if result.report is not None:
-        click.echo(f"\nReport: {result.report}")
+        say_lines(f"\nReport: {result.report}")
     pipelines.check_budget(plan, result)
 
 
@@ -58,10 +58,10 @@ def benchmark(
     described = described_task(task, data, brought[0][1].task)
     found = benchmarks.run(brought, benchmarks.read_suite(suite), out, cache=default_cache(out), task=described)
     if as_json:
-        click.echo((out / "measurements.json").read_text())
+        click.echo((out / "measurements.json").read_text(encoding="utf-8"))
         return
     _print_table(found)
-    click.echo(f"\nMeasurements: {out / 'measurements.json'}\nNext: compress report {out} -o report.html")
+    say_lines(f"\nMeasurements: {out / 'measurements.json'}\nNext: compress report {out} -o report.html")
 
 
 @command("report", example="compress report runs/quickstart -o report.html")
@@ -75,7 +75,7 @@ def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
     from compress import report as reports
 
     for file in reports.write(sources, out, title=title):
-        click.echo(str(file))
+        say(str(file))
 
 
 def _print_table(measurements: Any, budget: Mapping[str, Any] | None = None) -> None:

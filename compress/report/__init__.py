@@ -12,6 +12,7 @@ from typing import Any
 from compress.artifact import MANIFEST, write_whole
 from compress.errors import CompressError
 from compress.measurement import FILE
+from compress.printable import lines
 from compress.report import writers
 from compress.report.budget import Budget, Verdict, judge, verdict
 from compress.report.comparison import compare
@@ -79,10 +80,10 @@ def write(
         unmeasured=found.unmeasured,
     )
     files = {
-        page: writers.html(document),
-        page.with_suffix(".md"): writers.markdown(document),
+        page: lines(writers.html(document)),
+        page.with_suffix(".md"): lines(writers.markdown(document)),
         page.with_suffix(".json"): writers.as_json(document),
-        page.with_suffix(".csv"): writers.as_csv(document),
+        page.with_suffix(".csv"): lines(writers.as_csv(document)),
     }
     try:
         page.parent.mkdir(parents=True, exist_ok=True)

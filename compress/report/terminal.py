@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compress.measurement import Measurements
+from compress.printable import lines, one_line
 from compress.report import collapse, lineage, wording
 from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
@@ -33,7 +34,10 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     keeping = judge(comparison, budget).winners if budget else None
     starred = {pick.row.name for pick in picks(comparison, keeping) if pick.recommended}
     shown = Table(
-        box=box.SIMPLE_HEAD, caption=Text(_caption(comparison, bool(starred))), caption_justify="left", pad_edge=False
+        box=box.SIMPLE_HEAD,
+        caption=Text(lines(_caption(comparison, bool(starred)))),
+        caption_justify="left",
+        pad_edge=False,
     )
     condition = comparison.headline
     shown.add_column("artifact", max_width=NAME_WIDTH, overflow="fold")
@@ -45,14 +49,16 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     shown.add_column("tokens\n/s" if comparison.pace else "MB peak\nmemory", justify="right", no_wrap=True)
     for row in comparison.rows:
         name = Text("★ " if row.name in starred else "", style="bold")
-        name.append(row.name, style="" if row.is_variant else "dim")
+        name.append(one_line(row.name), style="" if row.is_variant else "dim")
         last = _pace(comparison, row) if comparison.pace else _memory(comparison, row)
         shown.add_row(name, *_quality(comparison, row), _speed(comparison, row), _size(row), last)
     for baseline in comparison.baselines:
         score = baseline.values.get(comparison.metric or "")
         if score is not None:
             dashes = [wording.DASH] * 3
-            shown.add_row(Text(baseline.name, style="dim"), comparison.scale.shown(score), Text("no model"), *dashes)
+            shown.add_row(
+                Text(one_line(baseline.name), style="dim"), comparison.scale.shown(score), Text("no model"), *dashes
+            )
     return shown
 
 

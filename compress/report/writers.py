@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from compress import shipped
+from compress.printable import json_text
 from compress.report import generation_files, wording
 from compress.report.comparison import Row
 from compress.report.figures import Figure
@@ -81,7 +81,7 @@ def as_json(document: Document) -> str:
             {"folder": str(one.folder), "fingerprint": one.manifest.get("fingerprint")} for one in document.unmeasured
         ],
     }
-    return json.dumps(_portable(whole), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(_portable(whole), indent=1) + "\n"
 
 
 def as_csv(document: Document) -> str:

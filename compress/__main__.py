@@ -1,8 +1,8 @@
-"""`python -m compress` and the console command: errors of ours are one line and exit 1, a missed budget exits 3."""
+"""`python -m compress` and the console command: errors are one line and exit 1, a missed budget exits 3.
 
-from __future__ import annotations
+Nothing but what Python itself has loaded is imported before `main`: by then the current folder is no place to import from.
+"""
 
-import errno
 import os
 import sys
 
@@ -12,22 +12,42 @@ BETTER_MALLOC = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 TRAINS = {"finetune", "distill", "prune", "qat", "run"}
+STOPPED = "Stopped. What is finished is kept; the same command goes on from there."
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    _keep_large_blocks()
-    _keep_to_the_quota()
+    _import_nothing_from_the_current_folder()
+    from compress.stopping import Stopped, raise_at_signals
+
+    try:
+        _keep_large_blocks()
+        raise_at_signals()
+        _keep_to_the_quota()
+        _run()
+    except KeyboardInterrupt as stop:
+        _leave_at_once(stop.exit_code if isinstance(stop, Stopped) else 130)
+
+
+def _run() -> None:
     import click
 
     from compress.cli import compress
-    from compress.errors import NO_SPACE, BudgetNotMet, CompressError
+    from compress.errors import BudgetNotMet, CompressError
+    from compress.printable import message, shortened
 
     try:
-        sys.exit(compress.main(prog_name="compress", standalone_mode=False) or 0)
+        if "_COMPRESS_COMPLETE" in os.environ:
+            compress.main(prog_name="compress")
+        with compress.make_context("compress", sys.argv[1:]) as context:
+            compress.invoke(context)
+        sys.stdout.flush()
+        sys.exit(0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
+        # What Click writes before it takes room as well. It declares the message to be final.
+        error.message = shortened(message(error.message), 400)  # type: ignore[misc]
         error.show()
         sys.exit(error.exit_code)
     except BudgetNotMet as verdict:
@@ -36,26 +56,80 @@ def main() -> None:
     except CompressError as error:
         if "--debug" in sys.argv:
             raise
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped. What is finished is kept; the same command goes on from there.", err=True)
-        sys.exit(130)
+        _fail(str(error))
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime" or "--debug" in sys.argv:
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a panic of a library in Rust is no Exception
+        if "--debug" in sys.argv:
             raise
-        hint = "pip install 'compress-transformers[cpu]' (or [gpu], never both)"
-        click.echo(f"Error: ONNX Runtime is not installed. Install it: {hint}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in {*NO_SPACE, errno.EACCES, errno.EROFS, errno.EPERM} or "--debug" in sys.argv:
-            raise
+        _fail(_in_words(error))
+
+
+def _in_words(error: BaseException) -> str:
+    """What is told of an error that is not ours."""
+    import errno
+
+    from compress.errors import NO_SPACE
+    from compress.out_of_memory import is_out_of_memory, told
+
+    if is_out_of_memory(error):
+        return told(f"`compress {next((one for one in sys.argv[1:] if not one.startswith('-')), '')}`")
+    if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+        return (
+            "ONNX Runtime is not installed. Install it: pip install 'compress-transformers[cpu]' (or [gpu], never both)"
+        )
+    if isinstance(error, OSError) and error.errno in {*NO_SPACE, errno.EACCES, errno.EROFS, errno.EPERM}:
         what = f"{error.strerror}: {error.filename or 'while writing'}"
-        click.echo(f"Error: A file cannot be written ({what}). Free some space or choose another place.", err=True)
-        sys.exit(1)
+        return f"A file cannot be written ({what}). Free some space or choose another place."
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"The path is too long for this system: {error.filename}. Choose a shorter one."
+    return (
+        f"compress hit an unexpected error ({type(error).__name__}: {str(error)[:2000]}). "
+        "Run the command again with --debug, and report what it shows."
+    )
+
+
+def _fail(text: str) -> None:
+    """One line on stderr, exit code 1."""
+    import click
+
+    from compress.printable import message
+
+    click.echo(f"Error: {message(text)}", err=True)
+    sys.exit(1)
+
+
+def _leave_at_once(code: int) -> None:
+    """Say that the command was stopped, and leave without waiting for libraries to be taken down.
+
+    Everything of ours is put away by now: the interruption went through every block that does so.
+    """
+    try:
+        print(STOPPED, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:
+        pass  # the terminal is gone, as SIGHUP says
+    os._exit(code)
+
+
+def _import_nothing_from_the_current_folder() -> None:
+    """`python -m` puts the current folder before all others, and an empty part of PYTHONPATH means it too.
+
+    A `random.py` of the user's would be run in place of Python's. A folder that PYTHONPATH names stays.
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109 - pathlib is not loaded yet
+    except OSError:
+        return  # the folder was removed: nothing can be imported from it
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    by_module = "-m" in sys.orig_argv and not sys.flags.safe_path and sys.path[:1] in ([here], [""])
+    if by_module:
+        del sys.path[0]
+    if len(parts) > 1 and "" in parts and here not in map(os.path.abspath, filter(None, parts)) and here in sys.path:
+        sys.path.remove(here)
 
 
 def _keep_large_blocks() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from compress.errors import CompressError
 from compress.metrics.metric import Undefined
 from compress.objectives import Hold, ModelScore, Objective, Penalty, Score, Scored
 from compress.progress import Bar, bar, say
+from compress.stopping import listen
 
 TERM = "term: "
 """What the names of a loss's terms begin with in the Trainer's log."""
@@ -79,7 +79,8 @@ class Loop(Trainer):
     unscored = ""
     """Why the last evaluation has no score, where it has none."""
     control: TrainerControl
-    interrupted = False
+    interrupted: int | None = None
+    """The signal that asked to stop."""
     resumed_from: int | None = None
 
     def __init__(
@@ -233,32 +234,28 @@ class Placed(torch.utils.data.Dataset):
 
 
 class Watch(TrainerCallback):
-    """Shows progress, saves now and then, and turns Ctrl-C into a checkpoint and a stop."""
+    """Shows progress, saves now and then, and turns Ctrl-C and its like into a checkpoint and a stop."""
 
     running: Bar
     opened: Any = None
     saved = 0.0
     pause = 0.0
     """Seconds from one checkpoint to the next within an epoch."""
-    former: Any = None
     loss = ""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
+        self.restore: Callable[[], None] = _nothing
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.loop.resumed_from = state.global_step or None
         self.saved, self.pause = time.monotonic(), SAVE_SECONDS
         self.opened = bar(f"{self.loop.name}: training", state.max_steps, state.global_step)
         self.running = self.opened.__enter__()
-        try:
-            self.former = signal.signal(signal.SIGINT, self._stop)
-        except ValueError:  # not the main thread, where signals cannot be caught
-            self.former = None
+        self.restore = listen(self._stop)
 
-    def _stop(self, *_: Any) -> None:
-        self.loop.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one stops at once
+    def _stop(self, number: int) -> None:
+        self.loop.interrupted = number
         say(f"{self.loop.name}: stopping after this step; the same command goes on from there.")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
@@ -298,13 +295,16 @@ class Watch(TrainerCallback):
         self.close()
 
     def close(self) -> None:
-        """Ctrl-C and the screen are as they were."""
-        if self.former is not None:
-            signal.signal(signal.SIGINT, self.former)
-            self.former = None
+        """Signals and the screen are as they were."""
+        self.restore()
+        self.restore = _nothing
         if self.opened is not None:
             self.opened.__exit__(None, None, None)
             self.opened = None
+
+
+def _nothing() -> None:
+    """There is nothing to put back."""
 
 
 class Holding(TrainerCallback):

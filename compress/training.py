@@ -20,6 +20,7 @@ from compress.models import quiet
 from compress.objectives import Hold, ModelScore, Objective, Score
 from compress.progress import say
 from compress.settings import Settings
+from compress.stopping import Stopped
 
 
 class TrainingSettings(Settings):
@@ -94,7 +95,7 @@ def train(
 
     Raises:
         CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
-        KeyboardInterrupt: after Ctrl-C, once a checkpoint is saved.
+        Stopped: after Ctrl-C, SIGTERM or SIGHUP, once a checkpoint is saved.
     """
     import torch
     from transformers import TrainingArguments
@@ -165,9 +166,9 @@ def train(
         with quiet(), disk_errors(checkpoints):
             loop.train(resume_from_checkpoint=str(before) if before else None)
     finally:
-        loop.watch.close()  # whatever happened, Ctrl-C and the screen are as they were
-    if loop.interrupted:
-        raise KeyboardInterrupt
+        loop.watch.close()  # whatever happened, signals and the screen are as they were
+    if loop.interrupted is not None:
+        raise Stopped(loop.interrupted)
     # accelerate leaves its autocast there, which an export would trace, and a mark for which it would not put it there again.
     for wrapped in ("forward", "_original_forward", "_is_accelerate_prepared"):
         model.__dict__.pop(wrapped, None)

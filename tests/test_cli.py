@@ -77,6 +77,37 @@ def test_usage_errors_exit_2_and_guess_the_command() -> None:
     fails("No such option", "distill", "somewhere", "--temprature", "3", "-o", "x", code=2)
 
 
+@pytest.mark.parametrize("path", ["", ":"])
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path, path: str) -> None:
+    for name in ("random", "numpy", "typing", "signal", "click", "json", "yaml"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the current folder was imported from')")
+    place = (
+        os.pathsep.join([path.strip(":"), str(Path(__file__).parent.parent)])
+        if path
+        else str(Path(__file__).parent.parent)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "compress", "list", "tasks"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": place},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_standard_input_that_is_no_utf8_is_named_with_its_line(tmp_path: Path) -> None:
+    given = subprocess.run(
+        [sys.executable, "-m", "compress", "predict", tmp_path, "-"],
+        input=b"fine\n\xff\n",
+        capture_output=True,
+        check=False,
+    )
+    assert given.returncode == 1
+    assert given.stderr.startswith(b"Error: Line 2 of standard input is not UTF-8: byte 0xff at position 1.")
+
+
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     fails("is not an artifact", "export", tmp_path, "-o", tmp_path / "out")
     fails("does not exist", "export", tmp_path / "nothing" / "there" / "is", "-o", tmp_path / "out")

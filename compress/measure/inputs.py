@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,27 @@ def save(inputs: Inputs, file: Path) -> None:
             flat |= {f"batch/{key}/{position}/{name}": value for name, value in feeds.items()}
     with file.open("wb") as stream:
         np.savez(stream, **flat)  # type: ignore[arg-type]  # numpy's stub takes the keywords for its own option
+
+
+class Unnamed:
+    """A file for `save` that has no name in any folder, so that it is gone with the last process that has it open."""
+
+    def __init__(self) -> None:
+        self._stream = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+
+    @property
+    def descriptor(self) -> int:
+        """What a process that is to read it must inherit."""
+        return self._stream.fileno()
+
+    @property
+    def path(self) -> Path:
+        """Where it is opened, here and in a process that inherited it."""
+        return Path(f"/dev/fd/{self.descriptor}")
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._stream.close()
 
 
 def open_rows(file: Path, *names: str) -> Rows:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import compress
 from compress.artifact import Artifact
 from compress.errors import CompressError
+from compress.measure.inputs import Unnamed
 from compress.runtimes.runtime import Serving
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -38,7 +39,7 @@ class WorkerProcess:
         runtime: str,
         artifact: Artifact,
         serving: Serving,
-        inputs: Path,
+        inputs: Path | Unnamed,
         *,
         writing: Mapping[str, Any] | None = None,
         silence_seconds: float = SILENCE_SECONDS,
@@ -56,17 +57,21 @@ class WorkerProcess:
             "runtime": runtime,
             "artifact": model,
             "serving": asdict(serving),
-            "inputs": str(inputs),
+            "inputs": str(inputs.path if isinstance(inputs, Unnamed) else inputs),
             "writing": writing,
+            "parent": os.getpid(),
         }
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "compress.measure.worker", json.dumps(wanted)],
+            # -P: nothing is imported from the current folder, where a user may have a random.py.
+            [sys.executable, "-P", "-m", "compress.measure.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=environment(serving.threads),
+            pass_fds=(inputs.descriptor,) if isinstance(inputs, Unnamed) else (),
         )
+        self._write(wanted)
 
     @property
     def process_id(self) -> int:
@@ -84,12 +89,8 @@ class WorkerProcess:
         Raises:
             WorkerFailed: the worker answered with an error, died, or said nothing for too long.
         """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise WorkerFailed(self._last_words()) from error
+        if not self._write({"do": command, **arguments}):
+            raise WorkerFailed(self._last_words())
         while True:
             answer: dict[str, Any] = json.loads(self._line())
             if "error" in answer:
@@ -119,6 +120,16 @@ class WorkerProcess:
     ) -> None:
         self.close()
 
+    def _write(self, values: Mapping[str, Any]) -> bool:
+        """One line to the worker; False where it is gone, which the next answer explains."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(values).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            return False
+        return True
+
     def _line(self) -> bytes:
         assert self._process.stdout is not None
         stream = self._process.stdout.fileno()
@@ -141,9 +152,8 @@ class WorkerProcess:
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         if code < 0:
             name = signal.Signals(-code).name
-            return f"its process was ended by {name}" + (
-                ", most likely for want of memory" if name == "SIGKILL" else ""
-            )
+            why = ", most likely for want of memory" if name == "SIGKILL" else f": {lines[-1]}" if lines else ""
+            return f"its process was ended by {name}{why}"
         return f"its process ended with code {code}" + (f": {lines[-1]}" if lines else "")
 
 
@@ -154,7 +164,8 @@ def environment(threads: int) -> dict[str, str]:
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     source = str(Path(compress.__file__).parent.parent)
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    # An empty part means the current folder.
+    paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),

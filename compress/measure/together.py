@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -113,14 +112,13 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
         evaluation: the examples, the task and its metrics.
         plan: what to measure.
     """
-    return carry_out(entries, plan, lambda scratch, stack: ClassifierRun(evaluation, plan, scratch, stack))
+    return carry_out(entries, plan, lambda stack: ClassifierRun(evaluation, plan, stack))
 
 
-def carry_out(entries: Sequence[Entry], plan: Plan, begin: Callable[[Path, ExitStack], Run]) -> Found:
+def carry_out(entries: Sequence[Entry], plan: Plan, begin: Callable[[ExitStack], Run]) -> Found:
     """One artifact after another: its size, memory and quality; then the timed rounds of all."""
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="compress-benchmark-")))
-        run = begin(scratch, stack)
+        run = begin(stack)
         for entry in entries:
             say(f"{entry.name}: size, memory and quality.")
             unusable = run.measure_size(entry)
@@ -154,8 +152,8 @@ class Lane:
 class Run(ABC):
     """The state of a run: the live workers, and what was found so far."""
 
-    def __init__(self, examples: Examples, plan: Plan, scratch: Path, stack: ExitStack) -> None:
-        self.examples, self.plan, self.scratch, self.stack = examples, plan, scratch, stack
+    def __init__(self, examples: Examples, plan: Plan, stack: ExitStack) -> None:
+        self.examples, self.plan, self.stack = examples, plan, stack
         self.measurements: list[Measurement] = []
         self.notes: list[str] = []
         self.lanes: list[Lane] = []
@@ -191,12 +189,13 @@ class Run(ABC):
         """A worker for each choice of options, and the memory each takes; none for an unusable artifact."""
         plan = self.plan
         runtime = plan.runtime_for(entry.artifact)
-        file = self.scratch / f"{entry.fingerprint}.npz"
+        file = inputs.Unnamed()
+        self.stack.callback(file.close)
         failure = unusable or runtime.why_not(entry.artifact, plan.device)
         if failure is None:
             try:
                 self.prepared[entry.name] = self.examples.prepare(entry.artifact, plan.conditions, plan.seed)
-                inputs.save(self.prepared[entry.name], file)
+                inputs.save(self.prepared[entry.name], file.path)
             except CompressError as error:
                 failure = str(error)
         lanes = [
@@ -239,7 +238,7 @@ class Run(ABC):
         for lane in self.lanes:
             self.measurements += _other_runtimes(lane, plan)
 
-    def load(self, lane: Lane, file: Path) -> None:
+    def load(self, lane: Lane, file: inputs.Unnamed) -> None:
         """Start the lane's worker and measure its memory, before it has done anything else."""
         worker = self.stack.enter_context(self.worker(lane, file))
         try:
@@ -251,7 +250,7 @@ class Run(ABC):
         self.measurements += memory.memory(lane.entry.fingerprint, phases, lane.condition)
         lane.worker = worker
 
-    def worker(self, lane: Lane, file: Path) -> WorkerProcess:
+    def worker(self, lane: Lane, file: inputs.Unnamed) -> WorkerProcess:
         """A worker that has loaded nothing yet."""
         return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, writing=self.examples.worker())
 
@@ -294,8 +293,8 @@ class Run(ABC):
 class ClassifierRun(Run):
     """Classifiers, judged by their logits."""
 
-    def __init__(self, evaluation: Evaluation, plan: Plan, scratch: Path, stack: ExitStack) -> None:
-        super().__init__(evaluation, plan, scratch, stack)
+    def __init__(self, evaluation: Evaluation, plan: Plan, stack: ExitStack) -> None:
+        super().__init__(evaluation, plan, stack)
         self.evaluation = evaluation
         self.predicted: dict[str, NDArray[np.float64]] = {}
 

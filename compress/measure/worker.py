@@ -7,12 +7,16 @@ else, since its own memory is measured.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
+import queue
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +26,14 @@ from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.measure import inputs
 from compress.measure.memory import peak_memory_bytes
+from compress.out_of_memory import is_out_of_memory
 from compress.runtimes.rows import predict_all
 from compress.runtimes.runtime import Runtime, Serving, Session
 
 Answer = dict[str, Any]
 WINDOW_SECONDS = 0.01
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that this process gets when its parent dies."""
 AT_REST = 0.05
 """Of a window's time: waking up from the wait itself takes about a hundredth."""
 QUIET_WINDOWS = 2
@@ -118,19 +125,21 @@ def answer(values: Mapping[str, Any]) -> None:
     _replies.flush()
 
 
-def main(specification: str) -> None:
-    """Answer commands until the asking process closes the pipe or is gone.
+def main(asked_for: Iterator[bytes]) -> None:
+    """Answer commands until there are no more.
 
     Args:
-        specification: JSON with `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`,
-            `inputs` (the file) and `writing`: None, or for a model that writes `decoding` and `new_tokens`.
+        asked_for: lines of JSON: first `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`,
+            `inputs` (the file), `writing` (None, or for a model that writes `decoding` and `new_tokens`) and the process
+            that asks, `parent`; then a command each.
     """
-    wanted = json.loads(specification)
+    wanted = json.loads(next(asked_for))
+    end_with(wanted["parent"])
     model = wanted["artifact"]
     artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
     runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
     commands = _commands(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]), wanted["writing"])
-    for line in sys.stdin:
+    for line in asked_for:
         asked = json.loads(line)
         try:
             answer(commands[asked.pop("do")](**asked))
@@ -154,7 +163,34 @@ def _commands(
     return {one.__name__: one for one in (worker.load, worker.serve, worker.time, worker.predict)}
 
 
+def end_with(parent: int) -> None:
+    """End this process when the one that asks is gone, also in the midst of a long computation."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it was gone before
+            os._exit(1)
+
+
+def lines_until_the_end(pipe: int) -> Iterator[bytes]:
+    """The lines of a pipe; when its other end is closed this process ends at once, whatever it is doing."""
+    arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def read() -> None:
+        heard = b""
+        while more := os.read(pipe, 1 << 16):  # no buffered stream: Python cannot end while a thread waits in one
+            *whole, heard = (heard + more).split(b"\n")
+            for line in whole:
+                arrived.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield arrived.get()
+
+
 def _reason(error: Exception) -> str:
+    if is_out_of_memory(error):
+        return "it ran out of memory: set a smaller batch_size in the suite, shorter conditions, or use another machine"
     first = (str(error).strip().splitlines() or [""])[0]
     return first if isinstance(error, CompressError) else f"{type(error).__name__}: {first}"
 
@@ -163,4 +199,6 @@ if __name__ == "__main__":
     # Answers go out by a pipe of their own: what a library prints must not get between them.
     _replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    main(sys.argv[1])
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the process that asks gets them too, and decides
+        signal.signal(one, signal.SIG_IGN)
+    main(lines_until_the_end(0))

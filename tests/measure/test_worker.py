@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -174,6 +175,60 @@ def test_a_worker_ends_when_the_process_that_asked_is_gone(start: Start, tiny_on
     assert worker._process.stdin is not None
     worker._process.stdin.close()
     assert worker._process.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl")
+def test_a_worker_dies_with_a_parent_that_is_killed_also_in_a_long_computation(tiny_onnx: Artifact, file: Path) -> None:
+    program = f"""
+from pathlib import Path
+from compress.artifact import Artifact
+from compress.measure.process import WorkerProcess
+from compress.runtimes.runtime import Serving
+artifact = Artifact(Path({str(tiny_onnx.folder)!r}), {{}}, None, "onnx", {dict(tiny_onnx.parts)!r})
+worker = WorkerProcess("onnx_runtime", artifact, Serving(1), Path({str(file)!r}))
+worker.ask("load")
+print(worker.process_id, flush=True)
+worker.ask("time", condition="4x16", calls=10**9)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    worker.wait(timeout=5)
+    parent.stdout.close()
+
+
+def test_a_worker_ignores_what_a_terminal_sends_to_both(start: Start, tiny_onnx: Artifact) -> None:
+    worker = start("onnx_runtime", tiny_onnx)
+    worker.ask("load")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(worker.process_id, number)
+    assert worker.ask("time", condition="1x32", calls=1)["seconds"]
+
+
+def test_a_worker_imports_nothing_from_the_current_folder(
+    start: Start, tiny_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "random", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the current folder was imported from')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}{os.environ.get('PYTHONPATH', '')}{os.pathsep}")
+    assert start("onnx_runtime", tiny_onnx).ask("load")["peak_bytes"]
+
+
+def test_inputs_without_a_name_reach_a_worker_and_leave_nothing(
+    rows: Rows, tiny_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    unnamed = inputs.Unnamed()
+    inputs.save(inputs.prepare(rows, CONDITIONS, seed=0), unnamed.path)
+    assert not list(tmp_path.iterdir())
+    with WorkerProcess("onnx_runtime", tiny_onnx, Serving(1), unnamed) as worker:
+        worker.ask("load")
+        for _ in range(2):
+            assert worker.ask("time", condition="1x32", calls=1)["seconds"]
+    unnamed.close()
 
 
 def test_a_fresh_process_does_not_inherit_the_peak_of_the_one_that_started_it(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from compress.measure import latency
 from compress.measure.generation import memory, quality, speed
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
-from compress.measure.inputs import Condition
+from compress.measure.inputs import Condition, Unnamed
 from compress.measure.together import ROOT, Entry, Found, Lane, Plan, Run, carry_out
 from compress.measurement import Measurement
 from compress.metrics.generation import perplexity, token_accuracy
@@ -34,7 +33,7 @@ def measure(entries: Sequence[Entry], evaluation: GenerativeEvaluation, plan: Pl
         evaluation: the examples, the task, and how is written.
         plan: what to measure.
     """
-    return carry_out(entries, plan, lambda scratch, stack: GenerationRun(evaluation, plan, scratch, stack))
+    return carry_out(entries, plan, lambda stack: GenerationRun(evaluation, plan, stack))
 
 
 def lead_3(evaluation: GenerativeEvaluation) -> dict[str, Any]:
@@ -49,13 +48,13 @@ def lead_3(evaluation: GenerativeEvaluation) -> dict[str, Any]:
 class GenerationRun(Run):
     """Models that write, judged by what they write; language models by how probable texts are to them."""
 
-    def __init__(self, evaluation: GenerativeEvaluation, plan: Plan, scratch: Path, stack: ExitStack) -> None:
-        super().__init__(evaluation, plan, scratch, stack)
+    def __init__(self, evaluation: GenerativeEvaluation, plan: Plan, stack: ExitStack) -> None:
+        super().__init__(evaluation, plan, stack)
         self.evaluation = evaluation
         self.predicted: dict[str, Tokens] = {}
         """The token thought likeliest at each place of the references, by entry."""
 
-    def load(self, lane: Lane, file: Path) -> None:
+    def load(self, lane: Lane, file: Unnamed) -> None:
         """Start the lane's worker and measure its memory; its growth is that of a process of its own."""
         super().load(lane, file)
         if lane.failure is None:
@@ -153,7 +152,7 @@ class GenerationRun(Run):
         found = tokenizer.batch_decode([row.tolist() for row in tokens], skip_special_tokens=True)
         return [text.strip() for text in found]
 
-    def _measure_growth(self, lane: Lane, file: Path) -> None:
+    def _measure_growth(self, lane: Lane, file: Unnamed) -> None:
         condition = memory.condition_of_growth(self.plan.conditions)
         where, mine = lane.condition, lane.entry.fingerprint
         if condition is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from compress.errors import CompressError
 from compress.measure.machine import cpu_model, packages
 from compress.pruning.costs import Costs, Table
 from compress.pruning.units import Units, units
+from compress.temporary import temporary_folder
 
 FORMAT = 1
 ROUNDS, SECONDS = (7, 60), 25.0
@@ -202,9 +202,9 @@ def _timed(graphs: Mapping[str, Any], threads: int) -> dict[str, list[float]]:
     quiet = SessionChoice("one of many", config={"session.force_spinning_stop": "1"})
     calls: dict[str, Callable[[], Any]] = {}
     generator = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for number, (name, graph) in enumerate(graphs.items()):
-            path = Path(folder) / f"{number}.onnx"
+            path = folder / f"{number}.onnx"
             onnx.save(graph, str(path))
             session = open_session(path, threads=threads, options=quiet)
             feeds = {

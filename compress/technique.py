@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-from compress import destination
+from compress import destination, out_of_memory, temporary
 from compress.artifact import RESULTS, SCRATCH, Artifact, Step
 from compress.distributed import is_main_process, world_size
 from compress.errors import CompressError
@@ -145,7 +145,9 @@ def apply(
         if (there := _reusable(expected, replace)) is not None:  # another process was faster
             discard(folder)
             return there
-        made = technique.run(Work(source, settings, folder, folder / SCRATCH, cache, task, inputs))
+        scratch = folder / SCRATCH
+        with out_of_memory.named(f"'{out.name}' ({technique.name})", dict(settings)), temporary.kept_in(scratch):
+            made = technique.run(Work(source, settings, folder, scratch, cache, task, inputs))
         seconds = round(time.perf_counter() - started, 3)
         told = Step(
             **step.identity(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from compress.onnx.graph import Graph
 from compress.onnx.layers import module_name
 from compress.onnx.sessions import DEFAULT, open_session
 from compress.onnx.shared_weights import weight_files
+from compress.temporary import temporary_folder
 
 PRODUCTS = {"MatMul", "MatMulInteger", "QAttention"}  # as `compress.onnx.qdq` writes them
 PREPARE = {"Cast", "DequantizeLinear", "Mul", "Sub", "Reshape", "Transpose"}  # what stands between integers and product
@@ -28,8 +28,8 @@ def integer_kernels(path: Path) -> dict[str, str]:
 
     Raises CompressError where the file cannot be opened.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        optimized = Path(folder) / "optimized.onnx"
+    with temporary_folder() as folder:
+        optimized = folder / "optimized.onnx"
         for file in weight_files(path):  # the optimized graph points to them as this one does
             shutil.copyfile(file, optimized.with_name(file.name))
         open_session(path, threads=1, options=DEFAULT, optimized_graph=optimized)

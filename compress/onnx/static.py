@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from compress.onnx.sessions import open_session
 from compress.onnx.smoothing import Peaks, factors, reciprocal
 from compress.quantization.observers import Observer, observer
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
+from compress.temporary import temporary_folder
 
 Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
 Watcher = TypeVar("Watcher", Observer, Peaks)
@@ -187,8 +187,8 @@ def _watch(
     def see(name: str, values: np.ndarray) -> None:
         observers[name].see(values * multiply[name] if name in multiply else values)
 
-    with tempfile.TemporaryDirectory() as folder:
-        watching = Path(folder) / "watching.onnx"
+    with temporary_folder() as folder:
+        watching = folder / "watching.onnx"
         for name in observers:
             if name not in own:  # an encoder's states are both
                 graph.model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from compress.distributed import is_main_process
+
 PREFIX = "temporary-"
 _place: ContextVar[Path | None] = ContextVar("place", default=None)
 
@@ -19,8 +21,9 @@ def kept_in(folder: Path) -> Iterator[None]:
 
     A process that is killed cannot clean up after itself, and what lies in the system's own folder, nobody would.
     """
-    for left in folder.glob(f"{PREFIX}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    if is_main_process():  # the others of a launch use the same folder
+        for left in folder.glob(f"{PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
     before = _place.set(folder)
     try:
         yield

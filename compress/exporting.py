@@ -5,6 +5,7 @@ A classifier has one graph, `model`; a model that writes text has `decode` and, 
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ import numpy as np
 from compress import __version__
 from compress.artifact import Artifact, digest, write_whole
 from compress.calibration import model_inputs
-from compress.models import load, tokenizer
+from compress.models import kind_of, load, tokenizer
 from compress.progress import say
 from compress.technique import versions
 
@@ -127,13 +128,18 @@ def _export_generator(
     from compress.onnx.generation_export import export_generative
     from compress.onnx.generation_parity import check_generation
     from compress.onnx.generation_sessions import open_generation
+    from compress.runtimes.onnx_generation import generator_of
+    from compress.runtimes.text_parity import check_texts
 
     written = export_generative(model, folder)
     rows, where = parity_prompts(its_tokenizer, model.config, task)
-    checked = check_generation(open_generation(written.parts, threads=1), model, rows)
+    opened = open_generation(written.parts, threads=1)
+    checked = check_generation(opened, model, rows)
+    texts = check_texts(generator_of(opened, model.config, copy.deepcopy(model.generation_config)), model, rows)
     parts = {part: path.name for part, path in written.parts.items()}
     facts = {"provider": provider, "fused": {}}
-    return _told(Exported(folder, parts, {**checked.to_dict(), "rows_from": where}, facts))
+    found = {**checked.to_dict(), "texts": texts.to_dict(), "rows_from": where}
+    return _told(Exported(folder, parts, found, facts))
 
 
 def _told(made: Exported) -> Exported:
@@ -178,6 +184,8 @@ def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Pa
     Args:
         graphs: by part; a path alone is a classifier's `model`, which is called `model.onnx` in the folder.
     """
+    from compress import generation_config
+
     if isinstance(graphs, Path):
         if graphs.parent != folder:
             shutil.copyfile(graphs, folder / "model.onnx")
@@ -193,4 +201,6 @@ def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Pa
         for file in source.folder.glob(pattern):
             if file.is_file():
                 shutil.copyfile(file, folder / file.name)
+    if kind_of(source.folder) != "classifier":
+        generation_config.write(source.folder, folder)  # the model's own may stand in its config.json
     return parts

@@ -39,16 +39,19 @@ def generator(folder: Path, **changes: Any) -> Any:
     if kind == "classifier":
         raise CompressError(f"The model in {folder} writes no text: it is no encoder-decoder and no decoder.")
     from compress.architectures.cutting import opened_by
+    from compress.generation_config import generation_config
     from compress.quantization import gptq_checkpoint
 
+    settings = generation_config(folder)
     if gptq_checkpoint.is_described(raw_config(folder)):
-        return _from_integers(folder, kind)
+        return _from_integers(folder, kind, settings)
     with told_in_words(folder):
         unequal = _unequal(folder, kind)
         opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
         model, told = opened(folder, opener, **changes)
     if unequal is not None:
         model.__class__ = unequal
+    model.generation_config = settings
     missing = sorted(told["missing_keys"])
     if missing:
         raise CompressError(
@@ -66,18 +69,25 @@ def from_config(file: Path) -> Any:
     from transformers import AutoConfig
 
     from compress.architectures.cutting import resized_
+    from compress.generation_config import of_config
 
     try:
         config = AutoConfig.from_pretrained(file)
         kind: Kind = "encoder-decoder" if config.is_encoder_decoder else "decoder"
-        return resized_(_classes(kind)[0].from_config(config))
+        model = resized_(_classes(kind)[0].from_config(config))
+        settings = of_config(file)
+        settings.update(**model.generation_config.to_dict(), defaults_only=True)
+        model.generation_config = settings
+        return model
+    except CompressError:
+        raise
     except Exception as error:
         raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
 
 
-def _from_integers(folder: Path, kind: Kind) -> Any:
+def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:
     """A GPTQ checkpoint's model with its weights dequantized to fp32: the same numbers, in the memory of a float model."""
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import AutoConfig
 
     from compress.architectures.cutting import resized_
     from compress.quantization import gptq_checkpoint
@@ -89,8 +99,7 @@ def _from_integers(folder: Path, kind: Kind) -> Any:
             config.dtype = "float32"
             model = resized_(_classes(kind)[0].from_config(config, trust_remote_code=trusts_remote_code()))
             missing = gptq_checkpoint.fill_(model, folder, raw_config(folder))
-            if (folder / "generation_config.json").is_file():
-                model.generation_config = GenerationConfig.from_pretrained(folder)
+            model.generation_config = settings
         except CompressError:
             raise
         except Exception as error:

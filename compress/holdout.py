@@ -58,25 +58,18 @@ def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> li
         max_new_tokens: the most it may write.
     """
     from compress.models import quiet
+    from compress.runtimes.generating import Decoding, generate, rules
 
     reads = not model.config.is_encoder_decoder
     found = [""] * len(rows)
     order = np.argsort(-row_lengths(rows), kind="stable")
-    padding = (its_tokenizer.pad_token_id, its_tokenizer.eos_token_id, 0)
+    decoding = Decoding(1, max_new_tokens, rules(model.generation_config.to_dict()))
     with quiet():
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH].tolist()
             features = [rows[place] for place in places]
             batch = collate_prompts(features, its_tokenizer) if reads else collate_pairs(features, its_tokenizer, {})
-            batch.pop("labels", None)
-            ids = model.generate(
-                **{name: value.to(model.device) for name, value in batch.items()},
-                max_new_tokens=max_new_tokens,
-                num_beams=1,
-                do_sample=False,
-                pad_token_id=next(one for one in padding if one is not None),
-            )
-            ids = ids[:, batch["input_ids"].shape[1] :] if reads else ids
+            ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
             for place, text in zip(places, its_tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
                 found[place] = text.strip()
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -124,10 +123,12 @@ def _written(
 ) -> tuple[list[str], float]:
     """What the teacher writes for each row, and the seconds that took now."""
     from compress import models
+    from compress.generation_config import generation_config
 
     config = models.config(teacher.folder)
     fitting = fitted(task, config)
-    decoding = Decoding(beams, texts.settings(fitting).max_target, rules(_generation_config(teacher.folder)))
+    settings = generation_config(teacher.folder).to_dict()
+    decoding = Decoding(beams, texts.settings(fitting).max_target, rules(settings))
     read, _ = generative_tokens(rows.remove_columns("label"), fitting, its_tokenizer, config, 0)
     hashes = [_hash(ids) for ids in read["input_ids"]]
     key = digest([teacher.fingerprint(), digest(teacher.files), beams, decoding.max_new_tokens, dict(decoding.rules)])
@@ -167,10 +168,9 @@ def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Pat
 
     try:
         found = exported(teacher, description, cache)
-        for name in ("config.json", "generation_config.json"):  # which say how it writes
-            if (teacher.folder / name).is_file():
-                shutil.copyfile(teacher.folder / name, found.folder / name)
-        return open_generator_in(found.folder, found.parts, Serving(threads=torch.get_num_threads()))
+        # The teacher's own folder says how it writes.
+        graphs = {part: str(path.resolve()) for part, path in found.paths.items()}
+        return open_generator_in(teacher.folder, graphs, Serving(threads=torch.get_num_threads()))
     except CompressError as error:
         say(f"The teacher writes by torch, since it cannot by ONNX Runtime: {error}")
         return load(teacher).float()
@@ -214,8 +214,3 @@ def _kept(file: Path) -> dict[str, str]:
 
 def _hash(ids: Any) -> str:
     return hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).hexdigest()
-
-
-def _generation_config(folder: Path) -> dict[str, Any]:
-    file = folder / "generation_config.json"
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

@@ -11,7 +11,7 @@ import numpy as np
 from compress import calibration
 from compress.artifact import Artifact
 from compress.errors import CompressError
-from compress.models import load, save, tokenizer
+from compress.models import load, quiet, save, tokenizer
 from compress.onnx.graph import Graph
 from compress.onnx.layers import products
 from compress.onnx.matmul_nbits import WeightOnly, quantize_weights
@@ -97,9 +97,10 @@ def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, f
     batches = unpadded(_rows(source, task, settings.calibration, model.config))
     grid = grid_of(settings, settings.precision, half_scales=True)
     found = gptq_(model, batches, grid, names, act_order=settings.act_order, told=_tell(source))
-    gptq_checkpoint.write(
-        model, {name: one.weight for name, one in found.items()}, folder, act_order=settings.act_order
-    )
+    with quiet():
+        gptq_checkpoint.write(
+            model, {name: one.weight for name, one in found.items()}, folder, act_order=settings.act_order
+        )
     tokenizer(source.folder).save_pretrained(folder)
     left = by_kind(name for name in linears(model) if name not in found)
     return {**errors_told(found), "left in floating point": left, "bits": grid.bits, "block": grid.block}

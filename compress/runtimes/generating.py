@@ -33,6 +33,14 @@ NEUTRAL = {
 }
 
 
+ONLY_HOW = (
+    *("cache_implementation", "cache_config", "max_cache_len", "prefill_chunk_size", "compile_config"),
+    *("prompt_lookup_num_tokens", "use_mtp", "assistant_early_exit", "is_assistant", "low_memory"),
+    *("output_scores", "output_logits", "output_attentions", "output_hidden_states"),
+)
+"""What of it changes how the same text is computed, or what is returned beside it."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """By which rules a model writes: never by chance, so that the same model writes the same."""
@@ -57,6 +65,7 @@ def generate(
     *,
     exactly: int | None = None,
     stamps: list[float] | None = None,
+    processors: Sequence[Any] = (),
 ) -> list[NDArray[np.int64]]:
     """What the model writes after each row: token ids [tokens], up to and with its end of text, without the prompt.
 
@@ -66,15 +75,24 @@ def generate(
         decoding: the rules.
         exactly: so many tokens, and no end of text before; by default up to the model's own end, or `max_new_tokens`.
         stamps: gets `time.perf_counter()` as each token is there.
+        processors: transformers' `LogitsProcessor`s, which see each step's scores last.
     """
     import torch
-    from transformers import StoppingCriteriaList
+    from transformers import LogitsProcessorList, StoppingCriteriaList
 
     tensors = _tensors(generator, feeds)
     config = _config(generator, decoding, exactly)
     clock = StoppingCriteriaList([] if stamps is None else [_clock(stamps)])
-    with torch.inference_mode():
-        found = generator.generate(**tensors, generation_config=config, stopping_criteria=clock)
+    own = generator.generation_config
+    # `generate()` reads the model's own for whatever a config given to it leaves out.
+    generator.generation_config = config
+    try:
+        with torch.inference_mode():
+            found = generator.generate(
+                **tensors, stopping_criteria=clock, logits_processor=LogitsProcessorList(processors)
+            )
+    finally:
+        generator.generation_config = own
     # The decoder of an encoder-decoder starts from one token.
     begin = 1 if generator.config.is_encoder_decoder else tensors["input_ids"].shape[1]
     return [_up_to_end(row, _ends(generator)) for row in found[:, begin:].cpu().numpy().astype(np.int64)]
@@ -148,6 +166,9 @@ def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:
     config = copy.deepcopy(generator.generation_config)
     for name in RULES:
         setattr(config, name, decoding.rules.get(name, NEUTRAL.get(name)))
+    for name in ONLY_HOW:
+        setattr(config, name, None)
+    config.use_cache = True
     config.do_sample, config.num_beams, config.num_return_sequences = False, decoding.beams, 1
     config.temperature = config.top_k = config.top_p = config.max_length = None  # of chance, and of the whole length
     config.max_new_tokens = exactly or decoding.max_new_tokens

@@ -26,6 +26,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput, S
 from compress.architectures.cache_name import cache_name
 from compress.artifact import Artifact
 from compress.errors import CompressError
+from compress.generation_config import generation_config
 from compress.onnx import sessions
 from compress.onnx.generation_sessions import GenerationSessions, KeysAndValues, open_generation
 from compress.runtimes.onnx_runtime import PROVIDERS
@@ -41,7 +42,10 @@ def open_generator(artifact: Artifact, serving: Serving) -> OnnxGenerator:
 
 
 def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) -> OnnxGenerator:
-    """The same for a folder with `config.json`, `generation_config.json` where there is one, and the files of `parts`."""
+    """The same for a folder with `config.json`, `generation_config.json` where there is one, and the files of `parts`.
+
+    Raises as `open_generator`, and where `compress.generation_config` cannot read the settings.
+    """
     opened = open_generation(
         {part: folder / name for part, name in parts.items()},
         threads=serving.threads,
@@ -51,12 +55,12 @@ def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) 
     if not (folder / "config.json").is_file():
         raise CompressError(f"{folder} has no config.json, so how it generates is unknown. Export the model again.")
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if (folder / "generation_config.json").is_file():
-        generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
-    else:
-        generation_config = GenerationConfig.from_model_config(config)
-    kind = OnnxDecoder if opened.encoder is None else OnnxEncoderDecoder
-    return kind(opened, config, generation_config)
+    return generator_of(opened, config, generation_config(folder))
+
+
+def generator_of(graphs: GenerationSessions, config: PreTrainedConfig, settings: GenerationConfig) -> OnnxGenerator:
+    """The same for open graphs, the config of their model, and the settings by which it generates."""
+    return (OnnxDecoder if graphs.encoder is None else OnnxEncoderDecoder)(graphs, config, settings)
 
 
 WITHOUT_EFFECT = ("return_dict", "output_attentions", "output_hidden_states")

@@ -72,6 +72,38 @@ def test_rules_and_beams_are_those_asked_for_and_not_those_of_the_generation_con
     assert [one.tolist() for one in ruled] == wanted != [one.tolist() for one in plain]
 
 
+def test_a_length_that_the_generation_config_asks_for_is_not_kept_either(made: ExportedGenerator) -> None:
+    """transformers fills in the model's own settings wherever those given to it say nothing."""
+    model = made.model
+    given = feeds(prompts(6, seed=6), writes=model.config.is_encoder_decoder)
+    plain = generate(model, given, Decoding(max_new_tokens=12))
+    ends = {int(token) for row in plain for token in row}
+    before = model.generation_config.to_dict()
+    try:
+        model.generation_config.eos_token_id = sorted(ends)
+        assert [len(row) for row in generate(model, given, Decoding(max_new_tokens=12))] == [1] * 6
+        model.generation_config.update(min_length=40, min_new_tokens=12, early_stopping="never")
+        assert [len(row) for row in generate(model, given, Decoding(max_new_tokens=12))] == [1] * 6
+        ruled = generate(model, given, Decoding(1, 12, {"min_new_tokens": 12}))
+        assert [len(row) for row in ruled] == [12] * 6
+    finally:
+        model.generation_config.update(**before)
+
+
+def test_settings_that_change_only_how_a_text_is_computed_change_nothing(generator: Any) -> None:
+    given = feeds(prompts(4, seed=2), writes=generator.config.is_encoder_decoder)
+    plain = generate(generator, given, Decoding(max_new_tokens=6))
+    before = generator.generation_config.to_dict()
+    generator.generation_config.update(
+        cache_implementation="static", use_cache=False, prefill_chunk_size=2, output_scores=True, low_memory=True
+    )
+    try:
+        again = generate(generator, given, Decoding(max_new_tokens=6))
+    finally:
+        generator.generation_config.update(**before)
+    assert [row.tolist() for row in again] == [row.tolist() for row in plain]
+
+
 def test_exactly_so_many_tokens_are_written_and_each_has_its_time(made: ExportedGenerator, generator: Any) -> None:
     given = feeds(prompts(6, seed=7), writes=made.model.config.is_encoder_decoder)
     stamps: list[float] = []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -199,21 +198,18 @@ def positions(artifact: Artifact) -> int | None:
 
 def start_token(folder: Path) -> int | None:
     """The token that an encoder-decoder's decoder starts from: as it generates, or else as its config says."""
-    said = generation_config(folder).get("decoder_start_token_id")
+    from compress.generation_config import generation_config
+
+    said = generation_config(folder).decoder_start_token_id
     said = getattr(models.config(folder), "decoder_start_token_id", None) if said is None else said
     return None if said is None else int(said)
 
 
 def rules_of(folder: Path) -> dict[str, Any]:
     """The rules of decoding that a model's folder asks for, see `compress.runtimes.generating.rules`."""
-    return rules(generation_config(folder))
+    from compress.generation_config import generation_config
 
-
-def generation_config(folder: Path) -> Mapping[str, Any]:
-    """The content of `generation_config.json`; empty where there is none."""
-    file = folder / "generation_config.json"
-    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return found
+    return rules(generation_config(folder).to_dict())
 
 
 def _readable(artifacts: Sequence[Artifact]) -> list[Artifact]:

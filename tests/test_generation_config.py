@@ -1,0 +1,110 @@
+"""The settings by which a model generates: those of its config.json too, everywhere the same, and never in the way of saving."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compress import exporting, models
+from compress.errors import CompressError
+from compress.generation_config import FILE, generation_config
+from compress.prediction import predictions
+from tests.tiny_generators import write_generator
+from tests.written import onnx_generator, torch_generator
+
+BEFORE_4_26 = {
+    "num_beams": 3,
+    "no_repeat_ngram_size": 2,
+    "min_length": 6,
+    "forced_bos_token_id": 9,
+    "length_penalty": 2.0,
+}
+LLAMA_2 = {
+    "do_sample": False,
+    "temperature": 0.6,
+    "top_p": 0.9,
+    "pad_token_id": 0,
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+}
+
+
+def settings_in_the_config(folder: Path, **settings: Any) -> Path:
+    """As models were saved before transformers 4.26."""
+    (folder / FILE).unlink()
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**raw, **settings}))
+    return folder
+
+
+def test_settings_in_the_models_config_are_read_as_transformers_reads_them(tmp_path: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    folder = settings_in_the_config(write_generator(tmp_path / "old", "bart"), **BEFORE_4_26)
+    found = generation_config(folder).to_diff_dict()
+    theirs = AutoModelForSeq2SeqLM.from_pretrained(folder).generation_config.to_diff_dict()
+    assert {name: value for name, value in theirs.items() if not name.startswith("_")} == found
+    assert BEFORE_4_26.items() <= found.items()
+    assert models.load(models.adopt(folder, "old")).generation_config.to_diff_dict() == found
+
+
+def test_settings_in_the_models_config_are_written_beside_graphs_which_then_write_torchs_text(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
+    shutil.copytree(source.folder, tmp_path / "old")
+    old = models.adopt(settings_in_the_config(tmp_path / "old", **BEFORE_4_26), "old")
+    (tmp_path / "onnx").mkdir()
+    exporting.finish_folder(old, tmp_path / "onnx", {part: made.folder / name for part, name in made.parts.items()})
+    assert BEFORE_4_26.items() <= json.loads((tmp_path / "onnx" / FILE).read_text()).items()
+    again = replace(made, folder=tmp_path / "onnx", files={}, task=None)
+    texts = ["a good film but the plot", "an awful book"]
+    written = list(predictions(again, texts, new_tokens=12))
+    assert written == list(predictions(old, texts, new_tokens=12)) != list(predictions(source, texts, new_tokens=12))
+
+
+def test_a_changed_model_is_saved_with_the_sampling_settings_that_it_came_with(tmp_path: Path) -> None:
+    """transformers refuses to save such a config once it was changed: after an epoch, when its checkpoint is due."""
+    folder = write_generator(tmp_path / "llama", "llama")
+    (folder / FILE).write_text(json.dumps(LLAMA_2))
+    model = models.load(models.adopt(folder, "llama"))
+    model.generation_config.max_new_tokens = 8
+    models.save(model, models.tokenizer(folder), tmp_path / "tuned")
+    saved = json.loads((tmp_path / "tuned" / FILE).read_text())
+    assert {**LLAMA_2, "max_new_tokens": 8}.items() <= saved.items()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stop_strings": ["."]}, {"num_beam_groups": 2}, {"penalty_alpha": 0.6}, {"max_time": 3.0}], ids=str
+)
+def test_a_setting_that_is_not_done_here_is_refused_by_name(settings: dict[str, Any], tmp_path: Path) -> None:
+    folder = settings_in_the_config(write_generator(tmp_path / "llama", "llama"), **settings)
+    with pytest.raises(CompressError, match=f"asks for '{next(iter(settings))}'"):
+        generation_config(folder)
+    settings_in_the_config(write_generator(tmp_path / "one", "llama"), num_beam_groups=1, penalty_alpha=0.0)
+    assert generation_config(tmp_path / "one").num_beam_groups == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"num_beams": "four"}',
+        '{"min_length": -1}',
+        "{",
+        "[]",
+        '{"early_stopping": "sometimes"}',
+        '{"max_new_tokens": 0}',
+    ],
+)
+def test_a_setting_that_is_none_is_refused_when_the_model_is_opened(text: str, tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "llama", "llama")
+    (folder / FILE).write_text(text)
+    with pytest.raises(CompressError, match=FILE) as refused:
+        models.load(models.adopt(folder, "llama"))
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) <= 500

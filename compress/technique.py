@@ -14,6 +14,7 @@ from compress import destination, out_of_memory, temporary
 from compress.artifact import RESULTS, SCRATCH, Artifact, Step
 from compress.distributed import is_main_process, world_size
 from compress.errors import CompressError
+from compress.first_opening import open_once
 from compress.progress import say
 from compress.settings import Settings
 from compress.work_folder import SUFFIX, discard, finish, settle, work_folder
@@ -164,6 +165,8 @@ def apply(
             parts=dict(made.parts),
             facts={**source.facts, **made.facts},
         )
+        if is_main_process():
+            open_once(artifact, out.name)
         return finish(artifact, out)
 
 

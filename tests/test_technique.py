@@ -47,6 +47,12 @@ class Copier:
         return Made("torch", "fp32", step_facts={"letters": work.settings.letters})
 
 
+@pytest.fixture(autouse=True)
+def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tests/test_first_opening.py` tells of real ones."""
+    monkeypatch.setattr("compress.technique.open_once", lambda artifact, name: None)
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Artifact:
     return Artifact(tmp_path / "base", {"name": "base", "weights": "0"}, None)

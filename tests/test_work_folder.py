@@ -68,6 +68,12 @@ def _run(work: Work) -> Made:
 COPY = Technique("copy", Letters, _run, frozenset({"torch"}), lambda settings: ("torch", "fp32"), "compress copy")
 
 
+@pytest.fixture(autouse=True)
+def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tests/test_first_opening.py` tells of real ones."""
+    monkeypatch.setattr("compress.technique.open_once", lambda artifact, name: None)
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Artifact:
     return Artifact(tmp_path / "base", {"name": "base", "weights": "0"}, None)

@@ -6,6 +6,7 @@ exactly where the first ended; one writer (`compress.onnx.qdq`) turns it into a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +206,8 @@ class Scheme(Mapping[str, Layer]):
                 facts[f"{name}:{SMOOTH}"] = ""
             if layer.float_input:
                 facts[f"{name}:{FLOAT_INPUT}"] = ""
-        save_file(tensors, str(path), metadata=facts)
+        # One key, since safetensors writes several in any order: the same scheme is the same bytes.
+        save_file(tensors, str(path), metadata={LAYERS: json.dumps(facts, sort_keys=True)})
 
     @classmethod
     def load(cls, path: Path) -> Scheme:
@@ -215,7 +217,11 @@ class Scheme(Mapping[str, Layer]):
         found: dict[str, dict[str, Any]] = {}
         try:
             with safe_open(str(path), framework="numpy") as file:
-                for key, fact in sorted((file.metadata() or {}).items()):  # it comes in any order
+                metadata = file.metadata() or {}
+                facts = (
+                    json.loads(metadata[LAYERS]) if LAYERS in metadata else metadata
+                )  # as it was before there was one key
+                for key, fact in sorted(facts.items()):
                     name, part = key.rsplit(":", 1)
                     parts = found.setdefault(name, {})
                     if part == FLOAT_INPUT:
@@ -231,11 +237,13 @@ class Scheme(Mapping[str, Layer]):
                             file.get_tensor(f"{key}:zero_point"),
                         )
             return cls({name: Layer(**parts) for name, parts in found.items()})
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise CompressError(f"{path} is not a quantization scheme: {error}. Calibrate again.") from error
 
 
 SMOOTH, FLOAT_INPUT = "smooth", "float_input"
+LAYERS = "layers"
+"""The key of the file's metadata, JSON: what each tensor is of."""
 
 
 def _quantizers(layer: Layer) -> Iterator[tuple[str, Quantizer]]:

@@ -125,6 +125,25 @@ def test_a_scheme_survives_json_and_safetensors_to_the_bit(tmp_path: Path) -> No
     assert dict(Scheme.from_dict(json.loads(json.dumps(scheme.to_dict())))) == dict(scheme)
 
 
+def test_the_same_scheme_is_the_same_bytes(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    layers = {f"layer.{n}": Layer(symmetric(random.normal(size=(5, 7)), axis=0), affine(-0.1, 3.3)) for n in range(8)}
+    written = set()
+    for number in range(4):
+        Scheme(layers if number % 2 else dict(reversed(layers.items()))).save(tmp_path / "scheme.safetensors")
+        written.add((tmp_path / "scheme.safetensors").read_bytes())
+    assert len(written) == 1
+
+
+def test_a_scheme_with_a_key_for_each_quantizer_as_they_were_written_before_opens(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    quantizer = affine(-0.1, 3.3)
+    tensors = {"a:weight:scale": quantizer.scale, "a:weight:zero_point": quantizer.zero_point}
+    save_file(tensors, tmp_path / "scheme.safetensors", metadata={"a:weight": "uint8"})
+    assert dict(Scheme.load(tmp_path / "scheme.safetensors")) == {"a": Layer(quantizer)}
+
+
 def test_a_file_that_is_no_scheme_is_named(tmp_path: Path) -> None:
     (tmp_path / "scheme.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(CompressError, match=r"scheme\.safetensors is not a quantization scheme"):

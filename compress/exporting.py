@@ -18,6 +18,7 @@ import numpy as np
 from compress import __version__
 from compress.artifact import Artifact, digest, write_whole
 from compress.calibration import model_inputs
+from compress.model_files import copy_beside
 from compress.models import kind_of, load, tokenizer
 from compress.progress import say
 from compress.technique import versions
@@ -32,11 +33,6 @@ SENTENCES = (
     "No!",
 )
 WITHOUT_TASK = "four sentences of ours, since the model has no task"
-BESIDE = (
-    *("config.json", "generation_config.json"),
-    *("*token*.json", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "chat_template.jinja"),
-)
-"""What an artifact has beside its graphs."""
 TOLD = "exported.json"
 """What is told of an export that is kept."""
 
@@ -197,10 +193,7 @@ def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Pa
         for file in sorted(file for file in files if file.parent != folder):
             shutil.copyfile(file, folder / file.name)
         parts = {part: path.name for part, path in graphs.items()}
-    for pattern in BESIDE:
-        for file in source.folder.glob(pattern):
-            if file.is_file():
-                shutil.copyfile(file, folder / file.name)
+    copy_beside(source.folder, folder)
     if kind_of(source.folder) != "classifier":
         generation_config.write(source.folder, folder)  # the model's own may stand in its config.json
     return parts

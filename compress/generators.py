@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compress.errors import CompressError
-from compress.pretrained import first_line, opened, quiet, raw_config, told_in_words, trusts_remote_code, why_not
+from compress.finite_weights import check_finite
+from compress.opening import Opened, compared, opened
+from compress.pretrained import first_line, quiet, raw_config, told_in_words, trusts_remote_code, why_not
+from compress.weight_files import weights
 
 Kind = Literal["classifier", "encoder-decoder", "decoder"]
 
@@ -47,17 +50,20 @@ def generator(folder: Path, **changes: Any) -> Any:
         return _from_integers(folder, kind, settings)
     with told_in_words(folder):
         unequal = _unequal(folder, kind)
-        opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
-        model, told = opened(folder, opener, **changes)
-    if unequal is not None:
-        model.__class__ = unequal
-    model.generation_config = settings
-    missing = sorted(told["missing_keys"])
-    if missing:
+    opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
+    found = opened(folder, opener, kind=unequal, **changes)
+    _check_head(folder, found)
+    found.model.generation_config = settings
+    return found.model
+
+
+def _check_head(folder: Path, found: Opened) -> None:
+    """A generative model is not trained from a new head."""
+    lacking = sorted({*found.missing, *found.reshaped})
+    if lacking:
         raise CompressError(
-            f"The weights in {folder} lack {len(missing)} of the model's tensors ({missing[0]}, ...). Save the model again."
+            f"The weights in {folder} lack {len(lacking)} of the model's tensors ({lacking[0]}, ...). Save the model again."
         )
-    return model.eval()
 
 
 def from_config(file: Path) -> Any:
@@ -92,23 +98,23 @@ def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:
     from compress.architectures.cutting import resized_
     from compress.quantization import gptq_checkpoint
 
+    files = weights(folder)
+    check_finite(files)
     with quiet():
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
             del config.quantization_config
             config.dtype = "float32"
             model = resized_(_classes(kind)[0].from_config(config, trust_remote_code=trusts_remote_code()))
-            missing = gptq_checkpoint.fill_(model, folder, raw_config(folder))
+            told = gptq_checkpoint.fill_(model, files, raw_config(folder))
             model.generation_config = settings
         except CompressError:
             raise
         except Exception as error:
             raise CompressError(why_not(folder, error)) from error
-    if missing:
-        raise CompressError(
-            f"The weights in {folder} lack {len(missing)} of the model's tensors ({missing[0]}, ...). Save the model again."
-        )
-    return model.eval()
+    found = compared(folder, model.eval(), told)
+    _check_head(folder, found)
+    return found.model
 
 
 def _unequal(folder: Path, kind: Kind) -> Any:

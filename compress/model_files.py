@@ -1,13 +1,16 @@
-"""Which files of a model's folder decide what model and tokenizer are opened from it: all of them are in its fingerprint."""
+"""Which files of a model's folder decide what model and tokenizer are opened from it: all of them are in its fingerprint, and
+all but weights are copied wherever the model goes."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+ADAPTER = "adapter_config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-SETTINGS = ("config.json", "generation_config.json", "adapter_config.json")
+SETTINGS = ("config.json", "generation_config.json", "quantize_config.json", ADAPTER)
 TOKENIZER = (
     *("*token*.json", "*vocab*", "merges*.txt", "dict*.txt", "emoji.json", "byte_maps.json", "normalizer.json"),
     *("word_*.json", "*.model", "*.spm", "*.codes", "*.bpe", "*.tokenizer", "*.tiktoken"),
@@ -23,6 +26,20 @@ def deciding(folder: Path) -> list[Path]:
     where the settings name some."""
     own_code = ("*.py",) if any(_names_code(folder / name) for name in ("config.json", "tokenizer_config.json")) else ()
     return _found(folder, (*WEIGHTS, *SETTINGS, *TOKENIZER, *own_code))
+
+
+def copy_beside(source: Path, target: Path) -> None:
+    """Copy what belongs to a model beside its weights into another folder: settings, tokenizer, chat templates, own code."""
+    for file in deciding(source):
+        if file.suffix != ".safetensors" and not file.name.endswith(".safetensors.index.json") and file.name != ADAPTER:
+            copied = target / file.relative_to(source)
+            copied.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, copied)
+
+
+def patterns_to_download() -> tuple[str, ...]:
+    """The names of all that a model may consist of, its own code excepted."""
+    return (*WEIGHTS, *SETTINGS, *TOKENIZER)
 
 
 def of_tokenizer(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What every folder of a Hugging Face model holds (config, tokenizer), read without running code that it brings."""
+"""What every folder of a Hugging Face model holds, read without running code that it brings."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def needs_bitsandbytes(what: str) -> None:
         raise CompressError(f"{what} needs bitsandbytes. {INSTALL_BITSANDBYTES}")
 
 
+def needs_peft(what: str) -> None:
+    """Raises a CompressError where peft is not installed, with the way to install it."""
+    if importlib.util.find_spec("peft") is None:
+        raise CompressError(f"{what} needs peft. Install it: pip install 'compress-transformers[lora]'")
+
+
 def config(folder: Path) -> Any:
     """The transformers config in a folder.
 
@@ -37,21 +43,6 @@ def config(folder: Path) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
     except Exception as error:
         raise CompressError(why_not(folder, error)) from error
-
-
-def tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder.
-
-    Raises:
-        CompressError: there is none.
-    """
-    from transformers import AutoTokenizer
-
-    with quiet():
-        try:
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=trusts_remote_code())
-        except Exception as error:
-            raise CompressError(f"{folder} holds no tokenizer that can be read ({first_line(error)}).") from error
 
 
 def raw_config(folder: Path) -> dict[str, Any]:
@@ -101,20 +92,6 @@ def told_in_words(folder: Path) -> Iterator[None]:
             raise
         except Exception as error:
             raise CompressError(why_not(folder, error)) from error
-
-
-def opened(folder: Path, opener: Any, **changes: Any) -> tuple[Any, dict[str, Any]]:
-    """A model in the precision it was saved in, and what transformers tells of its keys: safetensors only, no remote code
-    unless asked for. `opener` is a class of transformers, `changes` go to the config."""
-    model, told = opener.from_pretrained(
-        folder,
-        use_safetensors=True,
-        trust_remote_code=trusts_remote_code(),
-        output_loading_info=True,
-        dtype="auto",
-        **changes,
-    )
-    return model, told
 
 
 def why_not(folder: Path, error: Exception) -> str:

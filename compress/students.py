@@ -10,8 +10,7 @@ from typing import Any
 from compress import calibration, models
 from compress.artifact import Artifact
 from compress.errors import CompressError
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+from compress.model_files import of_tokenizer
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def own_tokenizer(student: str | None) -> Path | None:
     if student is None:
         return None
     folder = Path(student) if Path(student).is_dir() else Path(student).parent
-    return folder if any((folder / name).is_file() for name in TOKENIZER_FILES) else None
+    return folder if of_tokenizer(folder) else None
 
 
 def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Student:

@@ -17,9 +17,11 @@ from typing import Any
 from compress import generators
 from compress.distillation.student import evenly_spaced
 from compress.errors import CompressError
+from compress.opening import opened
 from compress.own_tokenizer import END, PADDING, START, trained
 from compress.pretrained import config as config_in
-from compress.pretrained import first_line, quiet, tokenizer, trusts_remote_code, why_not
+from compress.pretrained import first_line
+from compress.tokenizing import tokenizer
 
 VOCABULARY = 4000
 """The size of a vocabulary where neither the config nor a setting says one."""
@@ -128,22 +130,13 @@ def from_encoder(folder: Path, *, decoder_layers: int | None = None) -> tuple[An
     count = decoder_layers or max(total // 2, 1)
     if count > total:
         raise CompressError(f"The encoder in {folder} has {total} layers; --decoder-layers {count} are more than that.")
-    with quiet():
-        try:
-            encoder, told = AutoModel.from_pretrained(
-                folder,
-                use_safetensors=True,
-                trust_remote_code=trusts_remote_code(),
-                output_loading_info=True,
-                dtype=torch.float32,
-            )
-        except Exception as error:
-            raise CompressError(why_not(folder, error)) from error
-    missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
-    if missing:
-        raise CompressError(
-            f"The weights in {folder} lack {len(missing)} of the encoder's tensors ({missing[0]}, ...)."
-        )
+    found = opened(folder, AutoModel, dtype=torch.float32)
+    if found.missing or found.reshaped:
+        lacking = sorted({*found.missing, *found.reshaped})
+        # The pooler of an encoder that was trained without one is not part of what is copied.
+        if any("pooler" not in name for name in lacking):
+            raise CompressError(f"The weights in {folder} lack the encoder's {lacking[0]}. Save the model again.")
+    encoder = found.model
     its_tokenizer = tokenizer(folder)
     path, names = LAYERS[theirs.model_type]
     layers = encoder.get_submodule(path)

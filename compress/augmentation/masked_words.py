@@ -18,6 +18,7 @@ import torch
 from compress import models
 from compress.augmentation.words import Draft, parts
 from compress.errors import CompressError
+from compress.opening import opened
 from compress.progress import bar
 from compress.training import wants_bf16
 from compress.training_data import longest_input
@@ -121,28 +122,16 @@ def _masked(draft: Draft, mask: str) -> str:
 
 
 def _model(folder: Path) -> Any:
-    from transformers import AutoModelForMaskedLM
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM
 
     models.adopt(folder, folder.name)  # says what is wrong with the folder
-    with models.quiet():
-        try:
-            model, told = AutoModelForMaskedLM.from_pretrained(
-                folder,
-                use_safetensors=True,
-                trust_remote_code=models.trusts_remote_code(),
-                output_loading_info=True,
-                dtype="auto",
-            )
-        except Exception as error:
-            reason = str(error).strip().split("\n", 1)[0]
-            if "Unrecognized configuration class" in reason:
-                raise NoHead(f"{folder} is of a type without a masked language model") from error
-            raise CompressError(f"The masked language model in {folder} cannot be loaded: {reason}.") from error
-    missing = sorted(name for name in told["missing_keys"] if not name.endswith("position_ids"))
-    if missing or told["mismatched_keys"]:
-        named = f" ({missing[0]} is missing)" if missing else ""
-        raise NoHead(f"{folder} has no trained masked-language-model head{named}")
-    return model.eval()
+    if type(models.config(folder)) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise NoHead(f"{folder} is of a type without a masked language model")
+    found = opened(folder, AutoModelForMaskedLM)
+    lacking = sorted({*found.missing, *found.reshaped})
+    if lacking:
+        raise NoHead(f"{folder} has no trained masked-language-model head ({lacking[0]} is missing)")
+    return found.model
 
 
 def _whole_words(its_tokenizer: Any, size: int) -> tuple[torch.Tensor, tuple[str, ...]]:

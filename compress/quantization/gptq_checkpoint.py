@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +107,17 @@ def is_described(config: Mapping[str, Any]) -> bool:
     return (config.get("quantization_config") or {}).get("quant_method") == "gptq"
 
 
-def fill_(model: Any, folder: Path, config: Mapping[str, Any]) -> list[str]:
+def fill_(model: Any, files: Sequence[Path], config: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Gives a float model the weights of a checkpoint, dequantized: for machines without a library that computes with integers.
 
     Args:
         model: of the checkpoint's config, in fp32.
+        files: the checkpoint's weights.
         config: the checkpoint's `config.json`.
 
     Returns:
-        The names of the model's tensors that the checkpoint lacks.
+        `missing_keys`, `unexpected_keys` and `mismatched_keys` (name, shape in the file, in the model), as transformers tells
+        them.
 
     Raises:
         CompressError: the file says less than it must.
@@ -126,23 +128,37 @@ def fill_(model: Any, folder: Path, config: Mapping[str, Any]) -> list[str]:
         second = told.get("checkpoint_format", told.get("format", "gptq")) == "gptq_v2"
     except (KeyError, TypeError, ValueError) as error:
         raise CompressError(
-            f"{folder / 'config.json'} does not say how its weights were quantized ({error}). Save the model again."
+            f"{files[0].parent / 'config.json'} does not say how its weights were quantized ({error}). Save the model again."
         ) from error
     state: dict[str, Tensor] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        state |= load_file(file)
+    for file in files:
+        if file.suffix == ".safetensors":
+            state |= load_file(file)
     for name in [name.removesuffix(".qweight") for name in state if name.endswith(".qweight")]:
         try:
             parts = {part: state.pop(f"{name}.{part}") for part in PARTS}
         except KeyError as error:
             raise CompressError(
-                f"{folder} lacks the tensor {error} of a quantized matrix. Save the model again."
+                f"{files[0].parent} lacks the tensor {error} of a quantized matrix. Save the model again."
             ) from error
         weight = unpack(parts, bits, second_version=second)
         state[f"{name}.weight"] = weight.T if isinstance(model.get_submodule(name), Conv1D) else weight
-    missing: list[str] = model.load_state_dict(state, strict=False).missing_keys
+    own = model.state_dict()
+    mismatched = [
+        (name, value.shape, own[name].shape)
+        for name, value in state.items()
+        if name in own and value.shape != own[name].shape
+    ]
+    for name, _, _ in mismatched:
+        del state[name]
+    left = model.load_state_dict(state, strict=False)
     model.tie_weights()
-    return sorted(set(missing) - set(model.all_tied_weights_keys))
+    missing = set(left.missing_keys) - set(model.all_tied_weights_keys) - {name for name, _, _ in mismatched}
+    return {
+        "missing_keys": sorted(missing),
+        "unexpected_keys": left.unexpected_keys,
+        "mismatched_keys": mismatched,
+    }
 
 
 def _described(model: Any, weights: Mapping[str, BlockWeight], grid: Grid, act_order: bool) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from compress.artifact import MANIFEST, Artifact, hashes
-from compress.model_files import deciding
-from compress.models import trusts_remote_code
+from compress.artifact import Artifact, hashes
+from compress.model_files import copy_beside, deciding
 from compress.settings import Settings
 from compress.technique import Made, ReadPath, Technique, Work
+from compress.weight_files import weights
 
 
 class Import(Settings):
@@ -29,15 +29,14 @@ class Import(Settings):
 def _run(work: Work) -> Made:
     source = work.source.folder
     if work.settings.adapter is None:
-        kinds = {".json", ".safetensors", ".txt", ".model", *([".py"] if trusts_remote_code() else [])}
-        for file in sorted(source.iterdir()):
-            if file.is_file() and file.suffix in kinds and file.name != MANIFEST:
-                shutil.copyfile(file, work.folder / file.name)
+        for file in weights(source):
+            shutil.copyfile(file, work.folder / file.name)
+        copy_beside(source, work.folder)
         return Made("torch", work.source.precision)
-    from compress import models
+    from compress import adapters, models
 
-    model = models.merged(source, Path(work.settings.adapter))
-    models.save(model, models.tokenizer(source), work.folder)
+    model, its_tokenizer = adapters.merged(source, Path(work.settings.adapter))
+    models.save(model, its_tokenizer, work.folder)
     return Made("torch", work.source.precision)
 
 

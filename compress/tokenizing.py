@@ -1,0 +1,101 @@
+"""Opens a folder's tokenizer, and refuses one that is not its model's.
+
+Where a folder has no tokenizer, transformers 5 makes one of five special tokens, to which every word is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from compress.errors import CompressError
+from compress.pretrained import config, first_line, quiet, raw_config, trusts_remote_code
+from compress.progress import warn
+
+TRIAL = "A text, 1 to try; ☃"
+"""Words, digits, signs and what no vocabulary has."""
+VOCABULARIES = ("vocab_file", "merges_file", "spm_file", "source_spm", "target_spm", "vocab", "src_vocab_file")
+"""What transformers calls the files that a class of tokenizer cannot do without. Byte-level ones (ByT5) have none."""
+CONVERTED = ("tekken.json", "tokenizer.model*", "tiktoken.model")
+"""What transformers reads in their place."""
+
+
+def tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder.
+
+    Raises:
+        CompressError: there is none, it knows no words, or it gives tokens for which the model has no embedding.
+    """
+    from transformers import AutoTokenizer
+
+    with quiet(), panics_in_words():
+        try:
+            found = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+            found(TRIAL)  # a tokenizer.json may name tokens that it does not have
+        except Exception as error:
+            raise CompressError(f"{folder} holds no tokenizer that can be read ({first_line(error)}).") from error
+    missing = _missing_files(folder, found)
+    if missing:
+        raise CompressError(
+            f"{folder} lacks its tokenizer: there is no tokenizer.json, and no {missing} that {type(found).__name__} reads. "
+            "Save the tokenizer beside the model (`tokenizer.save_pretrained`), or copy its files there."
+        )
+    _check_ids(folder, found)
+    return found
+
+
+def _missing_files(folder: Path, its_tokenizer: Any) -> str:
+    """The files of its class that a tokenizer was made without; without them transformers makes one of special tokens alone."""
+    if any(folder.glob("tokenizer.json")) or any(folder.glob("tokenizer.*.json")):
+        return ""
+    named = {what: name for what, name in type(its_tokenizer).vocab_files_names.items() if what in VOCABULARIES}
+    if any(file for pattern in CONVERTED for file in folder.glob(pattern)):
+        named = {what: name for what, name in named.items() if what not in ("vocab_file", "spm_file", "merges_file")}
+    return " and no ".join(name for name in named.values() if not (folder / name).is_file())
+
+
+def _check_ids(folder: Path, its_tokenizer: Any) -> None:
+    ids = its_tokenizer.get_vocab().values()
+    if len(set(ids)) <= len(set(its_tokenizer.all_special_ids)):
+        raise CompressError(
+            f"The tokenizer in {folder} has special tokens only ({len(set(ids))}), so every word would be unknown. "
+            "Copy the files of the tokenizer that the model was trained with."
+        )
+    rows = _embeddings(folder)
+    if rows is None:
+        return
+    if max(ids) >= rows:
+        token = its_tokenizer.convert_ids_to_tokens(max(ids))
+        raise CompressError(
+            f"The tokenizer in {folder} has the token {token!r} with the id {max(ids)}, but the model has embeddings for "
+            f"{rows} tokens only. Resize the model (`resize_token_embeddings`) and save it, or take its own tokenizer."
+        )
+    if len(set(ids)) < rows / 2:
+        warn(
+            f"{folder.name}: its tokenizer has {len(set(ids)):,} tokens, and the model embeddings for {rows:,}. "
+            "Check that the two belong together."
+        )
+
+
+def _embeddings(folder: Path) -> int | None:
+    """For how many tokens the model in a folder has embeddings, by its config; None where there is no model or no such number."""
+    if not (folder / "config.json").is_file():
+        return None
+    rows = raw_config(folder).get("vocab_size")
+    if rows is None:
+        with suppress(CompressError):  # code of its own that is not run: the model's opening says so
+            rows = getattr(config(folder).get_text_config(), "vocab_size", None)
+    return rows if isinstance(rows, int) else None
+
+
+@contextmanager
+def panics_in_words() -> Iterator[None]:
+    """A panic of the tokenizers library, which is not an Exception, becomes one."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise CompressError(f"The tokenizer cannot be used: {first_line(error)}. Copy or download it again.") from error

@@ -39,7 +39,7 @@ def test_the_command_prints_the_text_alone(tmp_path_factory: pytest.TempPathFact
     (wanted,) = predictions(made, TEXTS[:1])
     done = CliRunner().invoke(compress, ["predict", str(made.folder), TEXTS[0]])
     assert done.exit_code == 0, done.output
-    assert done.output.strip() == wanted["output"]
+    assert done.stdout.strip() == wanted["output"]
 
 
 def test_a_second_text_is_refused(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def test_every_familys_files_are_missed(family: str, tmp_path: Path) -> None:
 
 def test_half_of_a_tokenizer_is_none(tmp_path: Path) -> None:
     strong_generator("gpt2", layers=1).config.save_pretrained(tmp_path)
-    (tmp_path / "vocab.json").write_text(json.dumps({"<|endoftext|>": 0, **{w: i for i, w in enumerate(["a", "b", "ab"], 1)}}))
+    (tmp_path / "vocab.json").write_text(
+        json.dumps({"<|endoftext|>": 0, **{w: i for i, w in enumerate(["a", "b", "ab"], 1)}})
+    )
     with pytest.raises(CompressError, match="holds no tokenizer|no merges.txt that"):
         models.tokenizer(tmp_path)
     (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")

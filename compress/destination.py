@@ -92,8 +92,11 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
     check_ours(unfinished(out))
 
 
-def check_replaceable(out: Path) -> None:
+def check_replaceable(out: Path, *, is_kept: bool = False) -> None:
     """Whether all that lies at `out` was made by compress, so that it can be made again.
+
+    Args:
+        is_kept: what is replaced is kept elsewhere, with whatever files of somebody else it holds.
 
     Raises:
         CompressError: it is no artifact, is a link, or holds files of somebody else.
@@ -108,7 +111,7 @@ def check_replaceable(out: Path) -> None:
         strange = Artifact.open(out, verify=False).unlisted()
     except CompressError as error:
         raise CompressError(f"{out} is not replaced: {error} Move it, or choose another folder with -o.") from error
-    if strange:
+    if strange and not is_kept:
         raise CompressError(
             f"{out} cannot be replaced: {strange[0]} in it was not made by compress. Move it, or choose another folder."
         )

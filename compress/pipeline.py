@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from compress import catalogue, shipped
+from compress import catalogue, kept, shipped
 from compress.artifact import Artifact
 from compress.destination import check_name
 from compress.errors import BudgetNotMet, CompressError, guess, listing
@@ -17,7 +17,7 @@ from compress.measurement import Measurements
 from compress.progress import say
 from compress.reasons import why
 from compress.settings import Lines, Settings, below, build, read_yaml
-from compress.technique import Technique, apply, check, check_destination, default_cache, planned, references
+from compress.technique import Technique, apply, check, check_destination, default_cache, finished, planned, references
 
 OF_THE_RUN = ("measurements",)
 """What else lies in a run's folder, beside the report's files."""
@@ -145,7 +145,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
 def explain(plan: Pipeline, out: Path) -> list[str]:
     """What a run would do, step by step, and why."""
     expected = check_all(plan, out)
-    return [f"{step.name:<16}{step.technique.name:<10}{why(expected[step.name])}" for step in plan.steps]
+    return [f"{step.name:<16}{step.technique.name:<10}{_why(expected[step.name])}" for step in plan.steps]
 
 
 def run(plan: Pipeline, out: Path) -> Result:
@@ -163,11 +163,20 @@ def run(plan: Pipeline, out: Path) -> Result:
     cache = default_cache(out / "any")
     for number, step in enumerate(plan.steps, 1):
         folder = out / step.name
-        say(f"[{number}/{len(plan.steps)}] {step.name} ({step.technique.name}): {why(expected[step.name])}")
+        say(f"[{number}/{len(plan.steps)}] {step.name} ({step.technique.name}): {_why(expected[step.name])}")
+        kept.put_back(folder, expected[step.name].fingerprint())
         source = model if step.source is None else made[step.source]
         inputs = {name: made[one] if one in made else bring(one) for name, one in step.inputs.items()}
         made[step.name] = apply(
-            step.technique, source, step.settings, folder, task=task, inputs=inputs, cache=cache, replace=True
+            step.technique,
+            source,
+            step.settings,
+            folder,
+            task=task,
+            inputs=inputs,
+            cache=cache,
+            replace=True,
+            aside=kept.set_aside,
         )
     if plan.benchmark is None:
         return Result(made, None, None)
@@ -191,6 +200,12 @@ def check_budget(plan: Pipeline, result: Result) -> None:
     met, reasons = reports.verdict(result.measurements, plan.budget)
     if not met:
         raise BudgetNotMet(" ".join(reasons))
+
+
+def _why(expected: Artifact) -> str:
+    if not finished(expected.folder, expected.fingerprint()) and kept.is_kept(expected.folder, expected.fingerprint()):
+        return f"made before and kept in {kept.place(expected.folder, expected.fingerprint())}, put back"
+    return why(expected)
 
 
 def _beside(model: str, file: Path) -> str:

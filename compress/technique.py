@@ -17,7 +17,7 @@ from compress.errors import CompressError
 from compress.first_opening import open_once
 from compress.progress import say
 from compress.settings import Settings
-from compress.work_folder import SUFFIX, discard, finish, settle, work_folder
+from compress.work_folder import SUFFIX, Aside, discard, finish, settle, work_folder
 
 OF_THE_DATA = {
     *("files", "hub", "generator", "text_columns", "label_column", "absent_labels", "empty_text_is_bad", "bad_rows"),
@@ -115,6 +115,7 @@ def apply(
     inputs: Mapping[str, Artifact] | None = None,
     cache: Path | None = None,
     replace: bool = False,
+    aside: Aside | None = None,
 ) -> Artifact:
     """Run a technique, or find that its result is there already.
 
@@ -125,6 +126,7 @@ def apply(
         inputs: the artifacts that settings refer to, by the setting's name.
         cache: where content-keyed intermediate results live; beside `out` by default.
         replace: whether another artifact at `out` may be replaced.
+        aside: moves an artifact that is replaced to where it is kept; without, it is removed.
 
     Raises:
         CompressError: the formats do not fit, the settings cannot work, or `out` holds something else.
@@ -136,14 +138,14 @@ def apply(
     check_destination(out, source, settings, task, inputs)
     step = planned(technique, source, settings, task, inputs)
     expected = source.after(step, out, task=task)
-    settle(out, replace=replace)
-    if (there := _reusable(expected, replace)) is not None:
+    settle(out, replace=replace, aside=aside)
+    if (there := _reusable(expected, replace, aside)) is not None:
         return there
     for artifact in (source, *inputs.values()):
         artifact.check_files()
     started = time.perf_counter()
     with work_folder(out, expected.fingerprint()) as folder:
-        if (there := _reusable(expected, replace)) is not None:  # another process was faster
+        if (there := _reusable(expected, replace, aside)) is not None:  # another process was faster
             discard(folder)
             return there
         scratch = folder / SCRATCH
@@ -167,7 +169,7 @@ def apply(
         )
         if is_main_process():
             open_once(artifact, out.name)
-        return finish(artifact, out)
+        return finish(artifact, out, aside)
 
 
 def check_destination(
@@ -188,7 +190,7 @@ def check_destination(
     destination.check(out, {"the model": source, **inputs}, [*read, *(str(file) for file in files if file)])
 
 
-def _reusable(expected: Artifact, replace: bool) -> Artifact | None:
+def _reusable(expected: Artifact, replace: bool, aside: Aside | None) -> Artifact | None:
     """The finished artifact at its place where it is the one that is expected; None where there is nothing, or it may go.
 
     Raises:
@@ -205,7 +207,7 @@ def _reusable(expected: Artifact, replace: bool) -> Artifact | None:
         else:
             say(f"{out} is finished already, with the same settings and data: reused.")
             return _up_to_date(artifact, expected)
-    check_free(out, replace)
+    check_free(out, replace, aside)
     return None
 
 
@@ -221,14 +223,14 @@ def _up_to_date(artifact: Artifact, expected: Artifact) -> Artifact:
     return moved
 
 
-def check_free(out: Path, replace: bool) -> None:
+def check_free(out: Path, replace: bool, aside: Aside | None = None) -> None:
     """Whether another artifact may be made at `out`.
 
     Raises:
         CompressError: something is there that may not be replaced, or not without being asked for.
     """
     if out.exists():
-        destination.check_replaceable(out)
+        destination.check_replaceable(out, is_kept=aside is not None)
         if not replace:
             raise CompressError(
                 f"{out} holds another artifact. Choose another folder with -o, or replace it with --force."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,10 +81,14 @@ def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
         yield partial
 
 
-def finish(artifact: Artifact, out: Path) -> Artifact:
+Aside = Callable[[Path], None]
+"""Moves what is to be replaced to where it is kept, or leaves it to be removed."""
+
+
+def finish(artifact: Artifact, out: Path, aside: Aside | None = None) -> Artifact:
     """Write the manifest into the work folder and rename it into place whole.
 
-    An artifact that was at `out` before is replaced; its folder is removed after the new one stands.
+    An artifact that was at `out` before is replaced; its folder is removed after the new one stands, unless `aside` moved it.
 
     Raises:
         CompressError: the files cannot be written or renamed.
@@ -104,15 +108,16 @@ def finish(artifact: Artifact, out: Path) -> Artifact:
         if file.is_file() and SCRATCH not in file.relative_to(partial).parts:
             file.chmod(0o666 & ~umask)
     artifact.save()  # before the checkpoints go: a full disk must not cost the training
-    _put_in_place(partial, out)
+    _put_in_place(partial, out, aside)
     return Artifact.open(out, verify=False)
 
 
-def settle(out: Path, *, replace: bool) -> None:
+def settle(out: Path, *, replace: bool, aside: Aside | None = None) -> None:
     """Bring to its end what a kill interrupted after the manifest was written: renaming into place, and tidying up.
 
     Args:
         replace: whether an artifact at `out` may be replaced by a finished one that was not yet renamed.
+        aside: as of `finish`.
 
     Raises:
         CompressError: another process is writing the artifact, or a file cannot be renamed.
@@ -126,7 +131,7 @@ def settle(out: Path, *, replace: bool) -> None:
         return
     with _locked(partial):
         if _is_whole(partial):
-            _put_in_place(partial, out)
+            _put_in_place(partial, out, aside)
         elif Artifact.is_one(partial / REPLACED) and not os.path.lexists(out):
             (partial / REPLACED).rename(out)
 
@@ -145,9 +150,21 @@ def _is_whole(folder: Path, *, verify: bool = True) -> bool:
         return False
 
 
-def _put_in_place(partial: Path, out: Path) -> None:
+def put_in_place(folder: Path, out: Path, aside: Aside | None = None) -> None:
+    """Rename a finished artifact's folder to `out`, whatever artifact is there; killed in between, `settle` goes on.
+
+    Raises:
+        CompressError: it cannot be renamed.
+    """
+    (folder / MARK).write_text(Artifact.open(folder, verify=False).fingerprint())
+    _put_in_place(folder, out, aside)
+
+
+def _put_in_place(partial: Path, out: Path, aside: Aside | None) -> None:
     try:
         _remove(partial / SCRATCH)
+        if os.path.lexists(out) and aside is not None:
+            aside(out)
         if os.path.lexists(out):
             _remove(partial / REPLACED)
             out.rename(partial / REPLACED)

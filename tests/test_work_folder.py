@@ -117,7 +117,7 @@ def test_what_was_finished_and_not_yet_renamed_is_not_made_again(
 ) -> None:
     out = tmp_path / "a"
     with monkeypatch.context() as patched:
-        patched.setattr("compress.work_folder._put_in_place", lambda partial, out: (_ for _ in ()).throw(Killed))
+        patched.setattr("compress.work_folder._put_in_place", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             _make(source, out, 2)
     assert Artifact.is_one(unfinished(out))

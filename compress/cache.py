@@ -34,6 +34,8 @@ class Entry:
     folder: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What was told when it was made, as JSON values."""
+    is_new: bool = field(default=False, compare=False)
+    """Whether it was made just now."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ class Making:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def entry(folder: Path, make: Callable[[Path], Mapping[str, Any] | None]) -> Entry:
+def entry(folder: Path, make: Callable[[Path], Mapping[str, Any] | None], *, resumes: bool = False) -> Entry:
     """The entry of that folder, made where it is not there or is damaged.
 
     Args:
         folder: `<cache>/<kind>/<hash of all that decides it>`.
         make: writes the files into the folder that it is given; returns the facts.
+        resumes: see `making`.
 
     Raises:
         CompressError: the cache cannot be written.
@@ -61,9 +64,9 @@ def entry(folder: Path, make: Callable[[Path], Mapping[str, Any] | None]) -> Ent
     with locked(folder):
         found = opened(folder)  # another process may have made it meanwhile
         if found is None:
-            with making(folder) as work:
+            with making(folder, resumes=resumes) as work:
                 work.facts.update(make(work.folder) or {})
-            found = Entry(folder, _plain(work.facts))
+            found = Entry(folder, _plain(work.facts), is_new=True)
     return found
 
 

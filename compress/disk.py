@@ -61,7 +61,12 @@ def allocated(file: Path, dtype: Any, shape: tuple[int, ...]) -> Any:
     import numpy as np
 
     array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
+    take_room(file)
+    return array
+
+
+def take_room(file: Path) -> None:
+    """Have all of a file's bytes on the disk, also those that were never written; an OSError where there is no room."""
     if hasattr(os, "posix_fallocate"):
         with file.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, max(1, file.stat().st_size))
-    return array

@@ -6,7 +6,6 @@ A classifier has one graph, `model`; a model that writes text has `decode` and, 
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from compress import __version__
-from compress.artifact import Artifact, digest, write_whole
+from compress.artifact import Artifact, digest
+from compress.cache import entry
 from compress.calibration import model_inputs
 from compress.model_files import copy_beside
 from compress.models import kind_of, load, tokenizer
@@ -33,8 +33,6 @@ SENTENCES = (
     "No!",
 )
 WITHOUT_TASK = "four sentences of ours, since the model has no task"
-TOLD = "exported.json"
-"""What is told of an export that is kept."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +71,15 @@ def exported(
     """
     named = task["name"] if task else None  # the rows that the graph is compared on
     key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), __version__])
-    folder = cache / "exports" / key
-    told = folder / TOLD
-    if told.is_file():
-        found = json.loads(told.read_text(encoding="utf-8"))
-        kept = Exported(folder, found.get("parts", {"model": "model.onnx"}), found["parity"], found["facts"])
-        if all(path.is_file() for path in kept.paths.values()):
-            return kept
-    say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")
-    return export_model(load(source).float(), folder, tokenizer(source.folder), task, provider=provider, fuse=fuse)
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")
+        model, its_tokenizer = load(source).float(), tokenizer(source.folder)
+        made = export_model(model, folder, its_tokenizer, task, provider=provider, fuse=fuse)
+        return {"parts": dict(made.parts), "parity": made.parity, "facts": made.facts}
+
+    kept = entry(cache / "exports" / key, make)
+    return Exported(kept.folder, **kept.facts)
 
 
 def export_model(
@@ -93,7 +91,7 @@ def export_model(
     provider: str = "cpu",
     fuse: bool = True,
 ) -> Exported:
-    """Write a float model's fp32 graphs into a folder, and what is to be told of them beside them.
+    """Write a float model's fp32 graphs into a folder.
 
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
@@ -114,7 +112,7 @@ def export_model(
     rows, where = parity_rows(its_tokenizer, task)
     checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
     draft.replace(folder / "model.onnx")
-    return _told(Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts))
+    return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)
 
 
 def _export_generator(
@@ -135,13 +133,7 @@ def _export_generator(
     parts = {part: path.name for part, path in written.parts.items()}
     facts = {"provider": provider, "fused": {}}
     found = {**checked.to_dict(), "texts": texts.to_dict(), "rows_from": where}
-    return _told(Exported(folder, parts, found, facts))
-
-
-def _told(made: Exported) -> Exported:
-    told = {"parts": dict(made.parts), "parity": made.parity, "facts": made.facts}
-    write_whole(made.folder / TOLD, json.dumps(told))
-    return made
+    return Exported(folder, parts, found, facts)
 
 
 def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[list[dict[str, np.ndarray]], str]:

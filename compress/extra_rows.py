@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.artifact import digest, hash_file, is_main_process, wait_until
+from compress.artifact import digest, hash_file
 from compress.augmentation.words import Draft, asked, drafts
+from compress.cache import entry
 from compress.errors import CompressError
 from compress.progress import say, warn
 from compress.tasks.loading import unlabelled
 from compress.tasks.loading.rows import Example
-from compress.tasks.loading.splits import arrow_rows
+from compress.tasks.loading.splits import ROWS, arrow_rows
 from compress.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -115,23 +114,10 @@ def extra_rows(
     settings = {"augment": augment, "seed": seed} if augment else {}
     is_this = {**identity(text, masked_lm), **settings}
     decided_by = [VERSION, is_this, rows._fingerprint, [split._fingerprint for split in splits], task.to_json()]
-    folder = cache / "extra-rows"
-    file, facts = (folder / f"{digest(decided_by)}.{kind}" for kind in ("arrow", "json"))
-    if not is_main_process():
-        wait_until(facts.is_file, "the first process to make the extra rows")
-    if not (file.is_file() and facts.is_file()):
-        making = _Making(task, rows, text, augment, masked_lm, seed, splits)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as work:
-                found = making.write(Path(work) / "rows")
-                (Path(work) / "facts").write_text(json.dumps(found), encoding="utf-8")
-                (Path(work) / "rows").replace(file)
-                (Path(work) / "facts").replace(facts)
-        except OSError as error:
-            raise CompressError(f"The extra rows cannot be kept in {folder} ({error}).") from error
-    found = json.loads(facts.read_text(encoding="utf-8"))
-    made = arrow_rows(file, found.pop("content"))
+    making = _Making(task, rows, text, augment, masked_lm, seed, splits)
+    kept = entry(cache / "extra-rows" / digest(decided_by), lambda folder: making.write(folder / ROWS))
+    found = dict(kept.facts)
+    made = arrow_rows(kept.folder / ROWS, found.pop("content"))
     say(f"{found['rows_unlabelled']} unlabelled and {found['rows_augmented']} augmented rows for the teacher to label.")
     return Extra(made, found, is_this)
 

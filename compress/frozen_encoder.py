@@ -9,8 +9,6 @@ the end becomes that of both.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import digest, is_main_process, wait_until
+from compress.artifact import digest, is_main_process
 from compress.batching import ByToken, by_length, collate_pairs, row_lengths
+from compress.cache import entry, making, opened
+from compress.disk import allocated
 from compress.objectives import Objective, reference_tokens, written_inputs
 from compress.progress import bar, say
 from compress.training import TrainingSettings, train, wants_bf16
@@ -29,6 +29,8 @@ from compress.training_data import TrainingData
 
 STATES = "encoder_states"
 STAGE = "frozen encoder"
+WEIGHTS = "weights.safetensors"
+VALUES = "states.npy"
 BATCH = 64
 FLOAT16_MAX = 65504.0
 
@@ -75,11 +77,11 @@ def train_decoder(
     from safetensors.torch import load_file, save_file
 
     frozen = [parameter.requires_grad_(False) for parameter in model.get_encoder().parameters()]
-    weights, facts = places.scratch / "weights.safetensors", places.scratch / "facts.json"
     try:
-        if facts.is_file():
-            model.load_state_dict(load_file(weights), strict=False)
-            return dict(json.loads(facts.read_text()))
+        finished = opened(places.scratch / "done")
+        if finished is not None:
+            model.load_state_dict(load_file(finished.folder / WEIGHTS), strict=False)
+            return finished.facts
         states = encoder_states(
             model, data.train, its_tokenizer, bf16=wants_bf16(settings.precision), cache=places.cache
         )
@@ -100,8 +102,10 @@ def train_decoder(
             )
         told = {**done.facts, "score": _score(model, data, name)}
         if is_main_process():
-            save_file({key: value.detach().contiguous() for key, value in model.named_parameters()}, weights)
-            facts.write_text(json.dumps(told))
+            with making(places.scratch / "done") as work:
+                weights = {key: value.detach().contiguous() for key, value in model.named_parameters()}
+                save_file(weights, work.folder / WEIGHTS)
+                work.facts.update(told)
         return told
     finally:
         for parameter in frozen:
@@ -176,27 +180,32 @@ def encoder_states(model: Any, rows: Any, its_tokenizer: Any, *, bf16: bool, cac
         do not fit into 16 bits: then the encoder runs at each step.
     """
     lengths = row_lengths(rows)
-    width = model.config.hidden_size
-    cache.mkdir(parents=True, exist_ok=True)
-    needed, room = int(lengths.sum()) * width * 2, 0.8 * shutil.disk_usage(cache).free
-    folder = cache / "encoder" / digest([_weights(model), _content(rows), bf16])
-    file, starts = folder / "states.npy", np.concatenate([[0], np.cumsum(lengths)])
-    done = folder / "done.json"
-    if not is_main_process():
-        wait_until(done.is_file, "the first process to run the encoder")
-    elif not (done.is_file() and json.loads(done.read_text())["fits"]):
-        done.unlink(missing_ok=True)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    needed = int(starts[-1]) * model.config.hidden_size * 2
+
+    def make(work: Path) -> Mapping[str, Any]:
+        room = 0.8 * shutil.disk_usage(cache).free
         if needed > room:
-            say(f"The encoder's states would take {needed / 1e9:.1f} GB of {room / 1e9:.1f} GB: it runs at each step.")
-            largest = np.inf
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            largest = _compute(model, rows, its_tokenizer, starts, file, bf16=bf16)
-        done.parent.mkdir(parents=True, exist_ok=True)
-        done.write_text(json.dumps({"fits": bool(largest <= FLOAT16_MAX)}))
-    if not json.loads(done.read_text())["fits"]:
+            raise _NoRoom(
+                f"The encoder's states would take {needed / 1e9:.1f} GB of {room / 1e9:.1f} GB: it runs at each step."
+            )
+        fits = _compute(model, rows, its_tokenizer, starts, work / VALUES, bf16=bf16) <= FLOAT16_MAX
+        if not fits:
+            (work / VALUES).unlink()
+        return {"fits": fits}
+
+    try:
+        kept = entry(cache / "encoder" / digest([_weights(model), _content(rows), bf16]), make)
+    except _NoRoom as reason:
+        say(str(reason))
         return None
-    return ByToken(np.load(file, mmap_mode="r", allow_pickle=False), starts)
+    if not kept.facts["fits"]:
+        return None
+    return ByToken(np.load(kept.folder / VALUES, mmap_mode="r", allow_pickle=False), starts)
+
+
+class _NoRoom(Exception):  # noqa: N818 - it is a reason, not a mistake
+    """The states would take too much of the disk; another run may find room, so this is not kept."""
 
 
 def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file: Path, *, bf16: bool) -> float:
@@ -205,9 +214,7 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = model.to(device).get_encoder().eval()
-    partial = file.with_name(f"states-{os.getpid()}.partial.npy")  # runs side by side may want the same states
-    shape = (int(starts[-1]), model.config.hidden_size)
-    found = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+    found = allocated(file, np.float16, (int(starts[-1]), model.config.hidden_size))
     largest = 0.0
     with (
         torch.inference_mode(),
@@ -226,7 +233,6 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file
             found[tokens] = states.numpy()
             running.advance(len(places))
     found.flush()
-    partial.replace(file)
     return largest
 
 

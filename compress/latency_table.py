@@ -8,7 +8,6 @@ are but for being made monotone.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -21,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from compress.architectures.families import family
-from compress.artifact import digest, write_whole
+from compress.artifact import digest
+from compress.cache import entry
 from compress.distillation.student import layer_count
 from compress.errors import CompressError
 from compress.measure.machine import cpu_model, packages
@@ -122,13 +122,12 @@ def table(
     )
     where = {"cpu": cpu_model(), "onnxruntime": packages().get("onnxruntime", "unknown")}
     key = digest([FORMAT, asdict(shape), threads, where])
-    file = cache / "latency" / f"{key}.json"
-    if file.is_file():
-        seconds = json.loads(file.read_text(encoding="utf-8"))["seconds"]
-    else:
+
+    def make(_: Path) -> Mapping[str, Any]:
         seconds = {name: list(some) for name, some in (timer or _timed)(_graphs(shape), threads).items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps({"shape": asdict(shape), "threads": threads, "where": where, "seconds": seconds}))
+        return {"shape": asdict(shape), "threads": threads, "where": where, "seconds": seconds}
+
+    seconds = entry(cache / "latency" / key, make).facts["seconds"]
     return LatencyTable(
         shape=shape,
         threads=threads,

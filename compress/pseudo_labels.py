@@ -1,8 +1,8 @@
 """The teacher's own beam outputs in the place of references: sequence-level distillation (Kim & Rush 2016).
 
-They are texts, so teacher and student need not share a tokenizer. Each is kept on disk beside a hash of what the teacher read, a
-line at a time under a name that is a hash of the teacher and its decoding: a stopped run goes on, and rows that were asked
-before, for another share or another student, are not asked again.
+They are texts, so teacher and student need not share a tokenizer. Each is kept in the cache by a hash of what the teacher read,
+some dozens in an entry, beneath a hash of the teacher and its decoding: a stopped run goes on, and rows that were asked before,
+for another share or another student, are not asked again.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import Artifact, digest, is_main_process, wait_until
+from compress.artifact import Artifact, digest
 from compress.batching import collate_pairs, collate_prompts, row_lengths
+from compress.cache import locked, making, opened
 from compress.errors import CompressError
 from compress.models import load
-from compress.progress import bar, say
+from compress.progress import bar, say, warn
 from compress.runtimes.generating import Decoding, generate, rules
 from compress.tasks.generation import texts
 from compress.tasks.generation.fitting import fitted
 from compress.training_data import generative_tokens
 
 BATCH = 16
-LONGEST = 24 * 3600.0
-"""Seconds that other processes wait for the one that asks; the launcher ends them where it fails."""
+WRITE_SECONDS = 20.0
+"""How often what was written is kept, so that it need not be written again."""
 WORTH_AN_EXPORT = 200
 """Rows from which on an export is soon made up for: ONNX Runtime wrote 4 beams in 0.61 of torch's processor time."""
 
@@ -132,25 +133,27 @@ def _written(
     read, _ = generative_tokens(rows.remove_columns("label"), fitting, its_tokenizer, config, 0)
     hashes = [_hash(ids) for ids in read["input_ids"]]
     key = digest([teacher.fingerprint(), digest(teacher.files), beams, decoding.max_new_tokens, dict(decoding.rules)])
-    file = cache / "pseudo-labels" / f"{key}.jsonl"
-    if not is_main_process():
-        wait_until(lambda: not set(hashes) - _kept(file).keys(), "the first process to ask the teacher", LONGEST)
-    kept = _kept(file)
-    lacking = [place for place, value in enumerate(hashes) if value not in kept]
+    folder = cache / "pseudo-labels" / key
     started = time.perf_counter()
-    if lacking:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _write(
-            file,
-            _writer(teacher, description, cache, len(lacking)),
-            read.select(lacking),
-            [hashes[place] for place in lacking],
-            its_tokenizer,
-            decoding,
-        )
-        kept = _kept(file)
-    if len(lacking) < len(hashes):
-        say(f"The teacher's outputs for {len(hashes) - len(lacking)} of {len(hashes)} rows are in the cache.")
+    kept = _kept(folder)
+    before = len(hashes)
+    if set(hashes) - kept.keys():
+        with locked(folder):
+            kept = _kept(folder, mends=True)  # another process may have asked meanwhile
+            lacking = [place for place, value in enumerate(hashes) if value not in kept]
+            before = len(hashes) - len(lacking)
+            if lacking:
+                _write(
+                    folder,
+                    _writer(teacher, description, cache, len(lacking)),
+                    read.select(lacking),
+                    [hashes[place] for place in lacking],
+                    its_tokenizer,
+                    decoding,
+                )
+                kept = _kept(folder)
+    if before:
+        say(f"The teacher's outputs for {before} of {len(hashes)} rows are in the cache.")
     return [kept[value] for value in hashes], round(time.perf_counter() - started, 1)
 
 
@@ -176,14 +179,20 @@ def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Pat
         return load(teacher).float()
 
 
-def _write(file: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:
-    """Append a line for each row, a batch at a time, the longest rows first."""
+def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:
+    """Keep what the model writes for each row, now and then as an entry; the longest rows come first."""
     from compress.models import quiet
 
     order = np.argsort(-row_lengths(read), kind="stable")
-    ends_cut = file.is_file() and not file.read_bytes().endswith(b"\n")
-    with quiet(), file.open("a", encoding="utf-8") as stream, bar("teacher writes", len(order)) as running:
-        stream.write("\n" if ends_cut else "")
+    texts: dict[str, str] = {}
+
+    def keep() -> None:
+        with making(folder / digest(sorted(texts))) as work:
+            work.facts.update(texts)
+        texts.clear()
+
+    written = time.perf_counter()
+    with quiet(), bar("teacher writes", len(order)) as running:
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH].tolist()
             features = [read[place] for place in places]
@@ -193,22 +202,29 @@ def _write(file: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: 
                 batch = collate_prompts(features, its_tokenizer)
             ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
             found = its_tokenizer.batch_decode(ids, skip_special_tokens=True)
-            for place, text in zip(places, found, strict=True):
-                stream.write(json.dumps({"read": hashes[place], "text": text.strip()}) + "\n")
-            stream.flush()
+            texts |= {hashes[place]: text.strip() for place, text in zip(places, found, strict=True)}
             running.advance(len(places))
+            if time.perf_counter() - written > WRITE_SECONDS:
+                keep()
+                written = time.perf_counter()
+    if texts:
+        keep()
 
 
-def _kept(file: Path) -> dict[str, str]:
-    """What was written before, by the hash of what was read; a line that was cut short is left out."""
+def _kept(folder: Path, *, mends: bool = False) -> dict[str, str]:
+    """What was written before, by the hash of what was read.
+
+    Args:
+        mends: remove entries that are damaged, so that their rows are asked again; call it under the lock.
+    """
     found: dict[str, str] = {}
-    if file.is_file():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-                found[entry["read"]] = entry["text"]
-            except (ValueError, KeyError, TypeError):
-                continue
+    for part in sorted(folder.iterdir()) if folder.is_dir() else ():
+        one = opened(part)
+        if one is not None:
+            found |= one.facts
+        elif mends and part.is_dir():
+            warn(f"{part} is damaged, so the teacher is asked again.")
+            shutil.rmtree(part)
     return found
 
 

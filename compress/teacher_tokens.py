@@ -1,7 +1,7 @@
 """The teacher's distribution after each token of the references, asked once: its k likeliest tokens, and what the rest have.
 
-They lie on disk, memory-mapped, under a name that is a hash of the teacher, the token ids and how they were computed. A run that
-is stopped goes on behind the last part that was written. How much the coarsening changes a loss is measured on some of the
+They lie in the cache, memory-mapped, under a hash of the teacher, the token ids and how they were computed. A run that is stopped
+goes on behind the last part that was written. How much the coarsening changes a loss is measured on some of the
 rows, against the teacher's whole distributions.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from compress.artifact import Artifact, digest, is_main_process, wait_until
+from compress.artifact import Artifact, digest, write_whole
 from compress.batching import ByToken, Collate, step_lengths
+from compress.cache import entry
+from compress.disk import allocated, take_room
 from compress.distillation.next_tokens import PREFIX, counted_logits, in_batch, mass, top_k, whole
 from compress.distillation.token_losses import Divergence, divergences, mean_of_rows
 from compress.metrics.generation.metric import NOT_COUNTED
@@ -30,8 +32,8 @@ from compress.training import wants_bf16
 BATCH = 16
 WRITE_SECONDS = 20.0
 """How often what was computed is written through, so that it need not be computed again."""
-LONGEST = 24 * 3600.0
-"""Seconds that other processes wait for the one that asks; the launcher ends them where it fails."""
+PARTS = "parts.json"
+"""While the entry is being made: how far it is, and the hash of each part."""
 SAMPLE = 64
 """Rows on which the error is measured."""
 KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
@@ -76,24 +78,24 @@ def token_answers(
     autocast = "bf16" if wants_bf16(precision) else "fp32"
     key = digest([teacher.fingerprint(), digest(teacher.files), content, k, temperature, autocast])
     folder = cache / "teacher-tokens" / key
-    told = folder / "seconds.json"
-    if not is_main_process():
-        wait_until(told.is_file, "the first process to ask the teacher", LONGEST)
     starts = np.concatenate([[0], np.cumsum(counts)])
-    saved = 0.0
-    if told.is_file():
-        saved = float(json.loads(told.read_text())["seconds"])
-        say(f"The teacher's next tokens for {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
-    else:
+
+    def make(work: Path) -> Mapping[str, Any]:
         model = load(teacher).float()
-        _compute(model, rows, its_tokenizer, its_collate, starts, k, temperature, folder, bf16=autocast == "bf16")
+        bf16 = autocast == "bf16"
+        return {"seconds": _compute(model, rows, its_tokenizer, its_collate, starts, k, temperature, work, bf16=bf16)}
+
+    kept = entry(folder, make, resumes=True)
+    seconds = float(kept.facts["seconds"])
+    if not kept.is_new:
+        say(f"The teacher's next tokens for {len(rows)} rows are in the cache: {seconds:.1f} seconds saved.")
     return TokenAnswers(
         {
-            f"{PREFIX}{name}": ByToken(np.load(_file(folder, name), mmap_mode="r"), starts, of_labels=True)
+            f"{PREFIX}{name}": ByToken(np.load(_file(kept.folder, name), mmap_mode="r"), starts, of_labels=True)
             for name in KEPT
         },
-        seconds=float(json.loads(told.read_text())["seconds"]),
-        seconds_saved=saved,
+        seconds=seconds,
+        seconds_saved=0.0 if kept.is_new else seconds,
     )
 
 
@@ -193,58 +195,83 @@ def _compute(
     folder: Path,
     *,
     bf16: bool,
-) -> None:
-    """Write the files in batches of like length; `done.json` tells how many batches are behind."""
+) -> float:
+    """Write the files in batches of like length, behind the parts of them that are there; returns the seconds of all parts."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
-    folder.mkdir(parents=True, exist_ok=True)
-    told = folder / "done.json"
-    before: dict[str, Any] = json.loads(told.read_text()) if told.is_file() else {"batches": 0, "seconds": 0.0}
     k = min(k, int(model.config.vocab_size))
-    arrays = {
-        name: _opened(_file(folder, name), (int(starts[-1]), k), name, anew=not before["batches"]) for name in KEPT
-    }
     order = np.argsort(-step_lengths(rows), kind="stable")
     batches = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
-    began = written = time.perf_counter()
 
-    def write(batch: int, *, at_end: bool = False) -> None:
-        for array in arrays.values():
-            array.flush()
-        spent = round(before["seconds"] + time.perf_counter() - began, 3)
-        file = folder / "seconds.json" if at_end else told
-        _write(file, {"batches": batch, "seconds": spent})
+    def tokens(places: Iterable[int]) -> np.ndarray:
+        return np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
+
+    shapes = {name: (int(starts[-1]),) if name == "rest" else (int(starts[-1]), k) for name in KEPT}
+    arrays, parts = _resumed(folder, shapes, [tokens(places) for places in batches])
+    if arrays is None:
+        arrays = {name: allocated(_file(folder, name), KEPT[name], shape) for name, shape in shapes.items()}
+    done, before = (parts[-1]["batches"], parts[-1]["seconds"]) if parts else (0, 0.0)
+    fresh: list[np.ndarray] = []
+    began = written = time.perf_counter()
 
     with (
         torch.inference_mode(),
         torch.autocast(device, torch.bfloat16, enabled=bf16),
-        bar("teacher", len(batches), before["batches"]) as running,
+        bar("teacher", len(batches), done) as running,
     ):
-        for number, places in enumerate(batches):
-            if number < before["batches"]:
-                continue
+        for number, places in enumerate(batches[done:], done + 1):
             batch = {
                 name: value.to(device) for name, value in _batch(rows, places, its_tokenizer, its_collate, {}).items()
             }
             logits, _ = counted_logits(model, batch)
             found = top_k(logits, k, temperature)
-            of_tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
+            fresh.append(tokens(places))
             for name, array in arrays.items():
-                array[of_tokens] = getattr(found, name).cpu().numpy()
+                array[fresh[-1]] = getattr(found, name).cpu().numpy()
             running.advance(1)
             if time.perf_counter() - written > WRITE_SECONDS:
-                write(number + 1)
-                written = time.perf_counter()
-    write(len(batches), at_end=True)
+                for array in arrays.values():
+                    array.flush()
+                seconds = round(before + time.perf_counter() - began, 3)
+                parts.append({"batches": number, "seconds": seconds, "hash": _hash(arrays, fresh)})
+                write_whole(folder / PARTS, json.dumps(parts))
+                fresh, written = [], time.perf_counter()
+    for array in arrays.values():
+        array.flush()
+    (folder / PARTS).unlink(missing_ok=True)
+    return round(before + time.perf_counter() - began, 3)
 
 
-def _opened(file: Path, shape: tuple[int, int], name: str, *, anew: bool) -> np.memmap[Any, Any]:
-    return np.lib.format.open_memmap(
-        file, mode="w+" if anew else "r+", dtype=KEPT[name], shape=shape[:1] if name == "rest" else shape
-    )
+def _resumed(
+    folder: Path, shapes: Mapping[str, tuple[int, ...]], tokens: list[np.ndarray]
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The arrays that a stopped run left, and its first parts that are as they were written; None where there are none.
+
+    Args:
+        tokens: of each batch, in the order in which they are asked.
+    """
+    whole: list[dict[str, Any]] = []
+    try:
+        parts = json.loads((folder / PARTS).read_text(encoding="utf-8"))
+        arrays = {name: np.load(_file(folder, name), mmap_mode="r+", allow_pickle=False) for name in KEPT}
+        if any(array.shape != shapes[name] or array.dtype != KEPT[name] for name, array in arrays.items()):
+            return None, []
+        for name in KEPT:
+            take_room(_file(folder, name))  # a file that was cut short is as long again, but with a hole
+        for part in parts:
+            done = whole[-1]["batches"] if whole else 0
+            if part["hash"] != _hash(arrays, tokens[done : part["batches"]]):
+                break
+            whole.append(part)
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return None, []
+    return arrays, whole
 
 
-def _write(file: Path, values: Mapping[str, Any]) -> None:
-    partial = file.with_name(f"{file.stem}.partial.json")
-    partial.write_text(json.dumps(values))
-    partial.replace(file)
+def _hash(arrays: Mapping[str, Any], tokens: list[np.ndarray]) -> str:
+    """Of what the arrays have at some tokens."""
+    found = hashlib.sha256()
+    for places in tokens:
+        for name in sorted(arrays):
+            found.update(arrays[name][places].tobytes())
+    return found.hexdigest()

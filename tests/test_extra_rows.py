@@ -114,6 +114,17 @@ def test_equal_seeds_give_equal_rows_and_others_give_others(tmp_path: Path) -> N
     assert first.identity == again.identity != other.identity
 
 
+def test_rows_that_were_damaged_in_the_cache_are_made_again(tmp_path: Path) -> None:
+    task, rows, _ = prepared(tmp_path / "data", next(iter(KINDS.values())))
+    before = made(task, rows, tmp_path, augment=1.0)
+    texts = before.rows.to_dict()
+    (file,) = (tmp_path / "cache" / "extra-rows").rglob("*.arrow")
+    file.write_bytes(file.read_bytes()[:-100])
+    again = made(task, rows, tmp_path, augment=1.0)
+    assert again.rows.to_dict() == texts
+    assert again.facts == before.facts
+
+
 def test_nothing_of_the_evaluation_split_comes_back(tmp_path: Path) -> None:
     task, rows, evaluation = prepared(tmp_path / "data", SINGLE)
     leaks = evaluation["text"][:]

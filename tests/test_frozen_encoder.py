@@ -86,6 +86,18 @@ def test_states_lie_at_their_rows_tokens_and_are_computed_once(little: Little, m
     assert not np.array_equal(other.values, states.values)
 
 
+def test_states_that_were_damaged_are_computed_again(little: Little, caplog: pytest.LogCaptureFixture) -> None:
+    states = little.states()
+    assert states is not None
+    before = np.array(states.values)
+    (file,) = little.cache.rglob("states.npy")
+    file.write_bytes(file.read_bytes()[:-2] + bytes(2))
+    again = little.states()
+    assert again is not None
+    assert "is damaged, so it is made again" in caplog.text
+    assert np.array_equal(again.values, before)
+
+
 def _train(little: Little, scratch: Path, **settings: Any) -> dict[str, Any]:
     given = {"epochs": 2, "batch_size": 16, "precision": "fp32", "learning_rate": 3e-3, **settings}
     told = train_decoder(

@@ -81,6 +81,15 @@ def test_what_was_measured_is_kept_for_the_same_shape_and_threads_alone(tmp_path
     assert timer.calls == 3
 
 
+def test_a_kept_table_that_was_damaged_is_measured_again(tmp_path: Path) -> None:
+    timer = FakeTimer()
+    first = measured(tmp_path, timer=timer)
+    (mark,) = (tmp_path / "latency").rglob("entry.json")
+    mark.write_text(mark.read_text()[:-20])
+    assert measured(tmp_path, timer=timer) == first
+    assert timer.calls == 2
+
+
 def test_another_version_of_onnx_runtime_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timer = FakeTimer()
     measured(tmp_path, timer=timer)

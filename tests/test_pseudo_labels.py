@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,16 +94,34 @@ def test_a_share_is_of_the_same_rows_and_costs_nothing_anew(ask: Ask, asked: lis
     assert again.rows._fingerprint == some.rows._fingerprint != everything.rows._fingerprint
 
 
-def test_a_stopped_run_goes_on_behind_the_last_whole_line(ask: Ask, tmp_path: Path, asked: list[int]) -> None:
+def test_a_stopped_run_goes_on_behind_the_last_part_that_was_kept(
+    ask: Ask, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, rows = ask(cache="whole")
-    (file,) = (tmp_path / "whole" / "pseudo-labels").iterdir()
-    lines = file.read_text().splitlines(keepends=True)
-    part = tmp_path / "part" / "pseudo-labels" / file.name
-    part.parent.mkdir(parents=True)
-    part.write_text("".join(lines[:20]) + lines[20][:15])  # cut within a line
+    monkeypatch.setattr(pseudo_labels, "WRITE_SECONDS", 0.0)
+    write = pseudo_labels.generate
+
+    def stopping(*given: Any) -> Any:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return write(*given)
+
+    calls = itertools.count()
+    monkeypatch.setattr(pseudo_labels, "generate", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        ask(cache="part")
     resumed, _ = ask(cache="part")
-    assert 0 < asked[-1] <= len(rows) - 20 + 5  # equal rows share a line
+    assert asked[-1] <= len(rows) - 2 * pseudo_labels.BATCH  # equal rows are kept together
     assert resumed.rows["label"] == whole.rows["label"]
+
+
+def test_outputs_that_were_damaged_are_asked_for_again(ask: Ask, asked: list[int], tmp_path: Path) -> None:
+    whole, rows = ask()
+    (mark,) = (tmp_path / "cache" / "pseudo-labels").rglob("entry.json")
+    mark.write_text(mark.read_text().replace("e", "a", 1))
+    again, _ = ask()
+    assert asked == [len(rows)] * 2
+    assert again.rows["label"] == whole.rows["label"]
 
 
 def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask: Ask, tmp_path: Path) -> None:

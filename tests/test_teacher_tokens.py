@@ -110,7 +110,7 @@ def test_the_teacher_is_asked_once_and_anew_for_other_targets_or_another_tempera
         assert all(np.array_equal(first.extras[name].values, again.extras[name].values) for name in first.extras)
     asked: list[None] = []
     compute = teacher_tokens._compute
-    monkeypatch.setattr(teacher_tokens, "_compute", lambda *a, **n: asked.append(compute(*a, **n)))
+    monkeypatch.setattr(teacher_tokens, "_compute", lambda *a, **n: asked.append(None) or compute(*a, **n))
     ask(temperature=1.0)
     ask(k=3)
     ask(rows=rows.select(range(20)))
@@ -118,8 +118,9 @@ def test_the_teacher_is_asked_once_and_anew_for_other_targets_or_another_tempera
     assert len(asked) == 4
 
 
+@pytest.mark.parametrize("damage", ["", "cut", "zeros", "parts"])
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
-    ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: str, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ask(cache=tmp_path / "whole")[0]
     monkeypatch.setattr(teacher_tokens, "WRITE_SECONDS", 0.0)
@@ -135,10 +136,29 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     monkeypatch.setattr(teacher_tokens, "counted_logits", stopping)
     with pytest.raises(KeyboardInterrupt):
         ask(cache=tmp_path / "parts")
+    if damage:
+        (part,) = (tmp_path / "parts" / "teacher-tokens").rglob("rest.npy" if damage != "parts" else "parts.json")
+        content = part.read_bytes()
+        part.write_bytes({"cut": content[:-9], "zeros": content[:-9] + bytes(9), "parts": b"["}[damage])
     calls[:] = [1] * 3
     resumed = ask(cache=tmp_path / "parts")[0]
-    assert len(calls) - 3 == 1  # 40 rows are three batches, two of which were done
+    # 40 rows are three batches, two of which were done.
+    assert len(calls) - 3 == {"": 1, "cut": 2, "zeros": 2, "parts": 3}[damage]
     assert all(np.array_equal(whole.extras[name].values, resumed.extras[name].values) for name in whole.extras)
+    files = [{file.name: file.read_bytes() for file in (tmp_path / name).rglob("*.npy")} for name in ("whole", "parts")]
+    assert files[0] == files[1]
+
+
+def test_answers_that_were_damaged_are_asked_for_again(
+    ask: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = {name: np.array(one.values) for name, one in ask()[0].extras.items()}
+    (file,) = (tmp_path / "cache" / "teacher-tokens").rglob("ids.npy")
+    file.write_bytes(file.read_bytes()[:-4] + bytes(4))
+    again = ask()[0]
+    assert again.seconds_saved == 0
+    assert "is damaged, so it is made again" in caplog.text
+    assert all(np.array_equal(before[name], again.extras[name].values) for name in before)
 
 
 @pytest.mark.parametrize("family", ["bart", "gpt2"])

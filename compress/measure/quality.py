@@ -21,9 +21,9 @@ RESAMPLES = 500
 UNITS = {"fraction": "share", "coefficient": "coefficient"}
 
 
-def cached(cache: Path, identity: Mapping[str, Any], suffix: str = ".npy") -> Path:
-    """Where what a model said is kept by its identity (fingerprint, split, runtime and its version, ...), there or not yet."""
-    return cache / "quality" / f"{digest(identity)}{suffix}"
+def cached(cache: Path, identity: Mapping[str, Any]) -> Path:
+    """The cache's entry for what a model said, by its identity (fingerprint, split, runtime and its version, ...)."""
+    return cache / "quality" / digest(identity)
 
 
 def predictions(logits: NDArray[np.float32], task: Task) -> NDArray[np.float64]:

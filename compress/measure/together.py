@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.artifact import Artifact, digest
+from compress.cache import entry
 from compress.errors import CompressError
 from compress.measure import inputs, latency, memory, quality, size
 from compress.measure.disturbance import Watch, watcher
@@ -255,7 +256,7 @@ class Run(ABC):
         return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, writing=self.examples.worker())
 
     def cached(self, lane: Lane, what: str, rows: int, suffix: str = "") -> Path:
-        """The file that a worker's command writes for the whole split, from the cache or made into it.
+        """What a worker's command writes for the whole split, as a file in the cache.
 
         Args:
             lane: whose worker is asked.
@@ -278,16 +279,15 @@ class Run(ABC):
         }
         if what != PREDICT:
             identity |= {"what": what, "precision": lane.entry.artifact.precision}
-        file = quality.cached(self.examples.cache, identity, suffix or ".npy")
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(f".partial{file.suffix}")
+        name = f"outputs{suffix or '.npy'}"
+
+        def make(folder: Path) -> None:
             assert lane.worker is not None
             with bar(f"{lane.entry.name}: evaluation", rows) as progress:
-                batch_size, to = self.plan.batch_size, str(partial.resolve())
+                batch_size, to = self.plan.batch_size, str((folder / name).resolve())
                 lane.worker.ask(what, progress=progress.advance, batch_size=batch_size, to=to)
-            partial.replace(file)
-        return file
+
+        return entry(quality.cached(self.examples.cache, identity), make).folder / name
 
 
 class ClassifierRun(Run):

@@ -110,6 +110,20 @@ def test_a_reading_that_failed_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
 
 
+@pytest.mark.parametrize("name", ["rows.arrow", "entry.json"])
+def test_rows_that_were_damaged_in_the_cache_are_read_again(
+    name: str, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = read(data, "train")
+    rows = before.rows.to_dict()
+    (file,) = (data / "cache" / "rows").rglob(name)
+    file.write_bytes(file.read_bytes()[:-20])
+    again = read(data, before.name)
+    assert again.rows.to_dict() == rows
+    assert again.identity == before.identity
+    assert "is damaged, so it is made again" in caplog.text
+
+
 def test_an_unknown_split_is_refused(data: Path) -> None:
     with pytest.raises(CompressError, match=r"no split 'evalution'\. Did you mean 'evaluation'"):
         read(data, "evalution")

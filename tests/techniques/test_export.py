@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,27 @@ def test_an_export_is_made_once(tmp_path_factory: pytest.TempPathFactory, monkey
     again = exporting.exported(source, made.task, made.folder.parent / ".compress-cache")
     assert again.parts == made.parts
     assert again.parity == made.steps[-1].facts["parity"]
+
+
+def test_a_kept_export_with_a_changed_weight_is_not_used(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
+    cache = tmp_path / "cache"
+    shutil.copytree(made.folder.parent / ".compress-cache" / "exports", cache / "exports")
+    (weights,) = (cache / "exports").rglob("weights.bin")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+
+    def exports(_: Any, folder: Path, *given: Any, **named: Any) -> exporting.Exported:
+        for name in (*made.parts.values(), "weights.bin"):
+            shutil.copyfile(made.folder / name, folder / name)
+        return exporting.Exported(folder, made.parts, made.steps[-1].facts["parity"], {})
+
+    monkeypatch.setattr(exporting, "export_model", exports)
+    again = exporting.exported(source, made.task, cache)
+    assert again.folder == weights.parent
+    assert weights.read_bytes() == content
 
 
 def test_a_half_precision_checkpoint_is_exported_in_fp32(tmp_path: Path) -> None:

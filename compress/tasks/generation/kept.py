@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.cache import entry
 from compress.errors import CompressError
-from compress.tasks.loading.splits import arrow_rows, default_cache
+from compress.tasks.loading.splits import ROWS, arrow_rows, default_cache
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,19 +39,10 @@ def kept(
         CompressError: there are no rows, or they cannot be kept.
     """
     key = hashlib.sha256(json.dumps([VERSION, *decided_by], sort_keys=True).encode()).hexdigest()[:32]
-    folder = (cache or default_cache()) / "generation"
-    path, facts = folder / f"{key}.arrow", folder / f"{key}.json"
-    if not (path.is_file() and facts.is_file()):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as work:
-                counts = _write(Path(work) / "rows", columns, batches)
-                (Path(work) / "facts").write_text(json.dumps(counts), encoding="utf-8")
-                (Path(work) / "rows").replace(path)
-                (Path(work) / "facts").replace(facts)
-        except OSError as error:
-            raise CompressError(f"The tokenized rows cannot be kept in {folder} ({error}).") from error
-    return arrow_rows(path, key), json.loads(facts.read_text(encoding="utf-8"))
+    found = entry(
+        (cache or default_cache()) / "generation" / key, lambda folder: _write(folder / ROWS, columns, batches)
+    )
+    return arrow_rows(found.folder / ROWS, key), dict(found.facts)
 
 
 def _write(path: Path, columns: Mapping[str, str], batches: Batches) -> dict[str, int]:

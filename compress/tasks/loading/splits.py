@@ -1,6 +1,6 @@
 """A split of a task's data: from files, the hub or a generator into an Arrow file that is read in place.
 
-The Arrow file lies in a cache folder under a name that is a hash of everything it depends on: the contents of the source, the
+The Arrow file lies in a cache under a name that is a hash of everything it depends on: the contents of the source, the
 task, the split. So reading costs memory for one batch of rows, and reading again costs nothing.
 """
 
@@ -11,13 +11,13 @@ import heapq
 import json
 import logging
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.cache import entry
 from compress.errors import CompressError, guess
 from compress.tasks.loading.documents import documents
 from compress.tasks.loading.origins import Origin, origin
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CACHE_VERSION = 1
 BATCH = 1000
+ROWS = "rows.arrow"
+"""The one file of an entry of rows in the cache."""
 LABELS = {"classification": "int64", "regression": "float64"}
 """How labels are stored, by the task's kind; texts otherwise."""
 logger = logging.getLogger(__name__)
@@ -69,13 +71,13 @@ def load(task: Task, data: str | Path | None, split: str, cache: Path | None = N
     source = origin(task, data, "train" if cut_out_of_train else split)
     identity = {"task": task.name, "split": split, **source.identity, **_settings(task, split, cut_out_of_train)}
     key = _digest([CACHE_VERSION, identity, source.layout, _reading(task)])[:32]
-    folder = (cache or default_cache()) / "rows"
-    facts = folder / f"{key}.json"
-    if not (facts.is_file() and (folder / f"{key}.arrow").is_file()):
-        _write(folder / f"{key}.arrow", facts, task, split, source, cut_out_of_train)
-    found = json.loads(facts.read_text(encoding="utf-8"))
+    kept = entry(
+        (cache or default_cache()) / "rows" / key,
+        lambda folder: _write(folder / ROWS, task, split, source, cut_out_of_train),
+    )
+    found = dict(kept.facts)
     _report(source.name, found)
-    rows = arrow_rows(folder / f"{key}.arrow", found["content"])
+    rows = arrow_rows(kept.folder / ROWS, found["content"])
     return Split(split, rows if found.pop("labelled") else rows.remove_columns("label"), {**identity, **found})
 
 
@@ -123,8 +125,8 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _write(path: Path, facts: Path, task: Task, split: str, source: Origin, cut_out_of_train: bool) -> None:
-    """The split's Arrow file, then the JSON file whose presence means that it is whole."""
+def _write(path: Path, task: Task, split: str, source: Origin, cut_out_of_train: bool) -> dict[str, Any]:
+    """The split's Arrow file; returns what was found."""
     left_out = LeftOut()
 
     def chosen(left_out: LeftOut) -> Iterator[Example]:
@@ -142,34 +144,26 @@ def _write(path: Path, facts: Path, task: Task, split: str, source: Origin, cut_
     if limit is not None:
         stream = _limited(stream, _drawn(chosen(LeftOut()), limit, task.seed), task.seed)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as work:
-            count, labelled, content = _write_arrow(Path(work) / "rows", task, stream)
-            if left_out.bad and task.bad_rows == "error":
-                raise refuse(left_out, source.name)
-            if not count:
-                also = f" ({left_out.sentence()})" if left_out.bad else ""
-                raise CompressError(
-                    f"The {split} split of task '{task.name}' is empty: {source.name} has no rows{also}."
-                )
-            if labelled not in (0, count):
-                raise CompressError(
-                    f"{source.name} has a label in {labelled} of {count} rows: label all rows, or none."
-                )
-            found = {"rows": count, "labelled": labelled > 0, "content": content}
-            if left_out.bad or left_out.without_label:
-                found["left_out"] = {
-                    "bad_rows": left_out.bad,
-                    "places": left_out.places,
-                    "without_label": left_out.without_label,
-                }
-            if task.generation is not None:
-                found["empty_rows"] = left_out.empty
-            (Path(work) / "facts").write_text(json.dumps(found), encoding="utf-8")
-            (Path(work) / "rows").replace(path)
-            (Path(work) / "facts").replace(facts)
+        count, labelled, content = _write_arrow(path, task, stream)
     except OSError as error:
         raise CompressError(f"The rows of task '{task.name}' cannot be kept in {path.parent} ({error}).") from error
+    if left_out.bad and task.bad_rows == "error":
+        raise refuse(left_out, source.name)
+    if not count:
+        also = f" ({left_out.sentence()})" if left_out.bad else ""
+        raise CompressError(f"The {split} split of task '{task.name}' is empty: {source.name} has no rows{also}.")
+    if labelled not in (0, count):
+        raise CompressError(f"{source.name} has a label in {labelled} of {count} rows: label all rows, or none.")
+    found = {"rows": count, "labelled": labelled > 0, "content": content}
+    if left_out.bad or left_out.without_label:
+        found["left_out"] = {
+            "bad_rows": left_out.bad,
+            "places": left_out.places,
+            "without_label": left_out.without_label,
+        }
+    if task.generation is not None:
+        found["empty_rows"] = left_out.empty
+    return found
 
 
 def _drawn(stream: Iterator[Example], limit: int, seed: int) -> Counter[int]:

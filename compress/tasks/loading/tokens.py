@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.cache import entry
 from compress.errors import CompressError
-from compress.tasks.loading.splits import arrow_rows, default_cache
+from compress.tasks.loading.splits import ROWS, arrow_rows, default_cache
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,20 +41,11 @@ def tokenize(rows: Dataset, tokenizer: Any, max_length: int, cache: Path | None 
     if max_length < least:
         raise CompressError(f"max_length {max_length} leaves no room for text: this tokenizer needs at least {least}.")
     key = hashlib.sha256(f"{rows._fingerprint}|{tokenizer_identity(tokenizer)}|{max_length}".encode()).hexdigest()[:32]
-    folder = (cache or default_cache()) / "tokens"
-    path, facts = folder / f"{key}.arrow", folder / f"{key}.json"
-    if not (path.is_file() and facts.is_file()):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as work:
-                counts = _write(Path(work) / "rows", rows, tokenizer, max_length)
-                (Path(work) / "facts").write_text(json.dumps(counts), encoding="utf-8")
-                (Path(work) / "rows").replace(path)
-                (Path(work) / "facts").replace(facts)
-        except OSError as error:
-            raise CompressError(f"The tokenized rows cannot be kept in {folder} ({error}).") from error
-    found = json.loads(facts.read_text(encoding="utf-8"))
-    return Tokenized(arrow_rows(path, key), max_length, found["truncated"], found["longest"])
+    kept = entry(
+        (cache or default_cache()) / "tokens" / key,
+        lambda folder: _write(folder / ROWS, rows, tokenizer, max_length),
+    )
+    return Tokenized(arrow_rows(kept.folder / ROWS, key), max_length, kept.facts["truncated"], kept.facts["longest"])
 
 
 def tokenizer_identity(tokenizer: Any) -> str:

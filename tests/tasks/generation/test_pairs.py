@@ -153,9 +153,21 @@ def test_the_same_rows_are_tokenized_once_for_each_setting(tmp_path: Path, like_
 
     def kept(**more: Any) -> int:
         for_encoder_decoder(*rows(tmp_path, **more), like_t5, "t5", 0, cache)
-        return len(list((cache / "generation").glob("*.arrow")))
+        return len(list((cache / "generation").iterdir()))
 
     assert [kept(), kept(), kept(max_source=9), kept(line_end=" "), kept(prefix="a "), kept()] == [1, 1, 2, 3, 4, 4]
+
+
+def test_tokens_that_were_damaged_are_made_again(tmp_path: Path, like_t5: Any) -> None:
+    cache = tmp_path / "cache"
+
+    def ids() -> list[list[int]]:
+        return list(for_encoder_decoder(*rows(tmp_path), like_t5, "t5", 0, cache).rows["input_ids"])
+
+    before = ids()
+    (file,) = (cache / "generation").rglob("*.arrow")
+    file.write_bytes(file.read_bytes()[:-100])
+    assert ids() == before
 
 
 def test_the_fixed_summarizer_expects_its_targets_as_they_are_made_here(tmp_path: Path, real_data: Path) -> None:

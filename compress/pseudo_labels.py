@@ -8,7 +8,7 @@ for another share or another student, are not asked again.
 from __future__ import annotations
 
 import hashlib
-import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -63,7 +63,7 @@ class Suite(Settings):
     conditions: tuple[TimedCondition, ...] = Field(min_length=1, description="What is timed; memory at fixed lengths.")
     batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
     max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
-    seed: int = Field(0, description="For the examples timed at real lengths.")
+    seed: int = Field(0, ge=0, lt=2**32, description="For the examples timed at real lengths.")
     beams: int = Field(1, ge=1, description="With which models write; 1: greedily.")
     new_tokens: int = Field(32, ge=2, description="Written after prompts of a fixed length.")
     prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")

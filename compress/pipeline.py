@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from compress import catalogue, kept, shipped
 from compress.artifact import Artifact
 from compress.destination import check_name
-from compress.errors import BudgetNotMet, CompressError, guess, listing
+from compress.errors import BudgetNotMet, CompressError, guess, listing, shown
 from compress.measurement import Measurements
+from compress.paths import named
 from compress.progress import say
 from compress.reasons import why
-from compress.settings import Lines, Settings, below, build, read_yaml
+from compress.settings import Lines, Settings, below, build, read_value, read_yaml
 from compress.technique import Technique, apply, check, check_destination, default_cache, finished, planned, references
 
 OF_THE_RUN = ("measurements",)
@@ -76,7 +75,7 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
         if key not in KEYS:
             line = f" line {lines[(key,)]}" if (key,) in lines else ""
             raise CompressError(f"Unknown key '{key}' in {where}{line}.{guess(key, KEYS)} There are: {listing(KEYS)}.")
-    if not isinstance(values.get("model"), str):
+    if not isinstance(values.get("model"), str) or not values["model"].strip():
         raise CompressError(f"{where} names no model. Add `model: FOLDER`, or `--set model=FOLDER`.")
     steps = values.get("steps")
     if not isinstance(steps, dict) or not steps:
@@ -96,7 +95,7 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
         steps=_ordered(planned_steps, where),
         benchmark=_suite(values.get("benchmark"), where),
         budget=_budget(budget, where, values.get("benchmark")),
-        title=values.get("title"),
+        title=None if values.get("title") is None else str(values["title"]),
     )
 
 
@@ -210,9 +209,9 @@ def _why(expected: Artifact) -> str:
 
 def _beside(model: str, file: Path) -> str:
     """The model as it is named; a config that lies beside the pipeline's file is found from there too."""
-    named = Path(model)
-    there = file.parent / named
-    return str(there) if named.suffix == ".json" and not named.is_file() and there.is_file() else model
+    path = named(model)
+    there = file.parent / path
+    return str(there) if path.suffix == ".json" and not path.is_file() and there.is_file() else model
 
 
 def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lines, all_lines: Lines) -> PlannedStep:
@@ -221,14 +220,13 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
     spot = f"{place} line {line}" if line else place
     reason = _no_folder(name)
     if reason is not None:
-        shown = repr(name if len(name) <= 60 else f"{name[:57]}...")
-        raise CompressError(f"{shown} in {where} cannot be a step's name, {reason}. Use another.")
+        raise CompressError(f"{shown(name)} in {where} cannot be a step's name, {reason}. Use another.")
     if not isinstance(body, dict):
         raise CompressError(f"In {spot} there is no technique. Write for example `{name}: {{export: {{}}}}`.")
     body = dict(body)
     source = body.pop("from", None)
-    if source is not None and source not in steps and source != "model":
-        raise CompressError(f"In {spot}, 'from' names '{source}', which is no step.{guess(str(source), steps)}")
+    if source is not None and (not isinstance(source, str) or (source not in steps and source != "model")):
+        raise CompressError(f"In {spot}, 'from' names {shown(source)}, which is no step.{guess(source, steps)}")
     if len(body) != 1:
         known = catalogue.names("techniques")
         raise CompressError(f"In {spot} there must be exactly one technique ({listing(known)}), not {len(body)}.")
@@ -313,11 +311,11 @@ def _change(values: dict[str, Any], change: str) -> None:
         if isinstance(below_here, str) and key == "task":
             below_here = here[key] = {"name": below_here}
         if not isinstance(below_here, dict):
-            raise CompressError(f"'{path}' cannot be set: '{key}' is {below_here!r}, not a mapping.")
+            raise CompressError(f"'{path}' cannot be set: '{key}' is {shown(below_here)}, not a mapping.")
         here = below_here
     try:
-        here[keys[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        here[keys[-1]] = read_value(text)
+    except ValueError as error:
         raise CompressError(f"The value in '{change}' cannot be read as YAML. Put it in quotes.") from error
 
 
@@ -325,7 +323,7 @@ def absolute(task: dict[str, Any]) -> dict[str, Any]:
     """The task with its data's paths made absolute, since an artifact remembers them."""
     data = task.get("data")
     if isinstance(data, str):
-        return {**task, "data": str(Path(data).expanduser().resolve())}
+        return {**task, "data": str(named(data).resolve())}
     if isinstance(data, dict):
-        return {**task, "data": {key: str(Path(str(value)).expanduser().resolve()) for key, value in data.items()}}
+        return {**task, "data": {key: str(named(str(value)).resolve()) for key, value in data.items()}}
     return task

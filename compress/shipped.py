@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compress.errors import CompressError, guess, listing
+from compress.paths import named
 
 PACKAGE = Path(__file__).parent
 
@@ -33,7 +34,7 @@ def find(kind: str, name: str) -> Path:
     Raises:
         CompressError: there is neither; names those shipped, and a guess.
     """
-    given = Path(name)
+    given = named(name)
     if given.suffix in {".yaml", ".yml"}:
         if given.is_file():
             return given

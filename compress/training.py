@@ -48,7 +48,9 @@ class TrainingSettings(Settings):
         "best",
         description="Which epoch's weights are kept: the best on rows held out of the training split, or the last.",
     )
-    seed: int = Field(0, ge=0, description="Decides the order of the rows, dropout, and weights that start anew.")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Decides the order of the rows, dropout, and weights that start anew."
+    )
 
 
 @dataclass(frozen=True)

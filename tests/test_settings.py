@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
+from compress import shipped
 from compress.errors import CompressError
 from compress.options import click_options, given
+from compress.paths import named
 from compress.settings import Settings, below, build, read_yaml
 
 
@@ -45,9 +48,9 @@ def test_an_unknown_setting_is_named_with_file_line_and_a_guess(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"epochs": 0}, "'epochs' is 0 in here: Input should be greater than 0."),
+        ({"epochs": 0}, "'epochs' is 0 in here: must be greater than 0."),
         ({"epochs": "many"}, "'epochs' is 'many' in here"),
-        ({"precision": "int9"}, "'precision' is 'int9' in here: Input should be 'int8' or 'fp16'."),
+        ({"precision": "int9"}, "'precision' is 'int9' in here: must be 'int8' or 'fp16'. Did you mean 'int8'?"),
         ({"epochs": float("nan")}, "finite"),
     ],
 )
@@ -96,3 +99,81 @@ def test_options_become_settings_and_what_was_not_typed_is_left_to_the_defaults(
 def test_a_settings_class_shows_its_own_options_before_those_it_shares() -> None:
     names = [option.name for option in click_options(Example)]
     assert names == ["precision", "embeddings", "exclude", "layers", "epochs"]
+
+
+NINES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (NINES, "stand for more than 100,000 values"),
+        ("steps: &a {b: *a}\n", "or for themselves"),
+        (f"steps: {'[' * 5000}\n", "is nested more than"),
+        (f"steps: {'{a: ' * 60}1{'}' * 60}\n", "is nested more than"),
+        ("a: \0\n", "is not YAML"),
+        (f"a: {'9' * 5000}\n", "holds a value that cannot be read"),
+        ("a: 2026-13-77\n", "holds a value that cannot be read"),
+        ("? [a]\n: 1\n", "is not YAML"),
+    ],
+    ids=["aliases", "an endless alias", "brackets", "braces", "NUL", "5,000 digits", "no date", "a list as a key"],
+)
+def test_yaml_that_hangs_or_breaks_a_reader_is_refused_in_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text(text)
+    with pytest.raises(CompressError, match=expected):
+        read_yaml(file)
+
+
+def test_keys_that_are_numbers_are_settings_that_there_are_not(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("1: 2\n")
+    values, lines = read_yaml(file)
+    with pytest.raises(CompressError, match="Unknown setting '1' in my.yaml line 1"):
+        build(Example, values, "my.yaml", lines)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"layers": 0}, "--layers 0: must be at least 1."),
+        ({"layers": "x"}, "--layers x: must be a whole number."),
+        ({"layers": 2.5}, "--layers 2.5: must be a whole number."),
+        ({"layers": 10**30}, "--layers 1000000000000000000000000000000: must be a whole number that 64 bits hold."),
+        ({"epochs": "many"}, "--epochs many: must be a number."),
+        ({"embeddings": "perhaps"}, "--embeddings perhaps: must be true or false."),
+        ({"precision": "int"}, "--precision int: must be 'int8' or 'fp16'. Did you mean 'int8'?"),
+        ({"exclude": ["a\0"]}, "--exclude a\\x00: must be a text of at most 4,096 characters without NUL."),
+        ({"exclude": 5}, "--exclude 5: must be a list."),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named_as_it_is_typed(values: dict[str, object], expected: str) -> None:
+    with pytest.raises(CompressError) as caught:
+        build(Example, values, "compress example")
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("value", [{}, [], float("inf"), {"a": [1]}, 10**400, None, "\ud83d", b"x", True])
+@pytest.mark.parametrize("technique", ["distill", "prune", "quantize", "qat", "finetune"])
+def test_whatever_stands_in_a_setting_is_taken_or_refused_in_one_line(technique: str, value: object) -> None:
+    from compress import catalogue
+
+    model = catalogue.find("techniques", technique).settings
+    for name in model.model_fields:
+        with contextlib.suppress(CompressError):
+            build(model, {name: value}, "here")
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "a/" * 3000, "a\0b", "", " "])
+def test_a_path_that_no_system_holds_is_refused(text: str) -> None:
+    with pytest.raises(CompressError):
+        named(text)
+    with pytest.raises(CompressError):
+        shipped.find("pipelines", f"{text}.yaml" if text.strip() else text)
+
+
+def test_a_path_in_the_users_home_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert named("~/runs") == Path("/home/me/runs")

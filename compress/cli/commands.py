@@ -13,8 +13,20 @@ from typing import Any
 import click
 
 from compress import __version__, catalogue
+from compress.paths import named
 from compress.printable import lines, message, one_line
 
+
+class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Click take none
+    """A path that may be there or not."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return named(value)
+
+
+FILE = _File()
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 TOOLS = ("run", "benchmark", "report", "predict", "inspect", "list", "doctor", "completion")
 ORDER = ("import", "finetune", "distill", "prune", "qat", "quantize", "export")
@@ -154,9 +166,7 @@ def technique_command(name: str) -> click.Command:
     module = sys.modules[technique.run.__module__]
     shared: list[click.Parameter] = [
         click.Argument(["source"], metavar="MODEL"),
-        click.Option(
-            ["-o", "--out"], required=True, type=click.Path(path_type=Path), help="Folder of the new artifact."
-        ),
+        click.Option(["-o", "--out"], required=True, type=FILE, help="Folder of the new artifact."),
         click.Option(["--task"], help="Task by name, or a YAML file that describes one. Default: the artifact's own."),
         click.Option(
             ["--data"], help="Folder (or file) with the task's data. Default: the artifact's own, else the hub."
@@ -221,7 +231,7 @@ def described_task(name: str | None, data: str | None, own: Mapping[str, Any] | 
             raise click.UsageError("--data needs --task: the model has no task of its own.")
         description = dict(own)
     elif name.endswith((".yaml", ".yml")):
-        description, _ = settings.read_yaml(Path(name))
+        description, _ = settings.read_yaml(named(name))
     else:
         description = dict(own) if own is not None and own.get("name") == name else {"name": name}
     if data is not None:

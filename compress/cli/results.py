@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from compress.cli.commands import command, described_task, say, say_lines
+from compress.cli.commands import FILE, command, described_task, say, say_lines
 
 
 @command("run", example="compress run quickstart")
 @click.argument("pipeline")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/<pipeline>]")
+@click.option("-o", "--out", type=FILE, help="Folder of the run.  [default: runs/<pipeline>]")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the pipeline: --set task.data=DIR.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show what would run and why, and stop.")
 def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool) -> None:
@@ -39,7 +39,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool
 @command("benchmark", example="compress benchmark runs/teacher runs/student --suite quick -o runs/measurements")
 @click.argument("artifacts", nargs=-1, required=True)
 @click.option("--suite", default="cpu", show_default=True, help="What to measure: a shipped suite or a YAML file.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for measurements.json.")
+@click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
 @click.option("--data", help="Folder with the task's data. Default: the artifacts' own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
@@ -66,9 +66,7 @@ def benchmark(
 
 @command("report", example="compress report runs/quickstart -o report.html")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="The HTML file; others lie beside it."
-)
+@click.option("-o", "--out", required=True, type=FILE, help="The HTML file; others lie beside it.")
 @click.option("--title", help="The report's title.")
 def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
     """Write the comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests alone."""

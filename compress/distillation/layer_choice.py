@@ -18,7 +18,7 @@ def _count_or_indices(given: Any) -> Any:
             found: Any = tuple(int(one) for one in given)
         else:
             found = None if given is None else int(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(HOW) from None
     if found == () or (isinstance(found, int) and found < 1):
         raise ValueError("at least one layer stays")

@@ -50,7 +50,7 @@ class LossSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("preset") in PRESETS:
+        if isinstance(values, dict) and isinstance(values.get("preset"), str) and values["preset"] in PRESETS:
             return {**PRESETS[values["preset"]], **values}
         return values
 

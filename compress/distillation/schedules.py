@@ -51,7 +51,7 @@ class Schedule:
         start = float(match[1])
         end = start if match[2] is None else float(match[2])
         if not (math.isfinite(start) and math.isfinite(end)):
-            raise ValueError("its numbers should be finite")
+            raise ValueError("its numbers must be finite")
         return cls(start, end) if match[3] != "cosine" or start == end else cls(start, end, "cosine")
 
     def at(self, progress: float) -> float:
@@ -96,17 +96,17 @@ def bounded(
     """A check that a schedule stays within bounds from its start to its end, named as in pydantic's `Field`."""
     bounds = (
         (gt, "greater than", operator.gt),
-        (ge, "greater than or equal to", operator.ge),
+        (ge, "at least", operator.ge),
         (lt, "less than", operator.lt),
-        (le, "less than or equal to", operator.le),
+        (le, "at most", operator.le),
     )
 
     def check(schedule: Schedule) -> Schedule:
         for limit, words, holds in bounds:
             wrong = [one for one in (schedule.start, schedule.end) if limit is not None and not holds(one, limit)]
             if wrong:
-                subject = "it" if schedule.start == schedule.end else f"its {wrong[0]:g}"
-                raise ValueError(f"{subject} should be {words} {limit:g}")
+                subject = "" if schedule.start == schedule.end else f"its {wrong[0]:g} "
+                raise ValueError(f"{subject}must be {words} {limit:g}")
         return schedule
 
     return AfterValidator(check)

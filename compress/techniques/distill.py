@@ -13,7 +13,6 @@ the encoder's layers. The options that begin with "Text:" are for these models.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -25,6 +24,7 @@ from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
 from compress.model_files import deciding, of_tokenizer
+from compress.paths import named
 from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
 from compress.training import TrainingSettings
 
@@ -207,13 +207,13 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
     found = identity(task)
     if settings.student is not None:
-        given = Path(settings.student)
+        given = named(settings.student)
         found["student"] = hashes([given, *of_tokenizer(given.parent)] if given.is_file() else deciding(given))
     if settings.compare_with_plain and task is not None:  # both are judged on it
         found["evaluation"] = split_identity(task, "evaluation")
     if settings.extra_text or settings.masked_lm:
-        texts = Path(settings.extra_text) if settings.extra_text else None
-        found |= extra_rows.identity(texts, Path(settings.masked_lm) if settings.masked_lm else None)
+        texts = named(settings.extra_text) if settings.extra_text else None
+        found |= extra_rows.identity(texts, named(settings.masked_lm) if settings.masked_lm else None)
     if task is not None and (settings.narrows or settings.layer_choice == "importance"):
         found["calibration"] = calibration.identity(settings.calibration, task)
     return found
@@ -226,7 +226,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.students import own_tokenizer
     from compress.tasks import loading
 
-    if settings.student is not None and not Path(settings.student).exists():
+    if settings.student is not None and not named(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
     described, data = loading.resolve(dict(task or {}))
     if described.is_generative:
@@ -241,8 +241,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         )
     extra_rows.check(
         described,
-        Path(settings.extra_text) if settings.extra_text else None,
-        Path(settings.masked_lm) if settings.masked_lm else None,
+        named(settings.extra_text) if settings.extra_text else None,
+        named(settings.masked_lm) if settings.masked_lm else None,
     )
     if settings.narrows or settings.layer_choice == "importance":
         calibration.check(settings.calibration, task)

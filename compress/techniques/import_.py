@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from compress.artifact import Artifact, hashes
 from compress.model_files import copy_beside, deciding
+from compress.paths import named
 from compress.settings import Settings
 from compress.technique import Made, ReadPath, Technique, Work
 from compress.weight_files import weights
@@ -35,7 +35,7 @@ def _run(work: Work) -> Made:
         return Made("torch", work.source.precision)
     from compress import adapters, models
 
-    model, its_tokenizer = adapters.merged(source, Path(work.settings.adapter))
+    model, its_tokenizer = adapters.merged(source, named(work.settings.adapter))
     models.save(model, its_tokenizer, work.folder)
     return Made("torch", work.source.precision)
 
@@ -45,7 +45,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     described = {key: value for key, value in (task or {}).items() if key != "data"}
     if settings.adapter is None:
         return {"task": described}
-    return {"task": described, "adapter": hashes(deciding(Path(settings.adapter)))}
+    return {"task": described, "adapter": hashes(deciding(named(settings.adapter)))}
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:

@@ -100,10 +100,10 @@ def test_a_schedule_is_recorded_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"temperature": 0}, "'temperature' is 0 in here: it should be greater than 0."),
-        ({"temperature": "8..0"}, "'temperature' is '8..0' in here: its 0 should be greater than 0."),
-        ({"alpha": "-0.5..2"}, "'alpha' is '-0.5..2' in here: its -0.5 should be greater than or equal to 0."),
-        ({"alpha": "0.5..2"}, "its 2 should be less than or equal to 1."),
+        ({"temperature": 0}, "'temperature' is 0 in here: must be greater than 0."),
+        ({"temperature": "8..0"}, "'temperature' is '8..0' in here: its 0 must be greater than 0."),
+        ({"alpha": "-0.5..2"}, "'alpha' is '-0.5..2' in here: its -0.5 must be at least 0."),
+        ({"alpha": "0.5..2"}, "its 2 must be at most 1."),
         ({"alpha": "half"}, "'alpha' is 'half' in here: write a number, 'START..END' (8..2), or 'START..END cosine'."),
         ({"temperature": "8..2 sine"}, "write a number"),
         ({"temperature": "8.."}, "write a number"),

@@ -20,7 +20,7 @@ from compress.measure.cores import available_cores
 from compress.measure.evaluation import Evaluation
 from compress.measure.inputs import Condition
 from compress.measure.machine import machine, providers
-from compress.measure.together import BASELINE, ROOT, Entry, Found, Plan, measure
+from compress.measure.together import BASELINE, ROOT, VARIANT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
 from compress.models import bring, check_kind, check_labels, kind_of
 from compress.progress import say, warn
@@ -130,7 +130,7 @@ def run(
 
     Raises:
         CompressError: there is no task, its data cannot be read, the uncompressed model is gone or has other labels, or an
-            artifact is of another kind than the task.
+            artifact is of another kind than the task, or not a single model could be measured.
     """
     suite = suite.with_defaults()
     described = task or next((one.task for _, one in artifacts if one.task is not None), None)
@@ -181,9 +181,30 @@ def run(
         notes=(*notes, *judged.found.notes),
         baselines=judged.baselines,
     )
+    failed = measurements.unmeasured()
+    if len(failed) == len(entries):
+        raise CompressError(f"Nothing could be measured, so nothing was written. {_reasons(failed)}")
     _save_outputs(judged.found.outputs, split, out)
     measurements.save(out)
     return measurements
+
+
+def check_measured(measurements: Measurements) -> None:
+    """Say which artifacts could not be measured.
+
+    Raises:
+        CompressError: none of those that are compared with the baselines could.
+    """
+    failed = measurements.unmeasured()
+    variants = {one.name for one in measurements.artifacts if one.role == VARIANT}
+    if variants and variants <= failed.keys():
+        raise CompressError(f"None of the artifacts could be measured, only baselines. {_reasons(failed)}")
+    if failed:
+        warn(f"{len(failed)} of {len(measurements.artifacts)} models could not be measured. {_reasons(failed)}")
+
+
+def _reasons(failed: Mapping[str, str]) -> str:
+    return " ".join(f"{name}: {reason.rstrip('.')}." for name, reason in failed.items())
 
 
 @dataclass(frozen=True)

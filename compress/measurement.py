@@ -84,6 +84,18 @@ class Measurements:
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What takes no model, on the same split: `{"lead-3": {"rouge_l": 0.24, ...}}` in the units of the metrics."""
 
+    def unmeasured(self) -> dict[str, str]:
+        """The artifacts that could not be run, by name, with the reason: neither their quality nor their speed is known."""
+        found = {}
+        for artifact in self.artifacts:
+            of_runs = [
+                one for one in self.measurements if one.artifact == artifact.fingerprint and "runtime" in one.condition
+            ]
+            of_runs = [one for one in of_runs if not one.name.endswith("_bytes")]
+            if all(one.value is None for one in of_runs):
+                found[artifact.name] = next((one.absent for one in of_runs if one.absent), "nothing was asked of it")
+        return found
+
     def save(self, folder: Path) -> Path:
         """Write `measurements.json` into the folder, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -239,6 +240,38 @@ def test_a_second_run_computes_no_quality_and_no_export_again(
     assert values == {
         one.artifact: one.value for one in ran.found.measurements if one.name == "accuracy" and one.artifact in values
     }
+
+
+def test_those_that_could_not_be_measured_are_named_and_none_at_all_is_an_error(
+    ran: Ran, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(ran.found.unmeasured()) == ["broken"]
+    benchmark.check_measured(ran.found)
+    assert "could not be measured. broken: " in caplog.text
+    left = [one for one in ran.found.artifacts if one.role != together.VARIANT or one.name == "broken"]
+    with pytest.raises(CompressError, match="None of the artifacts could be measured, only baselines. broken: "):
+        benchmark.check_measured(replace(ran.found, artifacts=tuple(left)))
+
+
+def test_a_benchmark_in_which_every_worker_dies_is_an_error_and_writes_nothing(
+    tiny_torch: Artifact, tiny_task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*given: Any, **named: Any) -> Any:
+        raise process.WorkerFailed("its process was ended by SIGKILL, most likely for want of memory")
+
+    monkeypatch.setattr(together.memory, "serve_phases", dies)
+    monkeypatch.setattr(together, "WorkerProcess", lambda *given, **named: contextlib.nullcontext(Closed()))
+    monkeypatch.setattr(benchmark, "_fp32_onnx", lambda *given: None)
+    with pytest.raises(CompressError, match="Nothing could be measured.* fp32-torch: its process was ended by SIGKILL"):
+        benchmark.run([("teacher", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path, task=tiny_task)
+    assert not (tmp_path / "out" / "measurements.json").exists()
+
+
+class Closed:
+    """A worker that can be closed."""
+
+    def close(self) -> None:
+        pass
 
 
 def test_a_root_that_is_gone_is_named(tiny_torch: Artifact, tiny_task: dict[str, Any], tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool
     _print_table(result.measurements, plan.budget)
     if result.report is not None:
         say_lines(f"\nReport: {result.report}")
+    if result.measurements is not None:
+        from compress import benchmark as benchmarks
+
+        benchmarks.check_measured(result.measurements)
     pipelines.check_budget(plan, result)
 
 
@@ -48,7 +52,8 @@ def benchmark(
 ) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
 
-    The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run.
+    The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. Where one artifact cannot be
+    measured the others are, and it is listed with the reason; where none can, the exit code is 1.
     """
     from compress import benchmark as benchmarks
     from compress.models import bring
@@ -59,8 +64,10 @@ def benchmark(
     found = benchmarks.run(brought, benchmarks.read_suite(suite), out, cache=default_cache(out), task=described)
     if as_json:
         click.echo((out / "measurements.json").read_text(encoding="utf-8"))
+        benchmarks.check_measured(found)
         return
     _print_table(found)
+    benchmarks.check_measured(found)
     say_lines(f"\nMeasurements: {out / 'measurements.json'}\nNext: compress report {out} -o report.html")
 
 

@@ -354,7 +354,7 @@ def test_layers_are_a_count_or_indices(given: Any, means: Any) -> None:
         ({"layers": 0}, "at least one layer"),
         ({"layers": "two"}, "write a number of layers"),
         ({"layers": 2, "temperature": "2..0"}, "greater than 0"),
-        ({"layers": 2, "alpha": "0..2"}, "less than or equal to 1"),
+        ({"layers": 2, "alpha": "0..2"}, "at most 1"),
         ({"layers": 2, "intermediate_epochs": 1}, "needs something to match"),
         ({"layers": 2, "teachers": ["a"], "teacher_weights": [1]}, "2 teachers"),
         ({"layers": 2, "seeds": 3}, "compare_with_plain"),

@@ -134,20 +134,30 @@ def making(folder: Path, *, resumes: bool = False) -> Iterator[Making]:
         with full_disk_told(folder):
             work.folder.mkdir(parents=True, exist_ok=True)
             yield work
-            facts = _plain(work.facts)
-            files = {
-                file.relative_to(work.folder).as_posix(): hash_file(file)
-                for file in sorted(work.folder.rglob("*"))
-                if file.is_file() and file.name != MARK
-            }
-            told = {"files": files, "facts": facts, "hash": digest([FORMAT, files, facts])}
-            write_whole(work.folder / MARK, json.dumps(told))
+            seal(work.folder, work.facts)
     except BaseException:
         if not resumes:
             shutil.rmtree(work.folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
     work.folder.rename(folder)
+
+
+def seal(folder: Path, facts: Mapping[str, Any] | None = None, *, synced: bool = False) -> None:
+    """Write the mark by which `opened` knows that a folder's files are as they are now.
+
+    Args:
+        synced: have the files on the disk before the mark is, so that it holds after a loss of power too.
+    """
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.name != MARK:
+            files[file.relative_to(folder).as_posix()] = hash_file(file)
+            if synced:
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+    plain = _plain(facts or {})
+    write_whole(folder / MARK, json.dumps({"files": files, "facts": plain, "hash": digest([FORMAT, files, plain])}))
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:

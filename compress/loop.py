@@ -15,7 +15,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import EvalPrediction
 
 from compress.batching import Collate, Extra, collate, epoch_order, step_lengths
-from compress.checkpoints import whole_checkpoints
+from compress.checkpoints import finish, unfinish, whole_checkpoints
 from compress.errors import CompressError
 from compress.metrics.metric import Undefined
 from compress.objectives import Hold, ModelScore, Objective, Penalty, Score, Scored
@@ -142,7 +142,13 @@ class Loop(Trainer):
 
     def _save_checkpoint(self, *given: Any, **named: Any) -> None:
         began = time.monotonic()
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:
+            unfinish(checkpoint)
         super()._save_checkpoint(*given, **named)
+        self.accelerator.wait_for_everyone()  # each process writes its random state
+        if self.args.should_save:
+            finish(checkpoint)
         self.watch.pause = SAVE_SECONDS * max(1.0, (time.monotonic() - began) / SAVE_COST)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -249,6 +255,9 @@ class Watch(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.loop.resumed_from = state.global_step or None
+        if args.load_best_model_at_end and state.best_global_step:
+            # As the checkpoint told it, its path may be one of before the folder was moved, and was dropped then.
+            state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{state.best_global_step}")
         self.saved, self.pause = time.monotonic(), SAVE_SECONDS
         self.opened = bar(f"{self.loop.name}: training", state.max_steps, state.global_step)
         self.running = self.opened.__enter__()

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from compress.batching import Collate, Extra
 from compress.batching import collate as collate_rows
-from compress.checkpoints import disk_errors, last_checkpoint
+from compress.checkpoints import last_checkpoint
+from compress.disk import full_disk_told
 from compress.distributed import world_size
 from compress.errors import CompressError
 from compress.models import quiet
@@ -107,6 +108,7 @@ def train(
     bf16 = wants_bf16(settings.precision)
     checkpoints = scratch / "checkpoints"
     evaluates = not stage
+    seeks_best = evaluates and settings.keep_epoch == "best"
     total = steps or int(len(rows) * settings.epochs / (settings.batch_size * settings.accumulate))
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -124,9 +126,9 @@ def train(
         seed=settings.seed,
         eval_strategy="epoch" if evaluates else "no",
         save_strategy="epoch",
-        save_total_limit=2,
-        load_best_model_at_end=evaluates and settings.keep_epoch == "best",
-        metric_for_best_model="score",
+        save_total_limit=None,  # see `compress.checkpoints.finish`
+        load_best_model_at_end=seeks_best,
+        metric_for_best_model="score" if seeks_best else None,
         greater_is_better=True,
         logging_strategy="steps",
         logging_steps=max(1, min(50, total // 100)),  # a hundred points make a curve
@@ -163,9 +165,8 @@ def train(
     if world_size() > 1:
         say(f"{name}: {world_size()} processes train on {settings.batch_size} rows each in a step.")
     started = time.perf_counter()
-    judges = evaluates and settings.keep_epoch == "best"
     try:
-        with quiet(), disk_errors(checkpoints):
+        with quiet(), full_disk_told(checkpoints):
             loop.train(resume_from_checkpoint=str(before) if before else None)
     finally:
         loop.watch.close()  # whatever happened, signals and the screen are as they were
@@ -185,7 +186,7 @@ def train(
             "resumed_from_step": loop.resumed_from,
             "autocast": "bf16" if bf16 else "none",
             "curves": _curves(loop.state.log_history, loop.metric_name, stage, falls=_falls(score)),
-            "kept": "best" if judges and loop.state.best_global_step is not None else "last",
+            "kept": "best" if seeks_best and loop.state.best_global_step is not None else "last",
             **({"not_scored": loop.unscored} if loop.unscored else {}),
         }
     )

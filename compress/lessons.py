@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from compress import models
+from compress import models, teacher_score
 from compress.artifact import Artifact
 from compress.batching import Extra
 from compress.distillation.features import Wanted
@@ -61,6 +61,8 @@ def prepare(
     rows = extra.rows if extra else None
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
+    scores = [_score(teacher, data, student.tokenizer, settings, cache) for teacher in teachers]
+    facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
     if settings.alpha.highest == 0 and not wanted.names():
         return Lessons(data, facts=facts)
     identity = {"train": data.train_identity, "extra": extra.identity if extra else {}, "length": settings.max_length}
@@ -95,6 +97,16 @@ def prepare(
         live_teacher=None if kept or not wanted.names() else models.load(teachers[0]),
         facts=facts,
     )
+
+
+def _score(teacher: Artifact, data: TrainingData, student_tokenizer: Any, settings: Any, cache: Path) -> dict[str, Any]:
+    """What a teacher scores on the held-out rows."""
+    from compress.tasks.loading import tokenizer_identity
+
+    its_tokenizer, rows = models.tokenizer(teacher.folder), data.holdout
+    if tokenizer_identity(its_tokenizer) != tokenizer_identity(student_tokenizer):
+        rows = tokens(data.holdout_texts, its_tokenizer, models.config(teacher.folder), settings.max_length).rows
+    return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache)
 
 
 def plain(student: Student, description: Mapping[str, Any], settings: Any) -> Lessons:

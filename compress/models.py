@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compress import labels
 from compress.artifact import Artifact, is_main_process
 from compress.bringing import DEMO, adopt, bring
 from compress.errors import CompressError
@@ -34,6 +35,7 @@ __all__ = [
     "config",
     "for_task",
     "from_config",
+    "has_head",
     "kind_of",
     "load",
     "needs_peft",
@@ -70,7 +72,7 @@ def check_opens(folder: Path) -> None:
     kind = kind_of(folder)
     if kind != "classifier":
         generator(folder)
-    elif _has_head(raw_config(folder)):
+    elif has_head(raw_config(folder)):
         classifier(folder, anew=False)
     else:
         opened(folder, AutoModel, tells=False)
@@ -112,7 +114,7 @@ def _without_head(folder: Path, found: Opened) -> str:
             f"The weights in {folder} have a head with {held[0]} outputs ({name}), but its config.json {names}. "
             f"Correct `id2label` there: it gives each of the {held[0]} outputs its name."
         )
-    if _has_head(raw):
+    if has_head(raw):
         return (
             f"The weights in {folder} lack {len(found.missing)} tensors of the classifier ({found.missing[0]}, ...). "
             "Save the model again."
@@ -136,6 +138,8 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config; for a
     generative task the model that writes text, as it is.
 
+    The rows of a trained head follow their labels' names. A head of as many other labels starts anew, with a message.
+
     Args:
         task: a `compress.tasks.task.Task`.
         seed: for the head where it starts anew.
@@ -147,18 +151,41 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
         return generator(folder)
     raw = raw_config(folder)
     torch.manual_seed(seed)
-    names = dict(enumerate(task.label_names)) or {0: "score"}
+    names = task.label_names or ("score",)
     kind = "regression" if task.kind == "regression" else "single_label_classification"
-    saved_labels = len(raw.get("id2label") or {0: "", 1: ""})
-    fits = saved_labels == task.num_labels and _has_head(raw)
-    return classifier(
+    own = labels.of_config(raw, folder)
+    fits = len(own) == task.num_labels and has_head(raw)
+    places = labels.order(own, task) if fits else None
+    model = classifier(
         folder,
         anew=not fits,
         num_labels=task.num_labels,
-        id2label=names,
-        label2id={name: index for index, name in names.items()},
+        id2label=dict(enumerate(names)),
+        label2id={name: index for index, name in enumerate(names)},
         problem_type=kind,
     )
+    if fits and places is None:
+        say(f"{folder.name} tells {labels.shown(own)} apart, not {labels.shown(names)}: its head starts anew.")
+        return _with_new_head_(model)
+    if places is not None and list(places) != sorted(places):
+        say(labels.told_of_order(folder, own, names))
+        labels.moved_(model, places, names)
+    return model
+
+
+def is_trained_for(folder: Path, task: Any) -> bool:
+    """Whether a classifier has a trained head for the labels of a task."""
+    raw = raw_config(folder)
+    own = labels.of_config(raw, folder)
+    return has_head(raw) and len(own) == task.num_labels and labels.order(own, task) is not None
+
+
+def _with_new_head_(model: Any) -> Any:
+    """A classifier with random weights in all that is no part of its body, in place."""
+    fresh = type(model)(model.config).state_dict()
+    body = f"{model.base_model_prefix}."
+    model.load_state_dict({name: value for name, value in fresh.items() if not name.startswith(body)}, strict=False)
+    return model
 
 
 def from_config(file: Path, task: Any) -> Any:
@@ -203,31 +230,35 @@ def check_kind(folder: Path, task: Any) -> None:
         )
 
 
-def check_labels(folder: Path, task: Any) -> None:
+def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
     """Whether a trained model is one for its task: of its kind (`check_kind`), and, where the task has labels, with those.
 
+    Args:
+        is_kept: the model will be written as it is, so that its labels must be in the task's order already.
+
     Raises:
-        CompressError: it is of another kind, the counts of labels differ, or their names are the same in another order.
+        CompressError: it is of another kind, the counts of labels differ, or names do not tell which label is which.
     """
     check_kind(folder, task)
     if task.is_generative:
         return
     raw = raw_config(folder)
-    if not _has_head(raw):
+    if not has_head(raw):
         raise CompressError(f"{folder} has no trained classifier. Train one first with `compress finetune {folder}`.")
-    by_id = raw.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    names = [str(by_id[key]) for key in sorted(by_id, key=int)]
+    names = labels.of_config(raw, folder)
     if len(names) != task.num_labels:
         raise CompressError(
-            f"The model in {folder} has {len(names)} labels ({', '.join(names)}), but the task {task.name} has "
+            f"The model in {folder} has {len(names)} labels ({labels.shown(names)}), but the task {task.name} has "
             f"{task.num_labels}. Choose the task that the model was trained for."
         )
-    wanted = [name.lower() for name in task.label_names]
-    found = [name.lower() for name in names]
-    if found != wanted and sorted(found) == sorted(wanted):
+    places = labels.order(names, task)
+    if places is None:
+        raise labels.refused(folder, names, task)
+    if is_kept and list(places) != sorted(places):
         raise CompressError(
-            f"The model in {folder} has its labels in the order {', '.join(names)}, but the task {task.name} has "
-            f"{', '.join(task.label_names)}. Describe the task with `labels` in the model's order."
+            f"The model in {folder} has its labels in the order {labels.shown(names)}, but the task {task.name} has "
+            f"{labels.shown(task.label_names)}. Put them in the task's order: `compress import {folder} --task TASK -o DIR`, "
+            "and start from that."
         )
 
 
@@ -250,5 +281,6 @@ def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
         ) from error
 
 
-def _has_head(raw: Mapping[str, Any]) -> bool:
+def has_head(raw: Mapping[str, Any]) -> bool:
+    """Whether a config is that of a classifier with its head."""
     return any("SequenceClassification" in name for name in raw.get("architectures") or ())

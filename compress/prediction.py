@@ -32,7 +32,7 @@ def predictions(
         CompressError: a text is empty, no runtime here opens the artifact, it does not write so much, or a setting is not
             of its kind.
     """
-    from compress import catalogue
+    from compress import catalogue, labels
     from compress.models import kind_of, tokenizer
     from compress.runtimes.rows import Rows, predict_all
     from compress.runtimes.runtime import Serving
@@ -55,8 +55,7 @@ def predictions(
             f"{artifact.folder} is a classifier and writes nothing. Leave out --beams and --new-tokens."
         )
     config = json.loads((artifact.folder / "config.json").read_text(encoding="utf-8"))
-    raw = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    names = [str(raw[key]) for key in sorted(raw, key=int)]
+    names = labels.of_config(config, artifact.folder)
     its_tokenizer = tokenizer(artifact.folder)
     encoded = dict(its_tokenizer(list(texts), [pair] * len(texts) if pair else None, truncation=True))
     rows = Rows.encode(encoded, its_tokenizer.pad_token_id or 0)

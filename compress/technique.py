@@ -99,6 +99,8 @@ class Technique:
     """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
     compresses: bool = True
     """False when its result is a model to compress rather than a compressed one (import, finetune)."""
+    in_task_order: bool = False
+    """Whether it is given classifiers with their outputs in the order of the task's labels (`compress.task_heads`)."""
     needs_task: bool = False
     """Whether it cannot run without a task and its data."""
     check: Callable[[Any, Artifact, Mapping[str, Any] | None], None] | None = None
@@ -150,7 +152,9 @@ def apply(
             return there
         scratch = folder / SCRATCH
         with out_of_memory.named(f"'{out.name}' ({technique.name})", dict(settings)), temporary.kept_in(scratch):
-            made = technique.run(Work(source, settings, folder, scratch, cache, task, inputs))
+            first, *rest = (_in_order(technique, one, task, scratch) for one in (source, *inputs.values()))
+            given = dict(zip(inputs, rest, strict=True))
+            made = technique.run(Work(first, settings, folder, scratch, cache, task, given))
         seconds = round(time.perf_counter() - started, 3)
         told = Step(
             **step.identity(),
@@ -235,6 +239,15 @@ def check_free(out: Path, replace: bool, aside: Aside | None = None) -> None:
             raise CompressError(
                 f"{out} holds another artifact. Choose another folder with -o, or replace it with --force."
             )
+
+
+def _in_order(technique: Technique, artifact: Artifact, task: Mapping[str, Any] | None, scratch: Path) -> Artifact:
+    if not technique.in_task_order or task is None:
+        return artifact
+    from compress.task_heads import in_task_order
+    from compress.tasks import loading
+
+    return in_task_order(artifact, loading.resolve(dict(task))[0], scratch)
 
 
 def planned(

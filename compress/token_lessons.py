@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from compress import models
+from compress import models, teacher_score
 from compress.artifact import Artifact
 from compress.batching import Extra
 from compress.distillation.next_tokens import PREFIX, STATES
@@ -67,9 +67,10 @@ def prepare(
         CompressError: rows cannot be read, or student and teacher do not share a vocabulary.
     """
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"teacher_score": _score(teacher, data, description, settings, cache)}
     if settings.pseudo_labels:
-        data, facts = _written_by(teacher, data, student, description, settings, cache)
+        data, of_writing = _written_by(teacher, data, student, description, settings, cache)
+        facts |= of_writing
     states = _states(student, data, settings, cache) if freeze else {}
     if settings.alpha.highest == 0 and not settings.on_policy:
         return TokenLessons(data, states, facts=facts, freeze=freeze)
@@ -109,6 +110,16 @@ def prepare(
         model = model or models.load(teacher).float()
         return TokenLessons(data, {**extras, **states}, model.requires_grad_(False).eval(), facts, freeze)
     return TokenLessons(data, {**extras, **states}, facts=facts, freeze=freeze)
+
+
+def _score(
+    teacher: Artifact, data: TrainingData, description: Mapping[str, Any], settings: Any, cache: Path
+) -> dict[str, Any]:
+    """What the teacher scores on the held-out rows, which it reads by its own tokenizer."""
+    its_tokenizer, its_config = models.tokenizer(teacher.folder), models.config(teacher.folder)
+    return teacher_score.of_generator(
+        teacher, data_for(description, its_tokenizer, its_config, settings.max_length), cache
+    )
 
 
 def plain(

@@ -34,7 +34,10 @@ class TrainingData:
     train: Any
     """The same rows tokenized."""
     holdout: Any
+    holdout_texts: Any
+    """The held-out rows as they were loaded."""
     train_identity: Mapping[str, Any]
+    holdout_identity: Mapping[str, Any]
     facts: Mapping[str, Any]
     """Rows, and how many were cut at the greatest length."""
     score: Score | ModelScore
@@ -82,6 +85,8 @@ def data_for(
         train=train.rows,
         holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length).rows,
         train_identity=splits["train"].identity,
+        holdout_identity=splits["holdout"].identity,
+        holdout_texts=splits["holdout"].rows,
         facts={"rows_cut": cut, "max_length": max_length},
         score=holdout_score(task),
     )
@@ -111,6 +116,8 @@ def _generative(
         train=train,
         holdout=rows,
         train_identity=splits["train"].identity,
+        holdout_identity=splits["holdout"].identity,
+        holdout_texts=splits["holdout"].rows,
         facts=facts,
         score=score,
         collate=collate_pairs if config.is_encoder_decoder else collate_causal,

@@ -43,6 +43,11 @@ class LossSettings(Settings):
     intermediate_epochs: float = Field(
         0.0, ge=0, le=1000, description="Epochs of a first stage, on hidden layers alone; the predictions follow."
     )
+    allow_poor_teacher: bool = Field(
+        False,
+        exclude=True,  # it decides whether there is a result, not which
+        description="Go on with a teacher that is shown to be worse than guessing on the held-out rows.",
+    )
     teacher_cache_gb: float = Field(
         16.0, ge=0, description="The most disk that the teacher's hidden states may take; else it runs at each step."
     )

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress import labels
 from compress.artifact import digest
 from compress.measure import statistics
 from compress.measurement import Measurement
 from compress.metrics.metric import Metric, Undefined
+from compress.pretrained import raw_config
 from compress.tasks.task import Task
 
 AGREEMENT = "agreement_with_root"
@@ -31,6 +33,21 @@ def predictions(logits: NDArray[np.float32], task: Task) -> NDArray[np.float64]:
     if task.kind == "regression":
         return logits[:, 0].astype(np.float64)
     return logits.argmax(axis=1).astype(np.float64)
+
+
+def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.float64]:
+    """Class ids in the numbers of a model's outputs as those of the task's labels, by their names; scores as they are.
+
+    Raises:
+        CompressError: the names tell nothing, see `compress.labels`.
+    """
+    if task.kind == "regression":
+        return said
+    names = labels.of_config(raw_config(folder), folder)
+    order = labels.order(names, task) if len(names) == task.num_labels else None
+    if order is None:
+        raise labels.refused(folder, names, task)
+    return np.argsort(order)[said.astype(np.int64)].astype(np.float64)
 
 
 def quality(

@@ -297,6 +297,9 @@ class ClassifierRun(Run):
         super().__init__(evaluation, plan, stack)
         self.evaluation = evaluation
         self.predicted: dict[str, NDArray[np.float64]] = {}
+        """In the numbers of the task's labels."""
+        self.said: dict[str, NDArray[np.float64]] = {}
+        """In the numbers of the artifact's own outputs."""
 
     def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
         """Every metric, under the first choice of options that works, and agreement with the root."""
@@ -305,7 +308,9 @@ class ClassifierRun(Run):
         condition = {**lane.condition, "split": "evaluation", "max_length": self.evaluation.max_length}
         if lane.worker is not None:
             try:
-                self.predicted[entry.name] = quality.predictions(self._logits(lane), task)
+                said = quality.predictions(self._logits(lane), task)
+                self.predicted[entry.name] = quality.of_task(said, entry.artifact.folder, task)
+                self.said[entry.name] = said
             except CompressError as error:
                 lane.failure = str(error)
                 warn(f"{entry.name} cannot be evaluated: {lane.failure}")
@@ -348,7 +353,7 @@ class ClassifierRun(Run):
         if condition.length != REAL or name not in self.predicted or self.evaluation.task.kind != "classification":
             return
         numbers = self.prepared[name].numbers[condition.key]
-        note = latency.strays(timings, numbers, self.predicted[name], condition.key)
+        note = latency.strays(timings, numbers, self.said[name], condition.key)
         if note is not None and note not in timings.notes:
             timings.notes.append(note)
             warn(f"{name}, {note}")

@@ -73,7 +73,8 @@ class Generation:
 class Task:
     """Everything that reading, training and scoring need to know about a task; plain data, kept in manifests.
 
-    Labels: `label_names` in id order, empty for a regression, whose labels lie within `label_range`. `metrics` are names
+    Labels: `label_names` in id order, empty for a regression, whose labels lie within `label_range`. `model_labels` says which
+    of them a model's own name of an output means, where the names do not tell (`compress.labels`). `metrics` are names
     of `compress/metrics`, the first of which decides. `absent_labels` are spellings that say "nobody agreed on a label"
     (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or
     to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
@@ -88,6 +89,7 @@ class Task:
     metrics: tuple[str, ...]
     label_names: tuple[str, ...] = ()
     label_range: tuple[float, float] | None = None
+    model_labels: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
     hub: Hub | None = None
     generator: str = ""
@@ -124,6 +126,8 @@ class Task:
         values: dict[str, Any] = _plain(dataclasses.asdict(self))
         if self.generation is None:
             del values["generation"]  # manifests and caches of classifiers are as they were before there was one
+        if not self.model_labels:
+            del values["model_labels"]
         return values
 
     @staticmethod

@@ -334,6 +334,7 @@ TECHNIQUE = Technique(
     accepts=frozenset({"torch"}),
     gives=lambda settings: ("torch", "fp32"),
     reads=_reads,
+    in_task_order=True,
     needs_task=True,
     check=_check,
     example="compress distill runs/teacher --layers 3 --temperature 4 --alpha 0.5 -o runs/student",

@@ -72,7 +72,7 @@ def _writer(work: Work) -> Made:
 
 
 def _classifier(work: Work) -> Made:
-    from compress import models
+    from compress import models, teacher_score
     from compress.distillation.losses import hard_labels, scores
     from compress.training import train
     from compress.training_data import data_for
@@ -80,6 +80,9 @@ def _classifier(work: Work) -> Made:
     its_tokenizer = models.tokenizer(work.source.folder)
     data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
     model = models.for_task(work.source.folder, data.task, seed=work.settings.seed)
+    before = {}
+    if models.is_trained_for(work.source.folder, data.task):
+        before["score_before_training"] = teacher_score.before_training(model, data, its_tokenizer)
     loss = scores if data.task.kind == "regression" else hard_labels
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
@@ -99,7 +102,7 @@ def _classifier(work: Work) -> Made:
         name=work.name,
     )
     models.save(model, its_tokenizer, work.folder)
-    return Made("torch", "fp32", step_facts={**trained.facts, **data.facts})
+    return Made("torch", "fp32", step_facts={**before, **trained.facts, **data.facts})
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:

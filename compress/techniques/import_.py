@@ -29,6 +29,11 @@ class Import(Settings):
 def _run(work: Work) -> Made:
     source = work.source.folder
     if work.settings.adapter is None:
+        if work.task is not None:
+            from compress.task_heads import in_task_order
+            from compress.tasks import loading
+
+            source = in_task_order(work.source, loading.resolve(dict(work.task))[0], work.scratch).folder
         for file in weights(source):
             shutil.copyfile(file, work.folder / file.name)
         copy_beside(source, work.folder)

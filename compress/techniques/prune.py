@@ -190,6 +190,7 @@ def _recovered(
     student = Student(model, its_tokenizer)
     if task.is_generative:
         return _recovered_writing(work, student, hold, teacher, description)
+    models.check_labels(teacher.folder, task)
     teacher_config = models.config(teacher.folder)
     stages = goals(settings, model.config, teacher_config, task.kind == "regression")
     lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
@@ -305,6 +306,7 @@ TECHNIQUE = Technique(
     accepts=frozenset({"torch"}),
     gives=lambda settings: ("torch", "fp32"),
     reads=_reads,
+    in_task_order=True,
     check=_check,
     example="compress prune runs/teacher --method structured --keep 0.5 --epochs 1 -o runs/pruned",
 )

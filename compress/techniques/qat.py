@@ -77,6 +77,7 @@ def _run(work: Work) -> Made:
     scheme = integer_training.start(whole, work.source, work.task, settings, work.scratch)
     model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
     teacher = work.inputs.get("teacher", work.source)
+    models.check_labels(teacher.folder, task)
     teacher_config = models.config(teacher.folder)
     stages = goals(settings, model.config, teacher_config, task.kind == "regression")
     student = Student(model, its_tokenizer)
@@ -216,6 +217,7 @@ TECHNIQUE = Technique(
     accepts=frozenset({"torch"}),
     gives=lambda settings: ("onnx", "int8"),
     reads=_reads,
+    in_task_order=True,
     check=_check,
     needs_task=True,
     example="compress qat runs/student -o runs/qat",

@@ -286,7 +286,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
             from compress.models import check_labels
             from compress.tasks import loading
 
-            check_labels(source.folder, loading.resolve(dict(task))[0])
+            check_labels(source.folder, loading.resolve(dict(task))[0], is_kept=True)
     if settings.precision == "bf16" and source.format == "onnx":
         raise CompressError(
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."

@@ -74,6 +74,13 @@ def test_a_folder_is_searched_for_each_splits_usual_names(tmp_path: Path) -> Non
         (["neg", "pos"], 1, 1),
         (["neg", "pos"], "1.0", 1),
         (["neg", "pos"], True, 1),
+        (["pos", "neg"], True, 0),
+        (["yes", "no"], True, 0),
+        (["yes", "no"], "False", 1),
+        (["no", "yes"], "TRUE", 1),
+        (["no", "yes"], 1, 1),
+        (["off", "on"], "yes", 1),
+        (["spam", "not_spam"], True, 0),
         ([1, 2, 3, 4, 5], "1", 0),  # stars are names here, not ids
         ([1, 2, 3, 4, 5], 5.0, 4),
         (["1", "0"], "1", 0),
@@ -84,6 +91,26 @@ def test_a_label_is_a_name_first_and_an_id_only_where_no_name_is_a_number(
 ) -> None:
     as_jsonl(tmp_path / "a.jsonl", [{"review": "a boat", "stars": cell}])
     assert read(tmp_path / "a.jsonl", labels=labels).rows["label"][:] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (True, r"label True is not among cat, dog"),
+        (["cat", "dog"], r"several labels in one row \(multi-label\) are not supported"),
+        ("cat, dog", r"not among cat, dog; several in one row are not supported"),
+    ],
+)
+def test_where_nothing_tells_which_label_is_meant_the_row_is_bad(tmp_path: Path, cell: Any, message: str) -> None:
+    as_jsonl(tmp_path / "a.jsonl", [{"review": "a boat", "stars": cell}])
+    with pytest.raises(CompressError, match=message):
+        read(tmp_path / "a.jsonl", labels=["cat", "dog"])
+
+
+def test_a_number_that_is_one_label_as_an_id_and_the_other_as_a_truth_value_is_refused(tmp_path: Path) -> None:
+    as_jsonl(tmp_path / "a.jsonl", [{"review": "a boat", "stars": 1}])
+    with pytest.raises(CompressError, match=r"label 1 is 'yes' as a truth value and 'no' as the id.*\['no', 'yes'\]"):
+        read(tmp_path / "a.jsonl", labels=["yes", "no"])
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ from typing import Any, get_args
 
 from compress import catalogue
 from compress.errors import CompressError, guess, listing
+from compress.labels import folded, shown
 from compress.metrics.metric import Kind, Metric
 from compress.tasks.loading.files import FORMATS
 from compress.tasks.task import SPLITS, Source, Task, TextKind
 
-OF_ANY_TASK = ("name", "data", "text", "label", "metric", "bad_rows", "holdout", "limit", "seed")
+OF_ANY_TASK = ("name", "data", "text", "label", "model_labels", "metric", "bad_rows", "holdout", "limit", "seed")
 KINDS = (*get_args(Kind), *get_args(TextKind))
 OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
 
@@ -84,6 +85,10 @@ def _unknown(name: str) -> CompressError:
 
 def _own(name: str, description: Mapping[str, Any]) -> Task:
     kind = description.get("kind", "classification")
+    if folded(kind).replace(" ", "") in ("multilabel", "multilabelclassification"):
+        raise CompressError(
+            f"Task '{name}': several labels for one text (multi-label) are not supported. A classification has one label a row."
+        )
     if kind not in ("classification", "regression"):
         raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {kind!r}.{guess(str(kind), KINDS)}")
     for key in ("text", "label", "data"):
@@ -119,7 +124,7 @@ _HELP = {
 def _spelling(label: Any) -> str:
     # YAML reads `no` and `yes` as truth values; a label list almost never means those.
     if isinstance(label, bool):
-        raise CompressError(f"The label {label!r} was read from YAML as a truth value: write it in quotes.")
+        raise CompressError(f"The label {label!r} was read from YAML as a truth value: write it in quotes, as 'yes'.")
     return str(label)
 
 
@@ -186,7 +191,30 @@ def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise CompressError(f"Task '{name}': `seed` is a whole number, not {seed!r}.")
     limit = _limit(name, description.get("limit", task.limit))
-    return replace(task, bad_rows=bad_rows, holdout=float(holdout), seed=seed, limit=limit)
+    task = replace(task, bad_rows=bad_rows, holdout=float(holdout), seed=seed, limit=limit)
+    return replace(task, model_labels=_model_labels(task, description.get("model_labels", {})))
+
+
+def _model_labels(task: Task, value: Any) -> dict[str, str]:
+    """What a model calls its outputs, to the task's labels."""
+    if not isinstance(value, Mapping):
+        raise CompressError(
+            f"Task '{task.name}': `model_labels` maps what a model calls its outputs to the labels, as "
+            f"`model_labels: {{LABEL_A: {(*task.label_names, 'positive')[0]}}}`."
+        )
+    own = {folded(name) for name in task.label_names}
+    for of_model, label in value.items():
+        if folded(label) not in own:
+            raise CompressError(
+                f"Task '{task.name}': `model_labels` maps '{of_model}' to '{label}', which is none of its labels: "
+                f"{shown(task.label_names)}."
+            )
+        if folded(of_model) in own and folded(of_model) != folded(label):
+            raise CompressError(
+                f"Task '{task.name}': `model_labels` maps its own label '{of_model}' to another, '{label}'. If the model's "
+                "config has its names in the wrong order, correct `id2label` there."
+            )
+    return {str(of_model): str(label) for of_model, label in value.items()}
 
 
 def _limit(name: str, value: Any) -> dict[str, int]:

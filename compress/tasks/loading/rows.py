@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from compress import labels
 from compress.errors import CompressError
 from compress.tasks.loading.files import RawRow
 from compress.tasks.task import Task
@@ -125,6 +127,8 @@ def _label(cells: Any, task: Task, name: str, hidden: bool) -> Any:
     value = cells.get(name)
     if task.generation is not None:
         return _target(value, task, name)
+    if isinstance(value, list | tuple | set | dict):
+        raise _Bad(f"'{name}' is {_shown(value)}: several labels in one row (multi-label) are not supported")
     spelling = "" if value is None else str(value).strip()
     if spelling in task.absent_labels:
         return WITHOUT
@@ -134,8 +138,17 @@ def _label(cells: Any, task: Task, name: str, hidden: bool) -> Any:
         raise _Bad(f"'{name}' is empty")
     label = _score(spelling, task) if task.kind == "regression" else _class_id(spelling, task)
     if label is None:
-        raise _Bad(f"label {_shown(value)} is not {_expected(task)}")
+        several = _are_several(spelling, task)
+        raise _Bad(
+            f"label {_shown(value)} is not {_expected(task)}{'; several in one row are not supported' * several}"
+        )
     return label
+
+
+def _are_several(spelling: str, task: Task) -> bool:
+    """Whether a cell names several of the labels, as `toxic, threat`."""
+    parts = [part.strip().strip("'\"") for part in re.split(r"[,;|]", spelling.strip("[](){} "))]
+    return len(parts) > 1 and all(part in task.label_names for part in parts)
 
 
 def _target(value: Any, task: Task, name: str) -> str:
@@ -170,9 +183,23 @@ def _class_id(spelling: str, task: Task) -> int | None:
         return next((index for name, index in by_name.items() if _number(name) == number), None)
     if number is None:
         folded = {name.casefold(): index for name, index in by_name.items()}
-        by_truth = {"false": 0, "true": 1} if len(by_name) == 2 else {}
-        return folded.get(spelling.casefold(), by_truth.get(spelling.casefold()))
+        return folded.get(spelling.casefold(), _by_truth(spelling.casefold(), task.label_names))
+    if number in (0, 1) and labels.truth_of(task.label_names, strictly=True) == (1, 0):
+        true, false = task.label_names
+        raise _Bad(
+            f"label {spelling} is '{true if number else false}' as a truth value and '{false if number else true}' as the id "
+            f"of one of {true}, {false}: write `labels: ['{false}', '{true}']` if 1 is {true}"
+        )
     return int(number) if number.is_integer() and 0 <= number < len(by_name) else None
+
+
+def _by_truth(spelling: str, names: tuple[str, ...]) -> int | None:
+    """The label that a truth value means, where the names tell which of the two is the true one."""
+    places = labels.truth_of(names)
+    if places is None or (spelling not in ("false", "true") and labels.truth_of(names, strictly=True) is None):
+        return None
+    false, true = places
+    return true if spelling in labels.TRUE else false if spelling in labels.FALSE else None
 
 
 def _number(spelling: str) -> float | None:

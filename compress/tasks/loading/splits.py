@@ -27,7 +27,7 @@ from compress.tasks.task import SPLITS, Task
 if TYPE_CHECKING:
     from datasets import Dataset
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 BATCH = 1000
 ROWS = "rows.arrow"
 """The one file of an entry of rows in the cache."""

@@ -1,11 +1,12 @@
-"""RoBERTa: BERT's layers, with positions that start after the padding index."""
+"""RoBERTa, and XLM-RoBERTa and CamemBERT, which are RoBERTa with other vocabularies: BERT's layers, with positions that start
+after the padding index."""
 
 from __future__ import annotations
 
 from compress.architectures.architecture import Architecture
 
 ARCHITECTURE = Architecture(
-    model_types=("roberta",),
+    model_types=("roberta", "xlm-roberta", "camembert"),
     layers="roberta.encoder.layer",
     embeddings="roberta.embeddings",
     query="attention.self.query",

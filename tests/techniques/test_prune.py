@@ -22,7 +22,7 @@ from compress.pruning.weights import prunable, weights_of
 from compress.settings import build
 from compress.technique import apply
 from compress.techniques.prune import Prune, prospect
-from tests.tiny import FAMILIES, write_model
+from tests.tiny import FAMILIES, LIKE_ROBERTA, write_model
 
 TECHNIQUE = find("techniques", "prune")
 
@@ -203,7 +203,7 @@ def test_adapters_recover_and_are_merged(prune: Callable[..., Artifact]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *LIKE_ROBERTA])
 def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any], tmp_path: Path) -> None:
     model = bring(str(write_model(tmp_path / "whole", family)))
     for number, settings in enumerate(

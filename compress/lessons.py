@@ -20,7 +20,7 @@ from compress.distillation.widths import widths
 from compress.errors import CompressError
 from compress.progress import say
 from compress.students import Student
-from compress.teacher import answers, bytes_needed
+from compress.teacher import answers, bytes_needed, opened_teacher
 from compress.training_data import TrainingData, data_for, tokens
 
 
@@ -94,7 +94,7 @@ def prepare(
             LOGITS: logits[0][:, None] if len(logits) == 1 else np.stack(logits, axis=1),
             **{f"{FEATURE}{name}": values for name, values in features.items()},
         },
-        live_teacher=None if kept or not wanted.names() else models.load(teachers[0]),
+        live_teacher=None if kept or not wanted.names() else opened_teacher(teachers[0]),
         facts=facts,
     )
 

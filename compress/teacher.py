@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import digest
+from compress.artifact import Artifact, digest
 from compress.batching import ByToken, by_length, row_lengths
 from compress.cache import Entry, locked, making, opened
 from compress.disk import allocated
@@ -125,6 +125,14 @@ def _opened(folder: Path, names: list[str]) -> dict[str, Entry]:
     return {name: one for name, one in found.items() if one is not None}
 
 
+def opened_teacher(teacher: Artifact) -> Any:
+    """The teacher's model; one that is stored in fp16 computes in fp32, since fp16 overflows and is slow on a CPU."""
+    import torch
+
+    model = load(teacher)
+    return model.float() if model.dtype == torch.float16 else model
+
+
 def _compute(
     teacher: Any,
     rows: Any,
@@ -139,7 +147,7 @@ def _compute(
     import torch
 
     started = time.perf_counter()
-    model = load(teacher)
+    model = opened_teacher(teacher)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
     starts = np.concatenate([[0], np.cumsum(lengths)])

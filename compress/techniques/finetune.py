@@ -79,7 +79,8 @@ def _classifier(work: Work) -> Made:
 
     its_tokenizer = models.tokenizer(work.source.folder)
     data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
-    model = models.for_task(work.source.folder, data.task, seed=work.settings.seed)
+    # In fp32, whatever it was stored in: small steps are lost in 16 bits, and fp16's gradients overflow.
+    model = models.for_task(work.source.folder, data.task, seed=work.settings.seed).float()
     before = {}
     if models.is_trained_for(work.source.folder, data.task):
         before["score_before_training"] = teacher_score.before_training(model, data, its_tokenizer)

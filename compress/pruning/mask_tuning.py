@@ -306,6 +306,11 @@ class _NormalEquations:
 
 def _held_at_one(squares: Tensor, projected: Tensor, ridge: float) -> Tensor:
     """The solution of squares m = projected that is drawn towards 1, as strongly as keeps it within the limit."""
+    if not (squares.isfinite().all() and projected.isfinite().all()):
+        raise CompressError(
+            "The model's activations on the calibration rows are NaN or infinite, so that no masks fit them. "
+            "Check its weights, or the rows."
+        )
     start = torch.ones_like(projected)
     scale = squares.diagonal().mean()
     if scale <= 0:

@@ -9,7 +9,7 @@ import torch
 
 from compress.architectures.families import family
 from compress.errors import CompressError
-from compress.pruning.mask_tuning import LIMIT, tuned
+from compress.pruning.mask_tuning import LIMIT, _held_at_one, tuned
 from compress.pruning.units import Kept, everything, masks_applied, own_layers, units
 from tests.pruning.pruned import IDS, INPUTS, VARIANTS, logits, strong
 
@@ -108,3 +108,8 @@ def test_rows_are_needed(tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="there are none"):
         tuned(model, everything(units(model)), [])
     assert len(IDS) == 2
+
+
+def test_activations_that_are_no_numbers_end_the_fit() -> None:
+    with pytest.raises(CompressError, match="activations .* NaN or infinite"):
+        _held_at_one(torch.full((2, 2), float("nan"), dtype=torch.float64), torch.ones(2, dtype=torch.float64), 1e-3)

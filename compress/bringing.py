@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compress.artifact import Artifact, digest, hash_file, hashes
 from compress.errors import CompressError
+from compress.kinds import check_handled
 from compress.model_files import ADAPTER, deciding, patterns_to_download
 from compress.pretrained import first_line, quiet, raw_config, trusts_remote_code
 from compress.weight_files import weights
@@ -68,6 +69,7 @@ def adopt(folder: Path, name: str) -> Artifact:
         CompressError: it has no config, no weights, or pickled weights only.
     """
     raw = raw_config(folder)
+    check_handled(folder, raw)
     weights(folder)  # says what is wrong with them
     origin = {"name": name, "weights": digest(hashes(deciding(folder))), "model_type": raw.get("model_type", "")}
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from compress.errors import CompressError
 from compress.finite_weights import check_finite
+from compress.kinds import Kind, kind_of
 from compress.opening import Opened, compared, opened
 from compress.pretrained import first_line, quiet, raw_config, told_in_words, trusts_remote_code, why_not
 from compress.weight_files import weights
 
-Kind = Literal["classifier", "encoder-decoder", "decoder"]
-
-
-def kind_of(folder: Path) -> Kind:
-    """What the model in a folder is, by its config alone; a base without a head counts as a classifier to be.
-
-    Raises:
-        CompressError: the folder's config cannot be read.
-    """
-    raw = raw_config(folder)
-    names = [str(name) for name in raw.get("architectures") or ()]
-    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
-        return "decoder"
-    heads = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
-    if raw.get("is_encoder_decoder") and not any(name.endswith(heads) for name in names):
-        return "encoder-decoder"
-    return "encoder-decoder" if any(name.endswith("ForConditionalGeneration") for name in names) else "classifier"
+__all__ = ["Kind", "from_config", "generator", "kind_of"]
 
 
 def generator(folder: Path, **changes: Any) -> Any:

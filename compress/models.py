@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from compress.artifact import Artifact, is_main_process
 from compress.bringing import DEMO, adopt, bring
 from compress.errors import CompressError
 from compress.generators import generator, kind_of
+from compress.kinds import check_handled, check_trained, has_classifier
 from compress.opening import Opened, opened
 from compress.pretrained import (
     config,
@@ -35,7 +35,7 @@ __all__ = [
     "config",
     "for_task",
     "from_config",
-    "has_head",
+    "has_classifier",
     "kind_of",
     "load",
     "needs_peft",
@@ -57,6 +57,7 @@ def load(artifact: Artifact) -> Any:
         raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
     if kind_of(artifact.folder) != "classifier":
         return generator(artifact.folder)
+    check_trained(artifact.folder)
     return classifier(artifact.folder, anew=False)
 
 
@@ -72,7 +73,7 @@ def check_opens(folder: Path) -> None:
     kind = kind_of(folder)
     if kind != "classifier":
         generator(folder)
-    elif has_head(raw_config(folder)):
+    elif has_classifier(folder, raw_config(folder)):
         classifier(folder, anew=False)
     else:
         opened(folder, AutoModel, tells=False)
@@ -92,6 +93,8 @@ def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
 
     from compress.architectures.cutting import opened_by
 
+    raw = raw_config(folder)
+    check_handled(folder, raw)
     with told_in_words(folder):
         kind = _unequal(folder)
     opener = AutoModelForSequenceClassification if kind is None else opened_by(kind)
@@ -114,12 +117,10 @@ def _without_head(folder: Path, found: Opened) -> str:
             f"The weights in {folder} have a head with {held[0]} outputs ({name}), but its config.json {names}. "
             f"Correct `id2label` there: it gives each of the {held[0]} outputs its name."
         )
-    if has_head(raw):
-        return (
-            f"The weights in {folder} lack {len(found.missing)} tensors of the classifier ({found.missing[0]}, ...). "
-            "Save the model again."
-        )
-    return f"{folder} has no trained classifier. Train one first: compress finetune {folder} --task TASK"
+    return (
+        f"The weights in {folder} lack {len(found.missing)} tensors of the classifier ({found.missing[0]}, ...). "
+        "Save the model again."
+    )
 
 
 def _unequal(folder: Path) -> Any:
@@ -154,7 +155,7 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     names = task.label_names or ("score",)
     kind = "regression" if task.kind == "regression" else "single_label_classification"
     own = labels.of_config(raw, folder)
-    fits = len(own) == task.num_labels and has_head(raw)
+    fits = len(own) == task.num_labels and has_classifier(folder, raw)
     places = labels.order(own, task) if fits else None
     model = classifier(
         folder,
@@ -177,7 +178,7 @@ def is_trained_for(folder: Path, task: Any) -> bool:
     """Whether a classifier has a trained head for the labels of a task."""
     raw = raw_config(folder)
     own = labels.of_config(raw, folder)
-    return has_head(raw) and len(own) == task.num_labels and labels.order(own, task) is not None
+    return has_classifier(folder, raw) and len(own) == task.num_labels and labels.order(own, task) is not None
 
 
 def _with_new_head_(model: Any) -> Any:
@@ -243,8 +244,7 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
     if task.is_generative:
         return
     raw = raw_config(folder)
-    if not has_head(raw):
-        raise CompressError(f"{folder} has no trained classifier. Train one first with `compress finetune {folder}`.")
+    check_trained(folder)
     names = labels.of_config(raw, folder)
     if len(names) != task.num_labels:
         raise CompressError(
@@ -279,8 +279,3 @@ def save(model: Any, its_tokenizer: Any, folder: Path) -> None:
         raise CompressError(
             f"The model cannot be written to {folder} ({first_line(error)}). Is the disk full?"
         ) from error
-
-
-def has_head(raw: Mapping[str, Any]) -> bool:
-    """Whether a config is that of a classifier with its head."""
-    return any("SequenceClassification" in name for name in raw.get("architectures") or ())

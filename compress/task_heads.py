@@ -7,7 +7,7 @@ from typing import Any
 
 from compress import labels
 from compress.artifact import Artifact, is_main_process, wait_until
-from compress.models import adopt, has_head, kind_of, load, save, tokenizer
+from compress.models import adopt, has_classifier, kind_of, load, save, tokenizer
 from compress.pretrained import raw_config
 from compress.progress import say
 
@@ -27,7 +27,7 @@ def in_task_order(artifact: Artifact, task: Any, scratch: Path) -> Artifact:
         return artifact
     raw = raw_config(artifact.folder)
     own = labels.of_config(raw, artifact.folder)
-    places = labels.order(own, task) if len(own) == task.num_labels and has_head(raw) else None
+    places = labels.order(own, task) if len(own) == task.num_labels and has_classifier(artifact.folder, raw) else None
     if places is None or list(places) == sorted(places):
         return artifact
     folder = scratch / f"in-task-order-{artifact.fingerprint()}"

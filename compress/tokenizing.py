@@ -42,6 +42,7 @@ def tokenizer(folder: Path) -> Any:
             f"{folder} lacks its tokenizer: there is no tokenizer.json, and no {missing} that {type(found).__name__} reads. "
             "Save the tokenizer beside the model (`tokenizer.save_pretrained`), or copy its files there."
         )
+    _check_length(folder, found)
     _check_ids(folder, found)
     return found
 
@@ -54,6 +55,15 @@ def _missing_files(folder: Path, its_tokenizer: Any) -> str:
     if any(file for pattern in CONVERTED for file in folder.glob(pattern)):
         named = {what: name for what, name in named.items() if what not in ("vocab_file", "spm_file", "merges_file")}
     return " and no ".join(name for name in named.values() if not (folder / name).is_file())
+
+
+def _check_length(folder: Path, its_tokenizer: Any) -> None:
+    longest = its_tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
+        raise CompressError(
+            f"The tokenizer in {folder} says that it reads {str(longest)[:50]} tokens (model_max_length in its config). "
+            "Write the number of tokens that the model reads, for example 512."
+        )
 
 
 def _check_ids(folder: Path, its_tokenizer: Any) -> None:

@@ -102,3 +102,12 @@ def test_a_template_with_a_token_that_does_not_exist_is_refused_in_a_line(saved:
     with pytest.raises(CompressError, match="okenizer") as refused:
         models.tokenizer(tmp_path / "m")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("length", [0.5, -1, 0, True])
+def test_a_length_that_is_none_is_refused_in_a_line(length: object, saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved, tmp_path / "m")
+    file = tmp_path / "m" / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "model_max_length": length}))
+    with pytest.raises(CompressError, match="model_max_length"):
+        models.tokenizer(tmp_path / "m")

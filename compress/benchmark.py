@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from compress import __version__, catalogue, shipped
+from compress import __version__, catalogue, leakage, shipped
 from compress.artifact import Artifact, digest, write_whole
 from compress.cache import entry
 from compress.errors import CompressError
@@ -140,6 +140,7 @@ def run(
         )
     resolved, data = loading.resolve(dict(described))
     split = loading.load(resolved, data, "evaluation")
+    overlap = leakage.check(resolved, data)
     root = _root(artifacts[0][1])
     if resolved.is_generative:
         readable.check(resolved, split.rows)
@@ -151,6 +152,8 @@ def run(
         if (artifact.folder / "config.json").is_file():
             check_kind(artifact.folder, resolved)
     notes = _other_roots(artifacts, root)
+    if overlap is not None and overlap.sentence(resolved.name):
+        notes.append(overlap.sentence(resolved.name).rstrip("."))
     if _in_fp32(root) != root:
         notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")
     baseline = _fp32_onnx(root, suite, cache, described, notes)

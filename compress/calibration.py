@@ -51,11 +51,17 @@ def check(name: str, task: Mapping[str, Any] | None) -> None:
 
 
 def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
-    """What the set is, for manifests and fingerprints: its settings and the identity of the split it draws from."""
+    """What the set is, for manifests and fingerprints: its settings and the identity of the split it draws from.
+
+    Raises:
+        CompressError: see `compress.leakage.check`.
+    """
+    from compress import leakage
     from compress.tasks import loading
 
     chosen = find(name)
     described, data = loading.resolve(dict(task))
+    leakage.check(described, data)
     return {"set": Path(name).name, **chosen.model_dump(), "from": loading.load(described, data, chosen.split).identity}
 
 

@@ -89,6 +89,8 @@ class Loop(Trainer):
         super().__init__(compute_metrics=self._measure, **named)
         self.to_minimize, self.score, self.name, self.hold = objective, score, name, hold
         self.watch = Watch(self)
+        self.one_class: dict[int, int] = {}
+        """Steps after which the model gave all held-out rows one class, though they have several, and which."""
         self.terms: dict[str, Any] = {}
         self.batches = 0
         # Our objective is a mean over its batch, so the Trainer must divide it by the batches it accumulates.
@@ -179,6 +181,10 @@ class Loop(Trainer):
     def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
         assert not isinstance(self.score, ModelScore)
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+        if logits.ndim == 2 and logits.shape[1] > 1:
+            classes = np.unique(logits.argmax(axis=1))
+            if len(classes) == 1 < len(np.unique(prediction.label_ids)):
+                self.one_class[self.state.global_step] = int(classes[0])
         return {"score": self._comparable(self.score(logits, prediction.label_ids))}
 
     def _comparable(self, found: Scored, higher_is_better: bool = True) -> float:

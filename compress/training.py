@@ -19,9 +19,12 @@ from compress.distributed import world_size
 from compress.errors import CompressError
 from compress.models import quiet
 from compress.objectives import Hold, ModelScore, Objective, Score
-from compress.progress import say
+from compress.progress import say, warn
 from compress.settings import Settings
 from compress.stopping import Stopped
+
+FEW = 100
+"""Held-out rows below which the choice of the best epoch is chance for the most part."""
 
 
 class TrainingSettings(Settings):
@@ -109,6 +112,9 @@ def train(
     checkpoints = scratch / "checkpoints"
     evaluates = not stage
     seeks_best = evaluates and settings.keep_epoch == "best"
+    held_out = score.rows if isinstance(score, ModelScore) else len(holdout)
+    if seeks_best and settings.epochs > 1 and held_out < FEW:
+        warn(_few(name, held_out))
     total = steps or int(len(rows) * settings.epochs / (settings.batch_size * settings.accumulate))
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -176,19 +182,37 @@ def train(
     for wrapped in ("forward", "_original_forward", "_is_accelerate_prepared"):
         model.__dict__.pop(wrapped, None)
     model.eval()
+    kept = "best" if seeks_best and loop.state.best_global_step is not None else "last"
+    kept_step = loop.state.best_global_step if kept == "best" else loop.state.global_step
+    only = loop.one_class.get(kept_step or 0)
+    collapsed = "" if only is None else str(model.config.id2label[only])
+    if collapsed:
+        warn(
+            f"{name}: the model gives all {held_out:,} held-out rows one class, '{collapsed}', though they have several."
+        )
     return Trained(
         {
             "training_steps": loop.state.global_step,
             "training_rows": len(rows),
             "processes": world_size(),
-            "holdout_rows": score.rows if isinstance(score, ModelScore) else len(holdout),
+            "holdout_rows": held_out,
             "training_seconds": round(time.perf_counter() - started, 1),
             "resumed_from_step": loop.resumed_from,
             "autocast": "bf16" if bf16 else "none",
             "curves": _curves(loop.state.log_history, loop.metric_name, stage, falls=_falls(score)),
-            "kept": "best" if seeks_best and loop.state.best_global_step is not None else "last",
+            "kept": kept,
+            **({"one_class_for_all": collapsed} if collapsed else {}),
             **({"not_scored": loop.unscored} if loop.unscored else {}),
         }
+    )
+
+
+def _few(name: str, rows: int) -> str:
+    """What is said of an epoch that is chosen on few rows: half the 95 % interval of a share of one half."""
+    points = 100 * 1.96 * math.sqrt(0.25 / rows)
+    return (
+        f"{name}: the best epoch is chosen on {rows} held-out rows, where chance moves a share by up to {points:.0f} points. "
+        "Hold out more (`holdout` in the task), or keep the last epoch (--keep-epoch last)."
     )
 
 

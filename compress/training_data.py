@@ -79,6 +79,11 @@ def data_for(
     cut = train.truncated
     if cut:
         warn(f"{cut} of {len(texts)} training rows are longer than {max_length} tokens and were cut.")
+    only = one_label(task, splits["train"].rows)
+    if only:
+        warn(
+            f"All {len(splits['train'].rows):,} training rows of '{task.name}' are '{only}': one class teaches nothing."
+        )
     return TrainingData(
         task=task,
         texts=texts,
@@ -87,7 +92,7 @@ def data_for(
         train_identity=splits["train"].identity,
         holdout_identity=splits["holdout"].identity,
         holdout_texts=splits["holdout"].rows,
-        facts={"rows_cut": cut, "max_length": max_length},
+        facts={"rows_cut": cut, "max_length": max_length, **({"only_label": only} if only else {})},
         score=holdout_score(task),
     )
 
@@ -162,6 +167,14 @@ def generative_tokens(
     return pairs.rows, {**cut, "cut": "; ".join(pairs.notes)}
 
 
+def one_label(task: Any, rows: Any) -> str:
+    """The label that all rows of a classification have; empty where there are several, or rows without one."""
+    if task.kind != "classification" or "label" not in rows.column_names:
+        return ""
+    found = np.unique(np.asarray(rows["label"]))
+    return str(task.label_names[int(found[0])]) if len(found) == 1 else ""
+
+
 def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:
     """Refuse a `max_length` that somebody set and that would decide nothing.
 
@@ -210,6 +223,7 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         CompressError: it cannot be read, or the task's metrics cannot read its references.
     """
+    from compress import leakage
     from compress.tasks import loading
     from compress.tasks.generation import readable
 
@@ -222,6 +236,7 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
     if task.is_generative:
         readable.check(task, splits["train"].rows)
+    leakage.check(task, data)
     return {"task": task.name, **chosen_by, **{name: split.identity for name, split in splits.items()}}
 
 

@@ -196,6 +196,35 @@ def test_an_epoch_whose_score_does_not_exist_is_never_a_number_and_never_the_bes
     assert "pearson on held-out rows" not in facts["curves"]
 
 
+def test_a_choice_by_chance_and_a_model_that_says_one_class_are_told_in_a_line_each(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def constant(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
+        return (model.classifier.bias[1] - 10).square() + 0 * _slope(model, batch, progress)[0], {}
+
+    _, facts = run(constant, learning_rate=0.5, epochs=2)
+    assert facts["one_class_for_all"] == "positive"
+    assert "the model gives all 33 held-out rows one class, 'positive', though they have several" in caplog.text
+    assert "the best epoch is chosen on 33 held-out rows, where chance moves a share by up to 17 points" in caplog.text
+
+
+def test_a_training_split_of_one_class_is_told(
+    make_model: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "train.csv").write_text("a,b\n" + "".join(f"the film {number},yes\n" for number in range(80)))
+    task = {
+        "name": "mine",
+        "text": "a",
+        "label": "b",
+        "labels": ["no", "yes"],
+        "data": {"train": str(tmp_path / "train.csv")},
+    }
+    folder = make_model("bert")
+    found = data_for({**task, "holdout": 0.2}, tokenizer(folder), config(folder), 32)
+    assert found.facts["only_label"] == "yes"
+    assert "training rows of 'mine' are 'yes': one class teaches nothing" in caplog.text
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

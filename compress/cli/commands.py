@@ -158,6 +158,9 @@ class _Once(logging.Filter):
         return not again
 
 
+ALLOW_OVERLAP = "Go on although more than 5 % of the evaluation rows stand in the training rows."
+
+
 def technique_command(name: str) -> click.Command:
     """The command of a technique: its settings become options."""
     from compress import options
@@ -171,6 +174,7 @@ def technique_command(name: str) -> click.Command:
         click.Option(
             ["--data"], help="Folder (or file) with the task's data. Default: the artifact's own, else the hub."
         ),
+        click.Option(["--allow-overlap"], is_flag=True, help=ALLOW_OVERLAP),
         click.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
         click.Option(["--dry-run"], is_flag=True, help="Check everything, say what would be done, and stop."),
     ]
@@ -201,7 +205,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     settings = build(technique.settings, typed, f"compress {technique.name}")
     artifact = bring(source)
     inputs = {name: bring(where) for name, where in references(settings).items()}
-    task = described_task(values.get("task"), values.get("data"), artifact.task)
+    task = described_task(values.get("task"), values.get("data"), artifact.task, allow_overlap=values["allow_overlap"])
     if values.get("dry_run"):
         from compress.reasons import why
         from compress.technique import check, check_destination, check_free, finished
@@ -219,13 +223,15 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
 
 
-def described_task(name: str | None, data: str | None, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The task's description from `--task` and `--data`, else the artifact's own."""
+def described_task(
+    name: str | None, data: str | None, own: Mapping[str, Any] | None, *, allow_overlap: bool = False
+) -> Mapping[str, Any] | None:
+    """The task's description from `--task`, `--data` and `--allow-overlap`, else the artifact's own."""
     from compress import settings
     from compress.pipeline import absolute
 
     if name is None and data is None:
-        return own
+        return {**own, "allow_overlap": True} if own is not None and allow_overlap else own
     if name is None:
         if own is None:
             raise click.UsageError("--data needs --task: the model has no task of its own.")
@@ -236,6 +242,8 @@ def described_task(name: str | None, data: str | None, own: Mapping[str, Any] | 
         description = dict(own) if own is not None and own.get("name") == name else {"name": name}
     if data is not None:
         description["data"] = data
+    if allow_overlap:
+        description["allow_overlap"] = True
     return absolute(description)
 
 

@@ -8,22 +8,23 @@ from typing import Any
 
 import click
 
-from compress.cli.commands import FILE, command, described_task, say, say_lines
+from compress.cli.commands import ALLOW_OVERLAP, FILE, command, described_task, say, say_lines
 
 
 @command("run", example="compress run quickstart")
 @click.argument("pipeline")
 @click.option("-o", "--out", type=FILE, help="Folder of the run.  [default: runs/<pipeline>]")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the pipeline: --set task.data=DIR.")
+@click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
 @click.option("--dry-run", is_flag=True, help="Check everything, show what would run and why, and stop.")
-def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool) -> None:
+def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap: bool, dry_run: bool) -> None:
     """Run a pipeline: a YAML file, or one that is shipped (see `compress list pipelines`).
 
     Finished steps are reused; a run that was stopped goes on with the same command. Exits 3 when a budget is not met.
     """
     from compress import pipeline as pipelines
 
-    plan = pipelines.read(pipeline, changes)
+    plan = pipelines.read(pipeline, (*changes, *(["task.allow_overlap=true"] if allow_overlap else [])))
     folder = out or Path("runs") / plan.name
     if dry_run:
         for line in pipelines.explain(plan, folder):
@@ -46,9 +47,16 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], dry_run: bool
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
 @click.option("--data", help="Folder with the task's data. Default: the artifacts' own.")
+@click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def benchmark(
-    artifacts: tuple[str, ...], suite: str, out: Path, task: str | None, data: str | None, as_json: bool
+    artifacts: tuple[str, ...],
+    suite: str,
+    out: Path,
+    task: str | None,
+    data: str | None,
+    allow_overlap: bool,
+    as_json: bool,
 ) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
 
@@ -60,7 +68,7 @@ def benchmark(
     from compress.technique import default_cache
 
     brought = [(Path(one).resolve().name, bring(one)) for one in artifacts]
-    described = described_task(task, data, brought[0][1].task)
+    described = described_task(task, data, brought[0][1].task, allow_overlap=allow_overlap)
     found = benchmarks.run(brought, benchmarks.read_suite(suite), out, cache=default_cache(out), task=described)
     if as_json:
         click.echo((out / "measurements.json").read_text(encoding="utf-8"))

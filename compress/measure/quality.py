@@ -50,6 +50,14 @@ def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.f
     return np.argsort(order)[said.astype(np.int64)].astype(np.float64)
 
 
+def one_class(predicted: NDArray[np.float64], references: Sequence[float], task: Task) -> tuple[str, ...]:
+    """A note where a model gives all examples the same class, though they have several."""
+    given = np.unique(predicted)
+    if task.kind != "classification" or len(given) > 1 or len(set(references)) < 2:
+        return ()
+    return (f"it gives all {predicted.size:,} examples one class, '{task.label_names[int(given[0])]}'",)
+
+
 def quality(
     fingerprint: str,
     predicted: NDArray[np.float64],

@@ -319,7 +319,8 @@ class ClassifierRun(Run):
             reason = lane.failure or "it could not be run"
             self.measurements += [quality.absent(entry.fingerprint, one, condition, reason) for one in metrics]
             return
-        references, notes = self.evaluation.references, self.prepared[entry.name].notes
+        references = self.evaluation.references
+        notes = (*self.prepared[entry.name].notes, *quality.one_class(mine, references, task))
         self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
         if entry.role != ROOT:
             self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))

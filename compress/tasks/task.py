@@ -78,7 +78,8 @@ class Task:
     of `compress/metrics`, the first of which decides. `absent_labels` are spellings that say "nobody agreed on a label"
     (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or
     to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
-    of `train`; `limit` the most rows per split, drawn with `seed`. `generator` names the package of `compress.tasks`
+    of `train`; `limit` the most rows per split, drawn with `seed`. `allow_overlap` lets evaluation rows stand in the training
+    rows (`compress.leakage`). `generator` names the package of `compress.tasks`
     that makes the rows, for a task without files. `generation` is there exactly for the generative kinds.
     """
 
@@ -99,6 +100,7 @@ class Task:
     holdout: float = 0.05
     limit: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
+    allow_overlap: bool = False
     generation: Generation | None = None
 
     @property
@@ -126,8 +128,9 @@ class Task:
         values: dict[str, Any] = _plain(dataclasses.asdict(self))
         if self.generation is None:
             del values["generation"]  # manifests and caches of classifiers are as they were before there was one
-        if not self.model_labels:
-            del values["model_labels"]
+        for name in ("model_labels", "allow_overlap"):
+            if not values[name]:
+                del values[name]
         return values
 
     @staticmethod

@@ -3,8 +3,8 @@
 A classifier starts anew where the base has none. A summarizer or translator learns from its references, a decoder also from
 plain text; it may start from a config (`compress finetune t5-small.json`, with a tokenizer of its own), or out of a BERT-like
 encoder, which becomes a BART. The best epoch is chosen on rows held out of the training split; the
-evaluation split is not read. Several processes (`torchrun --nproc-per-node 2 -m compress finetune ...`) train on a share of
-the rows each, and the first one writes.
+evaluation split is not trained or chosen on. Several processes (`torchrun --nproc-per-node 2 -m compress finetune ...`) train
+on a share of the rows each, and the first one writes.
 """
 
 from __future__ import annotations

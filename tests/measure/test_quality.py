@@ -38,6 +38,12 @@ def test_accuracy_comes_with_each_examples_score_and_an_interval_around_it() -> 
     assert found.interval == pytest.approx((0.8 - half, 0.8 + half), abs=0.03)
 
 
+def test_a_model_that_says_one_class_of_all_examples_is_noted() -> None:
+    assert quality.one_class(np.ones(60), LABELS, CLASSES) == ("it gives all 60 examples one class, 'yes'",)
+    assert not quality.one_class(np.ones(60), (1.0,) * 60, CLASSES)
+    assert not quality.one_class(np.array([0.0, 1.0]), (0.0, 1.0), CLASSES)
+
+
 @pytest.mark.parametrize("name", ["f1", "matthews"])
 def test_a_metric_of_the_whole_set_has_an_interval_and_no_score_per_example(name: str) -> None:
     predicted = np.array(LABELS)

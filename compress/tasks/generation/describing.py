@@ -21,6 +21,7 @@ from compress.tasks.task import SPLITS, Generation, Source, Task
 
 PLAIN = ".txt"
 """What ends the name of a text file. In a classifier's data such a file is a table."""
+SETTINGS = ("bad_rows", "holdout", "limit", "seed", "allow_overlap")
 OF_MODELLING = ("documents", "separate")
 OF_PAIRS = ("target", "languages", "prefix", "prompt", "line_end", "max_source", "max_target", "dialogue")
 
@@ -100,7 +101,7 @@ def _with_settings(task: Task, given: Described) -> Task:
         generation = replace(generation, is_dialogue=given.dialogue)
     if given.languages is not None:
         generation = replace(generation, languages=tuple(given.languages))
-    task = replace(task, **{name: said[name] for name in ("bad_rows", "holdout", "limit", "seed") if name in said})
+    task = replace(task, **{name: said[name] for name in SETTINGS if name in said})
     if given.metric is not None:
         task = replace(task, metrics=_metrics(task, given.metric))
     return replace(task, generation=generation, empty_text_is_bad=generation.empty != "keep")

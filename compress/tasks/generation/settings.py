@@ -55,3 +55,5 @@ class Described(Settings):
     holdout: Annotated[float, Field(gt=0, lt=1)] | None = None
     limit: dict[Split, Annotated[int, Field(ge=1)]] | None = None
     seed: int | None = None
+    allow_overlap: bool | None = None
+    """Whether evaluation rows may stand in the training rows."""

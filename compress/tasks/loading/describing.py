@@ -19,7 +19,19 @@ from compress.metrics.metric import Kind, Metric
 from compress.tasks.loading.files import FORMATS
 from compress.tasks.task import SPLITS, Source, Task, TextKind
 
-OF_ANY_TASK = ("name", "data", "text", "label", "model_labels", "metric", "bad_rows", "holdout", "limit", "seed")
+OF_ANY_TASK = (
+    "name",
+    "data",
+    "text",
+    "label",
+    "model_labels",
+    "metric",
+    "bad_rows",
+    "holdout",
+    "limit",
+    "seed",
+    "allow_overlap",
+)
 KINDS = (*get_args(Kind), *get_args(TextKind))
 OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
 
@@ -191,7 +203,10 @@ def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise CompressError(f"Task '{name}': `seed` is a whole number, not {seed!r}.")
     limit = _limit(name, description.get("limit", task.limit))
-    task = replace(task, bad_rows=bad_rows, holdout=float(holdout), seed=seed, limit=limit)
+    allowed = description.get("allow_overlap", task.allow_overlap)
+    if not isinstance(allowed, bool):
+        raise CompressError(f"Task '{name}': `allow_overlap` is true or false, not {allowed!r}.")
+    task = replace(task, allow_overlap=allowed, bad_rows=bad_rows, holdout=float(holdout), seed=seed, limit=limit)
     return replace(task, model_labels=_model_labels(task, description.get("model_labels", {})))
 
 

@@ -27,7 +27,7 @@ from compress.tasks.task import SPLITS, Task
 if TYPE_CHECKING:
     from datasets import Dataset
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 BATCH = 1000
 ROWS = "rows.arrow"
 """The one file of an entry of rows in the cache."""
@@ -60,7 +60,7 @@ def load(task: Task, data: str | Path | None, split: str, cache: Path | None = N
     """One split of the task's data: `train`, `holdout`, `evaluation` or `test`.
 
     `data` is a folder with the task's files; None means the hub, or the task's own generator. `holdout` is the share
-    `task.holdout` of the training rows, chosen by the hash of their texts, and `train` is the rest (a data source
+    `task.holdout` of the training rows, chosen by the hash of their folded texts, and `train` is the rest (a data source
     with a holdout of its own keeps it). `cache` is where Arrow files are kept, `default_cache()` when None.
 
     Raises CompressError for a missing file or column, bad rows (unless the task skips them), an empty split, no network.
@@ -137,7 +137,7 @@ def _write(path: Path, task: Task, split: str, source: Origin, cut_out_of_train:
         found = examples(raw, task, source.columns, split == "test", left_out)
         if not cut_out_of_train:
             return found
-        return (one for one in found if (int(one.row_hash, 16) / 16**16 < task.holdout) == (split == "holdout"))
+        return (one for one in found if one.is_held_out(task.holdout) == (split == "holdout"))
 
     limit = task.limit.get(split)
     stream = chosen(left_out)

@@ -17,11 +17,12 @@ from compress.artifact import Artifact, digest, write_whole
 from compress.cache import entry
 from compress.errors import CompressError
 from compress.measure.cores import available_cores
-from compress.measure.evaluation import Evaluation
+from compress.measure.evaluation import Evaluation, Unread
 from compress.measure.inputs import Condition
 from compress.measure.machine import machine, providers
 from compress.measure.together import BASELINE, ROOT, VARIANT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
+from compress.metrics.metric import Metric
 from compress.models import bring, check_kind, check_labels, kind_of
 from compress.progress import say, warn
 from compress.settings import Settings, build, read_yaml
@@ -171,7 +172,7 @@ def run(
     )
     say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
     judge = _judge_writers if resolved.is_generative else _judge_classifiers
-    judged = judge(entries, resolved, split, suite, plan, cache)
+    judged = judge(entries, resolved, data, split, suite, plan, cache)
     measurements = Measurements(
         suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
         machine={**machine(gpu=True), "onnxruntime_providers": providers()},
@@ -222,22 +223,35 @@ class _Judged:
 
 
 def _judge_classifiers(
-    entries: Sequence[Entry], task: Task, split: loading.Split, suite: Suite, plan: Plan, cache: Path
+    entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
 ) -> _Judged:
+    metrics: list[Metric] = [catalogue.find("metrics", name) for name in task.metrics]
     evaluation = Evaluation(
         task,
-        [catalogue.find("metrics", name) for name in task.metrics],
+        [one for one in metrics if one.split == split.name],
         split,
         suite.max_length or _trained_length([one.artifact for one in entries]),
         cache,
         root=entries[0].name,
     )
+    names = dict.fromkeys(one.split for one in metrics if one.split != split.name)
+    further = tuple(_further(evaluation, name, [one for one in metrics if one.split == name], data) for name in names)
+    evaluation = replace(evaluation, further=further)
     found = measure(entries, evaluation, plan)
     return _Judged(found, task, {"max_length": evaluation.max_length}, evaluation.references)
 
 
+def _further(evaluation: Evaluation, name: str, metrics: Sequence[Metric], data: Any) -> Evaluation | Unread:
+    """Another split that the task is measured on, or why it is not."""
+    try:
+        split = loading.load(evaluation.task, data, name)
+    except CompressError as error:
+        return Unread(name, metrics, str(error))
+    return replace(evaluation, metrics=metrics, split=split, name=name)
+
+
 def _judge_writers(
-    entries: Sequence[Entry], task: Task, split: loading.Split, suite: Suite, plan: Plan, cache: Path
+    entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
 ) -> _Judged:
     from compress.measure.generation import evaluation as generative
     from compress.measure.generation import together

@@ -16,6 +16,15 @@ from compress.tasks.task import Task
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A further split that cannot be read, and why its metrics are absent."""
+
+    name: str
+    metrics: Sequence[Metric]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What the quality of every artifact is measured on."""
 
@@ -27,6 +36,10 @@ class Evaluation:
     cache: Path
     root: str
     """The entry that agreement is measured with."""
+    further: tuple[Evaluation | Unread, ...] = ()
+    """Other splits of the same task, each with metrics of its own, that are judged and not timed."""
+    name: str = "evaluation"
+    """The split's."""
 
     @property
     def references(self) -> tuple[float, ...]:

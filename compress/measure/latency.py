@@ -210,6 +210,23 @@ def absent(fingerprint: str, name: str, condition: Mapping[str, Any], reason: st
     return Measurement(fingerprint, name, None, unit, higher_is_better, condition, absent=reason)
 
 
+def not_run(
+    fingerprint: str, reasons: Mapping[str, str | None], conditions: Sequence[Condition], under: Mapping[str, Any]
+) -> list[Measurement]:
+    """The latencies of runtimes that do not run an artifact, each with the runtime's own reason; none where there is none."""
+    return [
+        absent(
+            fingerprint,
+            "latency_seconds",
+            {"batch": condition.batch, "length": condition.length, **under, "runtime": name},
+            reason,
+        )
+        for name, reason in reasons.items()
+        if reason is not None
+        for condition in conditions
+    ]
+
+
 def _warm_up(
     contestants: Mapping[str, Contestant], condition: Condition, found: Mapping[tuple[str, str], Timings]
 ) -> None:

@@ -44,6 +44,9 @@ def on_rows(
     if metric == "spearman":
         a, b = _order(predictions), _order(references)
         return lambda rows: _pearson(_ranks(a[rows]), _ranks(b[rows]))
+    if metric == "pearson_spearman":
+        of_ranks = on_rows("spearman", predictions, references)
+        return lambda rows: (_pearson(predictions[rows], references[rows]) + of_ranks(rows)) / 2
     score = quick_score(metric)
     return lambda rows: score(predictions[rows], references[rows])
 
@@ -118,11 +121,21 @@ def _spearman(predictions: NDArray[Any], references: NDArray[Any]) -> float:
     return _pearson(rankdata(predictions), rankdata(references))
 
 
+def _accuracy_f1(predictions: NDArray[Any], references: NDArray[Any]) -> float:
+    return (float(np.mean(predictions == references)) + _f1(predictions, references)) / 2
+
+
+def _pearson_spearman(predictions: NDArray[Any], references: NDArray[Any]) -> float:
+    return (_pearson(predictions, references) + _spearman(predictions, references)) / 2
+
+
 _QUICK: dict[str, Score] = {
+    "accuracy_f1": _accuracy_f1,
     "f1": _f1,
     "f1_macro": _f1_macro,
     "f1_weighted": _f1_weighted,
     "matthews": _matthews,
     "pearson": _pearson,
+    "pearson_spearman": _pearson_spearman,
     "spearman": _spearman,
 }

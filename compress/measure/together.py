@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from compress.cache import entry
 from compress.errors import CompressError
 from compress.measure import inputs, latency, memory, quality, size
 from compress.measure.disturbance import Watch, watcher
-from compress.measure.evaluation import Evaluation
+from compress.measure.evaluation import Evaluation, Unread
 from compress.measure.inputs import REAL, Condition
 from compress.measure.machine import cpu_model, packages
 from compress.measure.process import WorkerProcess
@@ -237,7 +237,10 @@ class Run(ABC):
                     under = {**lane.condition, "options": options}
                     self.measurements += self.speed(lane, timings, condition, under, beside)
         for lane in self.lanes:
-            self.measurements += _other_runtimes(lane, plan)
+            if lane.entry.artifact.precision == "bf16":  # it has no ONNX form on a CPU, which readers look for
+                others = [one for one in plan.runtimes if one != lane.runtime]
+                reasons = {one.name: one.why_not(lane.entry.artifact, plan.device) for one in others}
+                self.measurements += latency.not_run(lane.entry.fingerprint, reasons, plan.conditions, lane.condition)
 
     def load(self, lane: Lane, file: inputs.Unnamed) -> None:
         """Start the lane's worker and measure its memory, before it has done anything else."""
@@ -255,7 +258,7 @@ class Run(ABC):
         """A worker that has loaded nothing yet."""
         return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, writing=self.examples.worker())
 
-    def cached(self, lane: Lane, what: str, rows: int, suffix: str = "") -> Path:
+    def cached(self, lane: Lane, what: str, rows: int, suffix: str = "", *, examples: Examples | None = None) -> Path:
         """What a worker's command writes for the whole split, as a file in the cache.
 
         Args:
@@ -263,6 +266,7 @@ class Run(ABC):
             what: the command: `predict`, `generate` or `score`.
             rows: how many there are.
             suffix: of the file's name; by default that of one array.
+            examples: what the worker reads; by default what all of them do.
 
         Raises:
             CompressError: the worker fails.
@@ -275,7 +279,7 @@ class Run(ABC):
             "version": packages().get(lane.runtime.package),
             "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
             "batch_size": self.plan.batch_size,
-            **self.examples.identity(),
+            **(examples or self.examples).identity(),
         }
         if what != PREDICT:
             identity |= {"what": what, "precision": lane.entry.artifact.precision}
@@ -308,7 +312,7 @@ class ClassifierRun(Run):
         condition = {**lane.condition, "split": "evaluation", "max_length": self.evaluation.max_length}
         if lane.worker is not None:
             try:
-                said = quality.predictions(self._logits(lane), task)
+                said = quality.predictions(self._logits(lane, len(self.prepared[entry.name].rows)), task)
                 self.predicted[entry.name] = quality.of_task(said, entry.artifact.folder, task)
                 self.said[entry.name] = said
             except CompressError as error:
@@ -317,13 +321,42 @@ class ClassifierRun(Run):
         mine, of_root = self.predicted.get(entry.name), self.predicted.get(self.evaluation.root)
         if mine is None:
             reason = lane.failure or "it could not be run"
-            self.measurements += [quality.absent(entry.fingerprint, one, condition, reason) for one in metrics]
+            for one in (self.evaluation, *self.evaluation.further):
+                under = {**condition, "split": one.name}
+                self.measurements += [
+                    quality.absent(entry.fingerprint, metric, under, reason) for metric in one.metrics
+                ]
             return
         references = self.evaluation.references
         notes = (*self.prepared[entry.name].notes, *quality.one_class(mine, references, task))
         self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
         if entry.role != ROOT:
             self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))
+        for other in self.evaluation.further:
+            self.measurements += self._on_another_split(lane, other, condition)
+
+    def _on_another_split(
+        self, lane: Lane, other: Evaluation | Unread, condition: Mapping[str, Any]
+    ) -> list[Measurement]:
+        """The metrics of a further split, by a worker of its own that is not timed."""
+        condition, mine = {**condition, "split": other.name}, lane.entry.fingerprint
+        reason = other.reason if isinstance(other, Unread) else ""
+        if isinstance(other, Evaluation):
+            file = inputs.Unnamed()
+            try:
+                prepared = other.prepare(lane.entry.artifact, (), self.plan.seed)
+                inputs.save(prepared, file.path)
+                with self.worker(lane, file) as worker:
+                    worker.ask("load")
+                    logits = self._logits(replace(lane, worker=worker), len(prepared.rows), other)
+                said = quality.predictions(logits, other.task)
+                predicted = quality.of_task(said, lane.entry.artifact.folder, other.task)
+                return quality.quality(mine, predicted, other.references, other.metrics, condition, prepared.notes)
+            except CompressError as error:
+                reason = str(error)
+            finally:
+                file.close()
+        return [quality.absent(mine, one, condition, reason) for one in other.metrics]
 
     def speed(
         self,
@@ -337,14 +370,13 @@ class ClassifierRun(Run):
         self._check_outputs(lane.entry.name, condition, timings)
         return latency.latency(lane.entry.fingerprint, timings, condition, where, baseline)
 
-    def _logits(self, lane: Lane) -> NDArray[np.float32]:
-        """The logits of the whole split.
+    def _logits(self, lane: Lane, rows: int, examples: Examples | None = None) -> NDArray[np.float32]:
+        """The logits of a whole split.
 
         Raises:
             CompressError: the worker fails, or its outputs are not finite.
         """
-        rows = len(self.prepared[lane.entry.name].rows)
-        logits: NDArray[np.float32] = np.load(self.cached(lane, PREDICT, rows), allow_pickle=False)
+        logits: NDArray[np.float32] = np.load(self.cached(lane, PREDICT, rows, examples=examples), allow_pickle=False)
         if not np.isfinite(logits).all():
             raise CompressError("its outputs are not finite numbers")
         return logits
@@ -358,21 +390,3 @@ class ClassifierRun(Run):
         if note is not None and note not in timings.notes:
             timings.notes.append(note)
             warn(f"{name}, {note}")
-
-
-def _other_runtimes(lane: Lane, plan: Plan) -> list[Measurement]:
-    """A bf16 checkpoint has no ONNX form on a CPU, which readers look for: absent, with the runtime's own reason."""
-    if lane.entry.artifact.precision != "bf16":
-        return []
-    reasons = {one.name: one.why_not(lane.entry.artifact, plan.device) for one in plan.runtimes if one != lane.runtime}
-    return [
-        latency.absent(
-            lane.entry.fingerprint,
-            "latency_seconds",
-            {"batch": condition.batch, "length": condition.length, **lane.condition, "runtime": name},
-            reason,
-        )
-        for name, reason in reasons.items()
-        if reason is not None
-        for condition in plan.conditions
-    ]

@@ -20,6 +20,9 @@ class Undefined(CompressError):  # noqa: N818 - it is a finding, and reads as on
 
 
 NAMES = {
+    "accuracy_f1": "mean of accuracy and F1",
+    "accuracy_mismatched": "accuracy on the mismatched genres",
+    "pearson_spearman": "mean of Pearson and Spearman",
     "f1_macro": "macro F1",
     "f1_weighted": "weighted F1",
     "rouge1": "ROUGE-1",
@@ -54,6 +57,8 @@ class Metric:
     unit: Literal["fraction", "coefficient"] = "fraction"
     labels: int | None = None
     """How many labels a task must have for it; None for any number."""
+    split: str = "evaluation"
+    """The split that it is measured on, see `compress.tasks.task.FURTHER_SPLITS`."""
 
 
 def class_ids(predictions: Values, references: Values) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64]]:

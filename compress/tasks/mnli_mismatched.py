@@ -11,6 +11,7 @@ from compress.tasks.task import Hub, Source
 TASK = replace(
     MATCHED,
     name="mnli_mismatched",
+    metrics=("accuracy",),
     files={
         "train": MATCHED.files["train"],
         "evaluation": (Source("dev_mismatched.tsv", text=("sentence1", "sentence2"), label=LABEL),),

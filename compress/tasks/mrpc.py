@@ -1,4 +1,4 @@
-"""MRPC: do these two news sentences say the same? A pair, two labels, F1 and accuracy.
+"""MRPC: do these two news sentences say the same? A pair, two labels, F1, accuracy and their mean.
 
 Quotes in its files are text. Without GLUE's `train.tsv` and `dev.tsv`, Microsoft's own `msr_paraphrase_train.txt` and
 `msr_paraphrase_test.txt` (which has labels) are read as train and test.
@@ -16,7 +16,7 @@ TASK = Task(
     text_columns=("sentence1", "sentence2"),
     label_column="label",
     label_names=("not_equivalent", "equivalent"),
-    metrics=("f1", "accuracy"),
+    metrics=("f1", "accuracy", "accuracy_f1"),
     files={
         "train": (
             Source("train.tsv", text=TEXT, label="Quality"),

@@ -1,4 +1,4 @@
-"""QQP: do these two Quora questions ask the same? A pair, two labels, F1 and accuracy.
+"""QQP: do these two Quora questions ask the same? A pair, two labels, F1, accuracy and their mean.
 
 Our decision on its known defects: GLUE's files hold a few rows cut off in the middle (too few columns), which the hub's copy
 leaves out as well, so here `bad_rows` is `skip`: they are left out, counted, and reported with their lines. A few questions are
@@ -17,7 +17,7 @@ TASK = Task(
     text_columns=TEXT,
     label_column="label",
     label_names=("not_duplicate", "duplicate"),
-    metrics=("f1", "accuracy"),
+    metrics=("f1", "accuracy", "accuracy_f1"),
     files={
         "train": (Source("train.tsv", label="is_duplicate"),),
         "evaluation": (Source("dev.tsv", label="is_duplicate"),),

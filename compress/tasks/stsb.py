@@ -1,4 +1,4 @@
-"""STS-B: how alike are these two sentences, 0 to 5? A pair, a regression, Pearson and Spearman correlation.
+"""STS-B: how alike are these two sentences, 0 to 5? A pair, a regression, Pearson and Spearman correlation and their mean.
 
 Both of its distributions are read: GLUE's (`train.tsv`, with a header) and the STS benchmark's (`sts-train.csv`, which in
 spite of its name is tab-separated, has no header, and has two more columns in some rows: the sentences' licences).
@@ -22,7 +22,7 @@ TASK = Task(
     text_columns=("sentence1", "sentence2"),
     label_column="label",
     label_range=(0.0, 5.0),
-    metrics=("pearson", "spearman"),
+    metrics=("pearson", "spearman", "pearson_spearman"),
     files={
         "train": (Source("train.tsv", label=GLUE_LABEL), _benchmark("sts-train.csv")),
         "evaluation": (Source("dev.tsv", label=GLUE_LABEL), _benchmark("sts-dev.csv")),

@@ -12,6 +12,9 @@ from compress.metrics.metric import Kind
 
 SPLITS = ("train", "holdout", "evaluation", "test")
 
+FURTHER_SPLITS = ("evaluation_mismatched",)
+"""Splits that a few tasks are measured on beside the evaluation split, by metrics that name them (`Metric.split`)."""
+
 TextKind = Literal["summarization", "translation", "language_modelling"]
 """The kinds of generative tasks: their labels are texts, or (language modelling) there are none beside the text itself."""
 

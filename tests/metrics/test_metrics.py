@@ -112,6 +112,20 @@ def test_f1_of_several_classes_is_the_mean_over_those_that_occur(average: str, p
     assert quick_score(metric.name)(numpy.array(predictions), numpy.array(references)) == pytest.approx(expected)
 
 
+def test_glues_means_are_those_of_their_two_metrics_and_undefined_where_one_is() -> None:
+    mean_of_two, correlations = (
+        importlib.import_module(f"compress.metrics.{name}").METRIC for name in ("accuracy_f1", "pearson_spearman")
+    )
+    predictions, references = [1, 0, 1, 1], [1, 0, 0, 1]
+    assert mean_of_two.score(predictions, references) == pytest.approx((0.75 + 0.8) / 2)
+    with pytest.raises(Undefined, match="Class 1"):
+        mean_of_two.score([0, 0], [0, 0])
+    x, y = numpy.array([1.0, 2.0, 4.0, 3.0]), numpy.array([1.0, 2.0, 3.0, 9.0])
+    assert correlations.score(x, y) == pytest.approx((PEARSON.score(x, y) + SPEARMAN.score(x, y)) / 2)
+    with pytest.raises(Undefined, match="are the same"):
+        correlations.score([1.0, 1.0], [1.0, 2.0])
+
+
 def test_f1_refuses_three_classes() -> None:
     with pytest.raises(CompressError, match="two classes"):
         F1.score([0, 1, 2], [0, 1, 2])

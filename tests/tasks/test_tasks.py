@@ -13,7 +13,7 @@ from compress.errors import CompressError
 from compress.tasks.loading import find, known, resolve
 from compress.tasks.task import Task
 
-GLUE = ("cola", "mnli", "mnli_mismatched", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli")
+GLUE = ("ax", "cola", "mnli", "mnli_mismatched", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli")
 
 
 CLASSIFIERS = [name for name in known() if not find(name).is_generative]
@@ -55,7 +55,7 @@ def test_what_is_no_task_is_refused() -> None:
 def test_the_official_metrics_decide() -> None:
     decides = {name: find(name).metric for name in GLUE}
     others = dict.fromkeys(("mnli", "mnli_mismatched", "qnli", "rte", "sst2", "wnli"), "accuracy")
-    assert decides == {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "pearson", **others}
+    assert decides == {"ax": "matthews", "cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "pearson", **others}
 
 
 def test_listing_the_tasks_imports_nothing_heavy() -> None:

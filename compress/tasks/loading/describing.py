@@ -169,6 +169,10 @@ def _metrics(task: Task, value: Any) -> tuple[str, ...]:
         reads = metric.kind if isinstance(metric, Metric) else "generative task"
         if reads != task.kind:
             raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {reads}, not a {task.kind}.")
+        if isinstance(metric, Metric) and metric.split not in ("evaluation", *task.files):
+            raise CompressError(
+                f"Metric '{one}' is for mnli, which has the split {metric.split}; '{task.name}' has none."
+            )
         if metric.labels not in (None, len(task.label_names)):
             raise CompressError(
                 f"Metric '{one}' is for {metric.labels} labels, and task '{task.name}' has {len(task.label_names)}. "
@@ -181,10 +185,9 @@ def _metrics(task: Task, value: Any) -> tuple[str, ...]:
 
 def _for_many(names: Sequence[str]) -> list[str]:
     """The metrics of classifications with any number of labels."""
+    wanted = ("classification", None, "evaluation")
     found = ((name, catalogue.find("metrics", name)) for name in names)
-    return [
-        name for name, one in found if isinstance(one, Metric) and (one.kind, one.labels) == ("classification", None)
-    ]
+    return [name for name, one in found if isinstance(one, Metric) and (one.kind, one.labels, one.split) == wanted]
 
 
 def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:

@@ -22,6 +22,7 @@ STEMS = {
     "train": ("train", "training"),
     "holdout": ("holdout",),
     "evaluation": ("dev", "validation", "valid", "val", "eval", "evaluation"),
+    "evaluation_mismatched": ("dev_mismatched", "validation_mismatched"),
     "test": ("test",),
 }
 

@@ -22,7 +22,7 @@ from compress.errors import CompressError, guess
 from compress.tasks.loading.documents import documents
 from compress.tasks.loading.origins import Origin, origin
 from compress.tasks.loading.rows import Example, LeftOut, examples, refuse
-from compress.tasks.task import SPLITS, Task
+from compress.tasks.task import FURTHER_SPLITS, SPLITS, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,7 +65,7 @@ def load(task: Task, data: str | Path | None, split: str, cache: Path | None = N
 
     Raises CompressError for a missing file or column, bad rows (unless the task skips them), an empty split, no network.
     """
-    if split not in SPLITS:
+    if split not in (*SPLITS, *FURTHER_SPLITS):
         raise CompressError(f"There is no split '{split}'.{guess(split, SPLITS)} Splits: {', '.join(SPLITS)}.")
     cut_out_of_train = split in ("train", "holdout") and not _has_own_holdout(task)
     source = origin(task, data, "train" if cut_out_of_train else split)

@@ -12,6 +12,8 @@ from compress.errors import CompressError
 
 FORMAT = 1
 FILE = "measurements.json"
+EXACT: Any = {"extra": "forbid"}
+"""How a file is read back: a field that there is not is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Measurement:
 
     `value` is None exactly when `absent` says why it could not be measured; it is never a stand-in such as 0 or 999.
     """
+
+    __pydantic_config__ = EXACT
 
     artifact: str
     """The fingerprint of the artifact measured."""
@@ -55,6 +59,8 @@ class Measurement:
 class Measured:
     """One artifact as it was when it was measured: enough to tell its story after its folder is gone."""
 
+    __pydantic_config__ = EXACT
+
     name: str
     """Short and unique in its run: the folder's or the step's name; the baselines are `fp32-torch` and `fp32-onnx`."""
     fingerprint: str
@@ -67,6 +73,8 @@ class Measured:
 @dataclass(frozen=True)
 class Measurements:
     """All that one benchmark run found: artifacts side by side on one machine with one suite."""
+
+    __pydantic_config__ = EXACT
 
     suite: Mapping[str, Any]
     machine: Mapping[str, Any]
@@ -101,7 +109,9 @@ class Measurements:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / FILE
         partial = folder / f".{FILE}.partial"
-        partial.write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n")
+        partial.write_text(
+            json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
         partial.replace(target)
         return target
 
@@ -115,21 +125,23 @@ class Measurements:
         file = path / FILE if path.is_dir() else path
         if not file.is_file():
             raise CompressError(f"{path} holds no {FILE}. Make one with `compress benchmark ARTIFACT -o {path}`.")
+        from pydantic import TypeAdapter, ValidationError
+
         try:
-            raw = json.loads(file.read_text())
+            raw = json.loads(file.read_bytes())
+            if not isinstance(raw, dict):
+                raise ValueError(f"it holds {type(raw).__name__}, not a mapping")
             if raw.pop("format", None) != FORMAT:
                 raise CompressError(f"{file} was written in another format than {FORMAT}. Measure again.")
-            artifacts = tuple(Measured(**one) for one in raw.pop("artifacts"))
-            measurements = tuple(_measurement(one) for one in raw.pop("measurements"))
-            raw |= {name: tuple(raw[name]) for name in ("references", "notes")}
-            return Measurements(artifacts=artifacts, measurements=measurements, **raw)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            found: Measurements = TypeAdapter(Measurements).validate_python(raw)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise CompressError(
+                f"{file} is not a file of measurements ('{place}': {first['msg']}). Measure again."
+            ) from error
+        except OSError as error:
+            raise CompressError(f"{file} cannot be read ({error.strerror}).") from error
+        except (ValueError, RecursionError) as error:
             raise CompressError(f"{file} is not a file of measurements ({error}). Measure again.") from error
-
-
-def _measurement(raw: dict[str, Any]) -> Measurement:
-    raw |= {name: tuple(raw[name]) for name in ("raw", "per_example", "predictions", "notes")}
-    raw["statistics"] = tuple(tuple(row) for row in raw.get("statistics", ()))
-    if raw["interval"] is not None:
-        raw["interval"] = tuple(raw["interval"])
-    return Measurement(**raw)
+        return found

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from compress.errors import CompressError
 from compress.measurement import FILE, Measurement, Measurements
+
+FIELDS = ("suite", "machine", "task", "split")
 
 
 def measurements() -> Measurements:
@@ -19,6 +24,37 @@ def measurements() -> Measurements:
 def test_statistics_and_baselines_open_equal(tmp_path: Path) -> None:
     measurements().save(tmp_path)
     assert Measurements.open(tmp_path) == measurements()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff",
+        b"[]",
+        b"[" * 5000,
+        b'{"format": ' + b"9" * 5000 + b"}",
+        b'{"format": 1}',
+        *(
+            json.dumps(
+                {"format": 1, **{name: {} for name in FIELDS}, "artifacts": [], "measurements": [], **changes}
+            ).encode()
+            for changes in (
+                {"artifacts": 5},
+                {"artifacts": [5]},
+                {"artifacts": [{"name": 5}]},
+                {"measurements": [{"name": []}]},
+                {"references": "x"},
+                {"notes": {"a": 1}},
+                {"suite": 3},
+                {"unknown": 1},
+            )
+        ),
+    ],
+)
+def test_what_is_no_file_of_measurements_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(CompressError, match="is not a file of measurements|another format"):
+        Measurements.open(tmp_path)
 
 
 def test_a_file_from_before_generative_models_opens(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
 from compress.artifact import MANIFEST, write_whole
 from compress.errors import CompressError
-from compress.measurement import FILE
+from compress.measurement import FILE, Measurements
 from compress.printable import lines
 from compress.report import writers
 from compress.report.budget import Budget, Verdict, judge, verdict
@@ -70,7 +73,7 @@ def write(
     """
     page = _page(out)
     found = find(sources)
-    sections = tuple(section(file, measurements, budget) for file, measurements in found.runs)
+    sections = tuple(_section(file, measurements, budget) for file, measurements in found.runs)
     document = writers.Document(
         title=title or _title(sections[0]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,12 +82,13 @@ def write(
         sections=sections,
         unmeasured=found.unmeasured,
     )
-    files = {
-        page: lines(writers.html(document)),
-        page.with_suffix(".md"): lines(writers.markdown(document)),
-        page.with_suffix(".json"): writers.as_json(document),
-        page.with_suffix(".csv"): lines(writers.as_csv(document)),
-    }
+    with _as_written(", ".join(str(file) for file, _ in found.runs)):
+        files = {
+            page: lines(writers.html(document)),
+            page.with_suffix(".md"): lines(writers.markdown(document)),
+            page.with_suffix(".json"): writers.as_json(document),
+            page.with_suffix(".csv"): lines(writers.as_csv(document)),
+        }
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
@@ -94,6 +98,28 @@ def write(
     verdicts = tuple(one.budget for one in sections if one.budget)
     html, markdown, json, csv = files
     return Report(html, markdown, json, csv, verdicts)
+
+
+def _section(file: Path, measurements: Measurements, budget: Budget | Mapping[str, Any] | None) -> Section:
+    with _as_written(str(file)):
+        return section(file, measurements, budget)
+
+
+@contextmanager
+def _as_written(what: str) -> Iterator[None]:
+    """What a step told of itself, the suite and the task are read as they were written; somebody may have changed them."""
+    try:
+        yield
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        TemplateError,
+    ) as error:
+        raise CompressError(f"{what} holds what no benchmark writes ({error}). Measure again.") from error
 
 
 def _page(out: Path) -> Path:

@@ -39,7 +39,8 @@ class MadeStep:
 
 def steps(manifest: Mapping[str, Any]) -> tuple[MadeStep, ...]:
     """Every step from the first ancestor on."""
-    return tuple(_step(raw) for raw in manifest.get("steps", ()))
+    told = manifest.get("steps", ())
+    return tuple(_step(raw) for raw in told if isinstance(raw, Mapping)) if isinstance(told, Sequence) else ()
 
 
 def words(manifest: Mapping[str, Any]) -> str:
@@ -53,7 +54,8 @@ def leaves_zeros(step: MadeStep) -> bool:
 
 
 def _step(raw: Mapping[str, Any]) -> MadeStep:
-    facts = dict(raw.get("facts", {}))
+    facts = raw.get("facts", {})
+    facts = dict(facts) if isinstance(facts, Mapping) else {}
     technique, settings = str(raw.get("technique", "?")), raw.get("settings", {})
     settings = settings if isinstance(settings, Mapping) else {}
     curves = facts.pop("curves", {})
@@ -81,7 +83,11 @@ def _curve(points: Any) -> tuple[tuple[float, float], ...]:
     if not isinstance(points, Sequence):
         return ()
     pairs = [point for point in points if isinstance(point, Sequence) and len(point) == 2]
-    return tuple((float(at), float(value)) for at, value in pairs if at is not None and value is not None)
+    return tuple((float(at), float(value)) for at, value in pairs if _is_number(at) and _is_number(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _is_effect(value: Any) -> bool:

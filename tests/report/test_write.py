@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
@@ -342,3 +343,34 @@ def test_a_file_beside_the_page_that_is_no_report_of_ours_is_not_written_over(
     with pytest.raises(CompressError, match="no report of ours"):
         report.write([tmp_path / "runs"], tmp_path / "README.html")
     assert readme.read_text() == "mine"
+
+
+UNSEEN = "\x1b[2J\u202e\u200b\u2066\x9b\U000e0041"
+
+
+def test_control_and_bidirectional_characters_are_shown_in_every_file(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(USUAL[:1])
+    named = tuple(replace(one, name=f"{one.name}{UNSEEN}") for one in run.artifacts)
+    files = written(replace(run, artifacts=named, notes=(f"a note {UNSEEN}",)), tmp_path, title=f"Title {UNSEEN}")
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert not set(UNSEEN[0] + UNSEEN[4:]) & set(text)
+        assert "\\u202e" in text
+    assert any(UNSEEN in one["name"] for one in json.loads(files.json.read_text())["runs"][0]["artifacts"])
+
+
+def test_what_somebody_changed_in_a_file_of_measurements_is_shown_or_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(USUAL[:1])
+    last = run.artifacts[-1]
+    (step,) = last.manifest["steps"][-1:]
+    manifests = [
+        {**last.manifest, "steps": 5},
+        {**last.manifest, "steps": ["x"], "origin": [1]},
+        {**last.manifest, "steps": [{**step, "facts": "x", "settings": [1]}]},
+        {**last.manifest, "steps": [{**step, "facts": {"curves": {"loss": [["x", {}], 5]}, "student": 5}}]},
+    ]
+    changed = [replace(run, artifacts=(*run.artifacts[:-1], replace(last, manifest=one))) for one in manifests]
+    changed += [replace(run, suite={"options": 5}, machine={"packages": 5}), replace(run, task={"metrics": {}})]
+    for number, one in enumerate(changed):
+        with contextlib.suppress(CompressError):
+            written(one, tmp_path / str(number))

@@ -12,6 +12,7 @@ from compress.errors import CompressError
 from compress.kinds import check_handled
 from compress.model_files import ADAPTER, deciding, patterns_to_download
 from compress.pretrained import first_line, quiet, raw_config, trusts_remote_code
+from compress.progress import say
 from compress.weight_files import weights
 
 DEMO = "demo"
@@ -103,12 +104,13 @@ def _demo() -> Path:
 def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
+    say(f"There is no folder {name} here: asking the Hugging Face hub for a model of that name.")
     try:
         with quiet():
             code = ["*.py"] if trusts_remote_code() else []
             return Path(snapshot_download(name, allow_patterns=[*patterns_to_download(), *code]))
     except Exception as error:
         raise CompressError(
-            f"'{name}' is no folder here, and the Hugging Face hub did not give a model of that name "
-            f"({first_line(error)}). Check the name, or download it and give its folder."
+            f"No such folder: {name}. Nor did the Hugging Face hub give a model of that name "
+            f"({first_line(error)}). Check the path, or download the model and give its folder."
         ) from error

@@ -315,11 +315,7 @@ def check(technique: Technique, source: Artifact, settings: Settings, task: Mapp
         CompressError: the source is of a format or precision that the technique does not take, or the settings cannot work.
     """
     if source.format not in technique.accepts:
-        takes = " or ".join(sorted(technique.accepts))
-        raise CompressError(
-            f"{technique.name} takes a {takes} artifact, but {source.folder} is {source.format}. "
-            "Start from the artifact it came from."
-        )
+        raise CompressError(_not_taken(technique, source))
     if source.format == "torch" and source.precision in INTEGERS:
         raise CompressError(
             f"{source.folder} holds weights in {source.precision}, which {technique.name} cannot start from. "
@@ -332,6 +328,19 @@ def check(technique: Technique, source: Artifact, settings: Settings, task: Mapp
         )
     if technique.check:
         technique.check(settings, source, task)
+
+
+def _not_taken(technique: Technique, source: Artifact) -> str:
+    if source.format == "config":
+        file = source.folder
+        if any(file.parent.glob("*.safetensors")):
+            return f"{file} is the config of a model. Give the folder: compress {technique.name} {file.parent}"
+        return f"{file} is a config without weights. `compress finetune` makes a model of it."
+    takes = " or ".join(sorted(technique.accepts))
+    return (
+        f"{technique.name} takes an artifact in the format {takes}, and {source.folder} is in {source.format}. "
+        "Start from the artifact it came from."
+    )
 
 
 def references(settings: Settings) -> dict[str, str]:

@@ -97,6 +97,13 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path: Path, path: str) 
     assert done.returncode == 0, done.stderr
 
 
+def test_the_model_is_an_argument_and_a_folder(make_model: Callable[..., Path], tmp_path: Path) -> None:
+    fails("MODEL is an argument: `compress distill MODEL ...`", "distill", "--model", "x", "-o", "y", code=2)
+    model = make_model("bert")
+    fails(f"Give the folder: compress quantize {model}", "quantize", model / "config.json", "-o", tmp_path / "out")
+    fails("No such folder: runs/nothing", "quantize", "runs/nothing", "-o", tmp_path / "out")
+
+
 def test_standard_input_that_is_no_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     given = subprocess.run(
         [sys.executable, "-m", "compress", "predict", tmp_path, "-"],

@@ -88,7 +88,7 @@ def test_a_mistake_is_named_with_its_place(write: Callable[..., Path], changes: 
         ({"task": {"name": "sst2", "data": "nowhere"}}, "nowhere does not exist"),
         (
             {"steps": {"a": {"export": {}}, "b": {"from": "a", "distill": {"layers": 2}}}},
-            "distill takes a torch artifact",
+            "distill takes an artifact in the format torch",
         ),
         (
             {"steps": {"a": {"quantize": {"mode": "static", "calibration": "sst2-256"}}}},

@@ -105,7 +105,7 @@ def test_a_failed_replacement_leaves_the_former_artifact(source: Artifact, tmp_p
 
 def test_a_format_that_a_technique_does_not_take_is_refused_before_it_runs(source: Artifact, tmp_path: Path) -> None:
     copier = Copier(accepts=frozenset({"onnx"}))
-    with pytest.raises(CompressError, match="copy takes a onnx artifact"):
+    with pytest.raises(CompressError, match="copy takes an artifact in the format onnx"):
         apply(copier.technique, source, Copying(), tmp_path / "out")
     assert copier.runs == 0
 

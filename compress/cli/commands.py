@@ -42,6 +42,13 @@ def say_lines(text: str) -> None:
     click.echo(lines(text))
 
 
+def hint(error: click.ClickException) -> str:
+    """What else to say of a usage error: the model is an argument, though many tools have it as an option."""
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--model" and error.ctx is not None:
+        return f" MODEL is an argument: `compress {error.ctx.info_name} MODEL ...`."
+    return ""
+
+
 class Commands(click.Group):
     """The commands written below, and one for each technique, made when it is asked for.
 

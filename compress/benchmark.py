@@ -8,24 +8,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from compress import __version__, catalogue, leakage, shipped
-from compress.artifact import Artifact, digest, write_whole
+from compress import __version__, catalogue, leakage
+from compress.artifact import RESULTS, Artifact, digest, write_whole
 from compress.cache import entry
+from compress.disk import full_disk_told
 from compress.errors import CompressError
+from compress.measure import former
 from compress.measure.cores import available_cores
 from compress.measure.evaluation import Evaluation, Unread
-from compress.measure.inputs import Condition
-from compress.measure.machine import machine, providers
+from compress.measure.journal import journal
+from compress.measure.machine import cpu_model, machine, packages, providers
+from compress.measure.suite import Suite as Suite
+from compress.measure.suite import read_suite as read_suite
 from compress.measure.together import BASELINE, ROOT, VARIANT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
 from compress.metrics.metric import Metric
 from compress.models import bring, check_kind, check_labels, kind_of
 from compress.progress import say, warn
-from compress.settings import Settings, build, read_yaml
 from compress.tasks import loading
 from compress.tasks.generation import readable
 from compress.tasks.task import Generation, Task
@@ -36,79 +37,6 @@ MAX_LENGTH = 128
 """Tokens of an example where no training step of the artifacts says otherwise: the training techniques' own default."""
 
 
-class TimedCondition(Settings):
-    """One line of a suite's `conditions`."""
-
-    batch: int = Field(ge=1, description="Examples at once.")
-    length: Literal["real"] | int = Field(description="Tokens in each, or `real`.")
-    calls: int = Field(ge=1, description="Timed calls in each round.")
-
-
-class ForWriters(Settings):
-    """What of a suite is otherwise where models write: one call of theirs takes as long as dozens of a classifier's."""
-
-    rounds: int | None = Field(None, ge=1, description="As the suite's.")
-    options: tuple[str, ...] | None = Field(None, min_length=1, description="As the suite's.")
-    conditions: tuple[TimedCondition, ...] | None = Field(None, min_length=1, description="As the suite's.")
-
-
-class Suite(Settings):
-    """What to measure and how carefully: a file in `benchmarks/`."""
-
-    name: str = Field("", description="The file's name where it says none.")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Where the models run.")
-    threads: int | None = Field(None, ge=1, description="Threads of each worker; 2, or 1 on a single core, by default.")
-    rounds: int = Field(10, ge=1, description="How often every artifact is visited under every condition.")
-    repeats: int = Field(2, ge=0, le=2, description="How often a disturbed round is measured again.")
-    options: tuple[str, ...] = Field(("ours",), min_length=1, description="Session options of ONNX Runtime, by name.")
-    conditions: tuple[TimedCondition, ...] = Field(min_length=1, description="What is timed; memory at fixed lengths.")
-    batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
-    max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
-    seed: int = Field(0, ge=0, lt=2**32, description="For the examples timed at real lengths.")
-    beams: int = Field(1, ge=1, description="With which models write; 1: greedily.")
-    new_tokens: int = Field(32, ge=2, description="Written after prompts of a fixed length.")
-    prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")
-    context: int | None = Field(None, ge=2, description="Tokens a language model reads at once to score a text.")
-    stride: int | None = Field(None, ge=1, description="Tokens from one such reading to the next; half the context.")
-    generation: ForWriters | None = Field(None, description="What is otherwise for models that write.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        from compress.onnx.sessions import session_choice
-
-        for suite in (self, self.for_writers()):
-            for name in suite.options:
-                session_choice(name)
-            keys = [one.key for one in suite.timed()]
-            if len(set(keys)) < len(keys):
-                raise ValueError(f"the condition {max(keys, key=keys.count)} is there twice")
-        return self
-
-    def timed(self) -> tuple[Condition, ...]:
-        """The conditions as the measuring code takes them."""
-        return tuple(Condition(one.batch, one.length, one.calls) for one in self.conditions)
-
-    def for_writers(self) -> Suite:
-        """The same as it is for models that write."""
-        changes = {} if self.generation is None else dict(self.generation)
-        return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
-
-    def with_defaults(self) -> Suite:
-        """The same with the number of threads that this machine gives it."""
-        return self.model_copy(update={"threads": self.threads or min(2, available_cores())})
-
-
-def read_suite(name: str) -> Suite:
-    """The suite in a YAML file, or a shipped one by its name.
-
-    Raises:
-        CompressError: there is none, or a setting in it is unknown, missing or does not fit.
-    """
-    file = shipped.find("benchmarks", name)
-    values, lines = read_yaml(file)
-    return build(Suite, {"name": file.stem, **values}, str(file), lines)
-
-
 def run(
     artifacts: Sequence[tuple[str, Artifact]],
     suite: Suite,
@@ -116,8 +44,9 @@ def run(
     *,
     cache: Path,
     task: Mapping[str, Any] | None = None,
+    existing: former.Existing = "refuse",
 ) -> Measurements:
-    """Measure artifacts and their two baselines, and save `measurements.json`.
+    """Measure artifacts and their two baselines, and save `measurements.json`. Killed, the same call goes on.
 
     The uncompressed model that the first artifact came from, and its fp32 ONNX export (made once into the cache), are
     measured in the same rounds. An artifact that fails is listed with the reason; the others are measured.
@@ -128,11 +57,13 @@ def run(
         out: the folder for `measurements.json`.
         cache: where exports and quality results are kept by content.
         task: the task to be measured on; the artifacts' own where None.
+        existing: what becomes of other measurements that are in the folder.
 
     Raises:
         CompressError: there is no task, its data cannot be read, the uncompressed model is gone or has other labels, or an
             artifact is of another kind than the task, or not a single model could be measured.
     """
+    former.check_folder(out)
     suite = suite.with_defaults()
     described = task or next((one.task for _, one in artifacts if one.task is not None), None)
     if described is None:
@@ -152,6 +83,9 @@ def run(
         # One without a config fails when it is opened, and is listed with the reason.
         if (artifact.folder / "config.json").is_file():
             check_kind(artifact.folder, resolved)
+    key = _plan(artifacts, root, suite, resolved, split)
+    if (known := former.reusable(out, key, existing)) is not None:
+        return known
     notes = _other_roots(artifacts, root)
     if overlap is not None and overlap.sentence(resolved.name):
         notes.append(overlap.sentence(resolved.name).rstrip("."))
@@ -159,37 +93,45 @@ def run(
         notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")
     baseline = _fp32_onnx(root, suite, cache, described, notes)
     entries = _line_up(artifacts, root, baseline)
-    plan = Plan(
-        runtimes=[catalogue.find("runtimes", name) for name in catalogue.names("runtimes")],
-        conditions=suite.timed(),
-        threads=suite.threads or 1,
-        device=suite.device,
-        options=suite.options,
-        rounds=suite.rounds,
-        repeats=suite.repeats,
-        batch_size=suite.batch_size,
-        seed=suite.seed,
-    )
-    say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
-    judge = _judge_writers if resolved.is_generative else _judge_classifiers
-    judged = judge(entries, resolved, data, split, suite, plan, cache)
-    measurements = Measurements(
-        suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
-        machine={**machine(gpu=True), "onnxruntime_providers": providers()},
-        task={**judged.task.to_json(), "data": data},
-        split={**split.identity, **judged.read},
-        artifacts=tuple(entry.measured() for entry in entries),
-        measurements=tuple(judged.found.measurements),
-        references=judged.references,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes=(*notes, *judged.found.notes),
-        baselines=judged.baselines,
-    )
-    failed = measurements.unmeasured()
-    if len(failed) == len(entries):
-        raise CompressError(f"Nothing could be measured, so nothing was written. {_reasons(failed)}")
-    _save_outputs(judged.found.outputs, split, out)
-    measurements.save(out)
+    with journal(out, key) as notebook:
+        plan = Plan(
+            runtimes=[catalogue.find("runtimes", name) for name in catalogue.names("runtimes")],
+            conditions=suite.timed(),
+            threads=suite.threads or 1,
+            device=suite.device,
+            options=suite.options,
+            rounds=suite.rounds,
+            repeats=suite.repeats,
+            batch_size=suite.batch_size,
+            seed=suite.seed,
+            journal=notebook,
+        )
+        say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
+        judge = _judge_writers if resolved.is_generative else _judge_classifiers
+        judged = judge(entries, resolved, data, split, suite, plan, cache)
+        measurements = Measurements(
+            suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
+            machine={**machine(gpu=True), "onnxruntime_providers": providers()},
+            task={**judged.task.to_json(), "data": data},
+            split={**split.identity, **judged.read},
+            artifacts=tuple(entry.measured() for entry in entries),
+            measurements=tuple(judged.found.measurements),
+            references=judged.references,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            notes=(*notes, *judged.found.notes),
+            baselines=judged.baselines,
+            plan=key,
+        )
+        failed = measurements.unmeasured()
+        if len(failed) == len(entries):
+            notebook.remove()  # nothing in it is worth going on from
+            raise CompressError(f"Nothing could be measured, so nothing was written. {_reasons(failed)}")
+        if existing == "keep":
+            former.set_aside(out, key)
+        with full_disk_told(out):
+            _save_outputs(judged.found.outputs, split, out)
+            measurements.save(out)
+        notebook.remove()
     return measurements
 
 
@@ -209,6 +151,16 @@ def check_measured(measurements: Measurements) -> None:
 
 def _reasons(failed: Mapping[str, str]) -> str:
     return " ".join(f"{name}: {reason.rstrip('.')}." for name, reason in failed.items())
+
+
+def _plan(
+    artifacts: Sequence[tuple[str, Artifact]], root: Artifact, suite: Suite, task: Task, split: loading.Split
+) -> str:
+    """A hash over all that decides what is measured, and on what machine."""
+    models = [(name, one.fingerprint(), digest(one.files)) for name, one in [("", root), *artifacts]]
+    described = {name: value for name, value in task.to_json().items() if name not in ("files", "hub")}
+    here = [cpu_model(), available_cores(), providers(), packages(), __version__, RESULTS]
+    return digest([models, suite.model_dump(mode="json"), described, split.identity, here])
 
 
 @dataclass(frozen=True)
@@ -275,7 +227,7 @@ def _judge_writers(
 
 def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, out: Path) -> None:
     """`outputs/<artifact>.jsonl`: what each wrote, beside the source and the reference where it is known."""
-    folder = out / "outputs"
+    folder = out / former.OUTPUTS
     names = {name: f"{name.replace('/', '_')}.jsonl" for name in outputs}
     for name, texts in outputs.items():
         folder.mkdir(parents=True, exist_ok=True)

@@ -91,6 +91,8 @@ class Measurements:
     notes: tuple[str, ...] = ()
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What takes no model, on the same split: `{"lead-3": {"rouge_l": 0.24, ...}}` in the units of the metrics."""
+    plan: str = ""
+    """A hash over all that decided what was measured, and on what machine; empty where an older version wrote none."""
 
     def unmeasured(self) -> dict[str, str]:
         """The artifacts that could not be run, by name, with the reason: neither their quality nor their speed is known."""

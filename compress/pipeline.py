@@ -184,7 +184,9 @@ def run(plan: Pipeline, out: Path) -> Result:
 
     say(f"Measuring {len(made)} artifacts beside the uncompressed model.")
     measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
-    measurements = benchmark.run(list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task)
+    measurements = benchmark.run(
+        list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task, existing="keep"
+    )
     page = out / "report.html"
     reports.write([out / "measurements"], page, budget=plan.budget, title=plan.title)
     return Result(made, measurements, page)

@@ -274,6 +274,43 @@ class Closed:
         pass
 
 
+def test_an_interrupted_benchmark_goes_on_and_a_finished_one_is_reused(
+    ran: Ran, tiny_task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    original = process.WorkerProcess.ask
+
+    def interrupted(self: process.WorkerProcess, command: str, **arguments: Any) -> dict[str, Any]:
+        asked.append(command)
+        if asked.count("time") == 7:  # two to warm up, then two a round
+            raise KeyboardInterrupt
+        return original(self, command, **arguments)
+
+    suite = SUITE.model_copy(update={"options": ("ours",), "repeats": 0, "conditions": SUITE.conditions[1:2]})
+
+    def measured(**changes: Any) -> Measurements:
+        asked.clear()
+        return benchmark.run(ran.artifacts[2:3], suite, tmp_path, cache=ran.cache, task=tiny_task, **changes)
+
+    monkeypatch.setattr(process.WorkerProcess, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measured()
+    monkeypatch.setattr(process.WorkerProcess, "ask", lambda *a, **k: asked.append(a[1]) or original(*a, **k))
+    found = measured()
+    assert (asked.count("load"), asked.count("serve"), asked.count("time")) == (2, 0, 2 + 2)
+    assert [len(one.raw) for one in found.measurements if one.name == "latency_seconds"] == [12, 12]
+    assert any("interrupted and went on after 2 of 3 rounds" in note for note in found.notes)
+    assert [file.name for file in tmp_path.iterdir()] == ["measurements.json"]
+
+    assert measured().plan == found.plan
+    assert asked == []
+    suite = suite.model_copy(update={"rounds": 2})
+    with pytest.raises(CompressError, match="holds other measurements.*--force"):
+        measured()
+    assert asked == []
+    assert measured(existing="replace").plan != found.plan
+
+
 def test_a_root_that_is_gone_is_named(tiny_torch: Artifact, tiny_task: dict[str, Any], tmp_path: Path) -> None:
     lost = replace(tiny_torch, folder=tmp_path / "gone")
     orphan = same_model(tiny_torch, tmp_path / "orphan")

@@ -48,6 +48,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
 @click.option("--data", help="Folder with the task's data. Default: the artifacts' own.")
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
+@click.option("--force", is_flag=True, help="Measure anew, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def benchmark(
     artifacts: tuple[str, ...],
@@ -56,20 +57,26 @@ def benchmark(
     task: str | None,
     data: str | None,
     allow_overlap: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
 
     The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. Where one artifact cannot be
-    measured the others are, and it is listed with the reason; where none can, the exit code is 1.
+    measured the others are, and it is listed with the reason; where none can, the exit code is 1. A benchmark that was
+    stopped goes on with the same command.
     """
     from compress import benchmark as benchmarks
+    from compress.measure.former import Existing, check_folder
     from compress.models import bring
     from compress.technique import default_cache
 
+    check_folder(out)
     brought = [(Path(one).resolve().name, bring(one)) for one in artifacts]
     described = described_task(task, data, brought[0][1].task, allow_overlap=allow_overlap)
-    found = benchmarks.run(brought, benchmarks.read_suite(suite), out, cache=default_cache(out), task=described)
+    read = benchmarks.read_suite(suite)
+    existing: Existing = "replace" if force else "refuse"
+    found = benchmarks.run(brought, read, out, cache=default_cache(out), task=described, existing=existing)
     if as_json:
         click.echo((out / "measurements.json").read_text(encoding="utf-8"))
         benchmarks.check_measured(found)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from compress.measure import statistics
 from compress.measure.disturbance import Reading, Watch
 from compress.measure.inputs import Condition
+from compress.measure.journal import Journal
 from compress.measure.process import WorkerFailed
 from compress.measurement import Measurement
 
@@ -78,6 +79,7 @@ def time_rounds(
     repeats: int,
     watch: Watch,
     done: Callable[[], None] | None = None,
+    journal: Journal | None = None,
 ) -> dict[tuple[str, str], Timings]:
     """Time every contestant under every condition, round by round, each round in another order.
 
@@ -93,6 +95,7 @@ def time_rounds(
         repeats: 0 or more.
         watch: called at the start of each attempt.
         done: told after each condition of each round.
+        journal: where each round is noted. Rounds that an interrupted run noted of the same contestants are not timed again.
 
     Returns:
         (contestant, condition's key) -> its timings; all that did not fail have the same rounds.
@@ -101,13 +104,18 @@ def time_rounds(
     for condition in conditions:
         _warm_up(contestants, condition, found)
     disturbed: dict[str, list[tuple[int, Reading]]] = {}
-    in_vain = 0
+    in_vain = before = 0
     for number in range(rounds):
         for condition in conditions:
             names = [name for name in contestants if found[name, condition.key].failure is None]
             turn = number % len(names) if names else 0
             again = repeats if in_vain < IN_VAIN else 0
-            attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
+            former = _noted(journal, number, condition, contestants, found)
+            if former is not None:
+                attempt, before = former, number + 1
+            else:
+                attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
+                _note(journal, number, condition, contestants, found, attempt)
             for name, told in attempt.told.items():
                 found[name, condition.key].keep(told)
             if attempt.reading is not None and attempt.reading.is_disturbed():
@@ -120,6 +128,8 @@ def time_rounds(
     for (_, key), timings in found.items():
         if key in disturbed:
             timings.notes.append(_disturbance_note(disturbed[key], rounds, repeats))
+        if before:
+            timings.notes.append(f"the benchmark was interrupted and went on after {before} of {rounds} rounds")
     return found
 
 
@@ -130,6 +140,53 @@ class Attempt:
     told: Mapping[str, Mapping[str, Any]]
     """By contestant, what it answered."""
     reading: Reading | None
+
+
+def _round_name(number: int, condition: Condition) -> str:
+    return f"round {number + 1} of {condition.key}"
+
+
+def _note(
+    journal: Journal | None,
+    number: int,
+    condition: Condition,
+    contestants: Mapping[str, Contestant],
+    found: Mapping[tuple[str, str], Timings],
+    attempt: Attempt,
+) -> None:
+    if journal is None:
+        return
+    reading = attempt.reading
+    failed = {name: found[name, condition.key].failure for name in contestants}
+    journal.note(
+        _round_name(number, condition),
+        {
+            "told": dict(attempt.told),
+            "failed": {name: why for name, why in failed.items() if why is not None},
+            "reading": None if reading is None else [reading.other_load, reading.stolen],
+            "contestants": list(contestants),
+        },
+    )
+
+
+def _noted(
+    journal: Journal | None,
+    number: int,
+    condition: Condition,
+    contestants: Mapping[str, Contestant],
+    found: Mapping[tuple[str, str], Timings],
+) -> Attempt | None:
+    """A round as it was timed before the benchmark was interrupted, where the same contestants took part."""
+    raw = None if journal is None else journal.recall(_round_name(number, condition))
+    if raw is None or raw["contestants"] != list(contestants):
+        return None
+    for name, why in raw["failed"].items():
+        found[name, condition.key].failure = why
+    told = {name: one for name, one in raw["told"].items() if found[name, condition.key].failure is None}
+    for name, one in told.items():
+        found[name, condition.key].check(one)  # against what the model says now
+    alive = {name: one for name, one in told.items() if found[name, condition.key].failure is None}
+    return Attempt(alive, None if raw["reading"] is None else Reading(*raw["reading"]))
 
 
 def latency(

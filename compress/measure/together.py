@@ -19,6 +19,7 @@ from compress.measure import inputs, latency, memory, quality, size
 from compress.measure.disturbance import Watch, watcher
 from compress.measure.evaluation import Evaluation, Unread
 from compress.measure.inputs import REAL, Condition
+from compress.measure.journal import Journal
 from compress.measure.machine import cpu_model, packages
 from compress.measure.process import WorkerProcess
 from compress.measurement import Measured, Measurement
@@ -64,6 +65,18 @@ class Plan:
     seed: int = 0
     watch: Callable[[Sequence[int]], Watch] = watcher
     """From the workers' process ids to a watch."""
+    journal: Journal | None = None
+    """Where what is measured is noted, and what an interrupted run had noted."""
+
+    def once(self, name: str, measure: Callable[[], Any]) -> Any:
+        """What was noted under that name before the benchmark was interrupted, else what is measured now."""
+        if self.journal is None:
+            return measure()
+        known = self.journal.recall(name)
+        if known is None:
+            known = measure()
+            self.journal.note(name, known)
+        return known
 
     def runtime_for(self, artifact: Artifact) -> Runtime:
         """The runtime that opens artifacts of that format."""
@@ -225,6 +238,7 @@ class Run(ABC):
                 repeats=plan.repeats,
                 watch=watch,
                 done=progress.advance,
+                journal=plan.journal,
             )
         self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
         baseline = next((lane.entry.name for lane in self.lanes if lane.entry.role == BASELINE), None)
@@ -246,7 +260,10 @@ class Run(ABC):
         """Start the lane's worker and measure its memory, before it has done anything else."""
         worker = self.stack.enter_context(self.worker(lane, file))
         try:
-            phases = memory.serve_phases(worker, self.plan.conditions)
+            name = f"memory of {lane.key}"
+            if self.plan.journal is not None and self.plan.journal.recall(name) is not None:
+                worker.ask("load")
+            phases = self.plan.once(name, lambda: memory.serve_phases(worker, self.plan.conditions))
         except CompressError as error:
             lane.failure = str(error)
             worker.close()

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from compress.artifact import MANIFEST, write_whole
+from compress.destination import check_path
 from compress.errors import CompressError
 from compress.measurement import FILE, Measurements
 from compress.printable import lines
@@ -128,6 +129,9 @@ def _page(out: Path) -> Path:
         raise CompressError(f"The report is an HTML file, but {out} ends in '{page.suffix}'. Give a name in .html.")
     if page.with_suffix(".json").name in {FILE, MANIFEST}:
         raise CompressError(f"{page.with_suffix('.json')} would be written over. Give the report another name.")
+    check_path(page)
+    if page.exists() and not _is_ours(page):
+        raise CompressError(f"{page} is there already and no report of ours. Give the report another name.")
     if not page.exists():
         for suffix in (".md", ".json", ".csv"):
             if page.with_suffix(suffix).exists():
@@ -135,6 +139,11 @@ def _page(out: Path) -> Path:
                     f"{page.with_suffix(suffix)} is there already and no report of ours. Give the report another name."
                 )
     return page
+
+
+def _is_ours(page: Path) -> bool:
+    text = page.read_bytes() if page.is_file() else b""
+    return b'<meta name="generator" content="compress">' in text or b"<code>compress " in text  # as it was before
 
 
 def _title(first: Section) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from compress.measure import latency
 from compress.measure.disturbance import Reading
 from compress.measure.inputs import Condition
+from compress.measure.journal import journal
 from compress.measure.process import WorkerFailed
 
 ONE = Condition(1, "real", 4)
@@ -149,3 +152,54 @@ def test_without_a_baseline_the_ratio_is_absent_and_the_latency_is_not() -> None
     assert found["latency_seconds"].value == pytest.approx(0.01)
     assert found["speedup"].value is None
     assert "no kernel" in str(found["speedup"].absent)
+
+
+class Stopped(BaseException):
+    """The process is killed."""
+
+
+@pytest.mark.parametrize("killed_at", range(1, 14))
+def test_killed_at_any_call_the_rounds_that_were_whole_are_not_timed_again(tmp_path: Path, killed_at: int) -> None:
+    def contestants(diary: list[str], **odd: Any) -> dict[str, Pretender]:
+        return {"a": Pretender("a", diary, **odd), "b": Pretender("b", diary)}
+
+    def killing(asked: int) -> list[float]:
+        if asked == killed_at:
+            raise Stopped
+        return [1.0, -1.0]
+
+    before: list[str] = []
+    given: dict[str, Any] = {"rounds": 4, "repeats": 0, "watch": always(NOISY)}
+    with journal(tmp_path, "plan") as notes, contextlib.suppress(Stopped):
+        latency.time_rounds(contestants(before, logits=killing), [ONE, MANY], journal=notes, **given)
+    after: list[str] = []
+    with journal(tmp_path, "plan") as notes:
+        found = latency.time_rounds(contestants(after), [ONE, MANY], journal=notes, **given)
+    whole = max(0, killed_at - 3)  # a's first two calls warm up
+    assert len(after) == 4 + 2 * (8 - min(whole, 8))
+    for timings in found.values():
+        assert len(timings.rounds) == 4
+        assert timings.failure is None
+        assert any("4 of 4 rounds were disturbed" in note for note in timings.notes)
+        assert any("interrupted and went on" in note for note in timings.notes) == (whole > 0)
+
+
+def test_a_contestant_that_had_failed_stays_out_when_the_benchmark_goes_on(tmp_path: Path) -> None:
+    with journal(tmp_path, "plan") as notes:
+        dying = {"a": Pretender("a", []), "b": Pretender("b", [], dies_at=3)}
+        latency.time_rounds(dying, [ONE], rounds=2, repeats=0, watch=always(QUIET), journal=notes)
+    with journal(tmp_path, "plan") as notes:
+        well = {name: Pretender(name, []) for name in "ab"}
+        found = latency.time_rounds(well, [ONE], rounds=3, repeats=0, watch=always(QUIET), journal=notes)
+    assert found["b", ONE.key].failure == "its process was ended by SIGKILL"
+    assert len(found["a", ONE.key].rounds) == 3
+
+
+def test_rounds_of_other_contestants_are_timed_again(tmp_path: Path) -> None:
+    with journal(tmp_path, "plan") as notes:
+        latency.time_rounds({"a": Pretender("a", [])}, [ONE], rounds=2, repeats=0, watch=always(QUIET), journal=notes)
+    with journal(tmp_path, "plan") as notes:
+        both = {name: Pretender(name, []) for name in "ab"}
+        found = latency.time_rounds(both, [ONE], rounds=2, repeats=0, watch=always(QUIET), journal=notes)
+    assert both["a"].asked == 3
+    assert {len(timings.rounds) for timings in found.values()} == {2}

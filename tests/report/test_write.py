@@ -334,6 +334,21 @@ def test_a_report_needs_neither_torch_nor_transformers_nor_a_runtime(make_run: M
     assert done.returncode == 0, done.stderr
 
 
+def test_a_page_that_is_no_report_of_ours_is_not_written_over_and_one_of_ours_is(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run().save(tmp_path / "runs")
+    page = tmp_path / "page.html"
+    page.write_text("<p>my thesis")
+    with pytest.raises(CompressError, match="no report of ours"):
+        report.write([tmp_path / "runs"], page)
+    assert page.read_text() == "<p>my thesis"
+    page.unlink()
+    for title in ("first", "second"):
+        report.write([tmp_path / "runs"], page, title=title)
+    assert "second" in page.read_text()
+
+
 def test_a_file_beside_the_page_that_is_no_report_of_ours_is_not_written_over(
     make_run: MakeRun, tmp_path: Path
 ) -> None:

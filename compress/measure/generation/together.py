@@ -161,8 +161,12 @@ class GenerationRun(Run):
             return
         try:
             counts = self._counts(lane, condition)
-            with self.worker(lane, file) as worker:
-                found = memory.peaks(worker, condition, counts)
+
+            def peaks() -> list[tuple[int, float]]:
+                with self.worker(lane, file) as worker:
+                    return list(memory.peaks(worker, condition, counts).items())
+
+            found = dict(self.plan.once(f"growth of {lane.key}", peaks))
             self.measurements += memory.growth(mine, found, condition, where)
         except CompressError as error:
             self.measurements.append(memory.absent(mine, condition, where, str(error)))

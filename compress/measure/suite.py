@@ -1,0 +1,85 @@
+"""What a benchmark measures and how carefully: a suite, from a file in `benchmarks/` or of one's own."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from compress import shipped
+from compress.measure.cores import available_cores
+from compress.measure.inputs import Condition
+from compress.settings import Settings, build, read_yaml
+
+
+class TimedCondition(Settings):
+    """One line of a suite's `conditions`."""
+
+    batch: int = Field(ge=1, description="Examples at once.")
+    length: Literal["real"] | int = Field(description="Tokens in each, or `real`.")
+    calls: int = Field(ge=1, description="Timed calls in each round.")
+
+
+class ForWriters(Settings):
+    """What of a suite is otherwise where models write: one call of theirs takes as long as dozens of a classifier's."""
+
+    rounds: int | None = Field(None, ge=1, description="As the suite's.")
+    options: tuple[str, ...] | None = Field(None, min_length=1, description="As the suite's.")
+    conditions: tuple[TimedCondition, ...] | None = Field(None, min_length=1, description="As the suite's.")
+
+
+class Suite(Settings):
+    """What to measure and how carefully: a file in `benchmarks/`."""
+
+    name: str = Field("", description="The file's name where it says none.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where the models run.")
+    threads: int | None = Field(None, ge=1, description="Threads of each worker; 2, or 1 on a single core, by default.")
+    rounds: int = Field(10, ge=1, description="How often every artifact is visited under every condition.")
+    repeats: int = Field(2, ge=0, le=2, description="How often a disturbed round is measured again.")
+    options: tuple[str, ...] = Field(("ours",), min_length=1, description="Session options of ONNX Runtime, by name.")
+    conditions: tuple[TimedCondition, ...] = Field(min_length=1, description="What is timed; memory at fixed lengths.")
+    batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
+    max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
+    seed: int = Field(0, ge=0, lt=2**32, description="For the examples timed at real lengths.")
+    beams: int = Field(1, ge=1, description="With which models write; 1: greedily.")
+    new_tokens: int = Field(32, ge=2, description="Written after prompts of a fixed length.")
+    prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")
+    context: int | None = Field(None, ge=2, description="Tokens a language model reads at once to score a text.")
+    stride: int | None = Field(None, ge=1, description="Tokens from one such reading to the next; half the context.")
+    generation: ForWriters | None = Field(None, description="What is otherwise for models that write.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        from compress.onnx.sessions import session_choice
+
+        for suite in (self, self.for_writers()):
+            for name in suite.options:
+                session_choice(name)
+            keys = [one.key for one in suite.timed()]
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"the condition {max(keys, key=keys.count)} is there twice")
+        return self
+
+    def timed(self) -> tuple[Condition, ...]:
+        """The conditions as the measuring code takes them."""
+        return tuple(Condition(one.batch, one.length, one.calls) for one in self.conditions)
+
+    def for_writers(self) -> Suite:
+        """The same as it is for models that write."""
+        changes = {} if self.generation is None else dict(self.generation)
+        return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+    def with_defaults(self) -> Suite:
+        """The same with the number of threads that this machine gives it."""
+        return self.model_copy(update={"threads": self.threads or min(2, available_cores())})
+
+
+def read_suite(name: str) -> Suite:
+    """The suite in a YAML file, or a shipped one by its name.
+
+    Raises:
+        CompressError: there is none, or a setting in it is unknown, missing or does not fit.
+    """
+    file = shipped.find("benchmarks", name)
+    values, lines = read_yaml(file)
+    return build(Suite, {"name": file.stem, **values}, str(file), lines)

@@ -378,5 +378,5 @@ def test_a_suite_without_threads_takes_two_or_what_there_is(monkeypatch: pytest.
     suite = read_suite("quick")
     assert suite.threads is None
     for cores, threads in ((1, 1), (2, 2), (64, 2)):
-        monkeypatch.setattr(benchmark, "available_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("compress.measure.suite.available_cores", lambda cores=cores: cores)
         assert suite.with_defaults().threads == threads

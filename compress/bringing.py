@@ -25,7 +25,7 @@ def bring(where: str) -> Artifact:
     config, from which `compress finetune` starts a model that writes.
 
     A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
-    no code).
+    no code), `ID@REVISION` in that revision.
 
     Raises:
         CompressError: it is none of these, its weights are pickled, or the hub does not answer.
@@ -55,7 +55,9 @@ def bring(where: str) -> Artifact:
         )
     if folder.exists() or where.count("/") > 1 or where.startswith((".", "/", "~")):
         Artifact.open(folder)  # says what is wrong with it
-    return _named(adopt(_download(where), where), where)
+    name, _, revision = where.partition("@")
+    folder = _download(name, revision or None)
+    return _named(adopt(folder, name), f"{name}@{folder.name}" if folder.parent.name == "snapshots" else where)
 
 
 def _named(artifact: Artifact, name: str) -> Artifact:
@@ -101,14 +103,14 @@ def _demo() -> Path:
     return folder
 
 
-def _download(name: str) -> Path:
+def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     say(f"There is no folder {name} here: asking the Hugging Face hub for a model of that name.")
     try:
         with quiet():
             code = ["*.py"] if trusts_remote_code() else []
-            return Path(snapshot_download(name, allow_patterns=[*patterns_to_download(), *code]))
+            return Path(snapshot_download(name, revision=revision, allow_patterns=[*patterns_to_download(), *code]))
     except Exception as error:
         raise CompressError(
             f"No such folder: {name}. Nor did the Hugging Face hub give a model of that name "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from compress.artifact import Artifact
+from compress.artifact import Artifact, is_main_process
 from compress.destination import check_replaceable
 from compress.errors import CompressError
 from compress.progress import say
@@ -56,7 +56,7 @@ def put_back(out: Path, fingerprint: str) -> None:
     Raises:
         CompressError: something is at `out` that compress did not make, or a folder cannot be moved.
     """
-    if not is_kept(out, fingerprint) or finished(out, fingerprint):
+    if not is_main_process() or not is_kept(out, fingerprint) or finished(out, fingerprint):
         return
     there = place(out, fingerprint)
     try:

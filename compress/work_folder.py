@@ -61,7 +61,9 @@ def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
     partial = unfinished(out)
     if not is_main_process():
         wait_until(
-            lambda: marked(partial) == fingerprint or Artifact.is_one(out), f"the first process to make {partial}"
+            # With a manifest it is finished, and the first process only has to rename it.
+            lambda: (marked(partial) == fingerprint and not Artifact.is_one(partial)) or _has(out, fingerprint),
+            f"the first process to make {partial}",
         )
         yield partial
         return
@@ -96,10 +98,7 @@ def finish(artifact: Artifact, out: Path, aside: Aside | None = None) -> Artifac
     partial = artifact.folder
     if not is_main_process():
         wanted = artifact.fingerprint()
-        wait_until(
-            lambda: Artifact.is_one(out) and Artifact.open(out, verify=False).fingerprint() == wanted,
-            f"the first process to finish {out}",
-        )
+        wait_until(lambda: _has(out, wanted), f"the first process to finish {out}")
         return Artifact.open(out, verify=False)
     umask = os.umask(0)
     os.umask(umask)
@@ -140,6 +139,13 @@ def discard(partial: Path) -> None:
     """Remove a work folder that turned out not to be needed."""
     if is_main_process():
         _remove(partial)
+
+
+def _has(out: Path, fingerprint: str) -> bool:
+    try:
+        return Artifact.open(out, verify=False).fingerprint() == fingerprint
+    except CompressError:
+        return False
 
 
 def _is_whole(folder: Path, *, verify: bool = True) -> bool:

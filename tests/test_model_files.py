@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,3 +98,22 @@ def test_the_current_folder_is_told_like_any_other(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CompressError, match="is not an artifact"):
         bring(".")
+
+
+def test_a_model_of_the_hub_is_found_again_in_the_same_revision(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(name: str, revision: str | None = None, **_: object) -> str:
+        asked.append((name, revision))
+        snapshot = tmp_path / "models--org--m" / "snapshots" / (revision or "0a1b")
+        shutil.copytree(base, snapshot, dirs_exist_ok=True)
+        return str(snapshot)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    brought = bring("org/m")
+    again = bring(brought.root()["model"])
+    assert asked == [("org/m", None), ("org/m", "0a1b")]
+    assert again == brought
+    assert brought.origin["name"] == "org/m"

@@ -200,3 +200,25 @@ def test_finish_gives_files_the_rights_of_the_users_mask(source: Artifact, tmp_p
         (partial / "model.safetensors").touch(mode=0o600)
         finish(Artifact(partial, source.origin, None), tmp_path / "a")
     assert (tmp_path / "a" / "model.safetensors").stat().st_mode & 0o444 == 0o444
+
+
+def test_another_process_of_a_training_waits_for_the_first_to_begin_or_to_have_finished(
+    source: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("compress.work_folder.wait_until", lambda is_so, what: seen.append(is_so()))
+
+    def comes_second(fingerprint: str) -> bool:
+        monkeypatch.setattr("compress.work_folder.is_main_process", lambda: False)
+        with work_folder(tmp_path / "a", fingerprint):
+            monkeypatch.setattr("compress.work_folder.is_main_process", lambda: True)
+        return seen.pop()
+
+    made = _make(source, tmp_path / "a", 1)
+    assert not comes_second("another")  # what is there will be replaced
+    assert comes_second(made.fingerprint())
+    (tmp_path / "a").rename(tmp_path / "a.partial")
+    (tmp_path / "a.partial" / MARK).write_text(made.fingerprint())
+    assert not comes_second(made.fingerprint())  # it is only to be renamed
+    (tmp_path / "a.partial" / MANIFEST).unlink()
+    assert comes_second(made.fingerprint())

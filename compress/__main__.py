@@ -73,7 +73,7 @@ def _in_words(error: BaseException) -> str:
     """What is told of an error that is not ours."""
     import errno
 
-    from compress.errors import NO_SPACE
+    from compress.disk import why_full
     from compress.out_of_memory import is_out_of_memory, told
 
     if is_out_of_memory(error):
@@ -82,8 +82,11 @@ def _in_words(error: BaseException) -> str:
         return (
             "ONNX Runtime is not installed. Install it: pip install 'compress-transformers[cpu]' (or [gpu], never both)"
         )
-    if isinstance(error, OSError) and error.errno in {*NO_SPACE, errno.EACCES, errno.EROFS, errno.EPERM}:
-        what = f"{error.strerror}: {error.filename or 'while writing'}"
+    reason = why_full(error)
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+        reason = error.strerror
+    if reason is not None:
+        what = f"{reason}: {getattr(error, 'filename', None) or 'while writing'}"
         return f"A file cannot be written ({what}). Free some space or choose another place."
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"The path is too long for this system: {error.filename}. Choose a shorter one."

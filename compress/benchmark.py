@@ -13,7 +13,7 @@ from typing import Any
 from compress import __version__, catalogue, leakage
 from compress.artifact import RESULTS, Artifact, digest, write_whole
 from compress.cache import entry
-from compress.disk import full_disk_told
+from compress.disk import DiskFull, full_disk_told
 from compress.errors import CompressError
 from compress.measure import former
 from compress.measure.cores import available_cores
@@ -293,6 +293,8 @@ def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any
     try:
         kept = entry(cache / "baselines" / digest(made_by), make)
         return Artifact.open(kept.folder / FP32_ONNX, verify=False)  # the cache has compared the hashes
+    except DiskFull:
+        raise
     except CompressError as error:
         warn(f"There is no fp32 ONNX baseline: {error}")
         notes.append(f"there is no fp32 ONNX baseline: {error}")

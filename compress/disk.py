@@ -12,8 +12,16 @@ from compress.errors import NO_SPACE, CompressError
 
 SAID = ("No space left on device", "File too large", "Disk quota exceeded")
 """The system's words, which native libraries quote."""
-CUT_SHORT = ("unexpected pos", "file write failed", "PytorchStreamWriter failed", " requested and ")
-"""What `torch.save` and `np.save` ("10 requested and 3 written") say of a file that was not written whole; neither says why."""
+CUT_SHORT = (
+    *("unexpected pos", "file write failed", "PytorchStreamWriter failed"),  # torch.save
+    " requested and ",  # np.save: "10 requested and 3 written"
+    "Protobuf serialization failed",  # ONNX Runtime
+)
+"""What libraries say of a file that was not written whole, without saying why."""
+
+
+class DiskFull(CompressError):  # noqa: N818 - it is a state of the machine, and reads as one
+    """Nothing more can be written."""
 
 
 def why_full(error: BaseException | None) -> str | None:
@@ -34,7 +42,7 @@ def full_disk_told(where: Path) -> Iterator[None]:
     """Within it a full disk ends in one line that names the file, or this place where the file is not known.
 
     Raises:
-        CompressError: the disk is full, or a file may not grow as large.
+        DiskFull: the disk is full, or a file may not grow as large.
     """
     try:
         yield
@@ -45,7 +53,7 @@ def full_disk_told(where: Path) -> Iterator[None]:
         if reason is None:
             raise
         file = getattr(error, "filename", None) or where
-        raise CompressError(
+        raise DiskFull(
             f"{file} cannot be written ({reason}). Free some space; then the same command goes on."
         ) from error
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from compress import calibration
 from compress.artifact import wait_until
+from compress.cache import entry, opened
 from compress.errors import CompressError
 from compress.int8 import static_scheme
 from compress.measure.cores import available_cores
@@ -22,6 +23,7 @@ from compress.onnx.sessions import logits, open_session
 from compress.quantization.aware import attach, watch
 from compress.quantization.scheme import Scheme
 
+SCHEME = "scheme.safetensors"
 ROWS = 1000
 """Held-out rows on which the graph is compared with the model that was trained."""
 TOLERANCE = 0.05
@@ -40,12 +42,16 @@ def start(graph: Path | None, source: Any, task: Any, settings: Any, scratch: Pa
     Raises:
         CompressError: see `compress.int8.static_scheme`.
     """
-    file = scratch / "start.safetensors"
-    if graph is not None and not file.is_file():
-        static_scheme(graph, source.folder, task, settings).save(scratch / ".start.safetensors")
-        (scratch / ".start.safetensors").replace(file)
-    wait_until(file.is_file, "the first process to calibrate")
-    return Scheme.load(file)
+    kept = scratch / "start"
+    if graph is not None:
+        whole = graph
+
+        def make(folder: Path) -> None:
+            static_scheme(whole, source.folder, task, settings).save(folder / SCHEME)
+
+        entry(kept, make)
+    wait_until(lambda: opened(kept) is not None, "the first process to calibrate")
+    return Scheme.load(kept / SCHEME)
 
 
 class Following:

@@ -14,6 +14,7 @@ from torch import Tensor
 from compress import components, exporting, integer_training, models, slimming, token_lessons
 from compress.artifact import is_main_process, wait_until
 from compress.batching import Collate
+from compress.cache import entry, opened
 from compress.distillation.losses import NO_LABEL
 from compress.errors import CompressError
 from compress.int8 import schemes_of_parts
@@ -66,16 +67,19 @@ def train(work: Work) -> Made:
 
 def start(work: Work) -> dict[str, Scheme]:
     """The scheme of static quantization of each part; calibrated once, by the process that exports."""
-    files = {part: work.scratch / f"start.{part}.safetensors" for part in _parts(work)}
-    if is_main_process() and not all(file.is_file() for file in files.values()):
+    kept, parts = work.scratch / "start", _parts(work)
+
+    def make(folder: Path) -> None:
         found = exporting.exported(work.source, work.task, work.cache)
         ready = components.folded(found.paths, work.scratch / "whole")
-        schemes = schemes_of_parts(ready, tuple(files), work.source.folder, work.task, work.settings)
+        schemes = schemes_of_parts(ready, parts, work.source.folder, work.task, work.settings)
         for part, scheme in schemes.items():
-            scheme.save(work.scratch / ".start.safetensors")
-            (work.scratch / ".start.safetensors").replace(files[part])
-    wait_until(lambda: all(file.is_file() for file in files.values()), "the first process to calibrate")
-    return {part: Scheme.load(file) for part, file in files.items()}
+            scheme.save(folder / f"{part}.safetensors")
+
+    if is_main_process():
+        entry(kept, make)
+    wait_until(lambda: opened(kept) is not None, "the first process to calibrate")
+    return {part: Scheme.load(kept / f"{part}.safetensors") for part in parts}
 
 
 def together(parts: Mapping[str, Scheme]) -> Scheme:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compress.artifact import write_whole
 from compress.errors import CompressError
 
 FORMAT = 1
@@ -110,11 +111,7 @@ class Measurements:
         """Write `measurements.json` into the folder, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / FILE
-        partial = folder / f".{FILE}.partial"
-        partial.write_text(
-            json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        partial.replace(target)
+        write_whole(target, json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n")
         return target
 
     @staticmethod

@@ -20,6 +20,7 @@ import numpy as np
 from compress.artifact import Artifact, digest
 from compress.batching import collate_pairs, collate_prompts, row_lengths
 from compress.cache import locked, making, opened
+from compress.disk import DiskFull
 from compress.errors import CompressError
 from compress.models import load
 from compress.progress import bar, say, warn
@@ -174,6 +175,8 @@ def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Pat
         # The teacher's own folder says how it writes.
         graphs = {part: str(path.resolve()) for part, path in found.paths.items()}
         return open_generator_in(teacher.folder, graphs, Serving(threads=torch.get_num_threads()))
+    except DiskFull:
+        raise
     except CompressError as error:
         say(f"The teacher writes by torch, since it cannot by ONNX Runtime: {error}")
         return load(teacher).float()

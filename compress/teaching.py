@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from compress.artifact import is_main_process
+from compress.cache import making, opened
 from compress.distillation.objective import LOGITS, Goal, learning
 from compress.lessons import Lessons
 from compress.objectives import Hold
 from compress.students import Student
 from compress.training import train, wants_bf16
+
+WEIGHTS = "weights.safetensors"
 
 
 def teach(
@@ -52,17 +54,19 @@ def teach(
     for number, goal in enumerate(stages, 1):
         is_last = number == len(stages)
         folder = scratch if is_last else scratch / f"stage-{number}"
-        weights, facts = folder / "weights.safetensors", folder / "facts.json"
-        if not is_last and facts.is_file():
-            student.model.load_state_dict(load_file(weights))
-            told = json.loads(facts.read_text())
+        finished = None if is_last else opened(folder / "done")
+        if finished is not None:
+            student.model.load_state_dict(load_file(finished.folder / WEIGHTS))
+            told = dict(finished.facts)
         else:
             stage = "" if is_last else f"stage {number}"
             epochs = settings.epochs if is_last else settings.intermediate_epochs
             told = _stage(student, goal, lesson, settings, teacher_config, folder, name, stage, epochs, steps, hold)
             if not is_last and is_main_process():
-                save_file({key: value.contiguous() for key, value in student.model.state_dict().items()}, weights)
-                facts.write_text(json.dumps(told))
+                with making(folder / "done") as work:
+                    weights = {key: value.contiguous() for key, value in student.model.state_dict().items()}
+                    save_file(weights, work.folder / WEIGHTS)
+                    work.facts.update(told)
         curves |= told["curves"]
         total, seconds = total + told["training_steps"], seconds + told["training_seconds"]
     return {**told, "curves": curves, "training_steps": total, "training_seconds": round(seconds, 1)}

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from compress import destination, out_of_memory, temporary
 from compress.artifact import RESULTS, SCRATCH, Artifact, Step
+from compress.disk import full_disk_told
 from compress.distributed import is_main_process, world_size
 from compress.errors import CompressError
 from compress.first_opening import open_once
@@ -146,7 +147,7 @@ def apply(
     for artifact in (source, *inputs.values()):
         artifact.check_files()
     started = time.perf_counter()
-    with work_folder(out, expected.fingerprint()) as folder:
+    with full_disk_told(out), work_folder(out, expected.fingerprint()) as folder:
         if (there := _reusable(expected, replace, aside)) is not None:  # another process was faster
             discard(folder)
             return there

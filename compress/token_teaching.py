@@ -11,6 +11,7 @@ import numpy as np
 from compress import holdout, models, students, token_lessons
 from compress.artifact import is_main_process
 from compress.batching import collate_causal
+from compress.cache import making, opened
 from compress.distillation.token_objective import TokenGoal, learning_tokens
 from compress.metrics.generation.metric import Statistics
 from compress.objectives import Hold
@@ -25,6 +26,8 @@ from compress.token_lessons import TokenLessons
 from compress.training import train, wants_bf16
 from compress.training_data import generative_tokens
 from compress.writing_effect import Written, effect
+
+STATISTICS = "statistics.npz"
 
 
 def distil(work: Work) -> Made:
@@ -128,8 +131,8 @@ def _compare(work: Work, kept: Student, lesson: TokenLessons, steps: int) -> dic
     for seed in range(settings.seed, settings.seed + settings.seeds):
         for taught in (True, False):
             folder = work.scratch / f"seed-{seed}-{'taught' if taught else 'plain'}"
-            found = folder / "statistics.npz"
-            if not found.is_file():
+            done = opened(folder / "done")
+            if done is None:
                 student = kept
                 if not (taught and seed == settings.seed):
                     chosen = settings.model_copy(update={"seed": seed})
@@ -137,13 +140,12 @@ def _compare(work: Work, kept: Student, lesson: TokenLessons, steps: int) -> dic
                     name = f"{work.name}, seed {seed}, {'with' if taught else 'without'} the teacher"
                     its_goal, rows = (goal(settings), lesson) if taught else (TokenGoal(), alone)
                     teach(student, its_goal, rows, chosen, folder, name, steps=None if taught else steps)
-                folder.mkdir(parents=True, exist_ok=True)
                 statistics = evaluated(student, description, settings.max_length)
                 if is_main_process():
-                    np.savez(folder / "partial.npz", allow_pickle=False, **statistics)
-                    (folder / "partial.npz").replace(found)
+                    with making(folder / "done") as kept_here:
+                        np.savez(kept_here.folder / STATISTICS, allow_pickle=False, **statistics)
             else:
-                with np.load(found, allow_pickle=False) as kept_ones:
+                with np.load(done.folder / STATISTICS, allow_pickle=False) as kept_ones:
                     statistics = {name: kept_ones[name] for name in kept_ones.files}
             runs.append(Written(taught, seed, statistics))
     return effect(generation.metrics(lesson.data.task), runs)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from compress.artifact import Artifact
+from compress.disk import why_full
 from compress.errors import CompressError
 from compress.measure import inputs
 from compress.measure.memory import peak_memory_bytes
@@ -191,6 +192,8 @@ def lines_until_the_end(pipe: int) -> Iterator[bytes]:
 def _reason(error: Exception) -> str:
     if is_out_of_memory(error):
         return "it ran out of memory: set a smaller batch_size in the suite, shorter conditions, or use another machine"
+    if (full := why_full(error)) is not None:
+        return f"a file cannot be written ({full}): free some space"
     first = (str(error).strip().splitlines() or [""])[0]
     return first if isinstance(error, CompressError) else f"{type(error).__name__}: {first}"
 

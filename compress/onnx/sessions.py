@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from compress.disk import why_full
 from compress.errors import CompressError, guess
 
 LEVELS = {
@@ -111,6 +112,8 @@ def open_session(
         )
     except Exception as error:  # ONNX Runtime's errors share no base class but Exception
         reason = (str(error).strip().splitlines() or [""])[0]
+        if optimized_graph is not None and (full := why_full(error)):
+            raise CompressError(f"{optimized_graph} cannot be written ({full}). Free some space.") from error
         if "NOT_IMPLEMENTED" in reason:
             raise CompressError(
                 f"{path} cannot run on {provider}: {reason}. Choose another precision or provider."

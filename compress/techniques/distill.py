@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from compress.artifact import Artifact, hashes, is_main_process
+from compress.cache import making, opened
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
@@ -161,8 +162,8 @@ def _compare(
     for seed in range(settings.seed, settings.seed + settings.seeds):
         for taught in (True, False):
             folder = work.scratch / f"seed-{seed}-{'taught' if taught else 'plain'}"
-            found = folder / "predictions.npy"
-            if not found.is_file():
+            done = opened(folder / "done")
+            if done is None:
                 student = kept
                 if not (taught and seed == settings.seed):
                     chosen = settings.model_copy(update={"seed": seed})
@@ -171,13 +172,12 @@ def _compare(
                     goals, rows = (stages, lesson) if taught else (without, alone)
                     alone_steps = None if taught else steps
                     teach(student, goals, rows, chosen, teacher_config, folder, name, steps=alone_steps)
-                folder.mkdir(parents=True, exist_ok=True)
                 predicted = _predictions(student, split.rows, settings.max_length, task)
                 if is_main_process():
-                    np.save(folder / "partial.npy", predicted, allow_pickle=False)
-                    (folder / "partial.npy").replace(found)
+                    with making(folder / "done") as kept_here:
+                        np.save(kept_here.folder / "predictions.npy", predicted, allow_pickle=False)
             else:
-                predicted = np.load(found, allow_pickle=False)
+                predicted = np.load(done.folder / "predictions.npy", allow_pickle=False)
             runs.append(Run(taught, seed, predicted.tolist()))
     return effect(task, split.rows["label"], runs)
 

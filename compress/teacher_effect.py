@@ -72,7 +72,7 @@ def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict
     right = np.asarray(references, dtype=np.float64)
     seeds, taught, plain = _sides(runs, right.size)
     named: list[Metric] = [catalogue.find("metrics", name) for name in task.metrics]
-    metrics = [one for one in named if one.split == "evaluation"]
+    metrics = [one for one in named if one.split == "evaluation" and not one.mean_of]
     found: dict[str, Any] = {
         "metric": task.metric,
         "unit": metrics[0].unit,

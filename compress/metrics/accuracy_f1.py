@@ -12,4 +12,4 @@ def accuracy_f1(predictions: Values, references: Values) -> float:
     return (accuracy(predictions, references) + f1(predictions, references)) / 2
 
 
-METRIC = Metric(name="accuracy_f1", kind="classification", score=accuracy_f1, labels=2)
+METRIC = Metric(name="accuracy_f1", kind="classification", score=accuracy_f1, labels=2, mean_of=("accuracy", "f1"))

@@ -57,6 +57,8 @@ class Metric:
     unit: Literal["fraction", "coefficient"] = "fraction"
     labels: int | None = None
     """How many labels a task must have for it; None for any number."""
+    mean_of: tuple[str, ...] = ()
+    """The metrics whose mean it is, where those stand beside it."""
     split: str = "evaluation"
     """The split that it is measured on, see `compress.tasks.task.FURTHER_SPLITS`."""
 

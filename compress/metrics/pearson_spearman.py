@@ -12,4 +12,10 @@ def pearson_spearman(predictions: Values, references: Values) -> float:
     return (pearson(predictions, references) + spearman(predictions, references)) / 2
 
 
-METRIC = Metric(name="pearson_spearman", kind="regression", score=pearson_spearman, unit="coefficient")
+METRIC = Metric(
+    name="pearson_spearman",
+    kind="regression",
+    score=pearson_spearman,
+    unit="coefficient",
+    mean_of=("pearson", "spearman"),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from compress.measure.inputs import Condition, Unnamed
 from compress.measure.together import ROOT, Entry, Found, Lane, Plan, Run, carry_out
 from compress.measurement import Measurement
 from compress.metrics.generation import perplexity, token_accuracy
+from compress.metrics.metric import Undefined
 from compress.progress import warn
 from compress.tasks import generation
 
@@ -42,7 +43,11 @@ def lead_3(evaluation: GenerativeEvaluation) -> dict[str, Any]:
     if evaluation.task.kind != "summarization" or not split.is_labelled:
         return {}
     leads, references = generation.lead_baseline(evaluation.task, split.rows["text"]), list(split.rows["label"])
-    return {one.name: one.score(leads, references) for one in evaluation.metrics}
+    found = {}
+    for one in evaluation.metrics:
+        with suppress(Undefined):  # what has no score here has none with any model, and the models' figures say why
+            found[one.name] = one.score(leads, references)
+    return found
 
 
 class GenerationRun(Run):

@@ -226,7 +226,7 @@ def test_a_file_laid_out_as_the_tasks_own_files_is_understood(tmp_path: Path) ->
 def test_bad_rows_are_an_error_or_counted_as_the_task_says(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"review": "good one"}\nnot json\n{"review": 7}\n{"review": null}\n')
     task, rows, _ = prepared(tmp_path / "data", SINGLE)
-    with pytest.raises(CompressError, match="bad.jsonl has 2 bad rows: line 2 .*, line 3 "):
+    with pytest.raises(CompressError, match="bad.jsonl has 2 bad rows of 4: line 2 .*, line 3 "):
         made(task, rows, tmp_path, text=tmp_path / "bad.jsonl")
     assert not list((tmp_path / "cache" / "extra-rows").iterdir())  # nothing half made stays
     task, rows, _ = prepared(tmp_path / "data", SINGLE, bad_rows="skip")

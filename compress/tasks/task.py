@@ -15,6 +15,16 @@ SPLITS = ("train", "holdout", "evaluation", "test")
 FURTHER_SPLITS = ("evaluation_mismatched",)
 """Splits that a few tasks are measured on beside the evaluation split, by metrics that name them (`Metric.split`)."""
 
+KEPT_WHERE_SET = (
+    "model_labels",
+    "allow_overlap",
+    "label_values",
+    "separator",
+    "encoding",
+    "quoting",
+    "only_these_files",
+)
+
 TextKind = Literal["summarization", "translation", "language_modelling"]
 """The kinds of generative tasks: their labels are texts, or (language modelling) there are none beside the text itself."""
 
@@ -35,6 +45,9 @@ class Source:
     label: str = ""
     labelled: bool = True
     may_have_more_columns: bool = False
+    separator: str = ""  # of cells; empty: a comma in CSV, a tab else
+    encoding: str = ""  # empty: by the byte order mark, else UTF-8
+    quoting: str = ""  # csv: quotes enclose cells; none: they are text; empty: as the format has it
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,10 @@ class Task:
     to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
     of `train`; `limit` the most rows per split, drawn with `seed`. `allow_overlap` lets evaluation rows stand in the training
     rows (`compress.leakage`). `generator` names the package of `compress.tasks`
-    that makes the rows, for a task without files. `generation` is there exactly for the generative kinds.
+    that makes the rows, for a task without files. `generation` is there exactly for the generative kinds. `label_values`
+    gives the id of each spelling of a label, where the data spells labels otherwise than by name or id. `separator`,
+    `encoding` and `quoting` are those of text files, see `Source`. `only_these_files` says that the user named the file of
+    each split, so that none is looked for by its name.
     """
 
     name: str
@@ -105,6 +121,11 @@ class Task:
     seed: int = 0
     allow_overlap: bool = False
     generation: Generation | None = None
+    label_values: Mapping[str, int] = field(default_factory=dict)
+    separator: str = ""
+    encoding: str = ""
+    quoting: str = ""
+    only_these_files: bool = False
 
     @property
     def is_generative(self) -> bool:
@@ -129,11 +150,9 @@ class Task:
     def to_json(self) -> dict[str, Any]:
         """As a JSON dictionary; `from_json` gives an equal task."""
         values: dict[str, Any] = _plain(dataclasses.asdict(self))
-        if self.generation is None:
-            del values["generation"]  # manifests and caches of classifiers are as they were before there was one
-        for name in ("model_labels", "allow_overlap"):
+        for name in (*KEPT_WHERE_SET, "generation"):
             if not values[name]:
-                del values[name]
+                del values[name]  # manifests and caches are as they were before there was one
         return values
 
     @staticmethod

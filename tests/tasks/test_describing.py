@@ -82,3 +82,32 @@ def test_a_mistake_is_named_with_what_to_do(description: Any, message: str) -> N
         resolve(description)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_value_that_would_take_hours_to_write_out_is_refused_at_once() -> None:
+    bomb: Any = ["x"] * 9
+    for _ in range(9):
+        bomb = [bomb] * 9
+    keys = [*OWN, "kind", "range", "metric", "bad_rows", "holdout", "seed", "limit", "separator", "encoding", "quoting"]
+    for key in keys:
+        with pytest.raises(CompressError) as error:
+            resolve({**OWN, key: bomb})
+        assert len(str(error.value)) < 500
+
+
+def test_a_column_a_label_and_a_task_have_names_that_can_be_shown() -> None:
+    for changed in (
+        {"text": "x" * 201},
+        {"label": ["a"]},
+        {"labels": [["a"], "b"]},
+        {"name": "x" * 101},
+        {"name": "a\nb"},
+    ):
+        with pytest.raises(CompressError):
+            resolve({**OWN, **changed})
+
+
+def test_labels_are_values_of_the_data_with_their_names() -> None:
+    task, _ = resolve({**OWN, "labels": {1: "neg", 2: "neg", 3: "pos"}})
+    assert task.label_names == ("neg", "pos")
+    assert dict(task.label_values) == {"1": 0, "2": 0, "3": 1}

@@ -142,9 +142,9 @@ def test_bad_rows_are_reported_with_file_and_line_and_all_counted(tmp_path: Path
     with pytest.raises(CompressError) as error:
         read(tmp_path / "bad.csv")
     assert str(error.value) == (
-        f"{tmp_path}/bad.csv has 4 bad rows: line 4 (3 columns where 2 are expected), line 5 ('review' is empty), "
+        f"{tmp_path}/bad.csv has 4 bad rows of 6: line 4 (3 columns where 2 are expected), line 5 ('review' is empty), "
         "line 6 (label 'maybe' is not among neg, pos), line 7 (an empty line). "
-        "Mend the file, or leave such rows out with `bad_rows: skip` in the task."
+        "Mend the file."
     )
 
 
@@ -163,7 +163,7 @@ def test_bad_rows_are_left_out_on_request_counted_and_reported_every_time(
 
 def test_only_the_first_few_bad_rows_are_shown(tmp_path: Path) -> None:
     (tmp_path / "bad.tsv").write_text("review\tstars\n" + "text\tmaybe\n" * 100)
-    with pytest.raises(CompressError, match=r"100 bad rows: line 2 .* and 95 more"):
+    with pytest.raises(CompressError, match=r"100 bad rows of 100: line 2 .* and 95 more"):
         read(tmp_path / "bad.tsv")
 
 
@@ -172,7 +172,7 @@ def test_text_that_is_not_utf8_is_a_bad_row_with_its_line(tmp_path: Path) -> Non
     with pytest.raises(CompressError, match=r"line 3 \(not UTF-8 text, byte 4\)"):
         read(tmp_path / "latin.tsv")
     (tmp_path / "latin.csv").write_bytes("review,stars\ncafé,pos\n".encode("latin-1"))
-    with pytest.raises(CompressError, match=r"latin.csv is not UTF-8"):
+    with pytest.raises(CompressError, match=r"line 2 \(not UTF-8 text, byte 4\)\. .*`encoding: windows-1252`"):
         read(tmp_path / "latin.csv")
 
 
@@ -188,7 +188,7 @@ def test_text_that_is_not_utf8_is_a_bad_row_with_its_line(tmp_path: Path) -> Non
         ("a.json", "[]", "is empty"),
         ("a.json", '"text"', "not a JSON list of objects"),
         ("a.json", '[{"review": "fine", "stars": "pos"}, {"rev', "is broken JSON after row 1"),
-        ("a.jsonl", '{"review": "fine", "stars": "pos"}\n{"rev', r"1 bad row: line 2 \(not JSON"),
+        ("a.jsonl", '{"review": "fine", "stars": "pos"}\n{"rev', r"1 bad row of 2: line 2 \(not JSON"),
         ("a.jsonl", '{"review": "fine", "stars": "pos"}\n[1]\n', r"line 2 \(not a JSON object"),
         ("a.jsonl", '{"review": 5, "stars": "pos"}\n', r"line 1 \('review' is 5, not a text"),
         ("a.jsonl", '{"review": "fine", "stars": null}\n', r"line 1 \('stars' is empty"),
@@ -203,7 +203,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, content:
 
 def test_a_split_whose_rows_are_all_bad_is_empty_even_where_they_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("review,stars\nfine,maybe\n")
-    with pytest.raises(CompressError, match=r"is empty: .*1 bad row: line 2"):
+    with pytest.raises(CompressError, match=r"is empty: .*1 bad row of 1: line 2"):
         read(tmp_path / "a.csv", bad_rows="skip")
 
 

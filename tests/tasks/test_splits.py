@@ -72,6 +72,12 @@ def test_a_limit_draws_that_many_rows_by_its_seed_in_the_files_order(data: Path)
     assert len(read(data, "train", limit={"train": 10**6}).rows) == len(whole)
 
 
+def test_rows_held_out_follow_the_limit_of_the_training_rows(data: Path) -> None:
+    assert len(read(data, "holdout", limit={"train": 300}, holdout=0.1).rows) == 34  # 300 : 34 as 90 : 10
+    assert len(read(data, "holdout", limit={"train": 300, "holdout": 80}, holdout=0.1).rows) == 80
+    assert len(read(data, "holdout", limit={"train": 10**6}).rows) == len(read(data, "holdout").rows)
+
+
 def test_a_limit_counts_rows_that_repeat(tmp_path: Path) -> None:
     write(tmp_path, ["the same boat\t1"] * 50)
     # All fifty lie on one side: nearly everything is held out here, so on that one.

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from compress import catalogue, settings
-from compress.errors import CompressError, guess, listing
+from compress.errors import CompressError, guess, listing, shown
 from compress.metrics import generation as metrics
 from compress.tasks.generation.settings import METRICS, Described
+from compress.tasks.loading.describing import OF_FILES, by_split, check_name
 from compress.tasks.loading.files import FORMATS, TEXT
 from compress.tasks.loading.origins import STEMS
 from compress.tasks.task import SPLITS, Generation, Source, Task
@@ -51,7 +52,8 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     if isinstance(description, str):
         return find(description), None
     name = description.get("name")
-    given = settings.build(Described, description, f"task '{name}'" if name else "a task")
+    given = settings.build(Described, description, f"task {shown(name)}" if name else "a task")
+    check_name(given.name)
     task = find(given.name) if given.name in known() or given.kind is None else _own(given)
     if given.kind not in (None, task.kind):
         raise CompressError(f"Task '{task.name}' is a known one, a {task.kind}: give one of your own another name.")
@@ -101,7 +103,7 @@ def _with_settings(task: Task, given: Described) -> Task:
         generation = replace(generation, is_dialogue=given.dialogue)
     if given.languages is not None:
         generation = replace(generation, languages=tuple(given.languages))
-    task = replace(task, **{name: said[name] for name in SETTINGS if name in said})
+    task = replace(task, **{name: said[name] for name in (*SETTINGS, *OF_FILES) if name in said})
     if given.metric is not None:
         task = replace(task, metrics=_metrics(task, given.metric))
     return replace(task, generation=generation, empty_text_is_bad=generation.empty != "keep")
@@ -121,24 +123,27 @@ def _metrics(task: Task, named: str | list[str]) -> tuple[str, ...]:
 def _with_data(task: Task, given: Described) -> tuple[Task, str | None]:
     source, target = given.source or task.text_columns[0], given.target or task.label_column
     task = replace(task, text_columns=(source,), label_column=target)
-    if not isinstance(given.data, Mapping):
-        if given.data is not None and task.kind == "language_modelling":
+    data = by_split(task.name, given.data)
+    if not isinstance(data, Mapping):
+        if data is not None and task.kind == "language_modelling":
             plain = {split: tuple(_text_source(f"{stem}{PLAIN}") for stem in STEMS[split]) for split in SPLITS}
             del plain["holdout"]  # a source for it would say that the data has a holdout of its own
             task = replace(task, files={split: (*task.files.get(split, ()), *plain.get(split, ())) for split in plain})
-        return task, given.data
+        return task, data
     chosen: dict[str, tuple[Source, ...]] = {}
-    for split, file in given.data.items():
+    for split, file in data.items():
         if task.kind == "language_modelling" and _is_text_file(file):
             chosen[split] = (_text_source(file),)
             continue
         if Path(file).suffix.lower() not in FORMATS:
-            raise CompressError(f"Task '{task.name}': {file} has no known format. Use one of {' '.join(FORMATS)}.")
+            raise CompressError(
+                f"Task '{task.name}': {shown(file, 100)[1:-1]} has no known format. Use one of {' '.join(FORMATS)}."
+            )
         # A known task's own names of columns come first, so that its files may lie anywhere under any name.
         own = () if given.source or given.target else task.files.get("train" if split == "holdout" else split, ())
         layouts = (replace(layout, file=file) for layout in own if layout.format != TEXT)
         chosen[split] = (*layouts, Source(file))
-    return replace(task, files=chosen), "."
+    return replace(task, files=chosen, only_these_files=True), "."
 
 
 def _text_source(file: str) -> Source:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from compress.settings import Settings
+from compress.tasks.loading.file_settings import FileSettings
 from compress.tasks.task import TextKind
 
 SUMMARIZATION_METRICS = ("rouge_l", "rouge1", "rouge2", "rouge_lsum")
@@ -23,7 +23,7 @@ Tokens = Annotated[int, Field(ge=1)]
 Languages = Annotated[list[Text], Field(min_length=2, max_length=2)]
 
 
-class Described(Settings):
+class Described(FileSettings):
     """A generative task as it stands under `task:`; None where the task's own value stays."""
 
     name: Text

@@ -12,13 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from compress import catalogue
-from compress.errors import CompressError, guess, listing
-from compress.labels import folded, shown
+from compress import catalogue, settings
+from compress.errors import CompressError, guess, listing, shown
+from compress.labels import folded
+from compress.labels import shown as all_labels
 from compress.metrics.metric import Kind, Metric
+from compress.tasks.loading.file_settings import FileSettings
 from compress.tasks.loading.files import FORMATS
+from compress.tasks.loading.origins import is_file, split_by_name, which_split
 from compress.tasks.task import SPLITS, Source, Task, TextKind
 
+OF_FILES = tuple(FileSettings.model_fields)
 OF_ANY_TASK = (
     "name",
     "data",
@@ -31,7 +35,9 @@ OF_ANY_TASK = (
     "limit",
     "seed",
     "allow_overlap",
+    *OF_FILES,
 )
+COLUMN_CHARACTERS = 200
 KINDS = (*get_args(Kind), *get_args(TextKind))
 OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
 
@@ -44,7 +50,7 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     if isinstance(description, str):
         return find(description), None
     if not isinstance(description, Mapping):
-        raise CompressError(f"A task is a name or a mapping with a name, not {description!r}.")
+        raise CompressError(f"A task is a name or a mapping with a name, not {shown(description)}.")
     if _is_generative(description):
         from compress.tasks.generation import describing
 
@@ -54,16 +60,23 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         raise CompressError("The task has no name. Give it one: `task: {name: sst2, data: FOLDER}`.")
     is_known = name in known()
     allowed = OF_ANY_TASK if is_known else OF_ONES_OWN
+    check_name(name)
     for key in description:
         if key not in allowed:
             why = " (it is a known task: give a task of your own another name)" if key in OF_ONES_OWN else ""
             raise CompressError(
-                f"Unknown setting '{key}' in task '{name}'{why}.{guess(str(key), allowed)} Settings: {listing(allowed)}."
+                f"Unknown setting {shown(key)} in task '{name}'{why}.{guess(key, allowed)} Settings: {listing(allowed)}."
             )
     if not is_known and "text" not in description and "kind" not in description:
         raise _unknown(name)
     task = find(name) if is_known else _own(name, description)
     return _with_data(_with_settings(task, description), description)
+
+
+def check_name(name: str) -> None:
+    """CompressError for the name of a task that no message could show."""
+    if len(name) > 100 or not name.isprintable():
+        raise CompressError(f"{shown(name)} cannot be a task's name: give one of at most 100 printable characters.")
 
 
 def _is_generative(description: Mapping[str, Any]) -> bool:
@@ -89,7 +102,7 @@ def find(name: str) -> Task:
 def _unknown(name: str) -> CompressError:
     names = known()
     return CompressError(
-        f"Unknown task '{name}'.{guess(name, names)} Known: {listing(names)}."
+        f"Unknown task {shown(name)}.{guess(name, names)} Known: {listing(names)}."
         " A task of your own takes name, data, text, label and labels (or kind: regression); one whose labels are texts "
         "takes kind, data, source and target."
     )
@@ -97,29 +110,26 @@ def _unknown(name: str) -> CompressError:
 
 def _own(name: str, description: Mapping[str, Any]) -> Task:
     kind = description.get("kind", "classification")
-    if folded(kind).replace(" ", "") in ("multilabel", "multilabelclassification"):
+    if isinstance(kind, str) and folded(kind).replace(" ", "") in ("multilabel", "multilabelclassification"):
         raise CompressError(
             f"Task '{name}': several labels for one text (multi-label) are not supported. A classification has one label a row."
         )
     if kind not in ("classification", "regression"):
-        raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {kind!r}.{guess(str(kind), KINDS)}")
+        raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {shown(kind)}.{guess(kind, KINDS)}")
     for key in ("text", "label", "data"):
         if not description.get(key):
             raise CompressError(f"Task '{name}' has no '{key}'. {_HELP[key]}")
     labels = description.get("labels", ())
-    if kind == "classification" and (not _is_list(labels) or len(labels) < 2):
-        raise CompressError(f"Task '{name}': a classification takes `labels`, a list of two names or more in id order.")
     if kind == "regression" and labels:
         raise CompressError(f"Task '{name}': a regression has no `labels`; its bounds go under `range: [0, 5]`.")
-    names = tuple(_spelling(label) for label in labels)
-    if len(set(names)) < len(names):
-        raise CompressError(f"Task '{name}': a label stands twice among `labels`: {', '.join(names)}.")
+    names, values = _labels(name, labels) if kind == "classification" else ((), {})
     task = Task(
         name=name,
         kind=kind,
         text_columns=_texts(name, description["text"]),
-        label_column=str(description["label"]),
+        label_column=_column(name, "label", description["label"]),
         label_names=names,
+        label_values=values,
         label_range=_range(name, kind, description.get("range")),
         metrics=("accuracy",) if kind == "classification" else ("pearson", "spearman"),
     )
@@ -133,18 +143,50 @@ _HELP = {
 }
 
 
+def _labels(name: str, labels: Any) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names in id order; and the id of each value that the data has for one, where `labels` says that."""
+    is_mapping = isinstance(labels, Mapping)
+    if not is_mapping and not _is_list(labels):
+        raise CompressError(f"Task '{name}': a classification takes `labels`, a list of two names or more in id order.")
+    spelled = [_spelling(label) for label in (labels.values() if is_mapping else labels)]
+    names = tuple(dict.fromkeys(spelled))
+    if not is_mapping and len(names) < len(spelled):
+        raise CompressError(f"Task '{name}': a label stands twice among `labels`: {shown(', '.join(spelled))}.")
+    if len(names) < 2:
+        raise CompressError(
+            f"Task '{name}': a classification takes `labels`, a list of two names or more in id order, or for each value of "
+            "the data its name: `labels: {1: bad, 2: good}`."
+        )
+    values = (
+        {str(value): names.index(label) for value, label in zip(labels, spelled, strict=True)} if is_mapping else {}
+    )
+    return names, values
+
+
 def _spelling(label: Any) -> str:
     # YAML reads `no` and `yes` as truth values; a label list almost never means those.
     if isinstance(label, bool):
         raise CompressError(f"The label {label!r} was read from YAML as a truth value: write it in quotes, as 'yes'.")
-    return str(label)
+    if not isinstance(label, str | int | float) or not (text := shown(label, 200).strip("'")):
+        raise CompressError(f"A label is a name, not {shown(label)}.")
+    return label if isinstance(label, str) else text
 
 
 def _texts(name: str, text: Any) -> tuple[str, ...]:
     columns = tuple(text) if _is_list(text) else (text,)
     if len(columns) not in (1, 2) or not all(isinstance(column, str) and column for column in columns):
-        raise CompressError(f"Task '{name}': `text` is one column or a list of two, not {text!r}.")
-    return columns
+        raise CompressError(f"Task '{name}': `text` is one column or a list of two, not {shown(text)}.")
+    return tuple(_column(name, "text", column) for column in columns)
+
+
+def _column(name: str, key: str, column: Any) -> str:
+    if isinstance(column, int) and not isinstance(column, bool):
+        column = shown(column)  # a header of years, say
+    if not isinstance(column, str) or not 0 < len(column) <= COLUMN_CHARACTERS:
+        raise CompressError(
+            f"Task '{name}': `{key}` names a column in {COLUMN_CHARACTERS} characters at most, not {shown(column)}."
+        )
+    return column
 
 
 def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
@@ -153,7 +195,9 @@ def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
     if kind != "regression":
         raise CompressError(f"Task '{name}': `range` is for a regression.")
     if not _is_list(value) or len(value) != 2 or not all(_is_number(bound) for bound in value) or value[0] >= value[1]:
-        raise CompressError(f"Task '{name}': `range` is a list of the least and the greatest label, not {value!r}.")
+        raise CompressError(
+            f"Task '{name}': `range` is a list of the least and the greatest label, not {shown(value)}."
+        )
     return float(value[0]), float(value[1])
 
 
@@ -163,7 +207,7 @@ def _metrics(task: Task, value: Any) -> tuple[str, ...]:
     for one in names:
         if one not in there:
             raise CompressError(
-                f"Unknown metric '{one}' in task '{task.name}'.{guess(str(one), there)} Known: {listing(there)}."
+                f"Unknown metric {shown(one)} in task '{task.name}'.{guess(one, there)} Known: {listing(there)}."
             )
         metric = catalogue.find("metrics", one)
         reads = metric.kind if isinstance(metric, Metric) else "generative task"
@@ -196,20 +240,31 @@ def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
         task = replace(task, metrics=_metrics(task, description["metric"]))
     bad_rows = description.get("bad_rows", task.bad_rows)
     if bad_rows not in ("error", "skip"):
-        raise CompressError(f"Task '{name}': `bad_rows` is 'error' or 'skip', not {bad_rows!r}.")
+        raise CompressError(f"Task '{name}': `bad_rows` is 'error' or 'skip', not {shown(bad_rows)}.")
     holdout = description.get("holdout", task.holdout)
     if not _is_number(holdout) or not 0 < holdout < 1:
         raise CompressError(
-            f"Task '{name}': `holdout` is a share of the training rows between 0 and 1, not {holdout!r}."
+            f"Task '{name}': `holdout` is a share of the training rows between 0 and 1, not {shown(holdout)}."
         )
     seed = description.get("seed", task.seed)
     if not isinstance(seed, int) or isinstance(seed, bool):
-        raise CompressError(f"Task '{name}': `seed` is a whole number, not {seed!r}.")
+        raise CompressError(f"Task '{name}': `seed` is a whole number, not {shown(seed)}.")
     limit = _limit(name, description.get("limit", task.limit))
     allowed = description.get("allow_overlap", task.allow_overlap)
     if not isinstance(allowed, bool):
-        raise CompressError(f"Task '{name}': `allow_overlap` is true or false, not {allowed!r}.")
-    task = replace(task, allow_overlap=allowed, bad_rows=bad_rows, holdout=float(holdout), seed=seed, limit=limit)
+        raise CompressError(f"Task '{name}': `allow_overlap` is true or false, not {shown(allowed)}.")
+    of_files = settings.build(
+        FileSettings, {key: description[key] for key in OF_FILES if key in description}, f"task '{name}'"
+    )
+    task = replace(
+        task,
+        allow_overlap=allowed,
+        bad_rows=bad_rows,
+        holdout=float(holdout),
+        seed=seed,
+        limit=limit,
+        **of_files.model_dump(exclude_none=True),
+    )
     return replace(task, model_labels=_model_labels(task, description.get("model_labels", {})))
 
 
@@ -222,10 +277,12 @@ def _model_labels(task: Task, value: Any) -> dict[str, str]:
         )
     own = {folded(name) for name in task.label_names}
     for of_model, label in value.items():
+        if not isinstance(label, str | int | float):
+            raise CompressError(f"Task '{task.name}': `model_labels` maps names to labels, not to {shown(label)}.")
         if folded(label) not in own:
             raise CompressError(
                 f"Task '{task.name}': `model_labels` maps '{of_model}' to '{label}', which is none of its labels: "
-                f"{shown(task.label_names)}."
+                f"{all_labels(task.label_names)}."
             )
         if folded(of_model) in own and folded(of_model) != folded(label):
             raise CompressError(
@@ -241,40 +298,61 @@ def _limit(name: str, value: Any) -> dict[str, int]:
     for split, rows in value.items():
         _check_split(name, "limit", split)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise CompressError(f"Task '{name}': the limit of {split} is a number of rows, not {rows!r}.")
+            raise CompressError(f"Task '{name}': the limit of {split} is a number of rows, not {shown(rows)}.")
     return dict(value)
 
 
 def _with_data(task: Task, description: Mapping[str, Any]) -> tuple[Task, str | None]:
     data = description.get("data")
     text = _texts(task.name, description["text"]) if "text" in description else ()
-    label = str(description.get("label", ""))
+    label = _column(task.name, "label", description["label"]) if description.get("label") else ""
     if task.generator and (data is not None or text or label):
         raise CompressError(f"Task '{task.name}' makes its own data: leave out data, text and label.")
     if text and len(text) != len(task.text_columns):
         raise CompressError(f"Task '{task.name}' has {len(task.text_columns)} text(s), but `text` names {len(text)}.")
-    if data is None or isinstance(data, str | Path):
+    data = by_split(task.name, data)
+    if data is None or isinstance(data, str):
         columns = replace(task, text_columns=text or task.text_columns, label_column=label or task.label_column)
-        return columns, None if data is None else str(data)
+        return columns, data
     if not isinstance(data, Mapping):
-        raise CompressError(f"Task '{task.name}': `data` is a folder or a mapping of splits to files, not {data!r}.")
+        raise CompressError(
+            f"Task '{task.name}': `data` is a folder or a mapping of splits to files, not {shown(data)}."
+        )
     chosen: dict[str, tuple[Source, ...]] = {}
     for split, file in data.items():
         _check_split(task.name, "data", split)
         if not isinstance(file, str) or not file:
-            raise CompressError(f"Task '{task.name}': the {split} data is a file, not {file!r}.")
+            raise CompressError(f"Task '{task.name}': the {split} data is a file, not {shown(file)}.")
         if Path(file).suffix.lower() not in FORMATS:
-            raise CompressError(f"Task '{task.name}': {file} has no known format. Use one of {' '.join(FORMATS)}.")
+            raise CompressError(
+                f"Task '{task.name}': {shown(file, 100)[1:-1]} has no known format. Use one of {' '.join(FORMATS)}."
+            )
         # A known task's own layouts come first, so that GLUE's files may lie anywhere under any name.
         layouts = () if text or label else task.files.get("train" if split == "holdout" else split, ())
         chosen[split] = (*(replace(layout, file=file) for layout in layouts), Source(file, text=text, label=label))
-    return replace(task, files=chosen), "."
+    return replace(task, files=chosen, only_these_files=True), "."
+
+
+def by_split(name: str, data: Any) -> Any:
+    """The data of a task; of a single file, a mapping with the split that its name tells.
+
+    Raises:
+        CompressError: it is a file whose name tells no split.
+    """
+    if not isinstance(data, str | Path) or not data:
+        return data
+    if not is_file(Path(data)):
+        return str(data)
+    split = split_by_name(Path(data))
+    if not split:
+        raise which_split(name, Path(data))
+    return {split: str(data)}
 
 
 def _check_split(name: str, key: str, split: Any) -> None:
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise CompressError(
-            f"Task '{name}': `{key}` names the split '{split}'.{guess(str(split), SPLITS)} Splits: {', '.join(SPLITS)}."
+            f"Task '{name}': `{key}` names the split {shown(split)}.{guess(split, SPLITS)} Splits: {', '.join(SPLITS)}."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from compress.tasks.loading.files import RawRow
+from compress.tasks.loading.raw_row import RawRow
 
 _HEADING = re.compile(r" = (?!= ).*(?<! =) = \n")
 """An article's title in WikiText; a section's has more signs: ` = = Career = = `."""
@@ -68,6 +68,6 @@ def _with_next(raw: Iterable[RawRow], column: str) -> Iterator[tuple[RawRow, str
 
 def _text(row: RawRow, column: str) -> str:
     """The row's text with a line feed at its end."""
-    cell = row.cells.get(column)
+    cell = row.cell(column)
     text = cell if isinstance(cell, str) else ""
     return text if text.endswith("\n") else f"{text}\n"

@@ -6,16 +6,29 @@ so that the caller can count such rows and name their lines.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from compress.errors import CompressError
+from compress.tasks.loading import decoding, json_rows, parquet_rows, tables
+from compress.tasks.loading.raw_row import ABSENT, LISTED, RawRow, column_names, within
+from compress.tasks.loading.tables import EMPTY_LINE
 from compress.tasks.task import Source
+
+__all__ = [
+    "EMPTY_LINE",
+    "FORMATS",
+    "TEXT",
+    "RawRow",
+    "column_names",
+    "columns",
+    "first_defect",
+    "format_of",
+    "holds",
+    "rows",
+]
 
 FORMATS = {
     ".tsv": "tsv",
@@ -26,22 +39,10 @@ FORMATS = {
     ".json": "json",
     ".parquet": "parquet",
 }
-CHUNK_CHARACTERS = 1 << 16
-CELL_CHARACTERS = 1 << 24
-"""The most that one cell of a CSV file may hold. Python's own limit of 131,072 is less than some articles have."""
 TEXT = "text"
 """What the one column of a file of the format `text` is called."""
-EMPTY_LINE = "an empty line"
-"""The defect of a line without anything between others."""
-
-
-@dataclass(frozen=True)
-class RawRow:
-    """One row as it stands in its file: its cells by column name, or the defect that kept them from being read."""
-
-    place: str
-    cells: Mapping[str, Any] = field(default_factory=dict)
-    defect: str = ""
+LOOKED_AT = 100
+"""Rows of JSON objects whose fields are taken for the file's columns: not each row has every field."""
 
 
 def format_of(path: Path, source: Source) -> str:
@@ -55,190 +56,86 @@ def format_of(path: Path, source: Source) -> str:
 
 
 def columns(path: Path, source: Source) -> tuple[str, ...]:
-    """The names of the file's columns; of the first row's, where rows are JSON objects. Empty for an empty file.
+    """The names of the file's columns; of the first rows', where rows are JSON objects. Empty for an empty file.
 
-    The fields of a column that is an object itself are columns as well: `translation.en`.
+    The fields of a column that is an object itself are columns as well: `translation.en`. No more than 200 are named.
     """
     with _readable(path):
         match format_of(path, source):
             case "parquet":
-                return _parquet_columns(path)
+                return parquet_rows.parquet_columns(path)
             case "text":
                 return (TEXT,)
             case "tsv" | "csv" as name:
-                cells = next((cells for _, cells, _ in _table(path, name)), [])
+                _, cells, defect = next(tables.table_lines(path, name, source), (1, [], ""))
+                if defect:
+                    raise CompressError(f"{path} line 1 is {defect}. {decoding.hint(source.encoding or 'utf-8')}")
                 if source.columns is None:
                     return tuple(cells)
-                return source.columns if _fits(len(cells), len(source.columns), source) else ()
+                return source.columns if tables.fits(len(cells), len(source.columns), source) else ()
             case _:
-                return tuple(next((row for row in rows(path, source) if not row.defect), RawRow("")).cells)
+                names = dict.fromkeys(name for row in _first_rows(path, source) for name in column_names(row.cells))
+                return tuple(names)[:LISTED]
     return ()
 
 
-def rows(path: Path, source: Source) -> Iterator[RawRow]:
-    """The file's rows in order. CompressError where the file as a whole cannot be read."""
+def holds(path: Path, source: Source, name: str) -> bool:
+    """Whether the file has that column, or such a field within one."""
     with _readable(path):
         match format_of(path, source):
             case "parquet":
-                yield from _parquet_rows(path)
-            case "text":
-                yield from _text_lines(path)
-            case "tsv" | "csv" as name:
-                yield from _table_rows(_table(path, name), source)
-            case "jsonl":
-                yield from _json_lines(path)
+                return parquet_rows.parquet_holds(path, name)
+            case "json" | "jsonl":
+                return any(within(row.cells, name) is not ABSENT for row in _first_rows(path, source))
             case _:
-                yield from _json_objects(path)
+                return name in columns(path, source)
+    return False
+
+
+def first_defect(path: Path, source: Source) -> str:
+    """`line 1 is not JSON: ...` of the first row that cannot be read; empty where the first row can."""
+    row = next(rows(path, source), None)
+    if row is None or not row.defect:
+        return ""
+    return f"{row.place} is {row.defect}" if row.defect.startswith("not ") else f"{row.place}: {row.defect}"
+
+
+def rows(path: Path, source: Source, wanted: Sequence[str] = ()) -> Iterator[RawRow]:
+    """The file's rows in order.
+
+    Args:
+        wanted: the columns that will be looked at; others may be left out.
+
+    Raises:
+        CompressError: the file as a whole cannot be read.
+    """
+    with _readable(path):
+        match format_of(path, source):
+            case "parquet":
+                yield from parquet_rows.parquet_rows(path, wanted)
+            case "text":
+                yield from _text_lines(path, source)
+            case "tsv" | "csv" as name:
+                yield from tables.table_rows(path, name, source)
+            case "jsonl":
+                yield from json_rows.json_lines(path, source.encoding)
+            case _:
+                yield from json_rows.json_objects(path, source.encoding)
+
+
+def _first_rows(path: Path, source: Source) -> Iterator[RawRow]:
+    return islice((row for row in rows(path, source) if not row.defect), LOOKED_AT)
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise CompressError(f"{path} is not UTF-8 text ({error.reason}). Convert it, with `iconv` say.") from error
-    except (csv.Error, OSError) as error:
-        raise CompressError(f"{path} cannot be read ({error}).") from error
+    except OSError as error:
+        raise CompressError(f"{path} cannot be read ({error.strerror or error}).") from error
 
 
-def _fits(count: int, expected: int, source: Source) -> bool:
-    return count == expected or (source.may_have_more_columns and count > expected)
-
-
-def _table(path: Path, name: str) -> Iterator[tuple[int, list[str], str]]:
-    """Line number, cells and defect of each line; the last line of a row, where a quoted cell spans several."""
-    return _quoted(path) if name == "csv" else _tab_separated(path)
-
-
-def _quoted(path: Path) -> Iterator[tuple[int, list[str], str]]:
-    csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARACTERS))
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        for cells in reader:
-            yield reader.line_num, cells, ""
-
-
-def _tab_separated(path: Path) -> Iterator[tuple[int, list[str], str]]:
-    """Cells between tabs, nothing else: in GLUE's files a quote is text. Only a line feed ends a line, since texts hold
-    other characters that Python's `splitlines` would split at."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                yield number, [], f"not UTF-8 text, byte {error.start + 1}"
-                continue
-            text = text.removesuffix("\n").rstrip("\r")
-            yield number, text.split("\t") if text else [], ""
-
-
-def _table_rows(lines: Iterable[tuple[int, list[str], str]], source: Source) -> Iterator[RawRow]:
-    names = source.columns
-    empty_lines: list[int] = []
-    for number, cells, defect in lines:
-        if not cells and not defect:
-            empty_lines.append(number)  # harmless at the end of a file, a row gone missing before it
-            continue
-        yield from (RawRow(f"line {empty}", defect=EMPTY_LINE) for empty in empty_lines)
-        empty_lines = []
-        if names is None:
-            names = tuple(cells)
-            continue
-        count, expected = len(cells), len(names)
-        if not defect and not _fits(count, expected, source):
-            defect = f"{count} column{'s' * (count != 1)} where {expected} are expected"
-        yield RawRow(f"line {number}", dict(zip(names, cells, strict=False)), defect)
-
-
-def _json_lines(path: Path) -> Iterator[RawRow]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError as error:
-                yield RawRow(f"line {number}", defect=f"not JSON: {error.msg}")
-                continue
-            yield _object(f"line {number}", value)
-
-
-def _json_objects(path: Path) -> Iterator[RawRow]:
-    """The objects of one JSON list, decoded one at a time, so that the list is never in memory as a whole."""
-    decoder, number = json.JSONDecoder(), 0
-    with path.open(encoding="utf-8-sig") as file:
-        text = file.read(CHUNK_CHARACTERS).lstrip()
-        if not text.startswith("["):
-            if text.startswith("{"):
-                yield from _json_lines(path)  # JSON lines under the name .json are common
-                return
-            raise CompressError(f"{path} is not a JSON list of objects, nor one JSON object per line.")
-        text = text[1:]
-        while True:
-            text = text.lstrip().removeprefix(",").lstrip()
-            if text.startswith("]"):
-                return
-            try:
-                value, end = decoder.raw_decode(text)
-            except json.JSONDecodeError as error:
-                more = file.read(max(CHUNK_CHARACTERS, len(text)))  # at least doubled: a long object costs no square
-                if not more:
-                    raise CompressError(f"{path} is broken JSON after row {number}: {error.msg}.") from error
-                text += more
-                continue
-            number += 1
-            yield _object(f"row {number}", value)
-            text = text[end:]
-
-
-def _object(place: str, value: Any) -> RawRow:
-    return RawRow(place, flat(value)) if isinstance(value, dict) else RawRow(place, defect="not a JSON object")
-
-
-def flat(cells: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The cells, and the fields of those that are objects: translations often come as `{"translation": {"en": ...}}`."""
-    inner = {
-        f"{name}.{field}": value
-        for name, cell in cells.items()
-        if isinstance(cell, dict)
-        for field, value in cell.items()
-    }
-    return {**cells, **inner} if inner else cells
-
-
-def _text_lines(path: Path) -> Iterator[RawRow]:
+def _text_lines(path: Path, source: Source) -> Iterator[RawRow]:
     """Each line with its line feed: joined, they are the text. A carriage return before it is left out."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                yield RawRow(f"line {number}", defect=f"not UTF-8 text, byte {error.start + 1}")
-                continue
-            yield RawRow(f"line {number}", {TEXT: text.replace("\r\n", "\n")})
-
-
-def _parquet_rows(path: Path) -> Iterator[RawRow]:
-    number = 0
-    for batch in _parquet(path).iter_batches(batch_size=1000):
-        for cells in batch.to_pylist():
-            number += 1
-            yield RawRow(f"row {number}", flat(cells))
-
-
-def _parquet_columns(path: Path) -> tuple[str, ...]:
-    from pyarrow.types import is_struct
-
-    schema = _parquet(path).schema_arrow
-    inner = (f"{column.name}.{field.name}" for column in schema if is_struct(column.type) for field in column.type)
-    return (*schema.names, *inner)
-
-
-def _parquet(path: Path) -> Any:
-    from pyarrow import ArrowInvalid
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        return ParquetFile(path)
-    except (ArrowInvalid, OSError) as error:
-        raise CompressError(f"{path} is not a Parquet file ({error}).") from error
+    for number, line, defect in decoding.lines(path, source.encoding):
+        yield RawRow(f"line {number}", {} if defect else {TEXT: line.replace("\r\n", "\n")}, defect)

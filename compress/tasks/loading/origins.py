@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compress.errors import CompressError, guess
+from compress.errors import CompressError, guess, shown
 from compress.tasks.loading import files
 from compress.tasks.loading.files import FORMATS, RawRow
+from compress.tasks.loading.quotes import quoting
 from compress.tasks.loading.rows import Columns
-from compress.tasks.task import Source, Task
+from compress.tasks.task import SPLITS, Source, Task
 
 STEMS = {
     "train": ("train", "training"),
@@ -25,6 +27,7 @@ STEMS = {
     "evaluation_mismatched": ("dev_mismatched", "validation_mismatched"),
     "test": ("test",),
 }
+OTHER_SEPARATORS = (";", "\t", "|", ",")
 
 
 @dataclass(frozen=True)
@@ -64,63 +67,145 @@ def _generated(task: Task, split: str) -> Origin:
 
 
 def _in_files(task: Task, folder: Path, split: str) -> Origin:
-    if folder.is_file():
-        raise CompressError(f"{folder} is a file; data is a folder, or a mapping {{train: FILE, evaluation: FILE}}.")
-    if not folder.is_dir():
+    if is_file(folder):
+        raise which_split(task.name, folder)
+    if not is_folder(folder):
         raise CompressError(f"{folder} does not exist. Name the folder that holds the data of task '{task.name}'.")
-    sources = (*task.files.get(split, ()), *_named_columns(split))
-    there = [source for source in sources if (folder / source.file).is_file()]
+    there = [source for source in _sources(task, split) if is_file(folder / source.file)]
     if not there:
-        looked_for = ", ".join(dict.fromkeys(source.file for source in task.files.get(split, ())))
-        general = f"{STEMS[split][0]}.{{{','.join(suffix[1:] for suffix in FORMATS)}}}"
-        where = f"{looked_for} or {general}" if looked_for else general
-        raise CompressError(f"{folder} has no file for the {split} split of task '{task.name}'; looked for {where}.")
+        raise _no_file(task, folder, split)
     for source in there:
         path = folder / source.file
-        names = files.columns(path, source)
         wanted = _columns(task, source)
+        found = as_told(task, path, source, of_known_layout=task.hub is not None)
         # A test file without a label column is one with hidden labels, whatever its source expects.
-        if split == "test" and wanted.label not in names and set(wanted.text) <= set(names):
+        if split == "test" and wanted.label and not files.holds(path, found, wanted.label):
             wanted = Columns(wanted.text, "")
-        if names and {*wanted.text, *([wanted.label] if wanted.label else [])} <= set(names):
+        needed = (*wanted.text, *([wanted.label] if wanted.label else []))
+        if all(files.holds(path, found, name) for name in needed):
+            _refuse_twice(path, files.columns(path, found), needed)
             identity = {"files": {path.name: _file_hash(path)}}
-            return Origin(str(path), identity, wanted, repr(source), partial(files.rows, path, source))
-    raise _missing_column(folder / there[0].file, task, there[0])
+            return Origin(str(path), identity, wanted, repr(found), partial(files.rows, path, found, needed))
+    path = folder / there[0].file
+    raise _missing_column(path, task, as_told(task, path, there[0], of_known_layout=True))
 
 
-def _named_columns(split: str) -> list[Source]:
+def _sources(task: Task, split: str) -> tuple[Source, ...]:
+    named = () if task.only_these_files else _named_columns(split)
+    return (*task.files.get(split, ()), *named)
+
+
+def as_told(task: Task, path: Path, source: Source, *, of_known_layout: bool) -> Source:
+    """The source with what the task, or else the file itself, tells of separators, encoding and quotes.
+
+    Args:
+        of_known_layout: see `compress.tasks.loading.quotes.quoting`.
+    """
+    told = replace(source, separator=task.separator, encoding=task.encoding, quoting=task.quoting)
+    if task.quoting or files.format_of(path, source) != "tsv":
+        return told
+    return replace(told, quoting=quoting(path, told, of_known_layout=of_known_layout))
+
+
+def _named_columns(split: str) -> tuple[Source, ...]:
     """Files in any format whose columns are called as the task calls them."""
-    return [Source(f"{stem}{suffix}") for stem in STEMS[split] for suffix in FORMATS]
+    return tuple(Source(f"{stem}{suffix}") for stem in STEMS[split] for suffix in FORMATS)
 
 
 def _columns(task: Task, source: Source) -> Columns:
     return Columns(source.text or task.text_columns, (source.label or task.label_column) if source.labelled else "")
 
 
+def _no_file(task: Task, folder: Path, split: str) -> CompressError:
+    named = [source.file for source in task.files.get(split, ())]
+    if task.only_these_files:
+        missing = next((file for file in named), "")
+        if missing:
+            return CompressError(
+                f"{folder / missing} does not exist. It is to hold the {split} data of task '{task.name}'."
+            )
+        others = ", ".join(name for name in SPLITS if task.files.get(name))
+        return CompressError(
+            f"Task '{task.name}' has no file for the {split} split: its `data` names only {others}. Add `{split}: FILE`."
+        )
+    general = f"{STEMS[split][0]}.{{{','.join(suffix[1:] for suffix in FORMATS)}}}"
+    where = f"{', '.join(dict.fromkeys(named))} or {general}" if named else general
+    return CompressError(f"{folder} has no file for the {split} split of task '{task.name}'; looked for {where}.")
+
+
+def split_by_name(file: Path) -> str:
+    """The split that a file's name tells: `train` of `reviews-train.csv`; empty where it tells none, or two.
+
+    >>> split_by_name(Path("dev_matched.tsv")), split_by_name(Path("reviews.csv"))
+    ('evaluation', '')
+    """
+    words = set(re.split(r"[-_. ]+", file.stem.lower()))
+    found = [split for split, stems in STEMS.items() if words & set(stems)]
+    return found[0] if len(found) == 1 else ""
+
+
+def which_split(name: str, file: Path) -> CompressError:
+    """The error for a file in the place of a folder that does not say which split it is."""
+    return CompressError(
+        f"{file} is a file, and its name does not say which split of task '{name}' it is. Write `data: {{train: FILE}}` or "
+        "`data: {evaluation: FILE}`, or name a folder."
+    )
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a path that no system can hold is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a character that no path has
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse_twice(path: Path, names: tuple[str, ...], needed: tuple[str, ...]) -> None:
+    for name in needed:
+        if names.count(name) > 1:
+            raise CompressError(f"{path} has {names.count(name)} columns called {shown(name)}. Rename all but one.")
+
+
 def _missing_column(path: Path, task: Task, source: Source) -> CompressError:
-    found = files.columns(path, _as_it_stands(source))
+    found = files.columns(path, replace(source, columns=None))
     if not found:
-        return CompressError(f"{path} is empty. Task '{task.name}' needs rows in it.")
+        defect = files.first_defect(path, source)
+        return CompressError(f"{path} {defect or 'is empty'}. Task '{task.name}' needs rows in it.")
     if source.columns is not None:
         return CompressError(
             f"{path} has {len(found)} columns in its first line where task '{task.name}' expects {len(source.columns)}"
             f" without a header: {', '.join(source.columns)}."
         )
     wanted = _columns(task, source)
-    missing = [name for name in (*wanted.text, wanted.label) if name and name not in found]
-    return CompressError(
-        f"{path} has no column '{missing[0]}'.{guess(missing[0], found)} Its columns: {_shortened(found)}."
-    )
+    missing = next(name for name in (*wanted.text, wanted.label) if name and not files.holds(path, source, name))
+    is_table = files.format_of(path, source) in ("csv", "tsv")
+    separated = _other_separator(found, wanted) if is_table else ""
+    advice = separated or f"{guess(missing, found)} Its columns: {_shortened(found)}."
+    return CompressError(f"{path} has no column {shown(missing)}.{advice}")
 
 
-def _as_it_stands(source: Source) -> Source:
-    """The source as one whose first line is shown as it is."""
-    return Source(source.file, format=source.format)
+def _other_separator(header: tuple[str, ...], wanted: Columns) -> str:
+    """What to do where the header has the wanted names between other separators."""
+    line = header[0] if len(header) == 1 else ",".join(header)
+    for separator in OTHER_SEPARATORS:
+        names = [name.strip().strip('"') for name in line.split(separator)]
+        if {*wanted.text, *([wanted.label] if wanted.label else [])} <= set(names):
+            shown_as = "\\t" if separator == "\t" else separator
+            return f" Its first line is separated by '{shown_as}': set `separator: \"{shown_as}\"` in the task."
+    return ""
 
 
 def _shortened(names: tuple[str, ...]) -> str:
-    shown = [name if len(name) <= 30 else f"{name[:27]}..." for name in names[:12]]
-    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    short = [shown(name, 32)[1:-1] for name in names[:12]]
+    return ", ".join(short) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def _on_the_hub(task: Task, split: str) -> Origin:
@@ -144,7 +229,7 @@ def _on_the_hub(task: Task, split: str) -> Origin:
 
     def read() -> Iterator[RawRow]:
         for number, cells in enumerate(found, start=1):
-            yield RawRow(f"row {number}", files.flat(cells))
+            yield RawRow(f"row {number}", cells)
 
     identity = {"hub": {"name": hub.name, "config": hub.config, "split": hub.splits[split], "is": found._fingerprint}}
     is_labelled = task.label_column.split(".")[0] in found.column_names
@@ -165,5 +250,8 @@ def _quiet_retries() -> Iterator[None]:
 
 
 def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CompressError(f"{path} cannot be read ({error.strerror or error}).") from error

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from compress import labels
-from compress.errors import CompressError
-from compress.tasks.loading.files import RawRow
+from compress.errors import CompressError, shown
+from compress.tasks.loading import decoding
 from compress.tasks.loading.folding import folded
+from compress.tasks.loading.raw_row import RawRow
+from compress.tasks.loading.tables import CELL_CHARACTERS
 from compress.tasks.task import Task
 
 SHOWN = 5
+SHOWN_CHARACTERS = 240
+FEW = 0.05
+"""No larger a share of bad rows is offered to be left out: if more are bad, it is rather the description that is wrong."""
+SPELLINGS = 20
+LABEL = "label "
+"""How the defect of a label begins that is none of the task's."""
 HIDDEN = ("", "-1", "-1.0")
 
 
@@ -49,16 +57,30 @@ class LeftOut:
     without_label: int = 0
     empty: int = 0
     """Rows of a generative task whose source or target is empty, left out or not."""
+    rows: int = 0
+    """All rows, those that became an example too."""
+    undecodable: int = 0
+    other_labels: int = 0
+    labels: set[str] = field(default_factory=set)
+    """How labels are spelled, those that are none of the task's too; no more than twenty."""
 
     def add(self, place: str, reason: str) -> None:
         self.bad += 1
-        if len(self.places) < SHOWN:
+        self.other_labels += reason.startswith(LABEL)
+        self.undecodable += decoding.UNDECODABLE.match(reason) is not None
+        if len(self.places) < SHOWN and len(place) + len(reason) + sum(map(len, self.places)) < SHOWN_CHARACTERS:
             self.places.append(f"{place} ({reason})")
 
     def sentence(self) -> str:
         """`3 bad rows: line 4 (empty text), ...`"""
         more = f" and {self.bad - len(self.places)} more" if self.bad > len(self.places) else ""
-        return f"{self.bad} bad row{'s' * (self.bad != 1)}: {', '.join(self.places)}{more}"
+        of_all = f" of {self.rows}" if self.rows and not self.few else ""
+        return f"{self.bad} bad row{'s' * (self.bad != 1)}{of_all}: {', '.join(self.places)}{more}"
+
+    @property
+    def few(self) -> bool:
+        """Whether the others are so many that these may be mistakes of their own."""
+        return self.bad <= FEW * self.rows
 
 
 @dataclass(frozen=True)
@@ -72,14 +94,15 @@ class Columns:
 def examples(raw: Iterable[RawRow], task: Task, columns: Columns, hidden: bool, left_out: LeftOut) -> Iterator[Example]:
     """The examples of the rows; the rest is counted in `left_out`. `hidden` says that labels may be hidden (-1 or empty)."""
     for row in raw:
+        left_out.rows += 1
         defect = row.defect
         if not defect:
             try:
-                label = _label(row.cells, task, columns.label, hidden)
+                label = _label(row, task, columns.label, hidden, left_out.labels)
                 if label is WITHOUT:
                     left_out.without_label += 1
                     continue
-                example = Example(_texts(row.cells, task, columns.text), label)
+                example = Example(_texts(row, task, columns.text), label)
                 if task.generation is not None and "" in (example.label, *(text.strip() for text in example.texts)):
                     left_out.empty += 1
                 yield example
@@ -94,11 +117,27 @@ def examples(raw: Iterable[RawRow], task: Task, columns: Columns, hidden: bool, 
             left_out.add(row.place, defect)
 
 
-def refuse(left_out: LeftOut, name: str) -> CompressError:
-    """The error for a file with bad rows."""
-    return CompressError(
-        f"{name} has {left_out.sentence()}. Mend the file, or leave such rows out with `bad_rows: skip` in the task."
-    )
+def refuse(left_out: LeftOut, name: str, task: Task | None = None) -> CompressError:
+    """The error for a file with bad rows, which says what is most likely wrong."""
+    advice = "Mend the file."
+    if left_out.undecodable * 2 > left_out.bad:
+        advice = decoding.hint("utf-8")
+    elif left_out.few:
+        advice = "Mend the file, or leave such rows out with `bad_rows: skip` in the task."
+    elif task is not None and task.kind == "classification" and left_out.other_labels * 2 > left_out.bad:
+        advice = _about_labels(left_out.labels, task) or advice
+    return CompressError(f"{name} has {left_out.sentence()}. {advice}")
+
+
+def _about_labels(spellings: set[str], task: Task) -> str:
+    """What the labels of the file are, where they are not the task's; numbers from 1 are the commonest case."""
+    numbers = [_number(spelling) for spelling in spellings]
+    in_order = sorted(spellings) if None in numbers else sorted(spellings, key=lambda one: _number(one) or 0)
+    listed = ", ".join(shown(one, 20).strip("'") for one in in_order[:8]) + (", ..." if len(in_order) > 8 else "")
+    if None not in numbers and len(in_order) == len(task.label_names) <= 8 and not task.label_values:
+        pairs = ", ".join(f"{one}: {name}" for one, name in zip(in_order, task.label_names, strict=True))
+        return f"The file's labels are {listed}; ids count from 0. If that is the labels' order, write `labels: {{{pairs}}}`."
+    return f"The file's labels are {listed}. Name them in the task, as `labels: [...]`."
 
 
 class _Bad(Exception):  # noqa: N818 - never seen outside this file
@@ -112,43 +151,60 @@ class _Empty(_Bad):
 WITHOUT: Any = object()
 
 
-def _texts(cells: Any, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
+def _texts(row: RawRow, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
     """The texts without white space around them, which SST-2's files carry and which changes some tokenizers' tokens."""
     texts = []
     for name in names:
-        text = cells.get(name)
-        if text is None:
-            text = ""
-        if not isinstance(text, str):
-            raise _Bad(f"'{name}' is {_shown(text)}, not a text")
+        text = _text(row, name)
         stripped = text.strip()
         if not stripped and task.empty_text_is_bad:
-            raise _Empty(f"'{name}' is empty")
+            raise _Empty(f"{shown(name)} is empty")
         # What a language model predicts is the text as it stands.
         texts.append(text if task.kind == "language_modelling" else stripped)
     return tuple(texts)
 
 
-def _label(cells: Any, task: Task, name: str, hidden: bool) -> Any:
+def _text(row: RawRow, name: str) -> str:
+    value = row.cell(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        item = "; name one of its items, as `COLUMN.0`" if isinstance(value, list) else ""
+        raise _Bad(f"{shown(name)} is {shown(value, 40)}, not a text{item}")
+    if len(value) > CELL_CHARACTERS:
+        raise _Bad(f"{shown(name)} has {len(value):,} characters, more than {CELL_CHARACTERS:,}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise _Bad(f"{shown(name)} has half a character, {value[error.start]!r}") from error
+    return value
+
+
+def _label(row: RawRow, task: Task, name: str, hidden: bool, spellings: set[str]) -> Any:
     if not name:
         return None
-    value = cells.get(name)
     if task.generation is not None:
-        return _target(value, task, name)
+        return _target(_text(row, name), task, name)
+    value = row.cell(name)
     if isinstance(value, list | tuple | set | dict):
-        raise _Bad(f"'{name}' is {_shown(value)}: several labels in one row (multi-label) are not supported")
+        raise _Bad(f"{shown(name)} is {shown(value, 40)}: several labels in one row (multi-label) are not supported")
+    if isinstance(value, bytes):
+        raise _Bad(f"{LABEL}{shown(value, 40)} is not {_expected(task)}")
     spelling = "" if value is None else str(value).strip()
     if spelling in task.absent_labels:
         return WITHOUT
     if hidden and spelling in HIDDEN:
         return None
     if not spelling:
-        raise _Bad(f"'{name}' is empty")
+        raise _Bad(f"{shown(name)} is empty")
+    if len(spellings) < SPELLINGS:
+        spellings.add(spelling)
     label = _score(spelling, task) if task.kind == "regression" else _class_id(spelling, task)
     if label is None:
         several = _are_several(spelling, task)
         raise _Bad(
-            f"label {_shown(value)} is not {_expected(task)}{'; several in one row are not supported' * several}"
+            f"{LABEL}{shown(value, 40)} is not {_expected(task)}{'; several in one row are not supported' * several}"
         )
     return label
 
@@ -159,13 +215,11 @@ def _are_several(spelling: str, task: Task) -> bool:
     return len(parts) > 1 and all(part in task.label_names for part in parts)
 
 
-def _target(value: Any, task: Task, name: str) -> str:
+def _target(value: str, task: Task, name: str) -> str:
     """The text to be written."""
-    if not isinstance(value, str | None):
-        raise _Bad(f"'{name}' is {_shown(value)}, not a text")
-    text = (value or "").strip()
+    text = value.strip()
     if not text and task.empty_text_is_bad:
-        raise _Empty(f"'{name}' is empty")
+        raise _Empty(f"{shown(name)} is empty")
     return text
 
 
@@ -180,6 +234,8 @@ def _score(spelling: str, task: Task) -> float | None:
 
 def _class_id(spelling: str, task: Task) -> int | None:
     """By name first; by id only where no name is itself a number, since stars 1..5 would be taken for ids."""
+    if task.label_values:
+        return _by_value(spelling, task.label_values)
     by_name = {name: index for index, name in enumerate(task.label_names)}
     if spelling in by_name:
         return by_name[spelling]
@@ -210,6 +266,21 @@ def _by_truth(spelling: str, names: tuple[str, ...]) -> int | None:
     return true if spelling in labels.TRUE else false if spelling in labels.FALSE else None
 
 
+def _by_value(spelling: str, values: Mapping[str, int]) -> int | None:
+    """By what the task says that the file has for each label: text for text, number for number."""
+    if spelling in values:
+        return values[spelling]
+    number = _number(spelling)
+    return next(
+        (
+            label
+            for value, label in values.items()
+            if value.casefold() == spelling.casefold() or (number is not None and _number(value) == number)
+        ),
+        None,
+    )
+
+
 def _number(spelling: str) -> float | None:
     try:
         value = float(spelling)
@@ -224,8 +295,3 @@ def _expected(task: Task) -> str:
         return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"
     names = task.label_names if len(task.label_names) <= 8 else (*task.label_names[:7], "...")
     return f"among {', '.join(names)}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -10,6 +10,7 @@ import hashlib
 import heapq
 import json
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -95,6 +96,18 @@ def arrow_rows(path: Path, fingerprint: str) -> Dataset:
     return Dataset(mapped.data, info=mapped.info, fingerprint=fingerprint[:16])
 
 
+def limit_of(task: Task, split: str) -> int | None:
+    """The most rows of a split; rows held out of limited training rows are as few in proportion.
+
+    >>> from compress.tasks.loading import resolve
+    >>> limit_of(resolve({"name": "sst2", "limit": {"train": 1500}})[0], "holdout")
+    79
+    """
+    if split == "holdout" and split not in task.limit and "train" in task.limit and not _has_own_holdout(task):
+        return math.ceil(task.limit["train"] * task.holdout / (1 - task.holdout))
+    return task.limit.get(split)
+
+
 def _has_own_holdout(task: Task) -> bool:
     return bool(task.generator) or "holdout" in task.files
 
@@ -103,8 +116,9 @@ def _settings(task: Task, split: str, cut_out_of_train: bool) -> dict[str, Any]:
     settings: dict[str, Any] = {"bad_rows": task.bad_rows}
     if cut_out_of_train:
         settings["holdout"] = task.holdout
-    if split in task.limit:
-        settings |= {"limit": task.limit[split], "seed": task.seed}
+    limit = limit_of(task, split)
+    if limit is not None:
+        settings |= {"limit": limit, "seed": task.seed}
     if task.generation is not None:
         settings |= {
             "empty": task.generation.empty,
@@ -118,7 +132,7 @@ def _reading(task: Task) -> list[Any]:
     """What of the task changes how its rows are read."""
     plain = task.to_json()
     names = ("kind", "text_columns", "label_column", "label_names", "label_range", "absent_labels", "empty_text_is_bad")
-    return [plain[name] for name in names]
+    return [*(plain[name] for name in names), plain.get("label_values")]
 
 
 def _digest(value: Any) -> str:
@@ -139,7 +153,7 @@ def _write(path: Path, task: Task, split: str, source: Origin, cut_out_of_train:
             return found
         return (one for one in found if one.is_held_out(task.holdout) == (split == "holdout"))
 
-    limit = task.limit.get(split)
+    limit = limit_of(task, split)
     stream = chosen(left_out)
     if limit is not None:
         stream = _limited(stream, _drawn(chosen(LeftOut()), limit, task.seed), task.seed)
@@ -148,7 +162,7 @@ def _write(path: Path, task: Task, split: str, source: Origin, cut_out_of_train:
     except OSError as error:
         raise CompressError(f"The rows of task '{task.name}' cannot be kept in {path.parent} ({error}).") from error
     if left_out.bad and task.bad_rows == "error":
-        raise refuse(left_out, source.name)
+        raise refuse(left_out, source.name, task)
     if not count:
         also = f" ({left_out.sentence()})" if left_out.bad else ""
         raise CompressError(f"The {split} split of task '{task.name}' is empty: {source.name} has no rows{also}.")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compress.errors import CompressError, guess
+from compress.errors import CompressError, guess, shown
 from compress.progress import warn
-from compress.tasks.loading import files
+from compress.tasks.loading import decoding, files
 from compress.tasks.loading.files import FORMATS, RawRow
+from compress.tasks.loading.origins import as_told
 from compress.tasks.loading.rows import Columns, LeftOut, examples, refuse
 from compress.tasks.task import Source, Task
 
@@ -104,17 +105,17 @@ def _raw(task: Task, file: Path, skipped: Skipped) -> Iterator[RawRow]:
 def _source(task: Task, file: Path) -> Source:
     """Columns called as the task calls them, or as one of its own files does."""
     own = [source for sources in task.files.values() for source in sources if source.text and source.columns is None]
-    layouts = [Source(file.name), *(Source(file.name, text=source.text) for source in own)]
-    found = files.columns(file, layouts[0])
-    for layout in layouts:
-        if set(layout.text or task.text_columns) <= set(found):
+    plainly = as_told(task, file, Source(file.name), of_known_layout=False)
+    for layout in (plainly, *(replace(plainly, text=source.text) for source in own)):
+        if all(files.holds(file, layout, name) for name in layout.text or task.text_columns):
             return layout
+    found = files.columns(file, plainly)
     if not found:
         raise CompressError(f"{file} is empty. Put texts into it, or leave it out.")
-    missing = next(name for name in task.text_columns if name not in found)
-    shown = ", ".join(name if len(name) <= 30 else f"{name[:27]}..." for name in found[:12])
+    missing = next(name for name in task.text_columns if not files.holds(file, plainly, name))
+    listed = ", ".join(shown(name, 32)[1:-1] for name in found[:12])
     plain = "" if task.is_pair else " A file with a text a line and no header is called *.txt."
-    raise CompressError(f"{file} has no column '{missing}'.{guess(missing, found)} Its columns: {shown}.{plain}")
+    raise CompressError(f"{file} has no column '{missing}'.{guess(missing, found)} Its columns: {listed}.{plain}")
 
 
 def _check_plain(task: Task, file: Path) -> None:
@@ -132,15 +133,8 @@ def _check_plain(task: Task, file: Path) -> None:
 
 
 def _lines(task: Task, file: Path) -> Iterator[RawRow]:
-    """Only a line feed ends a line, since texts hold other characters that Python's `splitlines` would split at."""
     try:
-        with file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    yield RawRow(f"line {number}", defect=f"not UTF-8 text, byte {error.start + 1}")
-                    continue
-                yield RawRow(f"line {number}", {task.text_columns[0]: text})
+        for number, text, defect in decoding.lines(file, task.encoding):
+            yield RawRow(f"line {number}", {} if defect else {task.text_columns[0]: text}, defect)
     except OSError as error:
-        raise CompressError(f"{file} cannot be read ({error}).") from error
+        raise CompressError(f"{file} cannot be read ({error.strerror or error}).") from error

@@ -68,7 +68,7 @@ def test_rows_with_an_empty_text_are_kept_or_refused_on_request(tmp_path: Path) 
     assert kept.rows["text"][1:] == ["", "A: hm"]
     assert kept.rows["label"][1:] == ["of nothing", ""]
     assert kept.identity["empty_rows"] == 2
-    with pytest.raises(CompressError, match=r"2 bad rows: line 2 \('chat' is empty\), line 3 \('gist' is empty\)"):
+    with pytest.raises(CompressError, match=r"2 bad rows of 3: line 2 \('chat' is empty\), line 3 \('gist' is empty\)"):
         read(tmp_path / "a.jsonl", empty="error")
     assert len(read(tmp_path / "a.jsonl", empty="error", bad_rows="skip").rows) == 1
 

@@ -68,6 +68,9 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
     """
     file = shipped.find("pipelines", name)
     values, lines = read_yaml(file)
+    if values.get("task") is not None:  # its paths are relative to the file, those of the changes to the current folder
+        changed = any(change.startswith("task") for change in changes)
+        values["task"] = _described(values["task"], file.parent, file.name, is_final=not changed)
     for change in changes:
         _change(values, change)
     where = file.name
@@ -81,9 +84,7 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
     if not isinstance(steps, dict) or not steps:
         raise CompressError(f"{where} has no steps. Add some below `steps:`.")
     task = values.get("task")
-    described = {"name": task} if isinstance(task, str) else task
-    if described is not None and not isinstance(described, dict):
-        raise CompressError(f"In {where}, 'task' is neither a name nor a mapping.")
+    described = None if task is None else _described(task, Path(), where)
     planned_steps = [
         _step(str(step), body, steps, where, below(lines, "steps", str(step)), lines) for step, body in steps.items()
     ]
@@ -91,7 +92,7 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
     return Pipeline(
         name=file.stem,
         model=_beside(values["model"], file),
-        task=absolute(described) if described else None,
+        task=described,
         steps=_ordered(planned_steps, where),
         benchmark=_suite(values.get("benchmark"), where),
         budget=_budget(budget, where, values.get("benchmark")),
@@ -216,6 +217,14 @@ def _beside(model: str, file: Path) -> str:
     return str(there) if path.suffix == ".json" and not path.is_file() and there.is_file() else model
 
 
+def _described(task: Any, beside: Path, where: str, *, is_final: bool = True) -> dict[str, Any]:
+    from compress.tasks.loading import given
+
+    if not isinstance(task, str | dict):
+        raise CompressError(f"In {where}, 'task' is neither a name nor a file nor a mapping.")
+    return given.described(task, beside, is_final=is_final)
+
+
 def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lines, all_lines: Lines) -> PlannedStep:
     line = all_lines.get(("steps", name))
     place = f"step '{name}' of {where}"
@@ -319,13 +328,3 @@ def _change(values: dict[str, Any], change: str) -> None:
         here[keys[-1]] = read_value(text)
     except ValueError as error:
         raise CompressError(f"The value in '{change}' cannot be read as YAML. Put it in quotes.") from error
-
-
-def absolute(task: dict[str, Any]) -> dict[str, Any]:
-    """The task with its data's paths made absolute, since an artifact remembers them."""
-    data = task.get("data")
-    if isinstance(data, str):
-        return {**task, "data": str(named(data).resolve())}
-    if isinstance(data, dict):
-        return {**task, "data": {key: str(named(str(value)).resolve()) for key, value in data.items()}}
-    return task

@@ -167,3 +167,18 @@ def test_a_whole_run_ends_with_measurements_a_report_and_a_verdict_on_its_budget
     assert json.loads(result.report.with_suffix(".json").read_text())
     with pytest.raises(BudgetNotMet):
         pipeline.check_budget(plan, result)
+
+
+def test_paths_of_the_task_are_relative_to_the_pipelines_file_and_changes_to_the_current_folder(
+    write: Callable[..., Path], tmp_path: Path, task: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere" / "other").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    beside = {split: str(Path(file).relative_to(tmp_path)) for split, file in task["data"].items()}
+    file = write(task={**task, "data": beside})
+    assert (pipeline.read(str(file)).task or {})["data"] == task["data"]
+    changed = pipeline.read(str(file), ["task.data=other"])
+    assert (changed.task or {})["data"] == str(tmp_path / "elsewhere" / "other")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"task": {**task, "data": beside}}))
+    assert (pipeline.read(str(write(task="mine.yaml"))).task or {})["data"] == task["data"]
+    assert (pipeline.read(str(file), ["task=../mine.yaml"]).task or {})["data"] == task["data"]

@@ -179,7 +179,11 @@ def technique_command(name: str) -> click.Command:
         click.Option(["-o", "--out"], required=True, type=FILE, help="Folder of the new artifact."),
         click.Option(["--task"], help="Task by name, or a YAML file that describes one. Default: the artifact's own."),
         click.Option(
-            ["--data"], help="Folder (or file) with the task's data. Default: the artifact's own, else the hub."
+            ["--data"],
+            help="Folder with the task's data, or a file of training rows. Default: the artifact's own, else the hub.",
+        ),
+        click.Option(
+            ["--rows"], type=click.IntRange(1), help="Use no more training rows than so many (the task's `limit`)."
         ),
         click.Option(["--allow-overlap"], is_flag=True, help=ALLOW_OVERLAP),
         click.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
@@ -212,7 +216,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     settings = build(technique.settings, typed, f"compress {technique.name}")
     artifact = bring(source)
     inputs = {name: bring(where) for name, where in references(settings).items()}
-    task = described_task(values.get("task"), values.get("data"), artifact.task, allow_overlap=values["allow_overlap"])
+    task = described_task(values, artifact.task, "train")
     if values.get("dry_run"):
         from compress.reasons import why
         from compress.technique import check, check_destination, check_free, finished
@@ -230,28 +234,19 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
 
 
-def described_task(
-    name: str | None, data: str | None, own: Mapping[str, Any] | None, *, allow_overlap: bool = False
-) -> Mapping[str, Any] | None:
-    """The task's description from `--task`, `--data` and `--allow-overlap`, else the artifact's own."""
-    from compress import settings
-    from compress.pipeline import absolute
+def described_task(values: Mapping[str, Any], own: Mapping[str, Any] | None, split: str) -> Mapping[str, Any] | None:
+    """The task's description from `--task`, `--data`, `--rows` and `--allow-overlap`, else the artifact's own.
 
-    if name is None and data is None:
-        return {**own, "allow_overlap": True} if own is not None and allow_overlap else own
-    if name is None:
-        if own is None:
-            raise click.UsageError("--data needs --task: the model has no task of its own.")
-        description = dict(own)
-    elif name.endswith((".yaml", ".yml")):
-        description, _ = settings.read_yaml(named(name))
-    else:
-        description = dict(own) if own is not None and own.get("name") == name else {"name": name}
-    if data is not None:
-        description["data"] = data
-    if allow_overlap:
-        description["allow_overlap"] = True
-    return absolute(description)
+    Args:
+        split: what the command reads, and so what a single file is whose name does not tell.
+    """
+    from compress.tasks.loading import given
+
+    name, data, rows = (values.get(option) for option in ("task", "data", "rows"))
+    if name is None and own is None and (data or rows):
+        raise click.UsageError(f"{'--data' if data else '--rows'} needs --task: the model has no task of its own.")
+    found = given.given(name, data, rows, own, split)
+    return {**found, "allow_overlap": True} if found is not None and values.get("allow_overlap") else found
 
 
 def _techniques() -> list[str]:

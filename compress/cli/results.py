@@ -46,20 +46,12 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option("--suite", default="cpu", show_default=True, help="What to measure: a shipped suite or a YAML file.")
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
-@click.option("--data", help="Folder with the task's data. Default: the artifacts' own.")
+@click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")
+@click.option("--rows", type=click.IntRange(1), help="Measure on no more evaluation rows than so many.")
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
 @click.option("--force", is_flag=True, help="Measure anew, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
-def benchmark(
-    artifacts: tuple[str, ...],
-    suite: str,
-    out: Path,
-    task: str | None,
-    data: str | None,
-    allow_overlap: bool,
-    force: bool,
-    as_json: bool,
-) -> None:
+def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **of_task: Any) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
 
     The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. Where one artifact cannot be
@@ -73,7 +65,7 @@ def benchmark(
 
     check_folder(out)
     brought = [(Path(one).resolve().name, bring(one)) for one in artifacts]
-    described = described_task(task, data, brought[0][1].task, allow_overlap=allow_overlap)
+    described = described_task(of_task, brought[0][1].task, "evaluation")
     read = benchmarks.read_suite(suite)
     existing: Existing = "replace" if force else "refuse"
     found = benchmarks.run(brought, read, out, cache=default_cache(out), task=described, existing=existing)

@@ -101,6 +101,6 @@ def test_a_file_that_describes_no_task_is_refused(folder: Path, content: Any, me
 
 
 def test_a_path_that_no_system_knows_is_refused(folder: Path) -> None:
-    for data in ("a\0b", "~nobody-of-that-name/x", "x" * 5000):
+    for data in ("a\0b", "x" * 5000):
         with pytest.raises(CompressError):
             given("sst2", data, None, None, "train")

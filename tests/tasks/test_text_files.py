@@ -160,7 +160,7 @@ def test_a_field_that_the_first_row_lacks_is_a_column_all_the_same(tmp_path: Pat
         ("a.json", '[{"text": "a", "label": 1}]\n[{"text": "b", "label": 1}]', "goes on after the end of its JSON list"),
         ("a.json", '[{"text": "a", "label": NaN}]', "label nan is not among neg, pos"),
         ("a.jsonl", '{"text": ["a", "b"], "label": 1}\n', "not a text; name one of its items"),
-        ("a.jsonl", '{"text": "a", "label": {"is": 1}}\n', "label {'is': 1} is not among neg, pos"),
+        ("a.jsonl", '{"text": "a", "label": {"is": 1}}\n', "'label' is {'is': 1}: several labels in one row"),
         ("a.csv", b"\xff\xfe", "is empty"),
         ("a.csv", b"te\xe9xt,label\na,pos\n", "line 1 is not UTF-8 text, byte 3"),
     ],

@@ -277,7 +277,8 @@ def _model_labels(task: Task, value: Any) -> dict[str, str]:
         )
     own = {folded(name) for name in task.label_names}
     for of_model, label in value.items():
-        if not isinstance(label, str | int | float):
+        label = str(label) if isinstance(label, int | float) else label
+        if not isinstance(label, str):
             raise CompressError(f"Task '{task.name}': `model_labels` maps names to labels, not to {shown(label)}.")
         if folded(label) not in own:
             raise CompressError(

@@ -26,7 +26,8 @@ def described(task: Any, beside: Path, *, is_final: bool = True) -> dict[str, An
         is_final: False where what it says of data may be changed yet: then nobody is told that the data is elsewhere.
 
     Raises:
-        CompressError: it is none of these; a path is none; the file cannot be read; or its data lies in the current folder, not beside it.
+        CompressError: it is none of these, a path is none, the file cannot be read, or its data lies in the current folder
+            and not beside it.
     """
     if isinstance(task, str) and task.endswith(FILES):
         return _read(_at(beside, task), is_final)

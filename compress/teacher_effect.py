@@ -72,7 +72,7 @@ def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict
     right = np.asarray(references, dtype=np.float64)
     seeds, taught, plain = _sides(runs, right.size)
     named: list[Metric] = [catalogue.find("metrics", name) for name in task.metrics]
-    metrics = [one for one in named if one.split == "evaluation" and not one.mean_of]
+    metrics = [one for one in named if one.split == "evaluation" and not _stands_beside_its_parts(one, task)]
     found: dict[str, Any] = {
         "metric": task.metric,
         "unit": metrics[0].unit,
@@ -106,6 +106,11 @@ def _sides(runs: Sequence[Run], rows: int) -> tuple[tuple[int, ...], NDArray[np.
         raise ValueError(f"both sides need the same seeds: {sorted(taught)} taught, {sorted(plain)} plain")
     seeds = tuple(sorted(taught))
     return seeds, np.stack([taught[seed] for seed in seeds]), np.stack([plain[seed] for seed in seeds])
+
+
+def _stands_beside_its_parts(metric: Metric, task: Task) -> bool:
+    """Whether it is the mean of metrics that are judged as well."""
+    return bool(metric.mean_of) and set(metric.mean_of) <= set(task.metrics)
 
 
 def _score(metric: Metric, references: NDArray[np.float64]) -> Callable[[Any], float]:

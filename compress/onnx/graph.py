@@ -39,14 +39,21 @@ class Graph:
 
     @classmethod
     def load(cls, path: Path) -> Graph:
-        """Raises CompressError where the file is missing, corrupt, or holds no graph."""
+        """Raises CompressError where the file is missing, corrupt, or holds no graph, or a constant in it cannot be read."""
         try:
             model = onnx.load(str(path))
         except Exception as error:  # protobuf's DecodeError, OSError, onnx's own: all mean the same to the user
-            raise CompressError(f"{path} cannot be read as ONNX: {error}. Export the model again.") from error
+            raise CompressError(f"{path} cannot be read as ONNX: {_told(error)}. Export the model again.") from error
         if not model.graph.output:
             raise CompressError(f"{path} holds no graph. Export the model again.")
-        return cls(model)
+        try:
+            return cls(model)
+        except (
+            Exception
+        ) as error:  # of a tensor whose type, shape and bytes do not belong together numpy says many things
+            raise CompressError(
+                f"{path} holds a constant that cannot be read ({_told(error)}). Export the model again."
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write the model, without the constants and values that nothing reads any more.
@@ -202,6 +209,10 @@ class Graph:
         for node in self.nodes:
             for name in _reads(node):
                 self._readers.setdefault(name, []).append(node)
+
+
+def _told(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n", 1)[0].rstrip(".")[:200]
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:

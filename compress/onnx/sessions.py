@@ -6,6 +6,7 @@ Imports ONNX Runtime and numpy only: the memory of a serving process is measured
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,10 @@ def open_session(
 
 
 def logits(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) -> np.ndarray:
-    """The first output, [batch, labels], float32, for encoded `rows`; keys the graph does not know are left out."""
+    """The first output, [batch, labels], float32, for encoded `rows`; keys the graph does not know are left out.
+
+    Raises CompressError where one that it knows is missing, or the graph fails on the rows.
+    """
     wanted = {item.name for item in session.get_inputs()}
     missing = wanted - set(rows)
     if missing:
@@ -134,4 +138,23 @@ def logits(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) -
             "Encode them with the tokenizer beside the model."
         )
     feeds = {name: np.ascontiguousarray(value, np.int64) for name, value in rows.items() if name in wanted}
-    return np.asarray(session.run(None, feeds)[0], np.float32)
+    return np.asarray(run(session, feeds)[0], np.float32)
+
+
+def run(
+    session: onnxruntime.InferenceSession, feeds: dict[str, np.ndarray], names: Sequence[str] | None = None
+) -> list[np.ndarray]:
+    """The outputs of those names, or all.
+
+    Raises CompressError where ONNX Runtime fails, as for ids or lengths that the graph does not know.
+    """
+    try:
+        found: list[np.ndarray] = session.run(names, feeds)
+    except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        shape = next((list(value.shape) for value in feeds.values()), [])
+        raise CompressError(
+            f"{getattr(session, '_model_path', None) or 'The graph'} failed on rows of {shape}: {reason}. "
+            "Give it texts that fit the model, encoded by its own tokenizer, or export it again."
+        ) from error
+    return found

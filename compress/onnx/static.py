@@ -17,7 +17,7 @@ from compress.onnx.dynamic import tables_scheme
 from compress.onnx.graph import Graph
 from compress.onnx.layers import Product, products, refuse_quantized
 from compress.onnx.qdq import write_scheme
-from compress.onnx.sessions import open_session
+from compress.onnx.sessions import open_session, run
 from compress.onnx.smoothing import Peaks, factors, reciprocal
 from compress.quantization.observers import Observer, observer
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
@@ -211,7 +211,7 @@ def _run(path: Path, batches: Iterable[Batch], names: tuple[str, ...], see: See,
             )
         feeds = {name: np.ascontiguousarray(batch[name], np.int64) for name in wanted}
         mask = feeds.get("attention_mask")
-        for name, value in zip(names, session.run(names, feeds), strict=True):
+        for name, value in zip(names, run(session, feeds, names), strict=True):
             see(name, _unpadded(value, mask))
         count += 1
     if count == 0:

@@ -23,8 +23,10 @@ class OnnxSession:
     inputs: tuple[str, ...]
 
     def predict(self, feeds: Feeds) -> NDArray[np.float32]:
-        """The graph's first output, [batch, labels]."""
-        logits = self.session.run(None, declared(feeds, self.inputs, "The graph"))[0]
+        """The graph's first output, [batch, labels]. Raises a CompressError where ONNX Runtime fails on the rows."""
+        from compress.onnx.sessions import run
+
+        logits = run(self.session, declared(feeds, self.inputs, "The graph"))[0]
         return np.asarray(logits, dtype=np.float32)
 
 

@@ -57,6 +57,14 @@ def test_a_missing_input_is_named(bert: Exported) -> None:
         logits(open_session(bert.path, threads=1), {"input_ids": ones, "attention_mask": ones})
 
 
+def test_ids_beyond_the_embeddings_are_one_line_that_names_the_graph(bert: Exported) -> None:
+    rows = {"input_ids": np.full((1, 4), 10**6), "attention_mask": np.ones((1, 4)), "token_type_ids": np.zeros((1, 4))}
+    with pytest.raises(CompressError, match=r"model\.onnx failed on rows of \[1, 4\]: .*its own tokenizer") as caught:
+        logits(open_session(bert.path, threads=1), rows)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 500
+
+
 def test_serving_imports_neither_torch_nor_transformers_nor_onnx() -> None:
     program = (
         "import sys, compress.onnx.sessions; "

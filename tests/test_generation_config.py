@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from compress import exporting, models
+from compress import catalogue, exporting, models
 from compress.errors import CompressError
 from compress.generation_config import FILE, generation_config
 from compress.prediction import predictions
+from compress.technique import apply
 from tests.tiny_generators import write_generator
 from tests.written import onnx_generator, torch_generator
 
@@ -66,6 +67,14 @@ def test_settings_in_the_models_config_are_written_beside_graphs_which_then_writ
     texts = ["a good film but the plot", "an awful book"]
     written = list(predictions(again, texts, new_tokens=12))
     assert written == list(predictions(old, texts, new_tokens=12)) != list(predictions(source, texts, new_tokens=12))
+
+
+def test_an_imported_model_has_its_settings_in_a_file_of_their_own(tmp_path: Path) -> None:
+    folder = settings_in_the_config(write_generator(tmp_path / "old", "bart"), **BEFORE_4_26)
+    technique = catalogue.find("techniques", "import")
+    made = apply(technique, models.adopt(folder, "old"), technique.settings(), tmp_path / "made")
+    assert BEFORE_4_26.items() <= json.loads((made.folder / FILE).read_text()).items()
+    assert FILE in made.files
 
 
 def test_a_changed_model_is_saved_with_the_sampling_settings_that_it_came_with(tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ class Decoding:
 
 def rules(generation_config: Mapping[str, Any]) -> dict[str, Any]:
     """Of a `generation_config.json`'s content, the rules of decoding that change anything."""
-    found = {name: generation_config[name] for name in RULES if generation_config.get(name)}
-    return {name: value for name, value in found.items() if value != NEUTRAL.get(name)}
+    found = {name: generation_config[name] for name in RULES if generation_config.get(name) is not None}
+    return {name: value for name, value in found.items() if value != NEUTRAL.get(name, 0)}
 
 
 def generate(
@@ -76,6 +76,9 @@ def generate(
         exactly: so many tokens, and no end of text before; by default up to the model's own end, or `max_new_tokens`.
         stamps: gets `time.perf_counter()` as each token is there.
         processors: transformers' `LogitsProcessor`s, which see each step's scores last.
+
+    Raises:
+        CompressError: transformers refuses the model's settings.
     """
     import torch
     from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -91,6 +94,11 @@ def generate(
             found = generator.generate(
                 **tensors, stopping_criteria=clock, logits_processor=LogitsProcessorList(processors)
             )
+    except ValueError as error:  # transformers' answer to settings that do not go together, or lack a token
+        reason = str(error).strip().split("\n", 1)[0].rstrip(".")[:300]
+        raise CompressError(
+            f"This {generator.config.model_type} cannot generate by its generation config: {reason}. Correct it."
+        ) from error
     finally:
         generator.generation_config = own
     # The decoder of an encoder-decoder starts from one token.

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from compress.artifact import Artifact, hashes
 from compress.model_files import copy_beside, deciding
+from compress.models import kind_of
 from compress.paths import named
 from compress.settings import Settings
 from compress.technique import Made, ReadPath, Technique, Work
@@ -37,6 +38,10 @@ def _run(work: Work) -> Made:
         for file in weights(source):
             shutil.copyfile(file, work.folder / file.name)
         copy_beside(source, work.folder)
+        if kind_of(source) != "classifier":
+            from compress import generation_config
+
+            generation_config.write(source, work.folder)  # the model's own may stand in its config.json
         return Made("torch", work.source.precision)
     from compress import adapters, models
 

@@ -160,3 +160,8 @@ def test_more_tokens_than_a_model_reads_are_refused_in_words(tmp_path_factory: p
 def test_of_a_generation_config_only_rules_that_change_something_are_kept() -> None:
     said = {"num_beams": 4, "no_repeat_ngram_size": 3, "length_penalty": 1.0, "repetition_penalty": None, "top_k": 5}
     assert rules(said) == {"no_repeat_ngram_size": 3}
+    idle = {"length_penalty": 1, "min_length": 0, "early_stopping": False, "no_repeat_ngram_size": 0}
+    assert rules(idle) == {}
+    assert rules({"length_penalty": 0.0}) == {
+        "length_penalty": 0.0
+    }  # the sum of the tokens' scores, whatever the length

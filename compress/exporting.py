@@ -18,6 +18,7 @@ from compress import __version__
 from compress.artifact import Artifact, digest
 from compress.cache import entry
 from compress.calibration import model_inputs
+from compress.errors import CompressError
 from compress.model_files import copy_beside
 from compress.models import kind_of, load, tokenizer
 from compress.progress import say
@@ -102,6 +103,7 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     if model.can_generate():
         return _export_generator(model, folder, its_tokenizer, task, provider)
+    _check_padding(model, its_tokenizer)
     draft = folder / "draft.onnx"
     exporter.export(model, draft, provider=provider)
     facts: dict[str, Any] = {"provider": provider, "fused": {}}
@@ -113,6 +115,18 @@ def export_model(
     checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
     draft.replace(folder / "model.onnx")
     return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)
+
+
+def _check_padding(model: Any, its_tokenizer: Any) -> None:
+    """Whether a text's end is found where the tokenizer pads with another token than the model takes for padding."""
+    from compress.architectures.read_token import reads_last_token
+
+    of_model, of_tokenizer = model.config.pad_token_id, its_tokenizer.pad_token_id
+    if reads_last_token(model) and of_model is not None and of_tokenizer not in (of_model, None):
+        raise CompressError(
+            f"This {type(model).__name__} takes token {of_model} for padding (pad_token_id in config.json), but its tokenizer "
+            f"pads with token {of_tokenizer}, so in a batch it would read the padding. Make them the same."
+        )
 
 
 def _export_generator(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compress.architectures.plain_computation import compute_plainly_
 from compress.errors import CompressError
 from compress.finite_weights import check_finite
 from compress.model_files import ADAPTER
@@ -82,7 +83,7 @@ def opened(
             raise CompressError(_why_not(folder, error)) from error
     if kind is not None:
         model.__class__ = kind
-    return compared(folder, model.eval(), told, tells=tells)
+    return compared(folder, compute_plainly_(model).eval(), told, tells=tells)
 
 
 def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool = True) -> Opened:

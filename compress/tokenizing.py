@@ -44,7 +44,21 @@ def tokenizer(folder: Path) -> Any:
         )
     _check_length(folder, found)
     _check_ids(folder, found)
+    _pad_as_the_classifier_(found, folder)
     return found
+
+
+def _pad_as_the_classifier_(its_tokenizer: Any, folder: Path) -> None:
+    """Where a tokenizer has no padding token, as GPT-2's, a classifier's config names it: by it the end of a text is found."""
+    raw = raw_config(folder) if (folder / "config.json").is_file() else {}
+    padding = raw.get("pad_token_id")
+    if (
+        its_tokenizer.pad_token_id is None
+        and "SequenceClassification" in str(raw.get("architectures"))
+        and isinstance(padding, int)
+        and 0 <= padding < len(its_tokenizer)
+    ):
+        its_tokenizer.pad_token = its_tokenizer.convert_ids_to_tokens(padding)
 
 
 def _missing_files(folder: Path, its_tokenizer: Any) -> str:

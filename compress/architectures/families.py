@@ -11,7 +11,17 @@ import compress.architectures
 from compress.architectures.architecture import Architecture
 from compress.errors import CompressError, listing
 
-NO_FAMILIES = ("architecture", "families", "blocks", "matrices", "layer_widths", "cutting", "cache_name")
+NO_FAMILIES = (
+    "architecture",
+    "families",
+    "blocks",
+    "matrices",
+    "layer_widths",
+    "cutting",
+    "cache_name",
+    "read_token",
+    "plain_computation",
+)
 """The files here that describe none."""
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from compress.architectures.architecture import Architecture
 from compress.architectures.families import family
+from compress.architectures.plain_computation import compute_plainly_
 from compress.distillation.importance import Importance, TokenMeans, hidden_norms, importances
 from compress.distillation.student import Batch, projects_embeddings
 from compress.distillation.widths import Widths, narrower, widths
@@ -53,7 +54,7 @@ def narrow(
     architecture = family(model.config)
     old = widths(model.config)
     new = narrower(model.config, hidden_size=hidden_size, intermediate_size=intermediate_size, heads=heads)
-    student = type(model)(_config(model, architecture, old, new)).to(dtype=model.dtype)
+    student = compute_plainly_(type(model)(_config(model, architecture, old, new))).to(dtype=model.dtype)
     teachers, own = model.state_dict(), student.state_dict()
     if teachers.keys() != own.keys():
         raise CompressError(

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from compress.architectures.cutting import resized_
 from compress.architectures.families import family, stack
 from compress.architectures.layer_widths import of_layers, units, write_
+from compress.architectures.plain_computation import compute_plainly_
 from compress.distillation.next_tokens import counted_logits
 from compress.distillation.token_losses import reference_tokens
 from compress.errors import CompressError, listing
@@ -186,7 +187,7 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any
         setattr(config, name, value)
     if not architecture.shares_layers:
         write_(config, of_layers(teacher.config, units(teacher), kept, side))
-    student = resized_(type(teacher)(config))
+    student = compute_plainly_(resized_(type(teacher)(config)))
     weights = teacher.state_dict()
     if not architecture.shares_layers:
         tables = {name: weights[name] for name in architecture.head_tables}

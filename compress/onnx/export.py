@@ -12,7 +12,7 @@ import inspect
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from compress.architectures import read_token
+from compress.architectures.plain_computation import PLAIN, compute_plainly_, plain_settings_
 from compress.errors import CompressError
 
 LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**20  # protobuf refuses messages of 2 GiB; a margin for the graph itself
@@ -48,8 +50,9 @@ def export(model: nn.Module, path: Path, *, provider: str = "cpu") -> None:
             "Distil or prune it first."
         )
     samples = sample_inputs(model)
-    with as_for_tracing(model), quiet():
+    with as_for_tracing(model), quiet(), plain_products():
         graph = _traced(model, samples)
+    drop_prefix(graph)
     _name_dimensions(graph)
     name_weights(graph, model)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,13 +73,17 @@ def sample_inputs(model: nn.Module) -> dict[str, torch.Tensor]:
     """A small padded batch to trace with: token ids inside the vocabulary, the padding id only where masked."""
     config = model.config
     padding = config.pad_token_id if getattr(config, "pad_token_id", None) is not None else 0
-    usable = [token for token in range(min(config.vocab_size, 200)) if token != padding]
+    ends = read_token.reads_end_of_text(model)
+    special = {padding, config.eos_token_id} if ends else {padding}
+    usable = [token for token in range(min(config.vocab_size, 200)) if token not in special]
     ids = torch.tensor(usable * SAMPLE_BATCH * SAMPLE_LENGTH)[: SAMPLE_BATCH * SAMPLE_LENGTH]
     ids = ids.reshape(SAMPLE_BATCH, SAMPLE_LENGTH).clone()
     mask = torch.ones_like(ids)
     # A padded row keeps the tracer from seeing an all-true mask and leaving it out of the graph.
     ids[1, SAMPLE_LENGTH - 4 :] = padding
     mask[1, SAMPLE_LENGTH - 4 :] = 0
+    if ends:
+        ids[0, -1] = ids[1, SAMPLE_LENGTH - 5] = config.eos_token_id
     inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
     device = next(model.parameters()).device
     return {name: inputs[name].to(device) for name in input_names(model)}
@@ -89,7 +96,9 @@ def _traced(model: nn.Module, samples: dict[str, torch.Tensor]) -> onnx.ModelPro
 
     free = {name: {0: Dim.AUTO, 1: Dim.AUTO} for name in samples}
     try:
-        exported = OnnxExporter().export(model, samples, config=OnnxConfig(dynamic=True, dynamic_shapes=free))
+        exported = OnnxExporter().export(
+            read_token.traceable(model), samples, config=OnnxConfig(dynamic=True, dynamic_shapes=free)
+        )
     except Exception as error:  # the tracer raises many kinds, each about the model's own code
         reason = (str(error).strip().splitlines() or [""])[0]
         raise CompressError(
@@ -101,8 +110,9 @@ def _traced(model: nn.Module, samples: dict[str, torch.Tensor]) -> onnx.ModelPro
 
 @contextlib.contextmanager
 def as_for_tracing(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode, fp32, plain attention, logits only; all as before afterwards."""
+    """In evaluation mode, fp32, plain attention, logits only, nothing in chunks; all as before afterwards."""
     modes = {name: module.training for name, module in model.named_modules()}
+    chosen = {module: {key: vars(module)[key] for key in PLAIN if key in vars(module)} for module in model.modules()}
     config = copy.deepcopy(model.config.__dict__)
     dtype = next(model.parameters()).dtype
     if dtype != torch.float32:
@@ -111,8 +121,7 @@ def as_for_tracing(model: nn.Module) -> Iterator[None]:
     model.eval()
     if hasattr(model, "set_attn_implementation") and attention != "eager":
         model.set_attn_implementation("eager")  # its products are what the fusion and the quantizer look for
-    model.config.output_hidden_states = False
-    model.config.output_attentions = False
+    plain_settings_(compute_plainly_(model).config)
     try:
         yield
     finally:
@@ -122,6 +131,21 @@ def as_for_tracing(model: nn.Module) -> Iterator[None]:
         model.config.__dict__.update(config)
         for name, module in model.named_modules():
             module.training = modes[name]
+            for key, value in chosen[module].items():
+                setattr(module, key, value)
+
+
+@contextlib.contextmanager
+def plain_products() -> Iterator[None]:
+    """GPT-2's Conv1D as `x @ W + b`: spelled as it is, it becomes a Gemm on reshaped rows, which nothing quantizes."""
+    from transformers.pytorch_utils import Conv1D
+
+    before = Conv1D.forward
+    Conv1D.forward = lambda self, x: x @ self.weight + self.bias
+    try:
+        yield
+    finally:
+        Conv1D.forward = before
 
 
 @contextlib.contextmanager
@@ -139,6 +163,22 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
+
+
+def drop_prefix(graph: onnx.ModelProto) -> None:
+    """Weights are called as in the model, without the attribute that holds it while it is traced."""
+    taken = {item.name for item in graph.graph.initializer}
+    new = {name: name.removeprefix("model.") for name in taken if name.startswith("model.")}
+    new = {old: name for old, name in new.items() if name not in taken}
+    for item in graph.graph.initializer:
+        item.name = new.get(item.name, item.name)
+    rename(graph, new)
+
+
+def rename(graph: onnx.ModelProto, new: Mapping[str, str]) -> None:
+    for node in graph.graph.node:
+        for position, name in enumerate(node.input):
+            node.input[position] = new.get(name, name)
 
 
 def _name_dimensions(model: onnx.ModelProto) -> None:

@@ -8,9 +8,8 @@ graph, is loaded once and is quantized once; all graphs share one file of weight
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from torch import nn
 
 from compress.architectures.cache_name import cache_in, cache_name
 from compress.errors import CompressError
-from compress.onnx.export import as_for_tracing, name_weights, quiet
+from compress.onnx.export import as_for_tracing, drop_prefix, name_weights, plain_products, quiet, rename
 from compress.onnx.generation_sessions import DECODE, ENCODER, PREFILL
 from compress.onnx.shared_weights import WeightsFile, save_together
 
@@ -62,7 +61,7 @@ def export_generative(model: nn.Module, folder: Path, *, separate_prefill: bool 
     config: Any = model.config
     if not hasattr(model, "generate"):
         raise CompressError(f"{type(model).__name__} generates nothing. Export a model with a language-model head.")
-    with as_for_tracing(model), quiet(), _plain_products(), torch.no_grad():
+    with as_for_tracing(model), quiet(), plain_products(), torch.no_grad():
         graphs = _sequence_to_sequence(model) if config.is_encoder_decoder else {DECODE: _decoder(model)}
     if separate_prefill:
         graphs[PREFILL] = onnx.ModelProto()
@@ -211,19 +210,6 @@ def _cache_of(model: nn.Module, cache: Any) -> list[dict[str, torch.Tensor]]:
     return [{"key": layer.keys.detach(), "value": layer.values.detach()} for layer in layers]
 
 
-@contextlib.contextmanager
-def _plain_products() -> Iterator[None]:
-    """GPT-2's Conv1D as `x @ W + b`: spelled as it is, it becomes a Gemm on reshaped rows, which nothing quantizes."""
-    from transformers.pytorch_utils import Conv1D
-
-    before = Conv1D.forward
-    Conv1D.forward = lambda self, x: x @ self.weight + self.bias
-    try:
-        yield
-    finally:
-        Conv1D.forward = before
-
-
 def _traced(module: nn.Module, samples: Tensors, axes: Mapping[str, Any]) -> onnx.ModelProto:
     import onnx_ir
     from torch.export import Dim
@@ -254,7 +240,7 @@ def _finished(
 ) -> onnx.ModelProto:
     _name_axes(graph.graph.input, inputs, model)
     _name_axes(graph.graph.output, outputs, model)
-    _drop_prefix(graph)
+    drop_prefix(graph)
     name_weights(graph, model)
     _name_transposed(graph, model)
     del graph.graph.value_info[:]
@@ -282,16 +268,6 @@ def _name_axes(values: Any, axes: Mapping[str, Any], model: nn.Module) -> None:
             dimension.dim_param = name
 
 
-def _drop_prefix(graph: onnx.ModelProto) -> None:
-    """Weights are called as in the model, without the attribute that holds it while it is traced."""
-    taken = {item.name for item in graph.graph.initializer}
-    new = {name: name.removeprefix("model.") for name in taken if name.startswith("model.")}
-    new = {old: name for old, name in new.items() if name not in taken}
-    for item in graph.graph.initializer:
-        item.name = new.get(item.name, item.name)
-    _rename(graph, new)
-
-
 def _name_transposed(graph: onnx.ModelProto, model: nn.Module) -> None:
     """A weight that is transposed in the graph, as a head tied to the embeddings is, becomes its Linear's
     `<module>.weight.T`, which it is called where it is a constant (see `transposes`)."""
@@ -306,10 +282,4 @@ def _name_transposed(graph: onnx.ModelProto, model: nn.Module) -> None:
             taken.add(name)
             new[node.output[0]] = name
             node.output[0] = name
-    _rename(graph, new)
-
-
-def _rename(graph: onnx.ModelProto, new: Mapping[str, str]) -> None:
-    for node in graph.graph.node:
-        for position, name in enumerate(node.input):
-            node.input[position] = new.get(name, name)
+    rename(graph, new)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from compress.architectures import read_token
 from compress.errors import CompressError
 from compress.onnx.sessions import DEFAULT, SessionChoice, logits, open_session
 
@@ -59,7 +60,8 @@ def compare(
     """The gap between the graph at `path` and its `source`, a torch model or another ONNX file, on encoded `rows`.
 
     Shapes: `batch 1`, each row as it is; `padded`, all rows in one batch, filled up to the longest with `padding` (a
-    value by input name, 0 where not given; the mask always gets 0); `unpadded`, all rows cut to the shortest one.
+    value by input name, 0 where not given; the mask always gets 0); `unpadded`, all rows cut to the shortest one but for
+    their last token, which may be the one that is read.
     """
     if not rows:
         raise CompressError("The comparison of an export with its source needs at least one encoded row.")
@@ -129,7 +131,7 @@ def _padded(rows: Sequence[Row], padding: dict[str, int]) -> Row:
 
 def _cut(rows: Sequence[Row]) -> Row:
     shortest = min(len(row["input_ids"]) for row in rows)
-    return {name: np.stack([row[name][:shortest] for row in rows]) for name in rows[0]}
+    return {name: np.stack([np.r_[row[name][: shortest - 1], row[name][-1:]] for row in rows]) for name in rows[0]}
 
 
 def _reference(source: nn.Module | Path, names: Sequence[str], threads: int) -> Any:
@@ -144,7 +146,7 @@ def _reference(source: nn.Module | Path, names: Sequence[str], threads: int) -> 
         try:
             with torch.no_grad():
                 feeds = {name: torch.from_numpy(np.asarray(batch[name], np.int64)).to(device) for name in names}
-                return np.asarray(source(**feeds).logits.float().cpu().numpy())
+                return np.asarray(read_token.logits(source, feeds).float().cpu().numpy())
         finally:
             source.train(was_training)
 

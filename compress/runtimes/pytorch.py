@@ -27,13 +27,15 @@ class TorchSession:
         """The logits, [batch, labels]. Copying them to the host waits for the device, so a timing includes all work."""
         import torch
 
+        from compress.architectures import read_token
+
         given = tuple(name for name in self.inputs if name in feeds or name == "input_ids")
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(value)).to(self.device)
             for name, value in declared(feeds, given, type(self.model).__name__).items()
         }
         with torch.inference_mode():
-            logits = self.model(**tensors).logits
+            logits = read_token.logits(self.model, tensors)
         return np.asarray(logits.float().cpu().numpy(), dtype=np.float32)
 
 

@@ -57,7 +57,7 @@ def _run() -> None:
     except CompressError as error:
         if "--debug" in sys.argv:
             raise
-        _fail(str(error))
+        _fail(_in_words(error))
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -66,18 +66,27 @@ def _run() -> None:
     except BaseException as error:  # a panic of a library in Rust is no Exception
         if "--debug" in sys.argv:
             raise
-        _fail(_in_words(error))
+        try:
+            _fail(_in_words(error))
+        except MemoryError:
+            os.write(2, b"Error: compress ran out of memory. Use a machine with more of it.\n")
+            os._exit(1)
 
 
 def _in_words(error: BaseException) -> str:
-    """What is told of an error that is not ours."""
+    """What is told of an error."""
     import errno
 
     from compress.disk import why_full
-    from compress.out_of_memory import is_out_of_memory, told
+    from compress.errors import CompressError
+    from compress.out_of_memory import OutOfMemory, is_out_of_memory, told
 
+    if isinstance(error, OutOfMemory):
+        return str(error)
     if is_out_of_memory(error):
         return told(f"`compress {next((one for one in sys.argv[1:] if not one.startswith('-')), '')}`")
+    if isinstance(error, CompressError):
+        return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
         return (
             "ONNX Runtime is not installed. Install it: pip install 'compress-transformers[cpu]' (or [gpu], never both)"

@@ -21,6 +21,7 @@ WORDS = (
     "bad allocation",
     "unable to allocate",
     "cuda out of memory",
+    "failed to map segment from shared object",  # of a library that is imported
 )
 LOWERED = ("batch_size", "max_length", "length", "beams", "calibration")
 """Settings that decide how much is held at once."""
@@ -31,7 +32,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     for one in _chain(error):
         if type(one).__name__ in CLASSES or (isinstance(one, OSError) and one.errno == errno.ENOMEM):
             return True
-        if isinstance(one, RuntimeError) or type(one).__module__.startswith("onnxruntime"):
+        if isinstance(one, RuntimeError | ImportError) or type(one).__module__.startswith("onnxruntime"):
             text = str(one).lower()
             if any(words in text for words in WORDS):
                 return True

@@ -21,6 +21,7 @@ _ALL = re.compile(f"[{_UNSEEN}]")
 _ALL_BUT_LINES = re.compile(f"(?!\n)[{_UNSEEN}]")
 _BEYOND_JSON = re.compile(f"(?![\x00-\x1f])[{_UNSEEN}]")
 _QUOTED = re.compile(rf"'[^']{{{LONGEST_QUOTED},}}'|\"[^\"]{{{LONGEST_QUOTED},}}\"|\S{{{2 * LONGEST_QUOTED},}}")
+_LINE_END = re.compile(r"\s*[\r\n\u2028\u2029]\s*")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -44,7 +45,7 @@ def message(text: str) -> str:
     >>> message("It is not YAML:\\n  while scanning.")
     'It is not YAML: while scanning.'
     """
-    whole = one_line(re.sub(r"\s*[\r\n\u2028\u2029]\s*", " ", text.strip()))
+    whole = one_line(_LINE_END.sub(" ", text.strip()))
     if len(whole) > LONGEST:
         whole = _QUOTED.sub(lambda found: shortened(found[0], LONGEST_QUOTED), whole)
     return shortened(whole, LONGEST)

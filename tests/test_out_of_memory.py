@@ -53,6 +53,7 @@ FAILURES = {
     "a GPU": _cuda,
     "oneDNN": _says(RuntimeError, "could not create a primitive"),
     "ONNX Runtime": _says(RuntimeError, "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"),
+    "a library that is imported": _says(ImportError, "scipy.so: failed to map segment from shared object"),
     "the system": _says(OSError, errno.ENOMEM, "Cannot allocate memory"),
 }
 

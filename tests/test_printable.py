@@ -78,13 +78,11 @@ def test_what_is_logged_is_escaped() -> None:
 
 
 def test_results_are_escaped_and_their_json_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    label = "neg\x1b[2J\u202e\nand more"
-    answer = {"label": label, "probabilities": {label: 1.0}}
-    monkeypatch.setattr("compress.models.bring", lambda where: None)
-    monkeypatch.setattr("compress.prediction.predictions", lambda *given, **named: [answer])
-    (line,) = CliRunner().invoke(compress, ["predict", "m", "a \x1b text"]).output.splitlines()
-    assert line.startswith("neg\\x1b[2J\\u202e\\nand more  (")
-    assert "\x1b" not in line
-    (line,) = CliRunner().invoke(compress, ["predict", "m", "a \x1b text", "--json"]).output.splitlines()
-    assert json.loads(line) == {"text": "a \x1b text", **answer}
-    assert printable.one_line(line) == line
+    summary = "clears\x1b[2J\u202e\nand more"
+    monkeypatch.setattr("compress.catalogue.summary", lambda kind, name: summary)
+    shown = CliRunner().invoke(compress, ["list", "tasks"]).output
+    assert "clears\\x1b[2J\\u202e\\nand more" in shown
+    assert "\x1b" not in shown
+    written = CliRunner().invoke(compress, ["list", "tasks", "--json"]).output
+    assert set(json.loads(written)["tasks"].values()) == {summary}
+    assert printable.lines(written) == written

@@ -25,24 +25,16 @@ def _handlers_as_they_were(monkeypatch: pytest.MonkeyPatch) -> object:
 
 @pytest.mark.parametrize(("number", "code"), ALL)
 def test_a_command_stops_with_one_line_and_the_code_that_shells_know(number: int, code: int) -> None:
-    # It waits for standard input, and has begun to when it has said that it did.
+    working = "def work(*given):\n    print('at work', flush=True)\n    time.sleep(60)\n"
     program = (
-        "import sys, compress.cli.looking as looking\n"
-        "read = looking._standard_input\n"
-        "def told():\n    print('waiting', flush=True)\n    return read()\n"
-        "looking._standard_input = told\n"
-        "sys.argv = ['compress', 'predict', 'model', '-']\n"
-        "from compress.__main__ import main\nmain()"
+        f"import sys, time, compress.catalogue as catalogue\n{working}catalogue.summary = work\n"
+        "sys.argv = ['compress', 'list']\nfrom compress.__main__ import main\nmain()"
     )
     running = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert running.stdout is not None
-    assert running.stdout.readline() == "waiting\n"
+    assert running.stdout.readline() == "at work\n"
     running.send_signal(number)
     _, errors = running.communicate(timeout=30)
     assert errors.splitlines() == ["Stopped. What is finished is kept; the same command goes on from there."]

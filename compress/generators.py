@@ -39,6 +39,11 @@ def generator(folder: Path, **changes: Any) -> Any:
     found = opened(folder, opener, kind=unequal, **changes)
     _check_head(folder, found)
     found.model.generation_config = settings
+    if kind == "decoder" and found.model.config.is_encoder_decoder:
+        raise CompressError(
+            f"{folder / 'config.json'} says `is_encoder_decoder`, but {type(found.model).__name__} has no encoder. "
+            "Set it to false."
+        )
     return found.model
 
 

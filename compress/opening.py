@@ -183,7 +183,7 @@ def _reason(raw: Mapping[str, Any], name: str) -> str:
             "Its heads were removed by transformers 4 (pruned_heads in config.json), which transformers 5 cannot read. "
             "Start from the unpruned model: compress prune --method structured removes heads."
         )
-    if "embed" in name:
+    if "embed" in name and "position" not in name:
         return "Tokens were probably added or removed: correct the config (vocab_size), or save the model again."
     return "Take the config that was saved with these weights."
 

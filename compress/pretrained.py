@@ -12,6 +12,8 @@ from typing import Any
 
 from compress.errors import CompressError
 
+LONGEST_REASON = 250
+"""Characters of what a library says that a message repeats."""
 REMOTE_CODE = "COMPRESS_TRUST_REMOTE_CODE"
 """Set to 1 by `--trust-remote-code`; an environment variable, so that worker processes know it too."""
 
@@ -53,7 +55,7 @@ def raw_config(folder: Path) -> dict[str, Any]:
     """
     try:
         found: Mapping[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CompressError(f"{folder / 'config.json'} cannot be read ({first_line(error)}).") from error
     if not isinstance(found, dict) or "model_type" not in found:
         raise CompressError(f"{folder / 'config.json'} names no model_type, so it is not a transformers model.")
@@ -109,5 +111,6 @@ def why_not(folder: Path, error: Exception) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return (str(error).strip() or type(error).__name__).split("\n", 1)[0].rstrip(".")
+    """The first line of what an error says, and the second one where the first only announces it."""
+    lines = [line.strip() for line in (str(error).strip() or type(error).__name__).splitlines()]
+    return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])[:LONGEST_REASON].rstrip(".")

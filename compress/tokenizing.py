@@ -5,6 +5,8 @@ Where a folder has no tokenizer, transformers 5 makes one of five special tokens
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ from compress.errors import CompressError
 from compress.pretrained import config, first_line, quiet, raw_config, trusts_remote_code
 from compress.progress import warn
 
-TRIAL = "A text, 1 to try; ☃"
+TRIAL = "A text, 1 to try: a b c ☃"
 """Words, digits, signs and what no vocabulary has."""
 VOCABULARIES = ("vocab_file", "merges_file", "spm_file", "source_spm", "target_spm", "vocab", "src_vocab_file")
 """What transformers calls the files that a class of tokenizer cannot do without. Byte-level ones (ByT5) have none."""
@@ -30,11 +32,13 @@ def tokenizer(folder: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with quiet(), panics_in_words():
+    with quiet(), panics_in_words(folder):
         try:
             found = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusts_remote_code())
-            found(TRIAL)  # a tokenizer.json may name tokens that it does not have
+            ids = _tried(found)
         except Exception as error:
+            if "trust_remote_code" not in str(error) and (folder / "config.json").is_file():
+                config(folder)  # the tokenizer's class hangs on it, so it may be what is wrong
             raise CompressError(f"{folder} holds no tokenizer that can be read ({first_line(error)}).") from error
     missing = _missing_files(folder, found)
     if missing:
@@ -43,7 +47,7 @@ def tokenizer(folder: Path) -> Any:
             "Save the tokenizer beside the model (`tokenizer.save_pretrained`), or copy its files there."
         )
     _check_length(folder, found)
-    _check_ids(folder, found)
+    _check_ids(folder, found, ids)
     _pad_as_the_classifier_(found, folder)
     return found
 
@@ -59,6 +63,15 @@ def _pad_as_the_classifier_(its_tokenizer: Any, folder: Path) -> None:
         and 0 <= padding < len(its_tokenizer)
     ):
         its_tokenizer.pad_token = its_tokenizer.convert_ids_to_tokens(padding)
+
+
+def _tried(its_tokenizer: Any) -> list[int]:
+    """The ids that it gives, none where a text alone has none; a tokenizer.json may name tokens that it does not have, which
+    shows only now."""
+    alone: list[int] = its_tokenizer(TRIAL)["input_ids"]
+    with suppress(Exception):  # not every tokenizer takes pairs
+        return [*alone, *its_tokenizer(TRIAL, TRIAL)["input_ids"]] if alone else []
+    return alone
 
 
 def _missing_files(folder: Path, its_tokenizer: Any) -> str:
@@ -80,13 +93,16 @@ def _check_length(folder: Path, its_tokenizer: Any) -> None:
         )
 
 
-def _check_ids(folder: Path, its_tokenizer: Any) -> None:
-    ids = its_tokenizer.get_vocab().values()
-    if len(set(ids)) <= len(set(its_tokenizer.all_special_ids)):
+def _check_ids(folder: Path, its_tokenizer: Any, tried: list[int]) -> None:
+    """tried: the ids of a text."""
+    ids = {*its_tokenizer.get_vocab().values(), *tried}
+    if len(ids) <= len(set(its_tokenizer.all_special_ids)):
         raise CompressError(
-            f"The tokenizer in {folder} has special tokens only ({len(set(ids))}), so every word would be unknown. "
+            f"The tokenizer in {folder} has special tokens only ({len(ids)}), so every word would be unknown. "
             "Copy the files of the tokenizer that the model was trained with."
         )
+    if not tried:
+        raise CompressError(f"The tokenizer in {folder} makes nothing of a text: copy or download its files again.")
     rows = _embeddings(folder)
     if rows is None:
         return
@@ -96,9 +112,9 @@ def _check_ids(folder: Path, its_tokenizer: Any) -> None:
             f"The tokenizer in {folder} has the token {token!r} with the id {max(ids)}, but the model has embeddings for "
             f"{rows} tokens only. Resize the model (`resize_token_embeddings`) and save it, or take its own tokenizer."
         )
-    if len(set(ids)) < rows / 2:
+    if 2 * len(ids) < rows:
         warn(
-            f"{folder.name}: its tokenizer has {len(set(ids)):,} tokens, and the model embeddings for {rows:,}. "
+            f"{folder.name}: its tokenizer has {len(ids):,} tokens, and the model embeddings for {rows:,}. "
             "Check that the two belong together."
         )
 
@@ -115,11 +131,21 @@ def _embeddings(folder: Path) -> int | None:
 
 
 @contextmanager
-def panics_in_words() -> Iterator[None]:
-    """A panic of the tokenizers library, which is not an Exception, becomes one."""
+def panics_in_words(folder: Path) -> Iterator[None]:
+    """A panic of the tokenizers library, which is not an Exception and prints its frames itself, becomes one line."""
+    kept = os.dup(2)
     try:
+        sys.stderr.flush()
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
         yield
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise CompressError(f"The tokenizer cannot be used: {first_line(error)}. Copy or download it again.") from error
+        raise CompressError(
+            f"{folder} holds no tokenizer that can be used ({first_line(error)}). Copy or download its files again."
+        ) from error
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

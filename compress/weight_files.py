@@ -45,7 +45,7 @@ def _shards(index: Path) -> list[Path]:
     try:
         named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         files = sorted(str(name) for name in named)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CompressError(
             f"{index} is no index of weights ({type(error).__name__}). Copy or download the model again."
         ) from error

@@ -111,3 +111,21 @@ def test_a_length_that_is_none_is_refused_in_a_line(length: object, saved: Path,
     file.write_text(json.dumps({**json.loads(file.read_text()), "model_max_length": length}))
     with pytest.raises(CompressError, match="model_max_length"):
         models.tokenizer(tmp_path / "m")
+
+
+def test_a_token_of_the_template_without_an_embedding_is_refused(saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved, tmp_path / "m")
+    file = tmp_path / "m" / "tokenizer.json"
+    raw = json.loads(file.read_text())
+    raw["post_processor"]["special_tokens"]["[SEP]"]["ids"] = [9999]
+    file.write_text(json.dumps(raw))
+    with pytest.raises(CompressError, match="id 9999"):
+        models.tokenizer(tmp_path / "m")
+
+
+def test_a_config_that_cannot_be_read_is_not_called_a_tokenizer(saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved, tmp_path / "m")
+    raw = json.loads((saved / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps({**raw, "hidden_size": "many"}))
+    with pytest.raises(CompressError, match=r"model in .* cannot be loaded: .*hidden_size.*many"):
+        models.tokenizer(tmp_path / "m")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def folded(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", str(name).casefold()).strip()
 
 
-def truth_of(names: Sequence[str], *, strictly: bool = False) -> tuple[int, int] | None:
+@cache  # it is asked for each row of a file
+def truth_of(names: tuple[str, ...], *, strictly: bool = False) -> tuple[int, int] | None:
     """Which of two labels is the false one and which the true one, by their names; None where they do not tell.
 
     Args:
@@ -170,7 +172,7 @@ def named_(config: Any, names: Sequence[str]) -> None:
     config.label2id = {name: index for index, name in enumerate(names)}
 
 
-def _by_name(found: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...] | None:
+def _by_name(found: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, ...] | None:
     """For each wanted name the place of the one that means it: the same, the same truth value, or one short for the other."""
     if len(set(found)) < len(found) or len(found) != len(wanted):
         return None

@@ -61,7 +61,11 @@ def prepare(
     rows = extra.rows if extra else None
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
-    scores = [_score(teacher, data, student.tokenizer, settings, cache) for teacher in teachers]
+    names = [f"teacher {one.folder.name}" if len(teachers) > 1 else "teacher" for one in teachers]
+    scores = [
+        _score(name, teacher, data, student.tokenizer, settings, cache)
+        for name, teacher in zip(names, teachers, strict=True)
+    ]
     facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
     if settings.alpha.highest == 0 and not wanted.names():
         return Lessons(data, facts=facts)
@@ -99,14 +103,16 @@ def prepare(
     )
 
 
-def _score(teacher: Artifact, data: TrainingData, student_tokenizer: Any, settings: Any, cache: Path) -> dict[str, Any]:
+def _score(
+    who: str, teacher: Artifact, data: TrainingData, student_tokenizer: Any, settings: Any, cache: Path
+) -> dict[str, Any]:
     """What a teacher scores on the held-out rows."""
     from compress.tasks.loading import tokenizer_identity
 
     its_tokenizer, rows = models.tokenizer(teacher.folder), data.holdout
     if tokenizer_identity(its_tokenizer) != tokenizer_identity(student_tokenizer):
         rows = tokens(data.holdout_texts, its_tokenizer, models.config(teacher.folder), settings.max_length).rows
-    return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache)
+    return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache, who=who)
 
 
 def plain(student: Student, description: Mapping[str, Any], settings: Any) -> Lessons:

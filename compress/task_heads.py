@@ -31,7 +31,7 @@ def in_task_order(artifact: Artifact, task: Any, scratch: Path) -> Artifact:
     if places is None or list(places) == sorted(places):
         return artifact
     folder = scratch / f"in-task-order-{artifact.fingerprint()}"
-    if is_main_process():
+    if is_main_process() and not (folder / "config.json").is_file():  # else an earlier try of the same step left it
         say(labels.told_of_order(artifact.folder, own, task.label_names))
         model = labels.moved_(load(artifact), places, task.label_names)
         save(model, tokenizer(artifact.folder), folder / "partial")

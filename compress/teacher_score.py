@@ -32,7 +32,14 @@ NORMAL = 2.326
 
 
 def of_classifier(
-    teacher: Artifact, data: TrainingData, rows: Any, its_tokenizer: Any, settings: Any, cache: Path
+    teacher: Artifact,
+    data: TrainingData,
+    rows: Any,
+    its_tokenizer: Any,
+    settings: Any,
+    cache: Path,
+    *,
+    who: str = "teacher",
 ) -> dict[str, Any]:
     """Report a classifier's score on the held-out rows; its answers to them are kept with those to the training rows.
 
@@ -43,6 +50,7 @@ def of_classifier(
         its_tokenizer: of the teacher.
         settings: `precision`, `max_length` and `allow_poor_teacher`.
         cache: the folder for content-keyed results.
+        who: for the message.
 
     Returns:
         The step's facts: metric, value, rows, and for a classification what guessing gives.
@@ -57,7 +65,7 @@ def of_classifier(
     )
     logits, labels = np.asarray(found.logits, np.float32), np.asarray(data.holdout["label"])
     assert not isinstance(data.score, ModelScore)
-    told = _told("teacher", data.score(logits, labels), len(labels))
+    told = _told(who, data.score(logits, labels), len(labels))
     reason = worse_than_guessing(logits, labels, data.task.kind)
     if reason:
         _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)

@@ -124,3 +124,18 @@ def test_a_trained_model_of_other_labels_is_refused_with_how_to_say_what_they_me
 def test_what_is_measured_is_scored_by_the_names_of_the_outputs(tmp_path: Path) -> None:
     folder = swapped(tmp_path / "model")
     assert of_task(np.array([0.0, 1.0, 1.0]), folder, described(MOODS)).tolist() == [1, 0, 0]
+
+
+def test_what_is_pruned_or_brought_in_has_its_outputs_in_the_tasks_order(tmp_path: Path, task: dict[str, Any]) -> None:
+    from compress.catalogue import find
+    from compress.models import bring
+    from compress.technique import apply
+
+    source = bring(str(swapped(tmp_path / "model")))
+    for name, settings in (("import", {}), ("prune", {"method": "magnitude", "sparsity": 0.3})):
+        technique = find("techniques", name)
+        with_task = apply(technique, source, technique.settings(**settings), tmp_path / name, task=task)
+        without = apply(technique, source, technique.settings(**settings), tmp_path / f"{name}-alone")
+        torch.testing.assert_close(logits(with_task.folder), logits(without.folder)[:, [1, 0]], rtol=0, atol=0)
+        assert classifier(with_task.folder).config.id2label == dict(enumerate(MOODS))
+        assert classifier(without.folder).config.id2label == {0: "POSITIVE", 1: "NEGATIVE"}

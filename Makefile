@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test lint check format clean
+.PHONY: help install quickstart test reliability lint check format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ quickstart: $(INSTALLED) ## Install, then run the whole story on the embedded ex
 
 test: $(INSTALLED) ## Install where needed, then run the whole test suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+reliability: $(INSTALLED) ## Kill, starve, fuzz and attack it at length (half an hour); writes docs/reliability.md
+	$(BIN)/python -m tests.reliability.at_length
 
 lint: $(INSTALLED) ## Run ruff, mypy and import-linter
 	$(BIN)/ruff format --check .

@@ -1,0 +1,79 @@
+"""What a call does beside its answer: the time it takes, and the places where it writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compress.errors import CompressError
+
+SECONDS = 2.0
+"""Of this process's own time: what else the machine does must not fail a test."""
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_written: list[str] | None = None
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _written is None:
+        return
+    if event == "open":
+        path, _, flags = arguments
+        if isinstance(path, str | bytes) and isinstance(flags, int) and flags & WRITING:
+            _written.append(os.fsdecode(path))
+    elif event in {"os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}:
+        _written.append(os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else "")
+    elif event in {"os.rename", "os.link", "os.symlink"}:
+        _written.extend(os.fsdecode(one) for one in arguments[:2])
+    elif event in {"os.system", "os.exec", "subprocess.Popen", "socket.connect"}:
+        _written.append(f"{event} {arguments[0]!r}")
+
+
+sys.addaudithook(_audit)
+
+
+@contextmanager
+def writes_only_in(*folders: Path) -> Iterator[None]:
+    """Fails where the block writes, renames or removes anything outside these folders, or starts a program."""
+    global _written
+    _written = found = []
+    try:
+        yield
+    finally:
+        _written = None
+    allowed = [*(os.path.realpath(folder) for folder in folders), os.devnull]
+    outside = [
+        path
+        for path in found
+        if path
+        and not any(os.path.realpath(path) == one or os.path.realpath(path).startswith(one + "/") for one in allowed)
+    ]
+    assert not outside, f"written outside of {allowed}: {outside[:5]}"
+
+
+def refused_or_done(call: Callable[[], Any], *folders: Path) -> str | None:
+    """Whether a call does its work or refuses in words: the message, or None.
+
+    Anything but a CompressError comes through; so does a refusal that is no single line of at most 500 characters as
+    it is shown, work of more than two seconds, and what is written outside the folders.
+    """
+    from compress.printable import message as as_shown
+
+    began = time.process_time()
+    message = None
+    with writes_only_in(*folders):
+        try:
+            call()
+        except CompressError as error:
+            message = as_shown(str(error))
+    taken = time.process_time() - began
+    assert taken < SECONDS, f"took {taken:.1f} s: {message}"
+    if message is not None:
+        assert message.strip(), "an empty message"
+        assert len(message) <= 500, f"{len(message)} characters"
+        assert message.isprintable(), repr(message)
+    return message

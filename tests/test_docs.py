@@ -30,6 +30,53 @@ def test_every_command_in_the_documents_parses(page: Path, line: str) -> None:
     assert {word for word in words[2:] if word.startswith("-")} - {"--help", "-h"} <= known
 
 
+ORDERED = [ROOT / "README.md", *(page for page in PAGES if page != ROOT / "README.md" and page.name != "adding.md")]
+"""In the order in which a newcomer reads: the first page, then any other. What to type when adding code is not run."""
+YOURS = re.compile(r"[A-Z][A-Z_-]+(\.yaml)?")
+"""A name in capitals stands for the reader's own model, folder or file."""
+
+
+def typed(page: Path) -> list[list[str]]:
+    """The commands of a page, of `compress` and of `make`, in order, each as its words."""
+    text = page.read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:\$ |`|    (?=compress ))((?:compress|make) [^\n`#]+)", text, re.MULTILINE)
+    return [shlex.split(line) for line in lines if "NAME" not in line and "TECHNIQUE" not in line]
+
+
+def made_by(pipeline: str) -> set[str]:
+    """The folders that a shipped pipeline makes, and what lies in them."""
+    import yaml
+
+    steps = yaml.safe_load((ROOT / "pipelines" / f"{pipeline}.yaml").read_text(encoding="utf-8"))["steps"]
+    return {f"runs/{pipeline}", *(f"runs/{pipeline}/{step}" for step in steps)}
+
+
+@pytest.mark.parametrize("page", ORDERED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_reads_what_an_earlier_one_has_made(page: Path) -> None:
+    known = {"demo"} | made_by("quickstart-summarize")
+    for words in [
+        *typed(ROOT / "README.md"),
+        *(typed(page) if page.name != "README.md" or page.parent != ROOT else []),
+    ]:
+        if words[:2] == ["make", "quickstart"]:
+            known |= made_by("quickstart")
+        if words[0] == "make":
+            continue
+        command = compress.get_command(None, words[1])
+        assert command is not None
+        given = command.make_context(words[1], words[2:], resilient_parsing=True).params
+        read = [given.get(name) for name in ("source", "artifact", "teacher", "student", "adapter", "data")]
+        read += [*(given.get("artifacts") or ()), *(given.get("sources") or ())]
+        for one in filter(None, map(str, filter(None, read))):
+            there = one in known or YOURS.fullmatch(one) or (ROOT / one).is_file()
+            assert there, f"{' '.join(words)}: nothing before it makes {one}"
+        for change in given.get("changes") or ():
+            value = change.split("=", 1)[1]
+            assert "/" not in value or YOURS.search(value), f"{' '.join(words)}: {value} is nobody's folder"
+        if given.get("out"):
+            known.add(str(given["out"]))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_between_the_documents_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from compress.errors import CompressError
-from compress.progress import say, warn
+from compress.progress import warn
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun (and `accelerate launch` on GPUs) gives every process; torch needs all of them to bring them together."""
@@ -80,7 +80,7 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 1800.0) ->
         if waited > seconds:
             raise CompressError(f"Waited {seconds:.0f} seconds for {what}. See the first process's messages.")
         if waited > SPEAKS_AFTER_SECONDS and not spoken:
-            say(
+            warn(
                 f"Process {os.environ.get('RANK')} of {world_size()} waits for {what}, {seconds / 60:.0f} minutes at most."
             )
             spoken = True

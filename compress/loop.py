@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -314,7 +315,8 @@ class Watch(TrainerCallback):
         self.restore()
         self.restore = _nothing
         if self.opened is not None:
-            self.opened.__exit__(None, None, None)
+            with suppress(OSError):  # the terminal is gone, which SIGHUP may have told us
+                self.opened.__exit__(None, None, None)
             self.opened = None
 
 

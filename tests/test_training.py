@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from compress.errors import CompressError
 from compress.metrics.metric import Undefined
 from compress.models import classifier, config, tokenizer
 from compress.objectives import Score
+from compress.stopping import Stopped
 from compress.training import TrainingSettings, train
 from compress.training_data import data_for, holdout_score
 
@@ -242,23 +245,23 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_names_step_and_checkpoint
     assert (run.scratch / "checkpoints" / "checkpoint-3").is_dir()
 
 
-def test_ctrl_c_saves_a_checkpoint_and_stops(run: Run) -> None:
-    import os
-    import signal
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_a_checkpoint_and_stops(run: Run, number: int) -> None:
+    before = signal.getsignal(number)
     steps = 0
 
     def interrupted(model: Any, batch: Mapping[str, Any], progress: float) -> Any:
         nonlocal steps
         steps += 1
         if steps == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return _hard(model, batch, progress)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped) as caught:
         run(interrupted)
+    assert caught.value.number == number
     assert (run.scratch / "checkpoints" / "checkpoint-3").is_dir()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) is before
 
 
 def test_the_best_epoch_on_held_out_rows_is_kept(run: Run) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from compress import __version__, catalogue
+from compress.distributed import is_main_process
 from compress.paths import named
 from compress.printable import lines, message, one_line
 
@@ -142,6 +143,8 @@ def compress() -> None:
     from compress import distributed
 
     distributed.settle()
+    if not distributed.is_main_process():
+        logger.setLevel(logging.WARNING)  # the first one tells what all of them do
 
 
 class _OneLine(logging.Formatter):
@@ -231,7 +234,8 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
         say_lines(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
         return
     made = apply(technique, artifact, settings, out, task=task, inputs=inputs, replace=values["force"])
-    say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
+    if is_main_process():
+        say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
 
 
 def described_task(values: Mapping[str, Any], own: Mapping[str, Any] | None, split: str) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ a file may hold another task's, and lack the one that is to be trained.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def opened(
             NaN or infinite; an adapter lies beside the weights; or transformers cannot open it.
     """
     _check_folder(folder, merges_adapter)
-    check_finite(weights(folder))
+    files = weights(folder)
+    check_finite(files)
     with quiet():
         try:
             model, told = opener.from_pretrained(
@@ -83,7 +84,10 @@ def opened(
             raise CompressError(_why_not(folder, error)) from error
     if kind is not None:
         model.__class__ = kind
-    return compared(folder, compute_plainly_(model).eval(), told, tells=tells)
+    found = compared(folder, compute_plainly_(model).eval(), told, tells=tells)
+    if tells:
+        _tell_of_buffers(folder, files, model)
+    return found
 
 
 def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool = True) -> Opened:
@@ -138,6 +142,24 @@ def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool =
             f"{type(model).__name__} and are left out."
         )
     return Opened(model, tuple(missing), mismatched)
+
+
+def _tell_of_buffers(folder: Path, files: Iterable[Path], model: Any) -> None:
+    """Say what is left out since transformers lists it as no weight: old position ids, masks."""
+    from safetensors import safe_open
+
+    patterns = [NO_WEIGHTS, *map(re.compile, model._keys_to_ignore_on_load_unexpected or ())]
+    own, body = model.state_dict().keys(), f"{model.base_model_prefix}."
+    left = set()
+    for file in files:
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="np") as tensors:
+                names = [name for name in tensors.keys() if any(one.search(name) for one in patterns)]  # noqa: SIM118
+            left |= {name for name in names if not {name, body + name, name.removeprefix(body)} & own}
+    if left:
+        warn(
+            f"{folder.name}: {_some(sorted(left))} in its weights are buffers that transformers computes, and are left out."
+        )
 
 
 def _check_folder(folder: Path, merges_adapter: bool) -> None:

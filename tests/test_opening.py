@@ -94,13 +94,19 @@ def test_weights_that_are_not_those_of_the_class_are_refused_by_name(
     assert "\n" not in str(refused.value)
 
 
-def test_buffers_that_older_versions_stored_are_no_weights(saved: Path, tmp_path: Path) -> None:
+def test_buffers_that_older_versions_stored_are_named_and_left_out(
+    saved: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     import torch
 
     def with_buffers(tensors: dict[str, Any]) -> dict[str, Any]:
         return {**tensors, "bert.embeddings.position_ids": torch.arange(80)[None]}
 
-    load(edited(saved, tmp_path / "m", with_buffers))
+    with caplog.at_level(logging.WARNING, "compress"):
+        load(saved)
+        assert not caplog.records
+        load(edited(saved, tmp_path / "m", with_buffers))
+    assert "bert.embeddings.position_ids in its weights are buffers" in caplog.text
 
 
 def test_another_tasks_head_is_named_and_left_out_where_a_new_one_is_trained(

@@ -85,6 +85,8 @@ def generate(
 
     tensors = _tensors(generator, feeds)
     config = _config(generator, decoding, exactly)
+    if stamps is None:  # else it is timed, and does nothing but generate
+        processors = [*processors, _numbers()]
     clock = StoppingCriteriaList([] if stamps is None else [_clock(stamps)])
     own = generator.generation_config
     # `generate()` reads the model's own for whatever a config given to it leaves out.
@@ -185,6 +187,22 @@ def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:
     config.pad_token_id = _padding(generator)
     config.return_dict_in_generate = False
     return config
+
+
+def _numbers() -> Any:
+    """Ends a text whose scores are NaN: greedy search would go on with some token all the same."""
+    from transformers import LogitsProcessor
+
+    class Numbers(LogitsProcessor):  # type: ignore[misc, unused-ignore]
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            if scores.isnan().any():
+                raise CompressError(
+                    "The model's scores of the next token are NaN: its weights are damaged, or its precision is too small "
+                    "for it. Make the artifact again."
+                )
+            return scores
+
+    return Numbers()
 
 
 def _clock(stamps: list[float]) -> Any:

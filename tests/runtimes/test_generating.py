@@ -12,7 +12,7 @@ from compress.metrics.generation.perplexity import log_likelihoods
 from compress.runtimes.generating import Decoding, check_room, generate, logits, rules, scores
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Serving
-from tests.generative import LONGEST, ExportedGenerator, exported, prompts
+from tests.generative import LONGEST, ExportedGenerator, exported, prompts, strong_generator
 
 FAMILIES = ["llama", pytest.param("t5", marks=pytest.mark.slow)]
 
@@ -165,3 +165,14 @@ def test_of_a_generation_config_only_rules_that_change_something_are_kept() -> N
     assert rules({"length_penalty": 0.0}) == {
         "length_penalty": 0.0
     }  # the sum of the tokens' scores, whatever the length
+
+
+def test_scores_that_are_no_numbers_end_a_text() -> None:
+    import torch
+
+    model = strong_generator("llama", layers=1)
+    with torch.no_grad():
+        model.model.norm.weight[3] = float("nan")
+    feeds = {"input_ids": np.array([[5, 6]]), "attention_mask": np.array([[1, 1]])}
+    with pytest.raises(CompressError, match="scores of the next token are NaN"):
+        generate(model, feeds, Decoding(max_new_tokens=3))

@@ -19,6 +19,7 @@ from compress.batching import by_length
 from compress.cache import entry
 from compress.distillation.features import Wanted
 from compress.errors import CompressError
+from compress.measure.quality import one_class
 from compress.metrics.metric import Undefined, name_in_words
 from compress.objectives import ModelScore, Scored
 from compress.progress import say, warn
@@ -66,6 +67,7 @@ def of_classifier(
     logits, labels = np.asarray(found.logits, np.float32), np.asarray(data.holdout["label"])
     assert not isinstance(data.score, ModelScore)
     told = _told(who, data.score(logits, labels), len(labels))
+    _tell_of_one_class(who, logits, labels, data.task)
     reason = worse_than_guessing(logits, labels, data.task.kind)
     if reason:
         _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)
@@ -120,6 +122,7 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
     labels = np.asarray(data.holdout["label"])
     assert not isinstance(data.score, ModelScore)
     told = _told("before training", data.score(logits, labels), len(labels))
+    _tell_of_one_class("before training", logits, labels, data.task)
     reason = worse_than_guessing(logits, labels, data.task.kind)
     if reason:
         warn(f"The model has {reason} on the held-out rows before training: its labels are probably swapped.")
@@ -162,6 +165,11 @@ def _told(who: str, scored: Scored, rows: int) -> dict[str, Any]:
         return {"metric": metric, "absent": str(value), "rows": rows}
     say(f"{who}: {name_in_words(metric)} {value:.4f} on {rows:,} held-out rows.")
     return {"metric": metric, "value": round(float(value), 6), "rows": rows}
+
+
+def _tell_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Any) -> None:
+    for note in one_class(logits.argmax(axis=-1).astype(np.float64), labels.tolist(), task):
+        warn(f"{who}: {note}.")
 
 
 def _refuse_or_warn(folder: Path, reason: str, rows: int, *, allowed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from compress.catalogue import find
 from compress.errors import CompressError
 from compress.metrics.metric import Undefined
 from compress.models import bring
-from compress.teacher_score import of_generator, worse_than_guessing
+from compress.teacher_score import before_training, of_generator, worse_than_guessing
 from compress.technique import apply
 from compress.training_data import data_for
 from tests.tiny import write_model, write_task
@@ -143,6 +144,20 @@ def test_a_head_that_was_trained_before_has_its_score_told_before_it_is_trained_
     again = apply(technique, taught, settings, tmp_path / "again", task=task).steps[-1].facts
     (curve,) = (values for name, values in again["curves"].items() if name == "accuracy on held-out rows")
     assert again["score_before_training"]["value"] == pytest.approx(curve[-1][1], abs=1e-4)
+
+
+def test_a_teacher_that_says_one_class_is_told(
+    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import torch
+
+    model = models.classifier(make_model("bert", num_hidden_layers=1))
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
+    its_tokenizer = models.tokenizer(tmp_path / "model")
+    before_training(model, data_for(task, its_tokenizer, model.config, 32), its_tokenizer)
+    assert "it gives all 33 examples one class, 'positive'" in caplog.text
 
 
 def test_a_generators_score_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

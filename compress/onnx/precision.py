@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 
 from compress.errors import CompressError
+from compress.onnx.graph import Graph
 
 
 def to_fp16(path: Path, output: Path) -> None:
@@ -18,7 +19,7 @@ def to_fp16(path: Path, output: Path) -> None:
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    model = onnx.load(str(path))
+    model = Graph.load(path).model
     if any(item.data_type == onnx.TensorProto.INT8 for item in model.graph.initializer):
         raise CompressError(f"{path} is quantized to int8 already. Convert the fp32 graph to fp16 instead.")
     logger = logging.getLogger("onnxruntime.transformers.float16")

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from compress.cli import compress
 from compress.diagnosis import TESTED
@@ -81,6 +82,42 @@ def test_every_command_reads_what_an_earlier_one_has_made(page: Path) -> None:
 def test_every_link_between_the_documents_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def data_page() -> str:
+    return (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_a_tasks_keys_is_the_settings_that_there_are() -> None:
+    from compress.tasks.generation.settings import Described
+    from compress.tasks.loading.describing import OF_ANY_TASK, OF_ONES_OWN
+
+    rows = re.findall(r"^\| (all|own|labels|text) \| `(\w+)` \|", data_page(), re.MULTILINE)
+    labels, text, own = set(OF_ANY_TASK), set(Described.model_fields), {"kind", "labels", "range"}
+    assert set(OF_ONES_OWN) == labels | own
+    expected = {**dict.fromkeys(labels & text, "all"), **dict.fromkeys(labels - text, "labels")}
+    expected |= {**dict.fromkeys(text - labels, "text"), **dict.fromkeys(own, "own")}
+    assert {key: whose for whose, key in rows} == expected
+    assert len(rows) == len(expected)
+
+
+def test_the_table_of_a_tasks_keys_tells_their_defaults() -> None:
+    from compress.tasks.task import Generation, Task
+
+    defaults = dict(re.findall(r"^\| \w+ \| `(\w+)` \| .*? \| ([^|]*) \| [^|]*\|$", data_page(), re.MULTILINE))
+    task = Task(name="x", kind="classification", text_columns=("t",), label_column="l", metrics=("accuracy",))
+    for key in ("holdout", "seed", "bad_rows", "allow_overlap"):
+        assert defaults[key].strip("`") == str(getattr(task, key)).lower(), key
+    for key in ("max_source", "max_target", "empty"):
+        assert defaults[key].strip("`") == str(getattr(Generation(), key)), key
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```", data_page(), re.MULTILINE | re.DOTALL))
+def test_every_description_on_the_page_about_data_is_a_task(block: str) -> None:
+    from compress.tasks.loading import resolve
+
+    task, _ = resolve(yaml.safe_load(block))
+    assert task.files or task.name == "answers"
 
 
 def test_every_target_of_make_that_the_readme_names_exists() -> None:

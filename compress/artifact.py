@@ -107,10 +107,10 @@ class Artifact:
         """Whether the folder holds a finished artifact; other programs write a `manifest.json` too, which is none of ours."""
         try:
             raw = json.loads((folder / MANIFEST).read_bytes())
+        except (PermissionError, ValueError, RecursionError):
+            return True  # opening it says what is wrong with it
         except OSError:
             return False
-        except (ValueError, RecursionError):
-            return True  # a damaged one: opening it says so
         return not isinstance(raw, dict) or "format_version" in raw
 
     @property
@@ -148,7 +148,11 @@ class Artifact:
             file = self.folder / name
             if not file.is_file():
                 raise CompressError(f"{file} is missing, though {MANIFEST} lists it. Make the artifact again.")
-            if hash_file(file) != recorded:
+            try:
+                found = hash_file(file)
+            except OSError as error:
+                raise CompressError(f"{file} cannot be read ({error.strerror}).") from error
+            if found != recorded:
                 raise CompressError(
                     f"{file} is corrupt: its hash is not the one in {MANIFEST}. Make the artifact again or restore it."
                 )

@@ -16,7 +16,17 @@ from compress.paths import named
 from compress.progress import say
 from compress.reasons import why
 from compress.settings import Lines, Settings, below, build, read_value, read_yaml
-from compress.technique import Technique, apply, check, check_destination, default_cache, finished, planned, references
+from compress.technique import (
+    Technique,
+    apply,
+    check,
+    check_destination,
+    check_free,
+    default_cache,
+    finished,
+    planned,
+    references,
+)
 
 OF_THE_RUN = ("measurements",)
 """What else lies in a run's folder, beside the report's files."""
@@ -122,11 +132,16 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
         future = planned(step.technique, source, step.settings, task, inputs)
         form, precision = step.technique.gives(step.settings)
         draft = source.after(future, out / step.name, task=task, format=form, precision=precision)
+        if not finished(draft.folder, draft.fingerprint()):
+            check_free(draft.folder, True, kept.set_aside)
         expected[step.name] = draft
     if plan.benchmark is not None:
-        from compress.report import Budget
+        from compress.measure.former import check_folder
+        from compress.report import Budget, check_page
         from compress.tasks import loading
 
+        check_folder(out / "measurements")
+        check_page(out / "report.html")
         if task is None:
             raise CompressError(
                 f"{plan.name} measures its results, but has no task. Add `task:`, or `--set task=sst2`."

@@ -141,3 +141,19 @@ def test_what_an_older_version_made_keeps_its_fingerprint_and_is_not_taken_for_w
     older, newer = (root.after(Step("distill", {}, results=results), Path("x")) for results in (1, RESULTS))
     assert older.fingerprint() == "23e4f50d043b9bc1"  # as the first version computed it
     assert newer.fingerprint() != older.fingerprint()
+
+
+def test_a_manifest_or_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _finished(tmp_path / "a")
+
+    def denied(self: Path, *_: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("compress.artifact.hash_file", denied)
+        with pytest.raises(CompressError, match=r"model\.safetensors cannot be read \(Permission denied\)"):
+            Artifact.open(tmp_path / "a")
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert Artifact.is_one(tmp_path / "a")
+    with pytest.raises(CompressError, match=r"manifest\.json cannot be read \(Permission denied\)"):
+        Artifact.open(tmp_path / "a")

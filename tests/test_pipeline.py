@@ -115,6 +115,19 @@ def test_values_are_changed_from_the_command_line(write: Callable[..., Path]) ->
         pipeline.read(str(write()), ["title"])
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.md", "measurements/measurements.json", "student/thesis.tex"])
+def test_a_users_own_file_in_the_runs_folder_is_found_before_anything_is_made(
+    write: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    theirs = tmp_path / "run" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    plan = pipeline.read(str(write(benchmark="quick")))
+    with pytest.raises(CompressError, match=r"was not (made|written) by compress|no report of ours"):
+        pipeline.run(plan, tmp_path / "run")
+    assert [one for one in (tmp_path / "run").rglob("*") if one.is_file()] == [theirs]
+
+
 def test_steps_run_in_the_order_of_their_needs(write: Callable[..., Path]) -> None:
     plan = pipeline.read(str(write(steps={"int8": INT8, "student": STUDENT})))
     assert [step.name for step in plan.steps] == ["student", "int8"]

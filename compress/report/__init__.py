@@ -72,7 +72,7 @@ def write(
     Raises:
         CompressError: nothing was measured, a file cannot be read or written, or the budget is not one.
     """
-    page = _page(out)
+    page = check_page(out)
     found = find(sources)
     sections = tuple(_section(file, measurements, budget) for file, measurements in found.runs)
     document = writers.Document(
@@ -123,7 +123,12 @@ def _as_written(what: str) -> Iterator[None]:
         raise CompressError(f"{what} holds what no benchmark writes ({error}). Measure again.") from error
 
 
-def _page(out: Path) -> Path:
+def check_page(out: Path) -> Path:
+    """The HTML file of a report at `out`.
+
+    Raises:
+        CompressError: nothing can be written there, or something is there that is no report.
+    """
     page = out / "report.html" if out.is_dir() or not out.suffix else out
     if page.suffix not in {".html", ".htm"}:
         raise CompressError(f"The report is an HTML file, but {out} ends in '{page.suffix}'. Give a name in .html.")

@@ -96,15 +96,15 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             stream = file.open("w")
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"Waiting for another process that is making {folder}.")
+                fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError as error:
             raise CompressError(
                 f"The cache cannot be written ({error.strerror}: {file}). Free some space or choose another place."
             ) from error
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"Waiting for another process that is making {folder}.")
-            fcntl.flock(stream, fcntl.LOCK_EX)
         if not _is_open_at(stream.fileno(), file):  # who had the lock has removed the file: what was locked is no lock
             stream.close()
             stream = None

@@ -58,5 +58,5 @@ def _newest_first(folder: Path) -> list[Path]:
 
 def _best(checkpoint: Path) -> Path | None:
     """The checkpoint that was the best when this one was written; its path then may have been another."""
-    step = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["best_global_step"]
+    step = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8")).get("best_global_step")
     return checkpoint.with_name(f"checkpoint-{step}") if step else None

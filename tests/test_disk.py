@@ -14,7 +14,7 @@ import torch
 from compress.artifact import write_whole
 from compress.disk import allocated, full_disk_told, why_full
 from compress.errors import CompressError
-from tests.disk import files_no_larger_than
+from tests.disk import files_no_larger_than, tiny_disk
 
 
 def _arrow(file: Path) -> None:
@@ -90,3 +90,13 @@ def test_a_map_takes_its_room_and_is_zeros(tmp_path: Path) -> None:
     array.flush()
     assert (tmp_path / "values.npy").stat().st_blocks * 512 >= 6000
     assert np.load(tmp_path / "values.npy").sum() == 2000
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_disk_that_is_really_full_is_told_too(writer: str, tmp_path: Path) -> None:
+    with (
+        tiny_disk(tmp_path / "disk", 8) as folder,
+        pytest.raises(CompressError, match=r"cannot be written \(.*Free some space"),
+        full_disk_told(folder),
+    ):
+        WRITERS[writer](folder / "file.npz")

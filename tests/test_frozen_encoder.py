@@ -178,6 +178,18 @@ def test_a_stage_that_is_done_is_not_done_again(
     assert all(torch.equal(value, trained[name]) for name, value in little.model.state_dict().items())
 
 
+def test_a_stage_whose_weights_were_damaged_is_finished_again_from_its_last_checkpoint(
+    little: Little, tmp_path: Path
+) -> None:
+    _train(little, tmp_path / "scratch", epochs=1)
+    trained = {name: value.clone() for name, value in little.model.state_dict().items()}
+    weights = tmp_path / "scratch" / "done" / frozen_encoder.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
+    again = Little(tmp_path, "bart")  # as a new process opens it
+    assert _train(again, tmp_path / "scratch", epochs=1)["resumed_from_step"]
+    assert all(torch.equal(value, trained[name]) for name, value in again.model.state_dict().items())
+
+
 @pytest.mark.slow
 def test_where_the_disk_is_full_the_encoder_runs_at_each_step_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

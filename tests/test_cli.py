@@ -164,6 +164,28 @@ def test_a_base_without_a_classifier_is_not_compressed(make_model: Callable[...,
     fails("has no trained classifier", "export", folder, "-o", tmp_path / "out")
 
 
+def test_a_number_of_rows_goes_over_the_tasks_limit(
+    make_model: Callable[..., Path], task_file: Path, tmp_path: Path
+) -> None:
+    words = [
+        "distill",
+        make_model("bert"),
+        "--task",
+        task_file,
+        "--layers",
+        2,
+        "--rows",
+        7,
+        "--dry-run",
+        "-o",
+        tmp_path / "out",
+    ]
+    done = CliRunner().invoke(compress, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    read = json.loads(done.output[done.output.index("{") :])["data"]
+    assert (read["train"]["limit"], read["train"]["rows"]) == (7, 7)
+
+
 def test_a_model_without_a_task_says_how_to_name_one(make_model: Callable[..., Path], tmp_path: Path) -> None:
     fails("--task sst2", "distill", make_model("bert"), "--layers", 2, "-o", tmp_path / "out")
 

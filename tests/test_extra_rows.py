@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,17 @@ def test_a_file_laid_out_as_the_tasks_own_files_is_understood(tmp_path: Path) ->
     assert made(glue, rows, tmp_path, text=tmp_path / "mrpc.tsv").rows["text_pair"][:] == ["other"]
     with pytest.raises(CompressError, match="has no column 'question'"):
         check(task, tmp_path / "mrpc.tsv")
+
+
+def test_extra_texts_are_read_as_the_task_says_of_its_files(tmp_path: Path) -> None:
+    task, rows, _ = prepared(tmp_path / "data", SINGLE)
+    (tmp_path / "more.csv").write_bytes("number;review\n1;a café\n".encode("windows-1252"))
+    with pytest.raises(CompressError, match="has no column 'review'"):
+        check(task, tmp_path / "more.csv")
+    told = replace(task, separator=";", encoding="windows-1252")
+    assert made(told, rows, tmp_path, text=tmp_path / "more.csv").rows["text"][:] == ["a café"]
+    (tmp_path / "more.tsv").write_text('review\n"he said ""fine"""\n')
+    assert made(task, rows, tmp_path, text=tmp_path / "more.tsv").rows["text"][:] == ['he said "fine"']
 
 
 def test_bad_rows_are_an_error_or_counted_as_the_task_says(tmp_path: Path) -> None:

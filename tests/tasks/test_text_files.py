@@ -206,6 +206,22 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch:
     assert "line 1 is longer than 1 MB" in refused(tmp_path / "a.tsv", "x" * (1 << 21))
 
 
+def test_a_broken_list_is_refused_without_reading_on(tmp_path: Path) -> None:
+    import tracemalloc
+
+    content = '[{"text" "a", "label": 1},' + '{"text": "b", "label": 1},' * 400_000
+    tracemalloc.start()
+    (tmp_path / "a.json").write_text(content)
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    described = {"name": "mine", "text": "text", "label": "label", "labels": ["neg", "pos"]}
+    with pytest.raises(CompressError, match="broken JSON after row 0: Expecting ':' delimiter"):
+        load(*resolve({**described, "data": {"train": str(tmp_path / "a.json")}}), "train", tmp_path / "cache")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < len(content) / 4
+
+
 def test_a_kilobyte_of_parquet_that_holds_gigabytes_is_refused_without_holding_them(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from compress.artifact import MANIFEST, Artifact
 from compress.measurement import FILE
 from compress.models import bring
 from compress.prediction import predictions
+from compress.tasks import loading
 from tests.reliability import counts
+from tests.reliability.data_strategies import COLUMNS, data_files, descriptions
 from tests.reliability.strategies import HOSTILE, damaged, files_of, safetensors_files, yaml_files
 from tests.reliability.tiny_pipeline import SUITE, write_pipeline
 from tests.reliability.watching import refused_or_done
@@ -85,6 +88,30 @@ def test_a_suite_or_a_calibration_set_is_read_or_refused(place: Path, kind: str)
         file = place / "wrong.yaml"
         file.write_bytes(content)
         attempt(kind, lambda: read(str(file)), place)
+
+    check()
+
+
+@pytest.mark.slow
+def test_data_files_and_descriptions_of_a_task_are_read_or_refused(tmp_path: Path) -> None:
+    right = {"name": "moods", "text": COLUMNS[0], "label": COLUMNS[1], "labels": ["neg", "pos"], "bad_rows": "skip"}
+    cached = Path(os.environ["XDG_CACHE_HOME"])
+
+    @many
+    @given(data=st.data(), file=data_files())
+    def check(data: st.DataObject, file: tuple[str, bytes]) -> None:
+        written = tmp_path / f"train{file[0]}"
+        written.write_bytes(file[1])
+        where = {"train": str(written), "evaluation": str(written)}
+        task = data.draw(st.one_of(st.just({**right, "data": where}), descriptions(where)))
+
+        def read() -> None:
+            described, found = loading.resolve(task)
+            for split in ("train", "evaluation"):
+                loading.load(described, found, split)
+
+        message = refused_or_done(read, tmp_path, cached)
+        counts.record("input", kind="task and data", refused=message is not None)
 
     check()
 

@@ -25,12 +25,25 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         path, _, flags = arguments
         if isinstance(path, str | bytes) and isinstance(flags, int) and flags & WRITING:
             _written.append(os.fsdecode(path))
-    elif event in {"os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}:
-        _written.append(os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else "")
-    elif event in {"os.rename", "os.link", "os.symlink"}:
-        _written.extend(os.fsdecode(one) for one in arguments[:2])
+    elif event == "os.truncate":
+        _written.append(_path(arguments[0], -1))
+    elif event in {"os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}:
+        _written.append(_path(arguments[0], arguments[-1]))
+    elif event in {"os.rename", "os.link"}:
+        _written.extend(_path(*one) for one in zip(arguments[:2], arguments[2:], strict=True))
+    elif event == "os.symlink":
+        _written.append(_path(arguments[1], arguments[2]))
     elif event in {"os.system", "os.exec", "subprocess.Popen", "socket.connect"}:
         _written.append(f"{event} {arguments[0]!r}")
+
+
+def _path(path: Any, directory: Any) -> str:
+    """A path of an event; `directory` is the open directory that it is relative to, -1 for the current one."""
+    if not isinstance(path, str | bytes):
+        return ""  # an open file: its opening was seen
+    if isinstance(directory, int) and directory >= 0:
+        return str(Path(f"/proc/self/fd/{directory}").readlink() / os.fsdecode(path))
+    return os.fsdecode(path)
 
 
 sys.addaudithook(_audit)

@@ -127,11 +127,13 @@ def test_a_student_may_be_another_checkpoint_or_a_config(distil: Callable[..., A
 def test_a_regression_is_distilled_by_its_scores(make_model: Callable[..., Path], tmp_path: Path) -> None:
     data = tmp_path / "scores"
     data.mkdir()
-    for split in ("train", "evaluation"):
+    for split, kind in (("train", "good"), ("evaluation", "great")):
         with (data / f"{split}.csv").open("w", newline="") as stream:
             out = csv.writer(stream)
             out.writerow(["one", "two", "score"])
-            out.writerows([["a good film " * (i % 3 + 1), f"the plot {'again ' * (i % 5)}", i % 5] for i in range(80)])
+            out.writerows(
+                [[f"a {kind} film " * (i % 3 + 1), f"the plot {'again ' * (i % 5)}", i % 5] for i in range(80)]
+            )
     task = {
         "name": "alike",
         "kind": "regression",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -12,6 +13,9 @@ from typing import Any
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SAME_SECONDS = 0.3
 """A launcher passes on to its processes what the terminal has told them already: signals so close together are one."""
+
+SOON_SECONDS = 0.02
+"""From a signal that was lost to when it is raised again: the object has been taken down by then."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -33,6 +37,17 @@ def raise_at_signals() -> None:
     A SIGHUP that is ignored, as `nohup` has it, stays ignored.
     """
     _answer([_raise, _end])
+    sys.unraisablehook = _raise_what_was_lost
+
+
+def _raise_what_was_lost(lost: sys.UnraisableHookArgs) -> None:
+    """Python drops what is raised while it takes an object down (`__del__`): a signal that came then is raised again."""
+    stopped = lost.exc_value
+    if not isinstance(stopped, Stopped):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, lambda *_: _raise(stopped.number))
+    signal.setitimer(signal.ITIMER_REAL, SOON_SECONDS)
 
 
 def listen(react: Callable[[int], None]) -> Callable[[], None]:

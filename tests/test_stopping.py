@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -17,7 +18,8 @@ ALL = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 @pytest.fixture(autouse=True)
 def _handlers_as_they_were(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(stopping, "SAME_SECONDS", 0.0)
-    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    before = {number: signal.getsignal(number) for number in (*stopping.SIGNALS, signal.SIGALRM)}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -47,6 +49,22 @@ def test_the_signal_is_known_where_it_is_raised(number: int, code: int) -> None:
     with pytest.raises(stopping.Stopped) as caught:
         os.kill(os.getpid(), number)
     assert (caught.value.number, caught.value.exit_code) == (number, code)
+
+
+@pytest.mark.parametrize(("number", "code"), ALL)
+def test_a_signal_that_comes_while_an_object_is_taken_down_is_not_lost(number: int, code: int) -> None:
+    class TakenDown:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def drop() -> None:
+        TakenDown()
+        time.sleep(10)
+
+    stopping.raise_at_signals()
+    with pytest.raises(stopping.Stopped) as caught:
+        drop()
+    assert caught.value.exit_code == code
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

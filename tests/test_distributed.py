@@ -60,7 +60,7 @@ def test_two_processes_end_where_one_with_as_large_a_batch_does(
 ) -> None:
     import yaml
 
-    described = write_task(tmp_path / "data", rows=160) | {"holdout": 0.2}
+    described = write_task(tmp_path / "data", rows=161) | {"holdout": 0.2}
     task = tmp_path / "moods.yaml"
     task.write_text(yaml.safe_dump(described))
     model = make_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

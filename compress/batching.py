@@ -80,7 +80,8 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
 
     names = [name for name in its_tokenizer.model_input_names if name in features[0]]
     inputs = [{name: feature[name] for name in names} for feature in features]
-    batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", pad_to_multiple_of=PAD_TO))
+    width = _width([feature["input_ids"] for feature in features], its_tokenizer)
+    batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", padding="max_length", max_length=width))
     labels = [feature["label"] for feature in features]
     batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
     return batch | _extras(features, extras, batch["attention_mask"])
@@ -95,7 +96,8 @@ def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras:
     """
     batch = _inputs([feature["input_ids"] for feature in features], its_tokenizer, "right")
     if "labels" in features[0]:
-        batch["labels"] = _padded([feature["labels"] for feature in features], NOT_COUNTED, "right")
+        labels = [feature["labels"] for feature in features]
+        batch["labels"] = _padded(labels, NOT_COUNTED, "right", _width(labels, its_tokenizer))
     counted = batch["labels"] != NOT_COUNTED if "labels" in batch else None
     return batch | _extras(features, extras, batch["attention_mask"], counted)
 
@@ -113,7 +115,10 @@ def collate_causal(
     """
     ids = [feature["input_ids"] for feature in features]
     labels = [feature.get("labels", feature["input_ids"]) for feature in features]
-    batch = {**_inputs(ids, its_tokenizer, "right"), "labels": _padded(labels, NOT_COUNTED, "right")}
+    batch = {
+        **_inputs(ids, its_tokenizer, "right"),
+        "labels": _padded(labels, NOT_COUNTED, "right", _width(labels, its_tokenizer)),
+    }
     counted = batch["labels"] != NOT_COUNTED
     counted[:, 0] = False  # nothing stands before it
     return batch | _extras(features, extras, batch["attention_mask"], counted)
@@ -133,14 +138,21 @@ def _inputs(ids: list[Sequence[int]], its_tokenizer: Any, side: str) -> dict[str
     candidates = (its_tokenizer.pad_token_id, its_tokenizer.eos_token_id, 0)
     padding = next(one for one in candidates if one is not None)
     mask = [[1] * len(row) for row in ids]
-    return {"input_ids": _padded(ids, padding, side), "attention_mask": _padded(mask, 0, side)}
+    width = _width(ids, its_tokenizer)
+    return {"input_ids": _padded(ids, padding, side, width), "attention_mask": _padded(mask, 0, side, width)}
 
 
-def _padded(rows: Sequence[Sequence[int]], value: int, side: str) -> Any:
-    """A tensor [rows, tokens], as long as the longest row, rounded up."""
+def _width(rows: Sequence[Sequence[int]], its_tokenizer: Any) -> int:
+    """The length of the longest row, rounded up, but not beyond what the model has positions for."""
+    longest = max(len(row) for row in rows)
+    rounded = -(-longest // PAD_TO) * PAD_TO
+    return max(longest, min(rounded, getattr(its_tokenizer, "model_max_length", rounded)))
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int, side: str, width: int) -> Any:
+    """A tensor [rows, width]."""
     import torch
 
-    width = -(-max(len(row) for row in rows) // PAD_TO) * PAD_TO
     found = np.full((len(rows), width), value, np.int64)
     for line, row in zip(found, rows, strict=True):
         line[slice(0, len(row)) if side == "right" else slice(width - len(row), width)] = row

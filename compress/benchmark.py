@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -25,16 +25,16 @@ from compress.measure.suite import read_suite as read_suite
 from compress.measure.together import BASELINE, ROOT, VARIANT, Entry, Found, Plan, measure
 from compress.measurement import Measurements
 from compress.metrics.metric import Metric
-from compress.models import bring, check_kind, check_labels, kind_of
+from compress.models import bring, check_kind, check_labels
 from compress.progress import say, warn
+from compress.reading_length import trained_length
+from compress.runtimes.runtime import as_measured
 from compress.tasks import loading
 from compress.tasks.generation import readable
 from compress.tasks.task import Generation, Task
 from compress.technique import apply, versions
 
 FP32_TORCH, FP32_ONNX = "fp32-torch", "fp32-onnx"
-MAX_LENGTH = 128
-"""Tokens of an example where no training step of the artifacts says otherwise: the training techniques' own default."""
 
 
 def run(
@@ -89,7 +89,7 @@ def run(
     notes = _other_roots(artifacts, root)
     if overlap is not None and overlap.sentence(resolved.name):
         notes.append(overlap.sentence(resolved.name).rstrip("."))
-    if _in_fp32(root) != root:
+    if as_measured(root) != root:
         notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")
     baseline = _fp32_onnx(root, suite, cache, described, notes)
     entries = _line_up(artifacts, root, baseline)
@@ -182,7 +182,7 @@ def _judge_classifiers(
         task,
         [one for one in metrics if one.split == split.name],
         split,
-        suite.max_length or _trained_length([one.artifact for one in entries]),
+        suite.max_length or trained_length(step for one in entries for step in one.artifact.steps),
         cache,
         root=entries[0].name,
     )
@@ -304,7 +304,9 @@ def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any
 def _line_up(artifacts: Sequence[tuple[str, Artifact]], root: Artifact, baseline: Artifact | None) -> list[Entry]:
     """The baselines first, then every artifact that is not among those before it; names are made unique."""
     # A root that is itself ONNX is what speeds are compared with.
-    entries = [Entry(FP32_TORCH, _in_fp32(root), ROOT) if root.format == "torch" else Entry(FP32_ONNX, root, BASELINE)]
+    entries = [
+        Entry(FP32_TORCH, as_measured(root), ROOT) if root.format == "torch" else Entry(FP32_ONNX, root, BASELINE)
+    ]
     if baseline is not None:
         entries.append(Entry(FP32_ONNX, baseline, BASELINE))
     for name, artifact in artifacts:
@@ -312,16 +314,5 @@ def _line_up(artifacts: Sequence[tuple[str, Artifact]], root: Artifact, baseline
             continue
         names = {one.name for one in entries}
         unique = next(one for n in count(1) if (one := name if n == 1 else f"{name}-{n}") not in names)
-        entries.append(Entry(unique, artifact))
+        entries.append(Entry(unique, as_measured(artifact)))
     return entries
-
-
-def _in_fp32(root: Artifact) -> Artifact:
-    """A model that writes and was stored in 16 bits is the fp32 baseline as soon as it is loaded so."""
-    return root if kind_of(root.folder) == "classifier" else replace(root, precision="fp32")
-
-
-def _trained_length(artifacts: Sequence[Artifact]) -> int:
-    """The longest text that any of them was trained on, in tokens."""
-    lengths = [step.settings.get("max_length") for one in artifacts for step in one.steps]
-    return max((one for one in lengths if isinstance(one, int)), default=MAX_LENGTH)

@@ -12,6 +12,8 @@ from pydantic import Field
 from compress import shipped
 from compress.artifact import digest
 from compress.errors import CompressError
+from compress.progress import say
+from compress.reading_length import cut_at
 from compress.settings import Settings, build, read_yaml
 
 
@@ -68,16 +70,19 @@ def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
 LABELS = "labels"
 
 
-def tensors(name: str, task: Mapping[str, Any], its_tokenizer: Any, *, labels: bool = False) -> list[dict[str, Any]]:
+def tensors(
+    name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
+) -> list[dict[str, Any]]:
     """The rows of a set as padded batches of what a model reads, name -> tensor [batch, length].
 
     Args:
+        config: of the model that reads them.
         labels: whether `labels` [batch] are there as well.
     """
     import torch
 
     names = {*its_tokenizer.model_input_names, LABELS}
-    encoded = rows(name, task, its_tokenizer, labels=labels)
+    encoded = rows(name, task, its_tokenizer, config, labels=labels)
     return [
         {key: torch.from_numpy(values) for key, values in batch.items() if key in names}
         for batch in batches(encoded, 32, its_tokenizer.pad_token_id or 0)
@@ -85,16 +90,22 @@ def tensors(name: str, task: Mapping[str, Any], its_tokenizer: Any, *, labels: b
 
 
 def rows(
-    name: str, task: Mapping[str, Any], its_tokenizer: Any, *, labels: bool = False
+    name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
 ) -> list[dict[str, np.ndarray]]:
     """The encoded rows of a set, each name -> [length], and `labels` [] where asked for.
 
-    They are drawn by a seeded hash of their content, so the order of the file does not matter.
+    They are drawn by a seeded hash of their content, so the order of the file does not matter. They are cut at the set's
+    `max_length`, or at what the model reads at most.
     """
     from compress.tasks import loading
 
     described, _ = loading.resolve(dict(task))
-    tokenized = loading.tokenize(drawn(name, task), its_tokenizer, find(name).max_length).rows
+    found = loading.tokenize(drawn(name, task), its_tokenizer, cut_at(find(name).max_length, its_tokenizer, config))
+    tokenized = found.rows
+    if found.truncated:
+        say(
+            f"{found.truncated} of {len(tokenized)} calibration rows are longer than {found.max_length} tokens and were cut."
+        )
     if not labels:
         return [model_inputs(row, its_tokenizer) for row in tokenized]
     kind = np.float32 if described.kind == "regression" else np.int64

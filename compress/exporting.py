@@ -22,6 +22,7 @@ from compress.errors import CompressError
 from compress.model_files import copy_beside
 from compress.models import kind_of, load, tokenizer
 from compress.progress import say
+from compress.reading_length import cut_at
 from compress.technique import versions
 
 PARITY_ROWS = 24
@@ -111,7 +112,7 @@ def export_model(
         fused = folder / "fused.onnx"
         facts["fused"] = fusion.fuse(draft, fused).to_dict()
         fused.replace(draft)
-    rows, where = parity_rows(its_tokenizer, task)
+    rows, where = parity_rows(its_tokenizer, model.config, task)
     checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
     draft.replace(folder / "model.onnx")
     return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)
@@ -150,17 +151,20 @@ def _export_generator(
     return Exported(folder, parts, found, facts)
 
 
-def parity_rows(its_tokenizer: Any, task: Mapping[str, Any] | None) -> tuple[list[dict[str, np.ndarray]], str]:
+def parity_rows(
+    its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None
+) -> tuple[list[dict[str, np.ndarray]], str]:
     """Encoded rows to compare models on, and where they are from: the task's training split, else sentences of ours."""
+    length = cut_at(PARITY_TOKENS, its_tokenizer, config)
     if task is not None:
         from compress.tasks import loading
 
         described, data = loading.resolve(dict(task))
         split = loading.load(described, data, "train")
         few = split.rows.select(range(min(PARITY_ROWS, len(split.rows))))
-        encoded = loading.tokenize(few, its_tokenizer, 128).rows
+        encoded = loading.tokenize(few, its_tokenizer, length).rows
         return [model_inputs(row, its_tokenizer) for row in encoded], f"{described.name}, train"
-    encoded = [its_tokenizer(text, truncation=True) for text in SENTENCES]
+    encoded = [its_tokenizer(text, truncation=True, max_length=length) for text in SENTENCES]
     return [model_inputs(row, its_tokenizer) for row in encoded], WITHOUT_TASK
 
 
@@ -170,7 +174,7 @@ def parity_prompts(its_tokenizer: Any, config: Any, task: Mapping[str, Any] | No
 
     count, tokens = (PARITY_ROWS, None) if config.is_encoder_decoder else (PARITY_PROMPTS, PARITY_TOKENS)
     if task is None:
-        return prompts.of_texts(SENTENCES, None, its_tokenizer, config, tokens=tokens), WITHOUT_TASK
+        return prompts.of_texts(SENTENCES, None, its_tokenizer, config, tokens=tokens)[0], WITHOUT_TASK
     from compress.tasks import loading
 
     described, data = loading.resolve(dict(task))

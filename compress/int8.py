@@ -10,6 +10,7 @@ from compress import calibration
 from compress.onnx.static import StaticSettings, calibrate
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.scheme import Scheme
+from compress.reading_length import positions
 
 BATCH_SIZE = 16
 CONTINUED = 32
@@ -30,12 +31,12 @@ def static_scheme(graph: Path, folder: Path, task: Mapping[str, Any] | None, set
     Raises:
         CompressError: the calibration set or the task does not fit, or the graph has nothing to quantize.
     """
-    from compress.models import tokenizer
+    from compress.models import config, tokenizer
 
     if not settings.calibrates:
         return calibrate(graph, (), static_settings(settings))
     its_tokenizer = tokenizer(folder)
-    rows = calibration.rows(settings.calibration, task or {}, its_tokenizer)
+    rows = calibration.rows(settings.calibration, task or {}, its_tokenizer, config(folder))
     batches = calibration.batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0)
     return calibrate(graph, batches, static_settings(settings))
 
@@ -61,7 +62,7 @@ def schemes_of_parts(
     from compress.models import config, tokenizer
     from compress.onnx.static import calibrate_by
     from compress.tasks import loading
-    from compress.tasks.generation.fitting import fitted, longest
+    from compress.tasks.generation.fitting import fitted
     from compress.watched_decoding import decoding
 
     chosen = static_settings(settings)
@@ -73,7 +74,7 @@ def schemes_of_parts(
     rows, new_tokens = calibration.prompts(settings.calibration, task or {}, its_tokenizer, its_config), CONTINUED
     if described.kind != "language_modelling" and said is not None:
         new_tokens = said.max_target
-    elif (most := longest(its_config)) is not None:
+    elif (most := positions(its_config)) is not None:
         new_tokens = min(CONTINUED, most // 2)
         rows = [row[: most - new_tokens] for row in rows]
     ends = (its_tokenizer.pad_token_id, its_config.pad_token_id, its_tokenizer.eos_token_id, 0)

@@ -16,11 +16,13 @@ from compress.distillation.student import Batch, chosen_layers, keep_layers, lay
 from compress.distillation.widths import widths
 from compress.errors import CompressError
 from compress.objectives import Hold
+from compress.progress import warn
 from compress.pruning import allocation, calibrated, costs, gradual, importance, kwon, magnitude
 from compress.pruning.movement import Movement, SoftMovement
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, Units, units
 from compress.pruning.weights import apply_, prunable, share_of_zeros, weights_of
+from compress.reading_length import positions
 
 
 def fewer_layers(
@@ -181,7 +183,18 @@ def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
     from compress.latency_table import table
     from compress.measure.cores import available_cores
 
-    return table(model, batch=settings.batch, length=settings.length, threads=available_cores(), cache=cache).costs()
+    return table(
+        model, batch=settings.batch, length=_length(model, settings), threads=available_cores(), cache=cache
+    ).costs()
+
+
+def _length(model: Any, settings: Any) -> int:
+    """The tokens of a row that milliseconds are measured for: no more than the model reads."""
+    most = positions(model.config)
+    if most is None or settings.length <= most:
+        return int(settings.length)
+    warn(f"length is {settings.length}, but this model reads {most} tokens at most: its layers are timed for {most}.")
+    return most
 
 
 def _gone(kept: Kept, present: Units) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
         before = widths(model.config)
         model = narrow(
             model,
-            calibration.tensors(settings.calibration, description, its_tokenizer),
+            calibration.tensors(settings.calibration, description, its_tokenizer, model.config),
             hidden_size=settings.hidden_size,
             intermediate_size=settings.intermediate_size,
             heads=settings.heads,
@@ -184,7 +184,7 @@ def _layers(
     if not isinstance(settings.layers, int):
         return tuple(settings.layers), "as named"
     if settings.layer_choice == "importance":
-        batches = calibration.tensors(settings.calibration, description, its_tokenizer)
+        batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config)
         return least_missed(model, settings.layers, batches), f"those missed most on {settings.calibration}"
     first = family(model.config).first_layer_differs
     words = {"even": "evenly spaced", "first": "the first", "last": "the last"}

@@ -16,6 +16,7 @@ from compress.distillation.token_objective import TokenGoal, learning_tokens
 from compress.metrics.generation.metric import Statistics
 from compress.objectives import Hold
 from compress.on_policy import sampled
+from compress.reading_length import positions
 from compress.runtimes.generating import scores
 from compress.students import Student
 from compress.tasks import generation, loading
@@ -161,8 +162,7 @@ def evaluated(student: Student, description: Mapping[str, Any], max_length: int)
     model, its_tokenizer = student.model.eval(), student.tokenizer
     metrics = generation.metrics(task)
     if task.kind == "language_modelling":
-        positions = getattr(model.config, "max_position_embeddings", None) or max_length
-        read = holdout.windows(rows, task, its_tokenizer, min(max_length, positions))
+        read = holdout.windows(rows, task, its_tokenizer, min(max_length, positions(model.config) or max_length))
         likelihoods, labels = [], []
         for row in read:
             batch = collate_causal([row], its_tokenizer, {})

@@ -15,6 +15,7 @@ from typing import Any
 from compress.errors import CompressError
 from compress.pretrained import config, first_line, quiet, raw_config, trusts_remote_code
 from compress.progress import warn
+from compress.reading_length import fitted
 
 TRIAL = "A text, 1 to try: a b c ☃"
 """Words, digits, signs and what no vocabulary has."""
@@ -49,7 +50,7 @@ def tokenizer(folder: Path) -> Any:
     _check_length(folder, found)
     _check_ids(folder, found, ids)
     _pad_as_the_classifier_(found, folder)
-    return found
+    return fitted(found, config(folder)) if (folder / "config.json").is_file() else found
 
 
 def _pad_as_the_classifier_(its_tokenizer: Any, folder: Path) -> None:

@@ -18,6 +18,7 @@ from compress.batching import Collate, collate, collate_causal, collate_pairs
 from compress.errors import CompressError
 from compress.objectives import ModelScore, Score, Scored
 from compress.progress import warn
+from compress.reading_length import cut_at, positions
 
 GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
 """What ends the name of an architecture that writes."""
@@ -46,14 +47,6 @@ class TrainingData:
     """Makes a batch of these rows."""
 
 
-def longest_input(its_tokenizer: Any, config: Any) -> int:
-    """The most tokens that a model reads, by its tokenizer and by its table of positions."""
-    positions = getattr(config, "max_position_embeddings", None) or its_tokenizer.model_max_length
-    # RoBERTa and MPNet count positions from behind the padding index, so their tables are longer by that.
-    reserved = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "mpnet", "xlm-roberta") else 0
-    return int(min(its_tokenizer.model_max_length, positions - reserved))
-
-
 def data_for(
     description: Mapping[str, Any], its_tokenizer: Any, config: Any, max_length: int, *, extra: Any = None
 ) -> TrainingData:
@@ -78,7 +71,12 @@ def data_for(
     train = tokens(texts, its_tokenizer, config, max_length)
     cut = train.truncated
     if cut:
-        warn(f"{cut} of {len(texts)} training rows are longer than {max_length} tokens and were cut.")
+        reads = (
+            f"the {train.max_length} tokens that this model reads"
+            if train.max_length < max_length
+            else f"{max_length} tokens"
+        )
+        warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were cut.")
     only = one_label(task, splits["train"].rows)
     if only:
         warn(
@@ -92,7 +90,7 @@ def data_for(
         train_identity=splits["train"].identity,
         holdout_identity=splits["holdout"].identity,
         holdout_texts=splits["holdout"].rows,
-        facts={"rows_cut": cut, "max_length": max_length, **({"only_label": only} if only else {})},
+        facts={"rows_cut": cut, "max_length": train.max_length, **({"only_label": only} if only else {})},
         score=holdout_score(task),
     )
 
@@ -142,7 +140,6 @@ def generative_tokens(
         CompressError: the model is not one for the task.
     """
     from compress.tasks import generation
-    from compress.tasks.generation.fitting import longest
 
     named = config.architectures or ()  # none yet, of a model that was just made
     if named and not config.is_encoder_decoder and not any(name.endswith(GENERATORS) for name in named):
@@ -155,7 +152,7 @@ def generative_tokens(
             raise CompressError(
                 f"'{task.name}' is language modelling, which takes a decoder, not a {config.model_type}."
             )
-        size = min(max_length, longest(config) or max_length)
+        size = min(max_length, positions(config) or max_length)
         found = generation.blocks(rows, task, its_tokenizer, size)
         return found.rows, {"block_tokens": size, "documents": found.documents, "tokens_left_over": found.left_over}
     if config.is_encoder_decoder:
@@ -194,19 +191,10 @@ def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> No
 
 
 def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int) -> Any:
-    """Rows tokenized for a model, see `compress.tasks.loading.tokenize`.
-
-    Raises:
-        CompressError: the model does not read as many tokens.
-    """
+    """Rows tokenized for a model, see `compress.tasks.loading.tokenize`; cut where it does not read as many tokens."""
     from compress.tasks import loading
 
-    longest = min(max_length, longest_input(its_tokenizer, config))
-    if longest < max_length:
-        raise CompressError(
-            f"max_length is {max_length}, but this model reads {longest} tokens at most. Set it to {longest}."
-        )
-    return loading.tokenize(texts, its_tokenizer, max_length)
+    return loading.tokenize(texts, its_tokenizer, cut_at(max_length, its_tokenizer, config))
 
 
 def _joined(rows: Any, extra: Any) -> Any:

@@ -139,7 +139,7 @@ def _rows(source: Artifact, task: Mapping[str, Any], name: str, config: Any) -> 
     its_tokenizer = tokenizer(source.folder)
     described, _ = loading.resolve(dict(task))
     if not described.is_generative:
-        return calibration.rows(name, task, its_tokenizer)
+        return calibration.rows(name, task, its_tokenizer, config)
     length = calibration.find(name).max_length
     texts = calibration.drawn(name, task)
     rows, _ = generative_tokens(texts, fitting.fitted(described, config), its_tokenizer, config, length)

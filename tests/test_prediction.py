@@ -1,20 +1,24 @@
-"""`compress predict` prints what a model writes, by the model's own rules and for any runtime alike."""
+"""`compress predict` answers as `compress benchmark` measures, for any runtime alike."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from compress.artifact import Artifact
+from compress.artifact import Artifact, Step
 from compress.cli import compress
 from compress.errors import CompressError
 from compress.prediction import predictions
-from tests.artifacts import tiny_torch
+from tests.artifacts import tiny_onnx, tiny_torch
+from tests.tiny import write_model
 from tests.written import onnx_generator, torch_generator
 
-__all__ = ["tiny_torch"]
+__all__ = ["tiny_onnx", "tiny_torch"]
 
 TEXTS = ["a good film but the plot", "an awful book"]
 
@@ -68,3 +72,160 @@ def test_more_than_there_is_room_for_is_refused(tmp_path_factory: pytest.TempPat
 def test_a_classifier_has_no_beams(tiny_torch: Artifact) -> None:
     with pytest.raises(CompressError, match="writes nothing. Leave out --beams"):
         list(predictions(tiny_torch, TEXTS[:1], beams=2))
+
+
+LONG = "the plot was not very good but " * 40
+
+
+def _said(artifact: Artifact, *arguments: str, given: Any = None) -> Any:
+    return CliRunner().invoke(compress, ["predict", str(artifact.folder), *arguments], input=given)
+
+
+def _of_task(artifact: Artifact, folder: Path, **task: Any) -> Artifact:
+    """A copy with a task of its own, and one step of training."""
+    import shutil
+
+    shutil.copytree(artifact.folder, folder)
+    described = {
+        "name": "mine",
+        "text": "review",
+        "label": "mood",
+        "labels": ["negative", "positive"],
+        "data": ".",
+        **task,
+    }
+    return artifact.after(Step("finetune", {"max_length": 16, "epochs": 1.0}), folder, task=described).save()
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_text_longer_than_the_models_positions_is_cut_and_told(
+    family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from compress.models import adopt
+
+    folder = write_model(tmp_path / "short", family, max_position_embeddings=40)
+    (answer,) = predictions(adopt(folder, "short"), [LONG])
+    reads = 40 if family == "bert" else 39
+    assert set(answer["probabilities"]) == {"negative", "positive"}
+    assert f"1 of 1 texts are longer than the {reads} tokens that this model reads and were cut." in caplog.text
+
+
+def test_onnx_cuts_where_torch_does(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
+    (of_torch,), (of_onnx,) = predictions(tiny_torch, [LONG]), predictions(tiny_onnx, [LONG])
+    assert of_onnx["probabilities"] == pytest.approx(of_torch["probabilities"], abs=1e-5)
+
+
+def test_texts_are_cut_where_they_were_cut_in_training(tiny_torch: Artifact, tmp_path: Path) -> None:
+    from compress.models import load, tokenizer
+
+    made = _of_task(tiny_torch, tmp_path / "trained")
+    (answer,) = predictions(made, [LONG])
+    inputs = tokenizer(made.folder)(LONG, truncation=True, max_length=16, return_tensors="pt")
+    wanted = load(made)(**inputs).logits.softmax(-1)[0].tolist()
+    assert list(answer["probabilities"].values()) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_model_stored_in_16_bits_answers_in_fp32_as_it_is_measured(tiny_torch: Artifact, tmp_path: Path) -> None:
+    import torch
+
+    from compress import models
+
+    model = models.load(tiny_torch).to(torch.bfloat16)
+    models.save(model, models.tokenizer(tiny_torch.folder), tmp_path / "half")
+    (answer,) = predictions(models.adopt(tmp_path / "half", "half"), TEXTS[:1])
+    inputs = models.tokenizer(tiny_torch.folder)(TEXTS[0], return_tensors="pt")
+    wanted = model.float()(**inputs).logits.softmax(-1)[0].tolist()
+    assert list(answer["probabilities"].values()) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_answers_do_not_depend_on_the_texts_beside_them(tiny_onnx: Artifact, tmp_path: Path) -> None:
+    from compress import catalogue
+    from compress.technique import apply
+
+    quantize = catalogue.find("techniques", "quantize")
+    int8 = apply(quantize, tiny_onnx, quantize.settings(), tmp_path / "int8")
+    alone = [next(iter(predictions(int8, [text]))) for text in (*TEXTS, LONG)]
+    assert list(predictions(int8, [*TEXTS, LONG])) == alone
+
+
+def test_a_model_of_pairs_asks_for_the_second_text(tiny_torch: Artifact, tmp_path: Path) -> None:
+    pairs = _of_task(tiny_torch, tmp_path / "pairs", text=["question", "answer"])
+    done = _said(pairs, "a good film")
+    assert done.exit_code == 1
+    assert "reads two texts (question and answer)" in str(done.exception)
+    assert _said(pairs, "a good film", "--pair", "the book").exit_code == 0
+
+
+def test_a_model_of_single_texts_refuses_a_second_one(tiny_torch: Artifact, tmp_path: Path) -> None:
+    done = _said(_of_task(tiny_torch, tmp_path / "single"), "a good film", "--pair", "the book")
+    assert done.exit_code == 1
+    assert "reads one text (review)" in str(done.exception)
+
+
+def test_pairs_in_bulk_are_answered_as_one_by_one(tiny_torch: Artifact, tmp_path: Path) -> None:
+    pairs = _of_task(tiny_torch, tmp_path / "pairs", text=["question", "answer"])
+    rows = [("a good film", "the book"), ("an awful plot", "the hero was dull")]
+    one_by_one = [next(iter(predictions(pairs, [first], second))) for first, second in rows]
+    lines = "".join(f"{first}\t{second}\n" for first, second in rows)
+    (tmp_path / "pairs.tsv").write_text(lines)
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({"text": a, "text_pair": b}) + "\n" for a, b in rows))
+    ways = [
+        _said(pairs, "-", "--json", given=lines),
+        _said(pairs, "--file", str(tmp_path / "pairs.tsv"), "--json"),
+        _said(pairs, "--file", str(tmp_path / "pairs.jsonl"), "--json"),
+    ]
+    for done in ways:
+        assert done.exit_code == 0, done.output
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [(one["text"], one["pair"]) for one in answers] == rows
+        found = [one["probabilities"]["positive"] for one in answers]
+        assert np.allclose(found, [one["probabilities"]["positive"] for one in one_by_one], atol=1e-6)
+
+
+def test_each_line_of_standard_input_has_its_line_of_answer(tiny_torch: Artifact) -> None:
+    done = _said(tiny_torch, "-", given="a good film\r\n\r\nan awful book\r\n")
+    lines = done.stdout.split("\n")
+    assert lines[0].endswith("a good film")
+    assert lines[1] == ""
+    assert lines[2].endswith("an awful book")
+    assert "Line 2 has no text" in done.stderr
+
+
+@pytest.mark.parametrize("names", [{"x": "negative"}, 5])
+def test_labels_without_numbers_are_named(names: Any, tiny_onnx: Artifact, tmp_path: Path) -> None:
+    import dataclasses
+    import shutil
+
+    folder = shutil.copytree(tiny_onnx.folder, tmp_path / "odd")
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**said, "id2label": names}))
+    odd = dataclasses.replace(tiny_onnx, folder=folder, files={})
+    with pytest.raises(CompressError, match="id2label in .*config.json"):
+        list(predictions(odd, TEXTS))
+
+
+def test_a_token_that_the_vocabulary_lacks_is_told_in_one_line(tiny_torch: Artifact, tmp_path: Path) -> None:
+    import shutil
+
+    from compress.models import adopt
+
+    folder = shutil.copytree(tiny_torch.folder, tmp_path / "odd")
+    said = json.loads((folder / "tokenizer.json").read_text())
+    said["post_processor"]["special_tokens"].pop("[SEP]")
+    (folder / "tokenizer.json").write_text(json.dumps(said))
+    with pytest.raises(CompressError, match="tokenizer") as raised:
+        list(predictions(adopt(folder, "odd"), TEXTS))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_text_that_is_no_unicode_is_refused(tiny_torch: Artifact) -> None:
+    with pytest.raises(CompressError, match="not Unicode"):
+        list(predictions(tiny_torch, ["a good \udcff film"]))
+
+
+def test_answers_that_are_no_numbers_are_refused(tiny_torch: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compress.runtimes import pytorch
+
+    monkeypatch.setattr(pytorch.TorchSession, "predict", lambda self, feeds: np.full((1, 2), np.nan, np.float32))
+    with pytest.raises(CompressError, match="no number"):
+        list(predictions(tiny_torch, TEXTS[:1]))

@@ -287,9 +287,14 @@ def test_accumulated_batches_are_one_batch_in_parts(
         torch.testing.assert_close(parts[name], value, atol=2e-4, rtol=1e-3)
 
 
-def test_a_length_beyond_the_models_positions_is_refused(
-    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize(("family", "reads"), [("bert", 5), ("roberta", 4)])
+def test_rows_longer_than_the_models_positions_are_cut_and_told(
+    family: str, reads: int, make_model: Callable[..., Path], task: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = make_model("bert", max_position_embeddings=40)
-    with pytest.raises(CompressError, match="reads 40 tokens at most"):
-        data_for(task, tokenizer(folder), config(folder), 64)
+    folder = make_model(family, max_position_embeddings=5)
+    data = data_for(task, tokenizer(folder), config(folder), 64)
+    assert max(len(ids) for ids in data.train["input_ids"]) == reads
+    assert data.facts["max_length"] == reads
+    assert f"training rows are longer than the {reads} tokens that this model reads and were cut" in caplog.text
+    batch = data.collate([data.train[place] for place in range(8)], tokenizer(folder), {})
+    classifier(folder)(**batch)  # padding goes no further than the positions either

@@ -20,8 +20,8 @@ from compress.augmentation.words import Draft, parts
 from compress.errors import CompressError
 from compress.opening import opened
 from compress.progress import bar
+from compress.reading_length import longest_input
 from compress.training import wants_bf16
-from compress.training_data import longest_input
 
 CANDIDATES = 15
 """TinyBERT's K (section 4.2 there)."""
@@ -88,7 +88,8 @@ class MaskedWords:
         mask = self.tokenizer.mask_token
         texts = [_masked(draft, mask) for draft in drafts]
         longest = longest_input(self.tokenizer, self.model.config)
-        inputs = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=longest)
+        cut = {"truncation": longest is not None, "max_length": longest}
+        inputs = self.tokenizer(texts, return_tensors="pt", padding=True, **cut)
         is_mask = inputs["input_ids"] == self.tokenizer.mask_token_id
         with _only_at(self.model, is_mask.to(device)):
             logits = self.model(**inputs.to(device)).logits

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,51 +15,35 @@ from compress.printable import json_text
 
 @command("predict", example='compress predict runs/student "what a charming film"')
 @click.argument("artifact")
-@click.argument("texts", nargs=-1, required=True)
-@click.option("--pair", help="The second text, for tasks on pairs.")
-@click.option("--beams", type=click.IntRange(1), help="Of models that write; 1 is greedy. Default: the model's.")
+@click.argument("texts", nargs=-1)
+@click.option("--pair", help="The second text, for a model of pairs of texts.")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of texts or pairs.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["text", "tsv", "csv", "jsonl"]),
+    help="Of --file or standard input. Default: as the file's name ends, else text.",
+)
+@click.option("--beams", type=click.IntRange(1), help="Of generative models; 1 is greedy. Default: the model's own.")
 @click.option("--new-tokens", type=click.IntRange(1), help="How many they write at most. Default: the task's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def predict(
-    artifact: str, texts: tuple[str, ...], pair: str | None, beams: int | None, new_tokens: int | None, as_json: bool
-) -> None:
+def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: str | None, **options: Any) -> None:
     """Answer for texts with a torch or an ONNX artifact alike: a label, a score, or what it writes.
 
-    `-` reads one text a line from standard input.
+    Many texts come from --file, or from standard input with `-`: one a line, and one line of answer for each. A model of
+    pairs reads two texts with a tab between them. TSV and CSV have one or two columns, or a first line with the columns'
+    names (`text`, `text_pair`, or the task's); JSON lines are objects with the same names. A line without a text is answered
+    with an empty one. Texts are cut where they were cut in training, as `compress benchmark` measures.
     """
+    from compress.cli import answers
     from compress.models import bring
-    from compress.prediction import predictions
 
-    lines = _standard_input() if texts == ("-",) else list(texts)
-    answers = predictions(bring(artifact), lines, pair, beams=beams, new_tokens=new_tokens)
-    for text, answer in zip(lines, answers, strict=True):
-        if as_json:
-            click.echo(json_text({"text": text, **answer}))
-        elif "output" in answer:
-            say(answer["output"])  # each answer on one line: --json keeps line feeds as they are
-        elif "label" in answer:
-            odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
-            say(f"{answer['label']}  ({odds})  {text}")
-        else:
-            say(f"{answer['score']:.4f}  {text}")
-
-
-def _standard_input() -> list[str]:
-    """The lines of standard input.
-
-    Raises:
-        CompressError: a line is not UTF-8.
-    """
-    found = []
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        try:
-            found.append(line.decode("utf-8").rstrip("\n"))
-        except UnicodeDecodeError as error:
-            raise CompressError(
-                f"Line {number} of standard input is not UTF-8: byte {line[error.start]:#04x} at position {error.start + 1}. "
-                "Convert it first, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
-            ) from error
-    return found
+    if bool(texts) == (file is not None):
+        raise click.UsageError("Give texts, or --file, or `-` to read standard input.")
+    if layout is not None and file is None and texts != ("-",):
+        raise click.UsageError("--format is for --file and for standard input (`-`).")
+    for line in answers.answered(bring(artifact), texts, file, layout, **options):
+        click.echo(line)
 
 
 @command("inspect", example="compress inspect runs/student")

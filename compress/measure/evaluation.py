@@ -10,6 +10,7 @@ from typing import Any
 from compress.artifact import Artifact
 from compress.measure.inputs import Condition, Inputs, prepare
 from compress.metrics.metric import Metric
+from compress.reading_length import cut_at
 from compress.runtimes.rows import Rows
 from compress.tasks.loading import Split
 from compress.tasks.task import Task
@@ -69,11 +70,11 @@ class Evaluation:
         Raises:
             CompressError: the artifact has no tokenizer.
         """
-        from compress.models import tokenizer
+        from compress.models import config, tokenizer
         from compress.tasks.loading import tokenize
 
         its_tokenizer = tokenizer(artifact.folder)
-        limit = min(self.max_length, its_tokenizer.model_max_length)
+        limit = cut_at(self.max_length, its_tokenizer, config(artifact.folder))
         tokenized = tokenize(self.split.rows, its_tokenizer, limit)
         names = [name for name in its_tokenizer.model_input_names if name in tokenized.rows.column_names]
         columns = {name: tokenized.rows[name][:] for name in names}

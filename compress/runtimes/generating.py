@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compress.errors import CompressError
 from compress.metrics.generation.metric import NOT_COUNTED
+from compress.reading_length import positions
 from compress.runtimes.runtime import Feeds
 
 RULES = (
@@ -160,8 +161,7 @@ def logits(generator: Any, feeds: Feeds) -> Any:
 
 def room(generator: Any) -> int | None:
     """How many tokens it reads and writes at most; None where its config knows no limit."""
-    found = getattr(generator.config, "max_position_embeddings", None)
-    return int(found) if found else None
+    return positions(generator.config)
 
 
 def check_room(generator: Any, length: int, new_tokens: int) -> None:

@@ -45,18 +45,19 @@ def open_session(artifact: Artifact, serving: Serving) -> TorchSession:
     Raises:
         CompressError: the artifact is no torch one, its weights cannot be read, or there is no CUDA device.
     """
-    model = _model(artifact, serving)
+    model = _in_precision(_model(artifact, serving), artifact)
     parameters = inspect.signature(model.forward).parameters
     inputs = tuple(name for name in ("input_ids", "attention_mask", "token_type_ids") if name in parameters)
     return TorchSession(model, serving.device, inputs)
 
 
 def open_generator(artifact: Artifact, serving: Serving) -> Any:
-    """The artifact's model itself. One that is said to be fp32 is made so, since others are stored in bf16.
+    """The artifact's model itself; raises as `open_session`."""
+    return _in_precision(_model(artifact, serving), artifact)
 
-    Raises as `open_session`.
-    """
-    model = _model(artifact, serving)
+
+def _in_precision(model: Any, artifact: Artifact) -> Any:
+    """The model in fp32 where the artifact is said to be fp32, though it may be stored in 16 bits."""
     return model.float() if artifact.precision == "fp32" else model
 
 

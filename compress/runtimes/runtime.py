@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,6 +65,15 @@ class Runtime:
     is (see `compress.runtimes.generating`); raises as `open` does. None for a runtime that generates nothing."""
     generator_imports: tuple[str, ...] = ()
     """What a process must import to generate with it, as `imports`."""
+
+
+def as_measured(artifact: Artifact) -> Artifact:
+    """The artifact as it is measured and served: in fp32 where it was only stored in 16 bits, by whoever trained it, and no
+    step of ours chose that precision."""
+    chosen = any(step.technique == "quantize" for step in artifact.steps)
+    if artifact.format != "torch" or chosen or artifact.precision not in ("bf16", "fp16"):
+        return artifact
+    return replace(artifact, precision="fp32")
 
 
 def declared(feeds: Mapping[str, Any], inputs: tuple[str, ...], what: str) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def _pruned(
         if writes:
             batches = references.batches(settings.calibration, description, its_tokenizer, model.config)
         else:
-            batches = calibration.tensors(settings.calibration, description, its_tokenizer, labels=True)
+            batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
         for side, layers in (asked_layers(settings, model.config) if writes else {"": settings.layers}).items():

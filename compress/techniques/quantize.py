@@ -123,10 +123,10 @@ def _run(work: Work) -> Made:
     else:
         made = _int8(work, graph, target)
     parts = exporting.finish_folder(source, work.folder, target)
-    from compress.models import tokenizer
+    from compress.models import config, tokenizer
 
     its_tokenizer = tokenizer(work.folder)
-    rows, where = exporting.parity_rows(its_tokenizer, work.task)
+    rows, where = exporting.parity_rows(its_tokenizer, config(work.folder), work.task)
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
     compare = parity.check if settings.precision == "fp16" else parity.compare
     gap = compare(target, graph, rows, precision=settings.precision, padding=padding)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compress import models
+from compress import models, reading_length
 from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.measure import inputs
@@ -192,8 +192,7 @@ def context_and_stride(artifacts: Sequence[Artifact], context: int | None, strid
 
 def positions(artifact: Artifact) -> int | None:
     """How many tokens a model reads at most by its config; None where it knows no limit (T5, BLOOM)."""
-    found = getattr(models.config(artifact.folder), "max_position_embeddings", None)
-    return int(found) if found else None
+    return reading_length.positions(models.config(artifact.folder))
 
 
 def start_token(folder: Path) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from compress.reading_length import positions
 from compress.tasks.generation import texts
 from compress.tasks.task import Task
 
@@ -26,22 +27,14 @@ def fitted(task: Task, config: Any) -> Task:
     ... )]
     [(100, 100), (384, 128), (512, 128)]
     """
-    said, positions = texts.settings(task), longest(config)
-    if positions is None:
+    said, most = texts.settings(task), positions(config)
+    if most is None:
         return task
     if config.is_encoder_decoder:
-        source, target = min(said.max_source, positions), min(said.max_target, positions)
+        source, target = min(said.max_source, most), min(said.max_target, most)
     else:
-        target = min(said.max_target, max(positions // 2, 1))
-        source = min(said.max_source, positions - target)
+        target = min(said.max_target, max(most // 2, 1))
+        source = min(said.max_source, most - target)
     if (source, target) == (said.max_source, said.max_target):
         return task
     return replace(task, generation=replace(said, max_source=source, max_target=target))
-
-
-def longest(config: Any) -> int | None:
-    """The most tokens that a generative model reads at once; None where it has no limit of its own."""
-    if config.model_type == "bloom":
-        return None
-    found = getattr(config, "max_position_embeddings", None)
-    return int(found) if found else None

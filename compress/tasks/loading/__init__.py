@@ -2,6 +2,17 @@
 
 from compress.tasks.loading.describing import find, known, resolve
 from compress.tasks.loading.splits import Split, default_cache, load
-from compress.tasks.loading.tokens import Tokenized, tokenize, tokenizer_identity
+from compress.tasks.loading.tokens import Tokenized, encoded, tokenize, tokenizer_identity
 
-__all__ = ["Split", "Tokenized", "default_cache", "find", "known", "load", "resolve", "tokenize", "tokenizer_identity"]
+__all__ = [
+    "Split",
+    "Tokenized",
+    "default_cache",
+    "encoded",
+    "find",
+    "known",
+    "load",
+    "resolve",
+    "tokenize",
+    "tokenizer_identity",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ def _write(path: Path, rows: Dataset, tokenizer: Any, max_length: int) -> Mappin
     writer = None
     try:
         for batch in rows.iter(batch_size=BATCH):
-            columns = dict(_encoded(batch, tokenizer, max_length, counts))
+            columns = encoded(batch, tokenizer, max_length, counts)
             if writer is None:
                 features = {name: List(Value("int32")) for name in columns} | {
                     name: rows.features[name] for name in kept
@@ -88,12 +89,43 @@ def _write(path: Path, rows: Dataset, tokenizer: Any, max_length: int) -> Mappin
     return counts
 
 
-def _encoded(
+def encoded(
     batch: Mapping[str, Any], tokenizer: Any, max_length: int, counts: dict[str, int]
-) -> Iterator[tuple[str, list[list[int]]]]:
-    """First whole, to see which rows are too long; then those again, cut."""
+) -> dict[str, list[list[int]]]:
+    """What the tokenizer gives for texts, without padding: first whole, to see which are too long; then those again, cut.
+
+    Args:
+        batch: `text`, and `text_pair` for pairs.
+        counts: `truncated` and `longest` are kept up to date in it.
+
+    Raises:
+        CompressError: the tokenizer fails.
+    """
     pairs = batch.get("text_pair")
-    whole = tokenizer(batch["text"], pairs, truncation=False, padding=False, verbose=False)
+    with _told_in_words():
+        return _encoded(batch["text"], pairs, tokenizer, max_length, counts)
+
+
+@contextmanager
+def _told_in_words() -> Iterator[None]:
+    """Whatever a tokenizer raises as a CompressError: its Rust part panics with an error that is no `Exception`."""
+    try:
+        yield
+    except CompressError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CompressError(
+            f"The tokenizer cannot encode the texts ({reason[:200]}). Put the tokenizer of its training beside it."
+        ) from error
+
+
+def _encoded(
+    texts: Sequence[str], pairs: Sequence[str] | None, tokenizer: Any, max_length: int, counts: dict[str, int]
+) -> dict[str, list[list[int]]]:
+    whole = tokenizer(texts, pairs, truncation=False, padding=False, verbose=False)
     lengths = [len(ids) for ids in whole["input_ids"]]
     counts["longest"] = max(counts["longest"], *lengths)
     long = [index for index, length in enumerate(lengths) if length > max_length]
@@ -101,7 +133,7 @@ def _encoded(
     columns = {name: list(values) for name, values in whole.items()}
     if long:
         cut = tokenizer(
-            [batch["text"][index] for index in long],
+            [texts[index] for index in long],
             [pairs[index] for index in long] if pairs is not None else None,
             truncation=True,
             max_length=max_length,
@@ -110,4 +142,4 @@ def _encoded(
         for name, values in columns.items():
             for place, index in enumerate(long):
                 values[index] = cut[name][place]
-    yield from columns.items()
+    return columns

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from compress.reading_length import positions as longest
 from compress.tasks.generation import find
-from compress.tasks.generation.fitting import fitted, longest
+from compress.tasks.generation.fitting import fitted
 from compress.tasks.task import Task
 
 

@@ -1,0 +1,103 @@
+"""What `compress predict` prints: a line for each text, or for each line of a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compress.artifact import Artifact
+from compress.errors import CompressError
+from compress.prediction import Predictor, Text, check_text, opened
+from compress.prediction_input import Layout, Line, blank_lines, format_of, read, shown
+from compress.printable import json_text, one_line
+from compress.progress import warn
+
+
+def answered(
+    artifact: Artifact,
+    texts: Sequence[str],
+    file: Path | None,
+    layout: Any,
+    *,
+    pair: str | None,
+    beams: int | None,
+    new_tokens: int | None,
+    as_json: bool,
+) -> Iterator[str]:
+    """The lines to print, each as soon as it is known.
+
+    Args:
+        texts: as they were typed; `-` alone stands for standard input.
+        file: instead of texts.
+        layout: a `compress.prediction_input.Format`; None: by the file's name, plain text for standard input.
+        pair: the second text of each.
+        as_json: an object a line instead of words.
+
+    Raises:
+        CompressError: as `compress.prediction.predictions` and `compress.prediction_input.read`.
+    """
+    predictor = opened(artifact, beams=beams, new_tokens=new_tokens)
+    if file is None and texts != ("-",):
+        predictor.check_kind(is_pair=pair is not None)
+        given: list[Text] = [text if pair is None else (text, pair) for text in texts]
+        for one in given:
+            check_text(one)
+        for text, answer in zip(given, predictor.answers(given), strict=True):
+            yield _words(text, answer, as_json)
+        predictor.tell()
+        return
+    if pair is not None:
+        predictor.check_kind(is_pair=True)
+    if file is None:
+        yield from _bulk(
+            predictor, read(sys.stdin.buffer, _layout(predictor, "standard input", layout, pair)), pair, as_json
+        )
+        return
+    chosen = layout or format_of(file)
+    try:
+        with file.open("rb") as stream:
+            yield from _bulk(predictor, read(stream, _layout(predictor, str(file), chosen, pair)), pair, as_json)
+    except OSError as error:
+        raise CompressError(f"{file} cannot be read ({error.strerror}).") from error
+
+
+def _layout(predictor: Predictor, name: str, layout: Any, pair: str | None) -> Layout:
+    """Each line is one text where `--pair` gives the second one."""
+    is_pair = False if pair is not None or predictor.is_generative else predictor.is_pair
+    columns = () if predictor.task is None else predictor.task.text_columns
+    return Layout(name, layout or "text", is_pair, columns)
+
+
+def _bulk(predictor: Predictor, groups: Iterable[Sequence[Line]], pair: str | None, as_json: bool) -> Iterator[str]:
+    """One line for each line of the input, an empty one for a line without a text."""
+    blank: list[int] = []
+    try:
+        for group in groups:
+            texts = [line.text if pair is None else (str(line.text), pair) for line in group if line.text is not None]
+            answers = predictor.answers(texts) if texts else iter(())
+            for line in group:
+                if line.text is None:
+                    blank.append(line.number)
+                    yield json_text({"text": "", "error": "no text"}) if as_json else ""
+                    continue
+                text: Text = line.text if pair is None else (str(line.text), pair)
+                words = _words(text, next(answers), as_json)
+                yield words
+    finally:
+        if blank:
+            warn(blank_lines(blank))
+        predictor.tell()
+
+
+def _words(text: Text, answer: Mapping[str, Any], as_json: bool) -> str:
+    if as_json:
+        named = {"text": text} if isinstance(text, str) else {"text": text[0], "pair": text[1]}
+        return json_text({**named, **answer})
+    if "output" in answer:
+        return one_line(answer["output"])  # --json keeps line feeds as they are
+    if "label" in answer:
+        odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
+        return one_line(f"{answer['label']}  ({odds})  {shown(text)}")
+    return one_line(f"{answer['score']:.4f}  {shown(text)}")

@@ -1,0 +1,99 @@
+"""What `compress predict` reads from files and standard input: one answer a line, and errors that name the line."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from compress.errors import CompressError
+from compress.prediction_input import Layout, Line, read
+
+
+def _lines(content: str | bytes, format: Any = "text", is_pair: bool | None = False, columns: Any = ()) -> list[Line]:
+    raw = content if isinstance(content, bytes) else content.encode()
+    return [line for group in read(io.BytesIO(raw), Layout("it", format, is_pair, columns)) for line in group]
+
+
+def test_line_ends_of_windows_and_a_byte_order_mark_are_no_part_of_a_text() -> None:
+    assert _lines(b"\xef\xbb\xbfgood\r\nbad\r\n") == [Line(1, "good"), Line(2, "bad")]
+
+
+def test_a_last_line_needs_no_end() -> None:
+    assert _lines("good\nbad") == [Line(1, "good"), Line(2, "bad")]
+
+
+def test_blank_lines_keep_their_place() -> None:
+    assert _lines("good\n\n \t\nbad\n") == [Line(1, "good"), Line(2, None), Line(3, None), Line(4, "bad")]
+
+
+def test_a_tab_parts_a_pair_and_belongs_to_a_single_text() -> None:
+    assert _lines("a\tb\n", is_pair=True) == [Line(1, ("a", "b"))]
+    assert _lines("a\tb\n", is_pair=False) == [Line(1, "a\tb")]
+
+
+@pytest.mark.parametrize("format", ["tsv", "csv"])
+def test_a_first_line_of_names_says_where_the_texts_are(format: str) -> None:
+    tab = "\t" if format == "tsv" else ","
+    named = f"id{tab}answer{tab}question\n1{tab}b{tab}a\n"
+    assert _lines(named, format, True, ("question", "answer")) == [Line(2, ("a", "b"))]
+    assert _lines(f"text{tab}label\na{tab}1\n", format, False) == [Line(2, "a")]
+
+
+def test_a_table_without_names_has_as_many_columns_as_the_model_reads_texts() -> None:
+    assert _lines("a\tb\nc\td\n", "tsv", True) == [Line(1, ("a", "b")), Line(2, ("c", "d"))]
+    with pytest.raises(CompressError, match=r"it line 2 has one text, but the model reads two texts"):
+        _lines("a\tb\nc\n", "tsv", True)
+    with pytest.raises(CompressError, match=r"it line 1 has two texts, but the model reads one text"):
+        _lines("a\tb\n", "tsv", False)
+
+
+def test_csv_keeps_commas_and_line_ends_within_quotes() -> None:
+    assert _lines('"a, and\nmore",b\nc,d\n', "csv", True) == [Line(2, ("a, and\nmore", "b")), Line(3, ("c", "d"))]
+
+
+def test_json_lines_are_objects_with_the_same_names() -> None:
+    assert _lines('{"text": "a", "text_pair": "b", "label": 1}\n', "jsonl", True) == [Line(1, ("a", "b"))]
+    assert _lines('{"review": "a"}\n\n', "jsonl", False, ("review",)) == [Line(1, "a"), Line(2, None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "says"),
+    [
+        (b"good\nb\xe9d\n", "text", "it line 2 is not UTF-8 text .its byte 2 is 0xe9"),
+        ('{"text": "a"}\n{"text": \n', "jsonl", "it line 2 is not JSON"),
+        ('{"text": 5}\n', "jsonl", "it line 1: `text` is no text"),
+        ('{"txt": "a"}\n', "jsonl", "it line 1 has no text"),
+        ("[" * 20_000 + "\n", "jsonl", "it line 1 is not JSON"),
+        ('{"text": "\\ud83d"}\n', "jsonl", "it line 1: A text is not Unicode"),
+        ('{"text": ' + "1" * 5000 + "}\n", "jsonl", "it line 1"),
+        ('a,"b\n', "csv", "it line 1 is not CSV"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(content: Any, format: str, says: str) -> None:
+    with pytest.raises(CompressError, match=says) as raised:
+        _lines(content, format)
+    assert len(str(raised.value)) <= 500
+
+
+def test_what_stands_before_a_bad_line_is_answered_first() -> None:
+    groups = read(io.BytesIO(b"good\nfine\n\xff\n"), Layout("it", "text", False))
+    assert next(groups) == [Line(1, "good"), Line(2, "fine")]
+    with pytest.raises(CompressError, match="line 3"):
+        next(groups)
+
+
+def test_an_answer_does_not_wait_for_the_next_line() -> None:
+    class Pipe:
+        """Gives a line at each reading, as a pipe does whose writer is slow."""
+
+        def __init__(self) -> None:
+            self.waiting = [b"good\n", b"bad\n", b""]
+
+        def read1(self, size: int) -> bytes:
+            return self.waiting.pop(0)
+
+    pipe: Any = Pipe()
+    assert next(read(pipe, Layout("it", "text", False))) == [Line(1, "good")]
+    assert pipe.waiting == [b"bad\n", b""]

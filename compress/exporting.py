@@ -12,29 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from compress import __version__
+from compress import __version__, comparison_rows
 from compress.artifact import Artifact, digest
 from compress.cache import entry
-from compress.calibration import model_inputs
 from compress.errors import CompressError
 from compress.model_files import copy_beside
 from compress.models import kind_of, load, tokenizer
 from compress.progress import say
-from compress.reading_length import cut_at
 from compress.technique import versions
-
-PARITY_ROWS = 24
-PARITY_PROMPTS, PARITY_TOKENS = 8, 128
-"""For decoders, whose logits are compared at each token of a prompt: so many of these take a gigabyte at most."""
-SENTENCES = (
-    "It works.",
-    "The handle broke after a week, and nobody answered my letters.",
-    "A quiet, careful film that trusts its audience, even where the plot does not.",
-    "No!",
-)
-WITHOUT_TASK = "four sentences of ours, since the model has no task"
 
 
 @dataclass(frozen=True)
@@ -112,7 +97,7 @@ def export_model(
         fused = folder / "fused.onnx"
         facts["fused"] = fusion.fuse(draft, fused).to_dict()
         fused.replace(draft)
-    rows, where = parity_rows(its_tokenizer, model.config, task)
+    rows, where = comparison_rows.rows(its_tokenizer, model.config, task)
     checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
     draft.replace(folder / "model.onnx")
     return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)
@@ -141,7 +126,7 @@ def _export_generator(
     from compress.runtimes.text_parity import check_texts
 
     written = export_generative(model, folder)
-    rows, where = parity_prompts(its_tokenizer, model.config, task)
+    rows, where = comparison_rows.prompts(its_tokenizer, model.config, task)
     opened = open_generation(written.parts, threads=1)
     checked = check_generation(opened, model, rows)
     texts = check_texts(generator_of(opened, model.config, copy.deepcopy(model.generation_config)), model, rows)
@@ -149,39 +134,6 @@ def _export_generator(
     facts = {"provider": provider, "fused": {}}
     found = {**checked.to_dict(), "texts": texts.to_dict(), "rows_from": where}
     return Exported(folder, parts, found, facts)
-
-
-def parity_rows(
-    its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None
-) -> tuple[list[dict[str, np.ndarray]], str]:
-    """Encoded rows to compare models on, and where they are from: the task's training split, else sentences of ours."""
-    length = cut_at(PARITY_TOKENS, its_tokenizer, config)
-    if task is not None:
-        from compress.tasks import loading
-
-        described, data = loading.resolve(dict(task))
-        split = loading.load(described, data, "train")
-        few = split.rows.select(range(min(PARITY_ROWS, len(split.rows))))
-        encoded = loading.tokenize(few, its_tokenizer, length).rows
-        return [model_inputs(row, its_tokenizer) for row in encoded], f"{described.name}, train"
-    encoded = [its_tokenizer(text, truncation=True, max_length=length) for text in SENTENCES]
-    return [model_inputs(row, its_tokenizer) for row in encoded], WITHOUT_TASK
-
-
-def parity_prompts(its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None) -> tuple[list[np.ndarray], str]:
-    """What models that write text are compared on, [length] each, and where it is from, as `parity_rows`."""
-    from compress import prompts
-
-    count, tokens = (PARITY_ROWS, None) if config.is_encoder_decoder else (PARITY_PROMPTS, PARITY_TOKENS)
-    if task is None:
-        return prompts.of_texts(SENTENCES, None, its_tokenizer, config, tokens=tokens)[0], WITHOUT_TASK
-    from compress.tasks import loading
-
-    described, data = loading.resolve(dict(task))
-    rows = loading.load(described, data, "train").rows
-    few = rows.select(range(min(count, len(rows))))
-    found = prompts.prompts(few, described, its_tokenizer, config, tokens=tokens)
-    return found[:count], f"{described.name}, train"
 
 
 def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Path]) -> dict[str, str]:

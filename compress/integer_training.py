@@ -14,6 +14,7 @@ from torch import nn
 from compress import calibration
 from compress.artifact import wait_until
 from compress.cache import entry, opened
+from compress.calibration import LABELS
 from compress.errors import CompressError
 from compress.int8 import static_scheme
 from compress.measure.cores import available_cores
@@ -120,11 +121,12 @@ def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
                 yield (module, name), share
 
 
-def batches_of(rows: Any, its_tokenizer: Any) -> list[Batch]:
-    """The first held-out rows as padded batches."""
+def batches_of(rows: Any, its_tokenizer: Any) -> tuple[list[Batch], np.ndarray]:
+    """The first held-out rows as padded batches, and their labels in the same order, [rows]."""
     few = rows.select(range(min(ROWS, len(rows))))
-    encoded = [calibration.model_inputs(row, its_tokenizer) for row in few]
-    return list(calibration.batches(encoded, 32, its_tokenizer.pad_token_id or 0))
+    encoded = [{**calibration.model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"])} for row in few]
+    found = list(calibration.batches(encoded, 32, its_tokenizer.pad_token_id or 0))
+    return found, np.concatenate([batch.pop(LABELS) for batch in found])
 
 
 def torch_logits(model: Any, batches: Sequence[Batch]) -> np.ndarray:

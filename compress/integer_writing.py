@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compress import components, exporting, integer_training, models, slimming, token_lessons
+from compress import agreement, components, exporting, integer_training, models, slimming, token_lessons
 from compress.artifact import is_main_process, wait_until
 from compress.batching import Collate
 from compress.cache import entry, opened
@@ -245,6 +245,10 @@ def _delivered(
     detach(model)
     kernels = Counter(name for path in paths.values() for name in integer_kernels(path).values())
     unquantized = models.load(work.source).float()
+    ours, theirs = _best(generator, unquantized, rows), _best(unquantized, unquantized, rows)
+    references = torch.cat([_references(unquantized, batch) for batch in rows])
+    agreed = agreement.Agreement("tokens", float((ours == theirs).float().mean()), len(ours), "held-out rows")
+    is_as_right = int((ours == references).sum()) >= int((theirs == references).sum())
     began = models.load(work.source).float()
     attach(began, together(parts), learned=False)
     return Made(
@@ -257,27 +261,26 @@ def _delivered(
             "layers_quantized": len(learned),
             "kernels": dict(kernels),
             "parity of the fp32 graph": found.parity,
+            "agreement": agreement.decided(
+                agreed, "int8", allowed=work.settings.allow_disagreement, is_as_right=is_as_right
+            ),
             "gap to the trained model": gap,
             "unlike the unquantized model": {
                 "held_out_rows": sum(len(batch["labels"]) for batch in rows),
                 "tokens": gap["tokens"],
-                "before_training": _unlike(began, unquantized, rows),
-                "after_training": _unlike(generator, unquantized, rows),
+                "before_training": int((_best(began, unquantized, rows) != theirs).sum()),
+                "after_training": int((ours != theirs).sum()),
             },
         },
     )
 
 
-def _unlike(model: Any, unquantized: Any, rows: Sequence[Mapping[str, Any]]) -> int:
-    """At how many of the references' tokens another one is best."""
-    return sum(
-        int(
-            (
-                next_tokens(model, unquantized, batch).argmax(-1)
-                != next_tokens(unquantized, unquantized, batch).argmax(-1)
-            )
-            .sum()
-            .item()
-        )
-        for batch in rows
-    )
+def _best(model: Any, bare: Any, rows: Sequence[Mapping[str, Any]]) -> Tensor:
+    """The token that a model finds best at each of the references' tokens, [tokens]; see `next_tokens`."""
+    return torch.cat([next_tokens(model, bare, batch).argmax(-1) for batch in rows])
+
+
+def _references(bare: Any, batch: Mapping[str, Any]) -> Tensor:
+    """The references' own tokens in the same order, [tokens]."""
+    labels: Tensor = batch["labels"] if bare.config.is_encoder_decoder else batch["labels"][:, 1:]
+    return labels[labels != NO_LABEL]

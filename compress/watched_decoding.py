@@ -74,6 +74,44 @@ def decoding(
     return drive
 
 
+def every_value(
+    graphs: Mapping[str, Path], part: str, folder: Path, prompts: Sequence[np.ndarray], *, new_tokens: int
+) -> Drive:
+    """The same for values of any shape: one prompt after the other, so that there is no padding among what is seen."""
+
+    def drive(watching: Path, names: tuple[str, ...], see: See) -> None:
+        parts = {one: str(path.resolve()) for one, path in {**graphs, part: watching}.items()}
+        generator = open_generator_in(folder, parts, Serving())
+        opened = generator.graphs
+        watched = _WatchedWhole(getattr(opened, part), names, see)
+        generator.graphs = replace(opened, **{part: watched})
+        for prompt in prompts:
+            ids = torch.from_numpy(np.asarray(prompt, np.int64))[None]
+            mask = torch.ones_like(ids)
+            if part == ENCODER:
+                watched.run({"input_ids": ids, "attention_mask": mask})
+            else:
+                generator.generate(
+                    input_ids=ids, attention_mask=mask, max_new_tokens=new_tokens, num_beams=1, do_sample=False
+                )
+
+    return drive
+
+
+class _WatchedWhole(TensorSession):
+    """A session that shows some of what its graph computed, as it is."""
+
+    def __init__(self, opened: TensorSession, names: tuple[str, ...], see: See) -> None:
+        self.__dict__.update(opened.__dict__)
+        self._names, self._see = names, see
+
+    def run(self, feeds: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        found = super().run(feeds)
+        for name in self._names:
+            self._see(name, found[name].numpy())
+        return found
+
+
 class _Watched(TensorSession):
     """A session that shows some of what its graph computed."""
 

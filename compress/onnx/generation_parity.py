@@ -12,7 +12,7 @@ from compress.architectures.cache_name import cache_in, cache_name
 from compress.errors import CompressError
 from compress.onnx.generation_export import accepts_positions
 from compress.onnx.generation_sessions import GenerationSessions
-from compress.onnx.parity import TOLERANCE, Parity
+from compress.onnx.parity import TOLERANCE, WAY_OUT, Parity
 
 COMPARED = ("int8", "int4")
 """Precisions whose gap is told and not judged."""
@@ -68,7 +68,7 @@ def compare_generation(
         if was_training:
             source.train()
     tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
-    return Parity(precision, len(prompts), gaps, scale, tolerance, equal / compared)
+    return Parity(precision, len(prompts), gaps, scale, tolerance, equal / compared, compared)
 
 
 def check_generation(
@@ -80,7 +80,7 @@ def check_generation(
         shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
         raise CompressError(
             f"{sessions.decode.path} is not its source: at '{shape}' a logit differs by {gap:.3g}, beyond the tolerance "
-            f"of {parity.tolerance:.3g} for {precision}. The files must not be used; please report the model's family."
+            f"of {parity.tolerance:.3g} for {precision}. {WAY_OUT[precision]}"
         )
     return parity
 

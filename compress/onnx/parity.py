@@ -21,6 +21,10 @@ Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1
 # 1e-6 to 1e-5; the faults we know (a dropped mask, a wrong position) move logits by 1e-2 and more.
 # fp16: 11 bits of mantissa round each activation by up to 5e-4, and the layers add these up to some 1e-3 to 1e-2.
 TOLERANCE = {"fp32": 1e-4, "fp16": 3e-2}
+WAY_OUT = {
+    "fp32": "What was written must not be used; please report the model's family.",
+    "fp16": "This model loses too much in 16 bits: keep it in fp32, or try bf16 or int8.",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Parity:
     scale: float
     tolerance: float | None
     equal_predictions: float | None
+    compared: int = 0
+    """Of generative models: the tokens that `equal_predictions` is the share of."""
 
     @property
     def is_within_tolerance(self) -> bool:
@@ -113,7 +119,7 @@ def check(
         shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
         raise CompressError(
             f"{path} is not its source: at shape '{shape}' a logit differs by {gap:.3g}, beyond the tolerance of "
-            f"{parity.tolerance:.3g} for {precision}. The file must not be used; please report the model's family."
+            f"{parity.tolerance:.3g} for {precision}. {WAY_OUT[precision]}"
         )
     return parity
 

@@ -88,11 +88,12 @@ def _run(work: Work) -> Made:
     made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**lesson.facts, **told, **lesson.data.facts})
     if whole is None:
         return made
-    batches = integer_training.batches_of(lesson.data.holdout, its_tokenizer)
+    batches, labels = integer_training.batches_of(lesson.data.holdout, its_tokenizer)
     trained = integer_training.torch_logits(model, batches)
     learned = detach(model.cpu())
     return replace(
-        made, **_delivered(work, model, its_tokenizer, whole, scheme, learned, batches, trained, made.step_facts)
+        made,
+        **_delivered(work, model, its_tokenizer, whole, scheme, learned, batches, labels, trained, made.step_facts),
     )
 
 
@@ -104,6 +105,7 @@ def _delivered(
     start: Scheme,
     learned: Scheme,
     batches: Sequence[dict[str, Any]],
+    labels: Any,
     trained: Any,
     told: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -115,13 +117,14 @@ def _delivered(
         start: the scheme that training began with.
         learned: the scheme that it ended with.
         batches: held-out rows.
+        labels: theirs, [rows].
         trained: what the model answered to them in its integers.
         told: what is known of the training.
 
     Returns:
         The artifact's facts and the step's.
     """
-    from compress import exporting
+    from compress import agreement, exporting
     from compress.integer_training import compared, onnx_logits, rounded, unlike
     from compress.onnx.kernels import integer_kernels
     from compress.onnx.qdq import write_scheme
@@ -133,6 +136,8 @@ def _delivered(
     exporting.finish_folder(work.source, work.folder, target)
     answers, unquantized = onnx_logits(target, batches), onnx_logits(whole, batches)
     before = onnx_logits(rounded(whole, start, work.scratch), batches)
+    agreed = agreement.of_answers(answers, unquantized, "held-out rows")
+    is_as_right = agreement.right(answers, labels) >= agreement.right(unquantized, labels)
     return {
         "facts": found.facts,
         "step_facts": {
@@ -140,6 +145,9 @@ def _delivered(
             "layers_quantized": len(learned),
             "kernels": dict(Counter(integer_kernels(target).values())),
             "parity of the fp32 graph": found.parity,
+            "agreement": agreement.decided(
+                agreed, "int8", allowed=work.settings.allow_disagreement, is_as_right=is_as_right
+            ),
             "gap to the trained model": compared(target, answers, trained),
             "unlike the unquantized model": {
                 "held_out_rows": len(answers),

@@ -98,7 +98,7 @@ def _run(work: Work) -> Made:
         return _bf16(work)
     if settings.is_torch:
         return _torch_weights(work)
-    from compress import exporting
+    from compress import agreement, comparison_rows, exporting
     from compress.onnx import parity
 
     if source.format == "torch":
@@ -108,13 +108,17 @@ def _run(work: Work) -> Made:
         graphs, facts = {part: source.folder / name for part, name in source.parts.items()}, {}
     if "model" not in graphs:
         return _parts(work, graphs, facts)
+    from compress.models import config, tokenizer
+
+    its_tokenizer = tokenizer(source.folder)
+    rows, where = comparison_rows.rows(its_tokenizer, config(source.folder), work.task, agreement.ROWS)
     graph = graphs["model"]
     target = work.folder / "model.onnx"
     made: dict[str, Any] = {}
     if settings.precision == "fp16":
-        from compress.onnx.precision import to_fp16
+        from compress import half
 
-        to_fp16(graph, target)
+        made = half.write(graph, target, rows, where)
     elif settings.mode == "weights":
         from compress import weight_only
 
@@ -123,13 +127,12 @@ def _run(work: Work) -> Made:
     else:
         made = _int8(work, graph, target)
     parts = exporting.finish_folder(source, work.folder, target)
-    from compress.models import config, tokenizer
-
-    its_tokenizer = tokenizer(work.folder)
-    rows, where = exporting.parity_rows(its_tokenizer, config(work.folder), work.task)
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
     compare = parity.check if settings.precision == "fp16" else parity.compare
-    gap = compare(target, graph, rows, precision=settings.precision, padding=padding)
+    gap = compare(target, graph, rows[: comparison_rows.ROWS], precision=settings.precision, padding=padding)
+    if settings.precision != "fp16":
+        agreed = agreement.of_classifiers(target, graph, rows, where)
+        made["agreement"] = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
 
 
@@ -151,7 +154,7 @@ def _made(
 
 def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
     """A model that writes text: each of its graphs in its component's precision."""
-    from compress import components, exporting, models, weight_only
+    from compress import agreement, comparison_rows, components, exporting, models, weight_only
     from compress.onnx.kernels import integer_kernels
     from compress.quantization.scheme import Scheme
 
@@ -165,10 +168,14 @@ def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> 
         from compress.int8 import schemes_of_parts
 
         schemes |= schemes_of_parts(ready, tuple(integers), work.source.folder, work.task, settings)
+    folder_of_source = work.source.folder
+    rows, where = comparison_rows.prompts(
+        models.tokenizer(folder_of_source), models.config(folder_of_source), work.task
+    )
     writers: dict[str, components.Writer] = {
         "int4": partial(weight_only.write_blocks, settings, "int4", by_gptq),
         "int8": partial(_write_int8, settings, schemes),
-        "fp16": _write_fp16,
+        "fp16": partial(_write_fp16, graphs, folder_of_source, rows, where),
     }
     if settings.mode == "weights":
         writers["int8"] = partial(weight_only.write_blocks, settings, "int8", by_gptq)
@@ -177,11 +184,13 @@ def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> 
     scheme = Scheme({name: layer for one in schemes.values() for name, layer in one.items()})
     if scheme:
         scheme.save(folder / "scheme.safetensors")
-    rows, where = exporting.parity_prompts(models.tokenizer(folder), models.config(folder), work.task)
     coarsest = next(one for one in ("int4", "int8", "fp16") if one in chosen.values())
     gap = components.gap(paths, ready, folder, rows, coarsest)
     kernels = Counter(name for path in paths.values() for name in integer_kernels(path).values())
-    made = {"layers_quantized": len(scheme), "kernels": dict(kernels)} if scheme else {}
+    made: dict[str, Any] = {"layers_quantized": len(scheme), "kernels": dict(kernels)} if scheme else {}
+    if coarsest != "fp16" and gap.equal_predictions is not None:
+        found = agreement.Agreement("tokens", gap.equal_predictions, gap.compared, where)
+        made["agreement"] = agreement.decided(found, coarsest, allowed=settings.allow_disagreement)
     return _made(
         settings,
         parts,
@@ -229,11 +238,12 @@ def _write_int8(settings: Any, schemes: dict[str, Any], part: str, graph: Path, 
     return {}
 
 
-def _write_fp16(part: str, graph: Path, target: Path) -> Mapping[str, Any]:
-    from compress.onnx.precision import to_fp16
+def _write_fp16(
+    graphs: Mapping[str, Path], folder: Path, prompts: Any, where: str, part: str, _graph: Path, target: Path
+) -> Mapping[str, Any]:
+    from compress import half
 
-    to_fp16(graph, target)
-    return {}
+    return half.write_part(graphs, part, folder, target, prompts, where)
 
 
 def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:

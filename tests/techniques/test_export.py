@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from compress import catalogue, exporting
+from compress import catalogue, comparison_rows, exporting
 from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.technique import apply
@@ -102,7 +102,7 @@ def test_a_half_precision_checkpoint_is_exported_in_fp32(tmp_path: Path) -> None
     generator(folder).to(torch.bfloat16).save_pretrained(folder)
     found = exporting.exported(adopt(folder, "half"), None, tmp_path / "cache")
     assert found.parity["precision"] == "fp32"
-    assert found.parity["rows_from"].startswith("four sentences")
+    assert found.parity["rows_from"].startswith("sentences of ours")
 
 
 def test_a_task_that_does_not_fit_the_model_is_refused_before_anything_is_loaded(
@@ -133,6 +133,6 @@ def test_a_prompt_longer_than_the_model_reads_is_cut_for_the_comparison(
     folder = torch_generator(family, tmp_path_factory).folder
     short = config(folder)
     short.max_position_embeddings = 6
-    rows, _ = exporting.parity_prompts(tokenizer(folder), short, None)
+    rows, _ = comparison_rows.prompts(tokenizer(folder), short, None)
     assert max(len(row) for row in rows) == 6
     assert json.loads((folder / "config.json").read_text())["max_position_embeddings"] == 128

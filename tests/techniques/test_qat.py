@@ -215,7 +215,7 @@ def right(artifact: Artifact, task: dict[str, Any]) -> float:
     rows = loading.tokenize(loading.load(described, data, "evaluation").rows, its_tokenizer, 64).rows
     lengths = np.argsort([len(row["input_ids"]) for row in rows], kind="stable")
     labels = np.asarray([rows[int(place)]["label"] for place in lengths])
-    return float((onnx_logits(graph, batches_of(rows, its_tokenizer)).argmax(1) == labels).mean() * 100)
+    return float((onnx_logits(graph, batches_of(rows, its_tokenizer)[0]).argmax(1) == labels).mean() * 100)
 
 
 def plant_outliers_(model: Any) -> None:

@@ -30,6 +30,10 @@ STEMS = {
 OTHER_SEPARATORS = (";", "\t", "|", ",")
 
 
+class NoSuchSplit(CompressError):  # noqa: N818 - it reads as what is found
+    """The task's data has no such split; some that only evaluate need none to train on."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where the raw rows of a split come from.
@@ -116,21 +120,21 @@ def _columns(task: Task, source: Source) -> Columns:
     return Columns(source.text or task.text_columns, (source.label or task.label_column) if source.labelled else "")
 
 
-def _no_file(task: Task, folder: Path, split: str) -> CompressError:
+def _no_file(task: Task, folder: Path, split: str) -> NoSuchSplit:
     named = [source.file for source in task.files.get(split, ())]
     if task.only_these_files:
         missing = next((file for file in named), "")
         if missing:
-            return CompressError(
+            return NoSuchSplit(
                 f"{folder / missing} does not exist. It is to hold the {split} data of task '{task.name}'."
             )
         others = ", ".join(name for name in SPLITS if task.files.get(name))
-        return CompressError(
+        return NoSuchSplit(
             f"Task '{task.name}' has no file for the {split} split: its `data` names only {others}. Add `{split}: FILE`."
         )
     general = f"{STEMS[split][0]}.{{{','.join(suffix[1:] for suffix in FORMATS)}}}"
     where = f"{', '.join(dict.fromkeys(named))} or {general}" if named else general
-    return CompressError(f"{folder} has no file for the {split} split of task '{task.name}'; looked for {where}.")
+    return NoSuchSplit(f"{folder} has no file for the {split} split of task '{task.name}'; looked for {where}.")
 
 
 def split_by_name(file: Path) -> str:
@@ -213,7 +217,7 @@ def _on_the_hub(task: Task, split: str) -> Origin:
         raise CompressError(f"Task '{task.name}' is not on the hub: name its files with `data`.")
     hub = task.hub
     if split not in hub.splits:
-        raise CompressError(f"{hub.name} ({hub.config}) has no {split} split. Name local files with `data`.")
+        raise NoSuchSplit(f"{hub.name} ({hub.config}) has no {split} split. Name local files with `data`.")
     try:
         from datasets import load_dataset
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from compress import name_patterns
 from compress.architectures.matrices import inputs_of, is_linear, outputs_of
 from compress.errors import CompressError
 from compress.generators import generator, kind_of
@@ -39,7 +40,9 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
 
     is_classifier = kind_of(folder) == "classifier"
     plain = classifier(folder, anew=False) if is_classifier else generator(folder)
-    chosen = {name for name, module in linears(plain, exclude).items() if kind == "int8" or _fits(module)}
+    could = {name: module for name, module in linears(plain).items() if kind == "int8" or _fits(module)}
+    name_patterns.check(exclude, could, "exclude", "quantized")
+    chosen = set(linears(plain, exclude)) & set(could)
     left = sorted(name for name, module in plain.named_modules() if is_linear(module) and name not in chosen)
     if not chosen:
         raise CompressError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compress import calibration
+from compress import calibration, exclusion
 from compress.onnx.static import StaticSettings, calibrate
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.scheme import Scheme
@@ -33,6 +33,7 @@ def static_scheme(graph: Path, folder: Path, task: Mapping[str, Any] | None, set
     """
     from compress.models import config, tokenizer
 
+    exclusion.check(settings, [graph])
     if not settings.calibrates:
         return calibrate(graph, (), static_settings(settings))
     its_tokenizer = tokenizer(folder)
@@ -66,6 +67,7 @@ def schemes_of_parts(
     from compress.watched_decoding import decoding
 
     chosen = static_settings(settings)
+    exclusion.check(settings, [graphs[part] for part in parts])
     if not settings.calibrates:
         return {part: calibrate(graphs[part], (), chosen) for part in parts}
     its_tokenizer, its_config = tokenizer(folder), config(folder)

@@ -112,8 +112,8 @@ def _text(raw: bytes, number: int, name: str) -> str:
         return raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise CompressError(
-            f"{name} line {number} is not UTF-8 text (its byte {error.start + 1} is 0x{raw[error.start]:02x}). Convert it, for "
-            "example with `iconv -f windows-1252 -t utf-8`."
+            f"Line {number} of {name} is not UTF-8: byte {raw[error.start]:#04x} at position {error.start + 1}. Convert it "
+            "first, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
         ) from error
 
 

@@ -104,17 +104,6 @@ def test_the_model_is_an_argument_and_a_folder(make_model: Callable[..., Path], 
     fails("No such folder: runs/nothing", "quantize", "runs/nothing", "-o", tmp_path / "out")
 
 
-def test_standard_input_that_is_no_utf8_is_named_with_its_line(tmp_path: Path) -> None:
-    given = subprocess.run(
-        [sys.executable, "-m", "compress", "predict", tmp_path, "-"],
-        input=b"fine\n\xff\n",
-        capture_output=True,
-        check=False,
-    )
-    assert given.returncode == 1
-    assert given.stderr.startswith(b"Error: Line 2 of standard input is not UTF-8: byte 0xff at position 1.")
-
-
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     fails("is not an artifact", "export", tmp_path, "-o", tmp_path / "out")
     fails("does not exist", "export", tmp_path / "nothing" / "there" / "is", "-o", tmp_path / "out")

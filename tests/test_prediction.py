@@ -191,6 +191,13 @@ def test_each_line_of_standard_input_has_its_line_of_answer(tiny_torch: Artifact
     assert "Line 2 has no text" in done.stderr
 
 
+def test_standard_input_that_is_no_utf8_is_named_with_its_line(tiny_torch: Artifact) -> None:
+    done = _said(tiny_torch, "-", given=b"a good film\n\xff\n")
+    assert done.exit_code == 1
+    assert str(done.exception).startswith("Line 2 of standard input is not UTF-8: byte 0xff at position 1.")
+    assert done.stdout.endswith("a good film\n")  # what stands before it is answered
+
+
 @pytest.mark.parametrize("names", [{"x": "negative"}, 5])
 def test_labels_without_numbers_are_named(names: Any, tiny_onnx: Artifact, tmp_path: Path) -> None:
     import dataclasses
@@ -200,7 +207,7 @@ def test_labels_without_numbers_are_named(names: Any, tiny_onnx: Artifact, tmp_p
     said = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**said, "id2label": names}))
     odd = dataclasses.replace(tiny_onnx, folder=folder, files={})
-    with pytest.raises(CompressError, match="id2label in .*config.json"):
+    with pytest.raises(CompressError, match="id2label.* in .*config.json"):
         list(predictions(odd, TEXTS))
 
 

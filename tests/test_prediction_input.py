@@ -61,7 +61,7 @@ def test_json_lines_are_objects_with_the_same_names() -> None:
 @pytest.mark.parametrize(
     ("content", "format", "says"),
     [
-        (b"good\nb\xe9d\n", "text", "it line 2 is not UTF-8 text .its byte 2 is 0xe9"),
+        (b"good\nb\xe9d\n", "text", "Line 2 of it is not UTF-8: byte 0xe9 at position 2"),
         ('{"text": "a"}\n{"text": \n', "jsonl", "it line 2 is not JSON"),
         ('{"text": 5}\n', "jsonl", "it line 1: `text` is no text"),
         ('{"txt": "a"}\n', "jsonl", "it line 1 has no text"),
@@ -80,7 +80,7 @@ def test_a_line_that_cannot_be_read_is_named(content: Any, format: str, says: st
 def test_what_stands_before_a_bad_line_is_answered_first() -> None:
     groups = read(io.BytesIO(b"good\nfine\n\xff\n"), Layout("it", "text", False))
     assert next(groups) == [Line(1, "good"), Line(2, "fine")]
-    with pytest.raises(CompressError, match="line 3"):
+    with pytest.raises(CompressError, match="Line 3 of it"):
         next(groups)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compress.artifact import Step
-from compress.pretrained import config, tokenizer
+from compress.models import config, tokenizer
 from compress.reading_length import cut_at, longest_input, positions, trained_length
 from tests.tiny import write_model
 

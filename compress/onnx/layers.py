@@ -93,6 +93,14 @@ def tables(graph: Graph, exclude: Iterable[str] = ()) -> list[Table]:
     return found
 
 
+def quantizable(graph: Graph, *, embeddings: bool = True) -> list[str]:
+    """The names that a pattern of `exclude` may match: of modules, and of the nodes that use them."""
+    found = [name for one in products(graph) for name in (one.module, one.node.name)]
+    if embeddings:
+        found += [name for one in tables(graph) for name in (one.module, *(node.name for node in one.nodes))]
+    return found
+
+
 def refuse_quantized(graph: Graph, path: Path) -> None:
     """Raises CompressError where the graph at `path` holds quantized products or weights already."""
     found = {node.op_type for node in graph.nodes} & QUANTIZED

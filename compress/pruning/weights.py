@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from compress import name_patterns
 from compress.architectures.families import family
 from compress.architectures.matrices import is_linear, weight_of
 from compress.errors import CompressError
@@ -36,9 +37,7 @@ def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Module]:
         for name, part in model.get_submodule(stack.layers).named_modules()
         if is_linear(part)
     }
-    for pattern in leave:
-        if not any(fnmatchcase(name, pattern) for name, _ in model.named_modules()):
-            raise CompressError(f"No module is named like '{pattern}'. A name is, for example, {next(iter(found))}.")
+    name_patterns.check(leave, found, "leave", "pruned")
     chosen = {name: part for name, part in found.items() if not any(fnmatchcase(name, pattern) for pattern in leave)}
     if not chosen:
         raise CompressError(f"The patterns {', '.join(leave)} leave all {len(found)} matrices alone. Name fewer.")

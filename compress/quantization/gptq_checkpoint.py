@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from compress import name_patterns
 from compress.architectures.matrices import weight_of
 from compress.errors import CompressError
 from compress.quantization.blocks import BlockWeight, Grid
@@ -37,6 +38,7 @@ def check_widths(model: nn.Module, exclude: Iterable[str] = ()) -> list[str]:
     Raises:
         CompressError: one has widths that the format cannot hold, layers would differ in what is excluded, or nothing is left.
     """
+    name_patterns.check(exclude, linears(model), "exclude", "quantized")
     chosen = linears(model, exclude)
     for name, module in chosen.items():
         outputs, inputs = weight_of(module).shape

@@ -42,11 +42,6 @@ class Int8Settings(Settings):
         True, description="int8: quantize the embedding tables too, most of a small model's bytes."
     )
     exclude: tuple[str, ...] = Field((), description="int8: patterns of layers' names that stay in floating point.")
-    allow_disagreement: bool = Field(
-        False,
-        exclude=True,  # it decides whether a result is kept, not what it is
-        description="Keep a result in integers although it answers otherwise than fp32 on more than one row in ten.",
-    )
 
     @model_validator(mode="after")
     def _weights_alone_have_no_input(self) -> Int8Settings:

@@ -26,8 +26,10 @@ from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
 from compress.model_files import deciding, of_tokenizer
 from compress.paths import named
+from compress.progress import warn
 from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
 from compress.training import TrainingSettings
+from compress.unread_settings import GENERATION, LOSSES, ReadWhen, refuse_unread, weight_of
 
 if TYPE_CHECKING:
     from compress.distillation.objective import Goal
@@ -100,6 +102,23 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
     def narrows(self) -> bool:
         """Whether the student has smaller widths than its teacher."""
         return any(one is not None for one in (self.hidden_size, self.intermediate_size, self.heads))
+
+
+READ = (
+    *LOSSES,
+    *GENERATION,
+    ReadWhen(("temperature",), weight_of("alpha"), "with an alpha above 0"),
+    ReadWhen(
+        ("layer_choice",),
+        lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
+        "where 'layers' is a count (3), not the layers themselves (0,2,5)",
+    ),
+    ReadWhen(
+        ("calibration",),
+        lambda one: one.narrows or one.layer_choice == "importance",
+        "for a narrower student, and with layer_choice importance",
+    ),
+)
 
 
 def _run(work: Work) -> Made:
@@ -226,6 +245,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.students import own_tokenizer
     from compress.tasks import loading
 
+    refuse_unread(settings, READ)
     if settings.student is not None and not named(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
     described, data = loading.resolve(dict(task or {}))
@@ -254,6 +274,9 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     config = models.config(source.folder)
     if isinstance(settings.layers, int):
         evenly_spaced(layer_count(config), settings.layers)
+    kept = settings.layers if isinstance(settings.layers, int) else len(settings.layers or ())
+    if settings.student is None and not settings.narrows and kept == layer_count(config):
+        warn(f"The student keeps all {kept} layers of its teacher at full width: it is trained again, and no smaller.")
     if settings.narrows:
         narrower(
             config,

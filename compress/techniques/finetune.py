@@ -17,6 +17,7 @@ from pydantic import Field
 from compress.artifact import Artifact
 from compress.technique import Made, Technique, Work
 from compress.training import TrainingSettings
+from compress.unread_settings import ReadWhen, refuse_unread
 
 
 class Finetune(TrainingSettings):
@@ -47,9 +48,13 @@ class Finetune(TrainingSettings):
     )
 
 
+READ = (ReadWhen(("frozen_learning_rate",), lambda one: one.frozen_epochs > 0, "with frozen_epochs above 0"),)
+
+
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.fine_tuning import check
 
+    refuse_unread(settings, READ)
     check(settings, source, task)
 
 

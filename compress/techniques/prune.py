@@ -22,6 +22,7 @@ from compress.errors import CompressError
 from compress.progress import say
 from compress.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.training import TrainingSettings
+from compress.unread_settings import GENERATION, LOSSES, ReadWhen, refuse_unread
 
 if TYPE_CHECKING:
     from compress.objectives import Hold
@@ -112,6 +113,72 @@ class Prune(LossSettings, GenerationSettings, TrainingSettings):
             return self.sparsity
         n, m = self.pattern.split(":")
         return int(n), int(m)
+
+
+def _removes_units(settings: Any) -> bool:
+    return settings.method in ("structured", "kwon")
+
+
+def _recovers(settings: Any) -> bool:
+    return bool(settings.epochs > 0)
+
+
+READ = (
+    ReadWhen(("budget", "parts", "length", "written"), _removes_units, "with method structured or kwon"),
+    ReadWhen(
+        ("keep",),
+        lambda one: _removes_units(one) and one.milliseconds is None,
+        "with method structured or kwon, where no 'milliseconds' are given",
+    ),
+    ReadWhen(
+        ("batch",),
+        lambda one: _removes_units(one) and one.budget == "latency",
+        "with budget latency",
+    ),
+    ReadWhen(("importance", "allocation"), lambda one: one.method == "structured", "with method structured"),
+    ReadWhen(
+        ("layer_choice",),
+        lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
+        "with method layers, where 'layers' is a count (3), not the layers themselves (0,2,5)",
+    ),
+    ReadWhen(
+        ("pattern", "leave"), lambda one: one.method not in SHAPES, "where single weights go (method magnitude, say)"
+    ),
+    ReadWhen(
+        ("sparsity",),
+        lambda one: one.method not in SHAPES and one.pattern is None and one.penalty is None,
+        "where single weights go (method magnitude, say), without 'pattern' and 'penalty'",
+    ),
+    ReadWhen(
+        ("scope",),
+        lambda one: one.method in ("magnitude", "movement") and one.pattern is None and one.penalty is None,
+        "with method magnitude or movement, without 'pattern' and 'penalty'",
+    ),
+    ReadWhen(
+        ("gradual",),
+        lambda one: one.method == "magnitude" and (not one.gradual or (_recovers(one) and one.pattern is None)),
+        "with method magnitude, epochs above 0 and no 'pattern'",
+    ),
+    ReadWhen(
+        ("calibration",),
+        lambda one: _reads_rows(one),
+        "where rows measure importance: kwon, width, wanda, sparsegpt, structured (but by magnitude), layer_choice importance",
+    ),
+    ReadWhen(
+        (
+            "teacher",
+            *(
+                name
+                for name in (*LossSettings.model_fields, *TrainingSettings.model_fields)
+                if name not in ("epochs", "seed")
+            ),
+        ),
+        _recovers,
+        "with epochs above 0",
+    ),
+    *LOSSES,
+    *GENERATION,
+)
 
 
 def _run(work: Work) -> Made:
@@ -250,6 +317,9 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.tasks import loading
     from compress.training_data import check_max_length
 
+    refuse_unread(settings, READ)
+    if _removes_units(settings) and settings.keep == 1 and settings.milliseconds is None:
+        raise CompressError(f"keep is 1, so {settings.method} would remove nothing. Set it below 1: 0.5 keeps half.")
     if _reads_rows(settings):
         calibration.check(settings.calibration, task)
     if settings.epochs and task is None:

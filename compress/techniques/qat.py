@@ -21,15 +21,18 @@ from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings, Weight
 from compress.distillation.schedules import Schedule, bounded
 from compress.errors import CompressError
+from compress.quantization import settings_read
+from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
 from compress.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.training import TrainingSettings
+from compress.unread_settings import GENERATION, LOSSES, refuse_unread
 
 if TYPE_CHECKING:
     from compress.quantization.scheme import Scheme
 
 
-class Qat(Int8Settings, LossSettings, GenerationSettings, TrainingSettings):
+class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, TrainingSettings):
     """What becomes integers, and how the model is trained in them."""
 
     wide: Literal["dynamic", "static", "float", "uint16"] = Field(
@@ -174,6 +177,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.tasks import loading
     from compress.training_data import check_max_length
 
+    refuse_unread(settings, (*settings_read.QAT, *LOSSES, *GENERATION))
     check_max_length(settings, task)
     # What was stored in 16 bits is trained in fp32; what a step made of fewer bits is not.
     if source.precision != "fp32" and any(step.technique in ("quantize", "qat") for step in source.steps):

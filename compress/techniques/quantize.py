@@ -23,9 +23,13 @@ from pydantic import Field, model_validator
 from compress.artifact import Artifact
 from compress.errors import CompressError
 from compress.models import kind_of
+from compress.quantization import settings_read
+from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
+from compress.quantization.settings_read import INTEGERS
 from compress.quantization.weight_settings import WeightSettings
 from compress.technique import Made, Technique, Work, finished
+from compress.unread_settings import refuse_unread
 
 PRECISIONS = {
     "dynamic": ("int8", "fp16", "bf16"),
@@ -36,7 +40,7 @@ PRECISIONS = {
 }
 
 
-class Quantize(WeightSettings, Int8Settings):
+class Quantize(WeightSettings, Int8Settings, AgreementSettings):
     """What is stored and computed in fewer bits, and how."""
 
     precision: Literal["int8", "int4", "nf4", "fp16", "bf16"] = Field(
@@ -98,7 +102,7 @@ def _run(work: Work) -> Made:
         return _bf16(work)
     if settings.is_torch:
         return _torch_weights(work)
-    from compress import agreement, comparison_rows, exporting
+    from compress import agreement, comparison_rows, exclusion, exporting
     from compress.onnx import parity
 
     if source.format == "torch":
@@ -113,6 +117,8 @@ def _run(work: Work) -> Made:
     its_tokenizer = tokenizer(source.folder)
     rows, where = comparison_rows.rows(its_tokenizer, config(source.folder), work.task, agreement.ROWS)
     graph = graphs["model"]
+    if settings.precision != "fp16":
+        exclusion.check(settings, [graph])
     target = work.folder / "model.onnx"
     made: dict[str, Any] = {}
     if settings.precision == "fp16":
@@ -154,7 +160,7 @@ def _made(
 
 def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
     """A model that writes text: each of its graphs in its component's precision."""
-    from compress import agreement, comparison_rows, components, exporting, models, weight_only
+    from compress import agreement, comparison_rows, components, exclusion, exporting, models, weight_only
     from compress.onnx.kernels import integer_kernels
     from compress.quantization.scheme import Scheme
 
@@ -162,6 +168,7 @@ def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> 
     chosen = components.precisions(graphs, settings.precision, settings.encoder, settings.decoder)
     ready = components.folded(graphs, work.scratch / "folded")
     integers = {part: path for part, path in ready.items() if chosen[part] == "int8"}
+    exclusion.check(settings, [path for part, path in ready.items() if chosen[part] in INTEGERS])
     by_gptq, of_gptq = _gptq(work, ready, chosen)
     schemes: dict[str, Any] = {}
     if settings.mode == "static" and integers:
@@ -275,7 +282,7 @@ def _bf16(work: Work) -> Made:
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    if not _calibrates(settings):
+    if not settings_read.calibrates(settings):
         return {}
     from compress import calibration
 
@@ -283,6 +290,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+    refuse_unread(settings, settings_read.QUANTIZE)
     quantized = [step for step in source.steps if step.technique in ("quantize", "qat")]
     if source.precision != "fp32" and (quantized or source.format == "onnx"):
         raise CompressError(
@@ -302,7 +310,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
         )
     _check_weights(settings, source)
-    if _calibrates(settings):
+    if settings_read.calibrates(settings):
         from compress import calibration
 
         calibration.check(settings.calibration, task)
@@ -351,17 +359,6 @@ def _check_components(settings: Any, source: Artifact) -> None:
             f"The attention of a model that writes text is not fused, so its products stay in floating point: {source.folder} "
             "cannot be quantized with `attention`. Leave it out."
         )
-
-
-def _calibrates(settings: Any) -> bool:
-    return bool(
-        settings.reads_rows_for_weights
-        or (
-            "int8" in (settings.precision, settings.encoder, settings.decoder)
-            and settings.mode == "static"
-            and settings.calibrates
-        )
-    )
 
 
 TECHNIQUE = Technique(

@@ -115,7 +115,7 @@ def test_a_step_tells_which_kernels_compute_its_products(quantize: Callable[...,
 
 
 def test_weights_alone_need_no_calibration_set(quantize: Callable[..., Artifact], tmp_path: Path) -> None:
-    made = quantize("weights", mode="static", activations="float", calibration="there-is-none")
+    made = quantize("weights", mode="static", activations="float")
     assert set(made.steps[-1].facts["kernels"]) == {"MatMul"}
     assert "calibration" not in made.steps[-1].data
     assert _shares(made) == pytest.approx(_shares(bring(str(tmp_path / "source"))), abs=0.02)

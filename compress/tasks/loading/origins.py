@@ -120,12 +120,12 @@ def _columns(task: Task, source: Source) -> Columns:
     return Columns(source.text or task.text_columns, (source.label or task.label_column) if source.labelled else "")
 
 
-def _no_file(task: Task, folder: Path, split: str) -> NoSuchSplit:
+def _no_file(task: Task, folder: Path, split: str) -> CompressError:
     named = [source.file for source in task.files.get(split, ())]
     if task.only_these_files:
         missing = next((file for file in named), "")
         if missing:
-            return NoSuchSplit(
+            return CompressError(
                 f"{folder / missing} does not exist. It is to hold the {split} data of task '{task.name}'."
             )
         others = ", ".join(name for name in SPLITS if task.files.get(name))

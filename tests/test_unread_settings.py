@@ -1,0 +1,97 @@
+"""Settings that were given and that nothing would read are refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from compress import catalogue
+from compress.errors import CompressError
+from compress.quantization import settings_read
+from compress.techniques import distill, finetune, prune
+from compress.unread_settings import GENERATION, LOSSES, refuse_unread
+
+TABLES = {
+    "quantize": settings_read.QUANTIZE,
+    "qat": (*settings_read.QAT, *LOSSES, *GENERATION),
+    "distill": distill.READ,
+    "finetune": finetune.READ,
+    "prune": prune.READ,
+}
+STUDENT = {"layers": 2}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_name_in_a_table_is_a_setting(name: str) -> None:
+    known = catalogue.find("techniques", name).settings.model_fields
+    assert {one for rule in TABLES[name] for one in rule.names} <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("technique", "given", "unread"),
+    [
+        ("quantize", {"mode": "dynamic", "calibration": "nonexistent"}, "calibration"),
+        ("quantize", {"ranges": "minmax"}, "ranges"),
+        ("quantize", {"wide": "static"}, "wide"),
+        ("quantize", {"mode": "static", "activations": "float", "ranges": "mse"}, "ranges"),
+        ("quantize", {"precision": "fp16", "mode": "static"}, "mode"),
+        ("quantize", {"precision": "fp16", "exclude": ["*.0.*"]}, "exclude"),
+        ("quantize", {"precision": "bf16", "embeddings": False}, "embeddings"),
+        ("quantize", {"precision": "int4", "mode": "weights", "calibration": "task-256"}, "calibration"),
+        ("quantize", {"precision": "int4", "mode": "weights", "act_order": True}, "act_order"),
+        ("quantize", {"precision": "nf4", "mode": "bitsandbytes", "embeddings": False}, "embeddings"),
+        ("qat", {"follow": 0.5}, "follow"),
+        ("qat", {"attention_loss": "kl"}, "attention_loss"),
+        ("qat", {"beams": 2}, "beams"),
+        ("distill", {**STUDENT, "hidden_loss": "cosine"}, "hidden_loss"),
+        ("distill", {**STUDENT, "calibration": "task-2048"}, "calibration"),
+        ("distill", {**STUDENT, "layers": [0, 1], "layer_choice": "last"}, "layer_choice"),
+        ("distill", {**STUDENT, "alpha": 0, "temperature": 2}, "temperature"),
+        ("distill", {**STUDENT, "jsd_beta": 0.3}, "jsd_beta"),
+        ("finetune", {"frozen_learning_rate": 1e-3}, "frozen_learning_rate"),
+        ("prune", {"batch_size": 8}, "batch_size"),
+        ("prune", {"sparsity": 0.7}, "sparsity"),
+        ("prune", {"batch": 4}, "batch"),
+        ("prune", {"method": "magnitude", "keep": 0.7}, "keep"),
+        ("prune", {"method": "magnitude", "pattern": "2:4", "sparsity": 0.4}, "sparsity"),
+        ("prune", {"method": "kwon", "importance": "taylor"}, "importance"),
+        ("prune", {"importance": "magnitude", "calibration": "task-256"}, "calibration"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused_by_name(technique: str, given: dict[str, Any], unread: str) -> None:
+    settings = catalogue.find("techniques", technique).settings(**given)
+    with pytest.raises(CompressError, match=f"^'{unread}' was given, and nothing would read it: it is read "):
+        refuse_unread(settings, TABLES[technique])
+
+
+@pytest.mark.parametrize(
+    ("technique", "given"),
+    [
+        ("quantize", {}),
+        ("quantize", {"mode": "dynamic", "exclude": ["*.0.*"], "embeddings": False}),
+        ("quantize", {"mode": "static", "calibration": "task-256", "ranges": "mse", "wide": "float", "smooth": 0.5}),
+        ("quantize", {"precision": "fp16", "encoder": "int8", "mode": "static", "ranges": "minmax"}),
+        ("quantize", {"precision": "int4", "mode": "gptq", "rounding": "gptq", "act_order": True, "calibration": "x"}),
+        ("distill", {**STUDENT, "preset": "tinybert"}),
+        ("distill", {**STUDENT, "hidden_weight": 1, "hidden_loss": "cosine", "layer_map": "last"}),
+        ("prune", {"keep": 0.5, "epochs": 1, "batch_size": 8, "temperature": 2}),
+        ("prune", {"method": "magnitude", "gradual": False, "sparsity": 0.4, "leave": ["*.0.*"]}),
+        ("qat", {"scales": "fixed", "follow": 0.5, "ranges": "minmax"}),
+    ],
+)
+def test_what_is_read_is_taken(technique: str, given: dict[str, Any]) -> None:
+    refuse_unread(catalogue.find("techniques", technique).settings(**given), TABLES[technique])
+
+
+def test_shipped_pipelines_give_nothing_that_is_not_read() -> None:
+    import yaml
+
+    from compress import shipped
+
+    for name in shipped.names("pipelines"):
+        steps = yaml.safe_load(shipped.find("pipelines", name).read_text())["steps"]
+        for step in steps.values():
+            for technique, given in step.items():
+                if technique in TABLES and isinstance(given, dict):
+                    refuse_unread(catalogue.find("techniques", technique).settings(**given), TABLES[technique])

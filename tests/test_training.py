@@ -21,6 +21,7 @@ from compress.objectives import Score
 from compress.stopping import Stopped
 from compress.training import TrainingSettings, train
 from compress.training_data import data_for, holdout_score
+from tests.tiny import write_task
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
 VALUE = "bert.encoder.layer.0.attention.self.value.weight"
@@ -276,9 +277,8 @@ def test_the_best_epoch_on_held_out_rows_is_kept(run: Run) -> None:
     assert right / len(run.data.holdout) == pytest.approx(max(scores), abs=1e-4)
 
 
-def test_accumulated_batches_are_one_batch_in_parts(
-    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
-) -> None:
+def test_accumulated_batches_are_one_batch_in_parts(make_model: Callable[..., Path], tmp_path: Path) -> None:
+    task = write_task(tmp_path / "data", rows=161)  # of which 128 are trained on
     model = make_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     whole, facts = Run(model, task, tmp_path / "whole")(batch_size=16, keep_epoch="last")
     parts, _ = Run(model, task, tmp_path / "parts")(batch_size=8, accumulate=2, keep_epoch="last")

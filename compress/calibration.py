@@ -63,8 +63,9 @@ def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
 
     chosen = find(name)
     described, data = loading.resolve(dict(task))
+    split = _split(name, described, data)
     leakage.check(described, data)
-    return {"set": Path(name).name, **chosen.model_dump(), "from": loading.load(described, data, chosen.split).identity}
+    return {"set": Path(name).name, **chosen.model_dump(), "from": split.identity}
 
 
 LABELS = "labels"
@@ -112,13 +113,30 @@ def rows(
     return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"], dtype=kind)} for row in tokenized]
 
 
+def _split(name: str, described: Any, data: Any) -> Any:
+    """The split that a set draws from.
+
+    Raises:
+        CompressError: the task has none.
+    """
+    from compress.tasks import loading
+
+    try:
+        return loading.load(described, data, find(name).split)
+    except loading.NoSuchSplit as error:
+        raise CompressError(
+            f"The calibration set '{name}' reads training rows, and the task {described.name} has none here. Add `train: FILE` "
+            "to its `data`, or choose what needs no rows: --mode dynamic, or weights alone."
+        ) from error
+
+
 def drawn(name: str, task: Mapping[str, Any]) -> Any:
     """The rows of a set as the task has them: `text`, `label`, `row_hash`."""
     from compress.tasks import loading
 
     chosen = find(name)
     described, data = loading.resolve(dict(task))
-    split = loading.load(described, data, chosen.split)
+    split = _split(name, described, data)
     hashes = split.rows["row_hash"]
     order = sorted(range(len(split.rows)), key=lambda place: (digest([chosen.seed, hashes[place]]), place))
     return split.rows.select(sorted(order[: chosen.count]))

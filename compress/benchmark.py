@@ -20,9 +20,10 @@ from compress.measure.cores import available_cores
 from compress.measure.evaluation import Evaluation, Unread
 from compress.measure.journal import journal
 from compress.measure.machine import cpu_model, machine, packages, providers
+from compress.measure.plan import BASELINE, ROOT, VARIANT, Entry, Plan
 from compress.measure.suite import Suite as Suite
 from compress.measure.suite import read_suite as read_suite
-from compress.measure.together import BASELINE, ROOT, VARIANT, Entry, Found, Plan, measure
+from compress.measure.together import Found, measure
 from compress.measurement import Measurements
 from compress.metrics.metric import Metric
 from compress.models import bring, check_kind, check_labels

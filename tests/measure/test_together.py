@@ -11,7 +11,8 @@ import pytest
 
 from compress.artifact import Artifact
 from compress.errors import CompressError
-from compress.measure.together import Entry, Lane, Run
+from compress.measure.plan import Entry, Lane
+from compress.measure.together import Run
 from compress.runtimes.runtime import Serving
 
 

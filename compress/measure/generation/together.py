@@ -16,7 +16,8 @@ from compress.measure.generation import memory, quality, speed
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
 from compress.measure.inputs import Condition, Unnamed
-from compress.measure.together import ROOT, Entry, Found, Lane, Plan, Run, carry_out
+from compress.measure.plan import ROOT, Entry, Lane, Plan
+from compress.measure.together import Found, Run, carry_out
 from compress.measurement import Measurement
 from compress.metrics.generation import perplexity, token_accuracy
 from compress.metrics.metric import Undefined

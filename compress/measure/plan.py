@@ -1,0 +1,95 @@
+"""What a benchmark run is about: the artifacts, under which choices of options, and what of them is measured how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from compress.artifact import Artifact
+from compress.measure.disturbance import Watch, watcher
+from compress.measure.inputs import Condition
+from compress.measure.journal import Journal
+from compress.measure.process import WorkerProcess
+from compress.measurement import Measured
+from compress.runtimes.runtime import Runtime, Serving
+
+ROOT, BASELINE, VARIANT = "root", "baseline", "variant"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One artifact in the run."""
+
+    name: str
+    artifact: Artifact
+    role: str = VARIANT
+
+    @property
+    def fingerprint(self) -> str:
+        """The artifact's."""
+        return self.artifact.fingerprint()
+
+    def measured(self) -> Measured:
+        """It as the file of measurements records it."""
+        one = self.artifact
+        return Measured(self.name, self.fingerprint, str(one.folder), one.manifest(), self.role)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and how carefully."""
+
+    runtimes: Sequence[Runtime]
+    conditions: Sequence[Condition]
+    threads: int
+    device: str = "cpu"
+    options: Sequence[str] = ("ours",)
+    """Session options for every ONNX artifact, the baseline included: a speed-up is against the same options."""
+    rounds: int = 10
+    repeats: int = 2
+    batch_size: int = 32
+    seed: int = 0
+    watch: Callable[[Sequence[int]], Watch] = watcher
+    """From the workers' process ids to a watch."""
+    journal: Journal | None = None
+    """Where what is measured is noted, and what an interrupted run had noted."""
+
+    def once(self, name: str, measure: Callable[[], Any]) -> Any:
+        """What was noted under that name before the benchmark was interrupted, else what is measured now."""
+        if self.journal is None:
+            return measure()
+        known = self.journal.recall(name)
+        if known is None:
+            known = measure()
+            self.journal.note(name, known)
+        return known
+
+    def runtime_for(self, artifact: Artifact) -> Runtime:
+        """The runtime that opens artifacts of that format."""
+        return next(one for one in self.runtimes if artifact.format in one.formats)
+
+    def options_for(self, runtime: Runtime) -> tuple[str, ...]:
+        """Those among which the runtime has a choice: only ONNX Runtime has one."""
+        return tuple(self.options) if "onnx" in runtime.formats else ("default",)
+
+
+@dataclass
+class Lane:
+    """One artifact under one choice of session options: its worker, or why it has none."""
+
+    entry: Entry
+    runtime: Runtime
+    serving: Serving
+    worker: WorkerProcess | None = None
+    failure: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique in the run."""
+        return f"{self.entry.name}/{self.serving.options}"
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """What everything in this lane is read under."""
+        return {"runtime": self.runtime.name, **asdict(self.serving)}

@@ -32,7 +32,8 @@ def prune(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path)
     model = bring(str(make_model("bert", "whole")))
 
     def run(name: str, source: Artifact | None = None, **settings: Any) -> Artifact:
-        chosen = Prune(**{"batch_size": 16, "precision": "fp32", "max_length": 64, **settings})
+        training = {"batch_size": 16, "precision": "fp32", "max_length": 64} if settings.get("epochs") else {}
+        chosen = Prune(**{**training, **settings})
         return apply(TECHNIQUE, source or model, chosen, tmp_path / name, task=task)
 
     return run
@@ -217,7 +218,8 @@ def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any],
             {"method": "movement", "sparsity": 0.3, "epochs": 1},
         )
     ):
-        chosen = Prune(batch_size=32, precision="fp32", max_length=64, **settings)
+        training = {"batch_size": 32, "precision": "fp32", "max_length": 64} if "epochs" in settings else {}
+        chosen = Prune(**training, **settings)
         made = apply(TECHNIQUE, model, chosen, tmp_path / str(number), task=task)
         logits = load(made)(input_ids=torch.tensor([[2, 7, 9, 3]])).logits
         assert torch.isfinite(logits).all()

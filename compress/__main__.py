@@ -74,7 +74,7 @@ def _run() -> None:
 
 
 def _in_words(error: BaseException) -> str:
-    """What is told of an error."""
+    """The message for an error."""
     import errno
 
     from compress.disk import why_full

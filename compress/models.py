@@ -139,7 +139,7 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config; for a
     generative task the model that writes text, as it is.
 
-    The rows of a trained head follow their labels' names. A head of as many other labels starts anew, with a message.
+    The rows of a trained head follow their labels' names. A head of as many other labels is newly initialized, with a message.
 
     Args:
         task: a `compress.tasks.task.Task`.
@@ -166,7 +166,9 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
         problem_type=kind,
     )
     if fits and places is None:
-        say(f"{folder.name} tells {labels.shown(own)} apart, not {labels.shown(names)}: its head starts anew.")
+        say(
+            f"{folder.name} has the labels {labels.shown(own)}, the task {labels.shown(names)}: its head is newly initialized."
+        )
         return _with_new_head_(model)
     if places is not None and list(places) != sorted(places):
         say(labels.told_of_order(folder, own, names))

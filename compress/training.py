@@ -53,7 +53,7 @@ class TrainingSettings(Settings):
         description="Which epoch's weights are kept: the best on rows held out of the training split, or the last.",
     )
     seed: int = Field(
-        0, ge=0, lt=2**32, description="Decides the order of the rows, dropout, and weights that start anew."
+        0, ge=0, lt=2**32, description="Decides the order of the rows, dropout, and newly initialized weights."
     )
 
 

@@ -106,7 +106,7 @@ def test_a_head_trained_for_the_labels_keeps_its_rows_by_name_and_one_of_other_l
     kept = classifier(other)
     assert not torch.equal(anew.classifier.weight, kept.classifier.weight)
     assert torch.equal(anew.bert.embeddings.word_embeddings.weight, kept.bert.embeddings.word_embeddings.weight)
-    assert "tells cat, dog apart, not negative, positive: its head starts anew" in caplog.text
+    assert "has the labels cat, dog, the task negative, positive: its head is newly initialized" in caplog.text
 
 
 def test_a_trained_model_of_other_labels_is_refused_with_how_to_say_what_they_mean(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")
 @click.option("--rows", type=click.IntRange(1), help="Measure on no more evaluation rows than so many.")
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
-@click.option("--force", is_flag=True, help="Measure anew, and replace the measurements at --out.")
+@click.option("--force", is_flag=True, help="Measure again, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **of_task: Any) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.

@@ -39,7 +39,7 @@ def reusable(out: Path, plan: str, existing: Existing) -> Measurements | None:
 
     Args:
         plan: see `Measurements.plan`.
-        existing: `replace` measures anew in any case.
+        existing: `replace` measures again in any case.
 
     Raises:
         CompressError: there are others, which nobody asked to replace.

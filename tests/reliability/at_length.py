@@ -75,7 +75,7 @@ def table(found: Sequence[dict[str, Any]]) -> list[str]:
         rows.append(
             f"| wrong input: {kind} | {len(mine)} | {refused} refused in one line, {len(mine) - refused} read |"
         )
-    rows.append(f"| wrong inputs in all | {len(inputs)} | each within two seconds, nothing written elsewhere |")
+    rows.append(f"| wrong inputs in all | {len(inputs)} | refused within two seconds each, nothing written elsewhere |")
     hostile = sum(1 for one in found if one["what"] == "hostile text")
     rows.append(f"| hostile text in names, labels, titles, texts | {hostile} | shown as text everywhere |")
     return rows

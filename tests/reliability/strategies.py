@@ -69,7 +69,7 @@ def mutated(draw: st.DrawFn, document: Any, most: int = 3) -> Any:
                 there = there[key] if not isinstance(there, str) else there
             holder[last] = copy.deepcopy(there[end])
         elif how == "deep":
-            holder[last] = deep(draw(st.sampled_from((3, 600))))
+            holder[last] = deep(draw(st.sampled_from((3, 100))))  # deeper ones: `JSON_TRICKS`, `YAML_TRICKS`
         else:
             holder[last] = draw(values)
     return found
@@ -103,9 +103,22 @@ def json_bytes(document: Any) -> bytes:
     return json.dumps(document).encode("utf-8", "surrogatepass")
 
 
+JSON_TRICKS = (
+    b"[" * 100_000,
+    b'{"a": ' * 100_000,
+    b"9" * 5000,
+    b"",
+    b"null",
+    b"[]",
+    b'{"a": 1, "a": 2}',
+    b"\xff\xfe{\x00}\x00",
+    b'{"format_version": 1e999, "steps": NaN}',
+)
+
+
 def files_of(document: Any) -> st.SearchStrategy[bytes]:
     """A JSON file: its content wrong, or its bytes."""
-    return st.one_of(mutated(document).map(json_bytes), damaged(json_bytes(document)))
+    return st.one_of(mutated(document).map(json_bytes), damaged(json_bytes(document)), st.sampled_from(JSON_TRICKS))
 
 
 @st.composite

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from compress import benchmark, calibration, pipeline, report
@@ -27,14 +27,18 @@ from tests.reliability.tiny_pipeline import SUITE, write_pipeline
 from tests.reliability.watching import refused_or_done
 from tests.report.made_up import make
 
-many = settings(
+drawn = settings(
     max_examples=counts.INPUTS,
     deadline=None,  # `refused_or_done` has a limit of its own
     database=None,
-    derandomize=counts.SEED == 0,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
+
+
+def many(function: Any) -> Any:
+    """As many inputs as `counts` says, the same ones for the same seed."""
+    return seed(counts.SEED)(drawn(function))
 
 
 @pytest.fixture(scope="module")

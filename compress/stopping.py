@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -66,6 +67,20 @@ def listen(react: Callable[[int], None]) -> Callable[[], None]:
             signal.signal(number, handler)
 
     return restore
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """A signal that comes within the block stops the process at its end: within it, C++ calls Python from places that an
+    exception must not leave (torch's tracing), where it would abort the process. A second one raises `Stopped` at once."""
+    came: list[int] = []
+    restore = listen(came.append)
+    try:
+        yield
+    finally:
+        restore()
+        if came:
+            raise Stopped(came[0])
 
 
 def _answer(answers: list[Callable[[int], None]]) -> dict[int, Any]:

@@ -132,3 +132,15 @@ def _raising(what: str) -> str:
         "catalogue.summary = fail\nsys.argv = ['compress', 'list']\n"
         "from compress.__main__ import main\nmain()"
     )
+
+
+@pytest.mark.parametrize(("number", "code"), ALL)
+def test_a_signal_that_comes_where_no_exception_may_leave_stops_at_the_end_of_the_block(number: int, code: int) -> None:
+    before = {one: signal.getsignal(one) for one in stopping.SIGNALS}
+    done = False
+    with pytest.raises(stopping.Stopped) as caught, stopping.held():
+        os.kill(os.getpid(), number)
+        done = True
+    assert done
+    assert caught.value.exit_code == code
+    assert {one: signal.getsignal(one) for one in stopping.SIGNALS} == before

@@ -25,6 +25,7 @@ from torch import nn
 from compress.architectures import read_token
 from compress.architectures.plain_computation import PLAIN, compute_plainly_, plain_settings_
 from compress.errors import CompressError
+from compress.stopping import held
 
 LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**20  # protobuf refuses messages of 2 GiB; a margin for the graph itself
 SAMPLE_BATCH, SAMPLE_LENGTH = 2, 16
@@ -96,9 +97,10 @@ def _traced(model: nn.Module, samples: dict[str, torch.Tensor]) -> onnx.ModelPro
 
     free = {name: {0: Dim.AUTO, 1: Dim.AUTO} for name in samples}
     try:
-        exported = OnnxExporter().export(
-            read_token.traceable(model), samples, config=OnnxConfig(dynamic=True, dynamic_shapes=free)
-        )
+        with held():
+            exported = OnnxExporter().export(
+                read_token.traceable(model), samples, config=OnnxConfig(dynamic=True, dynamic_shapes=free)
+            )
     except Exception as error:  # the tracer raises many kinds, each about the model's own code
         reason = (str(error).strip().splitlines() or [""])[0]
         raise CompressError(

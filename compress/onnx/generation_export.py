@@ -23,6 +23,7 @@ from compress.errors import CompressError
 from compress.onnx.export import as_for_tracing, drop_prefix, name_weights, plain_products, quiet, rename
 from compress.onnx.generation_sessions import DECODE, ENCODER, PREFILL
 from compress.onnx.shared_weights import WeightsFile, save_together
+from compress.stopping import held
 
 # Unlike each other and above 1, so that no axis is taken for another one, or for a constant.
 BATCH, PAST, NEW, SOURCE = 2, 5, 3, 7
@@ -222,7 +223,8 @@ def _traced(module: nn.Module, samples: Tensors, axes: Mapping[str, Any]) -> onn
 
     shapes = {name: free(value, axes[name]) for name, value in samples.items()}
     try:
-        exported = OnnxExporter().export(module, samples, config=OnnxConfig(dynamic=True, dynamic_shapes=shapes))
+        with held():
+            exported = OnnxExporter().export(module, samples, config=OnnxConfig(dynamic=True, dynamic_shapes=shapes))
     except Exception as error:  # the tracer raises many kinds, each about the model's own code
         reason = (str(error).strip().splitlines() or [""])[0]
         raise CompressError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -171,3 +172,17 @@ def test_the_largest_finite_value_is_one(saved: Path, tmp_path: Path) -> None:
         return tensors
 
     load(edited(saved, tmp_path / "m", large))
+
+
+@pytest.mark.parametrize("offsets", ["[0]", "[0, 256, 512]", "[0, 1e999]", "[0, NaN]", "{}", "3"])
+def test_a_header_whose_offsets_are_none_is_refused_in_a_line(make_model: Callable[..., Path], offsets: str) -> None:
+    folder = make_model()
+    file = folder / "model.safetensors"
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = re.sub(
+        r'"data_offsets":\[[^]]*\]', f'"data_offsets":{offsets}', data[8 : 8 + length].decode(), count=1
+    ).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + length :])
+    with pytest.raises(CompressError, match="corrupt"):
+        models.classifier(folder)

@@ -71,7 +71,7 @@ def right(answers: np.ndarray, labels: np.ndarray) -> float:
 
 
 def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = False) -> dict[str, Any]:
-    """What is to be told of an agreement.
+    """The facts to report of an agreement.
 
     Args:
         what: what was made, for the message: `int8`, `int4`.

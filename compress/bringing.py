@@ -22,7 +22,7 @@ DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
 
 def bring(where: str) -> Artifact:
     """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
-    config, from which `compress finetune` starts a model that writes.
+    config, from which `compress finetune` starts a generative model.
 
     A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
     no code), `ID@REVISION` in that revision.

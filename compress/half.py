@@ -22,7 +22,7 @@ ROWS = 48
 
 
 def write(graph: Path, target: Path, rows: Sequence[Mapping[str, np.ndarray]], rows_from: str) -> dict[str, Any]:
-    """Write a classifier's fp32 graph in fp16; what is to be told of it.
+    """Write a classifier's fp32 graph in fp16; the facts to report.
 
     Args:
         rows: encoded, name -> [length] each.
@@ -34,7 +34,7 @@ def write(graph: Path, target: Path, rows: Sequence[Mapping[str, np.ndarray]], r
 def write_part(
     graphs: Mapping[str, Path], part: str, folder: Path, target: Path, prompts: Sequence[np.ndarray], rows_from: str
 ) -> dict[str, Any]:
-    """Write one of a generative export's fp32 graphs in fp16, watched while the model writes; what is to be told of it.
+    """Write one of a generative export's fp32 graphs in fp16, watched while the model writes; the facts to report.
 
     Args:
         graphs: the fp32 export by part.

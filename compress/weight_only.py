@@ -35,7 +35,7 @@ def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid
 def write_blocks(
     settings: Any, precision: str, chosen: Mapping[str, BlockWeight], _part: str, graph: Path, target: Path
 ) -> dict[str, Any]:
-    """Write one fp32 graph with its weights in blocks; what is to be told of it.
+    """Write one fp32 graph with its weights in blocks; the facts to report.
 
     Args:
         chosen: `calibrated`'s integers; other weights are rounded to the nearest.
@@ -88,7 +88,7 @@ def calibrated(
 
 
 def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, folder: Path) -> dict[str, Any]:
-    """Write a decoder as a GPTQ checkpoint; what is to be told of it."""
+    """Write a decoder as a GPTQ checkpoint; the facts to report."""
     from compress.quantization import gptq_checkpoint
     from compress.quantization.gptq import by_kind, errors_told, gptq_, linears
 
@@ -107,7 +107,7 @@ def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, f
 
 
 def write_bitsandbytes(source: Artifact, settings: Any, folder: Path) -> dict[str, Any]:
-    """Write a torch checkpoint with bitsandbytes' modules; what is to be told of it."""
+    """Write a torch checkpoint with bitsandbytes' modules; the facts to report."""
     from compress.bitsandbytes_weights import quantized
 
     model, told = quantized(source.folder, settings.precision, settings.exclude)

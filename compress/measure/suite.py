@@ -46,7 +46,7 @@ class Suite(Settings):
     prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")
     context: int | None = Field(None, ge=2, description="Tokens a language model reads at once to score a text.")
     stride: int | None = Field(None, ge=1, description="Tokens from one such reading to the next; half the context.")
-    generation: ForWriters | None = Field(None, description="What is otherwise for models that write.")
+    generation: ForWriters | None = Field(None, description="What differs for generative models.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -65,7 +65,7 @@ class Suite(Settings):
         return tuple(Condition(one.batch, one.length, one.calls) for one in self.conditions)
 
     def for_writers(self) -> Suite:
-        """The same as it is for models that write."""
+        """The same for generative models."""
         changes = {} if self.generation is None else dict(self.generation)
         return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
 

@@ -131,7 +131,7 @@ def main(asked_for: Iterator[bytes]) -> None:
 
     Args:
         asked_for: lines of JSON: first `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`,
-            `inputs` (the file), `writing` (None, or for a model that writes `decoding` and `new_tokens`) and the process
+            `inputs` (the file), `writing` (None, or for a generative model `decoding` and `new_tokens`) and the process
             that asks, `parent`; then a command each.
     """
     wanted = json.loads(next(asked_for))

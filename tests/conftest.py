@@ -10,7 +10,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 
 @pytest.fixture(autouse=True)
-def _plain_logging() -> Iterator[None]:
-    """The command line sets up logging for a process; a test must not keep it."""
+def _plain_logging() -> None:
+    """Each test starts with the library's own logging: the command line sets it up for a whole process.
+
+    It is set before a test and not put back after it: a fixture of a module or a session runs commands too, before this.
+    """
     logger = logging.getLogger("compress")
-    before = (logger.level, logger.propagate, list(logger.handlers))
-    yield
-    logger.level, logger.propagate, logger.handlers = before
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    logger.handlers = []
 
 
 @pytest.fixture

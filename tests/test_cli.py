@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -173,6 +174,25 @@ def test_a_number_of_rows_goes_over_the_tasks_limit(
     assert done.exit_code == 0, done.output
     read = json.loads(done.output[done.output.index("{") :])["data"]
     assert (read["train"]["limit"], read["train"]["rows"]) == (7, 7)
+
+
+def test_a_number_of_rows_reaches_the_measurement(
+    make_model: Callable[..., Path], task_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compress import benchmark
+    from compress.tasks import loading
+
+    counted = []
+
+    def counts(*given: object, task: dict[str, Any], **more: object) -> None:
+        counted.append(len(loading.load(*loading.resolve(task), "evaluation").rows))
+        raise CompressError("counted")
+
+    monkeypatch.setattr(benchmark, "run", counts)
+    for more in ([], ["--rows", "7"]):
+        words = ["benchmark", str(make_model("bert")), "--task", str(task_file), *more, "-o", str(tmp_path / "out")]
+        assert str(CliRunner().invoke(compress, words).exception) == "counted"
+    assert counted == [48, 7]
 
 
 def test_a_model_without_a_task_says_how_to_name_one(make_model: Callable[..., Path], tmp_path: Path) -> None:

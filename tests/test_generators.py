@@ -157,6 +157,17 @@ def test_the_config_tells_the_kind(
     assert models.kind_of(tmp_path) == kind
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_decoder_whose_config_says_that_it_has_an_encoder_is_refused(
+    family: str, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(saved[family], tmp_path / family)
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**raw, "is_encoder_decoder": True}))
+    with pytest.raises(CompressError, match=r"says `is_encoder_decoder`, but \w+ has no encoder. Set it to false"):
+        opened(folder)
+
+
 @pytest.mark.parametrize("family", ["t5", "llama"])
 def test_a_config_alone_makes_a_model_of_its_kind(family: str, saved: dict[str, Path], tmp_path: Path) -> None:
     found = generators.from_config(saved[family] / "config.json")

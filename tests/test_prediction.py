@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from transformers import AutoTokenizer
 
 from compress.artifact import Artifact, Step
 from compress.cli import compress
@@ -160,6 +162,34 @@ def test_a_model_of_single_texts_refuses_a_second_one(tiny_torch: Artifact, tmp_
     done = _said(_of_task(tiny_torch, tmp_path / "single"), "a good film", "--pair", "the book")
     assert done.exit_code == 1
     assert "reads one text (review)" in str(done.exception)
+
+
+def test_a_pair_is_answered_by_a_model_of_one_token_type_whose_tokenizer_gives_two(
+    tiny_torch: Artifact, tiny_onnx: Artifact, tmp_path: Path
+) -> None:
+    import shutil
+
+    answers = []
+    for made in (tiny_torch, tiny_onnx):
+        folder = shutil.copytree(made.folder, tmp_path / made.format)
+        _give_types(folder)
+        of_types = dict(AutoTokenizer.from_pretrained(folder)("a good film", "the book"))
+        assert 1 in of_types["token_type_ids"]  # which the model's table of types has no row for
+        answers += list(predictions(replace(made, folder=folder, files={}), TEXTS[:1], "the book"))
+        answers += list(predictions(made, TEXTS[:1], "the book"))
+    shares = [answer["probabilities"]["positive"] for answer in answers]
+    assert np.allclose(shares, shares[0], atol=1e-5)
+
+
+def _give_types(folder: Path) -> None:
+    """Let a pair's second text have another token type, as BERT's own tokenizer does."""
+    whole = json.loads((folder / "tokenizer.json").read_text())
+    for piece in whole["post_processor"]["pair"][3:]:
+        next(iter(piece.values()))["type_id"] = 1
+    (folder / "tokenizer.json").write_text(json.dumps(whole))
+    file = folder / "tokenizer_config.json"
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "model_input_names": names}))
 
 
 def test_pairs_in_bulk_are_answered_as_one_by_one(tiny_torch: Artifact, tmp_path: Path) -> None:

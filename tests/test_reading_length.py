@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,5 +70,14 @@ def test_a_tokenizer_is_opened_with_what_its_model_reads(tmp_path: Path) -> None
     folder = write_model(tmp_path / "short", max_position_embeddings=40, type_vocab_size=1)
     whole = tokenizer(folder)
     assert whole.model_max_length == 40
-    assert config(folder).type_vocab_size == 1
-    assert "token_type_ids" not in whole.model_input_names
+
+
+
+def test_a_second_token_type_is_given_only_to_a_model_that_knows_one(tmp_path: Path) -> None:
+    """Training and prediction take a pair by this tokenizer: a type beyond the model's table would end them."""
+    for types in (1, 2):
+        folder = write_model(tmp_path / str(types), num_hidden_layers=1, type_vocab_size=types)
+        file = folder / "tokenizer_config.json"
+        names = ["input_ids", "token_type_ids", "attention_mask"]
+        file.write_text(json.dumps({**json.loads(file.read_text()), "model_input_names": names}))
+        assert ("token_type_ids" in tokenizer(folder)("a good film", "the book")) == (types == 2)

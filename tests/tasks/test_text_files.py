@@ -235,6 +235,20 @@ def test_a_kilobyte_of_parquet_that_holds_gigabytes_is_refused_without_holding_t
     assert pyarrow.default_memory_pool().max_memory() < 2**28
 
 
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_a_parquet_file_whose_rows_point_beyond_its_dictionary_is_refused(column: str, tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    file = tmp_path / "a.parquet"
+    table = pyarrow.table({"text": ["good film", "bad film"] * 16, "label": [0, 1] * 16})
+    parquet.write_table(table, file, compression="none", use_dictionary=[column], write_statistics=False)
+    content, indices = file.read_bytes(), b"\x01\x09" + b"\xaa" * 4  # 32 numbers of one bit: 0 and 1 in turns
+    assert content.count(indices) == 1
+    beyond = b"\x08\x40\xff\x00\x00\x00"  # 8 bits each: 32 times 255
+    assert "is not a Parquet file that can be read" in refused(file, content.replace(indices, beyond))
+
+
 @pytest.mark.parametrize("column", [[b"abc"], [5], [None], [["a"]]])
 def test_parquet_cells_that_are_no_texts_are_bad_rows(tmp_path: Path, column: list[Any]) -> None:
     import pyarrow

@@ -246,6 +246,13 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any],
         build(Prune, settings, "a test")
 
 
+@pytest.mark.parametrize("method", ["structured", "kwon"])
+def test_a_budget_that_removes_nothing_is_refused(method: str, prune: Callable[..., Artifact], tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match=f"keep is 1, so {method} would remove nothing. Set it below 1"):
+        prune("pruned", method=method, keep=1)
+    assert not (tmp_path / "pruned").exists()
+
+
 def test_what_a_kind_can_bring_is_said_beforehand() -> None:
     assert "no runtime here faster" in prospect(Prune(method="magnitude"))
     assert "sparse tensor cores" in prospect(Prune(method="wanda", pattern="2:4"))

@@ -10,7 +10,12 @@ from typing import Any
 from compress import calibration, models
 from compress.artifact import Artifact
 from compress.errors import CompressError
+from compress.measure.size import safetensors_parameters
+from compress.measure.stored import model_files
 from compress.model_files import of_tokenizer
+from compress.progress import warn
+
+FLOATING = ("fp32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
     torch.manual_seed(settings.seed)
     its_tokenizer = models.tokenizer(teacher.folder)
     if settings.student is not None:
-        return _given(Path(settings.student), task, its_tokenizer, settings.seed)
+        return _told_if_no_smaller(_given(Path(settings.student), task, its_tokenizer, settings.seed), teacher)
     model = models.load(teacher).float()
     told: list[str] = []
     facts: dict[str, Any] = {}
@@ -89,7 +94,7 @@ def make_writer(teacher: Artifact, settings: Any) -> Student:
     torch.manual_seed(settings.seed)
     its_tokenizer = models.tokenizer(teacher.folder)
     if settings.student is not None:
-        return _given_writer(Path(settings.student), its_tokenizer)
+        return _told_if_no_smaller(_given_writer(Path(settings.student), its_tokenizer), teacher)
     model = models.load(teacher).float()
     facts: dict[str, Any] = {}
     told = []
@@ -163,6 +168,20 @@ def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Studen
     model = models.from_config(given, task) if anew else models.for_task(given, task, seed=seed).float()
     _check_tokens(model, its_tokenizer, given, own is not None)
     return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given.name}"})
+
+
+def _told_if_no_smaller(student: Student, teacher: Artifact) -> Student:
+    """The student, after a warning where it has as many parameters as its teacher or more."""
+    if teacher.precision not in FLOATING:
+        return student  # its integers are packed, so that its file does not tell how many they are
+    stored = {one.data_ptr(): one.numel() for one in student.model.state_dict().values() if one.is_floating_point()}
+    own = sum(stored.values())
+    of_teacher = safetensors_parameters(model_files(teacher))
+    if own >= of_teacher:
+        warn(
+            f"The student has {own:,} parameters and its teacher {of_teacher:,}: it learns from the teacher, but is no smaller."
+        )
+    return student
 
 
 def _check_tokens(model: Any, its_tokenizer: Any, given: Path, is_own: bool) -> None:

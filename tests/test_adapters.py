@@ -54,5 +54,7 @@ def test_added_tokens_are_merged_with_the_embeddings_of_the_adapter(
 
 def test_added_tokens_without_their_embeddings_are_refused(tmp_path: Path) -> None:
     base, adapter, _ = adapted(tmp_path, tied=False, modules=None, embeddings=False)
-    with pytest.raises(CompressError, match=r"token id \d+, but the base model has \d+ embeddings.*Save the adapter with"):
+    with pytest.raises(
+        CompressError, match=r"token id \d+, but the base model has \d+ embeddings.*Save the adapter with"
+    ):
         merged(base, adapter)

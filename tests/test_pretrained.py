@@ -29,19 +29,25 @@ def nested(folder: Path, depth: int) -> Path:
     return folder
 
 
+def told(read: Callable[[Path], Any], folder: Path) -> str:
+    """What the product's own error says, nothing where there is none; any other error goes through."""
+    try:
+        read(folder)
+    except CompressError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("depth", [900, 3_000, 100_000])
 @pytest.mark.parametrize("read", [raw_config, config])
 def test_a_config_that_is_nested_deeply_is_read_or_refused_in_a_line(
     read: Callable[[Path], Any], depth: int, folder: Path
 ) -> None:
-    try:
-        read(nested(folder, depth))
-    except CompressError as error:
-        assert str(folder) in str(error)
-        assert "\n" not in str(error)
-        assert len(str(error)) <= 500
-    else:
-        assert depth < 100_000
+    said = told(read, nested(folder, depth))
+    assert (str(folder) in said) == bool(said)
+    assert "\n" not in said
+    assert len(said) <= 500
+    assert said or depth < 100_000
 
 
 @pytest.mark.parametrize("command", ["inspect", "export", "predict", "import"])

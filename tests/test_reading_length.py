@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compress.artifact import Step
-from compress.models import config, tokenizer
+from compress.models import tokenizer
 from compress.reading_length import cut_at, longest_input, positions, trained_length
 from tests.tiny import write_model
 
@@ -70,7 +70,6 @@ def test_a_tokenizer_is_opened_with_what_its_model_reads(tmp_path: Path) -> None
     folder = write_model(tmp_path / "short", max_position_embeddings=40, type_vocab_size=1)
     whole = tokenizer(folder)
     assert whole.model_max_length == 40
-
 
 
 def test_a_second_token_type_is_given_only_to_a_model_that_knows_one(tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
         return any(one is not None for one in (self.hidden_size, self.intermediate_size, self.heads))
 
 
+NO_SMALLER = "The student keeps all layers of its teacher at full width: it is trained again, and no smaller."
+
 READ = (
     *LOSSES,
     *GENERATION,
@@ -276,7 +278,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         evenly_spaced(layer_count(config), settings.layers)
     kept = settings.layers if isinstance(settings.layers, int) else len(settings.layers or ())
     if settings.student is None and not settings.narrows and kept == layer_count(config):
-        warn(f"The student keeps all {kept} layers of its teacher at full width: it is trained again, and no smaller.")
+        warn(NO_SMALLER)
     if settings.narrows:
         narrower(
             config,
@@ -341,13 +343,18 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
         raise CompressError(
             "freeze_encoder keeps the teacher's encoder, so it is for students with some of an encoder-decoder's layers."
         )
-    for side, asked in asked_layers(settings, config).items():
+    sides = asked_layers(settings, config)
+    all_kept = 0
+    for side, asked in sides.items():
         kept, total = (
             chosen_of_side(asked, layer_count(config, side), settings.layer_choice)[0],
             layer_count(config, side),
         )
         if kept != tuple(sorted(set(kept))) or not 0 <= kept[0] <= kept[-1] < total:
             raise CompressError(f"{side}_layers {kept} are not increasing indices from 0 to {total - 1}. Correct them.")
+        all_kept += len(kept) == total
+    if sides and all_kept == len(sides):
+        warn(NO_SMALLER)
 
 
 TECHNIQUE = Technique(

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import lessons, loop, teaching
+from compress import lessons, loop, students, teaching
 from compress.artifact import Artifact
 from compress.catalogue import find
 from compress.distillation import objective
@@ -22,7 +22,8 @@ from compress.distillation.schedules import Schedule
 from compress.errors import CompressError
 from compress.models import bring, classifier, tokenizer
 from compress.settings import build
-from compress.technique import apply, references
+from compress.tasks.loading import resolve
+from compress.technique import apply, check, references
 from compress.techniques.distill import Distill
 from tests.tiny import write_model
 
@@ -366,6 +367,34 @@ def test_layers_are_a_count_or_indices(given: Any, means: Any) -> None:
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(CompressError, match=told):
         build(Distill, settings, "a test")
+
+
+@pytest.mark.parametrize("layers", [4, (0, 1, 2, 3)])
+def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
+    layers: Any, make_model: Callable[..., Path], task: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher = bring(str(make_model("bert", "large")))
+    check(TECHNIQUE, teacher, Distill(layers=layers), task)
+    assert "trained again, and no smaller" in caplog.text
+    caplog.clear()
+    check(TECHNIQUE, teacher, Distill(layers=3), task)
+    assert "no smaller" not in caplog.text
+
+
+@pytest.mark.parametrize(("layers", "is_said"), [(4, True), (3, False)])
+def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
+    layers: int,
+    is_said: bool,
+    make_model: Callable[..., Path],
+    task: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    teacher, student = (make_model("bert", name, num_hidden_layers=count) for name, count in (("t", 4), ("s", layers)))
+    described = resolve(task)[0]
+    for given in (student, student / "config.json"):
+        caplog.clear()
+        students.make(bring(str(teacher)), Distill(student=str(given)), described, task)
+        assert ("but is no smaller" in caplog.text) == is_said
 
 
 def test_relation_heads_that_divide_no_width_are_refused_before_training(distil: Callable[..., Artifact]) -> None:

@@ -21,8 +21,8 @@ from compress.errors import CompressError
 from compress.generators import generator
 from compress.models import bring, tokenizer
 from compress.settings import build
-from compress.students import Student
-from compress.technique import apply
+from compress.students import Student, make_writer
+from compress.technique import apply, check
 from compress.techniques.distill import Distill
 from tests.tiny import write_model, write_task
 from tests.tiny_generators import write_generator, write_pairs, write_text
@@ -262,6 +262,38 @@ def test_what_cannot_work_is_said_before_anything_is_loaded(
     monkeypatch.setattr("compress.models.load", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(CompressError, match=says):
         distil("student", **settings)
+
+
+@pytest.mark.parametrize(
+    ("family", "asked", "is_said"),
+    [
+        ("bart", {"layers": 3}, True),
+        ("bart", {"decoder_layers": 3}, True),
+        ("bart", {"decoder_layers": 3, "encoder_layers": 1}, False),
+        ("bart", {"decoder_layers": 1}, False),
+        ("llama", {"layers": (0, 1, 2)}, True),
+        ("llama", {"layers": 2}, False),
+    ],
+    ids=str,
+)
+def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
+    family: str, asked: dict[str, Any], is_said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher = bring(str(write_generator(tmp_path / family, family, layers=3)))
+    task = write_pairs(tmp_path / "data", rows=4) if family == "bart" else write_text(tmp_path / "data", lines=4)
+    check(TECHNIQUE, teacher, Distill(**asked), task)
+    assert ("trained again, and no smaller" in caplog.text) == is_said
+
+
+def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [write_generator(tmp_path / str(layers), "bart", layers=layers) for layers in (2, 2, 1)]
+    teacher = bring(str(folders[0]))
+    for folder, is_said in zip(folders[1:], (True, False), strict=True):
+        caplog.clear()
+        make_writer(teacher, Distill(student=str(folder)))
+        assert ("but is no smaller" in caplog.text) == is_said
 
 
 def test_settings_of_text_are_refused_for_classes_and_the_other_way_round(tmp_path: Path) -> None:

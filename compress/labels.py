@@ -16,6 +16,7 @@ from compress.errors import CompressError
 
 TRUE, FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 POSITIVE, NEGATIVE = frozenset({"positive", "pos"}), frozenset({"negative", "neg"})
+NUMBER = r"[+-]?\d+"
 SHORTEST = 3
 """The fewest letters of a name that may stand for a longer one: `pos` for `positive`."""
 
@@ -28,7 +29,7 @@ def of_config(raw: Mapping[str, Any], folder: Path | str) -> tuple[str, ...]:
         folder: its folder, for messages.
 
     Raises:
-        CompressError: `id2label` does not map 0, 1, ... to names.
+        CompressError: `id2label` does not map 0, 1, ... to names, each its own.
     """
     by_id = raw.get("id2label")
     if by_id is None:
@@ -43,7 +44,14 @@ def of_config(raw: Mapping[str, Any], folder: Path | str) -> tuple[str, ...]:
             f"`id2label` in {folder}/config.json does not name the outputs 0, 1, ... one by one. Correct it, for example "
             '{"0": "negative", "1": "positive"}.'
         )
-    return tuple(by_number[index] for index in sorted(by_number))
+    names = tuple(by_number[index] for index in sorted(by_number))
+    if len(set(names)) < len(names):
+        twice = shown([next(name for name in names if names.count(name) > 1)])
+        raise CompressError(
+            f"`id2label` in {folder}/config.json calls two outputs '{twice}', so that an answer does not say which. Give each "
+            "a name of its own."
+        )
+    return names
 
 
 def order(names: Sequence[str], task: Any) -> tuple[int, ...] | None:
@@ -61,24 +69,32 @@ def order(names: Sequence[str], task: Any) -> tuple[int, ...] | None:
     wanted = tuple(folded(name) for name in task.label_names)
     if not wanted:
         return (0,)
+    if len(set(names)) == len(names) and sorted(names) == sorted(task.label_names):
+        return tuple(names.index(name) for name in task.label_names)  # `a` and `A` are two labels
     given = {folded(of_model): folded(of_task) for of_model, of_task in task.model_labels.items()}
     own = tuple(folded(name) for name in names)
     for found in (own, tuple(given.get(name, name) for name in own)):
         matched = _by_name(found, wanted)
         if matched is not None:
             return matched
-    unnamed = all(re.fullmatch(rf"(label )?{index}", name) for index, name in enumerate(own))
+    by_number = _by_number(own, wanted)
+    if by_number is not None:
+        return by_number
+    in_place = tuple(range(len(own)))
+    if all(re.fullmatch(rf"(label )?{index}", name) for index, name in enumerate(own)):
+        return in_place
     numbered = all(name == str(index) for index, name in enumerate(wanted))
-    return tuple(range(len(own))) if unnamed or numbered else _by_number(own, wanted)
+    return in_place if numbered and truth_of(own) != (1, 0) else None  # else 1 is the true one, or the second output
 
 
 def folded(name: str) -> str:
-    """A label's name without case, and with one space where spaces, hyphens or underscores stand.
+    """A label's name without case, and with one space where spaces, hyphens or underscores stand; a number keeps its sign.
 
-    >>> folded(" Not_Entailment ")
-    'not entailment'
+    >>> folded(" Not_Entailment "), folded("-1")
+    ('not entailment', '-1')
     """
-    return re.sub(r"[\s_-]+", " ", str(name).casefold()).strip()
+    plain = str(name).casefold().strip()
+    return plain if re.fullmatch(NUMBER, plain) else re.sub(r"[\s_-]+", " ", plain).strip()
 
 
 @cache  # it is asked for each row of a file
@@ -189,7 +205,7 @@ def _by_name(found: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, ...]
 
 def _by_number(found: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...] | None:
     """The same where each name holds one number: `1 star`, `2 stars` for `1`, `2`."""
-    numbers = [[re.findall(r"\d+", name) for name in side] for side in (found, wanted)]
+    numbers = [[re.findall(NUMBER, name) for name in side] for side in (found, wanted)]
     if any(len(one) != 1 for side in numbers for one in side):
         return None
     own, asked = ([int(one[0]) for one in side] for side in numbers)

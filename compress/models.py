@@ -73,7 +73,8 @@ def check_opens(folder: Path) -> None:
     kind = kind_of(folder)
     if kind != "classifier":
         generator(folder)
-    elif has_classifier(folder, raw_config(folder)):
+    elif has_classifier(folder, raw := raw_config(folder)):
+        labels.of_config(raw, folder)
         classifier(folder, anew=False)
     else:
         opened(folder, AutoModel, tells=False)

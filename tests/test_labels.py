@@ -12,7 +12,7 @@ import torch
 from compress import labels
 from compress.errors import CompressError
 from compress.measure.quality import of_task
-from compress.models import check_labels, classifier, for_task
+from compress.models import check_labels, check_opens, classifier, for_task
 from compress.task_heads import in_task_order
 from compress.tasks.loading import resolve
 from tests.tiny import FAMILIES, write_model
@@ -40,6 +40,12 @@ def described(names: tuple[str, ...], **more: Any) -> Any:
         (ENTAILMENT, ("CONTRADICTION", "ENTAILMENT", "NEUTRAL"), (1, 2, 0)),
         (STARS, ("5 stars", "4 stars", "3 stars", "2 stars", "1 star"), (4, 3, 2, 1, 0)),
         (STARS, ("LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"), (0, 1, 2, 3, 4)),
+        (("1", "0"), ("LABEL_0", "LABEL_1"), (1, 0)),  # a number is a name too
+        (("0", "1"), ("POS", "NEG"), None),  # 1 is the second output, or the true one
+        (("-1", "0", "1"), ("-1", "0", "1"), (0, 1, 2)),
+        (("-1", "0"), ("LABEL_0", "LABEL_1"), (0, 1)),
+        (("A", "A-"), ("A-", "A"), (1, 0)),
+        (("us", "US"), ("US", "us"), (1, 0)),
         (MOODS, ("cat", "dog"), None),
         (MOODS, ("LABEL_1", "LABEL_0"), None),
         (MOODS, ("p", "n"), None),
@@ -64,6 +70,12 @@ def test_a_task_may_say_what_a_models_names_mean_and_its_own_names_stay() -> Non
 def test_names_that_are_not_one_for_each_output_are_refused(by_id: Any) -> None:
     with pytest.raises(CompressError, match="does not name the outputs 0, 1"):
         labels.of_config({"id2label": by_id}, "folder")
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "m", num_hidden_layers=1, id2label={0: "good", 1: "good"}, label2id={"good": 1})
+    with pytest.raises(CompressError, match="calls two outputs 'good'"):
+        check_opens(folder)
 
 
 def swapped(folder: Path, family: str = "bert", names: tuple[str, ...] = ("POSITIVE", "NEGATIVE")) -> Path:

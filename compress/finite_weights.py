@@ -14,7 +14,14 @@ import numpy as np
 from compress.errors import CompressError
 
 BLOCK_BYTES = 4 << 20
-EXPONENTS = {"F16": (np.uint16, 0x7C00), "BF16": (np.uint16, 0x7F80), "F32": (np.uint32, 0x7F800000)}
+EXPONENTS: dict[str, tuple[Any, int]] = {
+    "F8_E4M3": (np.uint8, 0x7F),  # it has no infinity, and one NaN alone (Micikevicius et al. 2022, table 1)
+    "F8_E5M2": (np.uint8, 0x7C),
+    "F16": (np.uint16, 0x7C00),
+    "BF16": (np.uint16, 0x7F80),
+    "F32": (np.uint32, 0x7F800000),
+    "F64": (np.uint64, 0x7FF0000000000000),
+}
 """Unsigned integers of a type's width, and the bits that are all set in NaN and infinity alone (IEEE 754)."""
 MASKS = re.compile(r"mask|(attn|attention)\.bias$")
 """Tensors that are no weights: minus infinity in a mask hides a token."""

@@ -18,6 +18,7 @@ from compress.finite_weights import check_finite
 from compress.model_files import ADAPTER
 from compress.pretrained import quiet, raw_config, trusts_remote_code, why_not
 from compress.progress import warn
+from compress.stored_tensors import check_types
 from compress.weight_files import weights
 
 OF_ADAPTERS = re.compile(r"\.(lora_\w+|base_layer|modules_to_save|original_module|ia3_l)(\.|$)")
@@ -58,8 +59,8 @@ def opened(
         changes: of the config, or further arguments of `from_pretrained`.
 
     Raises:
-        CompressError: the body of the model lacks tensors, has others than its class, or has them in other shapes; a value is
-            NaN or infinite; an adapter lies beside the weights; or transformers cannot open it.
+        CompressError: the body of the model lacks tensors, has others than its class, or has them in other shapes or types; a
+            value is NaN or infinite; an adapter lies beside the weights; or transformers cannot open it.
     """
     _check_folder(folder, merges_adapter)
     files = weights(folder)
@@ -84,6 +85,7 @@ def opened(
             raise CompressError(_why_not(folder, error)) from error
     if kind is not None:
         model.__class__ = kind
+    check_types(folder, files, model)
     found = compared(folder, compute_plainly_(model).eval(), told, tells=tells)
     if tells:
         _tell_of_buffers(folder, files, model)

@@ -151,7 +151,7 @@ def test_an_adapter_beside_a_whole_model_is_never_applied_unasked(saved: Path, t
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "float8_e5m2"])
 def test_a_value_that_is_not_finite_is_named_and_counted(value: float, dtype: str, saved: Path, tmp_path: Path) -> None:
     import torch
 
@@ -162,6 +162,43 @@ def test_a_value_that_is_not_finite_is_named_and_counted(value: float, dtype: st
 
     with pytest.raises(CompressError, match=rf"4,096 values of {ATTENTION}.self.key.weight 2 are NaN or infinite"):
         load(edited(saved, tmp_path / "m", diverged))
+
+
+def test_the_only_value_of_eight_bits_that_is_no_number_is_found(saved: Path, tmp_path: Path) -> None:
+    import torch
+
+    def diverged(tensors: dict[str, Any]) -> dict[str, Any]:
+        head = tensors["classifier.weight"]
+        head[0, 0], head[0, 1] = float("nan"), 448.0  # the greatest finite one
+        return tensors | {"classifier.weight": head.to(torch.float8_e4m3fn)}
+
+    with pytest.raises(CompressError, match="classifier.weight 1 is NaN"):
+        load(edited(saved, tmp_path / "m", diverged))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint8", "bool"])
+def test_weights_that_are_no_floats_are_refused(dtype: str, saved: Path, tmp_path: Path) -> None:
+    import torch
+
+    def rounded(tensors: dict[str, Any]) -> dict[str, Any]:
+        return tensors | {"classifier.weight": (tensors["classifier.weight"] * 50).to(getattr(torch, dtype))}
+
+    with pytest.raises(CompressError, match="classifier.weight in .* is of the type .*quantization_config"):
+        load(edited(saved, tmp_path / "m", rounded))
+
+
+def test_a_tensor_that_stands_in_two_files_is_refused(saved: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = edited(saved, tmp_path / "m")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    save_file(tensors, folder / "1.safetensors", {"format": "pt"})
+    save_file({"classifier.bias": tensors["classifier.bias"] + 1}, folder / "2.safetensors", {"format": "pt"})
+    places = {**dict.fromkeys(tensors, "1.safetensors"), "classifier.bias": "2.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    with pytest.raises(CompressError, match=r"classifier.bias stands in two files .*1.safetensors and 2.safetensors"):
+        load(folder)
 
 
 def test_the_largest_finite_value_is_one(saved: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A line is a text; for a model of pairs it is two texts with a tab between them. 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,10 +17,15 @@ from typing import IO, Any, Literal, cast
 
 from compress.errors import CompressError
 from compress.prediction import BATCH, Text, check_text
+from compress.tasks.loading.raw_row import ABSENT, within
 
 Format = Literal["text", "tsv", "csv", "jsonl"]
 ENDINGS: dict[str, Format] = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+OTHERS = (*(".json", ".parquet", ".arrow", ".xlsx", ".xls", ".docx", ".pdf"), *(".gz", ".zip", ".bz2", ".xz", ".zst"))
+"""Endings of files whose lines are no texts."""
 CHUNK = 1 << 16
+SEPARATORS = ";\t|,"
+"""What else may stand between the names of columns."""
 SECOND = ("text_pair", "pair", "text2")
 """What the column of a second text may be called, beside the name that the task gives it."""
 
@@ -43,6 +49,9 @@ class Layout:
     """Whether the model reads two texts; None where nothing tells, and the first line decides."""
     columns: Sequence[str] = ()
     """The task's names of the texts."""
+    separator: str = ""
+    """Of a table's cells, as the task says; empty: a comma in CSV, a tab else."""
+    encoding: str = "utf-8"
 
     def names(self) -> list[tuple[str, ...]]:
         """The names by which each text's column is known."""
@@ -51,7 +60,16 @@ class Layout:
 
 
 def format_of(file: Path) -> Format:
-    """By the ending of its name; plain text where it says nothing."""
+    """By the ending of its name; plain text where it says nothing.
+
+    Raises:
+        CompressError: files of that ending hold no lines of text.
+    """
+    if file.suffix.lower() in OTHERS:
+        raise CompressError(
+            f"{file}: '{file.suffix}' files are not read here. Give a text a line (.txt), or .tsv, .csv or .jsonl; a file of "
+            "such lines under another name takes --format."
+        )
     return ENDINGS.get(file.suffix.lower(), "text")
 
 
@@ -62,26 +80,27 @@ def read(stream: IO[bytes], layout: Layout) -> Iterator[list[Line]]:
         CompressError: a line is not UTF-8, is no JSON, or has more or fewer texts than the model reads; it names the line.
     """
     if layout.format == "csv":
-        lines = (line for group in _decoded(stream, layout.name) for line in group)
-        records = _tabular(_records(lines, layout.name), layout)
+        lines = (line for group in _decoded(stream, layout) for line in group)
+        records = _tabular(_records(lines, layout), layout)
         while some := list(islice(records, BATCH)):
             yield some
         return
     if layout.format == "text" and not layout.is_pair:
-        for group in _decoded(stream, layout.name):
+        for group in _decoded(stream, layout):
             yield [_line(number, text, layout) for number, text in group]
     elif layout.format == "jsonl":
-        for group in _decoded(stream, layout.name):
+        for group in _decoded(stream, layout):
             yield [_line(number, _from_json(number, text, layout), layout) for number, text in group]
     else:
         table = _Table(layout)
-        for group in _decoded(stream, layout.name):
-            cells = [(number, text.split("\t") if text.strip() else []) for number, text in group]
+        tab = (layout.separator if layout.format == "tsv" else "") or "\t"
+        for group in _decoded(stream, layout):
+            cells = [(number, text.split(tab) if text.strip() else []) for number, text in group]
             if some := list(table.lines(cells)):
                 yield some
 
 
-def _decoded(stream: IO[bytes], name: str) -> Iterator[list[tuple[int, str]]]:
+def _decoded(stream: IO[bytes], layout: Layout) -> Iterator[list[tuple[int, str]]]:
     """Numbered lines without their ends (`\\n` or `\\r\\n`), in groups as they arrive."""
     begun: list[bytes] = []  # of a line whose end has not come yet
     number = 0
@@ -96,24 +115,35 @@ def _decoded(stream: IO[bytes], name: str) -> Iterator[list[tuple[int, str]]]:
             for raw in whole[start : start + BATCH]:
                 number += 1
                 try:
-                    group.append((number, _text(raw, number, name)))
+                    group.append((number, _text(raw, number, layout)))
                 except CompressError:
                     if group:
                         yield group
                     raise
             yield group
     if rest := b"".join(begun):
-        yield [(number + 1, _text(rest, number + 1, name))]
+        yield [(number + 1, _text(rest, number + 1, layout))]
 
 
-def _text(raw: bytes, number: int, name: str) -> str:
+def _text(raw: bytes, number: int, layout: Layout) -> str:
     raw = raw.removesuffix(b"\r")
-    try:
-        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
+    has_mark = number == 1 and raw.startswith(codecs.BOM_UTF8)
+    codec = "utf-8-sig" if has_mark else layout.encoding
+    where = f"Line {number} of {layout.name}"
+    if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise CompressError(f"{where} is UTF-16. Convert the file first: `iconv -f UTF-16 -t UTF-8`.")
+    if b"\0" in raw:
         raise CompressError(
-            f"Line {number} of {name} is not UTF-8: byte {raw[error.start]:#04x} at position {error.start + 1}. Convert it "
-            "first, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
+            f"{where} has null bytes: it is UTF-16, or no text. Convert it first, for example with `iconv -f UTF-16LE -t UTF-8`."
+        )
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError as error:
+        name = layout.encoding.upper()
+        other = "WINDOWS-1252" if name == "UTF-8" else "CODE"
+        raise CompressError(
+            f"{where} is not {name}: byte {raw[error.start]:#04x} at position {error.start + 1}. Convert it first, for example "
+            f"with `iconv -f {other} -t UTF-8`."
         ) from error
 
 
@@ -140,11 +170,14 @@ def _from_json(number: int, text: str, layout: Layout) -> Text | None:
         raise CompressError(f"{where} is not JSON ({reason}). Each line is an object with a `text`.") from error
     found: list[str] = []
     for names in layout.names():
-        key = next((name for name in names if name and isinstance(row, dict) and name in row), None)
-        if key is not None and not isinstance(row[key], str):
+        cells = row if isinstance(row, dict) else {}
+        key = next((name for name in names if name and within(cells, name) is not ABSENT), None)
+        if key is None:
+            continue
+        text = within(cells, key)
+        if not isinstance(text, str):
             raise CompressError(f"{where}: `{key}` is no text. Put it in quotes.")
-        if key is not None:
-            found.append(row[key])
+        found.append(text)
     return _counted(found, where, layout, "an object with `text`" + (" and `text_pair`" if layout.is_pair else ""))
 
 
@@ -158,13 +191,13 @@ def _counted(found: Sequence[str], where: str, layout: Layout, wanted: str) -> T
     return found[0] if len(found) == 1 else (found[0], found[1])
 
 
-def _records(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader((f"{text}\n" for _, text in lines), strict=True)
+def _records(lines: Iterable[tuple[int, str]], layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader((f"{text}\n" for _, text in lines), delimiter=layout.separator or ",", strict=True)
     try:
         for cells in reader:
             yield reader.line_num, cells
     except csv.Error as error:
-        raise CompressError(f"{name} line {reader.line_num} is not CSV ({error}). Check its quotes.") from error
+        raise CompressError(f"{layout.name} line {reader.line_num} is not CSV ({error}). Check its quotes.") from error
 
 
 def _tabular(records: Iterable[tuple[int, list[str]]], layout: Layout) -> Iterator[Line]:
@@ -194,9 +227,24 @@ class _Table:
             for names in self.layout.names()
         ]
         places = [place for place in known if place is not None]
+        self._check_separator(cells, is_known=bool(places))
         if self.layout.is_pair is False:
             places = places[:1] if known[0] is not None else []
         return places if places and (len(places) == 2 or not self.layout.is_pair) else None
+
+    def _check_separator(self, cells: list[str], *, is_known: bool) -> None:
+        """A header between other separators would be answered as a text, and so would each row with all its cells."""
+        if len(cells) != 1 or is_known:
+            return
+        known = {name for names in self.layout.names() for name in names if name}
+        for separator in SEPARATORS:
+            names = [name.strip().strip('"') for name in cells[0].split(separator)]
+            if len(names) > 1 and known & set(names) and all(one in known or one.isidentifier() for one in names):
+                shown_as = "\\t" if separator == "\t" else separator
+                raise CompressError(
+                    f"{self.layout.name} has its columns between '{shown_as}': set `separator: \"{shown_as}\"` in the model's "
+                    "task, or convert the file to CSV or TSV."
+                )
 
     def _texts(self, number: int, cells: list[str]) -> Text | None:
         if not cells:

@@ -212,6 +212,13 @@ def test_pairs_in_bulk_are_answered_as_one_by_one(tiny_torch: Artifact, tmp_path
         assert np.allclose(found, [one["probabilities"]["positive"] for one in one_by_one], atol=1e-6)
 
 
+def test_cells_that_quotes_enclose_are_read_as_in_a_tasks_file(tiny_torch: Artifact, tmp_path: Path) -> None:
+    quoted = tmp_path / "written-by-pandas.tsv"
+    quoted.write_text('"text"\t"label"\n"a ""good"" film"\t"positive"\n')
+    found = json.loads(_said(tiny_torch, "--file", str(quoted), "--json").stdout)
+    assert found["text"] == 'a "good" film'
+
+
 def test_each_line_of_standard_input_has_its_line_of_answer(tiny_torch: Artifact) -> None:
     done = _said(tiny_torch, "-", given="a good film\r\n\r\nan awful book\r\n")
     lines = done.stdout.split("\n")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compress.errors import CompressError
-from compress.prediction_input import Layout, Line, read
+from compress.prediction_input import Layout, Line, format_of, read
 
 
 def _lines(content: str | bytes, format: Any = "text", is_pair: bool | None = False, columns: Any = ()) -> list[Line]:
@@ -58,9 +59,31 @@ def test_json_lines_are_objects_with_the_same_names() -> None:
     assert _lines('{"review": "a"}\n\n', "jsonl", False, ("review",)) == [Line(1, "a"), Line(2, None)]
 
 
+def test_a_text_within_objects_and_lists_is_found_as_in_a_tasks_files() -> None:
+    row = '{"review": {"parts": [{"body": "a"}]}}\n'
+    assert _lines(row, "jsonl", False, ("review.parts.0.body",)) == [Line(1, "a")]
+
+
+def test_a_task_says_what_parts_cells_and_what_encodes_them() -> None:
+    layout = Layout("it", "csv", False, ("review",), ";", "windows-1252")
+    (group,) = read(io.BytesIO("mood;review\nbad;d\xe9j\xe0, vu\n".encode("windows-1252")), layout)
+    assert group == [Line(2, "d\xe9j\xe0, vu")]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.parquet", "a.csv.gz", "a.ZIP"])
+def test_files_without_lines_of_text_are_refused(name: str) -> None:
+    with pytest.raises(CompressError, match=r"are not read here.*\.jsonl"):
+        format_of(Path(name))
+
+
 @pytest.mark.parametrize(
     ("content", "format", "says"),
     [
+        ("good\n".encode("utf-16"), "text", "Line 1 of it is UTF-16"),
+        ("good\n".encode("utf-16-le"), "text", "Line 1 of it has null bytes"),
+        ("a\n".encode("utf-32-be"), "csv", "Line 1 of it has null bytes"),
+        ("text;label\ngood;1\n", "csv", "it has its columns between ';'"),
+        ("text,label\ngood,1\n", "tsv", "it has its columns between ','"),
         (b"good\nb\xe9d\n", "text", "Line 2 of it is not UTF-8: byte 0xe9 at position 2"),
         ('{"text": "a"}\n{"text": \n', "jsonl", "it line 2 is not JSON"),
         ('{"text": 5}\n', "jsonl", "it line 1: `text` is no text"),

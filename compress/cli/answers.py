@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from compress.prediction import Predictor, Text, check_text, opened
 from compress.prediction_input import Layout, Line, blank_lines, format_of, read, shown
 from compress.printable import json_text, one_line
 from compress.progress import warn
+from compress.tasks.loading import decoding
+from compress.tasks.loading.quotes import quoting
+from compress.tasks.task import Source
 
 
 def answered(
@@ -55,19 +59,34 @@ def answered(
             predictor, read(sys.stdin.buffer, _layout(predictor, "standard input", layout, pair)), pair, as_json
         )
         return
-    chosen = layout or format_of(file)
+    chosen = _layout(predictor, str(file), layout or format_of(file), pair)
     try:
+        if chosen.format == "tsv" and _encloses(file, predictor.task, chosen):
+            chosen = replace(chosen, format="csv", separator=chosen.separator or "\t")
         with file.open("rb") as stream:
-            yield from _bulk(predictor, read(stream, _layout(predictor, str(file), chosen, pair)), pair, as_json)
+            yield from _bulk(predictor, read(stream, chosen), pair, as_json)
     except OSError as error:
         raise CompressError(f"{file} cannot be read ({error.strerror}).") from error
+
+
+def _encloses(file: Path, task: Any, layout: Layout) -> bool:
+    """Whether quotes enclose cells of a TSV, as where a task's rows are read."""
+    if not file.is_file():
+        return False  # a pipe is read once
+    if task is not None and task.quoting:
+        return bool(task.quoting == "csv")
+    source = Source(file.name, "tsv", separator=layout.separator, encoding=layout.encoding)
+    return quoting(file, source, of_known_layout=False) == "csv"
 
 
 def _layout(predictor: Predictor, name: str, layout: Any, pair: str | None) -> Layout:
     """Each line is one text where `--pair` gives the second one."""
     is_pair = False if pair is not None or predictor.is_generative else predictor.is_pair
-    columns = () if predictor.task is None else predictor.task.text_columns
-    return Layout(name, layout or "text", is_pair, columns)
+    task = predictor.task
+    if task is None:
+        return Layout(name, layout or "text", is_pair)
+    encoding = task.encoding if task.encoding and decoding.keeps_line_feeds(task.encoding) else "utf-8"
+    return Layout(name, layout or "text", is_pair, task.text_columns, task.separator, encoding)
 
 
 def _bulk(predictor: Predictor, groups: Iterable[Sequence[Line]], pair: str | None, as_json: bool) -> Iterator[str]:

@@ -74,7 +74,7 @@ def lines(path: Path, named: str = "") -> Iterator[Line]:
         CompressError: a line has no end, or the encoding is one that cannot go on after a mistake (UTF-16).
     """
     codec = encoding(path, named)
-    yield from _by_bytes(path, codec) if _keeps_line_feeds(codec) else _by_characters(path, codec)
+    yield from _by_bytes(path, codec) if keeps_line_feeds(codec) else _by_characters(path, codec)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def hint(codec: str) -> str:
     return f"If the file is in another encoding, name it in the task, as `encoding: {other}`."
 
 
-def _keeps_line_feeds(codec: str) -> bool:
+def keeps_line_feeds(codec: str) -> bool:
     """Whether a line feed is one byte that nothing else has a part in, so that lines can be told by bytes."""
     return "\n".encode(codec.removesuffix("-sig")) == b"\n" and "utf-7" not in codec.lower().replace("_", "-")
 

@@ -44,8 +44,8 @@ def tokenizer(folder: Path) -> Any:
     missing = _missing_files(folder, found)
     if missing:
         raise CompressError(
-            f"{folder} lacks its tokenizer: there is no tokenizer.json, and no {missing} that {type(found).__name__} reads. "
-            "Save the tokenizer beside the model (`tokenizer.save_pretrained`), or copy its files there."
+            f"{folder} lacks its tokenizer: there is no tokenizer.json, and no {missing} that {type(found).__name__} reads, "
+            "or an empty one. Save the tokenizer beside the model (`tokenizer.save_pretrained`), or copy its files there."
         )
     _check_length(folder, found)
     _check_ids(folder, found, ids)
@@ -82,7 +82,16 @@ def _missing_files(folder: Path, its_tokenizer: Any) -> str:
     named = {what: name for what, name in type(its_tokenizer).vocab_files_names.items() if what in VOCABULARIES}
     if any(file for pattern in CONVERTED for file in folder.glob(pattern)):
         named = {what: name for what, name in named.items() if what not in ("vocab_file", "spm_file", "merges_file")}
-    return " and no ".join(name for name in named.values() if not (folder / name).is_file())
+    return " and no ".join(name for name in named.values() if not _holds_something(folder / name))
+
+
+def _holds_something(file: Path) -> bool:
+    """Whether a file has more than a first comment, `#version: 0.2` of merges: without any merge, words fall into letters."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        start = stream.read(200).strip()
+    return bool(start) and (not start.startswith(b"#version") or b"\n" in start)
 
 
 def _check_length(folder: Path, its_tokenizer: Any) -> None:

@@ -42,6 +42,9 @@ def test_half_of_a_tokenizer_is_none(tmp_path: Path) -> None:
     )
     with pytest.raises(CompressError, match="holds no tokenizer|no merges.txt that"):
         models.tokenizer(tmp_path)
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")  # no merge: every word would fall into letters
+    with pytest.raises(CompressError, match="no merges.txt that .* reads, or an empty one"):
+        models.tokenizer(tmp_path)
     (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
     models.tokenizer(tmp_path)
 

@@ -97,6 +97,11 @@ def test_another_separator_is_told_and_can_be_set(tmp_path: Path) -> None:
     assert "Write one character" in refused(tmp_path / "a.csv", content, separator=";;")
 
 
+def test_a_column_with_white_space_around_its_name_is_told_as_that(tmp_path: Path) -> None:
+    message = refused(tmp_path / "a.csv", "text, label\na boat, pos\n")
+    assert "Its column ' label' has white space around its name" in message
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json"])
 def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, name: str, encoding: str) -> None:

@@ -197,11 +197,15 @@ def _missing_column(path: Path, task: Task, source: Source) -> CompressError:
 
 
 def _other_separator(header: tuple[str, ...], wanted: Columns) -> str:
-    """What to do where the header has the wanted names between other separators."""
+    """What to do where the header has the wanted names between other separators, or with white space around them."""
+    needed = {*wanted.text, *([wanted.label] if wanted.label else [])}
+    spaced = next((name for name in header if name not in needed and name.strip() in needed), None)
+    if spaced is not None:
+        return f" Its column {shown(spaced)} has white space around its name: take it out of the first line."
     line = header[0] if len(header) == 1 else ",".join(header)
     for separator in OTHER_SEPARATORS:
         names = [name.strip().strip('"') for name in line.split(separator)]
-        if {*wanted.text, *([wanted.label] if wanted.label else [])} <= set(names):
+        if needed <= set(names):
             shown_as = "\\t" if separator == "\t" else separator
             return f" Its first line is separated by '{shown_as}': set `separator: \"{shown_as}\"` in the task."
     return ""

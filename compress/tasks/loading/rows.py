@@ -251,7 +251,7 @@ def _class_id(spelling: str, task: Task) -> int | None:
     if number in (0, 1) and labels.truth_of(task.label_names, strictly=True) == (1, 0):
         true, false = task.label_names
         raise _Bad(
-            f"label {spelling} is '{true if number else false}' as a truth value and '{false if number else true}' as the id "
+            f"the label {spelling} is '{true if number else false}' as a truth value and '{false if number else true}' as the id "
             f"of one of {true}, {false}: write `labels: ['{false}', '{true}']` if 1 is {true}"
         )
     return int(number) if number.is_integer() and 0 <= number < len(by_name) else None

@@ -41,6 +41,7 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
         ("quantize", {"precision": "int4", "mode": "weights", "calibration": "task-256"}, "calibration"),
         ("quantize", {"precision": "int4", "mode": "weights", "act_order": True}, "act_order"),
         ("quantize", {"precision": "nf4", "mode": "bitsandbytes", "embeddings": False}, "embeddings"),
+        ("quantize", {"precision": "bf16", "allow_disagreement": True}, "allow_disagreement"),
         ("qat", {"follow": 0.5}, "follow"),
         ("qat", {"attention_loss": "kl"}, "attention_loss"),
         ("qat", {"beams": 2}, "beams"),

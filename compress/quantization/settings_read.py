@@ -26,9 +26,7 @@ def calibrates(settings: Any) -> bool:
 
 QUANTIZE = (
     ReadWhen(("mode", "embeddings", "exclude", "allow_disagreement"), has_integers, "with int8, int4 or nf4"),
-    ReadWhen(
-        ("embeddings", "allow_disagreement"), lambda one: not one.is_torch, "with modes dynamic, static and weights"
-    ),
+    ReadWhen(("embeddings",), lambda one: not one.is_torch, "with modes dynamic, static and weights"),
     ReadWhen(
         ("ranges", "wide", "smooth", "attention", "weights", "activations"), is_static, "with int8 and mode static"
     ),

@@ -223,14 +223,16 @@ def _gptq(work: Work, graphs: Mapping[str, Path], chosen: Mapping[str, str]) -> 
 
 
 def _torch_weights(work: Work) -> Made:
-    from compress import weight_only
+    from compress import agreement, torch_agreement, weight_only
 
     settings = work.settings
     if settings.mode == "gptq":
         told = weight_only.write_checkpoint(work.source, work.task or {}, settings, work.folder)
     else:
         told = weight_only.write_bitsandbytes(work.source, settings, work.folder)
-    return Made("torch", settings.precision, step_facts=told)
+    agreed = torch_agreement.with_source(work.folder, settings.precision, work.source, work.task)
+    decided = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
+    return Made("torch", settings.precision, step_facts={**told, "agreement": decided})
 
 
 def _write_int8(settings: Any, schemes: dict[str, Any], part: str, graph: Path, target: Path) -> Mapping[str, Any]:

@@ -22,10 +22,10 @@ def main() -> None:
     from torch.nn.functional import cross_entropy
 
     from compress.distillation.token_losses import mean_of_rows
-    from compress.generators import generator
-    from compress.models import tokenizer
-    from compress.objectives import generator_inputs, reference_tokens
-    from compress.training_data import data_for
+    from compress.models.generators import generator
+    from compress.models.load import tokenizer
+    from compress.training.data import data_for
+    from compress.training.objectives import generator_inputs, reference_tokens
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)

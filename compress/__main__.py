@@ -18,7 +18,7 @@ STOPPED = "Stopped. What is finished is kept; the same command goes on from ther
 def main() -> None:
     """Run the command line and leave with its exit code."""
     _import_nothing_from_the_current_folder()
-    from compress.stopping import Stopped, raise_at_signals
+    from compress.core.stopping import Stopped, raise_at_signals
 
     try:
         _keep_large_blocks()
@@ -34,8 +34,8 @@ def _run() -> None:
 
     from compress.cli import compress
     from compress.cli.commands import hint
-    from compress.errors import BudgetNotMet, CompressError
-    from compress.printable import message, shortened
+    from compress.core.errors import BudgetNotMet, CompressError
+    from compress.core.printable import message, shortened
 
     try:
         if "_COMPRESS_COMPLETE" in os.environ:
@@ -77,9 +77,9 @@ def _in_words(error: BaseException) -> str:
     """The message for an error."""
     import errno
 
-    from compress.disk import why_full
-    from compress.errors import CompressError
-    from compress.out_of_memory import OutOfMemory, is_out_of_memory, told
+    from compress.core.disk import why_full
+    from compress.core.errors import CompressError
+    from compress.core.out_of_memory import OutOfMemory, is_out_of_memory, told
 
     if isinstance(error, OutOfMemory):
         return str(error)
@@ -109,7 +109,7 @@ def _fail(text: str) -> None:
     """One line on stderr, exit code 1."""
     import click
 
-    from compress.printable import message
+    from compress.core.printable import message
 
     click.echo(f"Error: {message(text)}", err=True)
     sys.exit(1)
@@ -163,7 +163,7 @@ def _keep_to_the_quota() -> None:
 
     They read this variable when they are imported.
     """
-    from compress.measure.cores import affinity, available_cores
+    from compress.core.cores import affinity, available_cores
 
     if "OMP_NUM_THREADS" not in os.environ and available_cores() < affinity():
         os.environ["OMP_NUM_THREADS"] = str(available_cores())

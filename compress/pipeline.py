@@ -7,26 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress import catalogue, kept, shipped
-from compress.artifact import Artifact
-from compress.destination import check_name
-from compress.errors import BudgetNotMet, CompressError, guess, listing, shown
-from compress.measurement import Measurements
-from compress.paths import named
-from compress.progress import say
-from compress.reasons import why
-from compress.settings import Lines, Settings, below, build, read_value, read_yaml
-from compress.technique import (
-    Technique,
-    apply,
-    check,
-    check_destination,
-    check_free,
-    default_cache,
-    finished,
-    planned,
-    references,
-)
+from compress.core import catalogue, kept, shipped
+from compress.core.artifact import Artifact
+from compress.core.destination import check_name
+from compress.core.errors import BudgetNotMet, CompressError, guess, listing, shown
+from compress.core.measurement import Measurements
+from compress.core.paths import named
+from compress.core.progress import say
+from compress.core.reasons import why
+from compress.core.settings import Lines, Settings, below, build, read_value, read_yaml
+from compress.core.technique import Technique, default_cache, finished, references
+from compress.techniques.apply import apply, check, check_destination, check_free, planned
 
 OF_THE_RUN = ("measurements",)
 """What else lies in a run's folder, beside the report's files."""
@@ -119,7 +110,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
     Raises:
         CompressError: the model, the data or a calibration set is not there, or a format does not fit.
     """
-    from compress.models import bring
+    from compress.models.load import bring
 
     expected: dict[str, Artifact] = {}
     model = bring(plan.model)
@@ -136,9 +127,9 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
             check_free(draft.folder, True, kept.set_aside)
         expected[step.name] = draft
     if plan.benchmark is not None:
+        from compress.data import loading
         from compress.measure.former import check_folder
         from compress.report import Budget, check_page
-        from compress.tasks import loading
 
         check_folder(out / "measurements")
         check_page(out / "report.html")
@@ -170,7 +161,7 @@ def run(plan: Pipeline, out: Path) -> Result:
         CompressError: see `check_all` and each technique.
     """
     expected = check_all(plan, out)
-    from compress.models import bring
+    from compress.models.load import bring
 
     model = bring(plan.model)
     task = plan.task if plan.task is not None else model.task
@@ -195,8 +186,8 @@ def run(plan: Pipeline, out: Path) -> Result:
         )
     if plan.benchmark is None:
         return Result(made, None, None)
-    from compress import benchmark
     from compress import report as reports
+    from compress.measure import benchmark
 
     say(f"Measuring {len(made)} artifacts beside the uncompressed model.")
     measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
@@ -233,7 +224,7 @@ def _beside(model: str, file: Path) -> str:
 
 
 def _described(task: Any, beside: Path, where: str, *, is_final: bool = True) -> dict[str, Any]:
-    from compress.tasks.loading import given
+    from compress.data import given
 
     if not isinstance(task, str | dict):
         raise CompressError(f"In {where}, 'task' is neither a name nor a file nor a mapping.")
@@ -314,7 +305,7 @@ def _budget(value: Any, where: str, suite: Any) -> Mapping[str, Any] | None:
 def _suite(value: Any, where: str) -> Any:
     if value is None:
         return None
-    from compress import benchmark
+    from compress.measure import benchmark
 
     if isinstance(value, str):
         return benchmark.read_suite(value)

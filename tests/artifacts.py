@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import Artifact
+from compress.core.artifact import Artifact
 from tests.tiny import write_model, write_task
 
 
 @pytest.fixture(scope="session")
 def tiny_torch(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """A BERT of 4 layers and width 64, with logits that differ between sentences as a trained model's do."""
-    from compress.models import adopt
+    from compress.models.load import adopt
 
     # One segment: the little tokenizer gives no `token_type_ids`.
     folder = write_model(tmp_path_factory.mktemp("tiny") / "tiny-bert", initializer_range=0.3, type_vocab_size=1)
@@ -24,8 +24,8 @@ def tiny_torch(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 @pytest.fixture(scope="session")
 def tiny_onnx(tiny_torch: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """Its fp32 export, a finished artifact."""
-    from compress import catalogue
-    from compress.technique import apply
+    from compress.core import catalogue
+    from compress.techniques.apply import apply
 
     export = catalogue.find("techniques", "export")
     return apply(export, tiny_torch, export.settings(), tmp_path_factory.mktemp("onnx") / "tiny-onnx")
@@ -41,7 +41,7 @@ def same_model(one: Artifact, folder: Path) -> Artifact:
     """A torch artifact that differs from another in nothing but its fingerprint and folder."""
     import shutil
 
-    from compress.artifact import Step
+    from compress.core.artifact import Step
 
     shutil.copytree(one.folder, folder)
     return one.after(Step("distill", {"layers": 4}), folder).save()

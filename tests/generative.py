@@ -88,7 +88,7 @@ def strong_generator(family: str, *, layers: int = 2, seed: int = 1, **changes: 
 
 def export_generator(folder: Path, family: str, **changes: Any) -> ExportedGenerator:
     """The export of a `strong_generator`, with its configs beside it."""
-    from compress.onnx.generation_export import export_generative
+    from compress.onnx.export_with_cache import export_generative
 
     model = strong_generator(family, **changes)
     exported = export_generative(model, folder)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from compress.adapters import merged
-from compress.errors import CompressError
-from compress.models import adopt, load, save
+from compress.core.errors import CompressError
+from compress.models import load
+from compress.models.adapters import merged
+from compress.models.load import adopt, save
 from tests.tiny_generators import write_generator, write_generator_tokenizer
 
 ADDED = ["<sum>", "<end>"]

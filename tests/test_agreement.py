@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.agreement import Agreement, decided, of_answers, right
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import adopt, classifier, save, tokenizer
-from compress.technique import apply
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.models.load import adopt, classifier, save, tokenizer
+from compress.quantization.agreement import Agreement, decided, of_answers, right
+from compress.techniques.apply import apply
 from tests.tiny import WORDS
 
 QUANTIZE = find("techniques", "quantize")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compress.artifact import MANIFEST, RESULTS, SCRATCH, Artifact, Step
-from compress.errors import CompressError
-from compress.work_folder import finish, work_folder
+from compress.core.artifact import MANIFEST, RESULTS, SCRATCH, Artifact, Step
+from compress.core.errors import CompressError
+from compress.core.work_folder import finish, work_folder
 
 
 def _finished(folder: Path, **changes: object) -> Artifact:
@@ -150,7 +150,7 @@ def test_a_manifest_or_a_file_that_may_not_be_read_is_named(tmp_path: Path, monk
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patched:
-        patched.setattr("compress.artifact.hash_file", denied)
+        patched.setattr("compress.core.artifact.hash_file", denied)
         with pytest.raises(CompressError, match=r"model\.safetensors cannot be read \(Permission denied\)"):
             Artifact.open(tmp_path / "a")
     monkeypatch.setattr(Path, "read_bytes", denied)

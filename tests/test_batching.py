@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.batching import by_length, collate_causal, collate_pairs, collate_prompts, epoch_order
+from compress.data.collate import by_length, collate_causal, collate_pairs, collate_prompts, epoch_order
 
 
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 3))

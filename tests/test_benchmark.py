@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from compress import benchmark, shipped
-from compress.artifact import Artifact, Step
-from compress.benchmark import Suite, read_suite
-from compress.errors import CompressError
-from compress.measure import process, together
-from compress.measure.disturbance import Reading
-from compress.measurement import Measurement, Measurements
+from compress.core import shipped
+from compress.core.artifact import Artifact, Step
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement, Measurements
+from compress.measure import benchmark, process
+from compress.measure import run as together
+from compress.measure.benchmark import Suite, read_suite
+from compress.measure.interference import Reading
 from tests.artifacts import same_model, tiny_onnx, tiny_task, tiny_torch
 
 __all__ = ["tiny_onnx", "tiny_task", "tiny_torch"]
@@ -89,7 +90,7 @@ def ran(tiny_torch: Artifact, tiny_task: dict[str, Any], tmp_path_factory: pytes
 
 
 def _bf16(root: Artifact, folder: Path) -> Artifact:
-    from compress.models import load, save, tokenizer
+    from compress.models.load import load, save, tokenizer
 
     save(load(root).bfloat16(), tokenizer(root.folder), folder / "bf16")
     return root.after(Step("quantize", {"precision": "bf16"}), folder / "bf16", precision="bf16").save()

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress import benchmark
-from compress.artifact import Artifact, Step
-from compress.benchmark import Suite, read_suite
-from compress.errors import CompressError
-from compress.measure import process, together
-from compress.measure.disturbance import Reading
+from compress.core.artifact import Artifact, Step
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement, Measurements
+from compress.data import loading
+from compress.measure import benchmark, process
+from compress.measure import run as together
+from compress.measure.benchmark import Suite, read_suite
 from compress.measure.generation import evaluation as generative
-from compress.measurement import Measurement, Measurements
-from compress.models import adopt
-from compress.tasks import loading
+from compress.measure.interference import Reading
+from compress.models.load import adopt
 from tests.artifacts import tiny_torch
 from tests.generative import strong_generator
 from tests.tiny_generators import write_generator, write_generator_tokenizer, write_pairs, write_text
@@ -311,7 +311,7 @@ def test_a_trained_decoders_perplexity_on_text_of_its_own_is_the_same_over_its_e
     """The export's equals torch's to 1e-3, and is that of text the model itself drew: no more than it is sure of."""
     import torch
 
-    from compress.models import load, tokenizer
+    from compress.models.load import load, tokenizer
 
     root = adopt(real_data / "models" / "stories260k", "stories260k")
     model = load(root)

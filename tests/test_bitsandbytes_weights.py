@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import models
-from compress.artifact import Artifact
-from compress.bitsandbytes_weights import quantized
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.models import load as models
+from compress.quantization.bitsandbytes import quantized
 from tests.generative import strong_generator
 from tests.tiny import write_model, write_tokenizer
 

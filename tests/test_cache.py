@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from compress.cache import MARK, entry, making, opened
-from compress.errors import CompressError
+from compress.core.cache import MARK, entry, making, opened
+from compress.core.errors import CompressError
 
 SIDE_BY_SIDE = """
 import sys, time
 from pathlib import Path
-from compress.cache import entry
+from compress.core.cache import entry
 
 def make(folder):
     with open(sys.argv[2], "a") as calls:
@@ -38,7 +38,7 @@ print(found.facts["rows"], sum(len((found.folder / name).read_bytes()) for name 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from compress.cache import entry
+from compress.core.cache import entry
 
 def make(folder):
     (folder / "a.bin").write_bytes(b"half")

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from compress import catalogue, shipped
-from compress.errors import CompressError
+from compress.core import catalogue, shipped
+from compress.core.errors import CompressError
 
 LISTED = [(kind, name) for kind in catalogue.MARKS for name in catalogue.names(kind)]
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from compress import loop
-from compress.cache import MARK
-from compress.checkpoints import last_checkpoint, whole_checkpoints
-from compress.errors import CompressError
+from compress.core.cache import MARK
+from compress.core.errors import CompressError
+from compress.training import loop
+from compress.training.checkpoints import last_checkpoint, whole_checkpoints
 from tests.disk import files_no_larger_than
 from tests.test_training import Run, _equal, _killed_at
 from tests.tiny import write_model, write_task

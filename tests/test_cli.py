@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from compress.cli import compress
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 COMMANDS = compress.list_commands(None)
 
@@ -179,8 +179,8 @@ def test_a_number_of_rows_goes_over_the_tasks_limit(
 def test_a_number_of_rows_reaches_the_measurement(
     make_model: Callable[..., Path], task_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from compress import benchmark
-    from compress.tasks import loading
+    from compress.data import loading
+    from compress.measure import benchmark
 
     counted = []
 
@@ -263,7 +263,7 @@ def test_an_adapter_is_merged_into_its_base(make_model: Callable[..., Path], tmp
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from compress.models import classifier, tokenizer
+    from compress.models.load import classifier, tokenizer
 
     base = make_model("bert")
     adapted = get_peft_model(classifier(base), LoraConfig(task_type="SEQ_CLS", r=4, target_modules=["query", "value"]))

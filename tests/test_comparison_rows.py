@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from compress import calibration, comparison_rows
-from compress.errors import CompressError
-from compress.models import config, tokenizer
+from compress.core.errors import CompressError
+from compress.data import calibration, comparison_rows
+from compress.models.load import config, tokenizer
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from compress import destination
-from compress.artifact import Artifact, Step
-from compress.errors import CompressError
-from compress.work_folder import finish, work_folder
+from compress.core import destination
+from compress.core.artifact import Artifact, Step
+from compress.core.errors import CompressError
+from compress.core.work_folder import finish, work_folder
 
 
 def _artifact(folder: Path) -> Artifact:

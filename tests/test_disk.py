@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from compress.artifact import write_whole
-from compress.disk import allocated, full_disk_told, why_full
-from compress.errors import CompressError
+from compress.core.artifact import write_whole
+from compress.core.disk import allocated, full_disk_told, why_full
+from compress.core.errors import CompressError
 from tests.disk import files_no_larger_than, tiny_disk
 
 

@@ -18,9 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import distributed
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core import distributed
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from tests.tiny import write_task
 from tests.tiny_generators import write_generator, write_pairs
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from compress.cli import compress
-from compress.diagnosis import TESTED
+from compress.cli.doctor import TESTED
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md"))]
@@ -89,8 +89,8 @@ def data_page() -> str:
 
 
 def test_the_table_of_a_tasks_keys_is_the_settings_that_there_are() -> None:
-    from compress.tasks.generation.settings import Described
-    from compress.tasks.loading.describing import OF_ANY_TASK, OF_ONES_OWN
+    from compress.data.description import OF_ANY_TASK, OF_ONES_OWN
+    from compress.data.generative_settings import Described
 
     rows = re.findall(r"^\| (all|own|labels|text) \| `(\w+)` \|", data_page(), re.MULTILINE)
     labels, text, own = set(OF_ANY_TASK), set(Described.model_fields), {"kind", "labels", "range"}
@@ -114,7 +114,7 @@ def test_the_table_of_a_tasks_keys_tells_their_defaults() -> None:
 
 @pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```", data_page(), re.MULTILINE | re.DOTALL))
 def test_every_description_on_the_page_about_data_is_a_task(block: str) -> None:
-    from compress.tasks.loading import resolve
+    from compress.data.loading import resolve
 
     task, _ = resolve(yaml.safe_load(block))
     assert task.files or task.name == "answers"

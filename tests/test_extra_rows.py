@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from compress.augmentation import masked_words
-from compress.errors import CompressError
-from compress.extra_rows import OWN_VOCABULARY, Extra, check, extra_rows, identity
-from compress.tasks.loading import load, resolve
+from compress.core.errors import CompressError
+from compress.data.loading import load, resolve
+from compress.distillation.augmentation import masked_words
+from compress.distillation.augmentation.extra_rows import OWN_VOCABULARY, Extra, check, extra_rows, identity
 from compress.tasks.task import Task
 from tests.augmentation.test_masked_words import write_masked_lm
 from tests.tiny import WORDS, write_model

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from compress.artifact import Artifact
 from compress.cli import compress
+from compress.core.artifact import Artifact
 from tests.tiny import FAMILIES, LIKE_ROBERTA
 
 

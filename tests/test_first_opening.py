@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.models import bring
-from compress.settings import Settings
-from compress.technique import Made, Technique, Work, apply
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.settings import Settings
+from compress.core.technique import Made, Technique, Work
+from compress.models.load import bring
+from compress.techniques.apply import apply
 from tests.tiny import write_model
 
 

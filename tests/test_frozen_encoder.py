@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from compress import frozen_encoder, loop
-from compress.batching import ByToken
-from compress.frozen_encoder import STATES, Places, decoder_objective, encoder_states, train_decoder
-from compress.generators import generator
-from compress.models import config, tokenizer
-from compress.objectives import reference_tokens
-from compress.training import TrainingSettings
-from compress.training_data import TrainingData, data_for
+from compress.data.collate import ByToken
+from compress.models.generators import generator
+from compress.models.load import config, tokenizer
+from compress.training import frozen_encoder, loop
+from compress.training.data import TrainingData, data_for
+from compress.training.frozen_encoder import STATES, Places, decoder_objective, encoder_states, train_decoder
+from compress.training.objectives import reference_tokens
+from compress.training.train import TrainingSettings
 from tests.tiny_generators import write_generator, write_pairs
 
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from compress import catalogue, exporting, models
-from compress.errors import CompressError
-from compress.generation_config import FILE, generation_config
-from compress.prediction import predictions
-from compress.technique import apply
+from compress.core import catalogue
+from compress.core.errors import CompressError
+from compress.models import load as models
+from compress.models.generation_config import FILE, generation_config
+from compress.onnx import exported as exporting
+from compress.runtimes.predict import predictions
+from compress.techniques.apply import apply
 from tests.tiny_generators import write_generator
 from tests.written import onnx_generator, torch_generator
 

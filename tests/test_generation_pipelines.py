@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compress import pipeline, shipped
-from compress.errors import CompressError
+from compress import pipeline
+from compress.core import shipped
+from compress.core.errors import CompressError
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 SUMMARIZERS = ("bart", pytest.param("t5", marks=pytest.mark.slow))
@@ -37,8 +38,8 @@ def write_chats(folder: Path) -> list[str]:
 
 def planned(name: str, changes: list[str], out: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What a dry run says of each step; nothing may be opened or written for it."""
-    monkeypatch.setattr("compress.models.load", lambda *_, **__: pytest.fail("a weight was loaded"))
-    monkeypatch.setattr("compress.generators.generator", lambda *_, **__: pytest.fail("a weight was loaded"))
+    monkeypatch.setattr("compress.models.load.load", lambda *_, **__: pytest.fail("a weight was loaded"))
+    monkeypatch.setattr("compress.models.generators.generator", lambda *_, **__: pytest.fail("a weight was loaded"))
     lines = pipeline.explain(pipeline.read(name, changes), out)
     assert not out.exists()
     return {line.split()[0]: line for line in lines}

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from compress import adapters, generators, models
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.tasks import loading
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.data import loading
+from compress.models import adapters, generators
+from compress.models import load as models
 from tests.generative import FAMILIES, strong_generator
 from tests.tiny import write_model
 from tests.tiny_generators import write_generator_tokenizer

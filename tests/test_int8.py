@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from compress.int8 import static_scheme, static_settings
-from compress.onnx.static import StaticSettings, calibrate
+from compress.core.settings import Settings
+from compress.quantization.calibrate import static_scheme, static_settings
+from compress.quantization.graphs.static import StaticSettings, calibrate
 from compress.quantization.int8_settings import Int8Settings
-from compress.settings import Settings
 from tests.onnx.conftest import export_family
 
 OTHERS: dict[str, Any] = {

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from compress import integer_writing
-from compress.errors import CompressError
-from compress.integer_writing import compared, next_tokens, shaken
-from compress.models import bring, load
+from compress.core.errors import CompressError
+from compress.models.load import bring, load
+from compress.quantization import integer_writing
+from compress.quantization.integer_writing import compared, next_tokens, shaken
 from tests.tiny_generators import write_generator
 
 BATCH = {

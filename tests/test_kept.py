@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from compress import kept
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.settings import Settings
-from compress.technique import Made, Technique, Work, apply
+from compress.core import kept
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.settings import Settings
+from compress.core.technique import Made, Technique, Work
+from compress.techniques.apply import apply
 from tests.test_work_folder import KILLER, Killed
 
 
@@ -38,7 +39,7 @@ class Writer:
             "write", Letters, self._run, frozenset({"torch"}), lambda _: ("torch", "fp32"), "compress"
         )
         settings = Letters(letters=letters)
-        from compress.technique import planned
+        from compress.techniques.apply import planned
 
         step = planned(technique, self.source, settings, None, {})
         kept.put_back(self.out, self.source.after(step, self.out).fingerprint())
@@ -47,7 +48,7 @@ class Writer:
 
 @pytest.fixture(autouse=True)
 def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compress.technique.open_once", lambda artifact, name: None)
+    monkeypatch.setattr("compress.core.technique.open_once", lambda artifact, name: None)
 
 
 def test_a_training_that_is_replaced_is_kept_and_comes_back_with_its_settings(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from compress import models
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.kinds import kind_of
-from compress.tasks import loading
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.data import loading
+from compress.models import load as models
+from compress.models.kinds import kind_of
 from tests.tiny import write_model
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from compress import labels
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.data.loading import resolve
 from compress.measure.quality import of_task
-from compress.models import check_labels, check_opens, classifier, for_task
-from compress.task_heads import in_task_order
-from compress.tasks.loading import resolve
+from compress.models import labels
+from compress.models.load import check_labels, check_opens, classifier, for_task
+from compress.models.task_heads import in_task_order
 from tests.tiny import FAMILIES, write_model
 
 MOODS = ("negative", "positive")
@@ -91,7 +91,7 @@ def logits(folder: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "mpnet", "electra", "deberta-v2"])
 def test_a_copy_in_the_tasks_order_gives_the_same_outputs_in_that_order(family: str, tmp_path: Path) -> None:
-    from compress.models import bring
+    from compress.models.load import bring
 
     assert family in FAMILIES
     source = bring(str(swapped(tmp_path / "model", family)))
@@ -139,9 +139,9 @@ def test_what_is_measured_is_scored_by_the_names_of_the_outputs(tmp_path: Path) 
 
 
 def test_what_is_pruned_or_brought_in_has_its_outputs_in_the_tasks_order(tmp_path: Path, task: dict[str, Any]) -> None:
-    from compress.catalogue import find
-    from compress.models import bring
-    from compress.technique import apply
+    from compress.core.catalogue import find
+    from compress.models.load import bring
+    from compress.techniques.apply import apply
 
     source = bring(str(swapped(tmp_path / "model")))
     for name, settings in (("import", {}), ("prune", {"method": "magnitude", "sparsity": 0.3})):

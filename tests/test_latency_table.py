@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from compress import latency_table
-from compress.errors import CompressError
-from compress.latency_table import LatencyTable, table, widths
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models.load import classifier
+from compress.pruning import latency_table
 from compress.pruning.allocation import everywhere
 from compress.pruning.importance import magnitude
+from compress.pruning.latency_table import LatencyTable, table, widths
 from compress.pruning.units import Units
 from tests.tiny import write_model
 

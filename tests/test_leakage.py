@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from compress import calibration, leakage
-from compress.errors import CompressError
-from compress.leakage import Overlap
-from compress.tasks.loading import load, resolve
-from compress.tasks.loading.folding import folded
-from compress.tasks.loading.rows import Example
-from compress.training_data import identity
+from compress.core.errors import CompressError
+from compress.data import calibration, leakage
+from compress.data.folding import folded
+from compress.data.leakage import Overlap
+from compress.data.loading import load, resolve
+from compress.data.rows import Example
+from compress.data.tokenized import identity
 from tests.tabular import as_jsonl
 
 TEXTS = [f"the film number {number} is good" for number in range(200)]

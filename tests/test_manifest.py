@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import MANIFEST, Artifact, Step
-from compress.errors import CompressError
-from compress.work_folder import finish, work_folder
+from compress.core.artifact import MANIFEST, Artifact, Step
+from compress.core.errors import CompressError
+from compress.core.work_folder import finish, work_folder
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compress.errors import CompressError
-from compress.measurement import FILE, Measurement, Measurements
+from compress.core.errors import CompressError
+from compress.core.measurement import FILE, Measurement, Measurements
 
 FIELDS = ("suite", "machine", "task", "split")
 

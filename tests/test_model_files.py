@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from compress import model_files
-from compress.errors import CompressError
-from compress.models import adopt, bring
+from compress.core import model_files
+from compress.core.errors import CompressError
+from compress.models.load import adopt, bring
 from tests.tiny import write_model
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from compress import name_patterns
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import bring
-from compress.technique import apply
+from compress.core import name_patterns
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.models.load import bring
+from compress.techniques.apply import apply
 
 NAMES = ["encoder.layer.0.attention.query", "encoder.layer.0.output.dense", "classifier"]
 
@@ -44,7 +44,7 @@ def test_excluding_what_is_not_quantized_anyway_is_refused(
 
 
 def test_a_pattern_of_single_weights_that_leaves_nothing_alone_is_refused(make_model: Callable[..., Path]) -> None:
-    from compress.models import classifier
+    from compress.models.load import classifier
     from compress.pruning.weights import prunable
 
     model = classifier(make_model("bert", num_hidden_layers=1))

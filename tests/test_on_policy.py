@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from compress.batching import collate_causal
-from compress.distillation.next_tokens import logits_and_labels, top_k, whole
+from compress.data.collate import collate_causal
+from compress.distillation.on_policy import sampled
 from compress.distillation.schedules import Schedule
 from compress.distillation.token_losses import reference_tokens, soft_tokens
 from compress.distillation.token_objective import TokenGoal, _draws, learning_tokens
-from compress.on_policy import sampled
+from compress.models.forward import logits_and_labels, top_k, whole
 from tests.generative import VOCABULARY, prompts, strong_generator
 from tests.test_teacher_tokens import FAMILIES, TOKENIZER, rows_for
 

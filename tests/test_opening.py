@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from compress import models
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.tasks import loading
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.data import loading
+from compress.models import load as models
 from tests.tiny import write_model
 
 ATTENTION = "bert.encoder.layer.0.attention"
@@ -134,7 +134,7 @@ def test_an_adapter_beside_a_whole_model_is_never_applied_unasked(saved: Path, t
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from compress.adapters import merged
+    from compress.models.adapters import merged
 
     folder = edited(saved, tmp_path / "both")
     settings = LoraConfig(task_type="SEQ_CLS", r=4, target_modules=["query"], init_lora_weights=False)

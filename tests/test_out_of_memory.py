@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress import out_of_memory
-from compress.errors import CompressError
+from compress.core import out_of_memory
+from compress.core.errors import CompressError
 from compress.measure import worker
 
 
@@ -81,8 +81,8 @@ def test_other_errors_pass() -> None:
 
 
 def test_a_step_that_runs_out_of_memory_names_itself(make_model: Callable[..., Path], tmp_path: Path) -> None:
-    from compress import catalogue, technique
-    from compress.models import bring
+    from compress.core import catalogue, technique
+    from compress.models.load import bring
 
     def fail(work: Any) -> Any:
         raise RuntimeError("could not create a primitive")

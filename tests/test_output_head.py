@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from compress.distillation.next_tokens import counted_logits, logits_and_labels
-from compress.output_head import logits_at
+from compress.models.forward import counted_logits, logits_and_labels
+from compress.models.output_head import logits_at
 from tests.generative import strong_generator
 
 LABELS = torch.tensor([[5, 6, 7, -100, -100], [4, -100, 8, 9, 10]])

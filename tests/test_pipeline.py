@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from compress import pipeline, shipped
-from compress.errors import BudgetNotMet, CompressError
+from compress import pipeline
+from compress.core import shipped
+from compress.core.errors import BudgetNotMet, CompressError
 
 STUDENT = {"distill": {"layers": 2, "epochs": 1, "batch_size": 64, "max_length": 64}}
 INT8 = {"from": "student", "quantize": {"precision": "int8"}}
@@ -100,7 +101,7 @@ def test_a_mistake_is_named_with_its_place(write: Callable[..., Path], changes: 
 def test_what_is_not_there_or_does_not_fit_is_found_before_a_weight_is_loaded(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: str
 ) -> None:
-    monkeypatch.setattr("compress.models.classifier", lambda *_, **__: pytest.fail("a weight was loaded"))
+    monkeypatch.setattr("compress.models.load.classifier", lambda *_, **__: pytest.fail("a weight was loaded"))
     plan = pipeline.read(str(write(**changes)))
     with pytest.raises(CompressError, match=expected):
         pipeline.run(plan, tmp_path / "run")

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from transformers import AutoTokenizer
 
-from compress.artifact import Artifact, Step
 from compress.cli import compress
-from compress.errors import CompressError
-from compress.prediction import predictions
+from compress.core.artifact import Artifact, Step
+from compress.core.errors import CompressError
+from compress.runtimes.predict import predictions
 from tests.artifacts import tiny_onnx, tiny_torch
 from tests.tiny import write_model
 from tests.written import onnx_generator, torch_generator
@@ -27,7 +27,7 @@ TEXTS = ["a good film but the plot", "an awful book"]
 
 @pytest.mark.parametrize("family", ["bart", pytest.param("llama", marks=pytest.mark.slow)])
 def test_torch_and_onnx_write_the_same_for_the_same_text(family: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    from compress.models import load, tokenizer
+    from compress.models.load import load, tokenizer
 
     source, made = torch_generator(family, tmp_path_factory), onnx_generator(family, tmp_path_factory)
     outputs = [answer["output"] for answer in predictions(made, TEXTS)]
@@ -55,7 +55,7 @@ def test_a_second_text_is_refused(tmp_path_factory: pytest.TempPathFactory, tmp_
 
 @pytest.mark.parametrize("family", ["bart", pytest.param("llama", marks=pytest.mark.slow)])
 def test_beams_and_length_are_the_readers_choice(family: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    from compress.models import load, tokenizer
+    from compress.models.load import load, tokenizer
 
     source, made = torch_generator(family, tmp_path_factory), onnx_generator(family, tmp_path_factory)
     (output,) = predictions(made, TEXTS[:1], beams=3, new_tokens=5)
@@ -103,7 +103,7 @@ def _of_task(artifact: Artifact, folder: Path, **task: Any) -> Artifact:
 def test_a_text_longer_than_the_models_positions_is_cut_and_told(
     family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from compress.models import adopt
+    from compress.models.load import adopt
 
     folder = write_model(tmp_path / "short", family, max_position_embeddings=40)
     (answer,) = predictions(adopt(folder, "short"), [LONG])
@@ -118,7 +118,7 @@ def test_onnx_cuts_where_torch_does(tiny_torch: Artifact, tiny_onnx: Artifact) -
 
 
 def test_texts_are_cut_where_they_were_cut_in_training(tiny_torch: Artifact, tmp_path: Path) -> None:
-    from compress.models import load, tokenizer
+    from compress.models.load import load, tokenizer
 
     made = _of_task(tiny_torch, tmp_path / "trained")
     (answer,) = predictions(made, [LONG])
@@ -130,7 +130,7 @@ def test_texts_are_cut_where_they_were_cut_in_training(tiny_torch: Artifact, tmp
 def test_a_model_stored_in_16_bits_answers_in_fp32_as_it_is_measured(tiny_torch: Artifact, tmp_path: Path) -> None:
     import torch
 
-    from compress import models
+    from compress.models import load as models
 
     model = models.load(tiny_torch).to(torch.bfloat16)
     models.save(model, models.tokenizer(tiny_torch.folder), tmp_path / "half")
@@ -141,8 +141,8 @@ def test_a_model_stored_in_16_bits_answers_in_fp32_as_it_is_measured(tiny_torch:
 
 
 def test_answers_do_not_depend_on_the_texts_beside_them(tiny_onnx: Artifact, tmp_path: Path) -> None:
-    from compress import catalogue
-    from compress.technique import apply
+    from compress.core import catalogue
+    from compress.techniques.apply import apply
 
     quantize = catalogue.find("techniques", "quantize")
     int8 = apply(quantize, tiny_onnx, quantize.settings(), tmp_path / "int8")
@@ -251,7 +251,7 @@ def test_labels_without_numbers_are_named(names: Any, tiny_onnx: Artifact, tmp_p
 def test_a_token_that_the_vocabulary_lacks_is_told_in_one_line(tiny_torch: Artifact, tmp_path: Path) -> None:
     import shutil
 
-    from compress.models import adopt
+    from compress.models.load import adopt
 
     folder = shutil.copytree(tiny_torch.folder, tmp_path / "odd")
     said = json.loads((folder / "tokenizer.json").read_text())

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.prediction_input import Layout, Line, format_of, read
+from compress.cli.prediction_input import Layout, Line, format_of, read
+from compress.core.errors import CompressError
 
 
 def _lines(content: str | bytes, format: Any = "text", is_pair: bool | None = False, columns: Any = ()) -> list[Line]:

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from compress.cli import compress
-from compress.errors import CompressError
-from compress.pretrained import config, raw_config
+from compress.core.errors import CompressError
+from compress.models.pretrained import config, raw_config
 from tests.tiny import write_model
 
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress import printable
 from compress.cli import compress
-from compress.errors import CompressError, guess
+from compress.core import printable
+from compress.core.errors import CompressError, guess
 
 HOSTILE = {
     "clears the screen": ("\x1b[2J", "\\x1b[2J"),
@@ -79,7 +79,7 @@ def test_what_is_logged_is_escaped() -> None:
 
 def test_results_are_escaped_and_their_json_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     summary = "clears\x1b[2J\u202e\nand more"
-    monkeypatch.setattr("compress.catalogue.summary", lambda kind, name: summary)
+    monkeypatch.setattr("compress.core.catalogue.summary", lambda kind, name: summary)
     shown = CliRunner().invoke(compress, ["list", "tasks"]).output
     assert "clears\\x1b[2J\\u202e\\nand more" in shown
     assert "\x1b" not in shown

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from compress import pseudo_labels
-from compress.errors import CompressError
-from compress.generators import generator
-from compress.models import bring, tokenizer
-from compress.pseudo_labels import PseudoLabels, pseudo_labelled
-from compress.tasks import loading
+from compress.core.errors import CompressError
+from compress.data import loading
+from compress.distillation import pseudo_labels
+from compress.distillation.pseudo_labels import PseudoLabels, pseudo_labelled
+from compress.models.generators import generator
+from compress.models.load import bring, tokenizer
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 Ask = Callable[..., tuple[PseudoLabels, Any]]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import Step
-from compress.models import tokenizer
-from compress.reading_length import cut_at, longest_input, positions, trained_length
+from compress.core.artifact import Step
+from compress.models.load import tokenizer
+from compress.models.reading_length import cut_at, longest_input, positions, trained_length
 from tests.tiny import write_model
 
 

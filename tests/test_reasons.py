@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import RESULTS, Artifact, Step
-from compress.reasons import why
-from compress.work_folder import finish, work_folder
+from compress.core.artifact import RESULTS, Artifact, Step
+from compress.core.reasons import why
+from compress.core.work_folder import finish, work_folder
 
 STEP = Step("finetune", {"epochs": 1.0}, data={"rows": 3, "serves": {"labels": ["no", "yes"]}}, results=RESULTS)
 

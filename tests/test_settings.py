@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
-from compress import shipped
-from compress.errors import CompressError
-from compress.options import click_options, given
-from compress.paths import named
-from compress.settings import Settings, below, build, read_yaml
+from compress.cli.options import click_options, given
+from compress.core import shipped
+from compress.core.errors import CompressError
+from compress.core.paths import named
+from compress.core.settings import Settings, below, build, read_yaml
 
 
 class Shared(Settings):
@@ -158,7 +158,7 @@ def test_an_option_that_does_not_fit_is_named_as_it_is_typed(values: dict[str, o
 @pytest.mark.parametrize("value", [{}, [], float("inf"), {"a": [1]}, 10**400, None, "\ud83d", b"x", True])
 @pytest.mark.parametrize("technique", ["distill", "prune", "quantize", "qat", "finetune"])
 def test_whatever_stands_in_a_setting_is_taken_or_refused_in_one_line(technique: str, value: object) -> None:
-    from compress import catalogue
+    from compress.core import catalogue
 
     model = catalogue.find("techniques", technique).settings
     for name in model.model_fields:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from compress import stopping
+from compress.core import stopping
 
 ALL = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
@@ -29,7 +29,7 @@ def _handlers_as_they_were(monkeypatch: pytest.MonkeyPatch) -> object:
 def test_a_command_stops_with_one_line_and_the_code_that_shells_know(number: int, code: int) -> None:
     working = "def work(*given):\n    print('at work', flush=True)\n    time.sleep(60)\n"
     program = (
-        f"import sys, time, compress.catalogue as catalogue\n{working}catalogue.summary = work\n"
+        f"import sys, time, compress.core.catalogue as catalogue\n{working}catalogue.summary = work\n"
         "sys.argv = ['compress', 'list']\nfrom compress.__main__ import main\nmain()"
     )
     running = subprocess.Popen(
@@ -69,7 +69,7 @@ def test_a_signal_that_comes_while_an_object_is_taken_down_is_not_lost(number: i
 
 def test_a_second_signal_ends_the_process_at_once() -> None:
     program = (
-        "import os, signal, time; from compress.stopping import SAME_SECONDS, raise_at_signals; raise_at_signals()\n"
+        "import os, signal, time; from compress.core.stopping import SAME_SECONDS, raise_at_signals; raise_at_signals()\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM)\n"
         "finally:\n    time.sleep(SAME_SECONDS + 0.1); os.kill(os.getpid(), signal.SIGTERM); print('cleaned up')"
     )
@@ -127,7 +127,7 @@ def test_a_command_that_runs_out_of_memory_says_so() -> None:
 
 def _raising(what: str) -> str:
     return (
-        "import sys\nimport compress.catalogue as catalogue\n"
+        "import sys\nimport compress.core.catalogue as catalogue\n"
         f"def fail(*given): raise {what}\n"
         "catalogue.summary = fail\nsys.argv = ['compress', 'list']\n"
         "from compress.__main__ import main\nmain()"

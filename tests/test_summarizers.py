@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress.errors import CompressError
-from compress.own_tokenizer import trained
-from compress.summarizers import from_config, from_encoder
+from compress.core.errors import CompressError
+from compress.models.encoder_to_seq2seq import from_config, from_encoder
+from compress.models.train_tokenizer import trained
 from tests.tiny import write_model
 
 TEXTS = [
@@ -97,8 +97,8 @@ def test_the_decoder_is_made_of_evenly_spaced_layers_and_attends_across_as_to_it
 
 
 def test_a_made_summarizer_opens_again_as_it_was(tmp_path: Path) -> None:
-    from compress.generators import generator
-    from compress.models import save
+    from compress.models.generators import generator
+    from compress.models.load import save
 
     model, its_tokenizer = from_encoder(write_model(tmp_path / "encoder", "bert"), decoder_layers=1)
     save(model, its_tokenizer, tmp_path / "made")
@@ -131,7 +131,7 @@ def test_a_tokenizer_gives_back_what_it_read() -> None:
 
 def test_the_same_texts_give_the_same_tokenizer_in_another_process() -> None:
     program = (
-        "from tests.test_summarizers import TEXTS; from compress.own_tokenizer import trained;"
+        "from tests.test_summarizers import TEXTS; from compress.models.train_tokenizer import trained;"
         "print(trained(TEXTS, 320, opens=False).backend_tokenizer.to_str())"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

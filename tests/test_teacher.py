@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from compress import teacher
-from compress.batching import collate
+from compress.core.errors import CompressError
+from compress.data.collate import collate
+from compress.distillation import teacher_cache as teacher
 from compress.distillation.features import Wanted, capture
-from compress.errors import CompressError
-from compress.models import bring, classifier, tokenizer
-from compress.teacher import Answers, answers
-from compress.training_data import TrainingData, data_for
+from compress.distillation.teacher_cache import Answers, answers
+from compress.models.load import bring, classifier, tokenizer
+from compress.training.data import TrainingData, data_for
 from tests.disk import files_no_larger_than
 from tests.tiny import write_model, write_task
 

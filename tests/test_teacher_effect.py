@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
-from compress import catalogue
-from compress.measure import statistics
-from compress.teacher_effect import Run, effect
+from compress.core import catalogue
+from compress.distillation.ablation import Run, effect
+from compress.metrics import statistics
 
 ROWS = 300
 RIGHT = (np.arange(ROWS) % 3 == 0).astype(float)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from compress import models
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.distillation.teacher_score import before_training, of_generator, worse_than_guessing
 from compress.metrics.metric import Undefined
-from compress.models import bring
-from compress.teacher_score import before_training, of_generator, worse_than_guessing
-from compress.technique import apply
-from compress.training_data import data_for
+from compress.models import load as models
+from compress.models.load import bring
+from compress.techniques.apply import apply
+from compress.training.data import data_for
 from tests.tiny import write_model, write_task
 from tests.tiny_generators import write_generator, write_pairs
 

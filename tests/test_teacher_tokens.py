@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from compress import teacher_tokens
-from compress.batching import collate_causal, collate_pairs
-from compress.distillation import next_tokens
-from compress.distillation.next_tokens import PREFIX, in_batch, logits_and_labels
-from compress.models import bring
-from compress.teacher_tokens import TokenAnswers, coarsening_error, token_answers
+from compress.data.collate import collate_causal, collate_pairs
+from compress.distillation import teacher_tokens
+from compress.distillation.teacher_tokens import TokenAnswers, coarsening_error, token_answers
+from compress.models import forward as next_tokens
+from compress.models.forward import PREFIX, in_batch, logits_and_labels
+from compress.models.load import bring
 from tests.generative import VOCABULARY, prompts, strong_generator
 
 TOKENIZER = SimpleNamespace(pad_token_id=0, eos_token_id=2)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.settings import Settings
-from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, apply, planned, references
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.settings import Settings
+from compress.core.technique import ArtifactPath, Made, ReadPath, Technique, Work, references
+from compress.techniques.apply import apply, planned
 
 
 class Copying(Settings):
@@ -50,7 +51,7 @@ class Copier:
 @pytest.fixture(autouse=True)
 def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """`tests/test_first_opening.py` tells of real ones."""
-    monkeypatch.setattr("compress.technique.open_once", lambda artifact, name: None)
+    monkeypatch.setattr("compress.core.technique.open_once", lambda artifact, name: None)
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_the_task_that_is_served_is_part_of_every_fingerprint_and_where_its_rows
 
 def test_the_number_of_processes_is_part_of_the_fingerprint(source: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = planned(Copier().technique, source, Copying(), None, {})
-    monkeypatch.setattr("compress.technique.world_size", lambda: 2)
+    monkeypatch.setattr("compress.core.technique.world_size", lambda: 2)
     assert planned(Copier().technique, source, Copying(), None, {}).data == {**alone.data, "processes": 2}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compress import temporary
+from compress.core import temporary
 
 
 def test_while_a_step_runs_its_temporary_folders_lie_in_its_own_folder(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from compress import models
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models import load as models
 from tests.generative import strong_generator
 from tests.tiny import WORDS, write_model
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from compress import loop
+from compress.core.errors import CompressError
+from compress.core.stopping import Stopped
 from compress.distillation.losses import hard_labels
-from compress.errors import CompressError
 from compress.metrics.metric import Undefined
-from compress.models import classifier, config, tokenizer
-from compress.objectives import Score
-from compress.stopping import Stopped
-from compress.training import TrainingSettings, train
-from compress.training_data import data_for, holdout_score
+from compress.models.load import classifier, config, tokenizer
+from compress.training import loop
+from compress.training.data import data_for, holdout_score
+from compress.training.objectives import Score
+from compress.training.train import TrainingSettings, train
 from tests.tiny import write_task
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from compress import holdout, loop
-from compress.batching import step_lengths
-from compress.errors import CompressError
-from compress.generators import generator
-from compress.models import config, tokenizer
-from compress.objectives import ModelScore, Scored, generator_inputs, reference_tokens
-from compress.training import TrainingSettings, train
-from compress.training_data import check_max_length, data_for
+from compress.core.errors import CompressError
+from compress.data.collate import step_lengths
+from compress.data.tokenized import check_max_length
+from compress.models.generators import generator
+from compress.models.load import config, tokenizer
+from compress.training import loop
+from compress.training import validation as holdout
+from compress.training.data import data_for
+from compress.training.objectives import ModelScore, Scored, generator_inputs, reference_tokens
+from compress.training.train import TrainingSettings, train
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 FAMILIES = ["t5", "bart", "gpt2", "llama"]

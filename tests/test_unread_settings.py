@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from compress import catalogue
-from compress.errors import CompressError
+from compress.core import catalogue
+from compress.core.errors import CompressError
+from compress.core.unread_settings import refuse_unread
+from compress.distillation.settings_read import GENERATION, LOSSES
 from compress.quantization import settings_read
 from compress.techniques import distill, finetune, prune
-from compress.unread_settings import GENERATION, LOSSES, refuse_unread
 
 TABLES = {
     "quantize": settings_read.QUANTIZE,
@@ -88,7 +89,7 @@ def test_what_is_read_is_taken(technique: str, given: dict[str, Any]) -> None:
 def test_shipped_pipelines_give_nothing_that_is_not_read() -> None:
     import yaml
 
-    from compress import shipped
+    from compress.core import shipped
 
     for name in shipped.names("pipelines"):
         steps = yaml.safe_load(shipped.find("pipelines", name).read_text())["steps"]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress import components
-from compress.errors import CompressError
-from compress.onnx.dynamic import tables_scheme
+from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
-from compress.onnx.static import StaticSettings, calibrate_by
+from compress.quantization import parts as components
+from compress.quantization.calibrate_decoding import decoding
+from compress.quantization.graphs.dynamic import tables_scheme
+from compress.quantization.graphs.static import StaticSettings, calibrate_by
 from compress.quantization.scheme import Scheme, affine
-from compress.watched_decoding import decoding
 from tests.written import onnx_generator, torch_generator
 
 NEW = 6
@@ -61,7 +61,7 @@ def generate(model: Any, ids: Any) -> Any:
 def test_fixed_ranges_are_those_of_the_decoding_loop(
     family: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from compress.models import load
+    from compress.models.load import load
 
     made, rows = onnx_generator(family, tmp_path_factory), prompts()
     model = load(torch_generator(family, tmp_path_factory))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from compress import models
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.settings import build
-from compress.technique import apply
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.models import load as models
+from compress.models.weight_files import weights
+from compress.techniques.apply import apply
 from compress.techniques.import_ import TECHNIQUE
-from compress.weight_files import weights
 from tests.tiny import write_model
 
 

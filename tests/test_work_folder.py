@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from compress.artifact import MANIFEST, SCRATCH, Artifact
-from compress.errors import CompressError
-from compress.settings import Settings
-from compress.technique import Made, Technique, Work, apply
-from compress.work_folder import LOCK, MARK, finish, unfinished, work_folder
+from compress.core.artifact import MANIFEST, SCRATCH, Artifact
+from compress.core.errors import CompressError
+from compress.core.settings import Settings
+from compress.core.technique import Made, Technique, Work
+from compress.core.work_folder import LOCK, MARK, finish, unfinished, work_folder
+from compress.techniques.apply import apply
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree"}
 """Calls that change what is on disk; a file that is opened to be written is one, too."""
@@ -71,7 +72,7 @@ COPY = Technique("copy", Letters, _run, frozenset({"torch"}), lambda settings: (
 @pytest.fixture(autouse=True)
 def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """`tests/test_first_opening.py` tells of real ones."""
-    monkeypatch.setattr("compress.technique.open_once", lambda artifact, name: None)
+    monkeypatch.setattr("compress.core.technique.open_once", lambda artifact, name: None)
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_what_was_finished_and_not_yet_renamed_is_not_made_again(
 ) -> None:
     out = tmp_path / "a"
     with monkeypatch.context() as patched:
-        patched.setattr("compress.work_folder._put_in_place", lambda *_: (_ for _ in ()).throw(Killed))
+        patched.setattr("compress.core.work_folder._put_in_place", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             _make(source, out, 2)
     assert Artifact.is_one(unfinished(out))
@@ -206,12 +207,12 @@ def test_another_process_of_a_training_waits_for_the_first_to_begin_or_to_have_f
     source: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    monkeypatch.setattr("compress.work_folder.wait_until", lambda is_so, what: seen.append(is_so()))
+    monkeypatch.setattr("compress.core.work_folder.wait_until", lambda is_so, what: seen.append(is_so()))
 
     def comes_second(fingerprint: str) -> bool:
-        monkeypatch.setattr("compress.work_folder.is_main_process", lambda: False)
+        monkeypatch.setattr("compress.core.work_folder.is_main_process", lambda: False)
         with work_folder(tmp_path / "a", fingerprint):
-            monkeypatch.setattr("compress.work_folder.is_main_process", lambda: True)
+            monkeypatch.setattr("compress.core.work_folder.is_main_process", lambda: True)
         return seen.pop()
 
     made = _make(source, tmp_path / "a", 1)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.measure import statistics
+from compress.distillation.writing_effect import Written, effect
 from compress.metrics import generation as metrics
-from compress.writing_effect import Written, effect
+from compress.metrics import statistics
 
 EXAMPLES = 200
 ROUGE, BLEU, PERPLEXITY = (metrics.find(name) for name in ("rouge_l", "bleu", "perplexity"))

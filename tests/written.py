@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import Artifact
+from compress.core.artifact import Artifact
 from tests.generative import VOCABULARY, strong_generator
 from tests.tiny_generators import write_generator_tokenizer, write_pairs, write_text
 
@@ -36,7 +36,7 @@ _ONNX: dict[str, Artifact] = {}
 
 def torch_generator(family: str, folders: pytest.TempPathFactory) -> Artifact:
     """A `write_strong` model as an artifact without steps."""
-    from compress.models import adopt
+    from compress.models.load import adopt
 
     if family not in _TORCH:
         _TORCH[family] = adopt(write_strong(folders.mktemp(f"torch-{family}"), family), f"tiny-{family}")
@@ -45,8 +45,8 @@ def torch_generator(family: str, folders: pytest.TempPathFactory) -> Artifact:
 
 def onnx_generator(family: str, folders: pytest.TempPathFactory) -> Artifact:
     """Its fp32 export, a finished artifact; it remembers the task that it was compared on."""
-    from compress import catalogue
-    from compress.technique import apply
+    from compress.core import catalogue
+    from compress.techniques.apply import apply
 
     if family not in _ONNX:
         folder, technique = folders.mktemp(f"onnx-{family}"), catalogue.find("techniques", "export")

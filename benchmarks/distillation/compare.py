@@ -39,8 +39,8 @@ import standings
 from contestants import CONTESTANTS, Contestant
 from jobs import ROOT, Job, Place, commit, done, finished, hash_of, split_rows
 
-from compress.artifact import write_whole
-from compress.measure.machine import machine
+from compress.core.artifact import write_whole
+from compress.core.machine import machine
 
 RESULTS = ROOT / "benchmarks" / "results"
 TUNING_SPLITS = ("holdout",)

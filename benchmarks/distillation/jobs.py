@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from contestants import SHARED, Contestant
 
-from compress.artifact import hash_file, write_whole
+from compress.core.artifact import hash_file, write_whole
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -194,7 +194,7 @@ def environment(threads: int) -> dict[str, str]:
 
 def read(student: Path, place: Place, split: str) -> dict[str, Any]:
     """A student's answers on a split, in fp32 and the same way for every contestant: right ones, and the mean loss."""
-    from compress.artifact import Artifact
+    from compress.core.artifact import Artifact
     from compress.runtimes.pytorch import open_session
     from compress.runtimes.rows import Rows, predict_all
     from compress.runtimes.runtime import Serving
@@ -216,8 +216,8 @@ def read(student: Path, place: Place, split: str) -> dict[str, Any]:
 @lru_cache
 def split_rows(teacher: Path, data: Path, split: str) -> tuple[dict[str, list[list[int]]], np.ndarray]:
     """The token ids and the labels of a split."""
-    from compress import models
-    from compress.tasks import loading
+    from compress.data import loading
+    from compress.models import load as models
 
     tokenizer = models.tokenizer(teacher)
     task, folder = loading.resolve({"name": "sst2", "data": str(data.resolve())})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.measure import statistics
+from compress.metrics import statistics
 
 EVALUATION = ("evaluation", "test")
 """SST-2 dev and the reconstruction of its test split: read once for each final student, pooled for the tests."""

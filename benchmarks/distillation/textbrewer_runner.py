@@ -3,7 +3,7 @@
     python textbrewer_runner.py job.json
 
 TextBrewer leaves the data, the optimizer, the schedule and the precision to its user. Here they are those of
-`compress.training`: the same tokenized rows, order, padding, AdamW, warm-up, clipping and autocast. The loop, the losses
+`compress.training.train`: the same tokenized rows, order, padding, AdamW, warm-up, clipping and autocast. The loop, the losses
 and their weights are TextBrewer's. Where the job needs no intermediate layers, the teacher's logits are computed once and
 handed to it as `teacher_cache`.
 """
@@ -23,11 +23,11 @@ from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
 from torch.nn import functional as F
 from transformers import get_linear_schedule_with_warmup
 
-from compress import models
-from compress.batching import collate, epoch_order, row_lengths
-from compress.distillation.student import evenly_spaced, keep_layers, layer_count
-from compress.tasks import loading
-from compress.training import wants_bf16
+from compress.data import loading
+from compress.data.collate import collate, epoch_order, row_lengths
+from compress.models import load as models
+from compress.models.layers import evenly_spaced, keep_layers, layer_count
+from compress.training.train import wants_bf16
 
 TEACHER_BATCH = 64
 LONGEST_GRADIENT = 1.0  # transformers' Trainer clips at this norm
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 class Batches:
-    """The batches of each epoch in `compress.training`'s order; every pass over it is the next epoch."""
+    """The batches of each epoch in `compress.training.train`'s order; every pass over it is the next epoch."""
 
     def __init__(self, rows: Any, tokenizer: Any, job: Mapping[str, Any], logits: np.ndarray | None) -> None:
         self.rows, self.tokenizer, self.job = rows, tokenizer, job

@@ -27,17 +27,17 @@ import numpy as np
 import standings
 from contestants import BASELINE, CONTESTANTS
 
-from compress.artifact import Artifact, hash_file, write_whole
-from compress.measure import statistics
-from compress.measure.disturbance import watcher
-from compress.measure.inputs import REAL, Condition, Inputs, prepare, save
+from compress.core.artifact import Artifact, hash_file, write_whole
+from compress.core.machine import machine
+from compress.measure.batches import REAL, Condition, Inputs, prepare, save
+from compress.measure.interference import watcher
 from compress.measure.latency import Timings, time_rounds
-from compress.measure.machine import machine
 from compress.measure.memory import serve_phases
 from compress.measure.process import WorkerFailed, WorkerProcess
-from compress.onnx.sessions import CHOICES
+from compress.metrics import statistics
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Serving
+from compress.runtimes.sessions import CHOICES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ROOT / "benchmarks" / ".peers" / "models"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compress.measure import statistics
+from compress.metrics import statistics
 
 LEAST = 0.97
 """The interval of our speed over the fastest peer's must lie above it: rounds read to about 3 %."""

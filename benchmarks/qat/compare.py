@@ -35,16 +35,16 @@ from typing import Any
 
 import numpy as np
 
-from compress import exporting
-from compress.artifact import Artifact, write_whole
-from compress.calibration import batches, model_inputs
-from compress.catalogue import find
-from compress.integer_training import onnx_logits
-from compress.measure.machine import machine
-from compress.measure.statistics import compare, mcnemar
-from compress.models import bring, tokenizer
-from compress.tasks import loading
-from compress.technique import apply
+from compress.core.artifact import Artifact, write_whole
+from compress.core.catalogue import find
+from compress.core.machine import machine
+from compress.data import loading
+from compress.data.calibration import batches, model_inputs
+from compress.metrics.statistics import compare, mcnemar
+from compress.models.load import bring, tokenizer
+from compress.onnx import exported as exporting
+from compress.quantization.qat import onnx_logits
+from compress.techniques.apply import apply
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RANGES = ("percentile", "mse", "minmax")

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.prediction import Predictor, Text, check_text, opened
-from compress.prediction_input import Layout, Line, blank_lines, format_of, read, shown
-from compress.printable import json_text, one_line
-from compress.progress import warn
-from compress.tasks.loading import decoding
-from compress.tasks.loading.quotes import quoting
+from compress.cli.prediction_input import Layout, Line, blank_lines, format_of, read, shown
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.printable import json_text, one_line
+from compress.core.progress import warn
+from compress.data import decoding
+from compress.data.quotes import quoting
+from compress.runtimes.predict import Predictor, Text, check_text, opened
 from compress.tasks.task import Source
 
 
@@ -35,12 +35,12 @@ def answered(
     Args:
         texts: as they were typed; `-` alone stands for standard input.
         file: instead of texts.
-        layout: a `compress.prediction_input.Format`; None: by the file's name, plain text for standard input.
+        layout: a `compress.cli.prediction_input.Format`; None: by the file's name, plain text for standard input.
         pair: the second text of each.
         as_json: an object a line instead of words.
 
     Raises:
-        CompressError: as `compress.prediction.predictions` and `compress.prediction_input.read`.
+        CompressError: as `compress.runtimes.predict.predictions` and `compress.cli.prediction_input.read`.
     """
     predictor = opened(artifact, beams=beams, new_tokens=new_tokens)
     if file is None and texts != ("-",):

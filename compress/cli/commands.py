@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from compress import __version__, catalogue
-from compress.distributed import is_main_process
-from compress.paths import named
-from compress.printable import lines, message, one_line
+from compress import __version__
+from compress.core import catalogue
+from compress.core.distributed import is_main_process
+from compress.core.paths import named
+from compress.core.printable import lines, message, one_line
 
 
 class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Click take none
@@ -70,7 +71,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As Click does, with a guess where the name is unknown."""
-        from compress.errors import guess
+        from compress.core.errors import guess
 
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise click.UsageError(f"No such command '{args[0]}'.{guess(args[0], self.list_commands(ctx))}", ctx)
@@ -140,7 +141,7 @@ def compress() -> None:
         logger.setLevel(logging.INFO)
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of each product's type, of a kernel to download
         logger.propagate = False
-    from compress import distributed
+    from compress.core import distributed
 
     distributed.settle()
     if not distributed.is_main_process():
@@ -173,7 +174,7 @@ ALLOW_OVERLAP = "Go on although more than 5 % of the evaluation rows stand in th
 
 def technique_command(name: str) -> click.Command:
     """The command of a technique: its settings become options."""
-    from compress import options
+    from compress.cli import options
 
     technique = catalogue.find("techniques", name)
     module = sys.modules[technique.run.__module__]
@@ -208,10 +209,11 @@ def technique_command(name: str) -> click.Command:
 
 
 def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) -> None:
-    from compress import options
-    from compress.models import bring
-    from compress.settings import build
-    from compress.technique import apply, planned, references
+    from compress.cli import options
+    from compress.core.settings import build
+    from compress.core.technique import references
+    from compress.models.load import bring
+    from compress.techniques.apply import apply, planned
 
     context = click.get_current_context()
     names = technique.settings.model_fields
@@ -221,8 +223,9 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     inputs = {name: bring(where) for name, where in references(settings).items()}
     task = described_task(values, artifact.task, "train")
     if values.get("dry_run"):
-        from compress.reasons import why
-        from compress.technique import check, check_destination, check_free, finished
+        from compress.core.reasons import why
+        from compress.core.technique import finished
+        from compress.techniques.apply import check, check_destination, check_free
 
         check(technique, artifact, settings, task)
         check_destination(out, artifact, settings, task, inputs)
@@ -244,7 +247,7 @@ def described_task(values: Mapping[str, Any], own: Mapping[str, Any] | None, spl
     Args:
         split: what the command reads, and so what a single file is whose name does not tell.
     """
-    from compress.tasks.loading import given
+    from compress.data import given
 
     name, data, rows = (values.get(option) for option in ("task", "data", "rows"))
     if name is None and own is None and (data or rows):

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from compress import catalogue
 from compress.cli.commands import command, compress, say, say_lines
-from compress.errors import CompressError
-from compress.printable import json_text
+from compress.core import catalogue
+from compress.core.errors import CompressError
+from compress.core.printable import json_text
 
 
 @command("predict", example='compress predict runs/student "what a charming film"')
@@ -36,7 +36,7 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
     with an empty one. Texts are cut where they were cut in training, as `compress benchmark` measures.
     """
     from compress.cli import answers
-    from compress.models import bring
+    from compress.models.load import bring
 
     if bool(texts) == (file is not None):
         raise click.UsageError("Give texts, or --file, or `-` to read standard input.")
@@ -51,7 +51,7 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
 @click.option("--json", "as_json", is_flag=True, help="Print the whole manifest.")
 def inspect(artifact: str, as_json: bool) -> None:
     """Show what an artifact is and how it was made; checks its files against their recorded hashes."""
-    from compress.models import bring
+    from compress.models.load import bring
 
     found = bring(artifact)
     found.check_files()
@@ -76,8 +76,8 @@ def inspect(artifact: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(kind: str | None, as_json: bool) -> None:
     """List what there is: techniques, tasks, metrics, runtimes, pipelines, calibration sets, suites."""
-    from compress import shipped
-    from compress.errors import guess, listing
+    from compress.core import shipped
+    from compress.core.errors import guess, listing
 
     files = {"pipelines": "pipelines", "calibration": "calibration", "suites": "benchmarks"}
     kinds = (*catalogue.MARKS, *files)
@@ -103,7 +103,7 @@ def list_(kind: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Say what of this tool works on this machine: packages, processor, GPUs, runtimes."""
-    from compress import diagnosis
+    from compress.cli import doctor as diagnosis
 
     found = diagnosis.examine()
     if as_json:

@@ -35,7 +35,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
     if result.report is not None:
         say_lines(f"\nReport: {result.report}")
     if result.measurements is not None:
-        from compress import benchmark as benchmarks
+        from compress.measure import benchmark as benchmarks
 
         benchmarks.check_measured(result.measurements)
     pipelines.check_budget(plan, result)
@@ -58,10 +58,10 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     measured the others are, and it is listed with the reason; where none can, the exit code is 1. A benchmark that was
     stopped goes on with the same command.
     """
-    from compress import benchmark as benchmarks
+    from compress.core.technique import default_cache
+    from compress.measure import benchmark as benchmarks
     from compress.measure.former import Existing, check_folder
-    from compress.models import bring
-    from compress.technique import default_cache
+    from compress.models.load import bring
 
     check_folder(out)
     brought = [(Path(one).resolve().name, bring(one)) for one in artifacts]

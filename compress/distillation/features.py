@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from compress.architectures.architecture import Architecture
-from compress.architectures.families import family
-from compress.distillation.student import embedding_module, layer_modules
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.architecture import Architecture
+from compress.models.families.families import family
+from compress.models.layers import embedding_module, layer_modules
 
 PARTS = ("query", "key", "value")
 

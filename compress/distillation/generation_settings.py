@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from compress.distillation.layer_choice import Layers
-from compress.settings import Settings
+from compress.core.settings import Settings
+from compress.models.layer_choice import Layers
 
 
 class GenerationSettings(Settings):

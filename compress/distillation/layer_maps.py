@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 
 def layer_map(text: str, student_layers: int, teacher_layers: int) -> tuple[tuple[int, int], ...]:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from compress.core.settings import Settings
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule, bounded
-from compress.settings import Settings
 
 Weight = Annotated[Schedule, bounded(ge=0)]
 
@@ -58,6 +58,11 @@ class LossSettings(Settings):
         if isinstance(values, dict) and isinstance(values.get("preset"), str) and values["preset"] in PRESETS:
             return {**PRESETS[values["preset"]], **values}
         return values
+
+    @property
+    def set_by_preset(self) -> frozenset[str]:
+        """The settings that the preset chooses."""
+        return frozenset(PRESETS.get(self.preset, {}))
 
     @model_validator(mode="after")
     def _stage_has_something_to_match(self) -> LossSettings:

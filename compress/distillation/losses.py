@@ -15,10 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from compress.errors import CompressError
-
-NO_LABEL = -100
-"""The class id of a row that has no label, as in torch; for a regression it is NaN."""
+from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
 
 
 def soft_targets(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

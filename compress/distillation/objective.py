@@ -11,16 +11,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from compress.architectures.layer_widths import head_size
+from compress.core.errors import CompressError
 from compress.distillation import losses
 from compress.distillation.features import Wanted, capture
 from compress.distillation.layer_maps import layer_map
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.projections import EMBEDDING, projected, projections
 from compress.distillation.schedules import Schedule
-from compress.distillation.student import layer_count
-from compress.distillation.widths import widths
-from compress.errors import CompressError
+from compress.models.families.layer_widths import head_size
+from compress.models.layers import layer_count
+from compress.models.widths import widths
 
 Kind = Literal["hidden", "attention", "relations", "embedding"]
 TERMS: Mapping[Kind, str] = {
@@ -132,7 +132,7 @@ def learning(
         bf16: whether the live teacher runs under autocast.
 
     Yields:
-        (model, batch, progress) -> (loss, its terms by name); see `compress.objectives.Objective`.
+        (model, batch, progress) -> (loss, its terms by name); see `compress.training.objectives.Objective`.
     """
     pairs = [pair for match in goal.matches if match.kind == "hidden" for pair in match.pairs]
     wanted = goal.wanted("student")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from compress.distillation.losses import NO_LABEL
-from compress.distillation.next_tokens import NextTokens, alike
+from compress.core.labels import NO_LABEL
+from compress.models.forward import NextTokens, alike
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd"]
 

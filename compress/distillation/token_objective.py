@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compress.distillation.losses import NO_LABEL, weighted
-from compress.distillation.next_tokens import counted_logits, in_batch, whole
+from compress.core.labels import NO_LABEL
+from compress.distillation.losses import weighted
 from compress.distillation.objective import NEVER, PLAIN
 from compress.distillation.schedules import Schedule
 from compress.distillation.token_losses import Divergence, reference_tokens, soft_tokens
+from compress.models.forward import counted_logits, in_batch, whole
 
 Sample = Callable[[Any, Mapping[str, Any], int], dict[str, Any]]
 """(student, batch, seed) -> the batch with what the student itself writes as labels."""
@@ -59,7 +60,7 @@ def learning_tokens(
         sample: what samples from the student.
 
     Returns:
-        (model, batch, progress) -> (loss, its terms by name); see `compress.objectives.Objective`.
+        (model, batch, progress) -> (loss, its terms by name); see `compress.training.objectives.Objective`.
     """
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Tensor, dict[str, Tensor]]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact
-from compress.measure.inputs import Condition, Inputs, prepare
+from compress.core.artifact import Artifact
+from compress.data.loading import Split
+from compress.measure.batches import Condition, Inputs, prepare
 from compress.metrics.metric import Metric
-from compress.reading_length import cut_at
+from compress.models.reading_length import cut_at
 from compress.runtimes.rows import Rows
-from compress.tasks.loading import Split
 from compress.tasks.task import Task
 
 
@@ -70,8 +70,8 @@ class Evaluation:
         Raises:
             CompressError: the artifact has no tokenizer.
         """
-        from compress.models import config, tokenizer
-        from compress.tasks.loading import tokenize
+        from compress.data.loading import tokenize
+        from compress.models.load import config, tokenizer
 
         its_tokenizer = tokenizer(artifact.folder)
         limit = cut_at(self.max_length, its_tokenizer, config(artifact.folder))

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from compress.artifact import hash_file
-from compress.destination import check_path
-from compress.errors import CompressError
-from compress.measurement import FILE, Measurements
-from compress.progress import say
+from compress.core.artifact import hash_file
+from compress.core.destination import check_path
+from compress.core.errors import CompressError
+from compress.core.measurement import FILE, Measurements
+from compress.core.progress import say
 
 Existing = Literal["refuse", "replace", "keep"]
 """What becomes of other measurements in the folder: a pipeline keeps them."""

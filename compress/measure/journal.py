@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from compress.disk import full_disk_told
-from compress.errors import CompressError
+from compress.core.disk import full_disk_told
+from compress.core.errors import CompressError
 
 FILE = ".measurements.unfinished.jsonl"
 

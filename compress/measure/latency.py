@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.measure import statistics
-from compress.measure.disturbance import Reading, Watch
-from compress.measure.inputs import Condition
+from compress.core.measurement import Measurement
+from compress.measure.batches import Condition
+from compress.measure.interference import Reading, Watch
 from compress.measure.journal import Journal
 from compress.measure.process import WorkerFailed
-from compress.measurement import Measurement
+from compress.metrics import statistics
 
 SAME = 1e-3
 """By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""

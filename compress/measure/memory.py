@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.errors import CompressError
-from compress.measure.inputs import REAL, Condition
-from compress.measurement import Measurement
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement
+from compress.measure.batches import REAL, Condition
 
 if TYPE_CHECKING:
     from compress.measure.process import WorkerProcess  # a worker imports this file and wants no more than it needs

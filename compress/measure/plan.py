@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from compress.artifact import Artifact
-from compress.measure.disturbance import Watch, watcher
-from compress.measure.inputs import Condition
+from compress.core.artifact import Artifact
+from compress.core.measurement import Measured
+from compress.measure.batches import Condition
+from compress.measure.interference import Watch, watcher
 from compress.measure.journal import Journal
 from compress.measure.process import WorkerProcess
-from compress.measurement import Measured
 from compress.runtimes.runtime import Runtime, Serving
 
 ROOT, BASELINE, VARIANT = "root", "baseline", "variant"

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import compress
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.measure.inputs import Unnamed
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.measure.batches import Unnamed
 from compress.runtimes.runtime import Serving
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

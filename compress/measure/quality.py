@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress import labels
-from compress.artifact import digest
-from compress.measure import statistics
-from compress.measurement import Measurement
+from compress.core.artifact import digest
+from compress.core.measurement import Measurement
+from compress.metrics import statistics
 from compress.metrics.metric import Metric, Undefined
-from compress.pretrained import raw_config
+from compress.models import labels
+from compress.models.pretrained import raw_config
 from compress.tasks.task import Task
 
 AGREEMENT = "agreement_with_root"
@@ -28,18 +28,11 @@ def cached(cache: Path, identity: Mapping[str, Any]) -> Path:
     return cache / "quality" / digest(identity)
 
 
-def predictions(logits: NDArray[np.float32], task: Task) -> NDArray[np.float64]:
-    """One class id for each example, or one score for a regression, [examples]."""
-    if task.kind == "regression":
-        return logits[:, 0].astype(np.float64)
-    return logits.argmax(axis=1).astype(np.float64)
-
-
 def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.float64]:
     """Class ids in the numbers of a model's outputs as those of the task's labels, by their names; scores as they are.
 
     Raises:
-        CompressError: the names tell nothing, see `compress.labels`.
+        CompressError: the names tell nothing, see `compress.models.labels`.
     """
     if task.kind == "regression":
         return said
@@ -48,14 +41,6 @@ def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.f
     if order is None:
         raise labels.refused(folder, names, task)
     return np.argsort(order)[said.astype(np.int64)].astype(np.float64)
-
-
-def one_class(predicted: NDArray[np.float64], references: Sequence[float], task: Task) -> tuple[str, ...]:
-    """A note where a model gives all examples the same class, though they have several."""
-    given = np.unique(predicted)
-    if task.kind != "classification" or len(given) > 1 or len(set(references)) < 2:
-        return ()
-    return (f"it gives all {predicted.size:,} examples one class, '{task.label_names[int(given[0])]}'",)
 
 
 def quality(

@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.measure.stored import graph, header, model_files
-from compress.measure.zeros import LAYERS, zeros
-from compress.measurement import Measurement
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement
+from compress.measure.sparsity import LAYERS, zeros
+from compress.models.stored import graph, header, model_files
 
 QUANTITIES = {"disk_bytes": "bytes", "parameters": "count", "compressed_bytes": "bytes", "zeros": "share"}
 """What is measured, and its unit."""

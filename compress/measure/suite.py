@@ -6,10 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from compress import shipped
-from compress.measure.cores import available_cores
-from compress.measure.inputs import Condition
-from compress.settings import Settings, build, read_yaml
+from compress.core import shipped
+from compress.core.cores import available_cores
+from compress.core.settings import Settings, build, read_yaml
+from compress.measure.batches import Condition
 
 
 class TimedCondition(Settings):
@@ -50,7 +50,7 @@ class Suite(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        from compress.onnx.sessions import session_choice
+        from compress.runtimes.sessions import session_choice
 
         for suite in (self, self.for_writers()):
             for name in suite.options:

@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifact import Artifact
-from compress.disk import why_full
-from compress.errors import CompressError
-from compress.measure import inputs
+from compress.core.artifact import Artifact
+from compress.core.disk import why_full
+from compress.core.errors import CompressError
+from compress.core.out_of_memory import is_out_of_memory
+from compress.measure import batches as inputs
 from compress.measure.memory import peak_memory_bytes
-from compress.out_of_memory import is_out_of_memory
 from compress.runtimes.rows import predict_all
 from compress.runtimes.runtime import Runtime, Serving, Session
 

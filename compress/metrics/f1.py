@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.metrics.metric import Metric, Undefined, Values, class_ids
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy
 from numpy.typing import NDArray
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 Kind = Literal["classification", "regression"]
 Values = Sequence[int] | Sequence[float] | NDArray[Any]

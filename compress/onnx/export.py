@@ -22,10 +22,10 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from compress.architectures import read_token
-from compress.architectures.plain_computation import PLAIN, compute_plainly_, plain_settings_
-from compress.errors import CompressError
-from compress.stopping import held
+from compress.core.errors import CompressError
+from compress.core.stopping import held
+from compress.models.families import read_token
+from compress.models.families.plain_computation import PLAIN, compute_plainly_, plain_settings_
 
 LARGEST_SINGLE_FILE_BYTES = 2**31 - 2**20  # protobuf refuses messages of 2 GiB; a margin for the graph itself
 SAMPLE_BATCH, SAMPLE_LENGTH = 2, 16

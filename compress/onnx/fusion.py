@@ -17,8 +17,8 @@ import onnx
 
 from compress.onnx.attention import fuse_attention
 from compress.onnx.first_token import keep_first_token
+from compress.onnx.fold_transposes import fold
 from compress.onnx.graph import Graph
-from compress.onnx.transposes import fold
 
 
 @dataclass(frozen=True)

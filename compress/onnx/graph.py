@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 LARGEST_BYTES = 2**31 - 2**20
 """Of a file's weights; protobuf refuses messages of 2 GiB."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
 
 CHANGED_MEANING = {"Split", "GroupNormalization", "GridSample", "Resize", "DFT"}

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from compress.architectures import read_token
-from compress.errors import CompressError
-from compress.onnx.sessions import DEFAULT, SessionChoice, logits, open_session
+from compress.core.errors import CompressError
+from compress.models.families import read_token
+from compress.runtimes.sessions import DEFAULT, SessionChoice, logits, open_session
 
 Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1, length], integers
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 WEIGHTS_FILE = "weights.bin"
 SMALLEST_SHARED_BYTES = 1024  # what is smaller stays in the graph: shapes and axes, which the optimizer must see

@@ -18,14 +18,14 @@ import onnx
 from onnx import TensorProto, helper
 
 from compress.onnx.graph import Graph, attribute
-from compress.onnx.sessions import open_session
+from compress.runtimes.sessions import open_session
 
 LARGEST = 65504.0
 """The greatest finite number of fp16."""
 MARGIN = 4.0
 """A value counts as this many times as large as it was seen: other rows hold larger ones."""
 MASK = 1e30
-"""From here on a value is a mask's "minus infinity", which fp16 has in its own way (`compress.onnx.precision`)."""
+"""From here on a value is a mask's "minus infinity", which fp16 has in its own way (`compress.onnx.fp16`)."""
 MASK_IN_FP16 = 65000.0
 SUMS = ("ReduceSum", "ReduceMean", "ReduceL1")
 SQUARES = ("ReduceL2", "ReduceSumSquare", "LpNormalization", "LayerNormalization", "RMSNormalization")
@@ -104,7 +104,7 @@ def by_rows(rows: list[Row]) -> Drive:
 
 def _float_values(model: onnx.ModelProto) -> list[str]:
     """The names of all values in fp32 that the graph's nodes give."""
-    from compress.onnx.precision import typed
+    from compress.onnx.fp16 import typed
 
     graph = typed(model).graph
     given = {name for node in model.graph.node for name in node.output}

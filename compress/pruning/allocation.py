@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compress.errors import CompressError, listing
+from compress.core.errors import CompressError, listing
 from compress.pruning.costs import Costs, Table
 from compress.pruning.importance import Scores
 from compress.pruning.units import Kept

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress.architectures.families import family
-from compress.architectures.matrices import weight_of
-from compress.distillation.losses import NO_LABEL
-from compress.distillation.next_tokens import logits_and_labels
-from compress.distillation.student import Batch, evaluating
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
+from compress.models.families.families import family
+from compress.models.families.matrices import weight_of
+from compress.models.forward import logits_and_labels
+from compress.models.layers import Batch, evaluating
 from compress.pruning.magnitude import check_n_of_m, largest_of_groups, still_to_go
 from compress.pruning.selection import spread, without_smallest_in_rows
 from compress.pruning.weights import Masks, apply_, prunable, weights_of

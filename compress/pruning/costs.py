@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.architectures.blocks import Block, attentions, feed_forwards
-from compress.architectures.families import family
-from compress.architectures.matrices import weight_of
-from compress.distillation.student import layer_count
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.blocks import Block, attentions, feed_forwards
+from compress.models.families.families import family
+from compress.models.families.matrices import weight_of
+from compress.models.layers import layer_count
 from compress.pruning.units import Units, own_layers, units
 
 Table = tuple[float, ...]
@@ -37,7 +37,7 @@ class Costs:
     unit: str
     """`parameters`, `MACs` or `milliseconds`."""
     attention: tuple[Table, ...]
-    """By number of heads; one table for each attention of `compress.architectures.blocks`."""
+    """By number of heads; one table for each attention of `compress.models.families.blocks`."""
     ffn: tuple[Table, ...]
     """By number of neurons; one table for each feed-forward network."""
     rest: float = 0.0

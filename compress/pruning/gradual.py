@@ -1,6 +1,6 @@
 """Zeros that hold through training: of masks that are given, or of masks that grow by a schedule.
 
-Both are a `compress.objectives.Hold`: called before the first step and after each one, and asked whether all is pruned.
+Both are a `compress.training.objectives.Hold`: called before the first step and after each one, and asked whether all is pruned.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.pruning.magnitude import Choice, global_
 from compress.pruning.weights import apply_, masks_of_zeros, prunable, weights_of
 

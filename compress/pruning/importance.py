@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from compress.architectures.blocks import Block, attentions, feed_forwards
-from compress.architectures.matrices import weight_of
-from compress.distillation.losses import NO_LABEL
-from compress.distillation.next_tokens import logits_and_labels
-from compress.distillation.student import Batch
-from compress.errors import CompressError, listing
+from compress.core.errors import CompressError, listing
+from compress.core.labels import NO_LABEL
+from compress.models.families.blocks import Block, attentions, feed_forwards
+from compress.models.families.matrices import weight_of
+from compress.models.forward import logits_and_labels
+from compress.models.layers import Batch
 from compress.pruning.units import Units, masks_applied, units
 
 METHODS = ("magnitude", "taylor", "fisher")
@@ -29,7 +29,7 @@ METHODS = ("magnitude", "taylor", "fisher")
 @dataclass(frozen=True)
 class Scores:
     """The larger, the more is lost without it; one entry for each attention or feed-forward network of
-    `compress.architectures.blocks`."""
+    `compress.models.families.blocks`."""
 
     heads: tuple[Tensor, ...]
     """[heads] each."""

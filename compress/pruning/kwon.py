@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compress.architectures.families import family
-from compress.distillation.student import Batch
+from compress.models.families.families import family
+from compress.models.layers import Batch
 from compress.pruning import mask_tuning
 from compress.pruning.allocation import NEURON_MULTIPLE, PARTS, Allocation, everywhere
 from compress.pruning.costs import Costs

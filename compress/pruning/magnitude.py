@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.pruning.selection import pruned_count, spread, without_smallest, without_smallest_in_rows
 from compress.pruning.weights import Masks
 

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress.architectures.architecture import Architecture
-from compress.architectures.families import family
-from compress.distillation.student import Batch, evaluating
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.architecture import Architecture
+from compress.models.families.families import family
+from compress.models.layers import Batch, evaluating
 from compress.pruning.units import Kept, own_layers, units
 
 RIDGE = 1e-3

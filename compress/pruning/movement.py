@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
-from compress.architectures.matrices import weight_of
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.matrices import weight_of
 from compress.pruning.gradual import Schedule, share_at
 from compress.pruning.magnitude import still_to_go
 from compress.pruning.selection import pruned_count, without_smallest

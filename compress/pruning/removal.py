@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from compress.architectures.cutting import cut_, resized_
-from compress.architectures.layer_widths import widths_of, write_
+from compress.models.families.cutting import cut_, resized_
+from compress.models.families.layer_widths import widths_of, write_
 from compress.pruning.units import Kept, units
 
 __all__ = ["remove", "resized_", "widths_of"]
@@ -18,7 +18,7 @@ def remove(model: Any, kept: Kept) -> Any:
     It equals the model with the others masked (`compress.pruning.units.masks_applied`) to rounding. Where every layer keeps
     all its heads (of Llama's groups, equally many) and as many neurons as the others, what `save_pretrained` writes is a
     plain checkpoint with a smaller config. Else its config carries the widths of its layers as `compress_widths`, since
-    transformers' settings cannot say them, and `compress.models` opens it; `from_pretrained` refuses it for the shapes of
+    transformers' settings cannot say them, and `compress.models.load` opens it; `from_pretrained` refuses it for the shapes of
     its weights.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 HALF = 1 << 16
 """Scores are told apart by the upper 16 of their 32 bits first, then by the lower 16."""

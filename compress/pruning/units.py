@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
-from compress.architectures.blocks import attentions, feed_forwards
-from compress.architectures.layer_widths import Units, own_layers, units
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.blocks import attentions, feed_forwards
+from compress.models.families.layer_widths import Units, own_layers, units
 
 __all__ = ["Kept", "Units", "everything", "masks_applied", "own_layers", "units"]
 
@@ -19,7 +19,7 @@ Masks: TypeAlias = Tensor | Sequence[Tensor]
 """One mask for each layer: a tensor [layers, units], or a list of tensors where the layers have unequal widths.
 
 A decoder layer that reads an encoder's states has two attentions, so there are more masks of heads than layers: they are in
-the order of `compress.architectures.blocks`."""
+the order of `compress.models.families.blocks`."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress import name_patterns
-from compress.architectures.families import family
-from compress.architectures.matrices import is_linear, weight_of
-from compress.errors import CompressError
+from compress.core import name_patterns
+from compress.core.errors import CompressError
+from compress.models.families.families import family
+from compress.models.families.matrices import is_linear, weight_of
 
 Masks = dict[str, Tensor]
 """By the linear module's name: bool, of its weight's shape [outputs, inputs]; True is a weight that stays."""

@@ -1,10 +1,10 @@
-"""Whether a result in integers is kept although it answers otherwise than its fp32 source (`compress.agreement`)."""
+"""Whether a result in integers is kept although it answers otherwise than its fp32 source (`compress.quantization.agreement`)."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from compress.settings import Settings
+from compress.core.settings import Settings
 
 
 class AgreementSettings(Settings):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 BITS = (4, 8)
 

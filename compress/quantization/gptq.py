@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress.architectures.matrices import LINEAR, inputs_of, weight_of
-from compress.distillation.student import Batch, evaluating
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.matrices import LINEAR, inputs_of, weight_of
+from compress.models.layers import Batch, evaluating
 from compress.pruning.calibrated import inverse_factor
 from compress.quantization.blocks import BlockWeight, Grid, round_to_nearest
 

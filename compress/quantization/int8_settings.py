@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from compress.settings import Settings
+from compress.core.settings import Settings
 
 
 class Int8Settings(Settings):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from compress.errors import CompressError, guess
+from compress.core.errors import CompressError, guess
 
 BINS = 8192  # of a histogram; after growing by halves at least half of them span the values seen
 LEVELS = 256  # of uint8

@@ -1,7 +1,7 @@
 """What is quantized and how: by module name the type, axis, scale and zero point, and the rounding that they mean.
 
 One scheme serves static quantization after training and training that is aware of it, so that the second starts
-exactly where the first ended; one writer (`compress.onnx.qdq`) turns it into a graph.
+exactly where the first ended; one writer (`compress.quantization.graphs.qdq`) turns it into a graph.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 LIMITS = {
     "int4": (-8, 7),

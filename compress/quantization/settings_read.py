@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compress.unread_settings import ReadWhen
+from compress.core.unread_settings import ReadWhen
 
 INTEGERS = ("int8", "int4", "nf4")
 

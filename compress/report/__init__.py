@@ -12,11 +12,11 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from compress.artifact import MANIFEST, write_whole
-from compress.destination import check_path
-from compress.errors import CompressError
-from compress.measurement import FILE, Measurements
-from compress.printable import lines
+from compress.core.artifact import MANIFEST, write_whole
+from compress.core.destination import check_path
+from compress.core.errors import CompressError
+from compress.core.measurement import FILE, Measurements
+from compress.core.printable import lines
 from compress.report import writers
 from compress.report.budget import Budget, Verdict, judge, verdict
 from compress.report.comparison import compare

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from compress.errors import CompressError, guess, listing
-from compress.measurement import Measurements
+from compress.core.errors import CompressError, guess, listing
+from compress.core.measurement import Measurements
 from compress.report import wording
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.scales import Scale

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from compress.measurement import Measured, Measurements
+from compress.core.measurement import Measured, Measurements
 from compress.report import lineage, scales
-from compress.report.figures import AGREEMENTS, Condition, Figure, Lookup, Memory, Speed
 from compress.report.generated import (
     Baseline,
     Generated,
@@ -17,8 +16,9 @@ from compress.report.generated import (
     pace_conditions,
     signatures,
 )
-from compress.report.paired import Difference, difference
 from compress.report.scales import Scale
+from compress.report.significance import Difference, difference
+from compress.report.values import AGREEMENTS, Condition, Figure, Lookup, Memory, Speed
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compress.measurement import Measured, Measurements
-from compress.report.figures import Condition, Figure, Lookup, condition_of, figure_of, order
+from compress.core.measurement import Measured, Measurements
+from compress.report.values import Condition, Figure, Lookup, condition_of, figure_of, order
 
 PACES = ("time_to_first_token_seconds", "time_per_output_token_seconds", "output_tokens_per_second")
 DISTINCT = "distinct_outputs"

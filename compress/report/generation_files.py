@@ -8,8 +8,8 @@ from typing import Any
 
 from compress.report import wording
 from compress.report.comparison import Row
-from compress.report.figures import Condition, Figure
 from compress.report.section import Section
+from compress.report.values import Condition, Figure
 
 
 def of_run(section: Section) -> dict[str, Any] | None:

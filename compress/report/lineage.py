@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.report import pruned, wording
+from compress.report import pruning as pruned
+from compress.report import wording
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class MadeStep:
     story: str
     """What the facts of a distillation or of pruning say, in a line; empty for other steps."""
     teacher_effect: Mapping[str, Any] | None
-    """The student with and without its teacher, see `compress.teacher_effect.effect`."""
+    """The student with and without its teacher, see `compress.distillation.ablation.effect`."""
     curves: Mapping[str, tuple[tuple[float, float], ...]]
     """Name -> (optimizer step, value) in order."""
     seconds: float | None

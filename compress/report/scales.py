@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from compress.measurement import Measurement, Measurements
+from compress.core.measurement import Measurement, Measurements
 from compress.metrics.metric import NAMES, name_in_words
 from compress.report import wording
 from compress.report.wording import MINUS

@@ -9,19 +9,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from compress.measurement import Measurements
-from compress.report import collapse, lineage
+from compress.core.measurement import Measurements
+from compress.report import degenerate_outputs as collapse
+from compress.report import lineage
 from compress.report.budget import Budget, Verdict, judge
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
+from compress.report.distillation import Effect, shown
 from compress.report.outputs import Example, examples
-from compress.report.paired import Difference
-from compress.report.picks import Pick, picks, picture_front
-from compress.report.pictures import Picture, points_of, strips_of
+from compress.report.plots import Picture, points_of, strips_of
+from compress.report.recommendations import Pick, picks, picture_front
 from compress.report.scales import Scale
 from compress.report.sentences import lead, story
+from compress.report.significance import Difference
 from compress.report.sparsity import Sparse, sparse
-from compress.report.with_teacher import Effect, shown
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from compress.report import collapse, wording
+from compress.report import degenerate_outputs as collapse
+from compress.report import wording
 from compress.report.comparison import Comparison, Row
-from compress.report.paired import Difference
-from compress.report.picks import Pick, speed
+from compress.report.recommendations import Pick, speed
 from compress.report.scales import Scale
+from compress.report.significance import Difference
 
 
 def lead(comparison: Comparison, chosen: tuple[Pick, ...], *, met: bool | None) -> str:

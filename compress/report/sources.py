@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import MANIFEST
-from compress.errors import CompressError
-from compress.measurement import FILE, Measurements
+from compress.core.artifact import MANIFEST
+from compress.core.errors import CompressError
+from compress.core.measurement import FILE, Measurements
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.measure import statistics
+from compress.metrics import statistics
 from compress.report import lineage, wording
 from compress.report.comparison import Comparison, Row
-from compress.report.figures import Condition, Figure
+from compress.report.values import Condition, Figure
 
 NOTEWORTHY = 0.01
 """From this share of zeros on, an artifact's are told of."""

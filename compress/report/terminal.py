@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from compress.measurement import Measurements
-from compress.printable import lines, one_line
-from compress.report import collapse, lineage, wording
+from compress.core.measurement import Measurements
+from compress.core.printable import lines, one_line
+from compress.report import degenerate_outputs as collapse
+from compress.report import lineage, wording
 from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
-from compress.report.picks import picks
+from compress.report.recommendations import picks
 from compress.report.sparsity import sparse
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from compress.report.figures import Figure
-from compress.report.paired import Difference
+from compress.report.significance import Difference
+from compress.report.values import Figure
 
 DASH = "–"
 MINUS = "−"

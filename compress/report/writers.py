@@ -13,17 +13,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from compress import shipped
-from compress.printable import json_text
+from compress.core import shipped
+from compress.core.printable import json_text
 from compress.report import generation_files, wording
 from compress.report.comparison import Row
-from compress.report.figures import Figure
 from compress.report.generation_files import column
-from compress.report.paired import Difference
-from compress.report.picks import RULE
+from compress.report.recommendations import RULE
 from compress.report.scales import OWN
 from compress.report.section import Section, Told
+from compress.report.significance import Difference
 from compress.report.sources import Unmeasured
+from compress.report.values import Figure
 
 SCHEMA_VERSION = 1
 """Of `report.json`; `reports/README.md` describes it."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.errors import CompressError
-from compress.metrics.generation.metric import NOT_COUNTED
-from compress.reading_length import positions
+from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
+from compress.models.reading_length import positions
 from compress.runtimes.runtime import Feeds
 
 RULES = (
@@ -125,7 +125,7 @@ def scores(generator: Any, feeds: Feeds, labels: NDArray[np.int64]) -> tuple[NDA
     import torch
 
     writes = bool(generator.config.is_encoder_decoder)
-    if not writes and (labels[:, 0] != NOT_COUNTED).any():
+    if not writes and (labels[:, 0] != NO_LABEL).any():
         raise ValueError("The first token of a row is predicted from nothing: its label must be -100.")
     if writes:
         feeds = {**feeds, "decoder_input_ids": _shifted(labels, _start(generator), _padding(generator))}
@@ -134,11 +134,11 @@ def scores(generator: Any, feeds: Feeds, labels: NDArray[np.int64]) -> tuple[NDA
     if not writes:
         ahead, wanted = ahead[:, :-1], wanted[:, 1:]
     likelihoods = np.zeros(labels.shape, np.float64)
-    predicted = np.full(labels.shape, NOT_COUNTED, np.int64)
+    predicted = np.full(labels.shape, NO_LABEL, np.int64)
     for line in range(len(labels)):
-        places = wanted[line] != NOT_COUNTED
+        places = wanted[line] != NO_LABEL
         rows, right = ahead[line][places].float(), wanted[line][places]
-        at = np.flatnonzero(labels[line] != NOT_COUNTED)
+        at = np.flatnonzero(labels[line] != NO_LABEL)
         # Of float32 logits the logarithm is good to 1e-6; what is added up is float64.
         found = torch.log_softmax(rows, dim=-1).gather(1, right[:, None])[:, 0]
         likelihoods[line, at] = found.double().cpu().numpy()
@@ -259,5 +259,5 @@ def _start(generator: Any) -> int:
 
 def _shifted(labels: NDArray[np.int64], start: int, padding: int) -> NDArray[np.int64]:
     """What the decoder reads when it shall write the labels: the start, then all of them but the last."""
-    ids = np.where(labels == NOT_COUNTED, padding, labels)
+    ids = np.where(labels == NO_LABEL, padding, labels)
     return np.concatenate([np.full((len(ids), 1), start, np.int64), ids[:, :-1]], axis=1)

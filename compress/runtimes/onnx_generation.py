@@ -23,14 +23,14 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput, Seq2SeqLMOutput
 
-from compress.architectures.cache_name import cache_name
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.generation_config import generation_config
-from compress.onnx import sessions
-from compress.onnx.generation_sessions import GenerationSessions, KeysAndValues, open_generation
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.models.families.cache_name import cache_name
+from compress.models.generation_config import generation_config
+from compress.runtimes import sessions
 from compress.runtimes.onnx_runtime import PROVIDERS
 from compress.runtimes.runtime import Serving
+from compress.runtimes.sessions_with_cache import GenerationSessions, KeysAndValues, open_generation
 
 
 def open_generator(artifact: Artifact, serving: Serving) -> OnnxGenerator:
@@ -44,7 +44,7 @@ def open_generator(artifact: Artifact, serving: Serving) -> OnnxGenerator:
 def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) -> OnnxGenerator:
     """The same for a folder with `config.json`, `generation_config.json` where there is one, and the files of `parts`.
 
-    Raises as `open_generator`, and where `compress.generation_config` cannot read the settings.
+    Raises as `open_generator`, and where `compress.models.generation_config` cannot read the settings.
     """
     opened = open_generation(
         {part: folder / name for part, name in parts.items()},

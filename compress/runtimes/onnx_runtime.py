@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.runtimes.runtime import Feeds, Runtime, Serving, declared
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -24,7 +24,7 @@ class OnnxSession:
 
     def predict(self, feeds: Feeds) -> NDArray[np.float32]:
         """The graph's first output, [batch, labels]. Raises a CompressError where ONNX Runtime fails on the rows."""
-        from compress.onnx.sessions import run
+        from compress.runtimes.sessions import run
 
         logits = run(self.session, declared(feeds, self.inputs, "The graph"))[0]
         return np.asarray(logits, dtype=np.float32)
@@ -37,7 +37,7 @@ def open_session(artifact: Artifact, serving: Serving) -> OnnxSession:
         CompressError: the artifact has no such graph, the options or the provider are unknown here, or ONNX Runtime
             refuses the file (a type without kernels, say).
     """
-    from compress.onnx import sessions
+    from compress.runtimes import sessions
 
     if "model" not in artifact.parts:
         raise CompressError(f"{artifact.folder} has no graph called 'model'. Export the model again.")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.runtimes.runtime import Feeds, Runtime, Serving, declared
 
 
@@ -27,7 +27,7 @@ class TorchSession:
         """The logits, [batch, labels]. Copying them to the host waits for the device, so a timing includes all work."""
         import torch
 
-        from compress.architectures import read_token
+        from compress.models.families import read_token
 
         given = tuple(name for name in self.inputs if name in feeds or name == "input_ids")
         tensors = {
@@ -64,7 +64,7 @@ def _in_precision(model: Any, artifact: Artifact) -> Any:
 def _model(artifact: Artifact, serving: Serving) -> Any:
     import torch
 
-    from compress.models import load
+    from compress.models.load import load
 
     if serving.device == "cuda" and not torch.cuda.is_available():
         raise CompressError("PyTorch sees no CUDA device here. Measure with `device: cpu`.")

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 
 Feeds = Mapping[str, NDArray[np.int64]]
 """Model inputs by name (`input_ids`, `attention_mask`, ...), each [batch, length]."""
@@ -25,7 +25,7 @@ class Serving:
     device: str = "cpu"
     """`cpu` or `cuda`."""
     options: str = "default"
-    """A name among `compress.onnx.sessions.CHOICES`; torch has only `default`."""
+    """A name among `compress.runtimes.sessions.CHOICES`; torch has only `default`."""
 
 
 class Session(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.metrics.metric import Kind
 
 SPLITS = ("train", "holdout", "evaluation", "test")
@@ -65,7 +65,7 @@ class Generation:
 
     `prefix` stands before each source for an encoder-decoder; None: what its family was trained with (T5's `summarize: `).
     `prompt` is what a decoder reads, with `{source}` in it; empty: the usual one of the task's kind (see
-    `compress.tasks.generation.texts` for both). `line_end` replaces line ends within a source (` | `); None
+    `compress.data.prompt_templates` for both). `line_end` replaces line ends within a source (` | `); None
     leaves them to the tokenizer, and most drop them. Sources and targets are cut at `max_source` and `max_target` tokens.
     `empty` says what becomes of a row whose source or target is empty; it is counted in any case. A dialogue's lines are
     its turns. `languages` are a translation's two. For language modelling `documents` says which rows (lines, of a
@@ -90,12 +90,12 @@ class Task:
     """Everything that reading, training and scoring need to know about a task; plain data, kept in manifests.
 
     Labels: `label_names` in id order, empty for a regression, whose labels lie within `label_range`. `model_labels` says which
-    of them a model's own name of an output means, where the names do not tell (`compress.labels`). `metrics` are names
+    of them a model's own name of an output means, where the names do not tell (`compress.models.labels`). `metrics` are names
     of `compress/metrics`, the first of which decides. `absent_labels` are spellings that say "nobody agreed on a label"
     (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or
     to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
     of `train`; `limit` the most rows per split, drawn with `seed`. `allow_overlap` lets evaluation rows stand in the training
-    rows (`compress.leakage`). `generator` names the package of `compress.tasks`
+    rows (`compress.data.leakage`). `generator` names the package of `compress.tasks`
     that makes the rows, for a task without files. `generation` is there exactly for the generative kinds. `label_values`
     gives the id of each spelling of a label, where the data spells labels otherwise than by name or id. `separator`,
     `encoding` and `quoting` are those of text files, see `Source`. `only_these_files` says that the user named the file of

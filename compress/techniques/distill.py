@@ -17,24 +17,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from compress.artifact import Artifact, hashes, is_main_process
-from compress.cache import making, opened
+from compress.core.artifact import Artifact, hashes, is_main_process
+from compress.core.cache import making, opened
+from compress.core.errors import CompressError
+from compress.core.model_files import deciding, of_tokenizer
+from compress.core.paths import named
+from compress.core.progress import warn
+from compress.core.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
+from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
-from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
-from compress.errors import CompressError
-from compress.model_files import deciding, of_tokenizer
-from compress.paths import named
-from compress.progress import warn
-from compress.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
-from compress.training import TrainingSettings
-from compress.unread_settings import GENERATION, LOSSES, ReadWhen, refuse_unread, weight_of
+from compress.distillation.settings_read import GENERATION, LOSSES, weight_of
+from compress.models.layer_choice import Layers
+from compress.training.train import TrainingSettings
 
 if TYPE_CHECKING:
     from compress.distillation.objective import Goal
-    from compress.lessons import Lessons
-    from compress.students import Student
+    from compress.distillation.students import Student
+    from compress.distillation.transfer_set import Lessons
 
 
 class Distill(GenerationSettings, LossSettings, TrainingSettings):
@@ -124,15 +125,17 @@ READ = (
 
 
 def _run(work: Work) -> Made:
-    from compress import lessons, models, students
+    from compress.data import loading
+    from compress.distillation import students
+    from compress.distillation import transfer_set as lessons
     from compress.distillation.objective import goals
-    from compress.tasks import loading
-    from compress.teaching import teach
+    from compress.distillation.train import teach
+    from compress.models import load as models
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
     if task.is_generative:
-        from compress.token_teaching import distil
+        from compress.distillation.token_teaching import distil
 
         return distil(work)
     teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
@@ -168,11 +171,12 @@ def _compare(
     """
     import numpy as np
 
-    from compress import lessons, students
+    from compress.data import loading
+    from compress.distillation import students
+    from compress.distillation import transfer_set as lessons
+    from compress.distillation.ablation import Run, effect
     from compress.distillation.objective import Goal
-    from compress.tasks import loading
-    from compress.teacher_effect import Run, effect
-    from compress.teaching import teach
+    from compress.distillation.train import teach
 
     settings, description = work.settings, dict(work.task or {})
     task, source = loading.resolve(description)
@@ -208,9 +212,9 @@ def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> An
     import numpy as np
     import torch
 
-    from compress.batching import by_length
-    from compress.measure.quality import predictions
-    from compress.training_data import tokens
+    from compress.data.collate import by_length
+    from compress.data.tokenized import tokens
+    from compress.tasks.predictions import predictions
 
     rows = tokens(texts, student.tokenizer, student.model.config, max_length).rows
     logits = np.zeros((len(rows), task.num_labels), np.float32)
@@ -223,8 +227,9 @@ def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> An
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    from compress import calibration, extra_rows
-    from compress.training_data import identity, split_identity
+    from compress.data import calibration
+    from compress.data.tokenized import identity, split_identity
+    from compress.distillation.augmentation import extra_rows
 
     found = identity(task)
     if settings.student is not None:
@@ -241,11 +246,12 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress import calibration, extra_rows, models
-    from compress.distillation.student import evenly_spaced, layer_count
-    from compress.distillation.widths import narrower
-    from compress.students import own_tokenizer
-    from compress.tasks import loading
+    from compress.data import calibration, loading
+    from compress.distillation.augmentation import extra_rows
+    from compress.distillation.students import own_tokenizer
+    from compress.models import load as models
+    from compress.models.layers import evenly_spaced, layer_count
+    from compress.models.widths import narrower
 
     refuse_unread(settings, READ)
     if settings.student is not None and not named(settings.student).exists():
@@ -298,7 +304,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
 
 
 def _check_labelled(described: Any, data: Any) -> None:
-    from compress.tasks import loading
+    from compress.data import loading
 
     if not loading.load(described, data, "evaluation").is_labelled:
         raise CompressError(
@@ -308,10 +314,10 @@ def _check_labelled(described: Any, data: Any) -> None:
 
 
 def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping[str, Any] | None) -> None:
-    from compress import models
-    from compress.distillation.student import layer_count
-    from compress.students import asked_layers, chosen_of_side
-    from compress.training_data import check_max_length
+    from compress.data.tokenized import check_max_length
+    from compress.distillation.students import asked_layers, chosen_of_side
+    from compress.models import load as models
+    from compress.models.layers import layer_count
 
     check_max_length(settings, task)
     encoders_only = {

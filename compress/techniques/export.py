@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from compress.artifact import Artifact
-from compress.settings import Settings
-from compress.technique import Made, Technique, Work, finished
+from compress.core.artifact import Artifact
+from compress.core.settings import Settings
+from compress.core.technique import Made, Technique, Work, finished
 
 
 class Export(Settings):
@@ -28,7 +28,7 @@ class Export(Settings):
 
 
 def _run(work: Work) -> Made:
-    from compress import exporting
+    from compress.onnx import exported as exporting
 
     settings = work.settings
     found = exporting.exported(work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse)
@@ -37,8 +37,8 @@ def _run(work: Work) -> Made:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress import models
-    from compress.tasks import loading
+    from compress.data import loading
+    from compress.models import load as models
 
     # What a step of the same pipeline will make is not there to be looked at.
     if task is not None and (not source.steps or finished(source.folder, source.fingerprint())):

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import Field
 
-from compress.artifact import Artifact
-from compress.technique import Made, Technique, Work
-from compress.training import TrainingSettings
-from compress.unread_settings import ReadWhen, refuse_unread
+from compress.core.artifact import Artifact
+from compress.core.technique import Made, Technique, Work
+from compress.core.unread_settings import ReadWhen, refuse_unread
+from compress.training.train import TrainingSettings
 
 
 class Finetune(TrainingSettings):
@@ -52,21 +52,22 @@ READ = (ReadWhen(("frozen_learning_rate",), lambda one: one.frozen_epochs > 0, "
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress.fine_tuning import check
+    from compress.training.finetune import check
 
     refuse_unread(settings, READ)
     check(settings, source, task)
 
 
 def _run(work: Work) -> Made:
-    from compress.tasks import loading
+    from compress.data import loading
 
     task, _ = loading.resolve(dict(work.task or {}))
     return _writer(work) if task.is_generative else _classifier(work)
 
 
 def _writer(work: Work) -> Made:
-    from compress import fine_tuning, models
+    from compress.models import load as models
+    from compress.training import finetune as fine_tuning
 
     begun = fine_tuning.start(work.source, work.task or {}, work.settings, work.scratch)
     facts = fine_tuning.fine_tune(
@@ -77,10 +78,11 @@ def _writer(work: Work) -> Made:
 
 
 def _classifier(work: Work) -> Made:
-    from compress import models, teacher_score
+    from compress.distillation import teacher_score
     from compress.distillation.losses import hard_labels, scores
-    from compress.training import train
-    from compress.training_data import data_for
+    from compress.models import load as models
+    from compress.training.data import data_for
+    from compress.training.train import train
 
     its_tokenizer = models.tokenizer(work.source.folder)
     data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
@@ -112,7 +114,7 @@ def _classifier(work: Work) -> Made:
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    from compress.training_data import identity
+    from compress.data.tokenized import identity
 
     return identity(task)
 

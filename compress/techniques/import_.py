@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import Field
 
-from compress.artifact import Artifact, hashes
-from compress.model_files import copy_beside, deciding
-from compress.models import kind_of
-from compress.paths import named
-from compress.settings import Settings
-from compress.technique import Made, ReadPath, Technique, Work
-from compress.weight_files import weights
+from compress.core.artifact import Artifact, hashes
+from compress.core.model_files import copy_beside, deciding
+from compress.core.paths import named
+from compress.core.settings import Settings
+from compress.core.technique import Made, ReadPath, Technique, Work
+from compress.models.load import kind_of
+from compress.models.weight_files import weights
 
 
 class Import(Settings):
@@ -31,19 +31,20 @@ def _run(work: Work) -> Made:
     source = work.source.folder
     if work.settings.adapter is None:
         if work.task is not None:
-            from compress.task_heads import in_task_order
-            from compress.tasks import loading
+            from compress.data import loading
+            from compress.models.task_heads import in_task_order
 
             source = in_task_order(work.source, loading.resolve(dict(work.task))[0], work.scratch).folder
         for file in weights(source):
             shutil.copyfile(file, work.folder / file.name)
         copy_beside(source, work.folder)
         if kind_of(source) != "classifier":
-            from compress import generation_config
+            from compress.models import generation_config
 
             generation_config.write(source, work.folder)  # the model's own may stand in its config.json
         return Made("torch", work.source.precision)
-    from compress import adapters, models
+    from compress.models import adapters
+    from compress.models import load as models
 
     model, its_tokenizer = adapters.merged(source, named(work.settings.adapter))
     models.save(model, its_tokenizer, work.folder)
@@ -60,7 +61,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
     if task is not None:
-        from compress.tasks import loading
+        from compress.data import loading
 
         loading.resolve(dict(task))
 

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from compress.artifact import Artifact
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.progress import say
+from compress.core.technique import ArtifactPath, Made, Technique, Work, finished
+from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
-from compress.distillation.layer_choice import Layers
 from compress.distillation.loss_settings import LossSettings
-from compress.errors import CompressError
-from compress.progress import say
-from compress.technique import ArtifactPath, Made, Technique, Work, finished
-from compress.training import TrainingSettings
-from compress.unread_settings import GENERATION, LOSSES, ReadWhen, refuse_unread
+from compress.distillation.settings_read import GENERATION, LOSSES
+from compress.models.layer_choice import Layers
+from compress.training.train import TrainingSettings
 
 if TYPE_CHECKING:
-    from compress.objectives import Hold
+    from compress.training.objectives import Hold
 
 SHAPES = ("structured", "kwon", "layers", "width")
 """Methods that make matrices smaller; the others leave zeros in them."""
@@ -182,8 +183,8 @@ READ = (
 
 
 def _run(work: Work) -> Made:
-    from compress import models
-    from compress.tasks import loading
+    from compress.data import loading
+    from compress.models import load as models
 
     settings, description = work.settings, dict(work.task or {})
     say(f"{work.name}: {prospect(settings)}")
@@ -217,8 +218,10 @@ def _pruned(
     work: Work, model: Any, its_tokenizer: Any, description: Mapping[str, Any]
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and what is to be told."""
-    from compress import calibration, models, references, slimming
-    from compress.students import asked_layers
+    from compress.data import calibration, references
+    from compress.distillation.students import asked_layers
+    from compress.models import load as models
+    from compress.pruning import apply as slimming
 
     settings = work.settings
     writes = models.kind_of(work.source.folder) != "classifier"
@@ -247,10 +250,12 @@ def _recovered(
     work: Work, model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, description: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; what is to be told of it."""
-    from compress import lessons, models, slimming
+    from compress.distillation import transfer_set as lessons
     from compress.distillation.objective import goals
-    from compress.students import Student
-    from compress.teaching import teach
+    from compress.distillation.students import Student
+    from compress.distillation.train import teach
+    from compress.models import load as models
+    from compress.pruning import apply as slimming
 
     settings = work.settings
     teacher = work.inputs.get("teacher", work.source)
@@ -271,8 +276,9 @@ def _recovered_writing(
     work: Work, student: Any, hold: Hold | None, teacher: Artifact, description: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The same of a model that writes text: it learns its teacher's next tokens."""
-    from compress import slimming, token_lessons
-    from compress.token_teaching import goal, teach
+    from compress.distillation import token_lessons
+    from compress.distillation.token_teaching import goal, teach
+    from compress.pruning import apply as slimming
 
     settings = work.settings
     lesson = token_lessons.prepare(teacher, student, description, settings, work.cache)
@@ -301,8 +307,8 @@ def _reads_rows(settings: Prune) -> bool:
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    from compress import calibration
-    from compress.training_data import identity
+    from compress.data import calibration
+    from compress.data.tokenized import identity
 
     found = identity(task) if settings.epochs else {}
     if task is not None and _reads_rows(settings):
@@ -311,11 +317,11 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress import calibration, models
-    from compress.architectures.families import family
-    from compress.distillation.student import evenly_spaced, layer_count
-    from compress.tasks import loading
-    from compress.training_data import check_max_length
+    from compress.data import calibration, loading
+    from compress.data.tokenized import check_max_length
+    from compress.models import load as models
+    from compress.models.families.families import family
+    from compress.models.layers import evenly_spaced, layer_count
 
     refuse_unread(settings, READ)
     if _removes_units(settings) and settings.keep == 1 and settings.milliseconds is None:
@@ -350,8 +356,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
 
 
 def _check_writer(settings: Any, config: Any) -> None:
-    from compress.distillation.student import evenly_spaced, layer_count
-    from compress.students import asked_layers
+    from compress.distillation.students import asked_layers
+    from compress.models.layers import evenly_spaced, layer_count
 
     if settings.method in ("kwon", "width") or settings.budget == "latency":
         what = "--budget latency" if settings.budget == "latency" else f"--method {settings.method}"

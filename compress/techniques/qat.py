@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from compress.artifact import Artifact
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.technique import ArtifactPath, Made, Technique, Work, finished
+from compress.core.unread_settings import refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings, Weight
 from compress.distillation.schedules import Schedule, bounded
-from compress.errors import CompressError
+from compress.distillation.settings_read import GENERATION, LOSSES
 from compress.quantization import settings_read
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
-from compress.technique import ArtifactPath, Made, Technique, Work, finished
-from compress.training import TrainingSettings
-from compress.unread_settings import GENERATION, LOSSES, refuse_unread
+from compress.training.train import TrainingSettings
 
 if TYPE_CHECKING:
     from compress.quantization.scheme import Scheme
@@ -61,18 +62,22 @@ class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, Tra
 
 
 def _run(work: Work) -> Made:
-    from compress import exporting, integer_training, lessons, models, slimming
-    from compress.artifact import is_main_process
+    from compress.core.artifact import is_main_process
+    from compress.data import loading
+    from compress.distillation import transfer_set as lessons
     from compress.distillation.objective import goals
-    from compress.quantization.aware import detach
-    from compress.students import Student
-    from compress.tasks import loading
-    from compress.teaching import teach
+    from compress.distillation.students import Student
+    from compress.distillation.train import teach
+    from compress.models import load as models
+    from compress.onnx import exported as exporting
+    from compress.pruning import apply as slimming
+    from compress.quantization import qat as integer_training
+    from compress.quantization.qat_modules import detach
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
     if task.is_generative:
-        from compress.integer_writing import train
+        from compress.quantization.integer_writing import train
 
         return train(work)
     # Of several processes the first one exports and calibrates; the others wait for its scheme.
@@ -127,10 +132,11 @@ def _delivered(
     Returns:
         The artifact's facts and the step's.
     """
-    from compress import agreement, exporting
-    from compress.integer_training import compared, onnx_logits, rounded, unlike
-    from compress.onnx.kernels import integer_kernels
-    from compress.onnx.qdq import write_scheme
+    from compress.onnx import exported as exporting
+    from compress.quantization import agreement
+    from compress.quantization.graphs.kernels import integer_kernels
+    from compress.quantization.graphs.qdq import write_scheme
+    from compress.quantization.qat import compared, onnx_logits, rounded, unlike
 
     found = exporting.export_model(model, work.scratch / "export", its_tokenizer, work.task)
     target = work.folder / "model.onnx"
@@ -162,8 +168,8 @@ def _delivered(
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    from compress import calibration
-    from compress.training_data import identity
+    from compress.data import calibration
+    from compress.data.tokenized import identity
 
     found = identity(task)
     if task is not None and settings.calibrates:
@@ -172,10 +178,10 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress import calibration, models
-    from compress.architectures.families import family
-    from compress.tasks import loading
-    from compress.training_data import check_max_length
+    from compress.data import calibration, loading
+    from compress.data.tokenized import check_max_length
+    from compress.models import load as models
+    from compress.models.families.families import family
 
     refuse_unread(settings, (*settings_read.QAT, *LOSSES, *GENERATION))
     check_max_length(settings, task)
@@ -197,7 +203,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
 
 def _check_kind(settings: Any, source: Artifact) -> None:
     """Raises a CompressError where a setting is for models of the other kind."""
-    from compress import models
+    from compress.models import load as models
 
     if models.kind_of(source.folder) == "classifier":
         if settings.given():

@@ -20,16 +20,16 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.models import kind_of
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.technique import Made, Technique, Work, finished
+from compress.core.unread_settings import refuse_unread
+from compress.models.load import kind_of
 from compress.quantization import settings_read
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.settings_read import INTEGERS
 from compress.quantization.weight_settings import WeightSettings
-from compress.technique import Made, Technique, Work, finished
-from compress.unread_settings import refuse_unread
 
 PRECISIONS = {
     "dynamic": ("int8", "fp16", "bf16"),
@@ -102,8 +102,10 @@ def _run(work: Work) -> Made:
         return _bf16(work)
     if settings.is_torch:
         return _torch_weights(work)
-    from compress import agreement, comparison_rows, exclusion, exporting
+    from compress.data import comparison_rows
+    from compress.onnx import exported as exporting
     from compress.onnx import parity
+    from compress.quantization import agreement, exclusion
 
     if source.format == "torch":
         found = exporting.exported(source, work.task, work.cache)
@@ -112,7 +114,7 @@ def _run(work: Work) -> Made:
         graphs, facts = {part: source.folder / name for part, name in source.parts.items()}, {}
     if "model" not in graphs:
         return _parts(work, graphs, facts)
-    from compress.models import config, tokenizer
+    from compress.models.load import config, tokenizer
 
     its_tokenizer = tokenizer(source.folder)
     rows, where = comparison_rows.rows(its_tokenizer, config(source.folder), work.task, agreement.ROWS)
@@ -122,11 +124,11 @@ def _run(work: Work) -> Made:
     target = work.folder / "model.onnx"
     made: dict[str, Any] = {}
     if settings.precision == "fp16":
-        from compress import half
+        from compress.quantization import fp16_overflow as half
 
         made = half.write(graph, target, rows, where)
     elif settings.mode == "weights":
-        from compress import weight_only
+        from compress.quantization import weight_only
 
         integers, made = _gptq(work, graphs, {"model": settings.precision})
         made |= weight_only.write_blocks(settings, settings.precision, integers, "model", graph, target)
@@ -160,8 +162,12 @@ def _made(
 
 def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
     """A model that writes text: each of its graphs in its component's precision."""
-    from compress import agreement, comparison_rows, components, exclusion, exporting, models, weight_only
-    from compress.onnx.kernels import integer_kernels
+    from compress.data import comparison_rows
+    from compress.models import load as models
+    from compress.onnx import exported as exporting
+    from compress.quantization import agreement, exclusion, weight_only
+    from compress.quantization import parts as components
+    from compress.quantization.graphs.kernels import integer_kernels
     from compress.quantization.scheme import Scheme
 
     settings, folder = work.settings, work.folder
@@ -172,7 +178,7 @@ def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> 
     by_gptq, of_gptq = _gptq(work, ready, chosen)
     schemes: dict[str, Any] = {}
     if settings.mode == "static" and integers:
-        from compress.int8 import schemes_of_parts
+        from compress.quantization.calibrate import schemes_of_parts
 
         schemes |= schemes_of_parts(ready, tuple(integers), work.source.folder, work.task, settings)
     folder_of_source = work.source.folder
@@ -215,7 +221,7 @@ def _gptq(work: Work, graphs: Mapping[str, Path], chosen: Mapping[str, str]) -> 
     }
     if settings.rounding != "gptq" or not in_blocks:
         return {}, {}
-    from compress import weight_only
+    from compress.quantization import weight_only
 
     return weight_only.calibrated(
         work.source, {part: graphs[part] for part in in_blocks}, in_blocks, work.task or {}, settings
@@ -223,7 +229,7 @@ def _gptq(work: Work, graphs: Mapping[str, Path], chosen: Mapping[str, str]) -> 
 
 
 def _torch_weights(work: Work) -> Made:
-    from compress import agreement, torch_agreement, weight_only
+    from compress.quantization import agreement, torch_agreement, weight_only
 
     settings = work.settings
     if settings.mode == "gptq":
@@ -237,8 +243,8 @@ def _torch_weights(work: Work) -> Made:
 
 def _write_int8(settings: Any, schemes: dict[str, Any], part: str, graph: Path, target: Path) -> Mapping[str, Any]:
     """Ranges at each call unless the part has a scheme with fixed ones; the scheme is put among the others."""
-    from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
-    from compress.onnx.qdq import write_scheme
+    from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
+    from compress.quantization.graphs.qdq import write_scheme
 
     if part in schemes:
         write_scheme(graph, target, schemes[part])
@@ -250,22 +256,22 @@ def _write_int8(settings: Any, schemes: dict[str, Any], part: str, graph: Path, 
 def _write_fp16(
     graphs: Mapping[str, Path], folder: Path, prompts: Any, where: str, part: str, _graph: Path, target: Path
 ) -> Mapping[str, Any]:
-    from compress import half
+    from compress.quantization import fp16_overflow as half
 
     return half.write_part(graphs, part, folder, target, prompts, where)
 
 
 def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
-    from compress.onnx.kernels import integer_kernels
+    from compress.quantization.graphs.kernels import integer_kernels
 
     settings = work.settings
     if settings.mode == "dynamic":
-        from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
+        from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
 
         scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
     else:
-        from compress.int8 import static_scheme
-        from compress.onnx.qdq import write_scheme
+        from compress.quantization.calibrate import static_scheme
+        from compress.quantization.graphs.qdq import write_scheme
 
         scheme = static_scheme(graph, work.source.folder, work.task, settings)
         write_scheme(graph, target, scheme)
@@ -276,7 +282,7 @@ def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
 def _bf16(work: Work) -> Made:
     import torch
 
-    from compress import models
+    from compress.models import load as models
 
     model = models.load(work.source).to(torch.bfloat16)
     models.save(model, models.tokenizer(work.source.folder), work.folder)
@@ -286,7 +292,7 @@ def _bf16(work: Work) -> Made:
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     if not settings_read.calibrates(settings):
         return {}
-    from compress import calibration
+    from compress.data import calibration
 
     return {"calibration": calibration.identity(settings.calibration, task or {})}
 
@@ -303,8 +309,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     ):  # else a step of the same pipeline will make it
         _check_components(settings, source)
         if task is not None:
-            from compress.models import check_labels
-            from compress.tasks import loading
+            from compress.data import loading
+            from compress.models.load import check_labels
 
             check_labels(source.folder, loading.resolve(dict(task))[0], is_kept=True)
     if settings.precision == "bf16" and source.format == "onnx":
@@ -313,7 +319,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         )
     _check_weights(settings, source)
     if settings_read.calibrates(settings):
-        from compress import calibration
+        from compress.data import calibration
 
         calibration.check(settings.calibration, task)
 
@@ -330,7 +336,7 @@ def _check_weights(settings: Any, source: Artifact) -> None:
             f"{'' if settings.is_torch else ', or set rounding to nearest'}."
         )
     if settings.mode == "bitsandbytes":
-        from compress.pretrained import needs_bitsandbytes
+        from compress.models.pretrained import needs_bitsandbytes
 
         needs_bitsandbytes("mode bitsandbytes")
 
@@ -353,7 +359,7 @@ def _check_components(settings: Any, source: Artifact) -> None:
             "bf16 gives a torch checkpoint, whose components have one precision. Leave out encoder and decoder."
         )
     if settings.precision != "bf16" and not settings.is_torch:
-        from compress.components import check
+        from compress.quantization.parts import check
 
         check(kind, settings.precision, settings.encoder, settings.decoder)
     if settings.attention != "none":

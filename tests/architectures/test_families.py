@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from compress.architectures.families import family
-from compress.distillation.student import embedding_module, layer_modules
-from compress.models import classifier as classifier_in
+from compress.models.families.families import family
+from compress.models.layers import embedding_module, layer_modules
+from compress.models.load import classifier as classifier_in
 from tests.tiny import FAMILIES, write_model
 
 HIDDEN, FFN, HEADS = 64, 128, 4

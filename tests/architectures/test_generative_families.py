@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from compress import generators
-from compress.architectures.families import stack
-from compress.architectures.layer_widths import SETTING, units
-from compress.distillation.student import keep_layers, layer_count
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models import generators
+from compress.models.families.families import stack
+from compress.models.families.layer_widths import SETTING, units
+from compress.models.layers import keep_layers, layer_count
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, everything, masks_applied
 from tests.generative import batch, prompts, strong_generator

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress import models
-from compress.architectures.families import family
-from compress.architectures.layer_widths import Units, head_size, of_layers, own_layers, units, widths_of, write_
+from compress.models import load as models
+from compress.models.families.families import family
+from compress.models.families.layer_widths import Units, head_size, of_layers, own_layers, units, widths_of, write_
 from tests.tiny import FAMILIES, write_model
 
 

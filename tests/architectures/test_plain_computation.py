@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compress.distillation.student import keep_layers
-from compress.models import classifier
+from compress.models.layers import keep_layers
+from compress.models.load import classifier
 from tests.tiny import write_model
 
 HOW = {

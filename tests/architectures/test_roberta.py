@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress.architectures.families import family
-from compress.distillation.student import keep_layers
-from compress.models import classifier
+from compress.models.families.families import family
+from compress.models.layers import keep_layers
+from compress.models.load import classifier
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, units
 from tests.tiny import LIKE_ROBERTA, write_model

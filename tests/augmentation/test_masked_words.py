@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress.augmentation.masked_words import CANDIDATES, MaskedWords, NoHead
-from compress.augmentation.words import Draft, drafts
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.distillation.augmentation.masked_words import CANDIDATES, MaskedWords, NoHead
+from compress.distillation.augmentation.words import Draft, drafts
 from tests.tiny import FAMILIES, WORDS, write_model, write_tokenizer
 
 TEXTS = [(" ".join(WORDS[i % 30 : i % 30 + 2 + i % 9]),) for i in range(150)]

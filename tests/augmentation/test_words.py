@@ -6,9 +6,9 @@ import doctest
 
 import pytest
 
-from compress.augmentation import words
-from compress.augmentation.vocabulary import Vocabulary
-from compress.augmentation.words import Draft, asked, drafts, parts
+from compress.distillation.augmentation import words
+from compress.distillation.augmentation.vocabulary import Vocabulary
+from compress.distillation.augmentation.words import Draft, asked, drafts, parts
 
 TEXTS = [(f"alpha beta gamma delta number {i} epsilon zeta eta theta iota kappa",) for i in range(200)]
 

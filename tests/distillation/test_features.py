@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from compress.core.errors import CompressError
 from compress.distillation.features import Wanted, capture
 from compress.distillation.losses import attention_scores
-from compress.distillation.student import embedding_module, layer_modules
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.models.layers import embedding_module, layer_modules
+from compress.models.load import classifier
 from tests.tiny import FAMILIES, write_model
 
 ALL = Wanted(hidden=(0, 1, 2, 3), attention=(1, 3), relations=(0, 3), embedding=True)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from compress.architectures.families import family
-from compress.distillation.importance import hidden_norms, importances
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models.families.families import family
+from compress.models.load import classifier
+from compress.models.unit_importance import hidden_norms, importances
 from tests.tiny import FAMILIES, write_model
 
 MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])

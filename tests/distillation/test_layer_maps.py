@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compress.core.errors import CompressError
 from compress.distillation.layer_maps import layer_map
-from compress.distillation.student import evenly_spaced
-from compress.errors import CompressError
+from compress.models.layers import evenly_spaced
 
 
 def test_the_uniform_map_of_4_layers_to_12_is_tinyberts() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from compress.core.errors import CompressError
 from compress.distillation.losses import (
     attention_kl,
     attention_mse,
@@ -28,7 +29,6 @@ from compress.distillation.losses import (
     soft_targets,
     weighted,
 )
-from compress.errors import CompressError
 
 MASK = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]])
 """Three rows of three, five and one real tokens."""

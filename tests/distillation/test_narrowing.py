@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from compress.architectures.families import family
-from compress.distillation import narrowing
-from compress.distillation.importance import Importance, hidden_norms, importances
-from compress.distillation.narrowing import narrow
-from compress.distillation.student import embedding_module
-from compress.distillation.widths import Widths, widths
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models import narrowing
+from compress.models.families.families import family
+from compress.models.layers import embedding_module
+from compress.models.load import classifier
+from compress.models.narrowing import narrow
+from compress.models.unit_importance import Importance, hidden_norms, importances
+from compress.models.widths import Widths, widths
 from tests.tiny import FAMILIES, write_model
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {

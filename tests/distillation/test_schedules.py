@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from compress.cli.options import click_options
+from compress.cli.options import given as typed
+from compress.core.errors import CompressError
+from compress.core.settings import Settings, build
 from compress.distillation.schedules import Schedule, bounded
-from compress.errors import CompressError
-from compress.options import click_options
-from compress.options import given as typed
-from compress.settings import Settings, build
 
 FINITE = st.floats(-1e6, 1e6)
 SCHEDULES = st.builds(Schedule, FINITE, FINITE, st.sampled_from(["linear", "cosine"])).map(

@@ -10,10 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.architectures.families import family
-from compress.distillation.student import chosen_layers, evenly_spaced, keep_layers, layer_count, least_missed
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.distillation.layer_importance import least_missed
+from compress.models.families.families import family
+from compress.models.layers import chosen_layers, evenly_spaced, keep_layers, layer_count
+from compress.models.load import classifier
 from tests.tiny import FAMILIES, write_model
 
 

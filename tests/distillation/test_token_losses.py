@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from compress.distillation.next_tokens import NextTokens, alike, mass, top_k, whole
 from compress.distillation.token_losses import (
     Divergence,
     divergences,
@@ -21,6 +20,7 @@ from compress.distillation.token_losses import (
     reference_tokens,
     soft_tokens,
 )
+from compress.models.forward import NextTokens, alike, mass, top_k, whole
 
 DIVERGENCES = get_args(Divergence)
 LABELS = torch.tensor([[4, 1, -100, -100], [2, 2, 9, 3], [-100, 7, 0, -100]])

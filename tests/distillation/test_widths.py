@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from compress.distillation.widths import Widths, narrower, widths
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.widths import Widths, narrower, widths
 from tests.tiny import FAMILIES
 
 

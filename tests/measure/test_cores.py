@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.measure import cores
+from compress.core import cores
 
 V1 = (
     "31 23 0:28 / {at}/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from compress.measure import disturbance
-from compress.measure.disturbance import Reading, watcher
+from compress.measure import interference as disturbance
+from compress.measure.interference import Reading, watcher
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.core.measurement import FILE, Measured, Measurement, Measurements
 from compress.measure import former
-from compress.measurement import FILE, Measured, Measurement, Measurements
 
 SPEED = Measurement("abc", "latency_seconds", 0.3, "seconds", False, {"runtime": "pytorch"})
 FOUND = Measurements({}, {}, {}, {}, (Measured("a", "abc", "runs/a", {}),), (SPEED,), created="today", plan="plan")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from compress import benchmark
-from compress.benchmark import Suite
-from compress.measurement import Measurement
-from compress.models import bring
-from compress.tasks.loading import load, resolve
+from compress.core.measurement import Measurement
+from compress.data.loading import load, resolve
+from compress.measure import benchmark
+from compress.measure.benchmark import Suite
+from compress.models.load import bring
 from tests.tiny import WORDS, write_model
 
 NAMES = ("entailment", "neutral", "contradiction")

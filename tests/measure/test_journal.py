@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.measure.journal import FILE, journal
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from compress.measure import latency
-from compress.measure.disturbance import Reading
-from compress.measure.inputs import Condition
+from compress.measure.batches import Condition
+from compress.measure.interference import Reading
 from compress.measure.journal import journal
 from compress.measure.process import WorkerFailed
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.measure import machine as described
+from compress.core import machine as described
 
 
 def test_the_machine_is_plain_data_with_versions_and_without_stand_ins() -> None:
@@ -44,7 +44,7 @@ def test_what_nvidia_smi_says_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_describing_the_machine_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from compress.measure.machine import machine; machine();"
+        "import sys; from compress.core.machine import machine; machine();"
         "assert not {'torch', 'transformers', 'onnxruntime', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

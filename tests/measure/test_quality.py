@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress import catalogue
+from compress.core import catalogue
 from compress.measure import quality
 from compress.tasks.task import Task
 

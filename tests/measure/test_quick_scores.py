@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from compress import catalogue
-from compress.errors import CompressError
-from compress.measure.quick_scores import on_rows, quick_score
+from compress.core import catalogue
+from compress.core.errors import CompressError
+from compress.metrics.fast import on_rows, quick_score
 
 
 def _answers(metric: str, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

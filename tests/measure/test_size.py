@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.measure.size import (
     QUANTITIES,
     absent,
@@ -20,11 +20,11 @@ from compress.measure.size import (
     safetensors_parameters,
     size,
 )
-from compress.measure.stored import model_files
+from compress.models.stored import model_files
 
 
 def by_torch(artifact: Artifact) -> int:
-    from compress.models import load
+    from compress.models.load import load
 
     return sum(one.numel() for one in load(artifact).parameters())
 
@@ -176,7 +176,8 @@ def test_a_note_says_when_other_matrices_than_those_of_layers_were_counted(tmp_p
 
 def test_sizes_are_measured_without_torch(tiny_onnx: Artifact, tiny_torch: Artifact) -> None:
     program = (
-        "import sys; from pathlib import Path; from compress.artifact import Artifact; from compress.measure.size import size; "
+        "import sys; from pathlib import Path; from compress.core.artifact import Artifact; "
+        "from compress.measure.size import size; "
         "torch, onnx = map(Path, sys.argv[1:]); size(Artifact(torch, {'weights': ''}, None)); size(Artifact.open(onnx)); "
         "sys.exit('torch' in sys.modules)"
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test, ttest_rel
 
-from compress.measure import statistics
+from compress.metrics import statistics
 
 
 def test_mcnemar_equals_scipys_exact_binomial_test() -> None:

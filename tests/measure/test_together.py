@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.measure.plan import Entry, Lane
-from compress.measure.together import Run
+from compress.measure.run import Run
 from compress.runtimes.runtime import Serving
 
 

@@ -17,10 +17,11 @@ import numpy as np
 import psutil
 import pytest
 
-from compress.artifact import Artifact
-from compress.measure import inputs, memory
+from compress.core.artifact import Artifact
+from compress.measure import batches as inputs
+from compress.measure import memory
 from compress.measure import worker as worker_module
-from compress.measure.inputs import Condition
+from compress.measure.batches import Condition
 from compress.measure.process import THREAD_VARIABLES, WorkerFailed, WorkerProcess, environment
 from compress.runtimes import onnx_runtime, pytorch
 from compress.runtimes.rows import Rows, predict_all
@@ -181,7 +182,7 @@ def test_a_worker_ends_when_the_process_that_asked_is_gone(start: Start, tiny_on
 def test_a_worker_dies_with_a_parent_that_is_killed_also_in_a_long_computation(tiny_onnx: Artifact, file: Path) -> None:
     program = f"""
 from pathlib import Path
-from compress.artifact import Artifact
+from compress.core.artifact import Artifact
 from compress.measure.process import WorkerProcess
 from compress.runtimes.runtime import Serving
 artifact = Artifact(Path({str(tiny_onnx.folder)!r}), {{}}, None, "onnx", {dict(tiny_onnx.parts)!r})

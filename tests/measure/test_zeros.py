@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.measure.zeros import ALL, LAYERS, in_layers, zeros
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.measure.sparsity import ALL, LAYERS, in_layers, zeros
 from tests.tiny import FAMILIES, write_model
 
 NAME = "encoder.layer.0.dense.weight"
@@ -61,8 +61,8 @@ def test_zeros_of_a_torch_artifact_are_those_put_into_its_layers(pruned: tuple[A
 
 @pytest.mark.slow
 def test_an_export_has_the_zeros_of_its_source(pruned: tuple[Artifact, int, int], tmp_path: Path) -> None:
-    from compress import catalogue
-    from compress.technique import apply
+    from compress.core import catalogue
+    from compress.techniques.apply import apply
 
     artifact, count, of = pruned
     export = catalogue.find("techniques", "export")
@@ -75,8 +75,8 @@ def test_an_export_has_the_zeros_of_its_source(pruned: tuple[Artifact, int, int]
 def test_quantizing_keeps_each_zero_and_rounds_some_more_weights_to_zero(
     pruned: tuple[Artifact, int, int], tmp_path: Path
 ) -> None:
-    from compress import catalogue
-    from compress.technique import apply
+    from compress.core import catalogue
+    from compress.techniques.apply import apply
 
     artifact, count, of = pruned
     quantize = catalogue.find("techniques", "quantize")
@@ -88,7 +88,7 @@ def test_quantizing_keeps_each_zero_and_rounds_some_more_weights_to_zero(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_counted_is_what_can_be_pruned_in_every_family(family: str, tmp_path: Path) -> None:
-    from compress.models import adopt, load
+    from compress.models.load import adopt, load
     from compress.pruning.weights import weights_of
 
     artifact = adopt(write_model(tmp_path / family, family), family)
@@ -125,7 +125,7 @@ def test_a_zero_is_told_in_every_floating_point_type_whatever_its_sign(dtype: st
 def test_a_large_matrix_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.numpy import save_file
 
-    monkeypatch.setattr("compress.measure.zeros.BLOCK", 7)
+    monkeypatch.setattr("compress.measure.sparsity.BLOCK", 7)
     weight = (np.arange(1000).reshape(10, 100) % 3).astype(np.float32)
     save_file({"layer.0.first": np.ones((3, 3), np.float32), NAME: weight}, tmp_path / "model.safetensors")
     assert zeros(Artifact(tmp_path, {"weights": ""}, None)).count == 334
@@ -192,7 +192,7 @@ def test_packed_weights_are_unpacked_and_their_padding_is_not_counted(
     bits: int, pointed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Packed here value by value, the first in the lowest bits; 40 inputs are padded to two blocks of 32."""
-    monkeypatch.setattr("compress.measure.zeros.BLOCK", 50)
+    monkeypatch.setattr("compress.measure.sparsity.BLOCK", 50)
     random = np.random.default_rng(bits)
     values, points = random.integers(0, 1 << bits, (6, 64)), random.integers(0, 1 << bits, (6, 2))
     if not pointed:

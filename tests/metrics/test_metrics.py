@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compress.metrics
-from compress.errors import CompressError
-from compress.measure.quick_scores import quick_score
+from compress.core.errors import CompressError
 from compress.metrics.accuracy import METRIC as ACCURACY
 from compress.metrics.f1 import METRIC as F1
+from compress.metrics.fast import quick_score
 from compress.metrics.matthews import METRIC as MATTHEWS
 from compress.metrics.metric import Metric, Undefined
 from compress.metrics.pearson import METRIC as PEARSON

@@ -11,17 +11,17 @@ import onnx
 import onnxruntime
 import pytest
 
-from compress.errors import CompressError
-from compress.onnx.attention_products import attentions, open_attentions
-from compress.onnx.dynamic import quantize_dynamic
+from compress.core.errors import CompressError
 from compress.onnx.export import export
 from compress.onnx.fusion import fuse, operators
 from compress.onnx.graph import Graph
 from compress.onnx.parity import compare
-from compress.onnx.qdq import write_scheme
-from compress.onnx.sessions import logits, open_session
-from compress.onnx.static import StaticSettings, calibrate, quantize_static
+from compress.quantization.graphs.attention_products import attentions, open_attentions
+from compress.quantization.graphs.dynamic import quantize_dynamic
+from compress.quantization.graphs.qdq import write_scheme
+from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
+from compress.runtimes.sessions import logits, open_session
 from tests.onnx.conftest import Exported, Rows, strong_model
 
 MODULES = {

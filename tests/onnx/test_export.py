@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.onnx.export import export, sample_inputs
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check

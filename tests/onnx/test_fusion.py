@@ -12,9 +12,9 @@ from compress.onnx.attention import Trials
 from compress.onnx.first_token import keep_first_token
 from compress.onnx.fusion import fuse, operators
 from compress.onnx.graph import Graph
-from compress.onnx.layers import products
 from compress.onnx.parity import check, compare
-from compress.onnx.sessions import open_session
+from compress.quantization.graphs.layers import products
+from compress.runtimes.sessions import open_session
 from tests.onnx.conftest import Exported, export_family
 
 
@@ -25,7 +25,7 @@ def test_fusion_keeps_the_logits_of_torch_padded_and_not(fused: Exported) -> Non
 def test_left_padding_and_holes_in_the_mask_are_kept_too(bert: Exported, fused: Exported) -> None:
     import torch
 
-    from compress.onnx.sessions import logits
+    from compress.runtimes.sessions import logits
 
     random = np.random.default_rng(4)
     ids = random.integers(5, 40, (5, 20))

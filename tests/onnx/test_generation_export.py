@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from compress.errors import CompressError
-from compress.onnx.generation_parity import check_generation, compare_generation
-from compress.onnx.generation_sessions import GenerationSessions, open_generation
+from compress.core.errors import CompressError
+from compress.onnx.parity_with_cache import check_generation, compare_generation
 from compress.onnx.shared_weights import share_weights
+from compress.runtimes.sessions_with_cache import GenerationSessions, open_generation
 from tests.generative import FAMILIES, VOCABULARY, ExportedGenerator, export_generator, exported, prompts
 
 EVERY = [pytest.param(name, marks=() if name == "llama" else pytest.mark.slow) for name in sorted(FAMILIES)]
@@ -97,7 +97,7 @@ def test_a_trace_that_fails_says_so_and_leaves_the_model_as_it_was(
     """Its mode, its config, its attention and its weights; and the screen is left alone."""
     import torch
 
-    from compress.onnx import generation_export
+    from compress.onnx import export_with_cache as generation_export
     from tests.generative import strong_generator
 
     model = strong_generator("llama", layers=1).train()
@@ -124,7 +124,7 @@ def test_a_trace_that_fails_says_so_and_leaves_the_model_as_it_was(
 def test_a_classifier_is_refused(tmp_path: Path) -> None:
     from transformers import BertConfig, BertForSequenceClassification
 
-    from compress.onnx.generation_export import export_generative
+    from compress.onnx.export_with_cache import export_generative
 
     config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=10)
     with pytest.raises(CompressError, match="generates nothing"):
@@ -204,7 +204,7 @@ def test_parts_that_are_missing_unknown_or_without_their_weights_are_refused(
 
 @pytest.mark.slow
 def test_a_separate_prefill_costs_no_weights(tmp_path: Path) -> None:
-    from compress.onnx.generation_export import export_generative
+    from compress.onnx.export_with_cache import export_generative
     from tests.generative import strong_generator
 
     model = strong_generator("gpt2", layers=1)

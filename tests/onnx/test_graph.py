@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.onnx.fp16 import to_fp16
 from compress.onnx.graph import Graph
-from compress.onnx.precision import to_fp16
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from compress.errors import CompressError
-from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
+from compress.core.errors import CompressError
 from compress.onnx.fusion import operators
 from compress.onnx.graph import Graph
-from compress.onnx.layers import products, tables
 from compress.onnx.parity import compare
-from compress.onnx.qdq import write_scheme
-from compress.onnx.sessions import open_session
-from compress.onnx.static import StaticSettings, calibrate, quantize_static
+from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
+from compress.quantization.graphs.layers import products, tables
+from compress.quantization.graphs.qdq import write_scheme
+from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
+from compress.runtimes.sessions import open_session
 from tests.onnx.conftest import Exported, Rows, export_family
 
 INTEGER_KERNELS = {"MatMulIntegerToFloat", "QLinearMatMul", "DynamicQuantizeMatMul", "MatMulInteger"}

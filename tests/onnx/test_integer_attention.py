@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import compress.onnx.qdq
 import numpy as np
 import onnx
 import pytest
 
-import compress.onnx.qdq
-from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
 from compress.onnx.fusion import operators
 from compress.onnx.graph import Graph
-from compress.onnx.integer_attention import fuse_integer_attention
-from compress.onnx.sessions import open_session
+from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
+from compress.quantization.graphs.integer_attention import fuse_integer_attention
+from compress.runtimes.sessions import open_session
 from tests.onnx.conftest import Exported, Rows
 
 
@@ -22,7 +22,7 @@ from tests.onnx.conftest import Exported, Rows
 def unfused(fused: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The int8 file as it would be without the fusion."""
     with monkeypatch.context() as patch:
-        patch.setattr(compress.onnx.qdq, "fuse_integer_attention", lambda graph: 0)
+        patch.setattr(compress.quantization.graphs.qdq, "fuse_integer_attention", lambda graph: 0)
         quantize_dynamic(fused.path, tmp_path / "unfused.onnx")
     return tmp_path / "unfused.onnx"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compress.onnx.dynamic import quantize_dynamic
-from compress.onnx.kernels import integer_kernels
-from compress.onnx.static import StaticSettings, quantize_static
+from compress.quantization.graphs.dynamic import quantize_dynamic
+from compress.quantization.graphs.kernels import integer_kernels
+from compress.quantization.graphs.static import StaticSettings, quantize_static
 from tests.onnx.conftest import Exported, Rows, export_family
 from tests.onnx.test_int8 import LINEARS, QUERY, integer_products
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from compress.onnx.graph import Graph
-from compress.onnx.layers import products
+from compress.quantization.graphs.layers import products
 
 
 def weight(name: str, inputs: int, outputs: int) -> onnx.TensorProto:

@@ -12,10 +12,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from compress.errors import CompressError
-from compress.onnx.matmul_nbits import WeightOnly, quantize_weights
+from compress.core.errors import CompressError
 from compress.onnx.shared_weights import share_weights
 from compress.quantization.blocks import BlockWeight, Grid, round_to_nearest
+from compress.quantization.graphs.matmul_nbits import WeightOnly, quantize_weights
 from tests.generative import ExportedGenerator, export_generator
 
 WIDE: dict[str, dict[str, int]] = {
@@ -138,7 +138,7 @@ def test_what_is_quantized_or_has_nothing_to_quantize_is_refused(graph: Path, tm
 def test_every_part_of_a_generator_answers_as_torch_does_with_the_dequantized_weights(
     family: str, tmp_path: Path, generator: Callable[[str], ExportedGenerator]
 ) -> None:
-    from compress.onnx.generation_sessions import open_generation
+    from compress.runtimes.sessions_with_cache import open_generation
 
     source, settings = generator(family), WeightOnly(Grid(4, 32), embeddings=False)
     done: dict[str, str] = {}

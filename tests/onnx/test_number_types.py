@@ -11,12 +11,12 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
 from compress.onnx.parity import compare
-from compress.onnx.sessions import logits, open_session
-from compress.onnx.static import StaticSettings, calibrate, quantize_static
+from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
+from compress.runtimes.sessions import logits, open_session
 from tests.onnx.conftest import Exported, Rows
 from tests.onnx.test_int8 import QUERY
 

@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
 from compress.onnx.opset import raise_opset
-from compress.onnx.sessions import logits, open_session
+from compress.runtimes.sessions import logits, open_session
 from tests.onnx.conftest import Rows
 
 

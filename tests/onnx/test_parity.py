@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.onnx.fp16 import to_fp16
 from compress.onnx.parity import check, compare
-from compress.onnx.precision import to_fp16
 from tests.onnx.conftest import Exported
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
-from compress.architectures import read_token
-from compress.errors import CompressError
-from compress.onnx.dynamic import DynamicSettings, quantize_dynamic
+from compress.core.errors import CompressError
+from compress.models.families import read_token
 from compress.onnx.export import export
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check, compare
+from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
 from tests.generative import FAMILIES, LAYERS, VOCABULARY
 from tests.written import WIDE
 
@@ -100,7 +100,7 @@ def test_rows_that_an_encoder_decoder_cannot_read_together_are_refused_in_words(
 def test_a_tokenizer_without_padding_takes_the_classifiers(tmp_path: Path) -> None:
     import json
 
-    from compress.models import tokenizer
+    from compress.models.load import tokenizer
     from tests.tiny_generators import write_generator_tokenizer
 
     write_generator_tokenizer(tmp_path)
@@ -115,7 +115,7 @@ def test_a_tokenizer_without_padding_takes_the_classifiers(tmp_path: Path) -> No
 
 
 def test_a_tokenizer_that_pads_otherwise_than_the_classifier_is_refused(tmp_path: Path) -> None:
-    from compress.exporting import export_model
+    from compress.onnx.exported import export_model
     from tests.tiny_generators import write_generator_tokenizer
 
     words = write_generator_tokenizer(tmp_path)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.onnx.dynamic import quantize_dynamic
 from compress.onnx.export import export
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check, compare
-from compress.onnx.static import StaticSettings, quantize_static
+from compress.quantization.graphs.dynamic import quantize_dynamic
+from compress.quantization.graphs.static import StaticSettings, quantize_static
 
 REAL = os.environ.get("COMPRESS_REAL_DATA")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REAL is None, reason="COMPRESS_REAL_DATA is not set")]

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
-from compress.errors import CompressError
-from compress.onnx.sessions import CHOICES, OURS, SessionChoice, logits, open_session, session_choice
+from compress.core.errors import CompressError
+from compress.runtimes.sessions import CHOICES, OURS, SessionChoice, logits, open_session, session_choice
 from tests.onnx.conftest import Exported
 
 
@@ -67,7 +67,7 @@ def test_ids_beyond_the_embeddings_are_one_line_that_names_the_graph(bert: Expor
 
 def test_serving_imports_neither_torch_nor_transformers_nor_onnx() -> None:
     program = (
-        "import sys, compress.onnx.sessions; "
+        "import sys, compress.runtimes.sessions; "
         "print(sorted({'torch', 'transformers', 'onnx', 'pydantic'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.onnx.shared_weights import PAGE_BYTES, save_together, share_weights, weight_files
 
 RANDOM = np.random.default_rng(0)

@@ -10,15 +10,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
-from compress.onnx.layers import products
 from compress.onnx.parity import compare
-from compress.onnx.qdq import write_scheme
-from compress.onnx.sessions import logits, open_session
-from compress.onnx.smoothing import FARTHEST, Peaks, factors, reciprocal, smooth_inputs
-from compress.onnx.static import StaticSettings, calibrate, quantize_static
+from compress.quantization.graphs.layers import products
+from compress.quantization.graphs.qdq import write_scheme
+from compress.quantization.graphs.smoothing import FARTHEST, Peaks, factors, reciprocal, smooth_inputs
+from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
+from compress.runtimes.sessions import logits, open_session
 from tests.onnx.conftest import Exported, Rows, export_family
 from tests.onnx.test_int8 import QUERY
 from tests.onnx.test_number_types import fake_quantized

@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compress.onnx.dynamic import quantize_dynamic
+from compress.onnx.fold_transposes import fold_transposes
 from compress.onnx.graph import Graph
-from compress.onnx.layers import products, tables
-from compress.onnx.transposes import fold_transposes
+from compress.quantization.graphs.dynamic import quantize_dynamic
+from compress.quantization.graphs.layers import products, tables
 from tests.generative import exported
 
 WORDS = np.random.default_rng(0).standard_normal((300, 64)).astype(np.float32)

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from compress.onnx.precision import to_fp16
+from compress.onnx.fp16 import to_fp16
 from compress.onnx.value_ranges import MARGIN, Seen, beyond_fp16
 
 ROWS = np.arange(1, 5, dtype=np.float32)[None]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compress.models import classifier
+from compress.models.load import classifier
 from compress.pruning.units import Kept, units
 from tests.tiny import FAMILIES, write_model
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.pruning.allocation import Allocation, equally, everywhere, uniform
 from compress.pruning.costs import Costs, linear
 from compress.pruning.importance import Scores

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models.load import classifier
 from compress.pruning import calibrated
 from compress.pruning.calibrated import pruned_and_corrected, sparsegpt_, wanda_
 from compress.pruning.magnitude import local, n_of_m

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from compress.architectures.families import family
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models.families.families import family
+from compress.models.load import classifier
 from compress.pruning.costs import Costs, linear, macs, parameters
 from compress.pruning.units import Units, units
 from tests.pruning.pruned import VARIANTS

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from compress.errors import CompressError
-from compress.models import classifier
-from compress.objectives import Hold
+from compress.core.errors import CompressError
+from compress.models.load import classifier
 from compress.pruning.gradual import Fixed, Gradual, Schedule, share_at
 from compress.pruning.magnitude import global_, local
 from compress.pruning.weights import apply_, masks_of_zeros, prunable, share_of_zeros, weights_of
+from compress.training.objectives import Hold
 from tests.tiny import write_model
 
 IDS = torch.tensor([[2, 7, 9, 30, 21, 3], [2, 21, 6, 3, 5, 9]])

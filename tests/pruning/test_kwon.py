@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.pruning.costs import macs
 from compress.pruning.importance import Gradients
 from compress.pruning.kwon import fold_, post_training, rearranged

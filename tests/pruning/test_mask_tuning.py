@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from compress.architectures.families import family
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.families import family
 from compress.pruning.mask_tuning import LIMIT, _held_at_one, tuned
 from compress.pruning.units import Kept, everything, masks_applied, own_layers, units
 from tests.pruning.pruned import IDS, INPUTS, VARIANTS, logits, strong

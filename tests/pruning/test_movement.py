@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from compress.errors import CompressError
-from compress.models import classifier
-from compress.objectives import Hold
+from compress.core.errors import CompressError
+from compress.models.load import classifier
 from compress.pruning.gradual import Schedule
 from compress.pruning.magnitude import local
 from compress.pruning.movement import Movement, SoftMovement
 from compress.pruning.weights import apply_, masks_of_zeros, prunable, share_of_zeros, weights_of
+from compress.training.objectives import Hold
 from tests.tiny import FAMILIES, write_model
 
 IDS = torch.tensor([[2, 7, 9, 30, 21, 3], [2, 21, 6, 3, 5, 9]])

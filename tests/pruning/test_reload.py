@@ -20,16 +20,17 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress import cli, models
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.onnx.dynamic import quantize_dynamic
+from compress import cli
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.models import load as models
 from compress.onnx.export import export
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check
-from compress.onnx.sessions import open_session
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, everything, units
+from compress.quantization.graphs.dynamic import quantize_dynamic
+from compress.runtimes.sessions import open_session
 from tests.pruning.pruned import INPUTS, VARIANTS, logits, some, strong
 from tests.tiny import FAMILIES, write_tokenizer
 
@@ -252,7 +253,7 @@ def test_int8_takes_unequal_heads_as_they_are(files: Files, tmp_path: Path, monk
 
     quantize_dynamic(files.fused, tmp_path / "int8.onnx")
     with monkeypatch.context() as patch:
-        patch.setattr(compress.onnx.qdq, "fuse_integer_attention", lambda graph: 0)
+        patch.setattr(compress.quantization.graphs.qdq, "fuse_integer_attention", lambda graph: 0)
         quantize_dynamic(files.fused, tmp_path / "apart.onnx")
     assert heads_of(tmp_path / "int8.onnx", "QAttention") == [2]
     assert heads_of(tmp_path / "int8.onnx", "MultiHeadAttention") == [3]  # asked for its first token alone

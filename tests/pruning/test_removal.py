@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress.distillation.narrowing import narrow
-from compress.distillation.student import keep_layers
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.layers import keep_layers
+from compress.models.narrowing import narrow
 from compress.pruning.removal import remove, widths_of
 from compress.pruning.units import Kept, everything, masks_applied, units
 from tests.pruning.pruned import INPUTS, VARIANTS, logits, masks, some, strong

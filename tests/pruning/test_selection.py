@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.pruning.selection import pruned_count, spread, without_smallest, without_smallest_in_rows
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress.architectures.families import family
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models.families.families import family
+from compress.models.load import classifier
 from compress.pruning.units import Kept, everything, masks_applied, own_layers, units
 from tests.tiny import FAMILIES, write_model
 

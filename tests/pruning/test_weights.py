@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from compress.errors import CompressError
-from compress.models import classifier
+from compress.core.errors import CompressError
+from compress.models.load import classifier
 from compress.pruning.weights import apply_, masks_of_zeros, prunable, share_of_zeros, weights_of
 from tests.tiny import FAMILIES, write_model
 

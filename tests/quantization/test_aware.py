@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from compress import models
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models import load as models
 from compress.onnx.export import export
 from compress.onnx.fusion import fuse
-from compress.onnx.sessions import logits, open_session
-from compress.onnx.static import StaticSettings, calibrate, quantize_static
-from compress.quantization.aware import QuantizedLinear, attach, detach, part, watch
-from compress.quantization.fake import FakeQuantizer
+from compress.quantization.fake_quantize import FakeQuantizer
+from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
+from compress.quantization.qat_modules import QuantizedLinear, attach, detach, part, watch
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
+from compress.runtimes.sessions import logits, open_session
 from tests.tiny import FAMILIES, write_model
 
 QUERY = "bert.encoder.layer.0.attention.self.query"

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from compress.architectures.matrices import weight_of
+from compress.models.families.matrices import weight_of
 from compress.pruning.weights import prunable
-from compress.quantization.aware import attach, detach, part
+from compress.quantization.qat_modules import attach, detach, part
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
 from tests.generative import batch, prompts, strong_generator
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.quantization.blocks import BlockWeight, Grid, round_to_nearest
 
 GRIDS = [(bits, block, symmetric) for bits in (4, 8) for block in (32, 128) for symmetric in (True, False)]
@@ -18,7 +18,7 @@ def weight(outputs: int = 24, inputs: int = 172) -> np.ndarray:
 def test_the_integers_are_those_of_onnx_runtimes_own_quantizer(bits: int, block: int, symmetric: bool) -> None:
     from onnxruntime.capi import _pybind_state as theirs
 
-    from compress.onnx.matmul_nbits import packed
+    from compress.quantization.graphs.matmul_nbits import packed
 
     real = weight()
     outputs, inputs = real.shape

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from compress.quantization.fake import DynamicQuantizer, FakeQuantizer, Smoothing, integers
+from compress.quantization.fake_quantize import DynamicQuantizer, FakeQuantizer, Smoothing, integers
 from compress.quantization.scheme import LIMITS, Quantizer, affine
 from tests.quantization.test_scheme import by_onnx
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.pruning import calibrated
 from compress.quantization import gptq
 from compress.quantization.blocks import Grid, round_to_nearest

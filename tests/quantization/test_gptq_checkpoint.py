@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from compress.architectures.matrices import weight_of
-from compress.errors import CompressError
-from compress.generators import generator
-from compress.quantization import gptq_checkpoint
+from compress.core.errors import CompressError
+from compress.models import gptq_checkpoint
+from compress.models.families.matrices import weight_of
+from compress.models.generators import generator
+from compress.models.gptq_checkpoint import unpack
 from compress.quantization.blocks import Grid, round_to_nearest
-from compress.quantization.gptq_checkpoint import check_widths, pack, unpack, write
+from compress.quantization.gptq_checkpoint import check_widths, pack, write
 from tests.generative import strong_generator
 
 WIDE = {

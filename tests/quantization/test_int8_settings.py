@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.core.settings import build
 from compress.quantization.int8_settings import Int8Settings
-from compress.settings import build
 
 
 @pytest.mark.parametrize("other", [{"smooth": 0.5}, {"attention": "both"}])

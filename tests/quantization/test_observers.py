@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.quantization.observers import (
     METHODS,
     Entropy,

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.quantization.scheme import LIMITS, Layer, Quantizer, Scheme, affine, symmetric
 
 FLOATS = arrays(np.float32, (4, 6), elements=st.floats(-1000, 1000, width=32))

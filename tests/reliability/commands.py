@@ -20,7 +20,13 @@ from pathlib import Path
 PRELOADED = (
     *("torch", "transformers", "transformers.modeling_utils", "transformers.trainer", "accelerate", "datasets"),
     *("onnx", "onnxruntime", "onnxscript", "scipy.stats", "sklearn.metrics", "safetensors.torch"),
-    *("compress.cli", "compress.pipeline", "compress.benchmark", "compress.training", "compress.exporting"),
+    *(
+        "compress.cli",
+        "compress.pipeline",
+        "compress.measure.benchmark",
+        "compress.training.train",
+        "compress.onnx.exported",
+    ),
 )
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

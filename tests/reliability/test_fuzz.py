@@ -14,12 +14,13 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from compress import benchmark, calibration, pipeline, report
-from compress.artifact import MANIFEST, Artifact
-from compress.measurement import FILE
-from compress.models import bring
-from compress.prediction import predictions
-from compress.tasks import loading
+from compress import pipeline, report
+from compress.core.artifact import MANIFEST, Artifact
+from compress.core.measurement import FILE
+from compress.data import calibration, loading
+from compress.measure import benchmark
+from compress.models.load import bring
+from compress.runtimes.predict import predictions
 from tests.reliability import counts
 from tests.reliability.data_strategies import COLUMNS, data_files, descriptions
 from tests.reliability.strategies import HOSTILE, damaged, files_of, safetensors_files, yaml_files
@@ -125,7 +126,7 @@ def test_a_manifest_is_read_or_refused(place: Path, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     from compress.cli import compress
-    from compress.errors import CompressError
+    from compress.core.errors import CompressError
 
     said = json.loads((place / "onnx" / MANIFEST).read_text())
     folder = tmp_path / "artifact"
@@ -193,7 +194,7 @@ def test_a_graph_that_is_wrong_answers_or_is_refused(place: Path, tmp_path: Path
     graph = (folder / "model.onnx").read_bytes()
 
     def answer() -> None:
-        from compress.artifact import hash_file
+        from compress.core.artifact import hash_file
 
         manifest["files"]["model.onnx"] = hash_file(folder / "model.onnx")  # as whoever made the file would write it
         (folder / MANIFEST).write_text(json.dumps(manifest))

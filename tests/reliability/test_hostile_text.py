@@ -18,8 +18,8 @@ import yaml
 from click.testing import CliRunner
 
 from compress import report
-from compress.artifact import MANIFEST
 from compress.cli import compress
+from compress.core.artifact import MANIFEST
 from tests.reliability import counts
 from tests.reliability.commands import Commands
 from tests.report.made_up import Made, int8, make

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from compress.artifact import MANIFEST, Artifact
+from compress.core.artifact import MANIFEST, Artifact
 from tests.tiny import write_model, write_task
 
 FEW = {"epochs": 1, "batch_size": 16, "max_length": 32, "precision": "fp32"}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 
 SECONDS, WORK_SECONDS = 2.0, 30.0
 """Of this process's own time, since what else the machine does must not fail a test: to refuse an input, and to do the work
@@ -78,7 +78,7 @@ def refused_or_done(call: Callable[[], Any], *folders: Path) -> str | None:
     Anything but a CompressError comes through; so does a refusal that is no single line of at most 500 characters as
     it is shown or that takes more than two seconds, and what is written outside the folders.
     """
-    from compress.printable import message as as_shown
+    from compress.core.printable import message as as_shown
 
     began = time.process_time()
     message = None

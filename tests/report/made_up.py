@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.measurement import Measured, Measurement, Measurements
+from compress.core.measurement import Measured, Measurement, Measurements
 
 MakeRun = Callable[..., Measurements]
 CONDITIONS = ((1, "real", 1.0), (1, 128, 3.1), (32, 64, 41.0))
@@ -322,8 +322,8 @@ def compared(
     taught: Sequence[float] = (0.885, 0.879, 0.888), plain: Sequence[float] = (0.874, 0.876, 0.869), task: str = "sst2"
 ) -> dict[str, Any]:
     """A distill step that was also run without the teacher: shares of right answers, seed by seed."""
-    from compress import catalogue
-    from compress.teacher_effect import Run, effect
+    from compress.core import catalogue
+    from compress.distillation.ablation import Run, effect
 
     random = np.random.default_rng(5)
     references = random.integers(0, 2, 872).astype(float)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.measurement import Measured, Measurement, Measurements
+from compress.core.measurement import Measured, Measurement, Measurements
 from compress.metrics import generation
 from tests.report.made_up import DISTIL, EXPORT, int8
 

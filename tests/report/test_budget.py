@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.report import verdict
 from tests.report.made_up import Made, MakeRun
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from compress.report.charts import curves, pareto, seeds, strips, svg
+from compress.report.charts import curves, pareto, seeds, svg
+from compress.report.charts import dot_plots as strips
 
 
 @given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.integers(2, 10))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from compress.measurement import Measurements
+from compress.core.measurement import Measurements
 from compress.report import lineage
 from compress.report.comparison import Row, compare
 from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, int8

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from compress import report
-from compress.measurement import Measurements
+from compress.core.measurement import Measurements
 from compress.metrics import generation
-from compress.report import collapse, lineage, outputs
+from compress.report import degenerate_outputs as collapse
+from compress.report import lineage, outputs
 from compress.report.comparison import Row, compare
-from compress.report.picks import front, picture_front
+from compress.report.recommendations import front, picture_front
 from compress.report.scales import Scale
 from tests.report.made_up_generative import (
     COLLAPSED,
@@ -430,7 +431,7 @@ def test_references_that_the_teacher_wrote_are_told_in_a_line() -> None:
 def test_what_a_teacher_brought_to_a_student_that_writes_is_told_on_its_scale(
     tmp_path: Path, metric: str, words: str
 ) -> None:
-    from compress.writing_effect import Written, effect
+    from compress.distillation.writing_effect import Written, effect
 
     chance = np.random.default_rng(0).uniform(0.2, 0.6, 40)
     tables = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compress.report.comparison import compare
-from compress.report.picks import picks, picture_front
+from compress.report.recommendations import picks, picture_front
 from compress.report.sentences import lead
 from tests.report.made_up import Made, MakeRun
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from compress import report
-from compress.measure import statistics
-from compress.measurement import Measurements
+from compress.core.measurement import Measurements
+from compress.metrics import statistics
 from compress.report.comparison import compare
 from compress.report.sparsity import Sparse, sparse
 from tests.report.made_up import DISTIL, EXPORT, USUAL, Made, MakeRun, int8, removed, zeroed

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from compress import report
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, compared, int8
 
 HOSTILE = "<script>alert('x')</script><img src=http://evil.example/x>"
@@ -161,8 +161,8 @@ def test_pages_with_and_without_the_teacher_are_well_formed(
 
 
 def test_an_effect_that_could_not_be_judged_says_why(make_run: MakeRun, tmp_path: Path) -> None:
-    from compress import catalogue
-    from compress.teacher_effect import Run, effect
+    from compress.core import catalogue
+    from compress.distillation.ablation import Run, effect
 
     labels = [float(n % 7) for n in range(50)]
     found = effect(catalogue.find("tasks", "stsb"), labels, [Run(True, 0, [1.0] * 50), Run(False, 0, labels)])

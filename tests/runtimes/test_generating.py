@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.metrics.generation.perplexity import log_likelihoods
 from compress.runtimes.generating import Decoding, check_room, generate, logits, rules, scores
 from compress.runtimes.rows import Rows

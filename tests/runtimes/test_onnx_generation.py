@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.architectures.cache_name import cache_in, cache_name
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.models.families.cache_name import cache_in, cache_name
 from compress.runtimes.runtime import Serving
 from tests.generative import FAMILIES, LONGEST, VOCABULARY, ExportedGenerator, batch, exported, prompts
 
@@ -224,9 +224,9 @@ def test_a_real_summarizer_gives_torchs_summaries(tmp_path: Path) -> None:
 
 
 def _real(model: Any, folder: Path) -> ExportedGenerator:
-    from compress.onnx.generation_export import export_generative
-    from compress.onnx.generation_parity import check_generation
-    from compress.onnx.generation_sessions import open_generation
+    from compress.onnx.export_with_cache import export_generative
+    from compress.onnx.parity_with_cache import check_generation
+    from compress.runtimes.sessions_with_cache import open_generation
 
     done = export_generative(model, folder)
     vocabulary = min(model.config.vocab_size, VOCABULARY)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress import catalogue
-from compress.artifact import Artifact
-from compress.errors import CompressError
+from compress.core import catalogue
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.runtimes import onnx_runtime, pytorch
 from compress.runtimes.rows import Rows, predict_all
 from compress.runtimes.runtime import Runtime, Serving, declared
@@ -110,7 +110,7 @@ def test_the_reason_for_refusing_bf16_is_true_of_the_installed_onnx_runtime(tmp_
 
 
 def test_bf16_weights_run_in_bf16_on_torch(tiny_torch: Artifact, tmp_path: Path) -> None:
-    from compress.models import load, save, tokenizer
+    from compress.models.load import load, save, tokenizer
 
     save(load(tiny_torch).bfloat16(), tokenizer(tiny_torch.folder), tmp_path / "bf16")
     artifact = replace(tiny_torch, folder=tmp_path / "bf16", precision="bf16")
@@ -129,7 +129,7 @@ def test_an_onnx_artifact_without_its_graph_is_refused(tiny_onnx: Artifact) -> N
 def test_serving_onnx_imports_neither_torch_nor_transformers() -> None:
     """The memory of a serving process is measured on one that imports just this."""
     code = (
-        "import sys, compress.measure.worker, compress.runtimes.onnx_runtime as r, compress.onnx.sessions;"
+        "import sys, compress.measure.worker, compress.runtimes.onnx_runtime as r, compress.runtimes.sessions;"
         "heavy = {'torch', 'transformers', 'onnx', 'pydantic', 'scipy', 'datasets'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.onnx.text_parity import check_texts
 from compress.runtimes import onnx_generation
 from compress.runtimes.runtime import Serving
-from compress.runtimes.text_parity import check_texts
 from tests.generative import ExportedGenerator, exported, prompts
 
 

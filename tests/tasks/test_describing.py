@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.loading import resolve
+from compress.core.errors import CompressError
+from compress.data.loading import resolve
 
 OWN = {"name": "mine", "data": "d", "text": "review", "label": "stars", "labels": ["neg", "pos"]}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.tasks.loading.documents import documents
-from compress.tasks.loading.files import RawRow
+from compress.data.documents import documents
+from compress.data.files import RawRow
 
 WIKI = [
     " \n", " = A title = \n", " \n", " Text . \n", " = = A section = = \n", " \n", " with a = b = c \n", " = x = \n",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from compress.errors import CompressError
-from compress.tasks.loading.given import described, given
+from compress.core.errors import CompressError
+from compress.data.given import described, given
 
 MINE = {
     "name": "mine",

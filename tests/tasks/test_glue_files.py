@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.loading import Split, load, resolve
+from compress.core.errors import CompressError
+from compress.data.loading import Split, load, resolve
 
 
 def write(folder: Path, name: str, *rows: str, end: str = "\n", bom: bool = False) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compress.errors import CompressError
-from compress.tasks.loading import Split, load, resolve
+from compress.core.errors import CompressError
+from compress.data.loading import Split, load, resolve
 from tests.tabular import WRITERS, as_csv, as_json, as_jsonl
 
 ROWS = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.tasks.loading import load, resolve
+from compress.data.loading import load, resolve
 
 ROOT = os.environ.get("COMPRESS_REAL_DATA")
 pytestmark = pytest.mark.skipif(not ROOT, reason="COMPRESS_REAL_DATA names no folder with real data")

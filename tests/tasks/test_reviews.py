@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from compress.tasks import reviews_corpus
-from compress.tasks.loading import load, resolve
-from compress.tasks.reviews_corpus import lexicon, patterns, rows
-from compress.tasks.reviews_corpus.templates import SHARES, SPLITS
+from compress.data.corpora import reviews as reviews_corpus
+from compress.data.corpora.reviews import lexicon, patterns, rows
+from compress.data.corpora.reviews.templates import SHARES, SPLITS
+from compress.data.loading import load, resolve
 
 # Changes only with VERSION: results on another corpus must not be taken for results on this one.
 CORPUS = {2: "64e5de7d8bdbe012a02017b3c0ab3c28fd2dd2951b9cad9642273336186674bf"}

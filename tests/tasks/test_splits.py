@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.loading import Split, load, resolve
+from compress.core.errors import CompressError
+from compress.data.loading import Split, load, resolve
 
 ROWS = [f"the boat number {number} {'sails' if number % 3 else 'sinks'}\t{number % 2}" for number in range(2000)]
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.loading import find, known, resolve
+from compress.core.errors import CompressError
+from compress.data.loading import find, known, resolve
 from compress.tasks.task import Task
 
 GLUE = ("ax", "cola", "mnli", "mnli_mismatched", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli")
@@ -63,7 +63,7 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "datasets", "pandas", "pyarrow", "sklearn", "scipy")
     code = (
         "import importlib, sys\n"
-        f"for name in {[*names, 'compress.tasks.loading']}: importlib.import_module(name)\n"
+        f"for name in {[*names, 'compress.data.loading']}: importlib.import_module(name)\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.loading import load, resolve
-from compress.tasks.loading.decoding import LONGEST_LINE
+from compress.core.errors import CompressError
+from compress.data.decoding import LONGEST_LINE
+from compress.data.loading import load, resolve
 
 ROWS = [('he said "fine" loudly', "pos"), ("plain", "neg"), ("two\nlines", "pos"), ("a\ttab", "neg")]
 PLAIN = "text,label\na café,pos\na ship,neg\n"
@@ -204,7 +204,7 @@ def test_only_a_few_bad_rows_are_offered_to_be_left_out(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compress.tasks.loading import decoding
+    from compress.data import decoding
 
     assert LONGEST_LINE > 50_000_000
     monkeypatch.setattr(decoding, "LONGEST_LINE", 1 << 20)

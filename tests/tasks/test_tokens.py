@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.loading import load, resolve, tokenize
+from compress.core.errors import CompressError
+from compress.data.loading import load, resolve, tokenize
 
 WORDS = ["the", "boat", "sails", "and", "a", "ship", "sinks", "in", "storm", "of", "two"]
 

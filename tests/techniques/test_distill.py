@@ -13,18 +13,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import lessons, loop, students, teaching
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.distillation import objective
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.core.technique import references
+from compress.data.loading import resolve
+from compress.distillation import objective, students
+from compress.distillation import train as teaching
+from compress.distillation import transfer_set as lessons
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule
-from compress.errors import CompressError
-from compress.models import bring, classifier, tokenizer
-from compress.settings import build
-from compress.tasks.loading import resolve
-from compress.technique import apply, check, references
+from compress.models.load import bring, classifier, tokenizer
+from compress.techniques.apply import apply, check
 from compress.techniques.distill import Distill
+from compress.training import loop
 from tests.tiny import write_model
 
 TECHNIQUE = find("techniques", "distill")
@@ -59,7 +62,9 @@ def test_the_teacher_is_asked_once_for_all_seeds_and_settings(
     distil: Callable[..., Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = distil("first")
-    monkeypatch.setattr("compress.teacher._compute", lambda *_, **__: pytest.fail("the teacher was asked again"))
+    monkeypatch.setattr(
+        "compress.distillation.teacher_cache._compute", lambda *_, **__: pytest.fail("the teacher was asked again")
+    )
     second = distil("second", seed=1, temperature=2.0)
     facts = first.steps[-1].facts
     assert facts["teacher_seconds_saved"] == 0 < facts["teacher_seconds"]
@@ -69,8 +74,8 @@ def test_the_teacher_is_asked_once_for_all_seeds_and_settings(
 def test_cached_logits_are_the_teachers_in_the_rows_order(
     distil: Callable[..., Artifact], tmp_path: Path, task: dict[str, Any]
 ) -> None:
-    from compress.models import tokenizer
-    from compress.training_data import data_for
+    from compress.models.load import tokenizer
+    from compress.training.data import data_for
 
     distil("student")
     (file,) = (tmp_path / ".compress-cache" / "teacher").glob("*/logits/values.npy")
@@ -427,7 +432,7 @@ def folder_with_letters(folder: Path) -> Path:
 
 def accuracy_of(artifact: Artifact) -> float:
     """Right answers on the evaluation split, one row at a time."""
-    from compress.tasks import loading
+    from compress.data import loading
 
     task, data = loading.resolve(dict(artifact.task or {}))
     rows = loading.load(task, data, "evaluation").rows

@@ -11,19 +11,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import loop, teacher_tokens, token_lessons
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.distillation.next_tokens import STATES
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.distillation import teacher_tokens, token_lessons
 from compress.distillation.schedules import Schedule
+from compress.distillation.students import Student, make_writer
 from compress.distillation.token_objective import TokenGoal, learning_tokens
-from compress.errors import CompressError
-from compress.generators import generator
-from compress.models import bring, tokenizer
-from compress.settings import build
-from compress.students import Student, make_writer
-from compress.technique import apply, check
+from compress.models.forward import STATES
+from compress.models.generators import generator
+from compress.models.load import bring, tokenizer
+from compress.techniques.apply import apply, check
 from compress.techniques.distill import Distill
+from compress.training import loop
 from tests.tiny import write_model, write_task
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
@@ -259,7 +260,7 @@ def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path
 def test_what_cannot_work_is_said_before_anything_is_loaded(
     distil: Run, settings: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("compress.models.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("compress.models.load.load", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(CompressError, match=says):
         distil("student", **settings)
 

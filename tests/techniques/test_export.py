@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from compress import catalogue, comparison_rows, exporting
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.technique import apply
+from compress.core import catalogue
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.data import comparison_rows
+from compress.onnx import exported as exporting
+from compress.techniques.apply import apply
 from tests.generative import FAMILIES
 from tests.tiny import write_model
 from tests.tiny_generators import write_pairs
@@ -27,7 +29,7 @@ def test_an_export_has_all_that_serving_it_takes_and_writes_torchs_tokens(
 ) -> None:
     import torch
 
-    from compress.models import load
+    from compress.models.load import load
     from compress.runtimes.onnx_generation import open_generator
     from compress.runtimes.runtime import Serving
 
@@ -53,7 +55,7 @@ def test_an_export_has_all_that_serving_it_takes_and_writes_torchs_tokens(
 
 def test_the_size_on_disk_counts_the_weights_beside_the_graphs(tmp_path_factory: pytest.TempPathFactory) -> None:
     from compress.measure.size import disk_bytes, size
-    from compress.models import load
+    from compress.models.load import load
 
     source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
     parts = [*made.parts.values(), "weights.bin"]
@@ -94,8 +96,8 @@ def test_a_kept_export_with_a_changed_weight_is_not_used(
 def test_a_half_precision_checkpoint_is_exported_in_fp32(tmp_path: Path) -> None:
     import torch
 
-    from compress.generators import generator
-    from compress.models import adopt
+    from compress.models.generators import generator
+    from compress.models.load import adopt
     from tests.written import write_strong
 
     folder = write_strong(tmp_path / "bf16", "llama")
@@ -112,7 +114,7 @@ def test_a_task_that_does_not_fit_the_model_is_refused_before_anything_is_loaded
     source = torch_generator("bart", tmp_path_factory)
     with pytest.raises(CompressError, match="writes text .* but the task sst2"):
         _export(source, tmp_path / "a", {"name": "sst2"})
-    from compress.models import adopt
+    from compress.models.load import adopt
 
     classifier = adopt(write_model(tmp_path / "classifier"), "classifier")
     with pytest.raises(CompressError, match="writes no text"):
@@ -128,7 +130,7 @@ def _export(source: Artifact, out: Path, task: dict[str, Any]) -> Artifact:
 def test_a_prompt_longer_than_the_model_reads_is_cut_for_the_comparison(
     family: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from compress.models import config, tokenizer
+    from compress.models.load import config, tokenizer
 
     folder = torch_generator(family, tmp_path_factory).folder
     short = config(folder)

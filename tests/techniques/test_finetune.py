@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.generators import generator
-from compress.models import bring, tokenizer
-from compress.technique import apply
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.models.generators import generator
+from compress.models.load import bring, tokenizer
+from compress.techniques.apply import apply
 from compress.techniques.finetune import TECHNIQUE, Finetune
 from tests.test_summarizers import CONFIGS
 from tests.tiny import write_model
@@ -96,7 +96,7 @@ def test_an_encoder_becomes_a_summarizer_that_learns_in_two_stages(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_killed_run_of_two_stages_goes_on_in_the_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compress import fine_tuning
+    from compress.training import finetune as fine_tuning
 
     source, task = write_model(tmp_path / "bert", "bert"), write_pairs(tmp_path / "data", limit={"train": 48})
     settings = {"decoder_layers": 1, "frozen_epochs": 2, "epochs": 2}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from compress.catalogue import find
-from compress.models import bring, classifier, load
-from compress.technique import apply
+from compress.core.catalogue import find
+from compress.models.load import bring, classifier, load
+from compress.techniques.apply import apply
 from tests.tiny import write_model
 
 SHORT = {"epochs": 0.5, "batch_size": 32, "precision": "fp32", "max_length": 32}

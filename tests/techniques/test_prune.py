@@ -11,17 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compress import latency_table, loop
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import bring, classifier, load
-from compress.pruning import costs
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.models.load import bring, classifier, load
+from compress.pruning import costs, latency_table
 from compress.pruning.units import units
 from compress.pruning.weights import prunable, weights_of
-from compress.settings import build
-from compress.technique import apply
+from compress.techniques.apply import apply
 from compress.techniques.prune import Prune, prospect
+from compress.training import loop
 from tests.tiny import FAMILIES, LIKE_ROBERTA, write_model
 
 TECHNIQUE = find("techniques", "prune")

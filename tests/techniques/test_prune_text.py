@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import torch
 
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.distillation.next_tokens import logits_and_labels
-from compress.distillation.student import layer_count
-from compress.errors import CompressError
-from compress.models import bring, load, tokenizer
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.models.forward import logits_and_labels
+from compress.models.layers import layer_count
+from compress.models.load import bring, load, tokenizer
 from compress.pruning import costs
 from compress.pruning.units import units
 from compress.pruning.weights import weights_of
-from compress.settings import build
-from compress.technique import apply
+from compress.techniques.apply import apply
 from compress.techniques.prune import Prune
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
@@ -169,7 +169,7 @@ def test_what_is_for_classifiers_is_refused(prune: Run, family: str, settings: d
 def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
     prune: Run, family: str, tmp_path: Path
 ) -> None:
-    from compress.onnx.generation_export import export_generative
+    from compress.onnx.export_with_cache import export_generative
     from compress.onnx.graph import Graph
     from compress.runtimes.onnx_generation import open_generator_in
     from compress.runtimes.runtime import Serving

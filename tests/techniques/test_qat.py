@@ -15,18 +15,20 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from compress import loop, models
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import bring
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.core.technique import Technique
+from compress.models import load as models
+from compress.models.load import bring
 from compress.pruning.weights import prunable, weights_of
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.scheme import Scheme
-from compress.settings import build
-from compress.technique import Technique, apply
+from compress.techniques.apply import apply
 from compress.techniques.qat import Qat
 from compress.techniques.quantize import Quantize
+from compress.training import loop
 from tests.tiny import WORDS, write_model
 
 QAT, QUANTIZE, FINETUNE, PRUNE = (find("techniques", name) for name in ("qat", "quantize", "finetune", "prune"))
@@ -203,9 +205,9 @@ def moods(folder: Path, name: str, rows: int, seed: int) -> str:
 
 def right(artifact: Artifact, task: dict[str, Any]) -> float:
     """Percent of the evaluation rows."""
-    from compress.exporting import exported
-    from compress.integer_training import batches_of, onnx_logits
-    from compress.tasks import loading
+    from compress.data import loading
+    from compress.onnx.exported import exported
+    from compress.quantization.qat import batches_of, onnx_logits
 
     graph = artifact.folder / "model.onnx"
     if artifact.format == "torch":

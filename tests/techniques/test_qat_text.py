@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import bring
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.core.settings import build
+from compress.models.load import bring
 from compress.onnx.graph import Graph
 from compress.quantization.scheme import Scheme
 from compress.runtimes.onnx_generation import open_generator
 from compress.runtimes.runtime import Serving
-from compress.settings import build
-from compress.technique import apply
+from compress.techniques.apply import apply
 from tests.tiny_generators import write_generator, write_pairs
 
 QAT, QUANTIZE = (find("techniques", name) for name in ("qat", "quantize"))

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import bring
-from compress.prediction import predictions
-from compress.technique import apply
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.models.load import bring
+from compress.runtimes.predict import predictions
+from compress.techniques.apply import apply
 
 TEXTS = ["a good film", "an awful book but the price is fine", "dull"]
 

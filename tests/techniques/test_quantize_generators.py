@@ -10,12 +10,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import adopt
-from compress.onnx.layers import SMALLEST_WEIGHT
-from compress.technique import apply
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.models.load import adopt
+from compress.quantization.graphs.layers import SMALLEST_WEIGHT
+from compress.techniques.apply import apply
 from tests.tiny import write_model
 from tests.written import onnx_generator, torch_generator
 
@@ -68,7 +68,7 @@ def test_int8_is_a_quarter_of_the_size_and_still_writes(
 
 
 def test_a_component_keeps_its_own_precision(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    from compress.onnx.generation_sessions import open_generation
+    from compress.runtimes.sessions_with_cache import open_generation
 
     source = onnx_generator("bart", tmp_path_factory)
     made = quantized(source, tmp_path / "mixed", precision="int8", encoder="fp32")
@@ -145,7 +145,7 @@ def test_what_a_model_that_writes_text_cannot_have_is_refused(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("compress.exporting.exported", lambda *_, **__: pytest.fail("it was exported first"))
+    monkeypatch.setattr("compress.onnx.exported.exported", lambda *_, **__: pytest.fail("it was exported first"))
     with pytest.raises(CompressError, match=message):
         quantized(torch_generator(family, tmp_path_factory), tmp_path / "x", **settings)
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from compress import models
-from compress.artifact import Artifact
-from compress.catalogue import find
-from compress.errors import CompressError
-from compress.models import bring
-from compress.technique import apply, check
+from compress.core.artifact import Artifact
+from compress.core.catalogue import find
+from compress.core.errors import CompressError
+from compress.models import load as models
+from compress.models.load import bring
+from compress.techniques.apply import apply, check
 from compress.techniques.quantize import Quantize
 from tests.generative import strong_generator
 from tests.tiny import WORDS, write_tokenizer
@@ -98,7 +98,7 @@ def test_a_decoder_in_blocks_has_gptqs_integers_where_they_are_asked_for(decoder
 def test_a_classifier_in_blocks_answers_nearly_as_its_source(
     make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
 ) -> None:
-    from compress.prediction import predictions
+    from compress.runtimes.predict import predictions
 
     source = bring(str(make_model("bert", "source")))
     run = runner(source, task, tmp_path)

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from compress import models, reading_length
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.measure import inputs
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.data import generative as generation
+from compress.data.loading import Split
+from compress.measure import batches as inputs
+from compress.measure.batches import REAL, Condition, Inputs
 from compress.measure.generation.worker import labels
-from compress.measure.inputs import REAL, Condition, Inputs
 from compress.metrics.generation.metric import GenerationMetric
 from compress.metrics.generation.perplexity import perplexity
+from compress.models import load as models
+from compress.models import reading_length
 from compress.runtimes.generating import Decoding, rules
 from compress.runtimes.rows import Rows
-from compress.tasks import generation
-from compress.tasks.loading import Split
 from compress.tasks.task import Generation, Task
 
 MODELLING = "language_modelling"
@@ -197,7 +198,7 @@ def positions(artifact: Artifact) -> int | None:
 
 def start_token(folder: Path) -> int | None:
     """The token that an encoder-decoder's decoder starts from: as it generates, or else as its config says."""
-    from compress.generation_config import generation_config
+    from compress.models.generation_config import generation_config
 
     said = generation_config(folder).decoder_start_token_id
     said = getattr(models.config(folder), "decoder_start_token_id", None) if said is None else said
@@ -206,7 +207,7 @@ def start_token(folder: Path) -> int | None:
 
 def rules_of(folder: Path) -> dict[str, Any]:
     """The rules of decoding that a model's folder asks for, see `compress.runtimes.generating.rules`."""
-    from compress.generation_config import generation_config
+    from compress.models.generation_config import generation_config
 
     return rules(generation_config(folder).to_dict())
 

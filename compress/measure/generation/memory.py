@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compress.errors import CompressError
-from compress.measure.inputs import REAL, Condition
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement
+from compress.measure.batches import REAL, Condition
 from compress.measure.process import WorkerProcess
-from compress.measurement import Measurement
 
 GROWTH = "memory_growth_bytes_per_token"
 TIMES = (1, 2, 4)

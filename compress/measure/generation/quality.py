@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.measure import statistics
+from compress.core.measurement import Measurement
 from compress.measure.quality import AGREEMENT
-from compress.measurement import Measurement
+from compress.metrics import statistics
 from compress.metrics.generation import token_accuracy
 from compress.metrics.generation.distinct import distinct
 from compress.metrics.generation.metric import GenerationMetric

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from compress.measure import latency, statistics
+from compress.core.measurement import Measurement
+from compress.measure import latency
+from compress.measure.batches import REAL, Condition
 from compress.measure.generation.quality import OUTPUT_TOKENS
-from compress.measure.inputs import REAL, Condition
 from compress.measure.latency import Timings
-from compress.measurement import Measurement
+from compress.metrics import statistics
 
 TOTAL, FIRST, PER_TOKEN, PER_SECOND = (
     "total_seconds",

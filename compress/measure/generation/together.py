@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress import models
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement
+from compress.core.progress import warn
+from compress.data import generative as generation
 from compress.measure import latency
+from compress.measure.batches import Condition, Unnamed
 from compress.measure.generation import memory, quality, speed
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
-from compress.measure.inputs import Condition, Unnamed
 from compress.measure.plan import ROOT, Entry, Lane, Plan
-from compress.measure.together import Found, Run, carry_out
-from compress.measurement import Measurement
+from compress.measure.run import Found, Run, carry_out
 from compress.metrics.generation import perplexity, token_accuracy
 from compress.metrics.metric import Undefined
-from compress.progress import warn
-from compress.tasks import generation
+from compress.models import load as models
 
 Tokens = list[NDArray[np.int64]]
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import Artifact
-from compress.errors import CompressError
-from compress.measure import inputs
-from compress.measure.inputs import REAL
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
+from compress.measure import batches as inputs
+from compress.measure.batches import REAL
 from compress.measure.memory import forget_peak, peak_memory_bytes
-from compress.metrics.generation.metric import NOT_COUNTED
 from compress.runtimes.generating import Decoding, check_room, generate, scores
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Runtime, Serving
@@ -147,7 +147,7 @@ class GenerationWorker:
 
 def labels(rows: list[NDArray[np.int64]]) -> Rows:
     """Labels as rows, padded with what is not counted."""
-    return Rows({"input_ids": tuple(rows)}, {"input_ids": NOT_COUNTED})
+    return Rows({"input_ids": tuple(rows)}, {"input_ids": NO_LABEL})
 
 
 def open_file(file: Path) -> dict[str, list[NDArray[Any]]]:

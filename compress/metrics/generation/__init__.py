@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from compress.errors import CompressError, guess, listing
+from compress.core.errors import CompressError, guess, listing
 from compress.metrics.generation.metric import GenerationMetric
 
 NAMES = ("bleu", "chrf", "perplexity", "rouge1", "rouge2", "rouge_l", "rouge_lsum", "token_accuracy")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired
 
 COLUMNS = (

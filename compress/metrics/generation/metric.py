@@ -14,9 +14,6 @@ from compress.metrics.metric import Undefined
 
 Statistics = NDArray[np.float64]
 
-NOT_COUNTED = -100
-"""The label of a token that is neither scored nor learned: padding, a prompt. torch's cross-entropy leaves out the same."""
-
 
 @dataclass(frozen=True)
 class GenerationMetric:

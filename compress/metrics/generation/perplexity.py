@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.metrics.generation.metric import NOT_COUNTED, GenerationMetric, Statistics, as_table, paired
+from compress.core.labels import NO_LABEL
+from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired
 
 COLUMNS = ("negative_log_likelihood", "tokens")
 
@@ -68,7 +69,7 @@ def window_labels(ids: NDArray[Any], window: Window) -> tuple[NDArray[Any], NDAr
     """
     found = ids[window.start : window.end]
     labels = found.copy()
-    labels[: window.counted_from - window.start] = NOT_COUNTED
+    labels[: window.counted_from - window.start] = NO_LABEL
     return found, labels
 
 
@@ -82,10 +83,10 @@ def log_likelihoods(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> N
     Returns:
         [tokens], 0 where the label is -100; the first is never predicted, so its label must be -100.
     """
-    if labels[0] != NOT_COUNTED:
+    if labels[0] != NO_LABEL:
         raise ValueError("The first token of a window is predicted from nothing: its label must be -100.")
     found = np.zeros(len(labels), np.float64)
-    places = np.flatnonzero(labels != NOT_COUNTED)
+    places = np.flatnonzero(labels != NO_LABEL)
     before = logits[places - 1].astype(np.float64)
     greatest = before.max(axis=1, keepdims=True)
     total = np.log(np.exp(before - greatest).sum(axis=1)) + greatest[:, 0]
@@ -108,7 +109,7 @@ def negative_log_likelihood(log_likelihood: Sequence[Any], labels: Sequence[Any]
         values, wanted = np.asarray(own, dtype=np.float64), np.asarray(right)
         if values.shape != wanted.shape or values.ndim != 1:
             raise ValueError(f"Example {number}: {values.shape} log-probabilities for {wanted.shape} labels.")
-        counted = values[wanted != NOT_COUNTED]
+        counted = values[wanted != NO_LABEL]
         if np.isnan(counted).any():
             raise ValueError(f"Example {number}: {int(np.isnan(counted).sum())} log-probabilities are not numbers.")
         rows.append((-float(counted.sum()), float(counted.size)))

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from compress.metrics.generation.metric import NOT_COUNTED, GenerationMetric, Statistics, as_table, paired, ratio_of
+from compress.core.labels import NO_LABEL
+from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired, ratio_of
 
 COLUMNS = ("right", "tokens")
 
@@ -32,7 +33,7 @@ def token_accuracy(predicted: Sequence[Any], labels: Sequence[Any]) -> Statistic
             raise ValueError(
                 f"Example {number}: predictions {ids.shape} and labels {wanted.shape} must be of one length."
             )
-        counted = wanted != NOT_COUNTED
+        counted = wanted != NO_LABEL
         rows.append((float((ids[counted] == wanted[counted]).sum()), float(counted.sum())))
     return as_table(rows, COLUMNS)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from compress.report.charts import svg
-from compress.report.charts.strips import point
+from compress.report.charts.dot_plots import point
 
 LEFT, RIGHT, TOP, FOOT = 56.0, 18.0, 52.0, 48.0
 TICK_RATIOS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from compress.report.charts import svg
-from compress.report.charts.strips import point
+from compress.report.charts.dot_plots import point
 
 LANE, TOP, FOOT = 58.0, 14.0, 30.0
 REACH = 18.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact
-from compress.measure import inputs
+from compress.core.artifact import Artifact
+from compress.data import loading
+from compress.measure import batches as inputs
+from compress.measure.batches import Condition, Inputs
 from compress.measure.generation.evaluation import GenerativeEvaluation, Writing, rules_of, start_token
-from compress.measure.inputs import Condition, Inputs
-from compress.models import adopt
+from compress.models.load import adopt
 from compress.runtimes.generating import Decoding
-from compress.tasks import loading
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 CONDITIONS = (Condition(2, "real", 3), Condition(2, 10, 1))

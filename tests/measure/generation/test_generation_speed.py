@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurement
 from compress.measure import latency
+from compress.measure.batches import Condition
 from compress.measure.generation import memory
 from compress.measure.generation.speed import speed
-from compress.measure.inputs import Condition
 from compress.measure.latency import Timings
 from compress.measure.process import WorkerFailed
-from compress.measurement import Measurement
 
 WHERE = {"runtime": "onnx_runtime", "threads": 1}
 REAL, FIXED = Condition(1, "real", 3), Condition(4, 16, 2)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
+from compress.data.loading import resolve
 from compress.measure.generation.together import lead_3
 from compress.metrics.generation import find
-from compress.tasks.loading import resolve
 
 
 def evaluation(references: list[str]) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.metrics.generation import NAMES, find
 from compress.metrics.generation.distinct import distinct
 from compress.metrics.generation.lead import lead, lines, sentences

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
 from compress.metrics.generation import NAMES, find
 from compress.metrics.generation import bleu as bleu_file
 from compress.metrics.generation.bleu import bleu

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from compress import catalogue
-from compress.errors import CompressError
+from compress.core import catalogue
+from compress.core.errors import CompressError
+from compress.data import loading
+from compress.data.generative import find, known, lead_baseline, metrics, resolve
+from compress.data.prompt_templates import prefix, prompt, source_text
 from compress.metrics.generation import NAMES
-from compress.tasks import loading
-from compress.tasks.generation import find, known, lead_baseline, metrics, resolve
-from compress.tasks.generation.texts import prefix, prompt, source_text
 from compress.tasks.task import Task
 
 OWN = {"name": "mine", "kind": "summarization", "data": {"train": "a.jsonl"}, "source": "chat", "target": "gist"}
@@ -139,7 +139,7 @@ def test_bleu_is_counted_as_the_target_language_needs_it() -> None:
 def test_resolving_a_task_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = ("torch", "transformers", "datasets", "pandas", "pyarrow", "sklearn", "scipy", "nltk", "sacrebleu")
     code = (
-        "import sys\nfrom compress.tasks.generation import known, metrics, resolve\n"
+        "import sys\nfrom compress.data.generative import known, metrics, resolve\n"
         "for name in known(): metrics(resolve(name)[0])\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from compress.reading_length import positions as longest
-from compress.tasks.generation import find
-from compress.tasks.generation.fitting import fitted
+from compress.data.generative import find
+from compress.data.max_lengths import fitted
+from compress.models.reading_length import positions as longest
 from compress.tasks.task import Task
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.generation import resolve
-from compress.tasks.loading import Split, load
+from compress.core.errors import CompressError
+from compress.data.generative import resolve
+from compress.data.loading import Split, load
 from tests.tabular import WRITERS, as_csv, as_jsonl
 
 ROWS = [

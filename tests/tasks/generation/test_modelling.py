@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.errors import CompressError
+from compress.core.errors import CompressError
+from compress.data.generative import blocks, resolve, scored_windows
+from compress.data.loading import load
 from compress.metrics.generation.perplexity import log_likelihoods, perplexity
-from compress.tasks.generation import blocks, resolve, scored_windows
-from compress.tasks.loading import load
 from compress.tasks.task import Task
 
 STORIES = [
@@ -56,7 +56,7 @@ def test_more_text_than_is_written_at_once_is_blocks_all_the_same(
 ) -> None:
     expected = blocks(*rows(tmp_path), like_gpt2, 4, tmp_path / "one").rows["input_ids"][:]
     windows = scored_windows(*rows(tmp_path), like_gpt2, 8, 3, tmp_path / "one").rows["labels"][:]
-    monkeypatch.setattr("compress.tasks.generation.modelling.BATCH", 2)
+    monkeypatch.setattr("compress.data.text_blocks.BATCH", 2)
     assert blocks(*rows(tmp_path), like_gpt2, 4, tmp_path / "two").rows["input_ids"][:] == expected
     assert scored_windows(*rows(tmp_path), like_gpt2, 8, 3, tmp_path / "two").rows["labels"][:] == windows
 
@@ -104,7 +104,7 @@ def test_perplexity_of_a_trained_decoder_is_that_of_the_plain_recipe(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from compress.batching import collate_causal
+    from compress.data.collate import collate_causal
 
     folder = real_data / "models" / "stories260k"
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.generation import Side, for_decoder, for_encoder_decoder, resolve
-from compress.tasks.loading import load
+from compress.core.errors import CompressError
+from compress.data.generative import Side, for_decoder, for_encoder_decoder, resolve
+from compress.data.loading import load
 from compress.tasks.task import Task
 
 DIALOGUES = [
@@ -175,7 +175,7 @@ def test_the_fixed_summarizer_expects_its_targets_as_they_are_made_here(tmp_path
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from compress.batching import collate_pairs
+    from compress.data.collate import collate_pairs
 
     folder = real_data / "models" / "bart-samsum"
     model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from compress.errors import CompressError
-from compress.tasks.generation import readable
-from compress.tasks.loading import load, resolve
-from compress.training_data import identity
+from compress.core.errors import CompressError
+from compress.data import readable
+from compress.data.loading import load, resolve
+from compress.data.tokenized import identity
 from tests.tabular import as_jsonl
 
 CHINESE, THAI, ENGLISH = "这部电影很好看", "ภาพยนตร์เรื่องนี้ดีมาก", "the film is good"

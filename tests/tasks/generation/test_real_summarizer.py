@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from compress.batching import by_length, collate_pairs
-from compress.measure import statistics
+from compress.data.collate import by_length, collate_pairs
+from compress.data.generative import for_encoder_decoder, lead_baseline, metrics, resolve
+from compress.data.loading import load
+from compress.metrics import statistics
 from compress.metrics.generation.distinct import distinct
-from compress.tasks.generation import for_encoder_decoder, lead_baseline, metrics, resolve
-from compress.tasks.loading import load
 
 
 @pytest.mark.slow

@@ -1,0 +1,78 @@
+"""What a pipeline's changed settings would replace is kept under its fingerprint, and put back when they are changed back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from compress.core.artifact import Artifact, is_main_process
+from compress.core.destination import check_replaceable
+from compress.core.errors import CompressError
+from compress.core.progress import say
+from compress.core.technique import finished
+from compress.core.work_folder import put_in_place
+
+FOLDER = ".kept"
+"""Inside a run's folder."""
+LONG_SECONDS = 60.0
+"""What took less is made again as fast as it is found."""
+
+
+def place(out: Path, fingerprint: str) -> Path:
+    """Where an artifact of a run is kept when another one takes its place."""
+    return out.parent / FOLDER / f"{out.name}-{fingerprint}"
+
+
+def is_kept(out: Path, fingerprint: str) -> bool:
+    """Whether the artifact with that fingerprint was at `out` before, and is kept."""
+    try:
+        return Artifact.open(place(out, fingerprint), verify=False).fingerprint() == fingerprint
+    except CompressError:
+        return False
+
+
+def set_aside(out: Path) -> None:
+    """Move the finished artifact at `out` to where it is kept, if it was trained, took long, or holds files of somebody's.
+
+    Raises:
+        CompressError: it cannot be moved.
+    """
+    former = Artifact.open(out, verify=False)
+    there = place(out, former.fingerprint())
+    if not (_is_worth_keeping(former) or former.unlisted()) or is_kept(out, former.fingerprint()):
+        return
+    try:
+        there.parent.mkdir(exist_ok=True)
+        out.rename(there)
+    except OSError as error:
+        raise CompressError(f"{out} cannot be kept as {there} ({error.strerror}). Move it yourself.") from error
+    dataclasses.replace(former, folder=there).write_manifest()  # its paths are relative to its folder
+    say(f"What was at {out} before is kept in {there}. It is put back when its settings are; remove it to save space.")
+
+
+def put_back(out: Path, fingerprint: str) -> None:
+    """Put the artifact with that fingerprint back to `out`, where it is kept; what is there now is set aside in turn.
+
+    Raises:
+        CompressError: something is at `out` that compress did not make, or a folder cannot be moved.
+    """
+    if not is_main_process() or not is_kept(out, fingerprint) or finished(out, fingerprint):
+        return
+    there = place(out, fingerprint)
+    try:
+        Artifact.open(there)
+    except CompressError as error:
+        say(f"{error} It is made again.")
+        return
+    if out.exists():
+        check_replaceable(out, is_kept=True)
+    put_in_place(there, out, set_aside)
+    say(f"{out} was made before with these settings and kept: it is put back.")
+
+
+def _is_worth_keeping(artifact: Artifact) -> bool:
+    if not artifact.steps:
+        return False
+    facts = artifact.steps[-1].facts
+    seconds = facts.get("seconds", 0.0)
+    return "training_steps" in facts or (isinstance(seconds, int | float) and seconds >= LONG_SECONDS)

@@ -1,0 +1,107 @@
+"""What the user sees while a long step runs: sentences through logging, and a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from compress.core.printable import one_line
+
+logger = logging.getLogger("compress")
+
+Item = TypeVar("Item")
+EVERY_SECONDS = 15.0
+"""Where there is no terminal, a bar becomes a line of text this often."""
+
+
+class Bar(Protocol):
+    """A running progress bar."""
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        """Move on by so many units; the note (a loss, a score) is shown beside the bar."""
+
+
+def say(message: str) -> None:
+    """Tell the user something that is worth a line; silent with `--quiet`."""
+    logger.info(message)
+
+
+def warn(message: str) -> None:
+    """Tell the user something that must not be missed; shown with `--quiet` too."""
+    logger.warning(message)
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """Yield the items while a bar shows how far it is."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with bar(description, total) as running:
+        for item in items:
+            yield item
+            running.advance()
+
+
+@contextmanager
+def bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
+    """A progress bar on stderr: live on a terminal, now and then a line elsewhere, nothing with `--quiet`."""
+    if not logger.isEnabledFor(logging.INFO):
+        yield _Silent()
+    elif sys.stderr.isatty():
+        with _live(description, total, done) as running:
+            yield running
+    else:
+        yield _Lines(description, total, done)
+
+
+@contextmanager
+def _live(description: str, total: int | None, done: int) -> Iterator[Bar]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(one_line(description), total=total, completed=done, note="")
+
+        class Live:
+            def advance(self, by: int = 1, note: str = "") -> None:
+                progress.advance(task, by)
+                if note:
+                    progress.update(task, note=one_line(note))
+
+        yield Live()
+
+
+class _Silent:
+    def advance(self, by: int = 1, note: str = "") -> None:
+        pass
+
+
+class _Lines:
+    def __init__(self, description: str, total: int | None, done: int) -> None:
+        self.description, self.total, self.done = description, total, done
+        self.last = time.monotonic()
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        self.done += by
+        if time.monotonic() - self.last >= EVERY_SECONDS:
+            self.last = time.monotonic()
+            of = f" of {self.total}" if self.total else ""
+            say(f"{self.description}: {self.done}{of}{'  ' + note if note else ''}")

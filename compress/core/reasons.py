@@ -1,0 +1,50 @@
+"""Why a step runs, goes on, or is reused: what a dry run says, and a run of each step before it begins."""
+
+from __future__ import annotations
+
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.technique import finished
+from compress.core.work_folder import marked, unfinished
+
+
+def why(expected: Artifact) -> str:
+    """Whether a step is reused, goes on, or runs, and for what reason."""
+    folder = expected.folder
+    if finished(folder, expected.fingerprint()):
+        return "finished, reused"
+    if marked(unfinished(folder)) == expected.fingerprint():
+        return "was interrupted, goes on"
+    if not Artifact.is_one(folder):
+        return "runs: it was not made yet"
+    try:
+        former = Artifact.open(folder, verify=False)
+    except CompressError as error:
+        return f"runs again: {error}"
+    return "runs again: " + _difference(former, expected)
+
+
+def _difference(former: Artifact, expected: Artifact) -> str:
+    if any(old.results < new.results for old, new in zip(former.steps, expected.steps, strict=False)):
+        return "an older version of compress made it, and since then a fault was mended that may change the result"
+    if former.origin["weights"] != expected.origin["weights"]:
+        return "the model it starts from is another one"
+    if len(former.steps) != len(expected.steps):
+        return "it comes after other steps"
+    for old, new in zip(former.steps, expected.steps, strict=True):
+        if old.technique != new.technique:
+            return f"a step before it was {old.technique}, now {new.technique}"
+        for name in sorted({*old.settings, *new.settings}):
+            before, now = old.settings.get(name), new.settings.get(name)
+            if before != now:
+                return f"{new.technique}'s {name} was {before}, now {now}"
+        if old.inputs != new.inputs:
+            return f"another artifact takes part in {new.technique}"
+        if old.data.get("serves") != new.data.get("serves"):
+            return f"the task that {new.technique} is for has changed"
+        if old.data.get("processes") != new.data.get("processes"):
+            before, now = old.data.get("processes", 1), new.data.get("processes", 1)
+            return f"{new.technique} ran in {before} process(es), and would now in {now}"
+        if old.data != new.data:
+            return f"the data that {new.technique} reads has changed"
+    return "it was made by another version of this tool"

@@ -1,0 +1,142 @@
+"""A technique turns one artifact into another: what defines one, what it is given, and what it says of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.settings import Settings
+from compress.core.work_folder import SUFFIX
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Marks a setting that names another artifact (`teacher`): a folder, a hub id, or a pipeline's step."""
+
+
+ArtifactPath = Annotated[str, Reference()]
+"""The type of a setting that names another artifact."""
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Marks a setting that is the path of something that is read: an adapter, a file of texts."""
+
+
+ReadPath = Annotated[str, OnDisk()]
+"""The type of a setting that is the path of something that is read."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything a technique is given to work with."""
+
+    source: Artifact
+    settings: Any
+    folder: Path
+    """Where the new artifact's files are written."""
+    scratch: Path
+    """Checkpoints and the like: kept when the step is interrupted, removed when it is finished."""
+    cache: Path
+    """What is keyed by content and may serve other steps: teacher logits, exports, quality results."""
+    task: Mapping[str, Any] | None
+    """The description of the task and its data, see `compress.tasks`."""
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    """The artifacts that settings refer to, see `references`."""
+
+    @property
+    def name(self) -> str:
+        """The new artifact's name, for messages."""
+        return self.folder.name.removesuffix(SUFFIX)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a technique says about what it wrote."""
+
+    format: str
+    precision: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What a loader needs of the artifact: it replaces the source's facts of the same name."""
+    step_facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the report tells of the step: counts, losses, curves, parity."""
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique: what `compress/techniques/<name>.py` defines as `TECHNIQUE`."""
+
+    name: str
+    settings: type[Settings]
+    run: Callable[[Work], Made]
+    accepts: frozenset[str]
+    """The formats of artifacts it takes."""
+    gives: Callable[[Any], tuple[str, str]]
+    """(settings) -> the format and the precision of what it makes, so that a pipeline can be checked beforehand."""
+    example: str
+    """A command line that works, shown at the end of the help."""
+    reads: Callable[[Any, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
+    """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
+    compresses: bool = True
+    """False when its result is a model to compress rather than a compressed one (import, finetune)."""
+    in_task_order: bool = False
+    """Whether it is given classifiers with their outputs in the order of the task's labels (`compress.models.task_heads`)."""
+    needs_task: bool = False
+    """Whether it cannot run without a task and its data."""
+    check: Callable[[Any, Artifact, Mapping[str, Any] | None], None] | None = None
+    """(settings, source, task): raises a CompressError for what cannot work, before a weight is loaded."""
+
+
+def finished(out: Path, fingerprint: str) -> bool:
+    """Whether `out` holds the finished artifact with that fingerprint."""
+    if not Artifact.is_one(out):
+        return False
+    try:
+        return Artifact.open(out, verify=False).fingerprint() == fingerprint
+    except CompressError:
+        return False
+
+
+def references(settings: Settings) -> dict[str, str]:
+    """What the settings refer to, by the setting's name; where a setting names several, by `name.0`, `name.1`."""
+    found: dict[str, str] = {}
+    for name in _marked(settings, Reference):
+        value = getattr(settings, name)
+        if not value:
+            continue
+        if isinstance(value, str):
+            found[name] = value
+        else:
+            found |= {f"{name}.{number}": one for number, one in enumerate(value)}
+    return found
+
+
+def _marked(settings: Settings, mark: type) -> list[str]:
+    """The names of the settings whose type carries a mark."""
+    return [
+        name
+        for name, info in type(settings).model_fields.items()
+        if any(isinstance(one, mark) for one in info.metadata) or f"{mark.__name__}()" in str(info.annotation)
+    ]
+
+
+def default_cache(out: Path) -> Path:
+    """The cache beside an artifact: `.compress-cache` in the folder that holds it."""
+    return out.resolve().parent / ".compress-cache"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide results, without importing them."""
+    found = {}
+    for package in ("torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "datasets"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

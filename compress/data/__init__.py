@@ -1,0 +1,1 @@
+"""From files to rows that a model reads: loading, splits, tokens, batches, calibration sets."""

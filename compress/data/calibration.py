@@ -1,0 +1,182 @@
+"""A calibration set by name: which rows of the training split a static quantization sees, as batches of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from compress.core import shipped
+from compress.core.artifact import digest
+from compress.core.errors import CompressError
+from compress.core.progress import say
+from compress.core.settings import Settings, build, read_yaml
+from compress.models.reading_length import cut_at
+
+
+class CalibrationSet(Settings):
+    """What a file in `calibration/` says."""
+
+    task: str = Field("own", description="The task whose rows are read; `own` is the artifact's.")
+    split: Literal["train"] = Field("train", description="Always the training split, never what is evaluated.")
+    count: int = Field(256, ge=1, description="How many rows.")
+    seed: int = Field(0, ge=0, description="Which rows.")
+    max_length: int = Field(128, ge=4, description="Tokens after which a row is cut.")
+
+
+def find(name: str) -> CalibrationSet:
+    """The calibration set of that name, or in that YAML file.
+
+    Raises:
+        CompressError: there is none, or its file has a mistake.
+    """
+    file = shipped.find("calibration", name)
+    values, lines = read_yaml(file)
+    return build(CalibrationSet, values, str(file), lines)
+
+
+def check(name: str, task: Mapping[str, Any] | None) -> None:
+    """Raises a CompressError where the set does not exist or is of another task than the artifact."""
+    wanted = find(name).task
+    if task is None:
+        raise CompressError(
+            f"The calibration set '{name}' reads a task's rows. Name the task: `--task sst2 --data DIR`."
+        )
+    if wanted not in ("own", task["name"]):
+        raise CompressError(
+            f"The calibration set '{name}' is of the task {wanted}, but this model's task is {task['name']}. "
+            "Use `task-256`, which reads the model's own."
+        )
+
+
+def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
+    """What the set is, for manifests and fingerprints: its settings and the identity of the split it draws from.
+
+    Raises:
+        CompressError: see `compress.data.leakage.check`.
+    """
+    from compress.data import leakage, loading
+
+    chosen = find(name)
+    described, data = loading.resolve(dict(task))
+    split = _split(name, described, data)
+    leakage.check(described, data)
+    return {"set": Path(name).name, **chosen.model_dump(), "from": split.identity}
+
+
+LABELS = "labels"
+
+
+def tensors(
+    name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
+) -> list[dict[str, Any]]:
+    """The rows of a set as padded batches of what a model reads, name -> tensor [batch, length].
+
+    Args:
+        config: of the model that reads them.
+        labels: whether `labels` [batch] are there as well.
+    """
+    import torch
+
+    names = {*its_tokenizer.model_input_names, LABELS}
+    encoded = rows(name, task, its_tokenizer, config, labels=labels)
+    return [
+        {key: torch.from_numpy(values) for key, values in batch.items() if key in names}
+        for batch in batches(encoded, 32, its_tokenizer.pad_token_id or 0)
+    ]
+
+
+def rows(
+    name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
+) -> list[dict[str, np.ndarray]]:
+    """The encoded rows of a set, each name -> [length], and `labels` [] where asked for.
+
+    They are drawn by a seeded hash of their content, so the order of the file does not matter. They are cut at the set's
+    `max_length`, or at what the model reads at most.
+    """
+    from compress.data import loading
+
+    described, _ = loading.resolve(dict(task))
+    found = loading.tokenize(drawn(name, task), its_tokenizer, cut_at(find(name).max_length, its_tokenizer, config))
+    tokenized = found.rows
+    if found.truncated:
+        say(
+            f"{found.truncated} of {len(tokenized)} calibration rows are longer than {found.max_length} tokens and were cut."
+        )
+    if not labels:
+        return [model_inputs(row, its_tokenizer) for row in tokenized]
+    kind = np.float32 if described.kind == "regression" else np.int64
+    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"], dtype=kind)} for row in tokenized]
+
+
+def _split(name: str, described: Any, data: Any) -> Any:
+    """The split that a set draws from.
+
+    Raises:
+        CompressError: the task has none.
+    """
+    from compress.data import loading
+
+    try:
+        return loading.load(described, data, find(name).split)
+    except loading.NoSuchSplit as error:
+        raise CompressError(
+            f"The calibration set '{name}' reads training rows, and the task {described.name} has none here. Add `train: FILE` "
+            "to its `data`, or choose what needs no rows: --mode dynamic, or weights alone."
+        ) from error
+
+
+def drawn(name: str, task: Mapping[str, Any]) -> Any:
+    """The rows of a set as the task has them: `text`, `label`, `row_hash`."""
+    from compress.data import loading
+
+    chosen = find(name)
+    described, data = loading.resolve(dict(task))
+    split = _split(name, described, data)
+    hashes = split.rows["row_hash"]
+    order = sorted(range(len(split.rows)), key=lambda place: (digest([chosen.seed, hashes[place]]), place))
+    return split.rows.select(sorted(order[: chosen.count]))
+
+
+def prompts(name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any) -> list[np.ndarray]:
+    """What a model that writes text is given to write from: the sources of a set's rows as token ids, [length] each.
+
+    A source is as long as the task lets it be (`max_source`); of language modelling's text there are as many windows of
+    `max_length` tokens as the set has rows.
+    """
+    from compress.data import loading
+    from compress.data import prompts as of
+
+    chosen = find(name)
+    described, _ = loading.resolve(dict(task))
+    tokens = chosen.max_length if described.kind == "language_modelling" else None
+    return of.prompts(drawn(name, task), described, its_tokenizer, config, tokens=tokens)[: chosen.count]
+
+
+def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> dict[str, np.ndarray]:
+    """A tokenized row as a graph takes it, name -> [length].
+
+    Segments are all 0 where the tokenizer tells none, which is what the models themselves assume.
+    """
+    names = [name for name in its_tokenizer.model_input_names if name in row]
+    inputs = {name: np.asarray(row[name], dtype=np.int64) for name in names}
+    return {"token_type_ids": np.zeros_like(inputs["input_ids"]), **inputs}
+
+
+def batches(
+    encoded: list[dict[str, np.ndarray]], batch_size: int, pad_token_id: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches of rows of like length, name -> [batch, length], padded as in use."""
+    by_length = sorted(encoded, key=lambda row: len(row["input_ids"]))
+    for start in range(0, len(by_length), batch_size):
+        part = by_length[start : start + batch_size]
+        longest = max(len(row["input_ids"]) for row in part)
+        fill = {"input_ids": pad_token_id}
+        yield {name: np.stack([_padded(row[name], longest, fill.get(name, 0)) for row in part]) for name in part[0]}
+
+
+def _padded(value: np.ndarray, longest: int, fill: int) -> np.ndarray:
+    return np.pad(value, (0, longest - len(value)), constant_values=fill) if value.ndim else value

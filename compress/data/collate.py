@@ -1,0 +1,194 @@
+"""Which rows make a batch: an order that depends on seed and epoch alone, rows of like length together, padded tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compress.core.labels import NO_LABEL
+
+PAD_TO = 8
+"""Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
+
+
+@dataclass(frozen=True)
+class ByToken:
+    """Numbers or vectors of each token of each row, one row's after the other's."""
+
+    values: np.ndarray
+    """[tokens of all rows, width], or [tokens of all rows]."""
+    starts: np.ndarray
+    """Where each row's tokens begin, and the end of the last one's, [rows + 1]."""
+    of_labels: bool = False
+    """Whether the tokens are those that the model predicts and that count, not those it reads."""
+
+    def padded(self, places: list[int], mask: np.ndarray) -> np.ndarray:
+        """The rows' values as a batch, [batch, tokens, width]; 0 where `mask` [batch, tokens] is."""
+        found = np.zeros((*mask.shape, *self.values.shape[1:]), self.values.dtype)
+        found[mask] = np.concatenate([self.values[self.starts[place] : self.starts[place + 1]] for place in places])
+        return found
+
+
+Extra = np.ndarray | ByToken
+"""What else there is of each row, beside what the model reads: [rows, ...], or values by token."""
+
+Collate = Callable[[list[Mapping[str, Any]], Any, Mapping[str, Extra]], dict[str, Any]]
+"""(rows, tokenizer, extras) -> a padded batch of tensors."""
+
+
+def epoch_order(lengths: np.ndarray, batch: int, seed: int, epoch: int) -> np.ndarray:
+    """The rows' order in one epoch: shuffled, then sorted by length within runs of fifty batches.
+
+    It depends on nothing but its arguments, so a resumed run sees the same order.
+
+    Args:
+        lengths: tokens of each row, [rows].
+        batch: rows in a step.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    order = generator.permutation(len(lengths))
+    runs = [order[start : start + 50 * batch] for start in range(0, len(order), 50 * batch)]
+    batches = []
+    for run in runs:
+        by_length = run[np.argsort(-lengths[run], kind="stable")]
+        batches += [by_length[start : start + batch] for start in range(0, len(by_length), batch)]
+    whole = [one for one in batches if len(one) == batch]
+    rest = [one for one in batches if len(one) < batch]
+    generator.shuffle(whole)
+    return np.concatenate([*whole, *rest])
+
+
+def row_lengths(rows: Any) -> np.ndarray:
+    """The tokens of each tokenized row, [rows]."""
+    return np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["input_ids"]), np.int64, len(rows))
+
+
+def step_lengths(rows: Any) -> np.ndarray:
+    """What each tokenized row takes of a step, [rows]: its tokens, and those of a target of its own."""
+    found = row_lengths(rows)
+    if "labels" in rows.column_names:
+        found += np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["labels"]), np.int64, len(rows))
+    return found
+
+
+def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
+    """A padded batch of tensors from rows; each extra is looked up by the row's place."""
+    import torch
+
+    names = [name for name in its_tokenizer.model_input_names if name in features[0]]
+    inputs = [{name: feature[name] for name in names} for feature in features]
+    width = _width([feature["input_ids"] for feature in features], its_tokenizer)
+    batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", padding="max_length", max_length=width))
+    labels = [feature["label"] for feature in features]
+    batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
+    return batch | _extras(features, extras, batch["attention_mask"])
+
+
+def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
+    """A padded batch for an encoder-decoder, see `compress.data.generative.Pairs`.
+
+    Returns:
+        `input_ids` and `attention_mask` [batch, source tokens], and `labels` [batch, target tokens], -100 where they are
+        padding, unless the rows have none. The model itself makes the decoder's input from the labels.
+    """
+    batch = _inputs([feature["input_ids"] for feature in features], its_tokenizer, "right")
+    if "labels" in features[0]:
+        labels = [feature["labels"] for feature in features]
+        batch["labels"] = _padded(labels, NO_LABEL, "right", _width(labels, its_tokenizer))
+    counted = batch["labels"] != NO_LABEL if "labels" in batch else None
+    return batch | _extras(features, extras, batch["attention_mask"], counted)
+
+
+def collate_causal(
+    features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]
+) -> dict[str, Any]:
+    """A padded batch for a decoder to learn from: pairs, blocks or windows of `compress.data.generative`.
+
+    Padded on the right, whatever the tokenizer does: so a row's positions are those it has alone.
+
+    Returns:
+        `input_ids`, `attention_mask` and `labels`, each [batch, tokens]. A row without labels (a block) is its own label;
+        the model itself shifts labels by one.
+    """
+    ids = [feature["input_ids"] for feature in features]
+    labels = [feature.get("labels", feature["input_ids"]) for feature in features]
+    batch = {
+        **_inputs(ids, its_tokenizer, "right"),
+        "labels": _padded(labels, NO_LABEL, "right", _width(labels, its_tokenizer)),
+    }
+    counted = batch["labels"] != NO_LABEL
+    counted[:, 0] = False  # nothing stands before it
+    return batch | _extras(features, extras, batch["attention_mask"], counted)
+
+
+def collate_prompts(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict[str, Any]:
+    """What a decoder reads before it writes, padded on the left, so that what it writes follows at once.
+
+    Returns:
+        `input_ids` and `attention_mask` [batch, tokens of the longest prompt].
+    """
+    return _inputs([feature["input_ids"][: feature["prompt"]] for feature in features], its_tokenizer, "left")
+
+
+def _inputs(ids: list[Sequence[int]], its_tokenizer: Any, side: str) -> dict[str, Any]:
+    """Padded ids and their mask. Many decoders have no token for padding; masked, any other will do."""
+    candidates = (its_tokenizer.pad_token_id, its_tokenizer.eos_token_id, 0)
+    padding = next(one for one in candidates if one is not None)
+    mask = [[1] * len(row) for row in ids]
+    width = _width(ids, its_tokenizer)
+    return {"input_ids": _padded(ids, padding, side, width), "attention_mask": _padded(mask, 0, side, width)}
+
+
+def _width(rows: Sequence[Sequence[int]], its_tokenizer: Any) -> int:
+    """The length of the longest row, rounded up, but not beyond what the model has positions for."""
+    longest = max(len(row) for row in rows)
+    rounded = -(-longest // PAD_TO) * PAD_TO
+    return max(longest, min(rounded, getattr(its_tokenizer, "model_max_length", rounded)))
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int, side: str, width: int) -> Any:
+    """A tensor [rows, width]."""
+    import torch
+
+    found = np.full((len(rows), width), value, np.int64)
+    for line, row in zip(found, rows, strict=True):
+        line[slice(0, len(row)) if side == "right" else slice(width - len(row), width)] = row
+    return torch.from_numpy(found)
+
+
+def _extras(
+    features: list[Mapping[str, Any]], extras: Mapping[str, Extra], mask: Any, counted: Any = None
+) -> dict[str, Any]:
+    """What else there is of each row, looked up by its place.
+
+    Args:
+        mask: where tokens are read, [batch, tokens].
+        counted: where labels are predicted, [batch, label tokens].
+    """
+    import torch
+
+    found: dict[str, Any] = {}
+    if extras and "place" in features[0]:
+        places = [feature["place"] for feature in features]
+        for name, values in extras.items():
+            if isinstance(values, ByToken):
+                real = counted if values.of_labels else mask.bool()
+                found[name] = torch.from_numpy(values.padded(places, real.numpy()))
+            else:
+                found[name] = torch.from_numpy(np.asarray(values[places]))
+    return found
+
+
+def by_length(
+    rows: Any, its_tokenizer: Any, size: int, its_collate: Collate = collate
+) -> Iterator[tuple[list[int], dict[str, Any]]]:
+    """Tokenized rows as padded batches without labels, the longest first: (the rows' places, the model's inputs)."""
+    order = np.argsort(-row_lengths(rows), kind="stable")
+    for start in range(0, len(order), size):
+        places = order[start : start + size].tolist()
+        batch = its_collate([rows[place] for place in places], its_tokenizer, {})
+        batch.pop("labels", None)
+        yield places, batch

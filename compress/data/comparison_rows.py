@@ -1,0 +1,100 @@
+"""Real rows on which two models are compared: the task's training texts, else its evaluation texts, else sentences of ours.
+
+Of the evaluation split the texts alone are read, to compare a model with the one that it was made of: nothing is chosen on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from compress.data.calibration import model_inputs
+from compress.models.reading_length import cut_at
+
+ROWS = 24
+PROMPTS, TOKENS = 8, 128
+"""For decoders, whose logits are compared at each token of a prompt: so many of these take a gigabyte at most."""
+SENTENCES = (
+    "It works.",
+    "The handle broke after a week, and nobody answered my letters.",
+    "A quiet, careful film that trusts its audience, even where the plot does not.",
+    "No!",
+    "The battery lasts two days, which is more than the box promises.",
+    "Awful. I want my money back.",
+    "What a charming book!",
+    "The screen is too dark outside and too bright at night.",
+    "Delivery took nine days; the parcel was wet, the manual missing, and the plug did not fit.",
+    "She plays the lead with warmth and wit.",
+    "I have read it twice and shall read it again.",
+    "The sound is thin, but for this price one cannot complain.",
+    "Two hours of my life that nobody will give back to me.",
+    "Fine.",
+    "The hotel lies by the sea, the rooms are clean, and breakfast is served until eleven.",
+    "It stopped working after two days.",
+    "Not as bad as the critics say, and not as good as the trailer.",
+    "The second part is slow, the third is worse, and the end makes no sense at all.",
+    "My daughter loves this toy.",
+    "Where is the station? It is behind the old bridge, on the left.",
+    "The company will publish its results for the third quarter on Thursday.",
+    "Easy to set up, quiet, and it does what it should.",
+    "The jokes are old and the songs are older.",
+    "Would buy again.",
+)
+WITHOUT_TASK = "sentences of ours, since the model has no task"
+WITHOUT_TEXTS = "sentences of ours, since the task has no training or evaluation texts here"
+
+
+def rows(
+    its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None, count: int = ROWS
+) -> tuple[list[dict[str, np.ndarray]], str]:
+    """Encoded rows, each name -> [length], and where they are from.
+
+    Raises:
+        CompressError: the task's data cannot be read.
+    """
+    from compress.data import loading
+
+    length = cut_at(TOKENS, its_tokenizer, config)
+    _, found, where = _texts(task, count)
+    if found is None:
+        encoded = [its_tokenizer(text, truncation=True, max_length=length) for text in SENTENCES[:count]]
+    else:
+        encoded = loading.tokenize(found, its_tokenizer, length).rows
+    return [model_inputs(row, its_tokenizer) for row in encoded], where
+
+
+def prompts(its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None) -> tuple[list[np.ndarray], str]:
+    """What generative models are compared on, [length] each, and where it is from.
+
+    Raises:
+        CompressError: the task's data cannot be read.
+    """
+    from compress.data import prompts as of
+
+    count, tokens = (ROWS, None) if config.is_encoder_decoder else (PROMPTS, TOKENS)
+    described, found, where = _texts(task, count)
+    if found is None:
+        return of.of_texts(SENTENCES[:count], None, its_tokenizer, config, tokens=tokens)[0], where
+    return of.prompts(found, described, its_tokenizer, config, tokens=tokens)[:count], where
+
+
+def _texts(task: Mapping[str, Any] | None, count: int) -> tuple[Any, Any, str]:
+    """The task, the first rows of its training split, or without labels of its evaluation split, None where it has neither;
+    and where they are from."""
+    if task is None:
+        return None, None, WITHOUT_TASK
+    from compress.data import loading
+
+    described, data = loading.resolve(dict(task))
+    for split in ("train", "evaluation"):
+        try:
+            found = loading.load(described, data, split).rows
+        except loading.NoSuchSplit:
+            continue
+        if split == "evaluation" and "label" in found.column_names:
+            found = found.remove_columns("label")
+        where = f"{described.name}, {split}" + (", its texts alone" if split == "evaluation" else "")
+        return described, found.select(range(min(count, len(found)))), where
+    return described, None, WITHOUT_TEXTS

@@ -1,0 +1,1 @@
+"""Data that is generated: it travels with the package as code, and is the same everywhere."""

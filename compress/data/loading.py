@@ -1,0 +1,20 @@
+"""The data of a task: `resolve` a description to a task, `load` a split of it, `tokenize` its rows."""
+
+from compress.data.description import find, known, resolve
+from compress.data.sources import NoSuchSplit
+from compress.data.splits import Split, default_cache, load
+from compress.data.tokens import Tokenized, encoded, tokenize, tokenizer_identity
+
+__all__ = [
+    "NoSuchSplit",
+    "Split",
+    "Tokenized",
+    "default_cache",
+    "encoded",
+    "find",
+    "known",
+    "load",
+    "resolve",
+    "tokenize",
+    "tokenizer_identity",
+]

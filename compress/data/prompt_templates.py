@@ -1,0 +1,58 @@
+"""From a row's source to the text that a model reads: line ends, an encoder-decoder's prefix, a decoder's prompt."""
+
+from __future__ import annotations
+
+import re
+
+from compress.tasks.task import Generation, Task
+
+SOURCE = "{source}"
+PROMPTS = {"summarization": f"{SOURCE}\n\nTL;DR:", "translation": f"{SOURCE}\n\nTranslation:"}
+"""What a decoder reads by a task's kind. The first is that of GPT-2 (Radford et al. 2019, section 3.6)."""
+
+
+def source_text(task: Task, source: str) -> str:
+    """The source with its line ends as the task wants them.
+
+    >>> from compress.data.generative_description import resolve
+    >>> task, _ = resolve({"name": "samsum", "line_end": " | "})
+    >>> source_text(task, "Ada: Hi!\\r\\nBob: Hello.")
+    'Ada: Hi! | Bob: Hello.'
+    """
+    line_end = settings(task).line_end
+    # A function, since a backslash in a replacement would mean something.
+    return source if line_end is None else re.sub(r"\s*[\r\n]+\s*", lambda _: line_end, source)
+
+
+def prefix(task: Task, model_type: str) -> str:
+    """What stands before a source: the task's own prefix, or else that which the model's family was pretrained with.
+
+    T5 (Raffel et al. 2020, appendix D) learned its tasks by prefixes. mT5 and the other families had none.
+
+    Args:
+        task: a summarization or a translation.
+        model_type: that of the model's config: `t5`, `bart`.
+    """
+    said = settings(task)
+    if said.prefix is not None:
+        return said.prefix
+    if model_type != "t5":
+        return ""
+    if task.kind == "summarization":
+        return "summarize: "
+    return f"translate {said.languages[0]} to {said.languages[1]}: " if said.languages else ""
+
+
+def prompt(task: Task) -> tuple[str, str]:
+    """What stands before and after the source in what a decoder reads."""
+    languages = settings(task).languages
+    usual = PROMPTS.get(task.kind, SOURCE)
+    if task.kind == "translation" and languages:
+        usual = f"{languages[0]}: {SOURCE}\n{languages[1]}:"
+    before, _, after = (settings(task).prompt or usual).partition(SOURCE)
+    return before, after
+
+
+def settings(task: Task) -> Generation:
+    """The task's settings of generation."""
+    return task.generation or Generation()

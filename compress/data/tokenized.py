@@ -1,0 +1,123 @@
+"""A task's rows tokenized as a model reads them, and the identity of what is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from compress.core.artifact import digest
+from compress.core.errors import CompressError
+from compress.models.reading_length import cut_at, positions
+
+GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
+"""What ends the name of an architecture that writes."""
+
+
+def generative_tokens(
+    rows: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
+) -> tuple[Any, dict[str, Any]]:
+    """Rows of a generative task as a model learns from them, and what is to be told of that.
+
+    Args:
+        rows: with the columns `text` and, but for language modelling, `label`.
+        task: as `compress.data.max_lengths.fitted` gives it for the model.
+
+    Raises:
+        CompressError: the model is not one for the task.
+    """
+    from compress.data import generative as generation
+
+    named = config.architectures or ()  # none yet, of a model that was just made
+    if named and not config.is_encoder_decoder and not any(name.endswith(GENERATORS) for name in named):
+        raise CompressError(
+            f"A {config.model_type} model that writes nothing cannot do '{task.name}', a {task.kind.replace('_', ' ')}. "
+            "Start from an encoder-decoder or a decoder, or make one: compress finetune MODEL --task TASK."
+        )
+    if task.kind == "language_modelling":
+        if config.is_encoder_decoder:
+            raise CompressError(
+                f"'{task.name}' is language modelling, which takes a decoder, not a {config.model_type}."
+            )
+        size = min(max_length, positions(config) or max_length)
+        found = generation.blocks(rows, task, its_tokenizer, size)
+        return found.rows, {"block_tokens": size, "documents": found.documents, "tokens_left_over": found.left_over}
+    if config.is_encoder_decoder:
+        start = config.decoder_start_token_id
+        pairs = generation.for_encoder_decoder(rows, task, its_tokenizer, config.model_type, start)
+    else:
+        pairs = generation.for_decoder(rows, task, its_tokenizer)
+    cut = {"rows_cut": pairs.sources.cut_rows, "targets_cut": pairs.targets.cut_rows if pairs.targets else 0}
+    return pairs.rows, {**cut, "cut": "; ".join(pairs.notes)}
+
+
+def one_label(task: Any, rows: Any) -> str:
+    """The label that all rows of a classification have; empty where there are several, or rows without one."""
+    if task.kind != "classification" or "label" not in rows.column_names:
+        return ""
+    found = np.unique(np.asarray(rows["label"]))
+    return str(task.label_names[int(found[0])]) if len(found) == 1 else ""
+
+
+def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:
+    """Refuse a `max_length` that somebody set and that would decide nothing.
+
+    Raises:
+        CompressError: the task has limits of its own.
+    """
+    from compress.data import loading
+
+    if description is None or "max_length" not in settings.model_fields_set:
+        return
+    task, _ = loading.resolve(dict(description))
+    if task.is_generative and task.kind != "language_modelling":
+        raise CompressError(
+            f"max_length does not apply to '{task.name}', a {task.kind}: set `max_source` and `max_target` in its "
+            f"description (`task: {{name: {task.name}, max_source: 256}}`)."
+        )
+
+
+def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int) -> Any:
+    """Rows tokenized for a model, see `compress.data.loading.tokenize`; cut where it does not read as many tokens."""
+    from compress.data import loading
+
+    return loading.tokenize(texts, its_tokenizer, cut_at(max_length, its_tokenizer, config))
+
+
+def _joined(rows: Any, extra: Any) -> Any:
+    """The rows of both, under a fingerprint that depends on nothing but theirs."""
+    from datasets import Dataset, concatenate_datasets
+
+    both = concatenate_datasets([rows, extra])
+    return Dataset(both.data, info=both.info, fingerprint=digest([rows._fingerprint, extra._fingerprint]))
+
+
+def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What will be read: the identity of both splits (files' hashes, rows).
+
+    Raises:
+        CompressError: it cannot be read, or the task's metrics cannot read its references.
+    """
+    from compress.data import leakage, loading, readable
+
+    if description is None:
+        return {}
+    task, data = loading.resolve(dict(description))
+    chosen_by = {"metric": description["metric"]} if "metric" in description else {}  # it decides which epoch is kept
+    if task.generation is not None:  # how sources and targets are made of the texts, and where they are cut
+        chosen_by["generation"] = dataclasses.asdict(task.generation)
+    splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
+    if task.is_generative:
+        readable.check(task, splits["train"].rows)
+    leakage.check(task, data)
+    return {"task": task.name, **chosen_by, **{name: split.identity for name, split in splits.items()}}
+
+
+def split_identity(description: Mapping[str, Any], split: str) -> Mapping[str, Any]:
+    """The identity of one split."""
+    from compress.data import loading
+
+    task, data = loading.resolve(dict(description))
+    return loading.load(task, data, split).identity

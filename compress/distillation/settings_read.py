@@ -1,0 +1,33 @@
+"""When the settings of distillation are read; any other that is given is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from compress.core.unread_settings import ReadWhen
+
+
+def weight_of(name: str) -> Callable[[Any], bool]:
+    """Whether the weight of that name is above 0 at any time."""
+    return lambda settings: bool(getattr(settings, name).highest > 0)
+
+
+LOSSES = (
+    ReadWhen(("hidden_loss",), weight_of("hidden_weight"), "with a hidden_weight above 0"),
+    ReadWhen(("attention_loss",), weight_of("attention_weight"), "with an attention_weight above 0"),
+    ReadWhen(
+        ("layer_map",),
+        lambda one: weight_of("hidden_weight")(one) or weight_of("attention_weight")(one),
+        "with a hidden_weight or attention_weight above 0",
+    ),
+    ReadWhen(("relation_heads", "relation_map"), weight_of("relation_weight"), "with a relation_weight above 0"),
+)
+"""Of `compress.distillation.loss_settings`."""
+
+
+GENERATION = (
+    ReadWhen(("jsd_beta",), lambda one: one.divergence == "jsd", "with divergence jsd"),
+    ReadWhen(("beams",), lambda one: one.pseudo_labels > 0, "with pseudo_labels above 0"),
+)
+"""Of `compress.distillation.generation_settings`."""

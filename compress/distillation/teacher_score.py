@@ -1,0 +1,186 @@
+"""How good a teacher is on the held-out rows, told before anything is learned from it: what a student's scores stand beside.
+
+A teacher whose labels are swapped answers as surely as a good one. It does worse than guessing, and that shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.core.artifact import Artifact, digest
+from compress.core.cache import entry
+from compress.core.errors import CompressError
+from compress.core.progress import say, warn
+from compress.data.collate import by_length
+from compress.distillation.features import Wanted
+from compress.distillation.teacher_cache import answers
+from compress.metrics.metric import Undefined, name_in_words
+from compress.models import load as models
+from compress.tasks.predictions import one_class
+from compress.training.data import TrainingData
+from compress.training.objectives import ModelScore, Scored
+
+LEVEL = 0.01
+"""Of the one-sided test by which a teacher is shown to be worse than guessing."""
+NORMAL = 2.326
+"""The quantile of the normal distribution that belongs to it."""
+
+
+def of_classifier(
+    teacher: Artifact,
+    data: TrainingData,
+    rows: Any,
+    its_tokenizer: Any,
+    settings: Any,
+    cache: Path,
+    *,
+    who: str = "teacher",
+) -> dict[str, Any]:
+    """Report a classifier's score on the held-out rows; its answers to them are kept with those to the training rows.
+
+    Args:
+        teacher: a torch artifact with its outputs in the task's order.
+        data: the task's rows.
+        rows: the held-out ones as the teacher reads them.
+        its_tokenizer: of the teacher.
+        settings: `precision`, `max_length` and `allow_poor_teacher`.
+        cache: the folder for content-keyed results.
+        who: for the message.
+
+    Returns:
+        The step's facts: metric, value, rows, and for a classification what guessing gives.
+
+    Raises:
+        CompressError: it is shown to be worse than guessing, and may not be.
+    """
+    identity = {"holdout": data.holdout_identity, "length": settings.max_length}
+    place = cache / "held-out"
+    found = answers(
+        teacher, rows, its_tokenizer, wanted=Wanted(), precision=settings.precision, identity=identity, cache=place
+    )
+    logits, labels = np.asarray(found.logits, np.float32), np.asarray(data.holdout["label"])
+    assert not isinstance(data.score, ModelScore)
+    told = _told(who, data.score(logits, labels), len(labels))
+    _tell_of_one_class(who, logits, labels, data.task)
+    reason = worse_than_guessing(logits, labels, data.task.kind)
+    if reason:
+        _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)
+    return {**told, **({"worse_than_guessing": reason} if reason else {})}
+
+
+def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str, Any]:
+    """Report what a generative model scores on the held-out rows, computed once; there is nothing that guesses a text.
+
+    Args:
+        teacher: a torch artifact.
+        data: the task's rows as the teacher reads them.
+        cache: the folder for content-keyed results.
+    """
+    import torch
+
+    assert isinstance(data.score, ModelScore)
+    score = data.score
+    task = {**data.task.to_json(), "files": None}
+    decided_by = [
+        teacher.fingerprint(),
+        digest(teacher.files),
+        data.holdout_identity,
+        task,
+        dict(data.facts),
+        score.rows,
+    ]
+
+    def make(_: Path) -> Mapping[str, Any]:
+        model = models.load(teacher).float()
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        with torch.inference_mode():
+            metric, value = score.of(model)
+        return {"metric": metric, "absent" if isinstance(value, Undefined) else "value": _plain(value)}
+
+    kept = entry(cache / "teacher-score" / digest(decided_by), make).facts
+    value = kept["value"] if "value" in kept else Undefined(kept["absent"])
+    return _told("teacher", (kept["metric"], value), score.rows)
+
+
+def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[str, Any]:
+    """Report what a classifier that was trained before scores on the held-out rows."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device).eval()
+    logits = np.zeros((len(data.holdout), data.task.num_labels), np.float32)
+    with torch.inference_mode():
+        for places, batch in by_length(data.holdout, its_tokenizer, 64):
+            found = model(**{name: value.to(device) for name, value in batch.items()}).logits
+            logits[places] = found.float().cpu().numpy()
+    labels = np.asarray(data.holdout["label"])
+    assert not isinstance(data.score, ModelScore)
+    told = _told("before training", data.score(logits, labels), len(labels))
+    _tell_of_one_class("before training", logits, labels, data.task)
+    reason = worse_than_guessing(logits, labels, data.task.kind)
+    if reason:
+        warn(f"The model has {reason} on the held-out rows before training: its labels are probably swapped.")
+    return told
+
+
+def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], kind: str) -> str:
+    """What shows that a model does worse than a guess, at the level of 1 %, one-sided; empty where nothing does.
+
+    A guess draws labels by their frequencies p and is right with the chance of the sum of p squared: the exact binomial test. A
+    regression is worse than a guess where its correlation is shown to be negative, by Fisher's transformation.
+
+    Args:
+        logits: [rows, labels].
+        labels: class ids or scores, [rows].
+        kind: `classification` or `regression`.
+    """
+    rows = len(labels)
+    if kind == "regression":
+        predicted, right = logits.reshape(-1).astype(np.float64), labels.astype(np.float64)
+        if rows < 4 or np.ptp(predicted) < 1e-6 * max(1.0, float(np.abs(predicted).max())) or not np.ptp(right):
+            return ""
+        correlation = float(np.corrcoef(predicted, right)[0, 1])
+        within = min(max(correlation, -1 + 1e-12), 1 - 1e-12)  # a perfect correlation has no finite transform
+        negative = math.atanh(within) * math.sqrt(rows - 3) < -NORMAL
+        return f"a negative correlation ({correlation:.4f})" if negative else ""
+    from scipy.stats import binom
+
+    right_ones = int((logits.argmax(axis=-1) == labels).sum())
+    guessing = float(((np.bincount(labels.astype(np.int64)) / rows) ** 2).sum())
+    if binom.cdf(right_ones, rows, guessing) >= LEVEL:
+        return ""
+    return f"accuracy {right_ones / rows:.4f}, worse than guessing by the labels' frequencies ({guessing:.4f}),"
+
+
+def _told(who: str, scored: Scored, rows: int) -> dict[str, Any]:
+    metric, value = scored
+    if isinstance(value, Undefined):
+        say(f"{who}: {name_in_words(metric)} does not exist on {rows:,} held-out rows: {value}")
+        return {"metric": metric, "absent": str(value), "rows": rows}
+    say(f"{who}: {name_in_words(metric)} {value:.4f} on {rows:,} held-out rows.")
+    return {"metric": metric, "value": round(float(value), 6), "rows": rows}
+
+
+def _tell_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Any) -> None:
+    for note in one_class(logits.argmax(axis=-1).astype(np.float64), labels.tolist(), task):
+        warn(f"{who}: {note}.")
+
+
+def _refuse_or_warn(folder: Path, reason: str, rows: int, *, allowed: bool) -> None:
+    if allowed:
+        warn(f"The teacher {folder} has {reason} on {rows:,} held-out rows.")
+        return
+    raise CompressError(
+        f"The teacher {folder} has {reason} on {rows:,} held-out rows: its labels are probably swapped. Correct `id2label` in "
+        "its config.json or `labels` in the task, or go on with --allow-poor-teacher (in a pipeline `allow_poor_teacher: true`)."
+    )
+
+
+def _plain(value: float | Undefined) -> float | str:
+    return str(value) if isinstance(value, Undefined) else float(value)

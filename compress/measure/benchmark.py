@@ -1,0 +1,320 @@
+"""Measures artifacts side by side, each in processes of its own, beside the uncompressed model in torch and as fp32 ONNX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from compress import __version__
+from compress.core import catalogue
+from compress.core.artifact import RESULTS, Artifact, digest, write_whole
+from compress.core.cache import entry
+from compress.core.cores import available_cores
+from compress.core.disk import DiskFull, full_disk_told
+from compress.core.errors import CompressError
+from compress.core.machine import cpu_model, machine, packages, providers
+from compress.core.measurement import Measurements
+from compress.core.progress import say, warn
+from compress.core.technique import versions
+from compress.data import leakage, loading, readable
+from compress.measure import former
+from compress.measure.evaluation import Evaluation, Unread
+from compress.measure.journal import journal
+from compress.measure.plan import BASELINE, ROOT, VARIANT, Entry, Plan
+from compress.measure.run import Found, measure
+from compress.measure.suite import Suite as Suite
+from compress.measure.suite import read_suite as read_suite
+from compress.metrics.metric import Metric
+from compress.models.load import bring, check_kind, check_labels
+from compress.models.reading_length import trained_length
+from compress.runtimes.runtime import as_measured
+from compress.tasks.task import Generation, Task
+from compress.techniques.apply import apply
+
+FP32_TORCH, FP32_ONNX = "fp32-torch", "fp32-onnx"
+
+
+def run(
+    artifacts: Sequence[tuple[str, Artifact]],
+    suite: Suite,
+    out: Path,
+    *,
+    cache: Path,
+    task: Mapping[str, Any] | None = None,
+    existing: former.Existing = "refuse",
+) -> Measurements:
+    """Measure artifacts and their two baselines, and save `measurements.json`. Killed, the same call goes on.
+
+    The uncompressed model that the first artifact came from, and its fp32 ONNX export (made once into the cache), are
+    measured in the same rounds. An artifact that fails is listed with the reason; the others are measured.
+
+    Args:
+        artifacts: (name, artifact), at least one; one that is a baseline, or twice the same, is measured once.
+        suite: what to measure.
+        out: the folder for `measurements.json`.
+        cache: where exports and quality results are kept by content.
+        task: the task to be measured on; the artifacts' own where None.
+        existing: what becomes of other measurements that are in the folder.
+
+    Raises:
+        CompressError: there is no task, its data cannot be read, the uncompressed model is gone or has other labels, or an
+            artifact is of another kind than the task, or not a single model could be measured.
+    """
+    former.check_folder(out)
+    suite = suite.with_defaults()
+    described = task or next((one.task for _, one in artifacts if one.task is not None), None)
+    if described is None:
+        raise CompressError(
+            f"{artifacts[0][1].folder} has no task to be measured on. Name one, for example `--task sst2 --data DIR`."
+        )
+    resolved, data = loading.resolve(dict(described))
+    split = loading.load(resolved, data, "evaluation")
+    overlap = leakage.check(resolved, data)
+    root = _root(artifacts[0][1])
+    if resolved.is_generative:
+        readable.check(resolved, split.rows)
+        suite = suite.for_writers()
+    if root.format == "torch":
+        check_labels(root.folder, resolved)
+    for _, artifact in artifacts:
+        # One without a config fails when it is opened, and is listed with the reason.
+        if (artifact.folder / "config.json").is_file():
+            check_kind(artifact.folder, resolved)
+    key = _plan(artifacts, root, suite, resolved, split)
+    if (known := former.reusable(out, key, existing)) is not None:
+        return known
+    notes = _other_roots(artifacts, root)
+    if overlap is not None and overlap.sentence(resolved.name):
+        notes.append(overlap.sentence(resolved.name).rstrip("."))
+    if as_measured(root) != root:
+        notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")
+    baseline = _fp32_onnx(root, suite, cache, described, notes)
+    entries = _line_up(artifacts, root, baseline)
+    with journal(out, key) as notebook:
+        plan = Plan(
+            runtimes=[catalogue.find("runtimes", name) for name in catalogue.names("runtimes")],
+            conditions=suite.timed(),
+            threads=suite.threads or 1,
+            device=suite.device,
+            options=suite.options,
+            rounds=suite.rounds,
+            repeats=suite.repeats,
+            batch_size=suite.batch_size,
+            seed=suite.seed,
+            journal=notebook,
+        )
+        say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
+        judge = _judge_writers if resolved.is_generative else _judge_classifiers
+        judged = judge(entries, resolved, data, split, suite, plan, cache)
+        measurements = Measurements(
+            suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
+            machine={**machine(gpu=True), "onnxruntime_providers": providers()},
+            task={**judged.task.to_json(), "data": data},
+            split={**split.identity, **judged.read},
+            artifacts=tuple(entry.measured() for entry in entries),
+            measurements=tuple(judged.found.measurements),
+            references=judged.references,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            notes=(*notes, *judged.found.notes),
+            baselines=judged.baselines,
+            plan=key,
+        )
+        failed = measurements.unmeasured()
+        if len(failed) == len(entries):
+            notebook.remove()  # nothing in it is worth going on from
+            raise CompressError(f"Nothing could be measured, so nothing was written. {_reasons(failed)}")
+        if existing == "keep":
+            former.set_aside(out, key)
+        with full_disk_told(out):
+            _save_outputs(judged.found.outputs, split, out)
+            measurements.save(out)
+        notebook.remove()
+    return measurements
+
+
+def check_measured(measurements: Measurements) -> None:
+    """Say which artifacts could not be measured.
+
+    Raises:
+        CompressError: none of those that are compared with the baselines could.
+    """
+    failed = measurements.unmeasured()
+    variants = {one.name for one in measurements.artifacts if one.role == VARIANT}
+    if variants and variants <= failed.keys():
+        raise CompressError(f"None of the artifacts could be measured, only baselines. {_reasons(failed)}")
+    if failed:
+        warn(f"{len(failed)} of {len(measurements.artifacts)} models could not be measured. {_reasons(failed)}")
+
+
+def _reasons(failed: Mapping[str, str]) -> str:
+    return " ".join(f"{name}: {reason.rstrip('.')}." for name, reason in failed.items())
+
+
+def _plan(
+    artifacts: Sequence[tuple[str, Artifact]], root: Artifact, suite: Suite, task: Task, split: loading.Split
+) -> str:
+    """A hash over all that decides what is measured, and on what machine."""
+    models = [(name, one.fingerprint(), digest(one.files)) for name, one in [("", root), *artifacts]]
+    described = {name: value for name, value in task.to_json().items() if name not in ("files", "hub")}
+    here = [cpu_model(), available_cores(), providers(), packages(), __version__, RESULTS]
+    return digest([models, suite.model_dump(mode="json"), described, split.identity, here])
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What was found, and what of the task was read to find it."""
+
+    found: Found
+    task: Task
+    read: Mapping[str, Any]
+    references: tuple[float, ...] = ()
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _judge_classifiers(
+    entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
+) -> _Judged:
+    metrics: list[Metric] = [catalogue.find("metrics", name) for name in task.metrics]
+    evaluation = Evaluation(
+        task,
+        [one for one in metrics if one.split == split.name],
+        split,
+        suite.max_length or trained_length(step for one in entries for step in one.artifact.steps),
+        cache,
+        root=entries[0].name,
+    )
+    names = dict.fromkeys(one.split for one in metrics if one.split != split.name)
+    further = tuple(_further(evaluation, name, [one for one in metrics if one.split == name], data) for name in names)
+    evaluation = replace(evaluation, further=further)
+    found = measure(entries, evaluation, plan)
+    return _Judged(found, task, {"max_length": evaluation.max_length}, evaluation.references)
+
+
+def _further(evaluation: Evaluation, name: str, metrics: Sequence[Metric], data: Any) -> Evaluation | Unread:
+    """Another split that the task is measured on, or why it is not."""
+    try:
+        split = loading.load(evaluation.task, data, name)
+    except CompressError as error:
+        return Unread(name, metrics, str(error))
+    return replace(evaluation, metrics=metrics, split=split, name=name)
+
+
+def _judge_writers(
+    entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
+) -> _Judged:
+    from compress.measure.generation import evaluation as generative
+    from compress.measure.generation import together
+    from compress.runtimes.generating import Decoding
+
+    artifacts = [one.artifact for one in entries]
+    task = generative.fitted(task, artifacts, suite.max_length)
+    context, stride = generative.context_and_stride(artifacts, suite.context, suite.stride)
+    said = task.generation or Generation()
+    # All write by the root's rules: another n-gram rule would be another comparison.
+    decoding = Decoding(suite.beams, said.max_target, generative.rules_of(artifacts[0].folder))
+    writing = generative.Writing(decoding, suite.new_tokens, suite.prompt_tokens, context, stride)
+    evaluation = generative.GenerativeEvaluation(task, split, writing, cache, root=entries[0].name)
+    lead = together.lead_3(evaluation)
+    found = together.measure(entries, evaluation, plan)
+    read = evaluation.condition
+    if not evaluation.models_text:
+        read |= {"decoding": dict(decoding.rules), "max_source": said.max_source}
+    return _Judged(found, task, read, baselines={"lead-3": lead} if lead else {})
+
+
+def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, out: Path) -> None:
+    """`outputs/<artifact>.jsonl`: what each wrote, beside the source and the reference where it is known."""
+    folder = out / former.OUTPUTS
+    names = {name: f"{name.replace('/', '_')}.jsonl" for name in outputs}
+    for name, texts in outputs.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        columns = [split.rows[one] for one in ("row_hash", "text", *(("label",) if split.is_labelled else ()))]
+        keys = ("row_hash", "source", "reference", "output") if split.is_labelled else ("row_hash", "source", "output")
+        rows = (dict(zip(keys, row, strict=True)) for row in zip(*columns, texts, strict=True))
+        write_whole(folder / names[name], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _definitions(options: Sequence[str]) -> dict[str, Any]:
+    """What the session options stand for: a speed is stated with its options, not with their names alone."""
+    from compress.runtimes.sessions import session_choice
+
+    return {name: session_choice(name).to_dict() for name in options}
+
+
+def _root(artifact: Artifact) -> Artifact:
+    """The uncompressed model that an artifact came from.
+
+    Raises:
+        CompressError: its folder is gone or holds another model.
+    """
+    origin = artifact.root()
+    if origin["fingerprint"] == artifact.fingerprint():
+        return artifact
+    where = origin.get("model") or origin["folder"]
+    if "model" not in origin and not Path(where).is_dir():
+        raise CompressError(
+            f"{artifact.folder} was made from {where}, which is gone, and nothing is compared without its origin. "
+            "Put that folder back, or make the artifact again."
+        )
+    root = bring(where)
+    if root.fingerprint() != origin["fingerprint"]:
+        raise CompressError(
+            f"{artifact.folder} was made from another model than the one that is in {where} now (or by an older version of "
+            "compress). Put the former one back, or make the artifact again."
+        )
+    return root
+
+
+def _other_roots(artifacts: Sequence[tuple[str, Artifact]], root: Artifact) -> list[str]:
+    """A note for each artifact that came from another model than the one all are compared with."""
+    mine = root.fingerprint()
+    theirs = [(name, one.root()) for name, one in artifacts]
+    return [
+        f"{name} came from another uncompressed model ({one.get('model') or one['folder']}) than the one it is compared with"
+        for name, one in theirs
+        if one["fingerprint"] != mine
+    ]
+
+
+def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any], notes: list[str]) -> Artifact | None:
+    """The root's fp32 ONNX export, made once into the cache; None with a note where it cannot be made."""
+    if root.format == "onnx":
+        return None
+    technique = catalogue.find("techniques", "export")
+    settings = technique.settings(provider=suite.device)
+    made_by = [root.fingerprint(), digest(root.files), suite.device, versions(), __version__]
+
+    def make(folder: Path) -> None:
+        apply(technique, root, settings, folder / FP32_ONNX, task=task, cache=cache)
+
+    try:
+        kept = entry(cache / "baselines" / digest(made_by), make)
+        return Artifact.open(kept.folder / FP32_ONNX, verify=False)  # the cache has compared the hashes
+    except DiskFull:
+        raise
+    except CompressError as error:
+        warn(f"There is no fp32 ONNX baseline: {error}")
+        notes.append(f"there is no fp32 ONNX baseline: {error}")
+        return None
+
+
+def _line_up(artifacts: Sequence[tuple[str, Artifact]], root: Artifact, baseline: Artifact | None) -> list[Entry]:
+    """The baselines first, then every artifact that is not among those before it; names are made unique."""
+    # A root that is itself ONNX is what speeds are compared with.
+    entries = [
+        Entry(FP32_TORCH, as_measured(root), ROOT) if root.format == "torch" else Entry(FP32_ONNX, root, BASELINE)
+    ]
+    if baseline is not None:
+        entries.append(Entry(FP32_ONNX, baseline, BASELINE))
+    for name, artifact in artifacts:
+        if artifact.fingerprint() in {one.artifact.fingerprint() for one in entries}:
+            continue
+        names = {one.name for one in entries}
+        unique = next(one for n in count(1) if (one := name if n == 1 else f"{name}-{n}") not in names)
+        entries.append(Entry(unique, as_measured(artifact)))
+    return entries

@@ -1,0 +1,1 @@
+"""Models opened, saved and changed: weights, tokenizers, adapters, layers, widths; one file per family in `families`."""

@@ -1,0 +1,44 @@
+"""BART: BERT's post-norm layers as an encoder, and as a decoder with cross-attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compress.models.families.architecture import Architecture, CrossAttention
+
+
+def _stack(side: str, **decoder: Any) -> Architecture:
+    return Architecture(
+        model_types=("bart",),
+        layers=f"model.{side}.layers",
+        embeddings=f"model.{side}.layernorm_embedding",
+        query="self_attn.q_proj",
+        key="self_attn.k_proj",
+        value="self_attn.v_proj",
+        attention="self_attn",
+        attention_output="self_attn.out_proj",
+        ffn_in="fc1",
+        ffn_out="fc2",
+        attention_heads="num_heads",
+        attention_width="",
+        layer_count=f"{side}_layers",
+        head_count=f"{side}_attention_heads",
+        hidden_width="d_model",
+        ffn_width=f"{side}_ffn_dim",
+        **decoder,
+    )
+
+
+ARCHITECTURE = _stack(
+    "encoder",
+    decoder=_stack(
+        "decoder",
+        cross=CrossAttention(
+            query="encoder_attn.q_proj",
+            key="encoder_attn.k_proj",
+            value="encoder_attn.v_proj",
+            attention="encoder_attn",
+            attention_output="encoder_attn.out_proj",
+        ),
+    ),
+)

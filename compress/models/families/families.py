@@ -1,0 +1,56 @@
+"""Which family a model is of, by its config's `model_type`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from compress.core.errors import CompressError, listing
+from compress.models.families.architecture import Architecture
+
+MARK = re.compile(r"^ARCHITECTURE\b.*=", re.MULTILINE)
+"""What makes a file here a family."""
+
+
+def family(config: Any) -> Architecture:
+    """The architecture of a model, by its config.
+
+    Raises:
+        CompressError: no file here describes it; lists the types there are.
+    """
+    known = _by_model_type()
+    if config.model_type not in known:
+        raise CompressError(
+            f"Models of type '{config.model_type}' are not known here, so their layers cannot be chosen. "
+            f"Known types: {listing(known)}."
+        )
+    found = known[config.model_type]
+    return found if found.variant is None else found.variant(config)
+
+
+def stack(config: Any, side: str = "decoder") -> Architecture:
+    """The stack of layers that is meant: of an encoder-decoder the one on this side, else the only one.
+
+    Args:
+        side: `encoder` or `decoder`.
+
+    Raises:
+        CompressError: the family is unknown, or there is no such side.
+    """
+    if side not in ("encoder", "decoder"):
+        raise CompressError(f"There is no side '{side}' of a model. Choose encoder or decoder.")
+    found = family(config)
+    return found.stacks[-1] if side == "decoder" else found
+
+
+@cache
+def _by_model_type() -> dict[str, Architecture]:
+    found: dict[str, Architecture] = {}
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        if MARK.search(file.read_text(encoding="utf-8")):
+            architecture: Architecture = importlib.import_module(f"compress.models.families.{file.stem}").ARCHITECTURE
+            found.update(dict.fromkeys(architecture.model_types, architecture))
+    return found

@@ -1,0 +1,100 @@
+"""Classifiers that read their answer off one token of the text: decoders (GPT-2, Llama, Qwen2) off the last one, encoder-decoders
+(BART, T5) off the last end of text.
+
+Which token that is depends on the padding. transformers looks for it in ways that cannot be traced (an encoder-decoder's), or
+refuses a batch (a decoder whose config names no padding token); it is found here so that each row of a batch gets the answer it
+gets alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compress.core.errors import CompressError
+
+
+def reads_last_token(model: Any) -> bool:
+    """Whether it is a decoder that classifies by the last token that is no padding."""
+    return hasattr(model, "score") and not model.config.is_encoder_decoder
+
+
+def reads_end_of_text(model: Any) -> bool:
+    """Whether it is an encoder-decoder that classifies by its decoder's state at the last end of text."""
+    return bool(model.config.is_encoder_decoder) and hasattr(model, "classification_head")
+
+
+def logits(model: Any, feeds: Mapping[str, Tensor]) -> Tensor:
+    """A classifier's logits [batch, labels]. Where the model takes single rows only, each is read alone, without its padding.
+
+    Raises:
+        CompressError: an encoder-decoder gets rows that it cannot read together, as one with an end of text in its midst.
+    """
+    if not (reads_last_token(model) and model.config.pad_token_id is None and len(feeds["input_ids"]) > 1):
+        try:
+            return model(**feeds).logits
+        except ValueError as error:
+            reason = str(error).split("\n", 1)[0].rstrip(".")
+            raise CompressError(f"{type(model).__name__} cannot read these rows in one batch: {reason}.") from error
+    found = []
+    for row, mask in enumerate(feeds["attention_mask"].bool()):
+        found.append(model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}).logits)
+    return torch.cat(found)
+
+
+class _Logits(nn.Module):
+    """A classifier whose only output is its logits."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.model(**inputs).logits}
+
+
+class _OffLastToken(nn.Module):
+    """Where the config names no padding, the mask tells it."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        body = getattr(self.model, self.model.base_model_prefix)
+        states = body(input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+        return {"logits": self.model.score(_at_last(states, attention_mask))}
+
+
+class _OffEndOfText(nn.Module):
+    """Of several ends of text the last one is read, as transformers does."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        body = getattr(self.model, self.model.base_model_prefix)
+        begun = {"decoder_input_ids": self.model._shift_right(input_ids)} if hasattr(self.model, "_shift_right") else {}
+        states = body(input_ids, attention_mask=attention_mask, use_cache=False, **begun).last_hidden_state
+        ends = input_ids == self.model.config.eos_token_id
+        return {"logits": self.model.classification_head(_at_last(states, ends))}
+
+
+def traceable(model: Any) -> nn.Module:
+    """A module that holds a classifier as `model`, takes what it takes, and gives its logits alone, however rows are padded."""
+    if reads_end_of_text(model):
+        return _OffEndOfText(model)
+    if reads_last_token(model) and model.config.pad_token_id is None:
+        return _OffLastToken(model)
+    return _Logits(model)
+
+
+def _at_last(states: Tensor, chosen: Tensor) -> Tensor:
+    """Of states [batch, tokens, width] those at each row's last chosen token, [batch, width]."""
+    places = torch.arange(states.shape[1], device=states.device)
+    last = (places * chosen.to(places.dtype)).argmax(-1)
+    return states[torch.arange(states.shape[0], device=states.device), last]

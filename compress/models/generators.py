@@ -1,0 +1,128 @@
+"""Opens the models that write text: encoder-decoders (T5, BART) and decoders (GPT-2, Llama), and tells them from others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from compress.core.errors import CompressError
+from compress.models.finite_weights import check_finite
+from compress.models.kinds import Kind, kind_of
+from compress.models.opening import Opened, compared, opened
+from compress.models.pretrained import first_line, quiet, raw_config, told_in_words, trusts_remote_code, why_not
+from compress.models.weight_files import weights
+
+__all__ = ["Kind", "from_config", "generator", "kind_of"]
+
+
+def generator(folder: Path, **changes: Any) -> Any:
+    """The generative model in a folder, in evaluation mode, in the precision it was saved in; `changes` go to its config.
+
+    A head that is tied to the embeddings, and embeddings that encoder and decoder share, are stored once and stay tied.
+
+    Raises:
+        CompressError: it holds a classifier, weights are missing, corrupt or pickled, or it brings code of its own.
+    """
+    kind = kind_of(folder)
+    if kind == "classifier":
+        raise CompressError(f"The model in {folder} writes no text: it is no encoder-decoder and no decoder.")
+    from compress.models import gptq_checkpoint
+    from compress.models.families.cutting import opened_by
+    from compress.models.generation_config import generation_config
+
+    settings = generation_config(folder)
+    if gptq_checkpoint.is_described(raw_config(folder)):
+        return _from_integers(folder, kind, settings)
+    with told_in_words(folder):
+        unequal = _unequal(folder, kind)
+    opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
+    found = opened(folder, opener, kind=unequal, **changes)
+    _check_head(folder, found)
+    found.model.generation_config = settings
+    if kind == "decoder" and found.model.config.is_encoder_decoder:
+        raise CompressError(
+            f"{folder / 'config.json'} says `is_encoder_decoder`, but {type(found.model).__name__} has no encoder. "
+            "Set it to false."
+        )
+    return found.model
+
+
+def _check_head(folder: Path, found: Opened) -> None:
+    """A generative model is not trained from a new head."""
+    lacking = sorted({*found.missing, *found.reshaped})
+    if lacking:
+        raise CompressError(
+            f"The weights in {folder} lack {len(lacking)} of the model's tensors ({lacking[0]}, ...). Save the model again."
+        )
+
+
+def from_config(file: Path) -> Any:
+    """A generative model with random weights for a `config.json`, with as many heads and neurons as it says.
+
+    Raises:
+        CompressError: the file is no config of a model that writes text.
+    """
+    from transformers import AutoConfig
+
+    from compress.models.families.cutting import resized_
+    from compress.models.generation_config import of_config
+
+    try:
+        config = AutoConfig.from_pretrained(file)
+        kind: Kind = "encoder-decoder" if config.is_encoder_decoder else "decoder"
+        model = resized_(_classes(kind)[0].from_config(config))
+        settings = of_config(file)
+        settings.update(**model.generation_config.to_dict(), defaults_only=True)
+        model.generation_config = settings
+        return model
+    except CompressError:
+        raise
+    except Exception as error:
+        raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
+
+
+def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:
+    """A GPTQ checkpoint's model with its weights dequantized to fp32: the same numbers, in the memory of a float model."""
+    from transformers import AutoConfig
+
+    from compress.models import gptq_checkpoint
+    from compress.models.families.cutting import resized_
+
+    files = weights(folder)
+    check_finite(files)
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+            del config.quantization_config
+            config.dtype = "float32"
+            model = resized_(_classes(kind)[0].from_config(config, trust_remote_code=trusts_remote_code()))
+            told = gptq_checkpoint.fill_(model, files, raw_config(folder))
+            model.generation_config = settings
+        except CompressError:
+            raise
+        except Exception as error:
+            raise CompressError(why_not(folder, error)) from error
+    found = compared(folder, model.eval(), told)
+    _check_head(folder, found)
+    return found.model
+
+
+def _unequal(folder: Path, kind: Kind) -> Any:
+    """The model's class where the config says that layers have widths of their own, else None."""
+    from transformers import AutoConfig
+
+    from compress.models.families.layer_widths import SETTING
+
+    if SETTING not in raw_config(folder):
+        return None
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+    return _classes(kind)[1][type(config)]
+
+
+def _classes(kind: Kind) -> tuple[Any, Any]:
+    """transformers' opener for a kind, and its classes by config."""
+    import transformers
+
+    if kind == "encoder-decoder":
+        return transformers.AutoModelForSeq2SeqLM, transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    return transformers.AutoModelForCausalLM, transformers.MODEL_FOR_CAUSAL_LM_MAPPING

@@ -1,0 +1,171 @@
+"""The layers of a model: where they are, which a student keeps, and a model cut to them."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compress.core.errors import CompressError, listing
+from compress.models.families.cutting import resized_
+from compress.models.families.families import family, stack
+from compress.models.families.layer_widths import of_layers, units, write_
+from compress.models.families.plain_computation import compute_plainly_
+
+Batch = dict[str, Tensor]
+"""The tensors of one forward pass by name: `input_ids` [batch, tokens], `attention_mask`, ...; no labels."""
+
+
+def chosen_layers(total: int, kept: int, choice: str, *, first: bool = False) -> tuple[int, ...]:
+    """Which layers to keep, by their places alone.
+
+    Args:
+        total: the teacher's layers.
+        kept: how many to keep, from 1 to `total`.
+        choice: "even" (see `evenly_spaced`), "first" or "last".
+        first: keep the first one as well, wherever more than one is kept.
+
+    Raises:
+        CompressError: `kept` is out of its range, or there is no such choice.
+
+    >>> chosen_layers(6, 3, "last")
+    (3, 4, 5)
+    >>> chosen_layers(6, 3, "last", first=True)
+    (0, 4, 5)
+    """
+    even = evenly_spaced(total, kept, first=first)
+    last = tuple(range(total - kept, total))
+    choices = {"even": even, "first": tuple(range(kept)), "last": (0, *last[1:]) if first and kept > 1 else last}
+    if choice not in choices:
+        raise CompressError(f"There is no choice of layers '{choice}' by place. Choose {listing(choices)}.")
+    return choices[choice]
+
+
+def evenly_spaced(total: int, kept: int, *, first: bool = False) -> tuple[int, ...]:
+    """Which layers to keep: evenly spaced and always the last, since the classifier reads it.
+
+    Cutting a 6-layer teacher to 3 leaves the layers 1, 3 and 5.
+
+    Args:
+        total: the teacher's layers.
+        kept: how many to keep, from 1 to `total`.
+        first: keep the first one as well, wherever more than one is kept.
+
+    Raises:
+        CompressError: `kept` is out of its range.
+
+    >>> evenly_spaced(6, 3)
+    (1, 3, 5)
+    >>> evenly_spaced(12, 5)
+    (2, 4, 7, 9, 11)
+    """
+    if not 1 <= kept <= total:
+        raise CompressError(f"A student cannot keep {kept} layers of a teacher that has {total}. Keep 1 to {total}.")
+    if first and kept > 1:
+        return tuple(round(index * (total - 1) / (kept - 1)) for index in range(kept))
+    return tuple(-(-(index + 1) * total // kept) - 1 for index in range(kept))
+
+
+def layer_count(config: Any, side: str = "decoder") -> int:
+    """How many layers a model has; of an encoder-decoder, that side."""
+    return int(getattr(config, stack(config, side).layer_count))
+
+
+def layer_modules(model: Any, side: str = "decoder") -> list[nn.Module]:
+    """The module that is applied as each layer, in order; ALBERT's one layer stands there as often as it is applied.
+
+    Args:
+        side: of an encoder-decoder, `encoder` or `decoder`.
+    """
+    architecture = stack(model.config, side)
+    layers = list(model.get_submodule(architecture.layers))
+    if not architecture.shares_layers:
+        return layers
+    total = layer_count(model.config)
+    return [layers[int(index / (total / len(layers)))] for index in range(total)]  # AlbertTransformer.forward's rule
+
+
+def embedding_module(model: Any) -> nn.Module:
+    """The module whose output is hidden state 0, [batch, tokens, hidden width]: what the first layer reads."""
+    architecture = family(model.config)
+    path = architecture.embedding_projection if projects_embeddings(model) else architecture.embeddings
+    found: nn.Module = model.get_submodule(path)
+    return found
+
+
+def projects_embeddings(model: Any) -> bool:
+    """Whether embeddings of a width of their own are projected to that of the hidden states (ALBERT, small ELECTRA)."""
+    path = family(model.config).embedding_projection
+    return bool(path) and f"{path}.weight" in model.state_dict()
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Without gradients and dropout; the model's mode is restored."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any:
+    """A student that holds copies of the teacher's embeddings, of the layers named, and of its head.
+
+    Of an encoder-decoder, the other side stays whole; call it once more to shorten that too. Layers find their place in the
+    cache of keys and values by their new numbers, and a table that T5's first layers hold for all stays with the first.
+
+    Args:
+        teacher: a sequence classifier or a generative model; it is not changed.
+        kept: indices of layers, in increasing order, counted from 0.
+        side: of an encoder-decoder, whose layers: `encoder` or `decoder`.
+
+    Raises:
+        CompressError: the indices are no such list, or the family is unknown.
+    """
+    architecture = stack(teacher.config, side)
+    total = layer_count(teacher.config, side)
+    if not kept or list(kept) != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= total:
+        raise CompressError(f"The layers {list(kept)} are not increasing indices from 0 to {total - 1}. Correct them.")
+    config = copy.deepcopy(teacher.config)
+    setattr(config, architecture.layer_count, len(kept))
+    for name, value in architecture.layer_config(teacher.config, kept).items():
+        setattr(config, name, value)
+    if not architecture.shares_layers:
+        write_(config, of_layers(teacher.config, units(teacher), kept, side))
+    student = compute_plainly_(resized_(type(teacher)(config)))
+    weights = teacher.state_dict()
+    if not architecture.shares_layers:
+        tables = {name: weights[name] for name in architecture.head_tables}
+        weights = _renumbered(weights, architecture.layers, kept) | tables
+    own = student.state_dict()
+    missing = own.keys() - weights.keys()
+    if missing:
+        raise CompressError(
+            f"The teacher lacks the student's weights {sorted(missing)[:3]}. Report this family as a bug."
+        )
+    # A first layer that differs has fewer weights than the layer whose place it takes: those alone are left behind.
+    student.load_state_dict({name: weights[name] for name in own})
+    if getattr(teacher, "generation_config", None) is not None:
+        student.generation_config = copy.deepcopy(teacher.generation_config)
+    return student.to(dtype=teacher.dtype)
+
+
+def _renumbered(weights: dict[str, Any], layers: str, kept: Sequence[int]) -> dict[str, Any]:
+    place = {str(old): str(new) for new, old in enumerate(kept)}
+    pattern = re.compile(rf"^({re.escape(layers)}\.)(\d+)(\..*)$")
+    renumbered = {}
+    for name, value in weights.items():
+        match = pattern.match(name)
+        if match is None:
+            renumbered[name] = value
+        elif match[2] in place:
+            renumbered[f"{match[1]}{place[match[2]]}{match[3]}"] = value
+    return renumbered

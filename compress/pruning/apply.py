@@ -1,0 +1,219 @@
+"""Carries out what `compress prune` asks for: the model in memory, the settings, and the rows are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compress.core.errors import CompressError
+from compress.core.progress import warn
+from compress.distillation.layer_importance import least_missed
+from compress.models.families.families import family, stack
+from compress.models.families.layer_widths import SETTING
+from compress.models.layers import Batch, chosen_layers, keep_layers, layer_count
+from compress.models.narrowing import narrow
+from compress.models.reading_length import positions
+from compress.models.widths import widths
+from compress.pruning import allocation, calibrated, costs, gradual, importance, kwon, magnitude
+from compress.pruning.movement import Movement, SoftMovement
+from compress.pruning.removal import remove
+from compress.pruning.units import Kept, Units, units
+from compress.pruning.weights import apply_, prunable, share_of_zeros, weights_of
+from compress.training.objectives import Hold
+
+
+def fewer_layers(
+    model: Any, layers: int | tuple[int, ...], choice: str, batches: Sequence[Batch], side: str = "decoder"
+) -> tuple[Any, dict[str, Any]]:
+    """A model with some of the layers, and which.
+
+    Args:
+        side: of an encoder-decoder, whose layers.
+    """
+    total, architecture = layer_count(model.config, side), stack(model.config, side)
+    if not isinstance(layers, int):
+        kept = tuple(layers)
+    elif choice == "importance":
+        kept = least_missed(model, layers, [_inputs(batch) for batch in batches], side)
+    else:
+        # The classifier reads the last layer; of what writes, the first one meets the tokens.
+        first = architecture.first_layer_differs or (choice == "even" and not architecture.classifier)
+        kept = chosen_layers(total, layers, choice, first=first)
+    whose = f"{side}_" if model.config.is_encoder_decoder else ""
+    told = {f"{whose}layers_kept": list(kept), f"{whose}layers_of_teacher": total}
+    return keep_layers(model, kept, side), told
+
+
+def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> tuple[Any, dict[str, Any]]:
+    """A model of a smaller hidden width, the same in all its layers, whose dimensions are those that count for most.
+
+    Raises:
+        CompressError: the width cannot be, or the layers have widths of their own by now.
+    """
+    if getattr(model.config, SETTING, None):
+        raise CompressError(
+            "The layers of this model have heads and neurons of unequal number. Prune its hidden width first, and those then."
+        )
+    before = widths(model.config).hidden
+    smaller = narrow(model, [_inputs(batch) for batch in batches], hidden_size=hidden_size)
+    return smaller, {"hidden_kept": hidden_size, "hidden_of": before}
+
+
+def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path) -> tuple[Any, dict[str, Any]]:
+    """A model with some of the heads and neurons within a budget, and what went.
+
+    Args:
+        settings: of `compress prune`: method, keep, budget, milliseconds, length, written, importance, allocation, parts.
+        batches: with labels, where importance is measured on rows.
+        cache: for measured latencies.
+
+    Raises:
+        CompressError: the budget does not pay for a head and a group of neurons in each layer.
+    """
+    present = units(model)
+    price = _costs(model, settings, cache)
+    original = price.of(present)
+    budget = settings.milliseconds or settings.keep * original
+    if settings.method == "kwon":
+        plan = kwon.post_training(model, batches, price, budget, parts=settings.parts)
+        kwon.fold_(model, plan.masks)
+        found, kept = plan.allocation, plan.kept
+    else:
+        scores = importance.scores(model, settings.importance, batches)
+        choose = allocation.uniform if settings.allocation == "uniform" else allocation.everywhere
+        found = choose(scores, price, budget, parts=settings.parts)
+        kept = found.kept
+    smaller = remove(model, kept)
+    return smaller, {
+        **_gone(kept, present),
+        "budget": {
+            "unit": found.unit,
+            "asked": found.asked / original,
+            "delivered": found.share,
+            "remainder": found.remainder,
+            "of": found.original,
+            "length": settings.length,
+            **({"written": settings.written} if model.config.is_encoder_decoder else {}),
+        },
+        "macs_kept": costs.macs(model, settings.length, settings.written).share(units(smaller), present),
+        "parameters_kept": costs.parameters(model).share(units(smaller), present),
+    }
+
+
+def zeroed_(model: Any, settings: Any, batches: Sequence[Batch]) -> tuple[Any, Hold, dict[str, Any]]:
+    """A model with single weights at zero, or one that gets them as it is trained, and what holds them there.
+
+    Raises:
+        CompressError: a pattern of `leave` fits no module, or a matrix cannot be pruned N:M.
+    """
+    names = list(prunable(model, settings.leave))
+    choose = magnitude.local if settings.scope == "local" else magnitude.global_
+    total = sum(weight.numel() for weight in weights_of(model, names).values())
+    told = {"prunable_weights": total, "prunable_matrices": len(names)}
+    if settings.method == "movement":
+        return model, _movement(model, settings, names), told
+    if settings.is_gradual:
+        return model, gradual.Gradual(model, gradual.Schedule(settings.sparsity), choose, names), told
+    inputs = [_inputs(batch) for batch in batches]
+    if settings.method == "wanda":
+        masks = calibrated.wanda_(model, inputs, settings.amount, names)
+    elif settings.method == "sparsegpt":
+        masks = calibrated.sparsegpt_(model, inputs, settings.amount, names)
+    else:
+        weights = weights_of(model, names)
+        masks = magnitude.n_of_m(weights, *settings.amount) if settings.pattern else choose(weights, settings.sparsity)
+        apply_(model, masks)
+    return model, gradual.Fixed(model, masks), told
+
+
+def _movement(model: Any, settings: Any, names: Sequence[str]) -> Movement | SoftMovement:
+    """Scores that are learned with the weights: the share grows by the cubic schedule, or a penalty decides it."""
+    if settings.penalty is not None:
+        return SoftMovement(model, settings.penalty, names)
+    return Movement(model, gradual.Schedule(settings.sparsity), names, by_matrix=settings.scope == "local")
+
+
+def held_zeros(model: Any) -> Hold | None:
+    """What keeps the zeros that a model brought along, None where it has none."""
+    return gradual.Fixed(model) if share_of_zeros(model) else None
+
+
+@contextmanager
+def adapters(model: Any, rank: int, seed: int) -> Iterator[None]:
+    """LoRA adapters on all prunable matrices while a model is trained, merged into its weights at the end.
+
+    A classifier's head is trained with them; all other weights rest. Rank 0 is no adapters.
+    """
+    if not rank:
+        yield
+        return
+    from peft import LoraConfig
+    from peft.tuners.lora import LoraModel
+
+    names = list(prunable(model))
+    torch.manual_seed(seed)
+    resting = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    tuner = LoraModel(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), "default")
+    classifier = family(model.config).classifier
+    if classifier:  # the head of what writes is mostly its table of tokens
+        for parameter in model.get_submodule(classifier).parameters():
+            parameter.requires_grad_(True)
+    yield
+    tuner.merge_and_unload()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(resting[name])
+
+
+def finish_(model: Any, hold: Hold | None) -> None:
+    """Leave nothing but plain weights behind, with their zeros."""
+    if isinstance(hold, Movement | SoftMovement):
+        hold.finish_()
+    elif isinstance(hold, gradual.Fixed):
+        apply_(model, hold.masks)  # merged adapters have filled them
+
+
+def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
+    if settings.budget == "parameters":
+        return costs.parameters(model)
+    if settings.budget == "macs":
+        return costs.macs(model, settings.length, settings.written)
+    from compress.core.cores import available_cores
+    from compress.pruning.latency_table import table
+
+    return table(
+        model, batch=settings.batch, length=_length(model, settings), threads=available_cores(), cache=cache
+    ).costs()
+
+
+def _length(model: Any, settings: Any) -> int:
+    """The tokens of a row that milliseconds are measured for: no more than the model reads."""
+    most = positions(model.config)
+    if most is None or settings.length <= most:
+        return int(settings.length)
+    warn(f"length is {settings.length}, but this model reads {most} tokens at most: its layers are timed for {most}.")
+    return most
+
+
+def _gone(kept: Kept, present: Units) -> dict[str, Any]:
+    """Which heads and neurons were removed, by layer, and how many are left."""
+    return {
+        "heads_removed": _others(kept.heads, present.heads),
+        "neurons_removed": _others(kept.neurons, present.neurons),
+        "heads_kept": [len(some) for some in kept.heads],
+        "neurons_kept": [len(some) for some in kept.neurons],
+        "heads_of": list(present.heads),
+        "neurons_of": list(present.neurons),
+    }
+
+
+def _others(kept: Sequence[Sequence[int]], counts: Sequence[int]) -> list[list[int]]:
+    return [sorted(set(range(count)) - set(some)) for some, count in zip(kept, counts, strict=True)]
+
+
+def _inputs(batch: Batch) -> Batch:
+    """What a model reads, without a class; references of what writes are read too."""
+    return {name: value for name, value in batch.items() if name != "labels" or value.ndim == 2}

@@ -1,0 +1,118 @@
+"""Whether a model in fewer bits still answers as in fp32, on real rows: below nine in ten the step fails.
+
+Of a classifier the share of rows with the same class counts; of a regression the correlation of the scores; of a generative
+model the share of tokens with the same best next one. Several tokens are often about as good, so there one in two is enough:
+int8 keeps nine in ten, int4 of a small decoder half of them and more, and noise a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.core.errors import CompressError
+from compress.core.progress import warn
+from compress.runtimes.sessions import logits, open_session
+
+ROWS = 128
+"""Read at most; one in ten of them is then known to a few percent."""
+LEAST = {"classes": 0.9, "scores": 0.9, "tokens": 0.5}
+"""The least share, or correlation, by what is compared."""
+MEASURES = {"classes": "of {rows} rows have fp32's class", "tokens": "of {rows} tokens are fp32's"}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a model's answers are those of its fp32 source."""
+
+    of: str
+    """`classes`, `scores` or `tokens`."""
+    share: float
+    """Of the classes or tokens that are equal, 0 to 1; of scores their correlation, -1 to 1."""
+    rows: int
+    """Rows, or tokens, that were compared."""
+    rows_from: str
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the share is as large as it must be. A single row that differs is never too many."""
+        differing = (1 - self.share) * self.rows
+        return self.share >= LEAST[self.of] or (self.of != "scores" and differing < 1.5)
+
+    def sentence(self) -> str:
+        """`61 % of 128 rows have fp32's class (moods, train)`."""
+        if self.of == "scores":
+            return f"the scores of {self.rows} rows correlate with fp32's by {self.share:.2f} ({self.rows_from})"
+        return f"{self.share:.0%} {MEASURES[self.of].format(rows=self.rows)} ({self.rows_from})"
+
+
+def of_classifiers(made: Path, fp32: Path, rows: Sequence[Mapping[str, np.ndarray]], rows_from: str) -> Agreement:
+    """The agreement of two graphs of a classifier or a regression, each row by itself as it is served."""
+    return of_answers(_answers(made, rows), _answers(fp32, rows), rows_from)
+
+
+def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str) -> Agreement:
+    """The same of answers at hand, [rows, labels] each."""
+    if theirs.shape[1] == 1:
+        return Agreement("scores", _correlation(ours[:, 0], theirs[:, 0]), len(theirs), rows_from)
+    equal = np.isfinite(ours).all(1) & (ours.argmax(1) == theirs.argmax(1))
+    return Agreement("classes", float(equal.mean()), len(theirs), rows_from)
+
+
+def right(answers: np.ndarray, labels: np.ndarray) -> float:
+    """How right answers [rows, labels] are: the share of the labels that they name, or a regression's correlation with them."""
+    if answers.shape[1] == 1:
+        return _correlation(answers[:, 0], labels)
+    return float((answers.argmax(1) == labels).mean())
+
+
+def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = False) -> dict[str, Any]:
+    """The facts to report of an agreement.
+
+    Args:
+        what: what was made, for the message: `int8`, `int4`.
+        allowed: go on although it is too little.
+        is_as_right: of a trained model: whether it gets as many labels right as its source, whose answers it then need not give.
+
+    Raises:
+        CompressError: it is too little.
+    """
+    told = {
+        "of": found.of,
+        "share": found.share,
+        "least": LEAST[found.of],
+        "rows": found.rows,
+        "rows_from": found.rows_from,
+    }
+    if found.is_enough:
+        return told
+    if is_as_right:
+        return {**told, "as_right_as_its_source": True}
+    reason = (
+        f"The {what} model is not its fp32 source: {found.sentence()}, and at least {LEAST[found.of]:.0%} are needed"
+    )
+    if not allowed:
+        raise CompressError(
+            f"{reason}. Leave layers in floating point (--exclude), choose another mode or precision, or keep it all the same "
+            "with --allow-disagreement."
+        )
+    warn(f"{reason}. Kept, as asked.")
+    return {**told, "allowed": True}
+
+
+def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    session = open_session(graph, threads=1)
+    return np.concatenate([logits(session, {name: value[None] for name, value in row.items()}) for row in rows])
+
+
+def _correlation(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Pearson's; of scores that are all the same it is 1 where the others are the same ones, else 0."""
+    if not np.isfinite(ours).all():
+        return -1.0
+    if np.ptp(ours) == 0 or np.ptp(theirs) == 0 or len(ours) < 2:
+        return float(np.allclose(ours, theirs, atol=0.1 * max(1.0, float(np.abs(theirs).max()))))
+    return float(np.corrcoef(ours, theirs)[0, 1])

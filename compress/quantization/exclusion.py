@@ -1,0 +1,32 @@
+"""Whether the patterns of `exclude` match anything that would be quantized; those that match nothing are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from compress.core import name_patterns
+from compress.onnx.fold_transposes import fold
+from compress.onnx.graph import Graph
+from compress.quantization.graphs.attention_products import open_products
+from compress.quantization.graphs.layers import quantizable
+
+
+def check(settings: Any, graphs: Iterable[Path]) -> None:
+    """Raises a CompressError where a pattern matches no layer of any of the graphs that would be quantized.
+
+    Args:
+        settings: `exclude`, `embeddings` and `attention` of int8.
+        graphs: those that become integers, in fp32.
+    """
+    if not settings.exclude:
+        return
+    names: list[str] = []
+    for path in graphs:
+        graph = Graph.load(path)
+        fold(graph)
+        names += quantizable(graph, embeddings=settings.embeddings)
+        if settings.attention != "none":
+            names += [name for name, _ in open_products(graph, path, settings.attention)]
+    name_patterns.check(settings.exclude, names, "exclude", "quantized")

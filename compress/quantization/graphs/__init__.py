@@ -1,0 +1,1 @@
+"""ONNX graphs in integers: dynamic, static, 4-bit weights, and what makes them exact."""

@@ -1,0 +1,227 @@
+"""int8 with ranges fixed beforehand: runs the float graph on calibration batches and watches its activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from compress.core.errors import CompressError
+from compress.core.temporary import temporary_folder
+from compress.onnx.graph import Graph
+from compress.quantization.graphs.attention_products import open_products
+from compress.quantization.graphs.dynamic import tables_scheme
+from compress.quantization.graphs.layers import Product, products, refuse_quantized
+from compress.quantization.graphs.qdq import write_scheme
+from compress.quantization.graphs.smoothing import Peaks, factors, reciprocal
+from compress.quantization.observers import Observer, observer
+from compress.quantization.scheme import Layer, Scheme, affine, symmetric
+from compress.runtimes.sessions import open_session, run
+
+Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
+Watcher = TypeVar("Watcher", Observer, Peaks)
+See = Callable[[str, np.ndarray], None]
+"""(name of a value, what it was at real tokens): takes note of it."""
+Drive = Callable[[Path, tuple[str, ...], See], None]
+"""(a graph whose watched values are outputs too, their names, see): runs it on calibration data and shows each of the values."""
+
+
+@dataclass(frozen=True)
+class StaticSettings:
+    """How to quantize with fixed ranges.
+
+    method: minmax, percentile, entropy or mse. embeddings: quantize the tables too. exclude: patterns (as in a shell)
+    of module names left in float. wide: what to do with products that narrow (the feed-forward's second), whose input
+    holds a transformer's outliers: `dynamic` takes their range at each call, `static` fixes it as all others,
+    `float` leaves them as they are, `uint16` fixes it in 16 bits. smooth: SmoothQuant's alpha, 0 to 1, 0 for none.
+    weights: int8 or int4, of products; tables are int8. activations: uint8, or float for weights alone. attention:
+    which products of two activations are quantized: none, scores, context or both.
+    """
+
+    method: str = "minmax"
+    embeddings: bool = True
+    exclude: tuple[str, ...] = ()
+    wide: str = "dynamic"
+    smooth: float = 0.0
+    weights: str = "int8"
+    activations: str = "uint8"
+    attention: str = "none"
+
+
+def quantize_static(
+    path: Path,
+    output: Path,
+    batches: Iterable[Batch],
+    settings: StaticSettings = StaticSettings(),
+    *,
+    threads: int = 1,
+) -> Scheme:
+    """Calibrate the fp32 graph at `path` on `batches`, write it in int8 to `output`, and return its scheme."""
+    scheme = calibrate(path, batches, settings, threads=threads)
+    write_scheme(path, output, scheme)
+    return scheme
+
+
+def calibrate(
+    path: Path, batches: Iterable[Batch], settings: StaticSettings = StaticSettings(), *, threads: int = 1
+) -> Scheme:
+    """The scheme for the fp32 graph at `path`, a classifier's or an encoder's, see `calibrate_by`; batches are read twice
+    where inputs are smoothed.
+
+    Raises CompressError as `calibrate_by`, and where there is no batch.
+    """
+    held: list[Batch] = []  # token ids alone: few bytes
+
+    def drive(watching: Path, names: tuple[str, ...], see: See) -> None:
+        if not held:
+            held.extend(batches)
+        _run(watching, held, names, see, threads)
+
+    return calibrate_by(path, drive, settings)
+
+
+def calibrate_by(path: Path, drive: Drive, settings: StaticSettings = StaticSettings()) -> Scheme:
+    """The scheme for the fp32 graph at `path`: int8 weights for each output channel, uint8 inputs by the ranges seen.
+
+    What `drive` shows is noted at once and let go. A layer that the model uses more than once (ALBERT's) gets one
+    range for all its uses, and layers that read one value share its range and their smoothing factors.
+
+    Raises CompressError for an unknown method, NaN or infinity, a quantized graph, nothing to quantize, or
+    attention that is not fused where its products are to be quantized.
+    """
+    _refuse_unknown(settings)
+    observer(settings.method)  # an unknown method is told before the graph is read
+    graph = Graph.load(path)
+    refuse_quantized(graph, path)
+    multiplied = open_products(graph, path, settings.attention, settings.exclude)
+    found = products(graph, settings.exclude)
+    if settings.wide == "float":
+        found = [product for product in found if not product.narrows]
+    watched = [product for product in found if settings.wide in ("static", "uint16") or not product.narrows]
+    if not (watched if settings.activations != "float" else found):
+        raise CompressError(f"{path} has no matrix product to calibrate. Give a float classifier's export.")
+    layers = tables_scheme(graph, settings.exclude) if settings.embeddings else {}
+    if settings.activations == "float":
+        weights = {one.module: symmetric(one.weight, axis=0, type=settings.weights) for one in found}
+        return Scheme({**layers, **{name: Layer(one, float_input=True) for name, one in weights.items()}})
+    smooth = _smoothing(graph, found, drive, settings.smooth) if settings.smooth else {}
+    pairs = [(product.node.input[0], product.module) for product in watched]
+    for name, pair in multiplied:
+        pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
+    observers = _shared(pairs, lambda: observer(settings.method))
+    by_value = {product.node.input[0]: smooth[product.module] for product in watched if smooth}
+    _watch(graph, observers, drive, {value: reciprocal(one) for value, one in by_value.items()})
+
+    for product in found:
+        factor = smooth.get(product.module)
+        weight = product.weight if factor is None else product.weight * factor
+        given = None
+        if product in watched:
+            is_wide = product.narrows and settings.wide == "uint16"
+            given = affine(*observers[product.node.input[0]].range(), type="uint16" if is_wide else "uint8")
+        layers[product.module] = Layer(symmetric(weight, axis=0, type=settings.weights), given, smooth=factor)
+    for name, pair in multiplied:
+        ends = np.array(observers[pair.other.value].range(), np.float32)
+        # uint8 by int8 of zero point 0, which processors multiply fast.
+        layers[name] = Layer(input=affine(*observers[pair.input.value].range()), other=symmetric(ends, axis=None))
+    return Scheme(layers)
+
+
+def _refuse_unknown(settings: StaticSettings) -> None:
+    known = {
+        "wide": ("dynamic", "static", "float", "uint16"),
+        "weights": ("int8", "int4"),
+        "activations": ("uint8", "float"),
+    }
+    for name, choices in known.items():
+        if getattr(settings, name) not in choices:
+            raise CompressError(f"Unknown choice '{getattr(settings, name)}' for {name}. Known: {', '.join(choices)}.")
+    if not 0 <= settings.smooth <= 1:
+        raise CompressError(f"Smoothing by {settings.smooth} is not within 0 to 1. 0.5 is usual.")
+    if settings.activations == "float" and (settings.smooth or settings.attention != "none"):
+        raise CompressError("Weights alone are quantized where activations are float: no smoothing, no attention.")
+
+
+def _smoothing(graph: Graph, found: list[Product], drive: Drive, alpha: float) -> dict[str, np.ndarray]:
+    """Factors by module; the same ones for modules that read one value, so that one multiplication serves them."""
+    peaks = _shared([(product.node.input[0], product.module) for product in found], Peaks)
+    _watch(graph, peaks, drive)
+    weights: dict[int, list[np.ndarray]] = {}
+    for product in found:
+        weights.setdefault(id(peaks[product.node.input[0]]), []).append(product.weight)
+    by_group = {id(seen): factors(seen.largest, weights[id(seen)], alpha) for seen in peaks.values()}
+    return {product.module: by_group[id(peaks[product.node.input[0]])] for product in found}
+
+
+def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[str, Watcher]:
+    """By value name, from values and the modules that read them; values that meet in one module, and modules that meet
+    in one value, have one watcher.
+    """
+    group: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while group.setdefault(name, name) != name:
+            name = group[name]
+        return name
+
+    for value, module in pairs:
+        group[root(f"value {value}")] = root(f"module {module}")
+    made: dict[str, Watcher] = {}
+    return {name: made.setdefault(root(f"value {name}"), make()) for name in dict.fromkeys(value for value, _ in pairs)}
+
+
+def _watch(
+    graph: Graph,
+    observers: Mapping[str, Observer | Peaks],
+    drive: Drive,
+    multiply: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> None:
+    """Run the graph with the watched values as outputs; some are multiplied before they are seen."""
+    own = list(graph.outputs)
+
+    def see(name: str, values: np.ndarray) -> None:
+        observers[name].see(values * multiply[name] if name in multiply else values)
+
+    with temporary_folder() as folder:
+        watching = folder / "watching.onnx"
+        for name in observers:
+            if name not in own:  # an encoder's states are both
+                graph.model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        graph.save(watching)
+        del graph.model.graph.output[len(own) :]
+        drive(watching, tuple(observers), see)
+
+
+def _run(path: Path, batches: Iterable[Batch], names: tuple[str, ...], see: See, threads: int) -> None:
+    """Run a graph that reads token ids and a mask on each batch."""
+    session = open_session(path, threads=threads)
+    wanted = {item.name for item in session.get_inputs()}
+    count = 0
+    for batch in batches:
+        missing = wanted - set(batch)
+        if missing:
+            raise CompressError(
+                f"The calibration batches have no '{sorted(missing)[0]}', which the graph wants. "
+                "Encode them with the tokenizer beside the model."
+            )
+        feeds = {name: np.ascontiguousarray(batch[name], np.int64) for name in wanted}
+        mask = feeds.get("attention_mask")
+        for name, value in zip(names, run(session, feeds, names), strict=True):
+            see(name, _unpadded(value, mask))
+        count += 1
+    if count == 0:
+        raise CompressError("The calibration set gave no batch. Give at least one row.")
+
+
+def _unpadded(value: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """What padding tokens give is never read, so it must not widen a range: only the mask's tokens are seen."""
+    if mask is not None and value.ndim == 3 and value.shape[:2] == mask.shape:
+        return np.asarray(value[mask.astype(bool)])
+    if mask is not None and value.ndim == 4 and (value.shape[0], value.shape[2]) == mask.shape:
+        return np.asarray(np.moveaxis(value, 2, 1)[mask.astype(bool)])  # probabilities: a row for each query
+    return value

@@ -1,0 +1,151 @@
+"""From the settings for weights in fewer bits to what is written: MatMulNBits graphs, GPTQ checkpoints, bitsandbytes' models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.progress import say
+from compress.data import calibration
+from compress.models.load import load, quiet, save, tokenizer
+from compress.onnx.fold_transposes import fold
+from compress.onnx.graph import Graph
+from compress.quantization.blocks import BlockWeight, Grid
+from compress.quantization.graphs.layers import products
+from compress.quantization.graphs.matmul_nbits import WeightOnly, quantize_weights
+
+BATCH = 16
+BITS = {"int4": 4, "int8": 8}
+
+
+def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid:
+    """What weights are rounded to, from the settings `block` and `symmetric`.
+
+    half_scales: for a GPTQ checkpoint, which is symmetric where nothing else is asked for.
+    """
+    symmetric = half_scales if settings.symmetric is None else settings.symmetric
+    return Grid(BITS[precision], settings.block, symmetric, half_scales)
+
+
+def write_blocks(
+    settings: Any, precision: str, chosen: Mapping[str, BlockWeight], _part: str, graph: Path, target: Path
+) -> dict[str, Any]:
+    """Write one fp32 graph with its weights in blocks; the facts to report.
+
+    Args:
+        chosen: `calibrated`'s integers; other weights are rounded to the nearest.
+    """
+    whole = WeightOnly(grid_of(settings, precision), settings.embeddings, settings.exclude, settings.integer_inputs)
+    done = quantize_weights(graph, target, whole, chosen)
+    counts = {kind: list(done.values()).count(kind) for kind in dict.fromkeys(done.values())}
+    return {"weights": counts, "bits": whole.grid.bits, "block": whole.grid.block}
+
+
+def calibrated(
+    source: Artifact, graphs: Mapping[str, Path], chosen: Mapping[str, str], task: Mapping[str, Any], settings: Any
+) -> tuple[dict[str, BlockWeight], dict[str, Any]]:
+    """GPTQ's integers for the weights that a torch artifact and its graphs have in common, and what is to be told of them.
+
+    A weight that the graph has in another form than torch is rounded to the nearest when it is written.
+
+    Args:
+        graphs: the source's fp32 export, by part.
+        chosen: the parts' precisions; integers are made for the parts in int4 or int8.
+    """
+    from compress.models.families.matrices import weight_of
+    from compress.quantization.gptq import errors_told, gptq_, linears
+
+    model = load(source).float()
+    inside = {name: weight_of(module).detach() for name, module in linears(model, settings.exclude).items()}
+    by_precision: dict[str, list[str]] = {}
+    for part, path in graphs.items():
+        if chosen[part] not in BITS:
+            continue
+        graph = Graph.load(path)
+        fold(graph)
+        for product in products(graph, settings.exclude):
+            weight = inside.get(product.module)
+            if weight is not None and np.array_equal(weight.numpy(), product.weight):
+                by_precision.setdefault(chosen[part], []).append(product.module)
+    found: dict[str, Any] = {}
+    batches = unpadded(_rows(source, task, settings.calibration, model.config))
+    for precision, names in by_precision.items():
+        once = [name for name in dict.fromkeys(names) if name not in found]
+        found |= gptq_(
+            model, batches, grid_of(settings, precision), once, act_order=settings.act_order, told=_tell(source)
+        )
+    if not found:
+        raise CompressError(
+            f"{source.folder} and its ONNX export have no layer's weight in common, so GPTQ has nothing to choose. "
+            "Set rounding to nearest."
+        )
+    return {name: one.weight for name, one in found.items()}, errors_told(found)
+
+
+def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, folder: Path) -> dict[str, Any]:
+    """Write a decoder as a GPTQ checkpoint; the facts to report."""
+    from compress.quantization import gptq_checkpoint
+    from compress.quantization.gptq import by_kind, errors_told, gptq_, linears
+
+    model = load(source).float()
+    names = gptq_checkpoint.check_widths(model, settings.exclude)
+    batches = unpadded(_rows(source, task, settings.calibration, model.config))
+    grid = grid_of(settings, settings.precision, half_scales=True)
+    found = gptq_(model, batches, grid, names, act_order=settings.act_order, told=_tell(source))
+    with quiet():
+        gptq_checkpoint.write(
+            model, {name: one.weight for name, one in found.items()}, folder, act_order=settings.act_order
+        )
+    tokenizer(source.folder).save_pretrained(folder)
+    left = by_kind(name for name in linears(model) if name not in found)
+    return {**errors_told(found), "left in floating point": left, "bits": grid.bits, "block": grid.block}
+
+
+def write_bitsandbytes(source: Artifact, settings: Any, folder: Path) -> dict[str, Any]:
+    """Write a torch checkpoint with bitsandbytes' modules; the facts to report."""
+    from compress.quantization.bitsandbytes import quantized
+
+    model, told = quantized(source.folder, settings.precision, settings.exclude)
+    save(model, tokenizer(source.folder), folder)
+    return told
+
+
+def unpadded(rows: Iterable[Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """Rows as batches without padding, name -> tensor [batch, length]: each holds rows of the same lengths, 16 at most."""
+    import torch
+
+    alike: dict[tuple[int, ...], list[Mapping[str, np.ndarray]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(len(value) for value in row.values()), []).append(row)
+    return [
+        {name: torch.from_numpy(np.stack([row[name] for row in some[start : start + BATCH]])) for name in some[0]}
+        for _, some in sorted(alike.items())
+        for start in range(0, len(some), BATCH)
+    ]
+
+
+def _rows(source: Artifact, task: Mapping[str, Any], name: str, config: Any) -> Iterable[dict[str, np.ndarray]]:
+    """The calibration set's rows as a model reads them: a decoder's text with what it is to write, an encoder-decoder's
+    source with its reference, so that the decoder's layers see what they see in use."""
+    from compress.data import loading
+    from compress.data import max_lengths as fitting
+    from compress.data.tokenized import generative_tokens
+
+    its_tokenizer = tokenizer(source.folder)
+    described, _ = loading.resolve(dict(task))
+    if not described.is_generative:
+        return calibration.rows(name, task, its_tokenizer, config)
+    length = calibration.find(name).max_length
+    texts = calibration.drawn(name, task)
+    rows, _ = generative_tokens(texts, fitting.fitted(described, config), its_tokenizer, config, length)
+    columns = ("input_ids", "labels") if config.is_encoder_decoder else ("input_ids",)
+    return [{column: np.asarray(row[column], np.int64) for column in columns} for row in rows]
+
+
+def _tell(source: Artifact) -> Any:
+    return lambda layer: say(f"{source.folder.name}: rounding {layer}.")

@@ -1,0 +1,182 @@
+"""What a student's teacher brought, as a page shows it: the sentence, a table seed by seed, and two pictures."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compress.report import wording
+from compress.report.charts import dot_plots as strips
+from compress.report.charts import seeds
+from compress.report.plots import NARROW, WIDE, Picture
+from compress.report.scales import OWN, Scale
+
+WITH, WITHOUT = "with its teacher", "without"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One step's `teacher_effect` (`compress.distillation.ablation.effect`), ready to be shown."""
+
+    text: str
+    word: str | None
+    """`better`, `worse` or `no difference shown`; None where nothing could be judged."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """Each seed and, from two on, their mean and their spread; the first cell names the row."""
+    covers: str
+    """How it was tested, and what the intervals cover."""
+    pictures: tuple[Picture, ...]
+    units: str
+    """What the table's numbers are in."""
+
+
+def shown(facts: Mapping[str, Any]) -> Effect:
+    """The facts as a table, pictures and sentences.
+
+    Args:
+        facts: what `compress.distillation.ablation.effect` gave.
+    """
+    return Effect(
+        text=str(facts["text"]),
+        word=facts.get("word"),
+        columns=_columns(facts),
+        rows=tuple(_rows(facts)),
+        covers=_covers(facts),
+        pictures=tuple(picture for picture in (_values(facts), _differences(facts)) if picture),
+        units="points of 100" if all(_scale(one).in_points for one in facts["metrics"]) else "the metric's own units",
+    )
+
+
+def _columns(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    columns = ["Seed"]
+    for metric in facts["metrics"]:
+        columns += [f"{_scale(metric).title} {WITH}", WITHOUT.capitalize(), "Difference"]
+    if "only_taught_right" in facts:
+        columns += ["Only with it right", "Only without right", "McNemar p"]
+    return tuple(columns)
+
+
+def _rows(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    scales = [_scale(metric) for metric in facts["metrics"]]
+    sides = list(facts["metrics"].values())
+    pairs = [list(zip(one["taught"]["values"], one["plain"]["values"], strict=True)) for one in sides]
+    counts = [facts.get(name, ()) for name in ("only_taught_right", "only_plain_right", "mcnemar_p_values")]
+    rows = []
+    for n, seed in enumerate(facts["seeds"]):
+        cells = [cell for scale, pair in zip(scales, pairs, strict=True) for cell in _three(scale, *pair[n])]
+        counted = [f"{one[n]:,}" for one in counts[:2] if one] + [_p(one[n]) for one in counts[2:] if one]
+        rows.append((str(seed), *cells, *counted))
+    if len(rows) == 1:
+        return rows
+    nothing = [""] * sum(bool(one) for one in counts)
+    means = [
+        cell
+        for scale, one in zip(scales, sides, strict=True)
+        for cell in _three(scale, one["taught"].get("mean"), one["plain"].get("mean"))
+    ]
+    spreads = [cell for scale, pair in zip(scales, pairs, strict=True) for cell in _spreads(scale, pair)]
+    return [*rows, ("mean", *means, *nothing), ("standard deviation", *spreads, *nothing)]
+
+
+def _p(value: float) -> str:
+    """In a column that is headed p."""
+    return wording.p_value(value).removeprefix("p = ").removeprefix("p ")
+
+
+def _scale(metric: str) -> Scale:
+    return Scale(metric, metric not in OWN, metric not in OWN)
+
+
+def _three(scale: Scale, taught: float | None, plain: float | None) -> tuple[str, str, str]:
+    if taught is None or plain is None:
+        shown = [wording.DASH if one is None else scale.shown(one) for one in (taught, plain)]
+        return shown[0], shown[1], wording.DASH
+    return scale.shown(taught), scale.shown(plain), scale.signed(taught - plain)
+
+
+def _spreads(scale: Scale, pairs: Sequence[tuple[float | None, float | None]]) -> list[str]:
+    whole = [(a, b) for a, b in pairs if a is not None and b is not None]
+    if len(whole) < len(pairs):
+        return [wording.DASH] * 3
+    sides = [[a for a, _ in whole], [b for _, b in whole], [a - b for a, b in whole]]
+    return [scale.shown(statistics.stdev(one)) for one in sides]
+
+
+def _covers(facts: Mapping[str, Any]) -> str:
+    if "word" not in facts:
+        return f"Not judged: {facts.get('absent', 'no reason was recorded')}"
+    scale = _scale(facts["metric"])
+    said = [f"{facts['test'][:1].upper()}{facts['test'][1:]}, {wording.p_value(facts['p_value'])}"]
+    said[0] += f", on {facts['rows']:,} rows"
+    if facts.get("flips"):
+        said[0] += f" ({facts['flips']:,} draws of signs)"
+    said.append(
+        f"The interval of the difference, {scale.change_range(tuple(facts['interval']))}, is the paired "
+        f"bootstrap's over rows ({facts['resamples']:,} resamples): it covers other rows for the students that were "
+        "trained"
+    )
+    if "seeds_interval" in facts:
+        said.append(
+            f"Over seeds, Student's interval of the {len(facts['seeds'])} differences is "
+            f"{scale.change_range(tuple(facts['seeds_interval']))}"
+        )
+    else:
+        said.append("One seed says nothing of how much another would differ: give --seeds 3 or more")
+    if facts.get("smallest") is not None:
+        said.append(f"These rows could have shown a difference of {scale.amount(facts['smallest'])}")
+    return ". ".join(said) + "."
+
+
+def _values(facts: Mapping[str, Any]) -> Picture | None:
+    """Each seed's two values."""
+    scale = _scale(facts["metric"])
+    sides = facts["metrics"][scale.metric]
+    if any("mean" not in sides[side] for side in ("taught", "plain")):
+        return None
+    lanes = []
+    for side, name, kind in (("taught", WITH, "variant"), ("plain", WITHOUT, "baseline")):
+        spread = sides[side].get("standard_deviation")
+        words = scale.shown(sides[side]["mean"]) + (f" ± {scale.shown(spread)}" if spread is not None else "")
+        lanes.append(seeds.Lane(name, [scale.number(value) for value in sides[side]["values"]], words, kind))
+    title = f"{scale.title} {WITH} and {WITHOUT}, {scale.unit}"
+    told = ", ".join(f"{one.name}: {one.words}" for one in lanes)
+    several = len(facts["seeds"]) > 1
+    caption = "Circles: with its teacher; squares: without. " + (
+        "A line joins the two students of one seed; the upright lines are the means, beside them ± the standard deviation."
+        if several
+        else "One seed."
+    )
+    drawn = [seeds.draw(lanes, facts["seeds"], title, told, width=width) for width in (WIDE, NARROW)]
+    return Picture(title, caption, drawn[0], drawn[1])
+
+
+def _differences(facts: Mapping[str, Any]) -> Picture | None:
+    """The difference with its intervals, and each seed's own."""
+    if "word" not in facts:
+        return None
+    scale = _scale(facts["metric"])
+    made = [_strip(scale, "over rows", facts["difference"], facts["interval"], facts["word"])]
+    if "seeds_interval" in facts:
+        made.append(_strip(scale, "over seeds", facts["difference"], facts["seeds_interval"], None))
+    if len(facts["seeds"]) > 1:
+        pairs = zip(facts["seeds"], facts["differences"], strict=True)
+        made += [_strip(scale, f"seed {seed}", one, None, None) for seed, one in pairs]
+    title = f"Difference that the teacher made, {'points of ' if scale.in_points else ''}{scale.name}"
+    told = ", ".join(f"{one.name}: {one.words}" for one in made)
+    caption = (
+        "The mean difference with its 95 % interval over rows and over seeds"
+        + (", and each seed's own" if len(facts["seeds"]) > 1 else "")
+        + ". A triangle: the test says better (up) or worse (down)."
+    )
+    marks = [strips.Mark(0.0, "no effect")]
+    drawn = [strips.dots(made, title, told, width=width, marks=marks) for width in (WIDE, NARROW)]
+    return Picture(title, caption, drawn[0], drawn[1])
+
+
+def _strip(scale: Scale, name: str, value: float, interval: Sequence[float] | None, word: str | None) -> strips.Strip:
+    words = f"{scale.signed(value)}{f' {word}' if word else ''}"
+    ends = (scale.number(interval[0]), scale.number(interval[1])) if interval else None
+    return strips.Strip(name, scale.number(value), words, ends, word if word in {"better", "worse"} else "variant")

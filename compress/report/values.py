@@ -1,0 +1,250 @@
+"""Finds each figure of an artifact among a run's measurements: a value with its interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from compress.core import catalogue
+from compress.core.measurement import Measured, Measurement, Measurements
+from compress.metrics import generation
+from compress.tasks.task import TextKind
+
+NOT_MEASURED = "not measured in this run"
+AGREEMENTS = ("token_accuracy", "agreement_with_root")
+"""What tells how often an artifact says what the uncompressed model says: token by token, or by classes."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value with its interval, or the reason why there is none."""
+
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    absent: str | None = None
+    notes: tuple[str, ...] = ()
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a latency was read under, as far as it is the same for all artifacts of a column."""
+
+    batch: int
+    length: str
+    """Tokens, or `real` for the evaluation split's own lengths."""
+    threads: int | None = None
+    options: str = ""
+    """The choice of session options: `ours`, `default`."""
+    new_tokens: int | None = None
+    """How many tokens were written of each prompt; None where nothing is generated, or as much as the model wants."""
+
+    @property
+    def short(self) -> str:
+        """For a column: `b1 real`, `32×64`; of generation `1×128+32`."""
+        written = f"+{self.new_tokens}" if self.new_tokens is not None else ""
+        return (f"b{self.batch} real" if self.length == "real" else f"{self.batch}×{self.length}") + written
+
+    @property
+    def words(self) -> str:
+        """For a sentence: `batch 1, real lengths`; of generation `batch 1, 128 tokens and 32 new tokens`."""
+        length = "real lengths" if self.length == "real" else f"{self.length} tokens"
+        written = f" and {self.new_tokens:,} new tokens" if self.new_tokens is not None else ""
+        return f"batch {self.batch}, {length}{written}"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast an artifact is under one condition; latencies in seconds."""
+
+    median: Figure
+    p90: Figure
+    p99: Figure
+    ratio: Figure
+    """How many times as fast as the fp32 ONNX export; above 1 is faster."""
+    throughput: Figure
+    runtime: str = ""
+    options: str = ""
+    timings: int = 0
+    rounds: tuple[tuple[float, ...], ...] = ()
+    """The seconds of each call, by round: what ratios to other artifacts than the baseline are made of."""
+    total: Figure | None = None
+    """Of a model that writes, the seconds that all the timed rows of a round took in sum; None where that is not told."""
+
+    @property
+    def time(self) -> Figure:
+        """What the ratio is a ratio of: the total where there is one, else the median."""
+        return self.total or self.median
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The peak resident memory of a serving process in one phase, in bytes."""
+
+    peak: Figure
+    above_empty: Figure
+    """The same without what a process with the runtime and no model takes."""
+
+
+class Lookup:
+    """Finds a measurement by artifact, name and condition."""
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.measurements = measurements
+        self.is_generative = measurements.task.get("kind") in GENERATIVE
+        self.by_artifact: dict[str, list[Measurement]] = {}
+        for one in measurements.measurements:
+            self.by_artifact.setdefault(one.artifact, []).append(one)
+
+    def metrics(self) -> tuple[str, ...]:
+        """The task's metrics in its own order, then other known ones that were measured."""
+        named = self.measurements.task.get("metrics", ())
+        known = dict.fromkeys([*named, *catalogue.names("metrics"), *generation.NAMES])
+        measured = {one.name for one in self.measurements.measurements}
+        return tuple(name for name in known if name in measured and (name not in AGREEMENTS or name in named))
+
+    def any(self, name: str) -> Measurement:
+        """A measurement of that name, of whichever artifact."""
+        return next(one for one in self.measurements.measurements if one.name == name)
+
+    def agreement(self) -> str:
+        """What agreement with the uncompressed model was measured by."""
+        measured = {one.name for one in self.measurements.measurements if one.value is not None} - {*self.metrics()}
+        return next((name for name in AGREEMENTS if name in measured), AGREEMENTS[-1])
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every latency condition: by session options, then batch 1 at real lengths first, then by batch and length."""
+        latencies = [one for one in self.measurements.measurements if one.name == "latency_seconds"]
+        found = {condition_of(one) for one in latencies if one.value is not None} or {
+            condition_of(one) for one in latencies
+        }
+        choices = [str(one) for one in self.measurements.suite.get("options", ())]
+
+        def rank(condition: Condition) -> tuple[Any, ...]:
+            chosen = choices.index(condition.options) if condition.options in choices else len(choices)
+            # What a summarizer takes for real texts is what counts, however many at once.
+            headline = condition.length == "real" and (condition.batch == 1 or self.is_generative)
+            return (chosen, condition.options, not headline, *order(condition))
+
+        return tuple(sorted(found, key=rank))
+
+    def phases(self) -> tuple[str, ...]:
+        """The phases memory was read in, `loaded` first; not those of ever more tokens written, which tell of its growth."""
+        found = dict.fromkeys(
+            str(one.condition.get("phase", "peak"))
+            for one in self.measurements.measurements
+            if one.name == "peak_memory_bytes" and "new_tokens" not in one.condition
+        )
+        return tuple(sorted(found, key=lambda phase: (phase != "loaded", list(found).index(phase))))
+
+    def get(self, artifact: Measured | None, name: str) -> Measurement | None:
+        """The first measurement of that name."""
+        return next(self.named(artifact, name), None)
+
+    def figure(self, artifact: Measured | None, name: str) -> Figure:
+        return figure_of(self.get(artifact, name))
+
+    def speed(self, artifact: Measured, condition: Condition) -> Speed:
+        def under(name: str) -> Measurement | None:
+            named = [one for one in self.named(artifact, name) if condition_of(one) == condition]
+            # A checkpoint that one runtime cannot run is absent there, and measured in another.
+            return next((one for one in named if one.value is not None), named[0] if named else None)
+
+        median, total, ratio = under("latency_seconds"), under("total_seconds"), figure_of(under("speedup"))
+        timed = total or median
+        if artifact.role == "baseline" and ratio.value is None and median is not None and median.value is not None:
+            ratio = Figure(1.0)
+        return Speed(
+            median=_with_notes(figure_of(median), self._elsewhere(artifact, condition, median)),
+            p90=figure_of(under("latency_p90_seconds")),
+            p99=figure_of(under("latency_p99_seconds")),
+            ratio=ratio,
+            throughput=figure_of(under("throughput")),
+            runtime=str(median.condition.get("runtime", "")) if median else "",
+            options=str(condition.options),
+            timings=(median.samples or len(median.raw)) if median else 0,
+            rounds=_rounds(timed.raw if timed else (), self.measurements.suite.get("rounds")),
+            total=_with_notes(figure_of(total), self._elsewhere(artifact, condition, median)) if total else None,
+        )
+
+    def memory(self, artifact: Measured, phase: str) -> Memory:
+        named = list(self.named(artifact, "peak_memory_bytes"))
+        found = next((one for one in named if str(one.condition.get("phase", "peak")) == phase), None)
+        # One that could not even be loaded says so once, for all phases.
+        peak = figure_of(found or next((one for one in named if one.value is None), None))
+        empty = self.figure(artifact, "empty_process_bytes")
+        if peak.value is None or empty.value is None:
+            return Memory(peak, Figure(absent=peak.absent or f"the empty process was not measured ({empty.absent})"))
+        return Memory(peak, Figure(peak.value - empty.value, notes=peak.notes, samples=peak.samples))
+
+    def device_memory(self, artifact: Measured) -> dict[str, Figure]:
+        named = self.named(artifact, "peak_device_memory_bytes")
+        return {f"GPU {one.condition.get('counter')}, {one.condition.get('phase')}": figure_of(one) for one in named}
+
+    def _elsewhere(self, artifact: Measured, condition: Condition, median: Measurement | None) -> tuple[str, ...]:
+        """Why a latency is absent in runtimes other than the one it was measured in."""
+        mine = median.condition.get("runtime") if median else None
+        return tuple(
+            f"Absent in {one.condition.get('runtime')}: {one.absent}"
+            for one in self.named(artifact, "latency_seconds")
+            if one.value is None and median and median.value is not None and one.condition.get("runtime") != mine
+            if (str(one.condition.get("batch")), str(one.condition.get("length")))
+            == (str(condition.batch), condition.length)
+        )
+
+    def named(self, artifact: Measured | None, name: str) -> Iterator[Measurement]:
+        """All of that name, under whatever condition."""
+        mine = self.by_artifact.get(artifact.fingerprint, ()) if artifact else ()
+        return (one for one in mine if one.name == name)
+
+
+GENERATIVE = get_args(TextKind)
+"""The kinds of tasks whose models write."""
+
+
+def order(condition: Condition) -> tuple[int, int, int, int]:
+    """By batch, length, tokens written and threads."""
+    length = int(condition.length) if condition.length.isdigit() else 0
+    return condition.batch, length, condition.new_tokens or 0, condition.threads or 0
+
+
+def condition_of(one: Measurement) -> Condition:
+    """What a measurement was read under."""
+    given = one.condition
+    options = given.get("options") or ""
+    if isinstance(options, Mapping):
+        options = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
+    batch, new_tokens = given.get("batch", 1), given.get("new_tokens")
+    return Condition(
+        batch if isinstance(batch, int) else 1,
+        str(given.get("length", "real")),
+        given.get("threads"),
+        str(options),
+        new_tokens if isinstance(new_tokens, int) else None,
+    )
+
+
+def _rounds(raw: tuple[float, ...], count: Any) -> tuple[tuple[float, ...], ...]:
+    """The timings cut into so many rounds of as many calls each; none where they cannot be cut so."""
+    if not isinstance(count, int) or count < 1 or not raw or len(raw) % count:
+        return ()
+    calls = len(raw) // count
+    return tuple(raw[start : start + calls] for start in range(0, len(raw), calls))
+
+
+def _with_notes(one: Figure, notes: tuple[str, ...]) -> Figure:
+    return replace(one, notes=(*one.notes, *notes)) if notes else one
+
+
+def figure_of(measurement: Measurement | None) -> Figure:
+    """Its value with what belongs to it, or why there is none."""
+    if measurement is None:
+        return Figure(absent=NOT_MEASURED)
+    return Figure(
+        value=measurement.value,
+        interval=measurement.interval,
+        absent=(measurement.absent or "no reason was recorded") if measurement.value is None else None,
+        notes=measurement.notes,
+        samples=measurement.samples,
+    )

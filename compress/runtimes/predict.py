@@ -1,0 +1,268 @@
+"""Answers for texts by an artifact, torch or ONNX alike: a label with its probabilities, a score, or a text.
+
+An artifact answers as `compress benchmark` measures it: texts are cut where they were cut in training, a model that was only
+stored in 16 bits is opened in fp32, and ONNX Runtime has the session options of the suites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.progress import say, warn
+
+BATCH = 32
+NEW_TOKENS = 64
+"""How much is written where neither the task nor the model says."""
+
+Text = str | tuple[str, str]
+"""What is read: one text, or two."""
+
+
+def predictions(
+    artifact: Artifact,
+    texts: Sequence[str],
+    pair: str | None = None,
+    *,
+    beams: int | None = None,
+    new_tokens: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """For each text `{"label", "probabilities"}`, `{"score"}` where the model has a single output, or `{"output"}`, what a
+    generative model writes.
+
+    Args:
+        pair: the second text of each, for a model of pairs of texts.
+        beams: of the search, 1 for greedy; by default what the model's generation config says. Of generative models.
+        new_tokens: how many are written at most; by default what task or generation config says. Of generative models.
+
+    Raises:
+        CompressError: a text is empty or not Unicode, no runtime here opens the artifact, it does not write so much, or a
+            setting or a second text is not of its kind.
+    """
+    given: list[Text] = [text if pair is None else (text, pair) for text in texts]
+    predictor = opened(artifact, beams=beams, new_tokens=new_tokens)
+    predictor.check_kind(is_pair=pair is not None)
+    for one in given or [""]:
+        check_text(one)
+    yield from predictor.answers(given)
+    predictor.tell()
+
+
+def check_text(text: Text) -> None:
+    """Raises a CompressError where a text is empty, or holds what is no Unicode (half a surrogate pair)."""
+    for one in (text,) if isinstance(text, str) else text:
+        if not one.strip():
+            raise CompressError("One of the texts is empty. Give something to read.")
+        if not one.isascii():
+            try:
+                one.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise CompressError(
+                    f"A text is not Unicode: its character {error.start + 1} is half a pair or a byte that is not UTF-8. "
+                    "Save it as UTF-8."
+                ) from error
+
+
+def opened(artifact: Artifact, *, beams: int | None = None, new_tokens: int | None = None) -> Predictor:
+    """The artifact, checked and opened for answering.
+
+    Raises:
+        CompressError: as `predictions`.
+    """
+    from compress.core import catalogue
+    from compress.data import loading
+    from compress.models import labels
+    from compress.models.load import kind_of
+    from compress.models.pretrained import raw_config
+    from compress.runtimes.runtime import Serving, as_measured
+    from compress.runtimes.sessions import OURS
+
+    artifact = as_measured(artifact)
+    runtimes = [catalogue.find("runtimes", name) for name in catalogue.names("runtimes")]
+    runtime = next(one for one in runtimes if artifact.format in one.formats)
+    reason = runtime.why_not(artifact, "cpu")
+    if reason:
+        raise CompressError(f"{artifact.folder} cannot be run here: {reason}.")
+    artifact.check_files()
+    serving = Serving(options=OURS.name if "onnx" in runtime.formats else "default")
+    task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
+    if kind_of(artifact.folder) != "classifier":
+        return _generator(artifact, task, runtime.open_generator(artifact, serving), beams, new_tokens)
+    if beams or new_tokens:
+        raise CompressError(
+            f"{artifact.folder} is a classifier and writes nothing. Leave out --beams and --new-tokens."
+        )
+    names = labels.of_config(raw_config(artifact.folder), artifact.folder)
+    return _classifier(artifact, task, runtime.open(artifact, serving), names)
+
+
+@dataclass
+class Predictor:
+    """An open model, and how many of the texts so far were longer than it reads."""
+
+    artifact: Artifact
+    task: Any
+    """The `compress.tasks.task.Task`; None where the artifact has none."""
+    length: int | None
+    """Tokens at which a text is cut; None where nothing limits it."""
+    counts: dict[str, int] = field(default_factory=lambda: {"truncated": 0, "longest": 0, "read": 0})
+
+    is_generative = False
+
+    @property
+    def is_pair(self) -> bool | None:
+        """Whether it reads two texts; None where it has no task that tells."""
+        return None if self.task is None else bool(self.task.is_pair and not self.task.is_generative)
+
+    def check_kind(self, *, is_pair: bool) -> None:
+        """Raises a CompressError where two texts are given to a model of one, or one to a model of two."""
+        if is_pair and self.is_generative:
+            raise CompressError(f"{self.artifact.folder} writes text for one text at a time. Leave out --pair.")
+        if self.is_pair is None or is_pair == self.is_pair:
+            return
+        name, columns = self.task.name, " and ".join(self.task.text_columns)
+        if is_pair:
+            raise CompressError(
+                f"{self.artifact.folder} is a model of the task {name}, which reads one text ({columns}). Leave out the "
+                "second one (--pair)."
+            )
+        raise CompressError(
+            f"{self.artifact.folder} is a model of the task {name}, which reads two texts ({columns}). Give the second one with "
+            "--pair, or many pairs as `text<TAB>second text` lines: `--file pairs.tsv`, or `-` for standard input."
+        )
+
+    def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
+        """An answer for each text, in batches as the texts come."""
+        raise NotImplementedError
+
+    def tell(self) -> None:
+        """Say how many of the texts were cut."""
+        if self.counts["truncated"]:
+            many = f"{self.counts['truncated']} of {self.counts['read']} texts"
+            limit = "this model reads" if self.length is None else f"the {self.length} tokens that this model reads"
+            warn(f"{many} are longer than {limit} and were cut.")
+
+
+@dataclass
+class Classifier(Predictor):
+    """A model that gives each text a label or a score."""
+
+    session: Any = None
+    tokenizer: Any = None
+    names: Sequence[str] = ()
+
+    def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
+        """The labels with their probabilities, or the scores. Texts of one batch are answered together, but by an int8 model:
+        its ranges are taken over a batch, and an answer must not depend on the texts beside it."""
+        waiting = iter(texts)
+        while some := list(islice(waiting, 1 if self.artifact.precision == "int8" else BATCH)):
+            for row in self._logits(some).astype(np.float64):
+                yield self._answer(row)
+
+    def _logits(self, texts: Sequence[Text]) -> Any:
+        from compress.data.loading import encoded
+        from compress.runtimes.rows import Rows, predict_all
+
+        batch = {"text": [text if isinstance(text, str) else text[0] for text in texts]}
+        if not isinstance(texts[0], str):
+            batch["text_pair"] = [text[1] for text in texts]
+        assert self.length is not None
+        columns = encoded(batch, self.tokenizer, self.length, self.counts)
+        self.counts["read"] += len(texts)
+        try:
+            logits = predict_all(self.session, Rows.encode(columns, self.tokenizer.pad_token_id or 0))
+        except CompressError:
+            raise
+        except Exception as error:  # a runtime's own, of many classes
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CompressError(
+                f"{self.artifact.folder} cannot answer ({reason[:250]}). Check that tokenizer and weights belong together."
+            ) from error
+        if not np.isfinite(logits).all():
+            raise CompressError(
+                f"{self.artifact.folder} answers with what is no number (NaN or infinity). Its weights are damaged, or its "
+                "precision is too small for it: make it again."
+            )
+        return logits
+
+    def _answer(self, row: Any) -> dict[str, Any]:
+        if len(row) == 1:
+            return {"score": float(row[0])}
+        odds = np.exp(row - row.max())
+        odds /= odds.sum()
+        return {
+            "label": self.names[int(odds.argmax())],
+            "probabilities": dict(zip(self.names, map(float, odds), strict=True)),
+        }
+
+
+@dataclass
+class Generator(Predictor):
+    """A model that writes a text for each text, one after another, by its own rules of decoding."""
+
+    generator: Any = None
+    tokenizer: Any = None
+    decoding: Any = None
+
+    is_generative = True
+
+    def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
+        """What it writes after each text."""
+        from compress.data import prompts
+        from compress.runtimes.generating import generate
+
+        for text in texts:
+            assert isinstance(text, str)
+            found, cut = prompts.of_texts([text], self.task, self.tokenizer, self.generator.config, tokens=self.length)
+            self.counts["read"] += 1
+            self.counts["truncated"] += cut
+            feeds = {"input_ids": found[0][None], "attention_mask": np.ones_like(found[0])[None]}
+            (written,) = generate(self.generator, feeds, self.decoding)
+            yield {"output": self.tokenizer.decode(written, skip_special_tokens=True).strip()}
+
+
+def _classifier(artifact: Artifact, task: Any, session: Any, names: Sequence[str]) -> Classifier:
+    from compress.models.load import config, tokenizer
+    from compress.models.reading_length import cut_at, trained_length
+
+    its_tokenizer = tokenizer(artifact.folder)
+    length = cut_at(trained_length(artifact.steps), its_tokenizer, config(artifact.folder))
+    return Classifier(artifact, task, length, session=session, tokenizer=its_tokenizer, names=names)
+
+
+def _generator(artifact: Artifact, task: Any, generator: Any, beams: int | None, new_tokens: int | None) -> Generator:
+    from compress.models.load import tokenizer
+    from compress.runtimes.generating import Decoding, room, rules
+
+    said = generator.generation_config.to_dict()
+    most = room(generator)
+    if new_tokens and most is not None and new_tokens >= most:
+        raise CompressError(f"{artifact.folder} has room for {most} tokens. Ask for fewer with --new-tokens.")
+    length = new_tokens or _length(task, said)
+    if most is not None and not new_tokens:
+        length = min(length, most if generator.config.is_encoder_decoder else most // 2)
+    reads = None if most is None or generator.config.is_encoder_decoder else most - length
+    if reads is not None and task is not None and task.generation is not None:  # room is needed for what is written
+        said_of_task = task.generation
+        task = replace(task, generation=replace(said_of_task, max_source=min(said_of_task.max_source, reads)))
+    own = said.get("num_beams") or 1
+    if beams is None and own > 1:
+        say(
+            f"{own} beams, as the model's generation settings say. `compress benchmark` measures with --beams 1 (greedy)."
+        )
+    decoding = Decoding(beams=beams or own, max_new_tokens=length, rules=rules(said))
+    return Generator(
+        artifact, task, reads, generator=generator, tokenizer=tokenizer(artifact.folder), decoding=decoding
+    )
+
+
+def _length(task: Any, said: Mapping[str, Any]) -> int:
+    if task is not None and task.generation is not None and task.kind != "language_modelling":
+        return int(task.generation.max_target)
+    return int(said.get("max_new_tokens") or NEW_TOKENS)

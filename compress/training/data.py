@@ -1,0 +1,137 @@
+"""What a training technique reads: the task's training rows, and those held out of them to choose on.
+
+A classifier's texts are cut at `max_length`. A generative task has limits of its own for sources and targets; for language
+modelling `max_length` is what a block of text has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compress.core.progress import warn
+from compress.data.collate import Collate, collate, collate_causal, collate_pairs
+from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
+from compress.training.objectives import ModelScore, Score, Scored
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A task's tokenized training split."""
+
+    task: Any
+    """The `compress.tasks.task.Task`."""
+    texts: Any
+    """The training rows as they were loaded, and the extra ones behind them."""
+    train: Any
+    """The same rows tokenized."""
+    holdout: Any
+    holdout_texts: Any
+    """The held-out rows as they were loaded."""
+    train_identity: Mapping[str, Any]
+    holdout_identity: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    """Rows, and how many were cut at the greatest length."""
+    score: Score | ModelScore
+    """What the held-out rows say of a model."""
+    collate: Collate = collate
+    """Makes a batch of these rows."""
+
+
+def data_for(
+    description: Mapping[str, Any], its_tokenizer: Any, config: Any, max_length: int, *, extra: Any = None
+) -> TrainingData:
+    """The training and held-out rows of a task, tokenized.
+
+    Args:
+        config: of the model, which tells a generator from a classifier and how much it reads.
+        max_length: see above.
+        extra: further training rows, of the same columns: without labels, or for a generative task with targets.
+
+    Raises:
+        CompressError: see `compress.data.loading`; or the model is not one for the task.
+    """
+    from compress.data import loading
+
+    task, data = loading.resolve(dict(description))
+    splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
+    texts = splits["train"].rows if extra is None else _joined(splits["train"].rows, extra)
+    if task.is_generative:
+        return _generative(splits, texts, task, its_tokenizer, config, max_length)
+    train = tokens(texts, its_tokenizer, config, max_length)
+    cut = train.truncated
+    if cut:
+        reads = (
+            f"the {train.max_length} tokens that this model reads"
+            if train.max_length < max_length
+            else f"{max_length} tokens"
+        )
+        warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were cut.")
+    only = one_label(task, splits["train"].rows)
+    if only:
+        warn(
+            f"All {len(splits['train'].rows):,} training rows of '{task.name}' are '{only}': one class teaches nothing."
+        )
+    return TrainingData(
+        task=task,
+        texts=texts,
+        train=train.rows,
+        holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length).rows,
+        train_identity=splits["train"].identity,
+        holdout_identity=splits["holdout"].identity,
+        holdout_texts=splits["holdout"].rows,
+        facts={"rows_cut": cut, "max_length": train.max_length, **({"only_label": only} if only else {})},
+        score=holdout_score(task),
+    )
+
+
+def _generative(
+    splits: Mapping[str, Any], texts: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
+) -> TrainingData:
+    from compress.data import max_lengths as fitting
+    from compress.training import validation as holdout
+
+    task = fitting.fitted(task, config)
+    said, held_out = task.generation, splits["holdout"].rows
+    train, facts = generative_tokens(texts, task, its_tokenizer, config, max_length)
+    if task.kind == "language_modelling":
+        rows = holdout.windows(held_out, task, its_tokenizer, facts["block_tokens"])
+        score = holdout.read(rows, its_tokenizer, seed=task.seed)
+    else:
+        rows, _ = generative_tokens(held_out, task, its_tokenizer, config, max_length)
+        score = holdout.written(rows, held_out, task, its_tokenizer, seed=task.seed)
+        if facts["cut"]:
+            warn(f"{facts['cut']}. `max_source` and `max_target` of the task say how much is read and written.")
+        facts |= {"max_source": said.max_source, "max_target": said.max_target}
+    return TrainingData(
+        task=task,
+        texts=texts,
+        train=train,
+        holdout=rows,
+        train_identity=splits["train"].identity,
+        holdout_identity=splits["holdout"].identity,
+        holdout_texts=splits["holdout"].rows,
+        facts=facts,
+        score=score,
+        collate=collate_pairs if config.is_encoder_decoder else collate_causal,
+    )
+
+
+def holdout_score(task: Any) -> Score:
+    """Of a classifier: the name and value of the task's first metric."""
+    from compress.core.catalogue import find
+    from compress.metrics.metric import Undefined
+
+    metric = find("metrics", task.metric)
+
+    def score(logits: np.ndarray, labels: np.ndarray) -> Scored:
+        predictions = logits.reshape(-1) if task.kind == "regression" else logits.argmax(axis=-1)
+        try:
+            return metric.name, float(metric.score(predictions.tolist(), labels.tolist()))
+        except Undefined as reason:
+            return metric.name, reason
+
+    return score

@@ -1,0 +1,199 @@
+"""Fine-tunes a model that writes: what it starts from (itself, an encoder, a config), and its one or two stages of training.
+
+A summarizer made out of an encoder learns best in two: the decoder alone first, while the encoder stands still, then all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.progress import say
+from compress.data.tokenized import check_max_length
+from compress.models import encoder_to_seq2seq as summarizers
+from compress.models import generators
+from compress.models import load as models
+from compress.training import frozen_encoder
+from compress.training.data import data_for
+from compress.training.objectives import reference_tokens
+from compress.training.train import train
+
+Kind = Literal["config", "encoder", "encoder-decoder", "decoder"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model as fine-tuning begins with it."""
+
+    model: Any
+    """Its weights are in fp32, whatever they were stored in."""
+    tokenizer: Any
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What is to be told of how it was made."""
+
+
+def kind_of(source: Artifact) -> Kind:
+    """What a model that shall write starts from."""
+    if source.format == "config":
+        return "config"
+    found = generators.kind_of(source.folder)
+    return "encoder" if found == "classifier" else found
+
+
+def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None) -> None:
+    """What cannot work, known before a weight is loaded.
+
+    Args:
+        settings: of `compress.techniques.finetune`.
+        source: what it starts from; a step that was not made yet is not looked at.
+        description: of the task.
+
+    Raises:
+        CompressError: a setting decides nothing here, or task and model do not fit.
+    """
+    from compress.data import loading
+
+    if description is None:
+        return
+    check_max_length(settings, description)
+    task, _ = loading.resolve(dict(description))
+    if source.format != "config" and not (source.folder / "config.json").is_file():
+        return
+    kind = kind_of(source)
+    if not task.is_generative and kind == "config":
+        raise CompressError(f"'{task.name}' takes a trained encoder: a config alone becomes a model that writes.")
+    stacks = kind != "decoder" if kind != "config" else summarizers.is_encoder_decoder(source.folder)
+    if task.kind == "language_modelling" and stacks:
+        holds = "an encoder" if kind == "encoder" else "a model with an encoder"
+        raise CompressError(f"'{task.name}' is language modelling, which takes a decoder; {source.folder} is {holds}.")
+    writes = task.is_generative
+    for name, is_set, where, fits in (
+        ("label_smoothing", settings.label_smoothing > 0, "a generative task", writes),
+        ("vocabulary", settings.vocabulary is not None, "a model that starts from a config", kind == "config"),
+        ("decoder_layers", settings.decoder_layers is not None, "a summarizer out of an encoder", kind == "encoder"),
+        ("frozen_epochs", settings.frozen_epochs > 0, "a model with an encoder and a decoder", stacks),
+        ("encoder_rate", settings.encoder_rate != 1, "a model with an encoder and a decoder", stacks),
+    ):
+        if is_set and not (fits and writes):
+            raise CompressError(f"The setting '{name}' is for {where}, which {source.name} with '{task.name}' is not.")
+
+
+def start(source: Artifact, description: Mapping[str, Any], settings: Any, scratch: Path) -> Start:
+    """The model to train for a generative task.
+
+    Raises:
+        CompressError: it cannot be opened or made.
+    """
+    kind = kind_of(source)
+    if kind == "config":
+        return _from_config(source, description, settings, scratch)
+    if kind == "encoder":
+        model, its_tokenizer = summarizers.from_encoder(source.folder, decoder_layers=settings.decoder_layers)
+        layers = f"{model.config.encoder_layers} and {model.config.decoder_layers} layers"
+        say(f"{source.name} becomes the encoder of a BART with {layers}; its decoder is made of copies.")
+        return Start(model, its_tokenizer, {"made_from": "encoder", "decoder_layers": model.config.decoder_layers})
+    return Start(generators.generator(source.folder).float(), models.tokenizer(source.folder))
+
+
+def fine_tune(
+    begun: Start, description: Mapping[str, Any], settings: Any, *, scratch: Path, cache: Path, name: str
+) -> dict[str, Any]:
+    """Train it on its task, in place; goes on where an earlier run of the same was stopped.
+
+    Args:
+        begun: what `start` gave.
+        description: of the task.
+        settings: of `compress.techniques.finetune`.
+        scratch: for checkpoints.
+        cache: for what is keyed by content.
+        name: of the step, for messages.
+
+    Returns:
+        What is to be told of it: steps, rows, seconds, curves.
+
+    Raises:
+        CompressError: see `compress.training.train.train`.
+    """
+    from compress.training.loop import RATE_FACTOR  # brings torch with it, which `check` needs not
+
+    model = begun.model
+    data = data_for(description, begun.tokenizer, model.config, settings.max_length)
+    if data.task.kind != "language_modelling":
+        model.generation_config.max_new_tokens = data.task.generation.max_target
+        model.generation_config.max_length = None
+    frozen: Mapping[str, Any] = {}
+    if settings.frozen_epochs:
+        rate = settings.frozen_learning_rate or settings.learning_rate
+        frozen = frozen_encoder.train_decoder(
+            model,
+            data,
+            settings.model_copy(update={"epochs": settings.frozen_epochs, "learning_rate": rate}),
+            its_tokenizer=begun.tokenizer,
+            places=frozen_encoder.Places(scratch / "frozen", cache),
+            name=name,
+            label_smoothing=settings.label_smoothing,
+        )
+    if settings.encoder_rate != 1:
+        for parameter in _of_the_encoder_alone(model):
+            setattr(parameter, RATE_FACTOR, settings.encoder_rate)
+    done = train(
+        model,
+        reference_tokens(model, settings.label_smoothing),
+        data.train,
+        data.holdout,
+        settings,
+        its_tokenizer=begun.tokenizer,
+        scratch=scratch,
+        score=data.score,
+        collate=data.collate,
+        name=name,
+    )
+    return {**begun.facts, **data.facts, **_together(frozen, done.facts)}
+
+
+def _from_config(source: Artifact, description: Mapping[str, Any], settings: Any, scratch: Path) -> Start:
+    from compress.data import loading
+
+    task, data = loading.resolve(dict(description))
+    rows = loading.load(task, data, "train").rows
+    model, its_tokenizer = summarizers.from_config(
+        source.folder, _texts(rows, task), scratch / "start", vocabulary=settings.vocabulary, seed=settings.seed
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    say(
+        f"{source.name}: a {model.config.model_type} of {parameters / 1e6:.1f} million random weights, and a vocabulary of "
+        f"{len(its_tokenizer)} from the training split."
+    )
+    return Start(model, its_tokenizer, {"made_from": "config", "vocabulary": len(its_tokenizer)})
+
+
+def _texts(rows: Any, task: Any) -> Iterator[str]:
+    """What the tokenizer will have to read and write."""
+    from compress.data.prompt_templates import source_text
+
+    for batch in rows.iter(1000):
+        yield from (source_text(task, text) for text in batch["text"])
+        yield from batch.get("label", ())
+
+
+def _of_the_encoder_alone(model: Any) -> list[Any]:
+    """The encoder's parameters but for the embeddings that the decoder shares."""
+    others = {id(parameter) for parameter in model.get_decoder().parameters()}
+    return [parameter for parameter in model.get_encoder().parameters() if id(parameter) not in others]
+
+
+def _together(frozen: Mapping[str, Any], joint: Mapping[str, Any]) -> dict[str, Any]:
+    if not frozen:
+        return dict(joint)
+    return {
+        **joint,
+        "curves": {**frozen["curves"], **joint["curves"]},
+        "training_steps": frozen["training_steps"] + joint["training_steps"],
+        "training_seconds": round(frozen["training_seconds"] + joint["training_seconds"], 1),
+        "frozen_steps": frozen["training_steps"],
+        "frozen_score": frozen["score"],
+    }

@@ -1,0 +1,106 @@
+"""What steers a training run: the objective it minimizes, what its epochs are judged by, a hold on its weights meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from compress.core.labels import NO_LABEL
+from compress.metrics.metric import Undefined
+
+Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, Any]]]
+"""(model, batch, progress) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by
+name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
+
+Scored = tuple[str, float | Undefined]
+"""A metric's name, and its value or the reason why it does not exist."""
+
+Score = Callable[[np.ndarray, np.ndarray], Scored]
+"""(logits, labels) of the held-out rows -> the metric's name and value; higher is better."""
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """A score that takes the model itself, as that of what it writes."""
+
+    of: Callable[[Any], Scored]
+    """(model in evaluation mode) -> the metric's name and value."""
+    rows: int
+    """How many held-out rows that reads."""
+    higher_is_better: bool = True
+
+
+class Hold(Protocol):
+    """What keeps a model's weights as they must be while it is trained: masks at zero, for example."""
+
+    def start(self) -> None:
+        """Once the weights are those that training begins with or goes on from, before the first step."""
+
+    def after_step(self, progress: float) -> None:
+        """After each step of the optimizer; `progress` is the share of all steps that are done, above 0, to 1."""
+
+    def is_done(self, progress: float) -> bool:
+        """Whether the weights are by now what was asked for: only then is an epoch one to keep."""
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """A hold that has a part in the loss."""
+
+    def loss(self, progress: float) -> Any:
+        """What is added to the loss, a scalar."""
+
+
+Inputs = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
+"""(model, batch) -> what the model is called with."""
+
+
+def generator_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a generative model reads of a batch while it is trained."""
+    return {name: batch[name] for name in ("input_ids", "attention_mask")} | written_inputs(model, batch)
+
+
+def written_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What it reads beside the sources: an encoder-decoder's references, one place further on.
+
+    Labels themselves are kept from it: it would compute a loss of its own beside ours.
+    """
+    if not model.config.is_encoder_decoder:
+        return {"use_cache": False}
+    return {
+        "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels=batch["labels"]),
+        "use_cache": False,
+    }
+
+
+def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs = generator_inputs) -> Objective:
+    """The objective of a generative model that learns from references: cross-entropy at each token of theirs.
+
+    A mean over a row's tokens, then over rows, so that accumulated batches are one batch, whatever their rows' lengths.
+
+    Args:
+        model: the one that is trained; a decoder's labels lie under their tokens, and the token after is predicted.
+        label_smoothing: the share of the target that is spread over all tokens alike (Szegedy et al. 2016, "Rethinking the
+            Inception Architecture for Computer Vision", section 7).
+        inputs: what the model is called with.
+    """
+    shifted = not model.config.is_encoder_decoder
+
+    def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
+        from torch.nn.functional import cross_entropy, pad
+
+        from compress.models.output_head import logits_at
+
+        labels = batch["labels"][:, 1:] if shifted else batch["labels"]
+        counted = labels != NO_LABEL
+        places = pad(counted, (0, 1)) if shifted else counted  # a decoder's last token foretells none
+        logits = logits_at(trained, inputs(model, batch), places, inside=model).float()
+        losses = cross_entropy(logits, labels[counted], reduction="none", label_smoothing=label_smoothing)
+        tokens = counted.sum(1)
+        shares = 1 / (tokens.clamp(min=1) * len(tokens)).to(losses.dtype)
+        return (losses * shares.repeat_interleave(tokens)).sum(), {}
+
+    return objective

@@ -1,0 +1,136 @@
+"""How good a generative model is by now, on a few rows held out of the training split: what it writes, or its perplexity.
+
+Epochs and settings are chosen by this, and not by token accuracy: a model may foresee references and yet write badly.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from compress.core.labels import NO_LABEL
+from compress.data import generative as generation
+from compress.data import prompt_templates as texts
+from compress.data.collate import collate_causal, collate_pairs, collate_prompts, row_lengths
+from compress.metrics.metric import Undefined
+from compress.tasks.task import Task
+from compress.training.objectives import ModelScore, Scored
+
+ROWS = 128
+"""No more held-out rows are written for, or windows read: enough to tell epochs apart, and soon done."""
+BATCH = 32
+LOGITS = 2**25
+"""About so many logits at once."""
+
+
+def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed: int) -> ModelScore:
+    """The task's first metric of what a model writes greedily.
+
+    Args:
+        rows: `compress.data.generative.Pairs.rows` of the held-out split.
+        references: its rows as they were loaded, in the same order, with the column `label`.
+        task: tells the metric and the most tokens to write.
+        its_tokenizer: of the model.
+        seed: draws the rows, at most 128.
+    """
+    chosen = _drawn(len(rows), seed)
+    some, wanted = rows.select(chosen), references.select(chosen)["label"]
+    metric = generation.metrics(task)[0]
+
+    def of(model: Any) -> Scored:
+        try:
+            return metric.name, metric.score(
+                greedy(model, some, its_tokenizer, texts.settings(task).max_target), wanted
+            )
+        except Undefined as reason:
+            return metric.name, reason
+
+    return ModelScore(of, len(some), metric.higher_is_better)
+
+
+def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> list[str]:
+    """What a model writes for tokenized rows, the likeliest token at each place; in the rows' order.
+
+    Args:
+        rows: of `compress.data.generative.for_encoder_decoder` or `for_decoder`.
+        max_new_tokens: the most it may write.
+    """
+    from compress.models.load import quiet
+    from compress.runtimes.generating import Decoding, generate, rules
+
+    reads = not model.config.is_encoder_decoder
+    found = [""] * len(rows)
+    order = np.argsort(-row_lengths(rows), kind="stable")
+    decoding = Decoding(1, max_new_tokens, rules(model.generation_config.to_dict()))
+    with quiet():
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH].tolist()
+            features = [rows[place] for place in places]
+            batch = collate_prompts(features, its_tokenizer) if reads else collate_pairs(features, its_tokenizer, {})
+            ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
+            for place, text in zip(places, its_tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
+                found[place] = text.strip()
+    return found
+
+
+def windows(rows: Any, task: Task, its_tokenizer: Any, context: int) -> Any:
+    """Held-out text in windows of `context` tokens that overlap by half: each token counts once.
+
+    Args:
+        rows: the held-out split as it was loaded, with the column `text`.
+        task: tells whether documents are texts of their own.
+        its_tokenizer: of the model.
+        context: the tokens of a window, at least 4.
+
+    Raises:
+        CompressError: there is nothing to score.
+    """
+    return generation.scored_windows(rows, task, its_tokenizer, context, context // 2).rows
+
+
+def read(rows: Any, its_tokenizer: Any, *, seed: int) -> ModelScore:
+    """The perplexity of held-out text.
+
+    Args:
+        rows: its windows.
+        its_tokenizer: of the model.
+        seed: draws the windows, at most 128.
+    """
+    some = rows.select(_drawn(len(rows), seed))
+
+    def of(model: Any) -> Scored:
+        try:
+            return "perplexity", perplexity(model, some, its_tokenizer)
+        except Undefined as reason:
+            return "perplexity", reason
+
+    return ModelScore(of, len(some), higher_is_better=False)
+
+
+def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
+    """exp of the mean negative log-likelihood over all counted tokens of the windows.
+
+    Raises:
+        Undefined: it is infinite or not a number.
+    """
+    from torch.nn.functional import cross_entropy
+
+    size = max(1, LOGITS // (int(row_lengths(rows).max()) * model.config.vocab_size))
+    total, tokens = 0.0, 0
+    for start in range(0, len(rows), size):
+        features = [rows[place] for place in range(start, min(start + size, len(rows)))]
+        batch = {name: value.to(model.device) for name, value in collate_causal(features, its_tokenizer, {}).items()}
+        labels = batch.pop("labels")[:, 1:]
+        counted = labels != NO_LABEL
+        logits = model(**batch, use_cache=False).logits[:, :-1][counted].float()
+        total += float(cross_entropy(logits, labels[counted], reduction="sum"))
+        tokens += int(counted.sum())
+    if not total / tokens < 700:  # exp overflows at 709
+        raise Undefined(f"the mean negative log-likelihood is {total / tokens:g}, so perplexity is no finite number")
+    return math.exp(total / tokens)
+
+
+def _drawn(count: int, seed: int) -> list[int]:
+    return sorted(np.random.default_rng(seed).permutation(count)[:ROWS].tolist())

@@ -18,6 +18,8 @@ import pytest
 
 from tests.tiny import write_model, write_task
 
+pytest_plugins = ["tests.exported"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need a GPU or a network are skipped, with the reason, where there is none."""

@@ -11,7 +11,7 @@ from compress.core.errors import CompressError
 from compress.onnx.export import export, sample_inputs
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check
-from tests.onnx.conftest import Exported, export_family, strong_model
+from tests.exported import Exported, export_family, strong_model
 
 OTHERS = ("distilbert", "roberta", "electra", "albert", "mpnet", "deberta-v2", "modernbert")
 # Attention that one operator can stand for; rotary (ModernBERT) and disentangled (DeBERTa) attention stay as exported.

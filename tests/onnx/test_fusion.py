@@ -15,7 +15,7 @@ from compress.onnx.graph import Graph
 from compress.onnx.parity import check, compare
 from compress.quantization.graphs.layers import products
 from compress.runtimes.sessions import open_session
-from tests.onnx.conftest import Exported, export_family
+from tests.exported import Exported, export_family
 
 
 def test_fusion_keeps_the_logits_of_torch_padded_and_not(fused: Exported) -> None:

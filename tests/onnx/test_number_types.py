@@ -17,8 +17,8 @@ from compress.onnx.parity import compare
 from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
 from compress.runtimes.sessions import logits, open_session
-from tests.onnx.conftest import Exported, Rows
-from tests.onnx.test_int8 import QUERY
+from tests.exported import Exported, Rows
+from tests.quantization.graphs.test_int8 import QUERY
 
 WIDE = "bert.encoder.layer.0.output.dense"
 

@@ -13,7 +13,7 @@ from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
 from compress.onnx.opset import raise_opset
 from compress.runtimes.sessions import logits, open_session
-from tests.onnx.conftest import Rows
+from tests.exported import Rows
 
 
 def test_a_file_of_an_older_opset_answers_as_before(foreign: Path, batches: Rows, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from compress.core.errors import CompressError
 from compress.onnx.fp16 import to_fp16
 from compress.onnx.parity import check, compare
-from tests.onnx.conftest import Exported
+from tests.exported import Exported
 
 
 def test_an_export_is_within_tolerance_at_every_shape(bert: Exported) -> None:

@@ -249,7 +249,7 @@ def test_the_graph_holds_the_smaller_weights_and_no_masks_or_zeros(files: Files)
 
 
 def test_int8_takes_unequal_heads_as_they_are(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import compress.onnx.qdq
+    import compress.quantization.graphs.qdq
 
     quantize_dynamic(files.fused, tmp_path / "int8.onnx")
     with monkeypatch.context() as patch:

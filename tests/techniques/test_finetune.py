@@ -15,7 +15,7 @@ from compress.models.generators import generator
 from compress.models.load import bring, tokenizer
 from compress.techniques.apply import apply
 from compress.techniques.finetune import TECHNIQUE, Finetune
-from tests.test_summarizers import CONFIGS
+from tests.models.test_encoder_to_seq2seq import CONFIGS
 from tests.tiny import write_model
 from tests.tiny_generators import write_generator, write_pairs, write_text
 

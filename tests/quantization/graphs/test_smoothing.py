@@ -19,8 +19,8 @@ from compress.quantization.graphs.smoothing import FARTHEST, Peaks, factors, rec
 from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
 from compress.runtimes.sessions import logits, open_session
-from tests.onnx.conftest import Exported, Rows, export_family
-from tests.onnx.test_int8 import QUERY
+from tests.exported import Exported, Rows, export_family
+from tests.quantization.graphs.test_int8 import QUERY
 from tests.onnx.test_number_types import fake_quantized
 
 SMOOTHED = StaticSettings(smooth=0.5, wide="static")

@@ -131,7 +131,7 @@ def test_a_tokenizer_gives_back_what_it_read() -> None:
 
 def test_the_same_texts_give_the_same_tokenizer_in_another_process() -> None:
     program = (
-        "from tests.test_summarizers import TEXTS; from compress.models.train_tokenizer import trained;"
+        "from tests.models.test_encoder_to_seq2seq import TEXTS; from compress.models.train_tokenizer import trained;"
         "print(trained(TEXTS, 320, opens=False).backend_tokenizer.to_str())"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -10,8 +10,8 @@ import pytest
 from compress.quantization.graphs.dynamic import quantize_dynamic
 from compress.quantization.graphs.kernels import integer_kernels
 from compress.quantization.graphs.static import StaticSettings, quantize_static
-from tests.onnx.conftest import Exported, Rows, export_family
-from tests.onnx.test_int8 import LINEARS, QUERY, integer_products
+from tests.exported import Exported, Rows, export_family
+from tests.quantization.graphs.test_int8 import LINEARS, QUERY, integer_products
 
 OTHER = "bert.encoder.layer.1.attention.output.dense"
 

@@ -21,7 +21,7 @@ from compress.quantization.graphs.qdq import write_scheme
 from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
 from compress.runtimes.sessions import open_session
-from tests.onnx.conftest import Exported, Rows, export_family
+from tests.exported import Exported, Rows, export_family
 
 INTEGER_KERNELS = {"MatMulIntegerToFloat", "QLinearMatMul", "DynamicQuantizeMatMul", "MatMulInteger"}
 LINEARS = 2 * 6  # of a BERT layer: query, key, value, attention output, intermediate, output

@@ -14,7 +14,7 @@ from compress.core.errors import CompressError
 from compress.core.settings import Settings
 from compress.core.technique import Made, Technique, Work
 from compress.techniques.apply import apply
-from tests.test_work_folder import KILLER, Killed
+from tests.core.test_work_folder import KILLER, Killed
 
 
 class Letters(Settings):

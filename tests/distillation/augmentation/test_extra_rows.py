@@ -17,7 +17,7 @@ from compress.data.loading import load, resolve
 from compress.distillation.augmentation import masked_words
 from compress.distillation.augmentation.extra_rows import OWN_VOCABULARY, Extra, check, extra_rows, identity
 from compress.tasks.task import Task
-from tests.augmentation.test_masked_words import write_masked_lm
+from tests.distillation.augmentation.test_masked_words import write_masked_lm
 from tests.tiny import WORDS, write_model
 
 SINGLE = {"name": "mine", "text": "review", "label": "mood", "labels": ["neg", "pos"]}

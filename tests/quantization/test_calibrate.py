@@ -12,7 +12,7 @@ from compress.core.settings import Settings
 from compress.quantization.calibrate import static_scheme, static_settings
 from compress.quantization.graphs.static import StaticSettings, calibrate
 from compress.quantization.int8_settings import Int8Settings
-from tests.onnx.conftest import export_family
+from tests.exported import export_family
 
 OTHERS: dict[str, Any] = {
     "ranges": "mse",

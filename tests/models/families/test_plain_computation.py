@@ -62,7 +62,7 @@ def test_no_such_setting_fixes_the_length_of_an_export(tmp_path: Path) -> None:
 
     from compress.onnx.export import export
     from compress.onnx.parity import check
-    from tests.onnx.conftest import some_rows
+    from tests.exported import some_rows
 
     folder = write(tmp_path / "model", num_hidden_layers=1)
     model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager")

@@ -1,4 +1,4 @@
-"""One exported model for the tests here, with weights strong enough and outliers planted, so that a fault shows."""
+"""One exported model for tests of graphs, with weights strong enough and outliers planted, so that a fault shows."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from compress.quantization.graphs.qdq import write_scheme
 from compress.quantization.graphs.static import StaticSettings, calibrate, quantize_static
 from compress.quantization.scheme import Layer, Scheme
 from compress.runtimes.sessions import logits, open_session
-from tests.onnx.conftest import Exported, Rows, strong_model
+from tests.exported import Exported, Rows, strong_model
 
 MODULES = {
     "mpnet": "mpnet.encoder.layer.{}.attention.attn",  # with a position bias

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import compress.onnx.qdq
+import compress.quantization.graphs.qdq
 import numpy as np
 import onnx
 import pytest
@@ -15,7 +15,7 @@ from compress.onnx.graph import Graph
 from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
 from compress.quantization.graphs.integer_attention import fuse_integer_attention
 from compress.runtimes.sessions import open_session
-from tests.onnx.conftest import Exported, Rows
+from tests.exported import Exported, Rows
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.runtimes.sessions import CHOICES, OURS, SessionChoice, logits, open_session, session_choice
-from tests.onnx.conftest import Exported
+from tests.exported import Exported
 
 
 def test_a_choice_survives_the_manifest() -> None:

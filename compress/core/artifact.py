@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from compress.core import manifest
+from compress.core.distributed import is_main_process as is_main_process
+from compress.core.distributed import wait_until as wait_until
 from compress.core.errors import CompressError
-from compress.core.manifest import FORMAT, MANIFEST
+from compress.core.manifest import FORMAT
+from compress.core.manifest import MANIFEST as MANIFEST
 from compress.core.model_files import openable
 
 RESULTS = 2

@@ -12,9 +12,8 @@ from compress.core.errors import CompressError
 from compress.core.model_files import of_tokenizer
 from compress.core.progress import warn
 from compress.data import calibration
-from compress.measure.size import safetensors_parameters
 from compress.models import load as models
-from compress.models.stored import model_files
+from compress.models.stored import model_files, safetensors_parameters
 
 FLOATING = ("fp32", "fp16", "bf16")
 

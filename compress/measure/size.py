@@ -10,7 +10,7 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.measure.sparsity import LAYERS, zeros
-from compress.models.stored import graph, header, model_files
+from compress.models.stored import graph, model_files, safetensors_parameters
 
 QUANTITIES = {"disk_bytes": "bytes", "parameters": "count", "compressed_bytes": "bytes", "zeros": "share"}
 """What is measured, and its unit."""
@@ -103,20 +103,6 @@ def _zeros(artifact: Artifact) -> Measurement:
     told = {"zeros": found.count, "weights": found.of, "matrices": found.matrices, "counted": found.counted}
     notes = () if found.counted == LAYERS else (f"Counted: {found.counted}",)
     return Measurement(fingerprint, "zeros", found.share, "share", False, told, samples=found.of, notes=notes)
-
-
-def safetensors_parameters(files: list[Path]) -> int:
-    """The number of stored weights: a tied weight counts once, as it is stored; integer buffers of positions do not.
-
-    Raises:
-        CompressError: a file is not in the safetensors format.
-    """
-    return sum(
-        math.prod(tensor["shape"])
-        for file in files
-        for tensor in header(file)[0].values()
-        if tensor["dtype"] not in ("I64", "BOOL")
-    )
 
 
 def onnx_parameters(artifact: Artifact) -> int:

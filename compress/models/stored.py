@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,17 @@ def _external(file: Path) -> set[str]:
         for entry in one.external_data
         if entry.key == "location" and one.data_location == 1  # TensorProto.EXTERNAL
     }
+
+
+def safetensors_parameters(files: list[Path]) -> int:
+    """The number of stored weights: a tied weight counts once, as it is stored; integer buffers of positions do not.
+
+    Raises:
+        CompressError: a file is not in the safetensors format.
+    """
+    return sum(
+        math.prod(tensor["shape"])
+        for file in files
+        for tensor in header(file)[0].values()
+        if tensor["dtype"] not in ("I64", "BOOL")
+    )

@@ -83,9 +83,7 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path: Path, path: str) 
     for name in ("random", "numpy", "typing", "signal", "click", "json", "yaml"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the current folder was imported from')")
     place = (
-        os.pathsep.join([path.strip(":"), str(Path(__file__).parents[2])])
-        if path
-        else str(Path(__file__).parents[2])
+        os.pathsep.join([path.strip(":"), str(Path(__file__).parents[2])]) if path else str(Path(__file__).parents[2])
     )
     done = subprocess.run(
         [sys.executable, "-m", "compress", "list", "tasks"],

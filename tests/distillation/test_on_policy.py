@@ -15,8 +15,8 @@ from compress.distillation.schedules import Schedule
 from compress.distillation.token_losses import reference_tokens, soft_tokens
 from compress.distillation.token_objective import TokenGoal, _draws, learning_tokens
 from compress.models.forward import logits_and_labels, top_k, whole
-from tests.generative import VOCABULARY, prompts, strong_generator
 from tests.distillation.test_teacher_tokens import FAMILIES, TOKENIZER, rows_for
+from tests.generative import VOCABULARY, prompts, strong_generator
 
 END = 2
 

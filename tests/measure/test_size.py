@@ -11,16 +11,8 @@ import pytest
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.measure.size import (
-    QUANTITIES,
-    absent,
-    compressed_bytes,
-    disk_bytes,
-    onnx_parameters,
-    safetensors_parameters,
-    size,
-)
-from compress.models.stored import model_files
+from compress.measure.size import QUANTITIES, absent, compressed_bytes, disk_bytes, onnx_parameters, size
+from compress.models.stored import model_files, safetensors_parameters
 
 
 def by_torch(artifact: Artifact) -> int:

@@ -17,8 +17,8 @@ from compress.core.errors import CompressError
 from compress.training import loop
 from compress.training.checkpoints import last_checkpoint, whole_checkpoints
 from tests.disk import files_no_larger_than
-from tests.training.test_train import Run, _equal, _killed_at
 from tests.tiny import write_model, write_task
+from tests.training.test_train import Run, _equal, _killed_at
 
 FILES = [
     "model.safetensors",

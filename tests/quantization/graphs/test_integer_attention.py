@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import compress.quantization.graphs.qdq
 import numpy as np
 import onnx
 import pytest
 
+import compress.quantization.graphs.qdq
 from compress.onnx.fusion import operators
 from compress.onnx.graph import Graph
 from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic

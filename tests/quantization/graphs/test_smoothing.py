@@ -20,8 +20,8 @@ from compress.quantization.graphs.static import StaticSettings, calibrate, quant
 from compress.quantization.scheme import Layer, Scheme
 from compress.runtimes.sessions import logits, open_session
 from tests.exported import Exported, Rows, export_family
-from tests.quantization.graphs.test_int8 import QUERY
 from tests.onnx.test_number_types import fake_quantized
+from tests.quantization.graphs.test_int8 import QUERY
 
 SMOOTHED = StaticSettings(smooth=0.5, wide="static")
 VALUE, CONTEXT_READER = "bert.encoder.layer.0.attention.self.value", "bert.encoder.layer.0.attention.output.dense"

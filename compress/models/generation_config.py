@@ -7,6 +7,7 @@ with it: import it where it is needed.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ NOT_DONE: dict[str, tuple[Any, ...]] = {
     "stop_strings": (None, []),
     "token_healing": (None, False),
     "max_time": (None,),
+    "guidance_scale": (None, 1, 1.0),
     "num_beam_groups": (None, 0, 1),
     "penalty_alpha": (None, 0, 0.0),
     "dola_layers": (None,),
@@ -31,6 +33,10 @@ NOT_DONE: dict[str, tuple[Any, ...]] = {
     "force_words_ids": (None, []),
 }
 """What would change the text and is done by no command here, each with the values that change nothing."""
+TOKENS = (
+    *("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id"),
+    *("forced_bos_token_id", "forced_eos_token_id"),
+)
 FACTORS = ("length_penalty", "repetition_penalty", "encoder_repetition_penalty")
 
 
@@ -100,7 +106,15 @@ def _check(config: KeptGenerationConfig, file: Path) -> None:
     for name in COUNTS + FACTORS:
         value = getattr(config, name)
         kinds = (int,) if name in COUNTS else (int, float)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= 0):
+        least = -math.inf if name == "length_penalty" else 0  # below 0 it makes texts shorter
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= least):
             raise CompressError(
-                f"{file}: '{name}' is {str(value)[:60]!r}, which is no number of 0 or more. Correct it."
+                f"{file}: '{name}' is {str(value)[:60]!r}, which is no number{' of 0 or more' * (least == 0)}. Correct it."
+            )
+    for name in TOKENS:
+        value = getattr(config, name, None)
+        ids = value if isinstance(value, list) else [value] * (value is not None)
+        if any(isinstance(one, bool) or not isinstance(one, int) for one in ids):
+            raise CompressError(
+                f"{file}: '{name}' is {str(value)[:60]!r}, which is no id of a token: give its number. Correct it."
             )

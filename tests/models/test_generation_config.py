@@ -91,7 +91,15 @@ def test_a_changed_model_is_saved_with_the_sampling_settings_that_it_came_with(t
 
 
 @pytest.mark.parametrize(
-    "settings", [{"stop_strings": ["."]}, {"num_beam_groups": 2}, {"penalty_alpha": 0.6}, {"max_time": 3.0}], ids=str
+    "settings",
+    [
+        {"stop_strings": ["."]},
+        {"num_beam_groups": 2},
+        {"penalty_alpha": 0.6},
+        {"max_time": 3.0},
+        {"guidance_scale": 1.5},
+    ],
+    ids=str,
 )
 def test_a_setting_that_is_not_done_here_is_refused_by_name(settings: dict[str, Any], tmp_path: Path) -> None:
     folder = settings_in_the_config(write_generator(tmp_path / "llama", "llama"), **settings)
@@ -110,6 +118,9 @@ def test_a_setting_that_is_not_done_here_is_refused_by_name(settings: dict[str, 
         "[]",
         '{"early_stopping": "sometimes"}',
         '{"max_new_tokens": 0}',
+        '{"eos_token_id": "</s>"}',
+        '{"pad_token_id": 1.5}',
+        '{"forced_bos_token_id": [2, "en"]}',
     ],
 )
 def test_a_setting_that_is_none_is_refused_when_the_model_is_opened(text: str, tmp_path: Path) -> None:
@@ -119,3 +130,9 @@ def test_a_setting_that_is_none_is_refused_when_the_model_is_opened(text: str, t
         models.load(models.adopt(folder, "llama"))
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) <= 500
+
+
+def test_a_length_penalty_may_prefer_short_texts(tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "llama", "llama")
+    (folder / FILE).write_text('{"length_penalty": -1.0, "num_beams": 2, "eos_token_id": [1, 2]}')
+    assert generation_config(folder).length_penalty == -1.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from click.testing import CliRunner
 
-from compress.artifact import Artifact
 from compress.cli import compress
-from compress.errors import CompressError
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 
 __all__ = ["Artifact", "CompressError", "run"]
 

@@ -1,3 +1,5 @@
 """Distil, prune, quantize and export fine-tuned transformers, and measure what it cost."""
 
-__version__ = "0.1.0"
+from compress.core.version import VERSION
+
+__version__ = VERSION

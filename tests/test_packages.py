@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import compress
+
 ROOT = Path(__file__).parents[1]
 DECIDE_RESULTS = {
     *(
@@ -46,6 +48,11 @@ def test_packages_that_decide_results_have_a_lower_and_an_upper_bound() -> None:
     for name in DECIDE_RESULTS:
         operators = {one.operator for one in wanted[name]}
         assert {">=", "<"} <= operators, f"{name}{wanted[name]}"
+
+
+def test_the_version_is_the_same_for_pip_and_for_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == compress.__version__
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "constraints-gptq.txt"])

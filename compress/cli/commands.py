@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from compress import __version__
 from compress.core import catalogue
 from compress.core.distributed import is_main_process
 from compress.core.paths import named
-from compress.core.printable import lines, message, one_line
+from compress.core.printable import lines, one_line
+from compress.core.version import VERSION
 
 
 class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Click take none
@@ -125,48 +125,17 @@ def command(name: str, *, example: str, **attributes: Any) -> Any:
     context_settings=CONTEXT,
     epilog="Example: compress run quickstart    (a tour in five minutes, offline)",
 )
-@click.version_option(__version__, "-V", "--version", prog_name="compress")
+@click.version_option(VERSION, "-V", "--version", prog_name="compress")
 def compress() -> None:
     """Make a fine-tuned transformer smaller and faster, and prove what it cost.
 
     Distils, prunes, quantizes and exports Hugging Face models to ONNX, measures every result beside the original, and
     writes a report. A model is an artifact's folder, a Hugging Face folder, or a hub id.
     """
-    logger = logging.getLogger("compress")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_OneLine("%(message)s"))
-        handler.addFilter(_Once())
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of each product's type, of a kernel to download
-        logger.propagate = False
-    from compress.core import distributed
+    from compress.core import log
 
-    distributed.settle()
-    if not distributed.is_main_process():
-        logger.setLevel(logging.WARNING)  # the first one tells what all of them do
-
-
-class _OneLine(logging.Formatter):
-    """Messages quote what others wrote: names, labels, texts."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return message(super().format(record))
-
-
-class _Once(logging.Filter):
-    """Lets a warning through once: a command reads a split several times, and each time says what is wrong with it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        again = record.levelno >= logging.WARNING and text in self.told
-        self.told.add(text)
-        return not again
+    log.to_stderr()
+    log.settle_processes()
 
 
 ALLOW_OVERLAP = "Go on although more than 5 % of the evaluation rows stand in the training rows."

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from compress.core.notebook import in_notebook
 from compress.core.printable import one_line
 
 logger = logging.getLogger("compress")
@@ -47,11 +48,14 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 
 @contextmanager
 def bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """A progress bar on stderr: live on a terminal, now and then a line elsewhere, nothing with `--quiet`."""
+    """A progress bar on stderr: live on a terminal and in a notebook, now and then a line elsewhere, nothing with `--quiet`."""
     if not logger.isEnabledFor(logging.INFO):
         yield _Silent()
     elif sys.stderr.isatty():
         with _live(description, total, done) as running:
+            yield running
+    elif in_notebook():
+        with _in_notebook(description, total, done) as running:
             yield running
     else:
         yield _Lines(description, total, done)
@@ -85,6 +89,26 @@ def _live(description: str, total: int | None, done: int) -> Iterator[Bar]:
                 progress.advance(task, by)
                 if note:
                     progress.update(task, note=one_line(note))
+
+        yield Live()
+
+
+@contextmanager
+def _in_notebook(description: str, total: int | None, done: int) -> Iterator[Bar]:
+    """tqdm's: rich needs ipywidgets in a notebook, tqdm does without them."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from tqdm.auto import tqdm
+
+    with tqdm(desc=one_line(description), total=total, initial=done, leave=False) as shown:
+
+        class Live:
+            def advance(self, by: int = 1, note: str = "") -> None:
+                if note:
+                    shown.set_postfix_str(one_line(note), refresh=False)
+                shown.update(by)
 
         yield Live()
 

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from compress import __version__
 from compress.core import catalogue
 from compress.core.artifact import RESULTS, Artifact, digest, write_whole
 from compress.core.cache import entry
@@ -21,6 +20,7 @@ from compress.core.machine import cpu_model, machine, packages, providers
 from compress.core.measurement import Measurements
 from compress.core.progress import say, warn
 from compress.core.technique import versions
+from compress.core.version import VERSION
 from compress.data import leakage, loading, readable
 from compress.measure import former
 from compress.measure.evaluation import Evaluation, Unread
@@ -161,7 +161,7 @@ def _plan(
     """A hash over all that decides what is measured, and on what machine."""
     models = [(name, one.fingerprint(), digest(one.files)) for name, one in [("", root), *artifacts]]
     described = {name: value for name, value in task.to_json().items() if name not in ("files", "hub")}
-    here = [cpu_model(), available_cores(), providers(), packages(), __version__, RESULTS]
+    here = [cpu_model(), available_cores(), providers(), packages(), VERSION, RESULTS]
     return digest([models, suite.model_dump(mode="json"), described, split.identity, here])
 
 
@@ -287,7 +287,7 @@ def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any
         return None
     technique = catalogue.find("techniques", "export")
     settings = technique.settings(provider=suite.device)
-    made_by = [root.fingerprint(), digest(root.files), suite.device, versions(), __version__]
+    made_by = [root.fingerprint(), digest(root.files), suite.device, versions(), VERSION]
 
     def make(folder: Path) -> None:
         apply(technique, root, settings, folder / FP32_ONNX, task=task, cache=cache)

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import compress
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.measure.batches import Unnamed
@@ -163,7 +162,7 @@ def environment(threads: int) -> dict[str, str]:
     Settings of the C library's allocator, which training raises, are left out: users' serving processes have none.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    source = str(Path(compress.__file__).parent.parent)
+    source = str(Path(__file__).parents[2])
     # An empty part means the current folder.
     paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {

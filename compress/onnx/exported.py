@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress import __version__
 from compress.core.artifact import Artifact, digest
 from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.model_files import copy_beside
 from compress.core.progress import say
 from compress.core.technique import versions
+from compress.core.version import VERSION
 from compress.data import comparison_rows
 from compress.models.load import kind_of, load, tokenizer
 
@@ -58,7 +58,7 @@ def exported(
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
     """
     named = task["name"] if task else None  # the rows that the graph is compared on
-    key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), __version__])
+    key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), VERSION])
 
     def make(folder: Path) -> Mapping[str, Any]:
         say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")

@@ -279,7 +279,7 @@ def test_an_adapter_is_merged_into_its_base(make_model: Callable[..., Path], tmp
 
 
 def test_a_warning_is_told_once_and_progress_each_time() -> None:
-    from compress.cli.commands import _Once
+    from compress.core.log import _Once
 
     once = _Once()
     told = [

@@ -71,7 +71,7 @@ def test_a_name_is_guessed_whatever_its_case_or_type() -> None:
 
 
 def test_what_is_logged_is_escaped() -> None:
-    from compress.cli.commands import _OneLine
+    from compress.core.log import _OneLine
 
     record = logging.LogRecord("compress", logging.INFO, "", 0, "step \x1b[2J\u202e:\nmade", (), None)
     assert _OneLine("%(message)s").format(record) == "step \\x1b[2J\\u202e: made"

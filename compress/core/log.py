@@ -1,0 +1,68 @@
+"""Where the messages go: one line each on stderr, each warning once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from compress.core import distributed
+from compress.core.notebook import in_notebook
+from compress.core.printable import message
+
+logger = logging.getLogger("compress")
+
+
+def to_stderr() -> None:
+    """Messages of the command line go to stderr, from INFO on."""
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_OneLine("%(message)s"))
+        handler.addFilter(_Once())
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of each product's type, of a kernel to download
+        logger.propagate = False
+
+
+def heard() -> None:
+    """Messages of a Python function go to stderr too, unless the program has said where they go or how many it wants.
+
+    A level or a handler of the logger `compress` is left as it is, and so are the root logger's handlers, but in a notebook:
+    some of these set the root logger up before anybody could.
+    """
+    said = logger.handlers or logger.level != logging.NOTSET
+    if not said and (in_notebook() or not logging.getLogger().handlers):
+        to_stderr()
+    settle_processes()
+
+
+def settle_processes() -> None:
+    """Of several processes that train together, the first one tells what all of them do.
+
+    Raises:
+        CompressError: see `compress.core.distributed.settle`.
+    """
+    distributed.settle()
+    if not distributed.is_main_process():
+        logger.setLevel(logging.WARNING)
+
+
+class _OneLine(logging.Formatter):
+    """Messages quote what others wrote: names, labels, texts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return message(super().format(record))
+
+
+class _Once(logging.Filter):
+    """Lets a warning through once: a command reads a split several times, and each time says what is wrong with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        again = record.levelno >= logging.WARNING and text in self.told
+        self.told.add(text)
+        return not again

@@ -24,6 +24,10 @@ def check(patterns: Iterable[str], names: Iterable[str], setting: str, what: str
     known = list(dict.fromkeys(name for name in names if name))
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
+            if not known:
+                raise CompressError(
+                    f"{setting}: '{shortened(pattern, 80)}' matches nothing, since nothing in this model would be {what}."
+                )
             shown = "; ".join(shortened(name, 80) for name in nearest(pattern, known))
             raise CompressError(
                 f"{setting}: '{shortened(pattern, 80)}' matches nothing that would be {what}. Names are, for example, {shown}. "

@@ -14,6 +14,7 @@ def weight_of(name: str) -> Callable[[Any], bool]:
 
 
 LOSSES = (
+    ReadWhen(("temperature",), weight_of("alpha"), "with an alpha above 0"),
     ReadWhen(("hidden_loss",), weight_of("hidden_weight"), "with a hidden_weight above 0"),
     ReadWhen(("attention_loss",), weight_of("attention_weight"), "with an attention_weight above 0"),
     ReadWhen(
@@ -31,3 +32,10 @@ GENERATION = (
     ReadWhen(("beams",), lambda one: one.pseudo_labels > 0, "with pseudo_labels above 0"),
 )
 """Of `compress.distillation.generation_settings`."""
+
+ANOTHER_TEACHER = ReadWhen(
+    ("teacher",),
+    lambda one: weight_of("alpha")(one) or one.matches or one.on_policy > 0 or one.pseudo_labels > 0,
+    "where something is learnt from it: with alpha or another weight above 0",
+)
+"""Where the teacher is the model itself unless another is given."""

@@ -28,7 +28,7 @@ from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.schedules import Schedule
-from compress.distillation.settings_read import GENERATION, LOSSES, weight_of
+from compress.distillation.settings_read import GENERATION, LOSSES
 from compress.models.layer_choice import Layers
 from compress.training.train import TrainingSettings
 
@@ -110,7 +110,6 @@ NO_SMALLER = "The student keeps all layers of its teacher at full width: it is t
 READ = (
     *LOSSES,
     *GENERATION,
-    ReadWhen(("temperature",), weight_of("alpha"), "with an alpha above 0"),
     ReadWhen(
         ("layer_choice",),
         lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),

@@ -14,8 +14,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.core.settings import Settings
 from compress.core.technique import Made, Technique, Work, finished
+from compress.core.unread_settings import ReadWhen, refuse_unread
 
 
 class Export(Settings):
@@ -36,12 +38,21 @@ def _run(work: Work) -> Made:
     return Made("onnx", "fp32", parts, facts=found.facts, step_facts={"parity": found.parity})
 
 
+READ = (ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),)
+
+
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.data import loading
     from compress.models import load as models
 
-    # What a step of the same pipeline will make is not there to be looked at.
-    if task is not None and (not source.steps or finished(source.folder, source.fingerprint())):
+    refuse_unread(settings, READ)
+    if source.steps and not finished(source.folder, source.fingerprint()):
+        return  # what a step of the same pipeline will make is not there to be looked at
+    if "fuse" in settings.model_fields_set and models.kind_of(source.folder) != "classifier":
+        raise CompressError(
+            f"'fuse' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
+        )
+    if task is not None:
         models.check_labels(source.folder, loading.resolve(dict(task))[0])
 
 

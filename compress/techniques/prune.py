@@ -21,7 +21,7 @@ from compress.core.technique import ArtifactPath, Made, Technique, Work, finishe
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings
-from compress.distillation.settings_read import GENERATION, LOSSES
+from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
 from compress.models.layer_choice import Layers
 from compress.training.train import TrainingSettings
 
@@ -170,13 +170,18 @@ READ = (
             "teacher",
             *(
                 name
-                for name in (*LossSettings.model_fields, *TrainingSettings.model_fields)
-                if name not in ("epochs", "seed")
+                for name in (
+                    *LossSettings.model_fields,
+                    *GenerationSettings.model_fields,
+                    *TrainingSettings.model_fields,
+                )
+                if name not in ("epochs", "seed", "decoder_layers", "encoder_layers")
             ),
         ),
         _recovers,
         "with epochs above 0",
     ),
+    ANOTHER_TEACHER,
     *LOSSES,
     *GENERATION,
 )
@@ -344,6 +349,10 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     if task is not None and (settings.epochs or _reads_rows(settings)):
         described, _ = loading.resolve(dict(task))
         models.check_labels(source.folder, described)
+    if "written" in settings.model_fields_set and not config.is_encoder_decoder:
+        raise CompressError(
+            f"'written' counts the tokens that an encoder-decoder writes, and {source.folder} is none. Leave it out."
+        )
     if models.kind_of(source.folder) != "classifier":
         _check_writer(settings, config)
         return

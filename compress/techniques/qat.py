@@ -23,7 +23,7 @@ from compress.core.unread_settings import refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings, Weight
 from compress.distillation.schedules import Schedule, bounded
-from compress.distillation.settings_read import GENERATION, LOSSES
+from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
 from compress.quantization import settings_read
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
@@ -59,6 +59,9 @@ class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, Tra
     learning_rate: float = Field(
         5e-6, gt=0, lt=1, description="The highest learning rate of the weights; step sizes learn faster by far."
     )
+
+
+READ = (*settings_read.QAT, ANOTHER_TEACHER, *LOSSES, *GENERATION)
 
 
 def _run(work: Work) -> Made:
@@ -183,7 +186,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.models import load as models
     from compress.models.families.families import family
 
-    refuse_unread(settings, (*settings_read.QAT, *LOSSES, *GENERATION))
+    refuse_unread(settings, READ)
     check_max_length(settings, task)
     # What was stored in 16 bits is trained in fp32; what a step made of fewer bits is not.
     if source.precision != "fp32" and any(step.technique in ("quantize", "qat") for step in source.steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +10,13 @@ import pytest
 from compress.core import catalogue
 from compress.core.errors import CompressError
 from compress.core.unread_settings import refuse_unread
-from compress.distillation.settings_read import GENERATION, LOSSES
 from compress.quantization import settings_read
-from compress.techniques import distill, finetune, prune
+from compress.techniques import distill, export, finetune, prune, qat
 
 TABLES = {
     "quantize": settings_read.QUANTIZE,
-    "qat": (*settings_read.QAT, *LOSSES, *GENERATION),
+    "qat": qat.READ,
+    "export": export.READ,
     "distill": distill.READ,
     "finetune": finetune.READ,
     "prune": prune.READ,
@@ -46,6 +47,9 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
         ("qat", {"follow": 0.5}, "follow"),
         ("qat", {"attention_loss": "kl"}, "attention_loss"),
         ("qat", {"beams": 2}, "beams"),
+        ("qat", {"alpha": 0, "temperature": 2}, "temperature"),
+        ("qat", {"alpha": 0, "hidden_weight": 0, "teacher": "runs/teacher"}, "teacher"),
+        ("export", {"provider": "cuda", "fuse": False}, "fuse"),
         ("distill", {**STUDENT, "hidden_loss": "cosine"}, "hidden_loss"),
         ("distill", {**STUDENT, "calibration": "task-2048"}, "calibration"),
         ("distill", {**STUDENT, "layers": [0, 1], "layer_choice": "last"}, "layer_choice"),
@@ -54,6 +58,9 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
         ("finetune", {"frozen_learning_rate": 1e-3}, "frozen_learning_rate"),
         ("prune", {"batch_size": 8}, "batch_size"),
         ("prune", {"sparsity": 0.7}, "sparsity"),
+        ("prune", {"epochs": 1, "alpha": 0, "temperature": 2}, "temperature"),
+        ("prune", {"method": "layers", "decoder_layers": 1, "pseudo_labels": 0.5}, "pseudo_labels"),
+        ("prune", {"method": "layers", "decoder_layers": 1, "top_k": 8}, "top_k"),
         ("prune", {"batch": 4}, "batch"),
         ("prune", {"method": "magnitude", "keep": 0.7}, "keep"),
         ("prune", {"method": "magnitude", "pattern": "2:4", "sparsity": 0.4}, "sparsity"),
@@ -97,3 +104,18 @@ def test_shipped_pipelines_give_nothing_that_is_not_read() -> None:
             for technique, given in step.items():
                 if technique in TABLES and isinstance(given, dict):
                     refuse_unread(catalogue.find("techniques", technique).settings(**given), TABLES[technique])
+
+
+def test_what_is_for_models_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
+    from compress.models.load import adopt
+    from tests.tiny import write_model
+    from tests.tiny_generators import write_generator
+
+    classifier, writer = adopt(write_model(tmp_path / "a"), "a"), adopt(write_generator(tmp_path / "b"), "b")
+    for name, given, source in (
+        ("prune", {"importance": "magnitude", "written": 64}, classifier),
+        ("export", {"fuse": False}, writer),
+    ):
+        technique = catalogue.find("techniques", name)
+        with pytest.raises(CompressError, match=f"'{next(reversed(given))}' .* Leave it out"):
+            technique.check(technique.settings(**given), source, None)

@@ -72,6 +72,10 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
     if values.get("task") is not None:  # its paths are relative to the file, those of the changes to the current folder
         changed = any(change.startswith("task") for change in changes)
         values["task"] = _described(values["task"], file.parent, file.name, is_final=not changed)
+    if isinstance(
+        values.get("steps"), dict
+    ):  # a folder's name is a text, though YAML reads `1` or `on` as something else
+        values["steps"] = {str(step): body for step, body in values["steps"].items()}
     for change in changes:
         _change(values, change)
     where = file.name
@@ -242,6 +246,7 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
         raise CompressError(f"In {spot} there is no technique. Write for example `{name}: {{export: {{}}}}`.")
     body = dict(body)
     source = body.pop("from", None)
+    source = str(source) if isinstance(source, bool | int | float) else source
     if source is not None and (not isinstance(source, str) or (source not in steps and source != "model")):
         raise CompressError(f"In {spot}, 'from' names {shown(source)}, which is no step.{guess(source, steps)}")
     if len(body) != 1:

@@ -196,3 +196,10 @@ def test_paths_of_the_task_are_relative_to_the_pipelines_file_and_changes_to_the
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"task": {**task, "data": beside}}))
     assert (pipeline.read(str(write(task="mine.yaml"))).task or {})["data"] == task["data"]
     assert (pipeline.read(str(file), ["task=../mine.yaml"]).task or {})["data"] == task["data"]
+
+
+def test_a_step_whose_name_is_a_number_can_be_started_from(write: Callable[..., Path]) -> None:
+    plan = pipeline.read(
+        str(write(steps={1: {"export": {}}, 2: {"from": 1, "quantize": {}}})), ["steps.2.quantize.mode=static"]
+    )
+    assert [(step.name, step.source) for step in plan.steps] == [("1", None), ("2", "1")]

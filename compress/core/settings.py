@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,24 @@ MOST_OPEN = 200
 BRACKETS = re.compile(r"[\[\]{}]")
 COMMAND = "compress "
 """What `where` begins with when settings are a command's options."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without keys that are the same value: of `1` and `0x1`, or `on` and `true`, the last one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, each of whose own keys is there once; those that `<<` brings in may be given again."""
+        seen: dict[Any, yaml.Node] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            value = self.construct_object(key, deep=True)
+            if isinstance(value, Hashable) and value in seen:
+                problem = f"{shown(key.value)} is the same as {shown(seen[value].value)} before it. Put one in quotes"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            if isinstance(value, Hashable):
+                seen[value] = key
+        return super().construct_mapping(node, deep)
 
 
 class Settings(BaseModel):
@@ -85,7 +103,7 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
     try:
         node = _composed(text)
         _note_lines(node, (), lines, file)
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise CompressError(f"{file} line {line} is not YAML: {error.problem}.") from error
@@ -108,7 +126,7 @@ def read_value(text: str) -> Any:
     """
     try:
         _composed(text)
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, TypeError, ArithmeticError, CompressError) as error:
         raise ValueError(str(error)) from error
 

@@ -66,6 +66,8 @@ def test_a_value_that_does_not_fit_is_shown(values: dict[str, object], expected:
     [
         ("a: 1\nb: [1\n", "line 3 is not YAML"),
         ("a: 1\na: 2\n", "line 2 has 'a' a second time"),
+        ("steps:\n  1: a\n  0x1: b\n", "line 3 is not YAML: '0x1' is the same as '1' before it"),
+        ("on: a\ntrue: b\n", "line 2 is not YAML: 'true' is the same as 'on' before it"),
         ("- a\n", "is not a mapping"),
         ("a: !!python/object/apply:os.system [ls]\n", "is not YAML"),
     ],

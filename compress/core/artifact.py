@@ -25,7 +25,12 @@ SCRATCH = ".scratch"
 """Inside a work folder: checkpoints and the like, gone when the artifact is finished."""
 REPLACED = ".replaced"
 """Inside a work folder, from one rename to the next: the artifact that was at its place before."""
-OF_WORK = (SCRATCH, REPLACED)
+MARK = ".fingerprint"
+"""Inside a work folder: the fingerprint of what is being made there; empty while an older run's files are removed."""
+LOCK = ".lock"
+OF_WORK = (SCRATCH, REPLACED, MARK, LOCK, f".{MANIFEST}.partial")
+OF_THE_SYSTEM = (".DS_Store",)
+"""What macOS leaves in any folder that somebody has looked into."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +168,11 @@ class Artifact:
             )
 
     def unlisted(self) -> list[str]:
-        """The files in its folder that the manifest does not list: somebody else put them there."""
-        return [name for name in self._names() if name not in self.files]
+        """What is in its folder, hidden files and links included, and not in the manifest: somebody else put it there."""
+        found = [one for one in self.folder.rglob("*") if one.is_symlink() or not one.is_dir()]
+        names = [one.relative_to(self.folder) for one in found if one.name not in OF_THE_SYSTEM]
+        ours = {*self.files, MANIFEST}
+        return sorted(one.as_posix() for one in names if one.parts[0] not in OF_WORK and one.as_posix() not in ours)
 
     def save(self) -> Artifact:
         """Hash the folder's files and write the manifest, last of all; returns the artifact with its hashes."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import MANIFEST, Artifact
 from compress.core.errors import CompressError
 from compress.core.work_folder import SUFFIX, check_ours, unfinished
 
@@ -83,6 +83,7 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
                     f"-o {out} is what {what} was made from, and results are compared with it. "
                     "Choose another folder with -o."
                 )
+    check_beside_models(out, out.absolute().parent)
     for path in read:
         found = Path(path).resolve()
         if there == found or (there in found.parents and Artifact.is_one(out)):
@@ -90,6 +91,28 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
     if os.path.lexists(out) and not out.is_dir():
         raise CompressError(f"{out} is a file, not a folder. Choose another place with -o.")
     check_ours(unfinished(out))
+
+
+def check_beside_models(out: Path, folder: Path) -> None:
+    """Whether a folder is no model's: what is written into one becomes part of the model, or is gone when that is replaced.
+
+    Args:
+        out: what is to be written, for the message.
+        folder: where it would lie.
+
+    Raises:
+        CompressError: the folder is, or lies in, that of an artifact or a model.
+    """
+    for one in (folder, *folder.absolute().parents):
+        if _is_artifact(one) or ((one / "config.json").is_file() and any(one.glob("*.safetensors"))):
+            raise CompressError(f"{_short(out)} would lie inside a model's folder ({one}). Choose a place outside it.")
+
+
+def _is_artifact(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file() and bool(Artifact.open(folder, verify=False))
+    except (CompressError, OSError):
+        return False
 
 
 def check_replaceable(out: Path, *, is_kept: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import count
 from pathlib import Path
 
 from compress.core.artifact import Artifact, is_main_process
@@ -39,10 +40,13 @@ def set_aside(out: Path) -> None:
     """
     former = Artifact.open(out, verify=False)
     there = place(out, former.fingerprint())
-    if not (_is_worth_keeping(former) or former.unlisted()) or is_kept(out, former.fingerprint()):
+    strange = former.unlisted()
+    if not (_is_worth_keeping(former) or strange) or (not strange and _is_whole(there)):
         return
     try:
         there.parent.mkdir(exist_ok=True)
+        if there.exists():  # damaged, or without the files of somebody else that are at `out`
+            there.rename(next(one for n in count(2) if not (one := there.with_name(f"{there.name}-{n}")).exists()))
         out.rename(there)
     except OSError as error:
         raise CompressError(f"{out} cannot be kept as {there} ({error.strerror}). Move it yourself.") from error
@@ -68,6 +72,14 @@ def put_back(out: Path, fingerprint: str) -> None:
         check_replaceable(out, is_kept=True)
     put_in_place(there, out, set_aside)
     say(f"{out} was made before with these settings and kept: it is put back.")
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        Artifact.open(folder)
+    except CompressError:
+        return False
+    return True
 
 
 def _is_worth_keeping(artifact: Artifact) -> bool:

@@ -13,13 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from compress.core.artifact import REPLACED, SCRATCH, Artifact, is_main_process, wait_until
+from compress.core.artifact import LOCK, MARK, REPLACED, SCRATCH, Artifact, is_main_process, wait_until
 from compress.core.errors import CompressError
 
 SUFFIX = ".partial"
-MARK = ".fingerprint"
-"""Inside a work folder: the fingerprint of what is being made there; empty while an older run's files are removed."""
-LOCK = ".lock"
 
 
 def unfinished(out: Path) -> Path:

@@ -131,6 +131,7 @@ def run(
         if existing == "keep":
             former.set_aside(out, key)
         with full_disk_told(out):
+            former.remove_outputs(out)
             _save_outputs(judged.found.outputs, split, out)
             measurements.save(out)
         notebook.remove()
@@ -229,14 +230,13 @@ def _judge_writers(
 
 def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, out: Path) -> None:
     """`outputs/<artifact>.jsonl`: what each wrote, beside the source and the reference where it is known."""
-    folder = out / former.OUTPUTS
-    names = {name: f"{name.replace('/', '_')}.jsonl" for name in outputs}
     for name, texts in outputs.items():
-        folder.mkdir(parents=True, exist_ok=True)
+        file = former.output_file(out, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
         columns = [split.rows[one] for one in ("row_hash", "text", *(("label",) if split.is_labelled else ()))]
         keys = ("row_hash", "source", "reference", "output") if split.is_labelled else ("row_hash", "source", "output")
         rows = (dict(zip(keys, row, strict=True)) for row in zip(*columns, texts, strict=True))
-        write_whole(folder / names[name], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_whole(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _definitions(options: Sequence[str]) -> dict[str, Any]:

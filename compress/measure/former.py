@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from compress.core.artifact import hash_file
-from compress.core.destination import check_path
+from compress.core.destination import check_beside_models, check_path
 from compress.core.errors import CompressError
 from compress.core.measurement import FILE, Measurements
 from compress.core.progress import say
+from compress.measure.journal import FILE as UNFINISHED
 
 Existing = Literal["refuse", "replace", "keep"]
 """What becomes of other measurements in the folder: a pipeline keeps them."""
@@ -27,7 +28,12 @@ def check_folder(out: Path) -> None:
     check_path(out)
     if out.exists() and not out.is_dir():
         raise CompressError(f"{out} is a file, and measurements go into a folder. Choose another place with -o.")
+    check_beside_models(out, out)
     file = out / FILE
+    if not file.exists() and not (out / UNFINISHED).exists() and any(out.glob(f"{OUTPUTS}/*")):
+        raise CompressError(
+            f"{out / OUTPUTS} was not written by compress, which writes a folder of that name. Choose another folder with -o."
+        )
     if file.exists() and not _is_ours(file):
         raise CompressError(
             f"{file} was not written by compress, so it is not replaced. Choose another folder with -o."
@@ -85,6 +91,21 @@ def set_aside(out: Path, plan: str) -> None:
     except OSError as error:
         raise CompressError(f"{out} cannot be kept as {there} ({error.strerror}). Move it yourself.") from error
     say(f"The measurements that were in {out} before are kept in {there}.")
+
+
+def output_file(out: Path, name: str) -> Path:
+    """Where what an artifact wrote lies beside the measurements."""
+    return out / OUTPUTS / f"{name.replace('/', '_')}.jsonl"
+
+
+def remove_outputs(out: Path) -> None:
+    """Remove what the artifacts of the measurements in the folder wrote: it would stand beside the new ones as theirs."""
+    try:
+        found = Measurements.open(out / FILE)
+    except CompressError:
+        return
+    for one in found.artifacts:
+        output_file(out, one.name).unlink(missing_ok=True)
 
 
 def _is_ours(file: Path) -> bool:

@@ -12,20 +12,20 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from compress.core.artifact import MANIFEST, write_whole
-from compress.core.destination import check_path
+from compress.core.artifact import write_whole
 from compress.core.errors import CompressError
-from compress.core.measurement import FILE, Measurements
+from compress.core.measurement import Measurements
 from compress.core.printable import lines
 from compress.report import writers
 from compress.report.budget import Budget, Verdict, judge, verdict
 from compress.report.comparison import compare
+from compress.report.page_file import check_page
 from compress.report.section import Section, section
 from compress.report.sources import find
 from compress.report.terminal import table
 from compress.report.wording import path
 
-__all__ = ["Budget", "Report", "Verdict", "compare", "judge", "table", "verdict", "write"]
+__all__ = ["Budget", "Report", "Verdict", "check_page", "compare", "judge", "table", "verdict", "write"]
 
 
 @dataclass(frozen=True)
@@ -121,34 +121,6 @@ def _as_written(what: str) -> Iterator[None]:
         TemplateError,
     ) as error:
         raise CompressError(f"{what} holds what no benchmark writes ({error}). Measure again.") from error
-
-
-def check_page(out: Path) -> Path:
-    """The HTML file of a report at `out`.
-
-    Raises:
-        CompressError: nothing can be written there, or something is there that is no report.
-    """
-    page = out / "report.html" if out.is_dir() or not out.suffix else out
-    if page.suffix not in {".html", ".htm"}:
-        raise CompressError(f"The report is an HTML file, but {out} ends in '{page.suffix}'. Give a name in .html.")
-    if page.with_suffix(".json").name in {FILE, MANIFEST}:
-        raise CompressError(f"{page.with_suffix('.json')} would be written over. Give the report another name.")
-    check_path(page)
-    if page.exists() and not _is_ours(page):
-        raise CompressError(f"{page} is there already and no report of ours. Give the report another name.")
-    if not page.exists():
-        for suffix in (".md", ".json", ".csv"):
-            if page.with_suffix(suffix).exists():
-                raise CompressError(
-                    f"{page.with_suffix(suffix)} is there already and no report of ours. Give the report another name."
-                )
-    return page
-
-
-def _is_ours(page: Path) -> bool:
-    text = page.read_bytes() if page.is_file() else b""
-    return b'<meta name="generator" content="compress">' in text or b"<code>compress " in text  # as it was before
 
 
 def _title(first: Section) -> str:

@@ -133,7 +133,8 @@ def test_a_readme_may_be_added(tmp_path: Path) -> None:
     saved = _finished(tmp_path / "a")
     (tmp_path / "a" / "README.md").write_text("mine")
     assert Artifact.open(tmp_path / "a") == saved
-    assert saved.unlisted() == ["README.md"]
+    (tmp_path / "a" / ".env").write_text("mine")
+    assert saved.unlisted() == [".env", "README.md"]
 
 
 def test_what_an_older_version_made_keeps_its_fingerprint_and_is_not_taken_for_what_this_one_would_make() -> None:

@@ -103,6 +103,23 @@ def test_only_what_compress_made_can_be_replaced(model: Artifact, tmp_path: Path
     (tmp_path / "link").symlink_to(model.folder)
     with pytest.raises(CompressError, match="is a link, which is not replaced"):
         destination.check_replaceable(tmp_path / "link")
-    (model.folder / "notes.txt").write_text("mine")
-    with pytest.raises(CompressError, match=r"notes\.txt in it was not made by compress"):
-        destination.check_replaceable(model.folder)
+    (tmp_path / "data").mkdir()
+    for name in ("notes.txt", ".env", "inner/manifest.json", "data"):
+        theirs = model.folder / name
+        theirs.parent.mkdir(exist_ok=True)
+        theirs.symlink_to(tmp_path / "data") if name == "data" else theirs.write_text("mine")
+        with pytest.raises(CompressError, match=f"{re.escape(name)} in it was not made by compress"):
+            destination.check_replaceable(model.folder)
+        theirs.unlink()
+    (model.folder / ".DS_Store").write_bytes(b"")
+    destination.check_replaceable(model.folder)
+
+
+def test_nothing_is_written_into_another_models_folder(model: Artifact, tmp_path: Path) -> None:
+    other = _artifact(tmp_path / "other")
+    assert "would lie inside a model's folder" in _refused(other.folder / "new" / "int8", model)
+    base = tmp_path / "hub"
+    base.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (base / name).write_text("{}")
+    assert "would lie inside a model's folder" in _refused(base / "int8", model)

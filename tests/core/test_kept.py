@@ -91,6 +91,17 @@ def test_a_kept_artifact_that_is_damaged_is_made_again(tmp_path: Path) -> None:
     assert writer.runs == 3
 
 
+def test_a_damaged_one_does_not_cost_the_one_that_was_made_in_its_place(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, training_steps=100)
+    first = writer.make(1)
+    writer.make(2)
+    (kept.place(writer.out, first.fingerprint()) / "model.safetensors").write_text("y")
+    again = writer.make(1)
+    writer.make(3)
+    assert writer.make(1) == again
+    assert writer.runs == 4
+
+
 def test_a_folder_that_is_none_of_ours_is_not_moved(tmp_path: Path) -> None:
     writer = Writer(tmp_path, training_steps=100)
     writer.make(1)

@@ -70,3 +70,24 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     for name, reason in (("file", "is a file"), ("link", "does not exist"), ("file/a", "folder"), ("a\0", "zero byte")):
         with pytest.raises(CompressError, match=reason):
             former.check_folder(tmp_path / name)
+
+
+def test_measurements_do_not_go_into_a_models_folder(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(CompressError, match="would lie inside a model's folder"):
+        former.check_folder(tmp_path)
+
+
+def test_somebody_elses_outputs_are_not_written_over_and_those_of_former_measurements_go(tmp_path: Path) -> None:
+    file = former.output_file(tmp_path, "a")
+    file.parent.mkdir()
+    file.write_text("a page for each row of the ledger")
+    with pytest.raises(CompressError, match="outputs was not written by compress"):
+        former.check_folder(tmp_path)
+    FOUND.save(tmp_path)
+    former.check_folder(tmp_path)
+    other = former.output_file(tmp_path, "b")
+    other.write_text("{}")
+    former.remove_outputs(tmp_path)
+    assert [one.name for one in file.parent.iterdir()] == [other.name]

@@ -360,6 +360,36 @@ def test_a_file_beside_the_page_that_is_no_report_of_ours_is_not_written_over(
     assert readme.read_text() == "mine"
 
 
+def test_somebodys_page_about_compress_is_not_taken_for_a_report(make_run: MakeRun, tmp_path: Path) -> None:
+    page = tmp_path / "notes.html"
+    page.write_text("<p>I ran <code>compress report runs</code>, and learnt")
+    make_run().save(tmp_path / "runs")
+    with pytest.raises(CompressError, match="no report of ours"):
+        report.write([tmp_path / "runs"], page)
+    assert "and learnt" in page.read_text()
+
+
+@pytest.mark.parametrize(("suffix", "text"), [(".md", "# My notes"), (".csv", "a,b"), (".json", '{"mine": 1}')])
+def test_what_somebody_put_in_the_place_of_a_file_beside_the_page_is_not_written_over(
+    make_run: MakeRun, tmp_path: Path, suffix: str, text: str
+) -> None:
+    make_run().save(tmp_path / "runs")
+    page = tmp_path / "page.html"
+    report.write([tmp_path / "runs"], page)
+    page.with_suffix(suffix).write_text(text)
+    with pytest.raises(CompressError, match="no report of ours"):
+        report.write([tmp_path / "runs"], page)
+    assert page.with_suffix(suffix).read_text() == text
+
+
+def test_a_report_does_not_become_a_models_settings(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run().save(tmp_path / "runs")
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(CompressError, match="would lie inside a model's folder"):
+        report.write([tmp_path / "runs"], tmp_path / "generation_config.html")
+
+
 UNSEEN = "\x1b[2J\u202e\u200b\u2066\x9b\U000e0041"
 
 

@@ -48,7 +48,7 @@ class Writer:
 
 @pytest.fixture(autouse=True)
 def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compress.core.technique.open_once", lambda artifact, name: None)
+    monkeypatch.setattr("compress.techniques.apply.open_once", lambda artifact, name: None)
 
 
 def test_a_training_that_is_replaced_is_kept_and_comes_back_with_its_settings(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Copier:
 @pytest.fixture(autouse=True)
 def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """`tests/test_first_opening.py` tells of real ones."""
-    monkeypatch.setattr("compress.core.technique.open_once", lambda artifact, name: None)
+    monkeypatch.setattr("compress.techniques.apply.open_once", lambda artifact, name: None)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_the_task_that_is_served_is_part_of_every_fingerprint_and_where_its_rows
 
 def test_the_number_of_processes_is_part_of_the_fingerprint(source: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = planned(Copier().technique, source, Copying(), None, {})
-    monkeypatch.setattr("compress.core.technique.world_size", lambda: 2)
+    monkeypatch.setattr("compress.techniques.apply.world_size", lambda: 2)
     assert planned(Copier().technique, source, Copying(), None, {}).data == {**alone.data, "processes": 2}
 
 

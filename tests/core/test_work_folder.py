@@ -72,7 +72,7 @@ COPY = Technique("copy", Letters, _run, frozenset({"torch"}), lambda settings: (
 @pytest.fixture(autouse=True)
 def _letters_are_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """`tests/test_first_opening.py` tells of real ones."""
-    monkeypatch.setattr("compress.core.technique.open_once", lambda artifact, name: None)
+    monkeypatch.setattr("compress.techniques.apply.open_once", lambda artifact, name: None)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import torch
 
 from compress.core.labels import NO_LABEL
 from compress.data.collate import collate_prompts
+from compress.models.decoding_settings import NEUTRAL, OF_CHANCE, ONLY_HOW, RULES
 from compress.models.forward import STATES, read_of
 from compress.models.load import quiet
-from compress.runtimes.generating import NEUTRAL, RULES
 
 
 def sampled(model: Any, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -89,6 +89,8 @@ def _config_(model: Any, new_tokens: int) -> Any:
     config = copy.deepcopy(model.generation_config)
     for name in RULES:
         setattr(config, name, NEUTRAL.get(name))
+    for name in (*OF_CHANCE, *ONLY_HOW):
+        setattr(config, name, None)
     config.do_sample, config.num_beams, config.temperature, config.top_k, config.top_p = True, 1, 1.0, 0, 1.0
     config.forced_eos_token_id = None  # a row that is cut off has not ended
     config.max_new_tokens, config.max_length, config.return_dict_in_generate = new_tokens, None, False

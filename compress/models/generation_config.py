@@ -14,6 +14,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from compress.core.errors import CompressError
+from compress.models.decoding_settings import NOT_DONE
 from compress.models.pretrained import first_line, quiet
 
 FILE = "generation_config.json"
@@ -21,18 +22,6 @@ COUNTS = (
     *("num_beams", "num_return_sequences", "max_length", "max_new_tokens", "min_length", "min_new_tokens"),
     *("no_repeat_ngram_size", "encoder_no_repeat_ngram_size"),
 )
-NOT_DONE: dict[str, tuple[Any, ...]] = {
-    "stop_strings": (None, []),
-    "token_healing": (None, False),
-    "max_time": (None,),
-    "guidance_scale": (None, 1, 1.0),
-    "num_beam_groups": (None, 0, 1),
-    "penalty_alpha": (None, 0, 0.0),
-    "dola_layers": (None,),
-    "constraints": (None, []),
-    "force_words_ids": (None, []),
-}
-"""What would change the text and is done by no command here, each with the values that change nothing."""
 TOKENS = (
     *("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id"),
     *("forced_bos_token_id", "forced_eos_token_id"),

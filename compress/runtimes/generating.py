@@ -13,33 +13,9 @@ from numpy.typing import NDArray
 
 from compress.core.errors import CompressError
 from compress.core.labels import NO_LABEL
+from compress.models.decoding_settings import NEUTRAL, OF_CHANCE, ONLY_HOW, RULES
 from compress.models.reading_length import positions
 from compress.runtimes.runtime import Feeds
-
-RULES = (
-    "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size",
-    "repetition_penalty",
-    "length_penalty",
-    "early_stopping",
-    "min_length",
-    "min_new_tokens",
-)
-"""What of a generation config is a rule of decoding. Its tokens (beginning, end, padding) belong to the model."""
-NEUTRAL = {
-    "length_penalty": 1.0,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-    "encoder_no_repeat_ngram_size": 0,
-}
-
-
-ONLY_HOW = (
-    *("cache_implementation", "cache_config", "max_cache_len", "prefill_chunk_size", "compile_config"),
-    *("prompt_lookup_num_tokens", "use_mtp", "assistant_early_exit", "is_assistant", "low_memory"),
-    *("output_scores", "output_logits", "output_attentions", "output_hidden_states"),
-)
-"""What of it changes how the same text is computed, or what is returned beside it."""
 
 
 @dataclass(frozen=True)
@@ -176,11 +152,11 @@ def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:
     config = copy.deepcopy(generator.generation_config)
     for name in RULES:
         setattr(config, name, decoding.rules.get(name, NEUTRAL.get(name)))
-    for name in ONLY_HOW:
+    for name in (*OF_CHANCE, *ONLY_HOW):
         setattr(config, name, None)
     config.use_cache = True
     config.do_sample, config.num_beams, config.num_return_sequences = False, decoding.beams, 1
-    config.temperature = config.top_k = config.top_p = config.max_length = None  # of chance, and of the whole length
+    config.max_length = None  # with the prompt
     config.max_new_tokens = exactly or decoding.max_new_tokens
     if exactly is not None:
         config.min_new_tokens, config.min_length = exactly, None

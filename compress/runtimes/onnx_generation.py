@@ -25,6 +25,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast, ModelOutput, S
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.models.decoding_settings import ONLY_HOW
 from compress.models.families.cache_name import cache_name
 from compress.models.generation_config import generation_config
 from compress.runtimes import sessions
@@ -59,7 +60,12 @@ def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) 
 
 
 def generator_of(graphs: GenerationSessions, config: PreTrainedConfig, settings: GenerationConfig) -> OnnxGenerator:
-    """The same for open graphs, the config of their model, and the settings by which it generates."""
+    """The same for open graphs, the config of their model, and the settings by which it generates.
+
+    Of the settings, those are reset that would only change how a text is computed: most need a torch model.
+    """
+    for name in ONLY_HOW:
+        setattr(settings, name, None)
     return (OnnxDecoder if graphs.encoder is None else OnnxEncoderDecoder)(graphs, config, settings)
 
 

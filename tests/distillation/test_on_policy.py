@@ -46,6 +46,17 @@ def test_the_same_seed_writes_the_same_and_leaves_the_random_state_and_the_mode(
     assert first["labels"].shape != other["labels"].shape or not torch.equal(first["labels"], other["labels"])
 
 
+@pytest.mark.parametrize(
+    "setting", [{"min_p": 0.9}, {"epsilon_cutoff": 0.5}, {"top_h": 0.1}, {"prompt_lookup_num_tokens": 3}], ids=str
+)
+def test_no_setting_of_the_model_takes_a_token_its_chance(setting: dict[str, Any]) -> None:
+    model, batch = undecided("llama"), batch_for("llama")
+    plain = sampled(model, batch, 1)
+    model.generation_config.update(**setting)
+    found = sampled(model, batch, 1)
+    assert all(torch.equal(plain[name], found[name]) for name in plain)
+
+
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_a_decoders_samples_follow_their_prompts_without_padding_between(family: str) -> None:
     batch = batch_for(family)

@@ -12,8 +12,9 @@ import pytest
 
 from compress.core import catalogue
 from compress.core.errors import CompressError
+from compress.models import decoding_settings
 from compress.models import load as models
-from compress.models.generation_config import FILE, generation_config
+from compress.models.generation_config import FILE, generation_config, write
 from compress.onnx import exported as exporting
 from compress.runtimes.predict import predictions
 from compress.techniques.apply import apply
@@ -105,14 +106,72 @@ def test_a_setting_that_is_not_done_here_is_refused_by_name(settings: dict[str, 
     folder = settings_in_the_config(write_generator(tmp_path / "llama", "llama"), **settings)
     with pytest.raises(CompressError, match=f"asks for '{next(iter(settings))}'"):
         generation_config(folder)
-    settings_in_the_config(write_generator(tmp_path / "one", "llama"), num_beam_groups=1, penalty_alpha=0.0)
+    settings_in_the_config(write_generator(tmp_path / "one", "llama"), num_beam_groups=1, guidance_scale=1.0)
     assert generation_config(tmp_path / "one").num_beam_groups == 1
+
+
+CARRIED_OUT: dict[str, Any] = {
+    "encoder_repetition_penalty": 8.0,
+    "exponential_decay_length_penalty": [1, 50.0],
+    "bad_words_ids": [[36], [11], [5]],
+    "suppress_tokens": [36, 11, 5],
+    "begin_suppress_tokens": [36, 11, 1],
+    "sequence_bias": [[[7], 90.0]],
+    "forced_bos_token_id": 9,
+    "forced_eos_token_id": 9,
+    "watermarking_config": {"bias": 50.0},
+    "no_repeat_ngram_size": 1,
+    "repetition_penalty": 5.0,
+    "num_beams": 4,
+}
+
+
+@pytest.mark.parametrize("name", CARRIED_OUT)
+def test_a_setting_that_is_carried_out_gives_transformers_own_text_in_torch_and_onnx(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import torch
+
+    source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
+    texts = ["a good film but the plot", "an awful book"]
+    own = json.loads((source.folder / FILE).read_text())
+    written = []
+    for one in (source, made):
+        folder = shutil.copytree(one.folder, tmp_path / one.format)
+        (folder / FILE).write_text(json.dumps({**own, name: CARRIED_OUT[name]}))
+        write(folder, tmp_path)  # as an export writes it
+        shutil.copy(tmp_path / FILE, folder)
+        again = replace(one, folder=folder, files={}, task=None)
+        written.append([answer["output"] for answer in predictions(again, texts, new_tokens=12)])
+    model, its_tokenizer = (
+        type(models.load(source)).from_pretrained(tmp_path / "torch"),
+        models.tokenizer(source.folder),
+    )
+    with torch.no_grad():
+        found = [model.generate(**its_tokenizer(one, return_tensors="pt"), max_new_tokens=12)[0] for one in texts]
+    wanted = [its_tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in found]
+    assert written == [wanted, wanted]
+
+
+def test_every_setting_of_transformers_stands_in_one_table() -> None:
+    """A setting that a later version of transformers brings is decided upon before that version is allowed."""
+    from transformers import GenerationConfig
+
+    tables = (
+        *(decoding_settings.RULES, decoding_settings.OF_THE_MODEL, decoding_settings.OF_THE_COMMAND),
+        *(decoding_settings.OF_CHANCE, decoding_settings.ONLY_HOW, decoding_settings.OF_THE_FILE),
+        tuple(decoding_settings.NOT_DONE),
+    )
+    named = [name for table in tables for name in table]
+    assert len(named) == len(set(named))
+    assert set(vars(GenerationConfig())) <= set(named)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         '{"num_beams": "four"}',
+        '{"length_penalty": "short"}',
         '{"min_length": -1}',
         "{",
         "[]",

@@ -114,6 +114,21 @@ def test_the_generation_config_beside_the_graphs_is_used(llama: ExportedGenerato
     assert found.shape[1] == rows["input_ids"].shape[1] + 3
 
 
+def test_a_setting_that_only_says_how_to_compute_is_left_out(llama: ExportedGenerator, tmp_path: Path) -> None:
+    """Whoever calls `generate()` with a batch, as calibration does, gets the text and no refusal of guessed tokens."""
+    from compress.runtimes.onnx_generation import open_generator_in
+
+    given = {**batch(prompts(3), left=True), "max_new_tokens": 8, "do_sample": False}
+    wanted = opened(llama).generate(**given)
+    for file in llama.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    said = json.loads((llama.folder / "generation_config.json").read_text())
+    how = {"prompt_lookup_num_tokens": 3, "cache_implementation": "static", "use_mtp": True, "prefill_chunk_size": 2}
+    (tmp_path / "generation_config.json").write_text(json.dumps({**said, **how}))
+    found = open_generator_in(tmp_path, llama.parts, Serving()).generate(**given)
+    np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
 def test_an_argument_that_the_graph_does_not_read_is_refused_by_name(llama: ExportedGenerator) -> None:
     """A cache that transformers calls by another name was left out without a word, and each token read as the first."""
     generator, rows = opened(llama), batch(prompts(2), left=True)

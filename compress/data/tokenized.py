@@ -54,11 +54,13 @@ def generative_tokens(
 
 
 def one_label(task: Any, rows: Any) -> str:
-    """The label that all rows of a classification have; empty where there are several, or rows without one."""
-    if task.kind != "classification" or "label" not in rows.column_names:
+    """The label, or the score of a regression, that all rows have; empty where there are several, or rows without one."""
+    if task.is_generative or "label" not in rows.column_names:
         return ""
     found = np.unique(np.asarray(rows["label"]))
-    return str(task.label_names[int(found[0])]) if len(found) == 1 else ""
+    if len(found) != 1:
+        return ""
+    return str(task.label_names[int(found[0])]) if task.kind == "classification" else f"{found[0]:g}"
 
 
 def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:

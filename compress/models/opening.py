@@ -15,7 +15,7 @@ from typing import Any
 from compress.core.errors import CompressError
 from compress.core.model_files import ADAPTER
 from compress.core.progress import warn
-from compress.models.families.plain_computation import compute_plainly_
+from compress.models.families.plain_computation import attention_anywhere, compute_plainly_
 from compress.models.finite_weights import check_finite
 from compress.models.pretrained import quiet, raw_config, trusts_remote_code, why_not
 from compress.models.stored_tensors import check_types
@@ -76,6 +76,7 @@ def opened(
                     "ignore_mismatched_sizes": True,  # they are judged here, with names
                     "adapter_kwargs": {"subfolder": "none"},  # transformers would apply one that lies in the folder
                     "dtype": "auto",
+                    **attention_anywhere(raw_config(folder)),
                     **changes,
                 },
             )

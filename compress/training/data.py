@@ -72,8 +72,9 @@ def data_for(
         warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were cut.")
     only = one_label(task, splits["train"].rows)
     if only:
+        what = "score" if task.kind == "regression" else "class"
         warn(
-            f"All {len(splits['train'].rows):,} training rows of '{task.name}' are '{only}': one class teaches nothing."
+            f"All {len(splits['train'].rows):,} training rows of '{task.name}' are '{only}': one {what} teaches nothing."
         )
     return TrainingData(
         task=task,

@@ -7,6 +7,7 @@ logits. A model that was opened computes plainly; its config keeps what the user
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 PLAIN = {"chunk_size_feed_forward": 0, "gradient_checkpointing": False}
@@ -15,14 +16,28 @@ PLAIN = {"chunk_size_feed_forward": 0, "gradient_checkpointing": False}
 
 def compute_plainly_(model: Any) -> Any:
     """The model, whose modules no longer compute as those settings say."""
+    from transformers import PreTrainedConfig
+
     for module in model.modules():
         for name, value in PLAIN.items():
             if getattr(module, name, value) != value:
                 setattr(module, name, value)
-    # transformers' defaults, which a saved config leaves out. It saves no model that returns attentions unless its attention is
-    # the slow one.
-    model.config.return_dict, model.config.output_attentions = True, False
+        # transformers' defaults, which a saved config leaves out. It saves no model that returns attentions unless its attention
+        # is the slow one. T5's encoder and decoder have copies of the config.
+        if isinstance(getattr(module, "config", None), PreTrainedConfig):
+            module.config.return_dict, module.config.output_attentions = True, False
     return model
+
+
+def attention_anywhere(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments of `from_pretrained` where a config asks for a package's attention, as flash attention on the machine that the
+    model was trained on: the same numbers by what torch itself has.
+
+    >>> attention_anywhere({"_attn_implementation": "flash_attention_2"}), attention_anywhere({"attn_implementation": "sdpa"})
+    ({'_attn_implementation': 'eager'}, {})
+    """
+    names = ("_attn_implementation", "attn_implementation")  # older and newer versions; the one that is there decides
+    return {name: "eager" for name in names if raw.get(name) not in (None, "eager", "sdpa")}
 
 
 def plain_settings_(config: Any) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from compress.models.generators import generator
 from compress.models.layers import keep_layers
 from compress.models.load import classifier
 from tests.tiny import write_model
+from tests.tiny_generators import write_generator
 
 HOW = {
     "chunk_size_feed_forward": 1,
@@ -49,6 +51,24 @@ def test_a_model_computes_plainly_and_its_config_keeps_what_was_set(model: Any, 
     assert model.config.chunk_size_feed_forward == 1
     model.save_pretrained(tmp_path / "again")
     assert classifier(tmp_path / "again").config.chunk_size_feed_forward == 1
+
+
+@pytest.mark.parametrize("name", ["_attn_implementation", "attn_implementation"])
+def test_the_attention_of_a_package_is_not_asked_for(name: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", num_hidden_layers=1)
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**raw, name: "flash_attention_2"}))
+    assert classifier(folder).config._attn_implementation == "eager"
+
+
+def test_encoder_and_decoder_compute_plainly_by_their_own_configs(tmp_path: Path) -> None:
+    import torch
+
+    folder = write_generator(tmp_path / "t5")
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**raw, "return_dict": False, "output_attentions": True}))
+    found = generator(folder)(input_ids=torch.tensor([[5, 6, 1]]), decoder_input_ids=torch.tensor([[0]]))
+    assert found.logits.shape[:2] == (1, 1)
 
 
 def test_a_student_made_of_such_a_model_computes_plainly_too(model: Any) -> None:

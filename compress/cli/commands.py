@@ -179,50 +179,24 @@ def technique_command(name: str) -> click.Command:
 
 def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) -> None:
     from compress.cli import options
-    from compress.core.settings import build
-    from compress.core.technique import references
-    from compress.models.load import bring
-    from compress.techniques.apply import apply, planned
+    from compress.techniques.request import Request
 
     context = click.get_current_context()
     names = technique.settings.model_fields
     typed = options.given(context, {name: value for name, value in values.items() if name in names})
-    settings = build(technique.settings, typed, f"compress {technique.name}")
-    artifact = bring(source)
-    inputs = {name: bring(where) for name, where in references(settings).items()}
-    task = described_task(values, artifact.task, "train")
-    if values.get("dry_run"):
+    shared = {name: values[name] for name in ("task", "data", "rows", "allow_overlap", "force")}
+    request = Request.read(technique, source, out, typed, f"compress {technique.name}", **shared)
+    if values["dry_run"]:
         from compress.core.reasons import why
-        from compress.core.technique import finished
-        from compress.techniques.apply import check, check_destination, check_free
 
-        check(technique, artifact, settings, task)
-        check_destination(out, artifact, settings, task, inputs)
-        step = planned(technique, artifact, settings, task, inputs)
-        expected = artifact.after(step, out, task=task)
-        if not finished(out, expected.fingerprint()):
-            check_free(out, values["force"])
+        expected = request.check()
         say(f"{technique.name} {source} -> {out} (a dry run: nothing was made): {why(expected)}")
+        step = expected.steps[-1]
         say_lines(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
         return
-    made = apply(technique, artifact, settings, out, task=task, inputs=inputs, replace=values["force"])
+    made = request.run()
     if is_main_process():
         say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
-
-
-def described_task(values: Mapping[str, Any], own: Mapping[str, Any] | None, split: str) -> Mapping[str, Any] | None:
-    """The task's description from `--task`, `--data`, `--rows` and `--allow-overlap`, else the artifact's own.
-
-    Args:
-        split: what the command reads, and so what a single file is whose name does not tell.
-    """
-    from compress.data import given
-
-    name, data, rows = (values.get(option) for option in ("task", "data", "rows"))
-    if name is None and own is None and (data or rows):
-        raise click.UsageError(f"{'--data' if data else '--rows'} needs --task: the model has no task of its own.")
-    found = given.given(name, data, rows, own, split)
-    return {**found, "allow_overlap": True} if found is not None and values.get("allow_overlap") else found
 
 
 def _techniques() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from compress.cli.commands import ALLOW_OVERLAP, FILE, command, described_task, say, say_lines
+from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
 
 
 @command("run", example="compress run quickstart")
@@ -58,17 +58,10 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     measured the others are, and it is listed with the reason; where none can, the exit code is 1. A benchmark that was
     stopped goes on with the same command.
     """
-    from compress.core.technique import default_cache
     from compress.measure import benchmark as benchmarks
-    from compress.measure.former import Existing, check_folder
-    from compress.models.load import bring
+    from compress.measure.request import measured
 
-    check_folder(out)
-    brought = [(Path(one).resolve().name, bring(one)) for one in artifacts]
-    described = described_task(of_task, brought[0][1].task, "evaluation")
-    read = benchmarks.read_suite(suite)
-    existing: Existing = "replace" if force else "refuse"
-    found = benchmarks.run(brought, read, out, cache=default_cache(out), task=described, existing=existing)
+    found = measured(artifacts, out, suite=suite, force=force, **of_task)
     if as_json:
         click.echo((out / "measurements.json").read_text(encoding="utf-8"))
         benchmarks.check_measured(found)

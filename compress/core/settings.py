@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,12 +69,20 @@ class Settings(BaseModel):
         return value
 
 
-def build(model: type[Model], values: Mapping[str, Any], where: str, lines: Lines | None = None) -> Model:
+def build(
+    model: type[Model],
+    values: Mapping[str, Any],
+    where: str,
+    lines: Lines | None = None,
+    *,
+    also: Iterable[str] = (),
+) -> Model:
     """The settings object for the values a user wrote.
 
     Args:
         where: what is named in an error: `step 'int8' of my.yaml`, or `compress quantize`, whose settings are options.
         lines: the line of each key, by its path within `values`.
+        also: what else could have been written there: it is guessed and listed where a name is unknown.
 
     Raises:
         CompressError: a name is unknown (with a guess), missing, or a value does not fit.
@@ -82,7 +90,7 @@ def build(model: type[Model], values: Mapping[str, Any], where: str, lines: Line
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise CompressError(_message(model, error, where, lines or {})) from error
+        raise CompressError(_message(model, error, where, lines or {}, also)) from error
     except (TypeError, ArithmeticError, RecursionError) as error:  # pydantic lets these of a check through
         raise CompressError(f"A setting in {where} is of another type than it should be ({error}).") from error
 
@@ -136,13 +144,13 @@ def below(lines: Lines, *path: str) -> Lines:
     return {key[len(path) :]: line for key, line in lines.items() if key[: len(path)] == path and len(key) > len(path)}
 
 
-def _message(model: type[BaseModel], error: ValidationError, where: str, lines: Lines) -> str:
+def _message(model: type[BaseModel], error: ValidationError, where: str, lines: Lines, also: Iterable[str]) -> str:
     first = error.errors(include_url=False)[0]
     path = tuple(str(part) for part in first["loc"])
     line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
     place = f"{where} line {line}" if line else where
     if first["type"] in ("extra_forbidden", "invalid_key"):
-        known = model.model_fields
+        known = [*model.model_fields, *also]
         return f"Unknown setting '{path[-1]}' in {place}.{guess(path[-1], known)} There are: {listing(known)}."
     name = ".".join(_without_types(path))
     if first["type"] == "missing":

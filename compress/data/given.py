@@ -40,19 +40,32 @@ def described(task: Any, beside: Path, *, is_final: bool = True) -> dict[str, An
     return _absolute(task, beside, is_final)
 
 
-def given(name: str | None, data: str | None, rows: int | None, own: Mapping[str, Any] | None, split: str) -> Any:
-    """The description that a command's options make of a model's own task.
+def given(
+    name: str | Path | Mapping[str, Any] | None,
+    data: str | Path | Mapping[str, Any] | None,
+    rows: int | None,
+    own: Mapping[str, Any] | None,
+    split: str,
+    *,
+    allow_overlap: bool = False,
+) -> Any:
+    """The description that a command's options, or a Python function's parameters, make of a model's own task.
 
     Args:
-        name: of a task, or a file that describes one; None for the model's own.
-        data: a folder; or a file, which is the split that its name tells, else the command's.
+        name: of a task, a file that describes one, or a description; None for the model's own.
+        data: a folder; a file, which is the split that its name tells, else the command's; or a file for each split.
         rows: the most rows of that split.
         own: the model's task.
         split: what the command reads: `train`, or `evaluation` where it measures.
+        allow_overlap: go on although many of the evaluation rows stand in the training rows.
 
     Raises:
         CompressError: see `described`; or there is no task.
     """
+    if allow_overlap:
+        found = given(name, data, rows, own, split)
+        return found and {**found, "allow_overlap": True}
+    name = str(name) if isinstance(name, Path) else name
     if name is None and data is None and rows is None:
         return own
     if name is None:
@@ -90,11 +103,12 @@ def _read(file: Path, is_final: bool) -> dict[str, Any]:
 
 def _absolute(description: Mapping[str, Any], beside: Path, is_final: bool) -> dict[str, Any]:
     data = description.get("data")
-    if isinstance(data, str):
-        return {**description, "data": _place(data, beside, is_final)}
+    if isinstance(data, str | Path):
+        return {**description, "data": _place(str(data), beside, is_final)}
     if isinstance(data, Mapping):
         places = {
-            split: _place(file, beside, is_final) if isinstance(file, str) else file for split, file in data.items()
+            split: _place(str(file), beside, is_final) if isinstance(file, str | Path) else file
+            for split, file in data.items()
         }
         return {**description, "data": places}
     return dict(description)

@@ -20,9 +20,9 @@ DEMO = "demo"
 DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def bring(where: str) -> Artifact:
+def bring(where: str | Path | Artifact) -> Artifact:
     """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
-    config, from which `compress finetune` starts a generative model.
+    config, from which `compress finetune` starts a generative model. What is one already stays as it is.
 
     A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
     no code), `ID@REVISION` in that revision.
@@ -30,6 +30,9 @@ def bring(where: str) -> Artifact:
     Raises:
         CompressError: it is none of these, its weights are pickled, or the hub does not answer.
     """
+    if isinstance(where, Artifact):
+        return where
+    where = str(where)
     folder = Path(where)
     if not where.strip():
         raise CompressError("No model is named. Give an artifact's folder, a Hugging Face folder, or a hub id.")

@@ -1,0 +1,65 @@
+"""A benchmark as a user asks for it, by the command or the Python function: names become artifacts, a suite and a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
+from compress.core.measurement import Measurements
+from compress.core.paths import named
+from compress.core.technique import default_cache
+from compress.data import given
+from compress.measure import benchmark
+from compress.measure.former import check_folder
+from compress.models.sources import bring
+
+
+def measured(
+    artifacts: Sequence[str | Path | Artifact] | Mapping[str, str | Path | Artifact],
+    out: str | Path,
+    *,
+    suite: str | Path = "cpu",
+    task: str | Path | Mapping[str, Any] | None = None,
+    data: str | Path | Mapping[str, Any] | None = None,
+    rows: int | None = None,
+    allow_overlap: bool = False,
+    force: bool = False,
+) -> Measurements:
+    """The measurements of artifacts and their two baselines, saved in `out`; see `compress.measure.benchmark.run`.
+
+    Args:
+        artifacts: artifacts, folders or hub ids; where they are a mapping, by the names that the report shows.
+        suite: a shipped one's name, or a YAML file.
+        task, data, rows, allow_overlap: see `compress.data.given.given`.
+        force: whether other measurements in `out` may be replaced.
+
+    Raises:
+        CompressError: one of these is unknown, or nothing can be measured.
+    """
+    folder = named(out)
+    check_folder(folder)
+    if isinstance(artifacts, str | Path | Artifact):
+        artifacts = [artifacts]
+    brought = (
+        [(name, bring(one)) for name, one in artifacts.items()]
+        if isinstance(artifacts, Mapping)
+        else [(_name(one), bring(one)) for one in artifacts]
+    )
+    if not brought:
+        raise CompressError("No artifact is named, so there is nothing to measure. Give one or more.")
+    described = given.given(task, data, rows, brought[0][1].task, "evaluation", allow_overlap=allow_overlap)
+    return benchmark.run(
+        brought,
+        benchmark.read_suite(str(suite)),
+        folder,
+        cache=default_cache(folder),
+        task=described,
+        existing="replace" if force else "refuse",
+    )
+
+
+def _name(one: str | Path | Artifact) -> str:
+    return Path(one.folder if isinstance(one, Artifact) else one).resolve().name

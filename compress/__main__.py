@@ -77,7 +77,7 @@ def _in_words(error: BaseException) -> str:
     """The message for an error."""
     import errno
 
-    from compress.core.disk import why_full
+    from compress.core.disk import why_full, written
     from compress.core.errors import CompressError
     from compress.core.out_of_memory import OutOfMemory, is_out_of_memory, told
 
@@ -95,7 +95,7 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
         reason = error.strerror
     if reason is not None:
-        what = f"{reason}: {getattr(error, 'filename', None) or 'while writing'}"
+        what = f"{reason}: {written(error) or 'while writing'}"
         return f"A file cannot be written ({what}). Free some space or choose another place."
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"The path is too long for this system: {error.filename}. Choose a shorter one."

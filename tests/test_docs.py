@@ -14,21 +14,28 @@ from compress.cli.doctor import TESTED
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md"))]
+NO_COMMANDS = ("compress --help", "compress shrink")
+"""Of the whole program; of the page that tells how a technique, called `shrink` there, is added."""
 COMMANDS = [
     pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:60]}")
     for page in PAGES
-    for line in re.findall(r"^(?:\$ |`)(compress [^\n`#]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
-    if "..." not in line
+    for line in dict.fromkeys(
+        [
+            *re.findall(r"^(?:\$ | {4,})(compress [^\n`#]+)", page.read_text(encoding="utf-8"), re.MULTILINE),
+            *(" ".join(one.split()) for one in re.findall(r"`(compress [^`#]+)`", page.read_text(encoding="utf-8"))),
+        ]
+    )
+    if line not in NO_COMMANDS
 ]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_every_command_in_the_documents_parses(page: Path, line: str) -> None:
     words = shlex.split(line.replace("TECHNIQUE", "distill").replace("NAME", "quickstart"))
-    command = compress.get_command(None, words[1])
+    command = compress.get_command(None, words[1].strip(",."))
     assert command is not None, words[1]
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
-    assert {word for word in words[2:] if word.startswith("-")} - {"--help", "-h"} <= known
+    assert {word.split("=")[0] for word in words[2:] if word.startswith("-")} - {"--help", "-h", "-"} <= known
 
 
 ORDERED = [ROOT / "README.md", *(page for page in PAGES if page != ROOT / "README.md" and page.name != "adding.md")]

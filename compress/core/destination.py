@@ -65,6 +65,8 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
         CompressError: nothing can be made there, or it would destroy, or lie inside, something that is read.
     """
     check_path(out)
+    if not out.name:  # the current folder, or the root: there before us
+        raise CompressError(f"-o {out} is a folder that exists already ({out.absolute()}). Name a new one with -o.")
     reason = check_name(out.absolute().name)
     if reason is not None:
         raise CompressError(f"{_short(out)} cannot be the folder of an artifact: {reason}. Choose another with -o.")

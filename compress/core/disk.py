@@ -37,6 +37,11 @@ def why_full(error: BaseException | None) -> str | None:
     return None
 
 
+def written(error: BaseException) -> str | None:
+    """The file that could not be written, where the error says; of a copy it names both, the new one second."""
+    return getattr(error, "filename2", None) or getattr(error, "filename", None)
+
+
 @contextmanager
 def full_disk_told(where: Path) -> Iterator[None]:
     """Within it a full disk ends in one line that names the file, or this place where the file is not known.
@@ -52,7 +57,7 @@ def full_disk_told(where: Path) -> Iterator[None]:
         reason = why_full(error)
         if reason is None:
             raise
-        file = getattr(error, "filename", None) or where
+        file = written(error) or where
         raise DiskFull(
             f"{file} cannot be written ({reason}). Free some space; then the same command goes on."
         ) from error

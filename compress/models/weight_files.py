@@ -68,8 +68,12 @@ def _check_name(folder: Path, name: str, by: str) -> None:
             f"{folder / by} names the weights '{name[:100]}', and only *.safetensors files in the folder itself are read. "
             "Save the model again as safetensors."
         )
-    if not (folder / name).is_file():
-        raise CompressError(f"{folder / by} names {name}, which is missing. Copy or download the model again.")
+    try:
+        is_there = (folder / name).is_file()
+    except OSError:  # no system has so long a name
+        is_there = False
+    if not is_there:
+        raise CompressError(f"{folder / by} names {name[:100]}, which is missing. Copy or download the model again.")
 
 
 def _without(folder: Path, config: Mapping[str, Any]) -> str:

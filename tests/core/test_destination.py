@@ -88,6 +88,11 @@ def test_a_path_that_cannot_be_an_artifacts_folder_is_refused(
     assert re.search(reason, _refused(tmp_path / name, model))
 
 
+@pytest.mark.parametrize("out", [".", "./", "/", ""])
+def test_the_current_folder_and_the_root_are_refused(out: str, model: Artifact) -> None:
+    assert "exists already" in _refused(Path(out), model)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_refused(model: Artifact, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)

@@ -100,3 +100,13 @@ def test_a_disk_that_is_really_full_is_told_too(writer: str, tmp_path: Path) -> 
         full_disk_told(folder),
     ):
         WRITERS[writer](folder / "file.npz")
+
+
+def test_a_copy_that_found_no_room_names_the_new_file(tmp_path: Path) -> None:
+    import shutil
+
+    source, target = tmp_path / "model", tmp_path / "copy"
+    source.write_bytes(b"w" * 100_000)
+    refused = pytest.raises(CompressError, match=f"^{target} cannot be written")
+    with files_no_larger_than(10_000), refused, full_disk_told(tmp_path):
+        shutil.copyfile(source, target)

@@ -93,7 +93,7 @@ def _set(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
 )
 def test_a_field_of_another_type_is_refused_or_fits(project: Path, name: str, value: Any) -> None:
     folder = _changed(project / "runs" / "student", _set(name, value))
-    fits = {"task": [None], "facts": [{"a": 1}, {"name": 1}], "fingerprint": ["x"], "precision": ["x"], "format": ["x"]}
+    fits = {"task": [None], "facts": [{"a": 1}, {"name": 1}], "fingerprint": ["x"], "precision": ["x"]}
     if value in fits.get(name, []):
         Artifact.open(folder)
     else:
@@ -108,6 +108,11 @@ def test_a_step_with_a_field_of_another_type_or_an_unknown_one_is_refused(
 ) -> None:
     folder = _changed(project / "runs" / "student", lambda raw: raw["steps"][0].update({field: value}))
     assert "is not a manifest" in _refused(folder)
+
+
+def test_a_format_that_no_runtime_opens_is_refused(project: Path) -> None:
+    folder = _changed(project / "runs" / "student", lambda raw: raw.update(format="gguf"))
+    assert "'format' is neither torch nor onnx" in _refused(folder)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format_version": ' + "1" * 5000 + "}", "\udcff"], ids=len)

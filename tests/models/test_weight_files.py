@@ -65,6 +65,15 @@ def test_an_index_names_safetensors_of_the_folder_only(named: str, folder: Path)
         models.adopt(folder, "x")
 
 
+def test_an_index_that_names_what_no_system_could_hold_is_refused_in_a_line(folder: Path) -> None:
+    index = folder / "model.safetensors.index.json"
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    index.write_text(json.dumps({"weight_map": {"a": "a" * 5000 + ".safetensors"}}))
+    with pytest.raises(CompressError, match="which is missing") as caught:
+        weights(folder)
+    assert len(str(caught.value)) <= 500
+
+
 def test_shards_and_their_index_are_part_of_what_a_model_is(folder: Path) -> None:
     models.load(models.adopt(folder, "x")).save_pretrained(folder, max_shard_size="50KB")
     (folder / "model.safetensors").unlink(missing_ok=True)

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from compress.core.errors import CompressError
-from compress.models import load
 from compress.models.adapters import merged
-from compress.models.load import adopt, save
+from compress.models.load import adopt, load, save
 from tests.tiny_generators import write_generator, write_generator_tokenizer
 
 ADDED = ["<sum>", "<end>"]

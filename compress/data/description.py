@@ -70,13 +70,25 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     if not is_known and "text" not in description and "kind" not in description:
         raise _unknown(name)
     task = find(name) if is_known else _own(name, description)
-    return _with_data(_with_settings(task, description), description)
+    found, data = _with_data(_with_settings(task, description), description)
+    check_columns(found)
+    return found, data
 
 
 def check_name(name: str) -> None:
     """CompressError for the name of a task that no message could show."""
     if len(name) > 100 or not name.isprintable():
         raise CompressError(f"{shown(name)} cannot be a task's name: give one of at most 100 printable characters.")
+
+
+def check_columns(task: Task) -> None:
+    """CompressError for a task that reads one column twice: of a label that stands in the text nothing is learned."""
+    names = [name for name in (*task.text_columns, task.label_column) if name]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CompressError(
+            f"Task '{task.name}' reads the column {shown(twice)} twice, among its texts and its label. Name a column for each."
+        )
 
 
 def _is_generative(description: Mapping[str, Any]) -> bool:
@@ -204,6 +216,10 @@ def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
 def _metrics(task: Task, value: Any) -> tuple[str, ...]:
     names = tuple(value) if _is_list(value) else (value,)
     there = catalogue.names("metrics")
+    if len(set(map(str, names))) < len(names):
+        raise CompressError(
+            f"Task '{task.name}': a metric stands twice in `metric`: {shown(', '.join(map(str, names)))}."
+        )
     for one in names:
         if one not in there:
             raise CompressError(

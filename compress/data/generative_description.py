@@ -13,7 +13,7 @@ from typing import Any
 
 from compress.core import catalogue, settings
 from compress.core.errors import CompressError, guess, listing, shown
-from compress.data.description import OF_FILES, by_split, check_name
+from compress.data.description import OF_FILES, by_split, check_columns, check_name
 from compress.data.files import FORMATS, TEXT
 from compress.data.generative_settings import Described
 from compress.data.sources import STEMS
@@ -124,6 +124,7 @@ def _metrics(task: Task, named: str | list[str]) -> tuple[str, ...]:
 def _with_data(task: Task, given: Described) -> tuple[Task, str | None]:
     source, target = given.source or task.text_columns[0], given.target or task.label_column
     task = replace(task, text_columns=(source,), label_column=target)
+    check_columns(task)
     data = by_split(task.name, given.data)
     if not isinstance(data, Mapping):
         if data is not None and task.kind == "language_modelling":

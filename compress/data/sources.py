@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.core.errors import CompressError, guess, shown
+from compress.core.progress import warn
 from compress.data import files
 from compress.data.files import FORMATS, RawRow
 from compress.data.quotes import quoting
@@ -88,10 +89,20 @@ def _in_files(task: Task, folder: Path, split: str) -> Origin:
         needed = (*wanted.text, *([wanted.label] if wanted.label else []))
         if all(files.holds(path, found, name) for name in needed):
             _refuse_twice(path, files.columns(path, found), needed)
+            _tell_of_others(source, there, task.files.get(split, ()))
             identity = {"files": {path.name: _file_hash(path)}}
             return Origin(str(path), identity, wanted, repr(found), partial(files.rows, path, found, needed))
     path = folder / there[0].file
     raise _missing_column(path, task, as_told(task, path, there[0], of_known_layout=True))
+
+
+def _tell_of_others(source: Source, there: list[Source], layouts: tuple[Source, ...]) -> None:
+    """Say which files are not read, although they are this split too by their names. A known task's own layouts come first."""
+    others = dict.fromkeys(other.file for other in there if other.file != source.file)
+    if others and source not in layouts:
+        warn(
+            f"{source.file} is read, and {', '.join(others)} beside it is not. Name the file of each split under `data`."
+        )
 
 
 def _sources(task: Task, split: str) -> tuple[Source, ...]:

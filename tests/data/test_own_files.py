@@ -29,6 +29,16 @@ def read(file: Path, split: str = "evaluation", **more: Any) -> Split:
     return load(*resolve(described({split: str(file)}, **more)), split, cache=file.parent / "cache")
 
 
+def test_a_second_file_of_a_split_is_not_passed_over_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("dev.csv", "validation.csv"):
+        as_csv(tmp_path / name, ROWS)
+    with caplog.at_level(logging.WARNING):
+        load(*resolve(described(str(tmp_path))), "evaluation", cache=tmp_path / "cache")
+    assert "dev.csv is read, and validation.csv beside it is not" in caplog.text
+
+
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     WRITERS[suffix](tmp_path / f"a.{suffix}", ROWS)

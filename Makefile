@@ -37,7 +37,8 @@ lint: $(INSTALLED) ## Run ruff, mypy and import-linter
 
 check: lint test ## Run both
 
-format: $(INSTALLED) ## Format the code and mend what ruff can
+format: $(INSTALLED) ## Format the code, mend what ruff can, and write the types of the techniques' Python functions
+	$(BIN)/python -m tests.techniques.signatures
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -18,6 +18,7 @@ from compress.core.reasons import why
 from compress.core.settings import Lines, Settings, below, build, read_value, read_yaml
 from compress.core.technique import Technique, default_cache, finished, references
 from compress.techniques.apply import apply, check, check_destination, check_free, planned
+from compress.techniques.request import written
 
 OF_THE_RUN = ("measurements",)
 """What else lies in a run's folder, beside the report's files."""
@@ -61,8 +62,11 @@ class Result:
     report: Path | None
 
 
-def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
-    """A pipeline by a shipped name or from a YAML file, with `key=value` changes applied.
+def read(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> Pipeline:
+    """A pipeline by a shipped name or from a YAML file, with changes applied.
+
+    Args:
+        changes: as they are typed (`key=value`), or values by their key; a key is a path: `steps.student.distill.layers`.
 
     Raises:
         CompressError: anything in it is unknown, missing, of the wrong type, or refers to nothing.
@@ -76,8 +80,8 @@ def read(name: str, changes: Sequence[str] = ()) -> Pipeline:
         values.get("steps"), dict
     ):  # a folder's name is a text, though YAML reads `1` or `on` as something else
         values["steps"] = {str(step): body for step, body in values["steps"].items()}
-    for change in changes:
-        _change(values, change)
+    for key, value in changes.items() if isinstance(changes, Mapping) else map(_typed, changes):
+        _change(values, key, value)
     where = file.name
     for key in values:
         if key not in KEYS:
@@ -319,15 +323,23 @@ def _suite(value: Any, where: str) -> Any:
     return build(benchmark.Suite, value, f"'benchmark' of {where}")
 
 
-def _change(values: dict[str, Any], change: str) -> None:
+def _typed(change: str) -> tuple[str, Any]:
+    """The key and the value of a change as it is typed."""
     path, equals, text = change.partition("=")
     if not equals or not path:
         raise CompressError(f"'{change}' is not a change. Write `--set task.data=FOLDER`.")
+    try:
+        return path, read_value(text)
+    except ValueError as error:
+        raise CompressError(f"The value in '{change}' cannot be read as YAML. Put it in quotes.") from error
+
+
+def _change(values: dict[str, Any], path: str, value: Any) -> None:
     keys = path.split(".")
     here = values
     if keys[0] == "steps" and len(keys) > 1 and keys[1] not in (values.get("steps") or {}):
         known = list(values.get("steps") or {})
-        raise CompressError(f"'{change}' names no step.{guess(keys[1], known)} There are: {listing(known)}.")
+        raise CompressError(f"'{path}' names no step.{guess(keys[1], known)} There are: {listing(known)}.")
     for key in keys[:-1]:
         below_here = here.setdefault(key, {})
         if isinstance(below_here, str) and key == "task":
@@ -335,7 +347,4 @@ def _change(values: dict[str, Any], change: str) -> None:
         if not isinstance(below_here, dict):
             raise CompressError(f"'{path}' cannot be set: '{key}' is {shown(below_here)}, not a mapping.")
         here = below_here
-    try:
-        here[keys[-1]] = read_value(text)
-    except ValueError as error:
-        raise CompressError(f"The value in '{change}' cannot be read as YAML. Put it in quotes.") from error
+    here[keys[-1]] = written(value)

@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -28,6 +28,8 @@ class Schedule:
     start: float
     end: float
     shape: Literal["linear", "cosine"] = "linear"
+    written_as: ClassVar[Any] = float | str
+    """What a Python caller gives for it."""
 
     @classmethod
     def of(cls, given: float | str | Schedule) -> Schedule:

@@ -58,9 +58,7 @@ class Request:
         Raises:
             CompressError: a setting, a model or the task is unknown or does not fit.
         """
-        settings = build(
-            technique.settings, {name: _written(value) for name, value in values.items()}, where, also=also
-        )
+        settings = build(technique.settings, written(values), where, also=also)
         source = bring(model)
         artifacts = {str(one.folder): one for value in values.values() for one in _artifacts(value)}
         inputs = {name: artifacts.get(one) or bring(one) for name, one in references(settings).items()}
@@ -94,10 +92,12 @@ class Request:
         return expected
 
 
-def _written(value: Any) -> Any:
-    """A Python value as the settings read it: a path and an artifact as text, NumPy's numbers as Python's."""
+def written(value: Any) -> Any:
+    """A Python value as it would be written in YAML: a path and an artifact as text, NumPy's numbers as Python's."""
+    if isinstance(value, Mapping):
+        return {key: written(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(one) for one in value]
+        return [written(one) for one in value]
     if isinstance(value, Artifact | Path):
         return str(value.folder if isinstance(value, Artifact) else value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

@@ -12,6 +12,7 @@ from pydantic import Field
 from compress.core import shipped
 from compress.core.artifact import digest
 from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
 from compress.core.progress import say
 from compress.core.settings import Settings, build, read_yaml
 from compress.models.reading_length import cut_at
@@ -77,7 +78,7 @@ def tensors(
 
     Args:
         config: of the model that reads them.
-        labels: whether `labels` [batch] are there as well.
+        labels: whether `labels` are there as well: [batch], [batch, labels] or [batch, length] as the task is.
     """
     import torch
 
@@ -92,7 +93,7 @@ def tensors(
 def rows(
     name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
 ) -> list[dict[str, np.ndarray]]:
-    """The encoded rows of a set, each name -> [length], and `labels` [] where asked for.
+    """The encoded rows of a set, each name -> [length], and `labels` where asked for: [], [labels] or [length] as the task is.
 
     They are drawn by a seeded hash of their content, so the order of the file does not matter. They are cut at the set's
     `max_length`, or at what the model reads at most.
@@ -108,8 +109,9 @@ def rows(
         )
     if not labels:
         return [model_inputs(row, its_tokenizer) for row in tokenized]
-    kind = np.float32 if described.kind == "regression" else np.int64
-    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"], dtype=kind)} for row in tokenized]
+    kind = np.float32 if described.kind == "regression" or described.is_multi_label else np.int64
+    column = LABELS if described.reads_words else "label"  # by token, or by row
+    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row[column], dtype=kind)} for row in tokenized]
 
 
 def _split(name: str, described: Any, data: Any) -> Any:
@@ -174,9 +176,11 @@ def batches(
     for start in range(0, len(by_length), batch_size):
         part = by_length[start : start + batch_size]
         longest = max(len(row["input_ids"]) for row in part)
-        fill = {"input_ids": pad_token_id}
+        fill = {"input_ids": pad_token_id, LABELS: NO_LABEL}
         yield {name: np.stack([_padded(row[name], longest, fill.get(name, 0)) for row in part]) for name in part[0]}
 
 
 def _padded(value: np.ndarray, longest: int, fill: int) -> np.ndarray:
-    return np.pad(value, (0, longest - len(value)), constant_values=fill) if value.ndim else value
+    """Values by token as long as the longest row; a class id, a score and a set of labels (floats) stay as they are."""
+    by_token = value.ndim and value.dtype.kind == "i"
+    return np.pad(value, (0, longest - len(value)), constant_values=fill) if by_token else value

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compress.core.labels import NO_LABEL
+from compress.data.word_pieces import LABELS, WORD_IDS, word_starts
 
 PAD_TO = 8
 """Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
@@ -69,19 +70,31 @@ def row_lengths(rows: Any) -> np.ndarray:
 def step_lengths(rows: Any) -> np.ndarray:
     """What each tokenized row takes of a step, [rows]: its tokens, and those of a target of its own."""
     found = row_lengths(rows)
-    if "labels" in rows.column_names:
+    if "labels" in rows.column_names and WORD_IDS not in rows.column_names:
         found += np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["labels"]), np.int64, len(rows))
     return found
 
 
 def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
-    """A padded batch of tensors from rows; each extra is looked up by the row's place."""
+    """A padded batch of tensors from rows; each extra is looked up by the row's place.
+
+    Returns:
+        What the model reads, each [batch, tokens], and `labels`: [batch], [batch, labels] of 0.0 and 1.0 (multi-label), or
+        [batch, tokens] with -100 where no word begins and where padding is. An extra by token that is of labels has a value for
+        each word's first piece, tagged or not.
+    """
     import torch
 
     names = [name for name in its_tokenizer.model_input_names if name in features[0]]
     inputs = [{name: feature[name] for name in names} for feature in features]
     width = _width([feature["input_ids"] for feature in features], its_tokenizer)
     batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", padding="max_length", max_length=width))
+    if WORD_IDS in features[0]:
+        side = its_tokenizer.padding_side
+        if LABELS in features[0]:
+            batch[LABELS] = _padded([feature[LABELS] for feature in features], NO_LABEL, side, width)
+        starts = [word_starts(feature[WORD_IDS]).tolist() for feature in features]
+        return batch | _extras(features, extras, batch["attention_mask"], _padded(starts, 0, side, width).bool())
     labels = [feature["label"] for feature in features]
     batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
     return batch | _extras(features, extras, batch["attention_mask"])

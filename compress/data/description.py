@@ -14,9 +14,10 @@ from typing import Any, get_args
 
 from compress.core import catalogue, settings
 from compress.core.errors import CompressError, guess, listing, shown
+from compress.data import several_labels_description as several
+from compress.data.described_columns import HELP, column, is_list, labels, texts
 from compress.data.file_settings import FileSettings
-from compress.data.files import FORMATS
-from compress.data.sources import is_file, split_by_name, which_split
+from compress.data.sources import formats, is_file, split_by_name, which_split
 from compress.metrics.metric import Kind, Metric
 from compress.models.labels import folded
 from compress.models.labels import shown as all_labels
@@ -37,8 +38,7 @@ OF_ANY_TASK = (
     "allow_overlap",
     *OF_FILES,
 )
-COLUMN_CHARACTERS = 200
-KINDS = (*get_args(Kind), *get_args(TextKind))
+KINDS = tuple(dict.fromkeys((*get_args(Kind), *several.KINDS, *get_args(TextKind))))
 OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
 
 
@@ -51,6 +51,8 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         return find(description), None
     if not isinstance(description, Mapping):
         raise CompressError(f"A task is a name or a mapping with a name, not {shown(description)}.")
+    if description.get("name") not in known():
+        description = several.with_kind(description)
     if _is_generative(description):
         from compress.data import generative_description as describing
 
@@ -59,7 +61,9 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     if not isinstance(name, str) or not name:
         raise CompressError("The task has no name. Give it one: `task: {name: sst2, data: FOLDER}`.")
     is_known = name in known()
-    allowed = OF_ANY_TASK if is_known else OF_ONES_OWN
+    kind = description.get("kind")
+    further = several.SETTINGS.get(kind, ()) if isinstance(kind, str) else ()
+    allowed = OF_ANY_TASK if is_known else (*OF_ONES_OWN, *further)
     check_name(name)
     for key in description:
         if key not in allowed:
@@ -70,9 +74,30 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     if not is_known and "text" not in description and "kind" not in description:
         raise _unknown(name)
     task = find(name) if is_known else _own(name, description)
-    found, data = _with_data(_with_settings(task, description), description)
-    check_columns(found)
-    return found, data
+    task, data = _with_data(_with_settings(task, description), description)
+    check_columns(task)
+    if task.reads_words and not task.label_names:
+        from compress.data import tag_names
+
+        task = tag_names.named(task, data)
+    return task, data
+
+
+def settled(description: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The description with the names of the labels that were found in its data, so that a model keeps them whatever rows it
+    meets later; any other as it is.
+
+    Raises:
+        CompressError: see `resolve`.
+    """
+    if description is None or several.with_kind(description).get("kind") != "token_classification":
+        return description
+    task, _ = resolve(description)
+    return (
+        {**description, "labels": list(task.label_names), "labels_from": task.labels_from}
+        if task.labels_from
+        else description
+    )
 
 
 def check_name(name: str) -> None:
@@ -83,7 +108,7 @@ def check_name(name: str) -> None:
 
 def check_columns(task: Task) -> None:
     """CompressError for a task that reads one column twice: of a label that stands in the text nothing is learned."""
-    names = [name for name in (*task.text_columns, task.label_column) if name]
+    names = [name for name in (*task.text_columns, task.label_column, *task.label_columns) if name]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise CompressError(
@@ -122,83 +147,32 @@ def _unknown(name: str) -> CompressError:
 
 def _own(name: str, description: Mapping[str, Any]) -> Task:
     kind = description.get("kind", "classification")
-    if isinstance(kind, str) and folded(kind).replace(" ", "") in ("multilabel", "multilabelclassification"):
-        raise CompressError(
-            f"Task '{name}': several labels for one text (multi-label) are not supported. A classification has one label a row."
-        )
+    if kind in several.KINDS:
+        if not description.get("data"):
+            raise CompressError(f"Task '{name}' has no 'data'. {HELP['data']}")
+        _range(name, kind, description.get("range"))
+        task = several.own(name, description)
+        return replace(task, metrics=metrics(task, description["metric"])) if "metric" in description else task
     if kind not in ("classification", "regression"):
         raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {shown(kind)}.{guess(kind, KINDS)}")
     for key in ("text", "label", "data"):
         if not description.get(key):
-            raise CompressError(f"Task '{name}' has no '{key}'. {_HELP[key]}")
-    labels = description.get("labels", ())
-    if kind == "regression" and labels:
+            raise CompressError(f"Task '{name}' has no '{key}'. {HELP[key]}")
+    named = description.get("labels", ())
+    if kind == "regression" and named:
         raise CompressError(f"Task '{name}': a regression has no `labels`; its bounds go under `range: [0, 5]`.")
-    names, values = _labels(name, labels) if kind == "classification" else ((), {})
+    names, values = labels(name, named) if kind == "classification" else ((), {})
     task = Task(
         name=name,
         kind=kind,
-        text_columns=_texts(name, description["text"]),
-        label_column=_column(name, "label", description["label"]),
+        text_columns=texts(name, description["text"]),
+        label_column=column(name, "label", description["label"]),
         label_names=names,
         label_values=values,
         label_range=_range(name, kind, description.get("range")),
         metrics=("accuracy",) if kind == "classification" else ("pearson", "spearman"),
     )
-    return replace(task, metrics=_metrics(task, description["metric"])) if "metric" in description else task
-
-
-_HELP = {
-    "text": "Name the column of the text, or two columns: `text: [question, answer]`.",
-    "label": "Name the column of the label.",
-    "data": "Name a folder, or the files: `data: {train: FILE, evaluation: FILE}`.",
-}
-
-
-def _labels(name: str, labels: Any) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The names in id order; and the id of each value that the data has for one, where `labels` says that."""
-    is_mapping = isinstance(labels, Mapping)
-    if not is_mapping and not _is_list(labels):
-        raise CompressError(f"Task '{name}': a classification takes `labels`, a list of two names or more in id order.")
-    spelled = [_spelling(label) for label in (labels.values() if is_mapping else labels)]
-    names = tuple(dict.fromkeys(spelled))
-    if not is_mapping and len(names) < len(spelled):
-        raise CompressError(f"Task '{name}': a label stands twice among `labels`: {shown(', '.join(spelled))}.")
-    if len(names) < 2:
-        raise CompressError(
-            f"Task '{name}': a classification takes `labels`, a list of two names or more in id order, or for each value of "
-            "the data its name: `labels: {1: bad, 2: good}`."
-        )
-    values = (
-        {str(value): names.index(label) for value, label in zip(labels, spelled, strict=True)} if is_mapping else {}
-    )
-    return names, values
-
-
-def _spelling(label: Any) -> str:
-    # YAML reads `no` and `yes` as truth values; a label list almost never means those.
-    if isinstance(label, bool):
-        raise CompressError(f"The label {label!r} was read from YAML as a truth value: write it in quotes, as 'yes'.")
-    if not isinstance(label, str | int | float) or not (text := shown(label, 200).strip("'")):
-        raise CompressError(f"A label is a name, not {shown(label)}.")
-    return label if isinstance(label, str) else text
-
-
-def _texts(name: str, text: Any) -> tuple[str, ...]:
-    columns = tuple(text) if _is_list(text) else (text,)
-    if len(columns) not in (1, 2) or not all(isinstance(column, str) and column for column in columns):
-        raise CompressError(f"Task '{name}': `text` is one column or a list of two, not {shown(text)}.")
-    return tuple(_column(name, "text", column) for column in columns)
-
-
-def _column(name: str, key: str, column: Any) -> str:
-    if isinstance(column, int) and not isinstance(column, bool):
-        column = shown(column)  # a header of years, say
-    if not isinstance(column, str) or not 0 < len(column) <= COLUMN_CHARACTERS:
-        raise CompressError(
-            f"Task '{name}': `{key}` names a column in {COLUMN_CHARACTERS} characters at most, not {shown(column)}."
-        )
-    return column
+    return replace(task, metrics=metrics(task, description["metric"])) if "metric" in description else task
 
 
 def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
@@ -206,15 +180,15 @@ def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
         return None
     if kind != "regression":
         raise CompressError(f"Task '{name}': `range` is for a regression.")
-    if not _is_list(value) or len(value) != 2 or not all(_is_number(bound) for bound in value) or value[0] >= value[1]:
+    if not is_list(value) or len(value) != 2 or not all(_is_number(bound) for bound in value) or value[0] >= value[1]:
         raise CompressError(
             f"Task '{name}': `range` is a list of the least and the greatest label, not {shown(value)}."
         )
     return float(value[0]), float(value[1])
 
 
-def _metrics(task: Task, value: Any) -> tuple[str, ...]:
-    names = tuple(value) if _is_list(value) else (value,)
+def metrics(task: Task, value: Any) -> tuple[str, ...]:
+    names = tuple(value) if is_list(value) else (value,)
     there = catalogue.names("metrics")
     if len(set(map(str, names))) < len(names):
         raise CompressError(
@@ -253,7 +227,7 @@ def _for_many(names: Sequence[str]) -> list[str]:
 def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
     name = task.name
     if "metric" in description:
-        task = replace(task, metrics=_metrics(task, description["metric"]))
+        task = replace(task, metrics=metrics(task, description["metric"]))
     bad_rows = description.get("bad_rows", task.bad_rows)
     if bad_rows not in ("error", "skip"):
         raise CompressError(f"Task '{name}': `bad_rows` is 'error' or 'skip', not {shown(bad_rows)}.")
@@ -296,7 +270,7 @@ def _model_labels(task: Task, value: Any) -> dict[str, str]:
         label = str(label) if isinstance(label, int | float) else label
         if not isinstance(label, str):
             raise CompressError(f"Task '{task.name}': `model_labels` maps names to labels, not to {shown(label)}.")
-        if folded(label) not in own:
+        if own and folded(label) not in own:
             raise CompressError(
                 f"Task '{task.name}': `model_labels` maps '{of_model}' to '{label}', which is none of its labels: "
                 f"{all_labels(task.label_names)}."
@@ -321,8 +295,9 @@ def _limit(name: str, value: Any) -> dict[str, int]:
 
 def _with_data(task: Task, description: Mapping[str, Any]) -> tuple[Task, str | None]:
     data = description.get("data")
-    text = _texts(task.name, description["text"]) if "text" in description else ()
-    label = _column(task.name, "label", description["label"]) if description.get("label") else ""
+    text = texts(task.name, description["text"]) if "text" in description else ()
+    named = not task.label_columns and description.get("label")
+    label = column(task.name, "label", description["label"]) if named else ""
     if task.generator and (data is not None or text or label):
         raise CompressError(f"Task '{task.name}' makes its own data: leave out data, text and label.")
     if text and len(text) != len(task.text_columns):
@@ -340,9 +315,9 @@ def _with_data(task: Task, description: Mapping[str, Any]) -> tuple[Task, str | 
         _check_split(task.name, "data", split)
         if not isinstance(file, str) or not file:
             raise CompressError(f"Task '{task.name}': the {split} data is a file, not {shown(file)}.")
-        if Path(file).suffix.lower() not in FORMATS:
+        if Path(file).suffix.lower() not in formats(task):
             raise CompressError(
-                f"Task '{task.name}': {shown(file, 100)[1:-1]} has no known format. Use one of {' '.join(FORMATS)}."
+                f"Task '{task.name}': {shown(file, 100)[1:-1]} has no known format. Use one of {' '.join(formats(task))}."
             )
         # A known task's own layouts come first, so that GLUE's files may lie anywhere under any name.
         layouts = () if text or label else task.files.get("train" if split == "holdout" else split, ())
@@ -371,10 +346,6 @@ def _check_split(name: str, key: str, split: Any) -> None:
         raise CompressError(
             f"Task '{name}': `{key}` names the split {shown(split)}.{guess(split, SPLITS)} Splits: {', '.join(SPLITS)}."
         )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of a data file, one after another, each with the place where it stands: TSV, CSV, JSONL, JSON, Parquet, lines of text.
+"""Rows of a data file, one after another, each with its place: TSV, CSV, JSONL, JSON, Parquet, CoNLL, lines of text.
 
 Memory does not grow with the file. A row that is not one (wrong number of columns, not an object) comes as a row with a defect,
 so that the caller can count such rows and name their lines.
@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from compress.core.errors import CompressError
-from compress.data import decoding, json_rows, parquet_rows, tables
+from compress.data import conll, decoding, json_rows, parquet_rows, tables
 from compress.data.raw_row import ABSENT, LISTED, RawRow, column_names, within
 from compress.data.tables import EMPTY_LINE
 from compress.tasks.task import Source
@@ -20,6 +20,7 @@ from compress.tasks.task import Source
 __all__ = [
     "EMPTY_LINE",
     "FORMATS",
+    "OF_WORDS",
     "TEXT",
     "RawRow",
     "column_names",
@@ -39,6 +40,11 @@ FORMATS = {
     ".json": "json",
     ".parquet": "parquet",
 }
+OF_WORDS = {
+    **dict.fromkeys((".conll", ".conllu", ".bio", ".iob", ".iob2", ".txt", ".tsv"), "conll"),
+    **{ending: name for ending, name in FORMATS.items() if name in ("jsonl", "json", "parquet")},
+}
+"""The formats of files whose rows are lists of words."""
 TEXT = "text"
 """What the one column of a file of the format `text` is called."""
 LOOKED_AT = 100
@@ -46,7 +52,7 @@ LOOKED_AT = 100
 
 
 def format_of(path: Path, source: Source) -> str:
-    """`tsv`, `csv`, `jsonl`, `json` or `parquet` by the source or the file's name; `text` by the source alone."""
+    """`tsv`, `csv`, `jsonl`, `json` or `parquet` by the source or the file's name; `conll` and `text` by the source alone."""
     found = source.format or FORMATS.get(path.suffix.lower(), "")
     if not found:
         raise CompressError(
@@ -66,6 +72,8 @@ def columns(path: Path, source: Source) -> tuple[str, ...]:
                 return parquet_rows.parquet_columns(path)
             case "text":
                 return (TEXT,)
+            case "conll":
+                return conll.conll_columns(path, source)
             case "tsv" | "csv" as name:
                 _, cells, defect = next(tables.table_lines(path, name, source), (1, [], ""))
                 if defect:
@@ -115,6 +123,8 @@ def rows(path: Path, source: Source, wanted: Sequence[str] = ()) -> Iterator[Raw
                 yield from parquet_rows.parquet_rows(path, wanted)
             case "text":
                 yield from _text_lines(path, source)
+            case "conll":
+                yield from conll.conll_rows(path, source)
             case "tsv" | "csv" as name:
                 yield from tables.table_rows(path, name, source)
             case "jsonl":

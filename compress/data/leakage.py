@@ -98,7 +98,8 @@ def overlap(evaluation: Dataset, training: Iterable[Dataset]) -> Overlap:
 def _texts(rows: Dataset) -> Iterator[tuple[str, ...]]:
     names = [name for name in ("text", "text_pair") if name in rows.column_names]
     for batch in rows.select_columns(names).iter(BATCH):
-        yield from zip(*(batch[name] for name in names), strict=True)
+        for texts in zip(*(batch[name] for name in names), strict=True):
+            yield texts if isinstance(texts[0], str) else (" ".join(texts[0]),)  # a sentence's words
 
 
 def _number(text: str) -> int:

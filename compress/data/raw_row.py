@@ -20,6 +20,8 @@ class RawRow:
     place: str
     cells: Mapping[str, Any] = field(default_factory=dict)
     defect: str = ""
+    lines: Sequence[int] = ()
+    """The line of each word, where a row is a sentence of several lines."""
 
     def cell(self, name: str) -> Any:
         """The cell of that name, also within objects and lists (see `within`); None where there is none."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from compress.core.errors import CompressError, shown
-from compress.data import decoding
+from compress.data import decoding, several_labels
 from compress.data.folding import folded
+from compress.data.label_ids import LABEL, Bad, Empty, class_id, expected, number_of, score, text_cell
 from compress.data.raw_row import RawRow
-from compress.data.tables import CELL_CHARACTERS
-from compress.models import labels
 from compress.tasks.task import Task
 
 SHOWN = 5
@@ -22,17 +20,27 @@ SHOWN_CHARACTERS = 240
 FEW = 0.05
 """No larger a share of bad rows is offered to be left out: if more are bad, it is rather the description that is wrong."""
 SPELLINGS = 20
-LABEL = "label "
-"""How the defect of a label begins that is none of the task's."""
 HIDDEN = ("", "-1", "-1.0")
+COLUMNS = ("text", "text_pair")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One example: one or two texts, and a class id, a score, a target text, or None where there is no label."""
+    """One example: one or two texts, or the words of a sentence, and its label.
+
+    That is a class id, a score, a target text; the id of each word's tag, or a 0 or 1 for each of the task's labels; None where
+    there is none.
+    """
 
     texts: tuple[str, ...]
-    label: int | float | str | None
+    label: int | float | str | tuple[int, ...] | None
+    of_words: bool = False
+    """Whether `texts` are the words of one sentence."""
+
+    @property
+    def cells(self) -> dict[str, Any]:
+        """What stands in the columns `text` and, for pairs, `text_pair` of a split."""
+        return {"text": list(self.texts)} if self.of_words else dict(zip(COLUMNS, self.texts, strict=False))
 
     @property
     def row_hash(self) -> str:
@@ -44,7 +52,8 @@ class Example:
 
         Texts that differ in case, space and punctuation alone lie on one side, and so do those that occur with two labels.
         """
-        place = hashlib.sha256(folded(self.texts).encode("utf-8", "surrogatepass")).digest()[:8]
+        texts = (" ".join(self.texts),) if self.of_words else self.texts
+        place = hashlib.sha256(folded(texts).encode("utf-8", "surrogatepass")).digest()[:8]
         return int.from_bytes(place) / 2**64 < share
 
 
@@ -85,36 +94,57 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the file at hand calls the texts and the label; an empty label where there is none."""
+    """What the file at hand calls the texts and the label; an empty label where there is none.
+
+    `labels` are the columns of 0 and 1, where a multi-label task has those; then `label` is empty.
+    """
 
     text: tuple[str, ...]
     label: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.text, *((self.label,) if self.label else ()), *self.labels)
 
 
 def examples(raw: Iterable[RawRow], task: Task, columns: Columns, hidden: bool, left_out: LeftOut) -> Iterator[Example]:
     """The examples of the rows; the rest is counted in `left_out`. `hidden` says that labels may be hidden (-1 or empty)."""
     for row in raw:
         left_out.rows += 1
-        defect = row.defect
+        defect, place = row.defect, row.place
         if not defect:
             try:
-                label = _label(row, task, columns.label, hidden, left_out.labels)
-                if label is WITHOUT:
+                example = _example(row, task, columns, hidden, left_out.labels)
+                if example.label is WITHOUT:
                     left_out.without_label += 1
                     continue
-                example = Example(_texts(row, task, columns.text), label)
                 if task.generation is not None and "" in (example.label, *(text.strip() for text in example.texts)):
                     left_out.empty += 1
                 yield example
-            except _Empty as empty:
+            except Empty as empty:
                 left_out.empty += task.generation is not None
                 if task.generation is not None and task.generation.empty == "drop":
                     continue
                 defect = str(empty)
-            except _Bad as bad:
+            except Bad as bad:
                 defect = str(bad)
+                place = row.place if bad.word is None or not row.lines else f"line {row.lines[bad.word]}"
         if defect:
-            left_out.add(row.place, defect)
+            left_out.add(place, defect)
+
+
+def _example(row: RawRow, task: Task, columns: Columns, hidden: bool, spellings: set[str]) -> Example:
+    if task.reads_words:
+        words = several_labels.words(row, columns.text[0])
+        tags = columns.label and several_labels.tags(row, task, columns.label, len(words), hidden, spellings)
+        return Example(words, tags or None, of_words=True)
+    if task.is_multi_label and (columns.label or columns.labels):
+        chosen = several_labels.label_set(row, task, columns.label, columns.labels, hidden, spellings)
+        return Example(_texts(row, task, columns.text), chosen)
+    label = _label(row, task, columns.label, hidden, spellings)
+    return Example(() if label is WITHOUT else _texts(row, task, columns.text), label)
 
 
 def refuse(left_out: LeftOut, name: str, task: Task | None = None) -> CompressError:
@@ -124,28 +154,22 @@ def refuse(left_out: LeftOut, name: str, task: Task | None = None) -> CompressEr
         advice = decoding.hint("utf-8")
     elif left_out.few:
         advice = "Mend the file, or leave such rows out with `bad_rows: skip` in the task."
-    elif task is not None and task.kind == "classification" and left_out.other_labels * 2 > left_out.bad:
+        if task is not None and task.labels_from and left_out.other_labels:
+            advice = f"The labels are those of the {task.labels_from} split: name all under `labels`, or set `bad_rows: skip`."
+    elif task is not None and task.label_names and left_out.other_labels * 2 > left_out.bad:
         advice = _about_labels(left_out.labels, task) or advice
     return CompressError(f"{name} has {left_out.sentence()}. {advice}")
 
 
 def _about_labels(spellings: set[str], task: Task) -> str:
     """What the labels of the file are, where they are not the task's; numbers from 1 are the commonest case."""
-    numbers = [_number(spelling) for spelling in spellings]
-    in_order = sorted(spellings) if None in numbers else sorted(spellings, key=lambda one: _number(one) or 0)
+    numbers = [number_of(spelling) for spelling in spellings]
+    in_order = sorted(spellings) if None in numbers else sorted(spellings, key=lambda one: number_of(one) or 0)
     listed = ", ".join(shown(one, 20).strip("'") for one in in_order[:8]) + (", ..." if len(in_order) > 8 else "")
     if None not in numbers and len(in_order) == len(task.label_names) <= 8 and not task.label_values:
         pairs = ", ".join(f"{one}: {name}" for one, name in zip(in_order, task.label_names, strict=True))
         return f"The file's labels are {listed}; ids count from 0. If that is the labels' order, write `labels: {{{pairs}}}`."
     return f"The file's labels are {listed}. Name them in the task, as `labels: [...]`."
-
-
-class _Bad(Exception):  # noqa: N818 - never seen outside this file
-    pass
-
-
-class _Empty(_Bad):
-    pass
 
 
 WITHOUT: Any = object()
@@ -155,56 +179,39 @@ def _texts(row: RawRow, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
     """The texts without white space around them, which SST-2's files carry and which changes some tokenizers' tokens."""
     texts = []
     for name in names:
-        text = _text(row, name)
+        text = text_cell(row, name)
         stripped = text.strip()
         if not stripped and task.empty_text_is_bad:
-            raise _Empty(f"{shown(name)} is empty")
+            raise Empty(f"{shown(name)} is empty")
         # What a language model predicts is the text as it stands.
         texts.append(text if task.kind == "language_modelling" else stripped)
     return tuple(texts)
-
-
-def _text(row: RawRow, name: str) -> str:
-    value = row.cell(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        item = "; name one of its items, as `COLUMN.0`" if isinstance(value, list) else ""
-        raise _Bad(f"{shown(name)} is {shown(value, 40)}, not a text{item}")
-    if len(value) > CELL_CHARACTERS:
-        raise _Bad(f"{shown(name)} has {len(value):,} characters, more than {CELL_CHARACTERS:,}")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise _Bad(f"{shown(name)} has half a character, {value[error.start]!r}") from error
-    return value
 
 
 def _label(row: RawRow, task: Task, name: str, hidden: bool, spellings: set[str]) -> Any:
     if not name:
         return None
     if task.generation is not None:
-        return _target(_text(row, name), task, name)
+        return _target(text_cell(row, name), task, name)
     value = row.cell(name)
     if isinstance(value, list | tuple | set | dict):
-        raise _Bad(f"{shown(name)} is {shown(value, 40)}: several labels in one row (multi-label) are not supported")
+        raise Bad(f"{shown(name)} is {shown(value, 40)}: several labels in one row take `multi_label: true`")
     if isinstance(value, bytes):
-        raise _Bad(f"{LABEL}{shown(value, 40)} is not {_expected(task)}")
+        raise Bad(f"{LABEL}{shown(value, 40)} is not {expected(task)}")
     spelling = "" if value is None else str(value).strip()
     if spelling in task.absent_labels:
         return WITHOUT
     if hidden and spelling in HIDDEN:
         return None
     if not spelling:
-        raise _Bad(f"{shown(name)} is empty")
+        raise Bad(f"{shown(name)} is empty")
     if len(spellings) < SPELLINGS:
         spellings.add(spelling)
-    label = _score(spelling, task) if task.kind == "regression" else _class_id(spelling, task)
+    label = score(spelling, task) if task.kind == "regression" else class_id(spelling, task)
     if label is None:
         several = _are_several(spelling, task)
-        raise _Bad(
-            f"{LABEL}{shown(value, 40)} is not {_expected(task)}{'; several in one row are not supported' * several}"
+        raise Bad(
+            f"{LABEL}{shown(value, 40)} is not {expected(task)}{'; several in one row take `multi_label: true`' * several}"
         )
     return label
 
@@ -219,79 +226,5 @@ def _target(value: str, task: Task, name: str) -> str:
     """The text to be written."""
     text = value.strip()
     if not text and task.empty_text_is_bad:
-        raise _Empty(f"{shown(name)} is empty")
+        raise Empty(f"{shown(name)} is empty")
     return text
-
-
-def _score(spelling: str, task: Task) -> float | None:
-    try:
-        value = float(spelling)
-    except ValueError:
-        return None
-    low, high = task.label_range or (-math.inf, math.inf)
-    return value if math.isfinite(value) and low <= value <= high else None
-
-
-def _class_id(spelling: str, task: Task) -> int | None:
-    """By name first; by id only where no name is itself a number, since stars 1..5 would be taken for ids."""
-    if task.label_values:
-        return _by_value(spelling, task.label_values)
-    by_name = {name: index for index, name in enumerate(task.label_names)}
-    if spelling in by_name:
-        return by_name[spelling]
-    numeric = any(_number(name) is not None for name in task.label_names)
-    number = _number(spelling)
-    if numeric:
-        if number is None:
-            return None
-        return next((index for name, index in by_name.items() if _number(name) == number), None)
-    if number is None:
-        without_case = {name.casefold(): index for name, index in by_name.items()}
-        return without_case.get(spelling.casefold(), _by_truth(spelling.casefold(), task.label_names))
-    if number in (0, 1) and labels.truth_of(task.label_names, strictly=True) == (1, 0):
-        true, false = task.label_names
-        raise _Bad(
-            f"the label {spelling} is '{true if number else false}' as a truth value and '{false if number else true}' as the id "
-            f"of one of {true}, {false}: write `labels: ['{false}', '{true}']` if 1 is {true}"
-        )
-    return int(number) if number.is_integer() and 0 <= number < len(by_name) else None
-
-
-def _by_truth(spelling: str, names: tuple[str, ...]) -> int | None:
-    """The label that a truth value means, where the names tell which of the two is the true one."""
-    places = labels.truth_of(names)
-    if places is None or (spelling not in ("false", "true") and labels.truth_of(names, strictly=True) is None):
-        return None
-    false, true = places
-    return true if spelling in labels.TRUE else false if spelling in labels.FALSE else None
-
-
-def _by_value(spelling: str, values: Mapping[str, int]) -> int | None:
-    """By what the task says that the file has for each label: text for text, number for number."""
-    if spelling in values:
-        return values[spelling]
-    number = _number(spelling)
-    return next(
-        (
-            label
-            for value, label in values.items()
-            if value.casefold() == spelling.casefold() or (number is not None and _number(value) == number)
-        ),
-        None,
-    )
-
-
-def _number(spelling: str) -> float | None:
-    try:
-        value = float(spelling)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _expected(task: Task) -> str:
-    if task.kind == "regression":
-        low, high = task.label_range or (-math.inf, math.inf)
-        return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"
-    names = task.label_names if len(task.label_names) <= 8 else (*task.label_names[:7], "...")
-    return f"among {', '.join(names)}"

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 from compress.core.errors import CompressError, guess, shown
 from compress.core.progress import warn
 from compress.data import files
-from compress.data.files import FORMATS, RawRow
+from compress.data.files import FORMATS, OF_WORDS, RawRow
 from compress.data.quotes import quoting
 from compress.data.rows import Columns
 from compress.tasks.task import SPLITS, Source, Task
@@ -84,9 +84,9 @@ def _in_files(task: Task, folder: Path, split: str) -> Origin:
         wanted = _columns(task, source)
         found = as_told(task, path, source, of_known_layout=task.hub is not None)
         # A test file without a label column is one with hidden labels, whatever its source expects.
-        if split == "test" and wanted.label and not files.holds(path, found, wanted.label):
+        if split == "test" and not any(files.holds(path, found, name) for name in wanted.needed[len(wanted.text) :]):
             wanted = Columns(wanted.text, "")
-        needed = (*wanted.text, *([wanted.label] if wanted.label else []))
+        needed = wanted.needed
         if all(files.holds(path, found, name) for name in needed):
             _refuse_twice(path, files.columns(path, found), needed)
             _tell_of_others(source, there, task.files.get(split, ()))
@@ -106,7 +106,7 @@ def _tell_of_others(source: Source, there: list[Source], layouts: tuple[Source, 
 
 
 def _sources(task: Task, split: str) -> tuple[Source, ...]:
-    named = () if task.only_these_files else _named_columns(split)
+    named = () if task.only_these_files else _named_columns(split, task)
     return (*task.files.get(split, ()), *named)
 
 
@@ -117,18 +117,28 @@ def as_told(task: Task, path: Path, source: Source, *, of_known_layout: bool) ->
         of_known_layout: see `compress.data.quotes.quoting`.
     """
     told = replace(source, separator=task.separator, encoding=task.encoding, quoting=task.quoting)
+    if task.reads_words:
+        return replace(told, format=source.format or formats(task).get(path.suffix.lower(), ""))
     if task.quoting or files.format_of(path, source) != "tsv":
         return told
     return replace(told, quoting=quoting(path, told, of_known_layout=of_known_layout))
 
 
-def _named_columns(split: str) -> tuple[Source, ...]:
+def formats(task: Task) -> Mapping[str, str]:
+    """How the name of a file ends that the task's rows may lie in, to the file's format."""
+    return OF_WORDS if task.reads_words else FORMATS
+
+
+def _named_columns(split: str, task: Task) -> tuple[Source, ...]:
     """Files in any format whose columns are called as the task calls them."""
-    return tuple(Source(f"{stem}{suffix}") for stem in STEMS[split] for suffix in FORMATS)
+    return tuple(Source(f"{stem}{suffix}") for stem in STEMS[split] for suffix in formats(task))
 
 
 def _columns(task: Task, source: Source) -> Columns:
-    return Columns(source.text or task.text_columns, (source.label or task.label_column) if source.labelled else "")
+    texts = source.text or task.text_columns
+    if not source.labelled:
+        return Columns(texts, "")
+    return Columns(texts, "" if task.label_columns else source.label or task.label_column, task.label_columns)
 
 
 def _no_file(task: Task, folder: Path, split: str) -> CompressError:
@@ -143,7 +153,7 @@ def _no_file(task: Task, folder: Path, split: str) -> CompressError:
         return NoSuchSplit(
             f"Task '{task.name}' has no file for the {split} split: its `data` names only {others}. Add `{split}: FILE`."
         )
-    general = f"{STEMS[split][0]}.{{{','.join(suffix[1:] for suffix in FORMATS)}}}"
+    general = f"{STEMS[split][0]}.{{{','.join(suffix[1:] for suffix in formats(task))}}}"
     where = f"{', '.join(dict.fromkeys(named))} or {general}" if named else general
     return NoSuchSplit(f"{folder} has no file for the {split} split of task '{task.name}'; looked for {where}.")
 
@@ -200,7 +210,7 @@ def _missing_column(path: Path, task: Task, source: Source) -> CompressError:
             f" without a header: {', '.join(source.columns)}."
         )
     wanted = _columns(task, source)
-    missing = next(name for name in (*wanted.text, wanted.label) if name and not files.holds(path, source, name))
+    missing = next(name for name in wanted.needed if not files.holds(path, source, name))
     is_table = files.format_of(path, source) in ("csv", "tsv")
     separated = _other_separator(found, wanted) if is_table else ""
     advice = separated or f"{guess(missing, found)} Its columns: {_shortened(found)}."
@@ -209,7 +219,7 @@ def _missing_column(path: Path, task: Task, source: Source) -> CompressError:
 
 def _other_separator(header: tuple[str, ...], wanted: Columns) -> str:
     """What to do where the header has the wanted names between other separators, or with white space around them."""
-    needed = {*wanted.text, *([wanted.label] if wanted.label else [])}
+    needed = set(wanted.needed)
     spaced = next((name for name in header if name not in needed and name.strip() in needed), None)
     if spaced is not None:
         return f" Its column {shown(spaced)} has white space around its name: take it out of the first line."
@@ -251,8 +261,9 @@ def _on_the_hub(task: Task, split: str) -> Origin:
             yield RawRow(f"row {number}", cells)
 
     identity = {"hub": {"name": hub.name, "config": hub.config, "split": hub.splits[split], "is": found._fingerprint}}
-    is_labelled = task.label_column.split(".")[0] in found.column_names
-    columns = Columns(task.text_columns, task.label_column if is_labelled else "")
+    columns = _columns(task, Source(""))
+    if not all(name.split(".")[0] in found.column_names for name in columns.needed[len(columns.text) :]):
+        columns = Columns(task.text_columns, "")
     return Origin(f"{hub.name} ({hub.config}, {hub.splits[split]})", identity, columns, repr(columns), read)
 
 

@@ -32,8 +32,13 @@ CACHE_VERSION = 3
 BATCH = 1000
 ROWS = "rows.arrow"
 """The one file of an entry of rows in the cache."""
-LABELS = {"classification": "int64", "regression": "float64"}
-"""How labels are stored, by the task's kind; texts otherwise."""
+LABELS: Mapping[str, str | list[str]] = {
+    "classification": "int64",
+    "regression": "float64",
+    "token_classification": ["int64"],
+    "multi_label_classification": ["float32"],
+}
+"""How labels are stored, by the task's kind, in a list where there are several; texts otherwise."""
 logger = logging.getLogger(__name__)
 
 
@@ -43,8 +48,9 @@ class Split:
 
     `rows` has the columns `text`, `text_pair` where an example is two texts, `label` (class id, score or target text; no
     such column where the labels are hidden, or where there is nothing but the text) and `row_hash` (16 hex digits of the
-    texts). `identity` is plain data for manifests: the files' hashes, the split, its settings, how many rows it has, a
-    hash of their content, and what was left out.
+    texts). In token classification `text` is a list of words and `label` a list with the id of each word's tag; in multi-label
+    classification `label` is a list of 0.0 and 1.0, one for each of the task's labels. `identity` is plain data for
+    manifests: the files' hashes, the split, its settings, how many rows it has, a hash of their content, and what was left out.
     """
 
     name: str
@@ -114,6 +120,8 @@ def _has_own_holdout(task: Task) -> bool:
 
 def _settings(task: Task, split: str, cut_out_of_train: bool) -> dict[str, Any]:
     settings: dict[str, Any] = {"bad_rows": task.bad_rows}
+    if task.labels_from:
+        settings["labels_from"] = task.labels_from
     if cut_out_of_train:
         settings["holdout"] = task.holdout
     limit = limit_of(task, split)
@@ -132,7 +140,8 @@ def _reading(task: Task) -> list[Any]:
     """What of the task changes how its rows are read."""
     plain = task.to_json()
     names = ("kind", "text_columns", "label_column", "label_names", "label_range", "absent_labels", "empty_text_is_bad")
-    return [*(plain[name] for name in names), plain.get("label_values")]
+    several = {name: plain[name] for name in ("label_columns", "label_separator") if name in plain}
+    return [*(plain[name] for name in names), plain.get("label_values"), *([several] if several else [])]
 
 
 def _digest(value: Any) -> str:
@@ -199,20 +208,22 @@ def _draw(one: Example, seed: int) -> int:
 
 def _write_arrow(path: Path, task: Task, stream: Iterator[Example]) -> tuple[int, int, str]:
     """Writes the rows; gives their count, how many have a label, and the SHA-256 of their content in order."""
-    from datasets import Features, Value
+    from datasets import Features, List, Value
     from datasets.arrow_writer import ArrowWriter
 
-    features = {"text": Value("string")}
+    def kind(name: str | list[str]) -> Any:
+        return List(Value(name[0])) if isinstance(name, list) else Value(name)
+
+    features = {"text": kind(["string"] if task.reads_words else "string")}
     if task.is_pair:
         features["text_pair"] = Value("string")
-    features |= {"label": Value(LABELS.get(task.kind, "string")), "row_hash": Value("string")}
+    features |= {"label": kind(LABELS.get(task.kind, "string")), "row_hash": Value("string")}
     count = labelled = 0
     content = hashlib.sha256()
     writer = ArrowWriter(features=Features(features), path=str(path), writer_batch_size=BATCH)
     try:
         for one in stream:
-            cells: dict[str, Any] = dict(zip(("text", "text_pair"), one.texts, strict=False))
-            writer.write({**cells, "label": one.label, "row_hash": one.row_hash})
+            writer.write({**one.cells, "label": one.label, "row_hash": one.row_hash})
             content.update(f"{one.row_hash}{one.label}\n".encode())
             count += 1
             labelled += one.label is not None

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from compress.core.cache import entry
 from compress.core.errors import CompressError
+from compress.core.progress import warn
 from compress.data.splits import ROWS, arrow_rows, default_cache
+from compress.data.word_pieces import encoded_words, for_words
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,7 +28,9 @@ class Tokenized:
     """Token ids of a split's rows, in their order.
 
     `rows` has what the tokenizer gives (`input_ids`, `attention_mask`, `token_type_ids` where the model has them; lists without
-    padding), and `label` and `row_hash` as they were. `truncated` of the rows were longer than `max_length` tokens and were cut
+    padding), and `label` and `row_hash` as they were; of sentences that come as words `word_ids` and, where they are tagged,
+    `labels` by token as well (see `compress.data.word_pieces`). `words_without_tokens` are words that the tokenizer makes nothing
+    of: no model answers for them. `truncated` of the rows were longer than `max_length` tokens and were cut
     (a pair at its longer text); `longest` is the length in tokens, before any cut, of the longest row.
     """
 
@@ -34,19 +38,37 @@ class Tokenized:
     max_length: int
     truncated: int
     longest: int
+    words_without_tokens: int = 0
 
 
 def tokenize(rows: Dataset, tokenizer: Any, max_length: int, cache: Path | None = None) -> Tokenized:
-    """Tokenizes rows with the columns `text` and, for pairs, `text_pair`; kept in `cache` and read in place from there."""
+    """Tokenizes rows with the columns `text` (a text, or a list of words) and, for pairs, `text_pair`; kept in `cache` and read
+    in place from there.
+
+    Raises:
+        CompressError: `max_length` leaves no room for text, the tokenizer fails, or it cannot tell words.
+    """
+    from datasets import Value
+
+    of_words = not isinstance(rows.features["text"], Value)
+    if of_words:
+        tokenizer = for_words(tokenizer)
     least = tokenizer.num_special_tokens_to_add(pair="text_pair" in rows.column_names) + 1
     if max_length < least:
         raise CompressError(f"max_length {max_length} leaves no room for text: this tokenizer needs at least {least}.")
-    key = hashlib.sha256(f"{rows._fingerprint}|{tokenizer_identity(tokenizer)}|{max_length}".encode()).hexdigest()[:32]
+    decided_by = f"{rows._fingerprint}|{tokenizer_identity(tokenizer)}|{max_length}{'|words' * of_words}"
+    key = hashlib.sha256(decided_by.encode()).hexdigest()[:32]
     kept = entry(
         (cache or default_cache()) / "tokens" / key,
         lambda folder: _write(folder / ROWS, rows, tokenizer, max_length),
     )
-    return Tokenized(arrow_rows(kept.folder / ROWS, key), max_length, kept.facts["truncated"], kept.facts["longest"])
+    without = kept.facts.get("words_without_tokens", 0)
+    if without:
+        warn(
+            f"The tokenizer makes no tokens of {without:,} words (such as a lone control character), so no model tags them."
+        )
+    found = arrow_rows(kept.folder / ROWS, key)
+    return Tokenized(found, max_length, kept.facts["truncated"], kept.facts["longest"], without)
 
 
 def tokenizer_identity(tokenizer: Any) -> str:
@@ -95,7 +117,7 @@ def encoded(
     """What the tokenizer gives for texts, without padding: first whole, to see which are too long; then those again, cut.
 
     Args:
-        batch: `text`, and `text_pair` for pairs.
+        batch: `text`, and `text_pair` for pairs; or as `text` the words of each sentence, and `label` where they are tagged.
         counts: `truncated` and `longest` are kept up to date in it.
 
     Raises:
@@ -103,6 +125,8 @@ def encoded(
     """
     pairs = batch.get("text_pair")
     with _told_in_words():
+        if not isinstance(batch["text"][0], str):
+            return encoded_words(batch["text"], batch.get("label"), for_words(tokenizer), max_length, counts)
         return _encoded(batch["text"], pairs, tokenizer, max_length, counts)
 
 

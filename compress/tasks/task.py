@@ -23,7 +23,13 @@ KEPT_WHERE_SET = (
     "encoding",
     "quoting",
     "only_these_files",
+    "label_columns",
+    "label_separator",
+    "labels_from",
 )
+
+SeveralLabels = Literal["token_classification", "multi_label_classification"]
+"""The kinds whose rows have several labels: a tag for each word, or any number of the labels for a text."""
 
 TextKind = Literal["summarization", "translation", "language_modelling"]
 """The kinds of generative tasks: their labels are texts, or (language modelling) there are none beside the text itself."""
@@ -39,7 +45,7 @@ class Source:
     """
 
     file: str
-    format: str = ""  # tsv, csv, jsonl, json or parquet; empty: as the file's name ends
+    format: str = ""  # tsv, csv, jsonl, json, parquet or conll; empty: as the file's name ends
     columns: tuple[str, ...] | None = None
     text: tuple[str, ...] = ()
     label: str = ""
@@ -100,10 +106,15 @@ class Task:
     gives the id of each spelling of a label, where the data spells labels otherwise than by name or id. `separator`,
     `encoding` and `quoting` are those of text files, see `Source`. `only_these_files` says that the user named the file of
     each split, so that none is looked for by its name.
+
+    Several labels a row: in token classification `text_columns` names the column of the words and `label_column` that of their
+    tags; `labels_from` is the split in whose rows the names of the tags were found, empty where the user named them. In
+    multi-label classification `label_column` holds a list of labels, or a text of labels between `label_separator`s; or
+    `label_columns` names a column of 0 and 1 for each label, in the order of `label_names`.
     """
 
     name: str
-    kind: Kind | TextKind
+    kind: Kind | SeveralLabels | TextKind
     text_columns: tuple[str, ...]
     label_column: str
     metrics: tuple[str, ...]
@@ -126,6 +137,19 @@ class Task:
     encoding: str = ""
     quoting: str = ""
     only_these_files: bool = False
+    label_columns: tuple[str, ...] = ()
+    label_separator: str = ""
+    labels_from: str = ""
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether an example is a list of words with a tag for each."""
+        return self.kind == "token_classification"
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether an example has any number of the labels."""
+        return self.kind == "multi_label_classification"
 
     @property
     def is_generative(self) -> bool:

@@ -56,7 +56,7 @@ def apply(
     Raises:
         CompressError: the formats do not fit, the settings cannot work, or `out` holds something else.
     """
-    task = task if task is not None else source.task
+    task = _settled(task if task is not None else source.task)
     inputs = inputs or {}
     cache = cache or default_cache(out)
     check(technique, source, settings, task)
@@ -162,6 +162,12 @@ def check_free(out: Path, replace: bool, aside: Aside | None = None) -> None:
             raise CompressError(
                 f"{out} holds another artifact. Choose another folder with -o, or replace it with --force."
             )
+
+
+def _settled(task: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    from compress.data.description import settled
+
+    return settled(task)
 
 
 def _in_order(technique: Technique, artifact: Artifact, task: Mapping[str, Any] | None, scratch: Path) -> Artifact:

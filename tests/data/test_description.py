@@ -58,7 +58,6 @@ def test_a_described_task_has_what_was_described() -> None:
         ({"name": "mnli", "metric": "f1"}, "'f1' is for 2 labels, and task 'mnli' has 3"),
         ({"name": "stsb", "metric": "accuracy"}, "'accuracy' in task 'stsb' is for a classification, not a regression"),
         ({"name": "sst2", "metric": "perplexity"}, "'perplexity' in task 'sst2' is for a generative task"),
-        ({**OWN, "kind": "multi_label"}, "(multi-label) are not supported"),
         ({**OWN, "model_labels": ["a"]}, "`model_labels` maps what a model calls its outputs"),
         ({**OWN, "labels": ["a", "b"], "model_labels": {"x": "c"}}, "maps 'x' to 'c', which is none of its labels: a, b"),
         ({**OWN, "labels": ["a", "b"], "model_labels": {"A": "b"}}, "maps its own label 'A' to another, 'b'"),

@@ -107,8 +107,8 @@ def test_a_label_is_a_name_first_and_an_id_only_where_no_name_is_a_number(
     ("cell", "message"),
     [
         (True, r"label True is not among cat, dog"),
-        (["cat", "dog"], r"several labels in one row \(multi-label\) are not supported"),
-        ("cat, dog", r"not among cat, dog; several in one row are not supported"),
+        (["cat", "dog"], r"several labels in one row take `multi_label: true`"),
+        ("cat, dog", r"not among cat, dog; several in one row take `multi_label: true`"),
     ],
 )
 def test_where_nothing_tells_which_label_is_meant_the_row_is_bad(tmp_path: Path, cell: Any, message: str) -> None:

@@ -1,0 +1,127 @@
+"""The id of a label, or the number of a regression, from how a file spells it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from compress.core.errors import shown
+from compress.data.raw_row import RawRow
+from compress.data.tables import CELL_CHARACTERS
+from compress.models import labels
+from compress.tasks.task import Task
+
+LABEL = "label "
+"""How the defect of a label begins that is none of the task's."""
+
+
+class Bad(Exception):  # noqa: N818 - never seen outside the reading of rows
+    """The defect of a row; `word` is the place of the word that has it, where one does."""
+
+    def __init__(self, reason: str, word: int | None = None) -> None:
+        super().__init__(reason)
+        self.word = word
+
+
+class Empty(Bad):
+    """The defect of a row that has nothing in it."""
+
+
+def text_cell(row: RawRow, name: str) -> str:
+    """The text in a cell, empty where there is none."""
+    value = row.cell(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        item = "; name one of its items, as `COLUMN.0`" if isinstance(value, list) else ""
+        raise Bad(f"{shown(name)} is {shown(value, 40)}, not a text{item}")
+    return text_of(value, shown(name))
+
+
+def text_of(value: str, what: str) -> str:
+    """The text, unless it is too long or cannot be encoded."""
+    if len(value) > CELL_CHARACTERS:
+        raise Bad(f"{what} has {len(value):,} characters, more than {CELL_CHARACTERS:,}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Bad(f"{what} has half a character, {value[error.start]!r}") from error
+    return value
+
+
+def score(spelling: str, task: Task) -> float | None:
+    """The number of a regression; None where it is none, or out of range."""
+    try:
+        value = float(spelling)
+    except ValueError:
+        return None
+    low, high = task.label_range or (-math.inf, math.inf)
+    return value if math.isfinite(value) and low <= value <= high else None
+
+
+def class_id(spelling: str, task: Task) -> int | None:
+    """By name first; by id only where no name is itself a number, since stars 1..5 would be taken for ids."""
+    if task.label_values:
+        return _by_value(spelling, task.label_values)
+    by_name = {name: index for index, name in enumerate(task.label_names)}
+    if spelling in by_name:
+        return by_name[spelling]
+    numeric = any(number_of(name) is not None for name in task.label_names)
+    number = number_of(spelling)
+    if numeric:
+        if number is None:
+            return None
+        return next((index for name, index in by_name.items() if number_of(name) == number), None)
+    if number is None:
+        without_case = {name.casefold(): index for name, index in by_name.items()}
+        return without_case.get(spelling.casefold(), _by_truth(spelling.casefold(), task.label_names))
+    if number in (0, 1) and labels.truth_of(task.label_names, strictly=True) == (1, 0):
+        true, false = task.label_names
+        raise Bad(
+            f"the label {spelling} is '{true if number else false}' as a truth value and '{false if number else true}' as the id "
+            f"of one of {true}, {false}: write `labels: ['{false}', '{true}']` if 1 is {true}"
+        )
+    return int(number) if number.is_integer() and 0 <= number < len(by_name) else None
+
+
+def _by_truth(spelling: str, names: tuple[str, ...]) -> int | None:
+    """The label that a truth value means, where the names tell which of the two is the true one."""
+    places = labels.truth_of(names)
+    if places is None or (spelling not in ("false", "true") and labels.truth_of(names, strictly=True) is None):
+        return None
+    false, true = places
+    return true if spelling in labels.TRUE else false if spelling in labels.FALSE else None
+
+
+def _by_value(spelling: str, values: Mapping[str, int]) -> int | None:
+    """By what the task says that the file has for each label: text for text, number for number."""
+    if spelling in values:
+        return values[spelling]
+    number = number_of(spelling)
+    return next(
+        (
+            label
+            for value, label in values.items()
+            if value.casefold() == spelling.casefold() or (number is not None and number_of(value) == number)
+        ),
+        None,
+    )
+
+
+def number_of(spelling: str) -> float | None:
+    """The finite number that is spelled; None where it is none."""
+    try:
+        value = float(spelling)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def expected(task: Task) -> str:
+    """What a label should have been, for messages."""
+    if task.kind == "regression":
+        low, high = task.label_range or (-math.inf, math.inf)
+        return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"
+    names = task.label_names if len(task.label_names) <= 8 else (*task.label_names[:7], "...")
+    return f"among {', '.join(names)}"

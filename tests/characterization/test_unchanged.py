@@ -1,0 +1,57 @@
+"""What the product did before its parts were moved and merged, it does: losses, trained weights, scores and reports.
+
+`recorded/` was made by `python -m tests.characterization.record` with the code of November 2026, before the move.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.characterization.cases import TRAININGS
+from tests.characterization.observed import OLD, scores, training
+
+RECORDED = Path(__file__).parent / "recorded"
+LOSS, WEIGHT = 1e-6, 1e-5
+"""Relative; absolute, of weights that ten steps of Adam have moved by up to a hundredth."""
+FACT = 2e-5
+"""Facts are rounded to five or six digits, and a sum in another order may round to the next one."""
+
+
+def recorded(name: str) -> Any:
+    return json.loads((RECORDED / name).read_text(encoding="utf-8"))
+
+
+def near(value: Any, absolute: float) -> Any:
+    """The value with its numbers compared within a tolerance, at any depth."""
+    if isinstance(value, dict):
+        return {key: near(one, absolute) for key, one in value.items()}
+    if isinstance(value, list):
+        return [near(one, absolute) for one in value]
+    return pytest.approx(value, rel=1e-6, abs=absolute) if isinstance(value, float) else value
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the old artifacts, which trainings start from; what they keep on disk lies beside their results."""
+    return Path(shutil.copytree(OLD, tmp_path_factory.mktemp("old") / "runs"))
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_ten_steps_have_the_recorded_losses_and_end_with_the_recorded_weights(
+    name: str, old: Path, tmp_path: Path
+) -> None:
+    expected = recorded("trainings.json")[name]
+    found = training(TRAININGS[name], old, tmp_path / "made")
+    assert found["losses"] == pytest.approx(expected["losses"], rel=LOSS)
+    assert found["count"] == expected["count"]
+    assert found["weights"] == pytest.approx(expected["weights"], abs=WEIGHT)
+    assert found["facts"] == near(expected["facts"], FACT)
+
+
+def test_each_metric_gives_the_recorded_score() -> None:
+    assert scores() == near(recorded("scores.json"), 0)

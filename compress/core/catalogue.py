@@ -13,8 +13,6 @@ from compress.core.errors import CompressError, guess, listing
 
 MARKS = {"techniques": "TECHNIQUE", "tasks": "TASK", "metrics": "METRIC", "runtimes": "RUNTIME"}
 """The kinds, and the constant that makes a file in `compress/<kind>/` one of them."""
-FOLDERS = {"metrics": ("", "generation")}
-"""Where a kind's files lie in more than one folder."""
 
 
 @cache
@@ -25,7 +23,7 @@ def names(kind: str) -> tuple[str, ...]:
     keeps a file's name from being a Python keyword, is not part of the name.
     """
     mark = re.compile(rf"^{MARKS[kind]}\b.*=", re.MULTILINE)
-    files = [file for folder in _folders(kind) for file in folder.glob("*.py")]
+    files = _folder(kind).glob("*.py")
     return tuple(sorted(_name(file) for file in files if mark.search(file.read_text(encoding="utf-8"))))
 
 
@@ -38,8 +36,7 @@ def find(kind: str, name: str) -> Any:
     if name not in names(kind):
         one = kind.removesuffix("s")
         raise CompressError(f"Unknown {one} '{name}'.{guess(name, names(kind))} There are: {listing(names(kind))}.")
-    path = _file(kind, name).relative_to(Path(__file__).parents[1]).with_suffix("")
-    return getattr(importlib.import_module(".".join(("compress", *path.parts))), MARKS[kind])
+    return getattr(importlib.import_module(f"compress.{kind}.{_file(kind, name).stem}"), MARKS[kind])
 
 
 @cache
@@ -50,12 +47,12 @@ def summary(kind: str, name: str) -> str:
 
 
 def _file(kind: str, name: str) -> Path:
-    candidates = [folder / f"{name}{mark}.py" for folder in _folders(kind) for mark in ("", "_")]
+    candidates = [_folder(kind) / f"{name}{mark}.py" for mark in ("", "_")]
     return next(file for file in candidates if file.is_file())
 
 
-def _folders(kind: str) -> list[Path]:
-    return [Path(__file__).parents[1] / kind / inner for inner in FOLDERS.get(kind, ("",))]
+def _folder(kind: str) -> Path:
+    return Path(__file__).parents[1] / kind
 
 
 def _name(file: Path) -> str:

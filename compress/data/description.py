@@ -18,9 +18,10 @@ from compress.data import several_labels_description as several
 from compress.data.described_columns import HELP, column, is_list, labels, texts
 from compress.data.file_settings import FileSettings
 from compress.data.sources import formats, is_file, split_by_name, which_split
-from compress.metrics.metric import Kind, Metric
+from compress.metrics.metric import Kind
 from compress.models.labels import folded
 from compress.models.labels import shown as all_labels
+from compress.tasks.scoring import chosen
 from compress.tasks.task import SPLITS, Source, Task, TextKind
 
 OF_FILES = tuple(FileSettings.model_fields)
@@ -152,7 +153,7 @@ def _own(name: str, description: Mapping[str, Any]) -> Task:
             raise CompressError(f"Task '{name}' has no 'data'. {HELP['data']}")
         _range(name, kind, description.get("range"))
         task = several.own(name, description)
-        return replace(task, metrics=metrics(task, description["metric"])) if "metric" in description else task
+        return replace(task, metrics=chosen(task, description["metric"])) if "metric" in description else task
     if kind not in ("classification", "regression"):
         raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {shown(kind)}.{guess(kind, KINDS)}")
     for key in ("text", "label", "data"):
@@ -172,7 +173,7 @@ def _own(name: str, description: Mapping[str, Any]) -> Task:
         label_range=_range(name, kind, description.get("range")),
         metrics=("accuracy",) if kind == "classification" else ("pearson", "spearman"),
     )
-    return replace(task, metrics=metrics(task, description["metric"])) if "metric" in description else task
+    return replace(task, metrics=chosen(task, description["metric"])) if "metric" in description else task
 
 
 def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
@@ -187,47 +188,10 @@ def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
     return float(value[0]), float(value[1])
 
 
-def metrics(task: Task, value: Any) -> tuple[str, ...]:
-    names = tuple(value) if is_list(value) else (value,)
-    there = catalogue.names("metrics")
-    if len(set(map(str, names))) < len(names):
-        raise CompressError(
-            f"Task '{task.name}': a metric stands twice in `metric`: {shown(', '.join(map(str, names)))}."
-        )
-    for one in names:
-        if one not in there:
-            raise CompressError(
-                f"Unknown metric {shown(one)} in task '{task.name}'.{guess(one, there)} Known: {listing(there)}."
-            )
-        metric = catalogue.find("metrics", one)
-        reads = metric.kind if isinstance(metric, Metric) else "generative task"
-        if reads != task.kind:
-            raise CompressError(f"Metric '{one}' in task '{task.name}' is for a {reads}, not a {task.kind}.")
-        if isinstance(metric, Metric) and metric.split not in ("evaluation", *task.files):
-            raise CompressError(
-                f"Metric '{one}' is for mnli, which has the split {metric.split}; '{task.name}' has none."
-            )
-        if metric.labels not in (None, len(task.label_names)):
-            raise CompressError(
-                f"Metric '{one}' is for {metric.labels} labels, and task '{task.name}' has {len(task.label_names)}. "
-                f"Use one of {', '.join(_for_many(there))}."
-            )
-    if not names:
-        raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(there)}.")
-    return names
-
-
-def _for_many(names: Sequence[str]) -> list[str]:
-    """The metrics of classifications with any number of labels."""
-    wanted = ("classification", None, "evaluation")
-    found = ((name, catalogue.find("metrics", name)) for name in names)
-    return [name for name, one in found if isinstance(one, Metric) and (one.kind, one.labels, one.split) == wanted]
-
-
 def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
     name = task.name
     if "metric" in description:
-        task = replace(task, metrics=metrics(task, description["metric"]))
+        task = replace(task, metrics=chosen(task, description["metric"]))
     bad_rows = description.get("bad_rows", task.bad_rows)
     if bad_rows not in ("error", "skip"):
         raise CompressError(f"Task '{name}': `bad_rows` is 'error' or 'skip', not {shown(bad_rows)}.")

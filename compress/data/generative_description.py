@@ -17,8 +17,8 @@ from compress.data.description import OF_FILES, by_split, check_columns, check_n
 from compress.data.files import FORMATS, TEXT
 from compress.data.generative_settings import Described
 from compress.data.sources import STEMS
-from compress.metrics import generation as metrics
 from compress.tasks.generative import METRICS
+from compress.tasks.scoring import chosen
 from compress.tasks.task import SPLITS, Generation, Source, Task
 
 PLAIN = ".txt"
@@ -106,19 +106,8 @@ def _with_settings(task: Task, given: Described) -> Task:
         generation = replace(generation, languages=tuple(given.languages))
     task = replace(task, **{name: said[name] for name in (*SETTINGS, *OF_FILES) if name in said})
     if given.metric is not None:
-        task = replace(task, metrics=_metrics(task, given.metric))
+        task = replace(task, metrics=chosen(task, given.metric))
     return replace(task, generation=generation, empty_text_is_bad=generation.empty != "keep")
-
-
-def _metrics(task: Task, named: str | list[str]) -> tuple[str, ...]:
-    names = (named,) if isinstance(named, str) else tuple(named)
-    read = "tokens" if task.kind == "language_modelling" else "texts"
-    for name in names:
-        if metrics.find(name).reads != read:
-            raise CompressError(f"Metric '{name}' in task '{task.name}' is not one of {task.kind.replace('_', ' ')}.")
-    if not names:
-        raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(metrics.NAMES)}.")
-    return names
 
 
 def _with_data(task: Task, given: Described) -> tuple[Task, str | None]:

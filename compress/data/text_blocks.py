@@ -19,7 +19,7 @@ from compress.core.labels import NO_LABEL
 from compress.data import prompt_templates as texts
 from compress.data.token_cache import BATCH, IDS, kept
 from compress.data.tokens import tokenizer_identity
-from compress.metrics.generation.perplexity import window_labels, windows
+from compress.metrics.perplexity import window_labels, windows
 from compress.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def blocks(rows: Dataset, task: Task, tokenizer: Any, tokens: int, cache: Path |
 def scored_windows(
     rows: Dataset, task: Task, tokenizer: Any, context: int, stride: int, cache: Path | None = None
 ) -> Windows:
-    """The documents in windows for perplexity, see `compress.metrics.generation.perplexity.windows`.
+    """The documents in windows for perplexity, see `compress.metrics.perplexity.windows`.
 
     Documents that are texts of their own are read each by itself; parts of one text are joined first.
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.core import catalogue
 from compress.metrics import statistics
-from compress.metrics.fast import on_rows
-from compress.metrics.metric import Metric, Undefined, name_in_words
+from compress.metrics.metric import IN_POINTS, Metric, Undefined, title
+from compress.tasks import scoring
 from compress.tasks.task import Task
 
 RESAMPLES = 1000
@@ -71,8 +70,9 @@ def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict
     """
     right = np.asarray(references, dtype=np.float64)
     seeds, taught, plain = _sides(runs, right.size)
-    named: list[Metric] = [catalogue.find("metrics", name) for name in task.metrics]
-    metrics = [one for one in named if one.split == "evaluation" and not _stands_beside_its_parts(one, task)]
+    metrics = [
+        one for one in scoring.metrics(task) if one.split == "evaluation" and not _stands_beside_its_parts(one, task)
+    ]
     found: dict[str, Any] = {
         "metric": task.metric,
         "unit": metrics[0].unit,
@@ -163,7 +163,7 @@ def _judged(
     over_seeds = statistics.mean_interval(differences)
     if over_seeds:
         told["seeds_interval"] = list(over_seeds)
-    test = _by_rows if metric.per_example is not None else _of_the_whole
+    test = _by_rows if metric.is_mean else _of_the_whole
     return told | test(metric, taught, plain, references)
 
 
@@ -171,8 +171,7 @@ def _by_rows(
     metric: Metric, taught: NDArray[np.float64], plain: NDArray[np.float64], references: NDArray[np.float64]
 ) -> dict[str, Any]:
     """A metric that is a mean over rows: each row's difference, averaged over the seeds, is one observation."""
-    assert metric.per_example is not None
-    a, b = (np.stack([metric.per_example(one, references) for one in side]) for side in (taught, plain))
+    a, b = (np.stack([metric.statistics(one, references)[:, 0] for one in side]) for side in (taught, plain))
     seeds, rows = a.shape
     # Summed, not averaged: of right and wrong answers these are whole numbers, whose signs can all be counted.
     sums = a.sum(axis=0) - b.sum(axis=0)
@@ -198,7 +197,7 @@ def _of_the_whole(
     """A metric of the whole set: its mean over each side's seeds on the same resampled rows."""
 
     def mean_on(side: NDArray[np.float64]) -> Callable[[NDArray[np.int64]], float]:
-        each = [on_rows(metric.name, one, references) for one in side]
+        each = [metric.scorer(one, references) for one in side]
         return lambda drawn: float(np.mean([score(drawn) for score in each]))
 
     of_taught, of_plain = mean_on(taught), mean_on(plain)
@@ -223,10 +222,10 @@ def sentence(found: Mapping[str, Any]) -> str:
     over = f"Over {seeds} seeds" if seeds > 1 else "With one seed"
     if "difference" not in found:
         return f"{over} the teacher's effect cannot be told: {found['absent'].rstrip('.')}."
-    scale, of = (1, "of") if found["unit"] == "perplexity" else (100, "points of")
+    scale, of = (100, "points of") if found["unit"] in IN_POINTS else (1, "of")
     taught, plain = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
     seen = (
-        f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {name_in_words(metric)} "
+        f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {title(metric)} "
         f"({taught * scale:.2f} against {plain * scale:.2f}"
     )
     if "word" not in found:

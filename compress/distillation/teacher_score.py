@@ -20,7 +20,7 @@ from compress.core.progress import say, warn
 from compress.data.collate import by_length
 from compress.distillation.features import Wanted
 from compress.distillation.teacher_cache import answers
-from compress.metrics.metric import Undefined, name_in_words
+from compress.metrics.metric import Undefined, title
 from compress.models import load as models
 from compress.tasks.predictions import one_class
 from compress.training.data import TrainingData
@@ -161,9 +161,9 @@ def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], kind: str) -
 def _told(who: str, scored: Scored, rows: int) -> dict[str, Any]:
     metric, value = scored
     if isinstance(value, Undefined):
-        say(f"{who}: {name_in_words(metric)} does not exist on {rows:,} held-out rows: {value}")
+        say(f"{who}: {title(metric)} does not exist on {rows:,} held-out rows: {value}")
         return {"metric": metric, "absent": str(value), "rows": rows}
-    say(f"{who}: {name_in_words(metric)} {value:.4f} on {rows:,} held-out rows.")
+    say(f"{who}: {title(metric)} {value:.4f} on {rows:,} held-out rows.")
     return {"metric": metric, "value": round(float(value), 6), "rows": rows}
 
 

@@ -23,7 +23,7 @@ from compress.distillation.students import Student
 from compress.distillation.token_lessons import TokenLessons
 from compress.distillation.token_objective import TokenGoal, learning_tokens
 from compress.distillation.writing_effect import Written, effect
-from compress.metrics.generation.metric import Statistics
+from compress.metrics.metric import Statistics
 from compress.models import load as models
 from compress.models.reading_length import positions
 from compress.runtimes.generating import scores

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compress.distillation.ablation import of_side, sentence
 from compress.metrics import statistics
-from compress.metrics.generation.metric import GenerationMetric, Statistics
+from compress.metrics.metric import Metric, Statistics
 
 RESAMPLES = statistics.RESAMPLES
 
@@ -27,7 +27,7 @@ class Written:
     """By the metric's name, [examples, columns]."""
 
 
-def effect(metrics: Sequence[GenerationMetric], runs: Sequence[Written]) -> dict[str, Any]:
+def effect(metrics: Sequence[Metric], runs: Sequence[Written]) -> dict[str, Any]:
     """Judge the same student trained with and without its teacher, on the same examples, steps and seeds.
 
     Examples are drawn with replacement, the same for every run; on them each side's score is the mean over its seeds of the
@@ -75,12 +75,12 @@ def _sides(runs: Sequence[Written]) -> tuple[tuple[int, ...], list[Written], lis
     return seeds, [by_side[True][seed] for seed in seeds], [by_side[False][seed] for seed in seeds]
 
 
-def _score(metric: GenerationMetric) -> Callable[[Written], float]:
+def _score(metric: Metric) -> Callable[[Written], float]:
     return lambda run: metric.score_of(run.statistics[metric.name])
 
 
 def _judged(
-    metric: GenerationMetric, values: Mapping[str, Any], taught: Sequence[Written], plain: Sequence[Written]
+    metric: Metric, values: Mapping[str, Any], taught: Sequence[Written], plain: Sequence[Written]
 ) -> dict[str, Any]:
     """The difference in the deciding metric, and whether it is shown."""
     for side in ("taught", "plain"):
@@ -112,7 +112,7 @@ def _judged(
     }
 
 
-def _mean_on(metric: GenerationMetric, runs: Sequence[Written]) -> Callable[[NDArray[np.int64]], float]:
+def _mean_on(metric: Metric, runs: Sequence[Written]) -> Callable[[NDArray[np.int64]], float]:
     """The mean over runs of their score on the examples drawn."""
-    each = [run.statistics[metric.name] for run in runs]
-    return lambda drawn: float(np.mean([metric.of_sums(one[drawn].sum(axis=0)) for one in each]))
+    each = [statistics.scorer_of_sums(metric.of_sums, run.statistics[metric.name]) for run in runs]
+    return lambda drawn: float(np.mean([score(drawn) for score in each]))

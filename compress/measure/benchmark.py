@@ -33,6 +33,7 @@ from compress.metrics.metric import Metric
 from compress.models.load import bring, check_kind, check_labels
 from compress.models.reading_length import trained_length
 from compress.runtimes.runtime import as_measured
+from compress.tasks import scoring
 from compress.tasks.task import Generation, Task
 from compress.techniques.apply import apply
 
@@ -180,7 +181,7 @@ class _Judged:
 def _judge_classifiers(
     entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
 ) -> _Judged:
-    metrics: list[Metric] = [catalogue.find("metrics", name) for name in task.metrics]
+    metrics = scoring.metrics(task)
     evaluation = Evaluation(
         task,
         [one for one in metrics if one.split == split.name],

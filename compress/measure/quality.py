@@ -20,7 +20,6 @@ from compress.tasks.task import Task
 AGREEMENT = "agreement_with_root"
 RESAMPLES = 500
 """For metrics without a score for each example: each resample computes the whole metric."""
-UNITS = {"fraction": "share", "coefficient": "coefficient"}
 
 
 def cached(cache: Path, identity: Mapping[str, Any]) -> Path:
@@ -72,13 +71,13 @@ def quality(
         except Undefined as error:
             found.append(absent(fingerprint, metric, condition, str(error)))
             continue
-        each = metric.per_example(predicted, right) if metric.per_example is not None else None
+        each = metric.per_example(metric.statistics(predicted, right)) if metric.is_mean else None
         found.append(
             Measurement(
                 fingerprint,
                 metric.name,
                 float(value),
-                UNITS[metric.unit],
+                metric.measured_unit,
                 metric.higher_is_better,
                 condition,
                 samples=len(right),
@@ -122,7 +121,7 @@ def agreement(
 
 def absent(fingerprint: str, metric: Metric, condition: Mapping[str, Any], reason: str) -> Measurement:
     """A metric that has no value here."""
-    unit = UNITS[metric.unit]
+    unit = metric.measured_unit
     return Measurement(fingerprint, metric.name, None, unit, metric.higher_is_better, condition, absent=reason)
 
 
@@ -135,12 +134,5 @@ def _interval(
 ) -> tuple[float, float] | None:
     if each is not None:
         return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
-
-    def score(rows: NDArray[np.int64]) -> float:
-        try:
-            return metric.score(predicted[rows], right[rows])
-        except Undefined:
-            return float("nan")  # left out by the bootstrap
-
-    low, high = statistics.bootstrap(score, right.size, resamples=RESAMPLES)
+    low, high = statistics.bootstrap(metric.scorer(predicted, right), right.size, resamples=RESAMPLES)
     return (low, high) if np.isfinite(low) else None

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import numpy
-from numpy.typing import NDArray
 
-from compress.metrics.metric import Metric, Values, class_ids
+from compress.metrics.classes import class_ids
+from compress.metrics.metric import Metric, Statistics, Values, ratio_of
 
 
-def accuracy(predictions: Values, references: Values) -> float:
-    from sklearn.metrics import accuracy_score
-
+def is_right(predictions: Values, references: Values) -> Statistics:
+    """1.0 for each example that is right and 0.0 for each that is wrong, and 1.0 for each example, [examples, 2]."""
     predicted, right = class_ids(predictions, references)
-    return float(accuracy_score(right, predicted))
+    return numpy.stack([predicted == right, numpy.ones(len(right))], axis=1).astype(numpy.float64)
 
 
-def is_right(predictions: Values, references: Values) -> NDArray[numpy.float64]:
-    """1.0 for each example that is right and 0.0 for each that is wrong, shape (N,)."""
-    predicted, right = class_ids(predictions, references)
-    return (predicted == right).astype(numpy.float64)
-
-
-METRIC = Metric(name="accuracy", kind="classification", score=accuracy, per_example=is_right)
+METRIC = Metric(
+    name="accuracy", title="accuracy", kinds=("classification",), statistics=is_right, of_sums=ratio_of, is_mean=True
+)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from compress.metrics.accuracy import accuracy, is_right
-from compress.metrics.metric import Metric
+from dataclasses import replace
 
-METRIC = Metric(
+from compress.metrics.accuracy import METRIC as ACCURACY
+
+METRIC = replace(
+    ACCURACY,
     name="accuracy_mismatched",
-    kind="classification",
-    score=accuracy,
-    per_example=is_right,
+    title="accuracy on the mismatched genres",
     split="evaluation_mismatched",
 )

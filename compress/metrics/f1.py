@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import numpy
 
 from compress.core.errors import CompressError
-from compress.metrics.metric import Metric, Undefined, Values, class_ids
+from compress.metrics.classes import class_ids
+from compress.metrics.metric import Metric, Statistics, Undefined, Values, ratio_of
 
 
-def f1(predictions: Values, references: Values) -> float:
-    """2 TP / (2 TP + FP + FN) for class 1 of two classes; undefined where class 1 occurs on neither side."""
-    from sklearn.metrics import f1_score
-
+def _check(predictions: Values, references: Values) -> None:
     predicted, right = class_ids(predictions, references)
     if max(predicted.max(), right.max()) > 1:
         raise CompressError(
@@ -19,15 +17,14 @@ def f1(predictions: Values, references: Values) -> float:
         )
     if not (predicted.any() or right.any()):
         raise Undefined("Class 1 occurs neither in the predictions nor in the references, so F1 does not exist.")
-    return float(f1_score(right, predicted, pos_label=1, average="binary"))
 
 
-def of_classes(predictions: Values, references: Values, average: Literal["macro", "weighted"]) -> float:
-    """A mean over the F1 of each class that occurs among predictions or references; there, F1 is never 0/0."""
-    from sklearn.metrics import f1_score
-
-    predicted, right = class_ids(predictions, references)
-    return float(f1_score(right, predicted, average=average))
+def f1(predictions: Values, references: Values) -> Statistics:
+    """2 TP, and 2 TP + FP + FN, of class 1: F1 is their ratio, [examples, 2]."""
+    predicted, right = (ids == 1 for ids in class_ids(predictions, references))
+    return numpy.stack([2 * (predicted & right), predicted.astype(int) + right], axis=1).astype(numpy.float64)
 
 
-METRIC = Metric(name="f1", kind="classification", score=f1, labels=2)
+METRIC = Metric(
+    name="f1", title="F1", kinds=("classification",), statistics=f1, of_sums=ratio_of, check=_check, labels=2
+)

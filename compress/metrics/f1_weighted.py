@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from compress.metrics.f1 import of_classes
-from compress.metrics.metric import Metric, Values
+import math
+
+import numpy
+
+from compress.metrics.classes import tables
+from compress.metrics.metric import Metric, Statistics, Values
 
 
-def f1_weighted(predictions: Values, references: Values) -> float:
+def _statistics(predictions: Values, references: Values) -> Statistics:
+    """2 TP of each class, 2 TP + FP + FN of each, and its references, [examples, 3 * classes]."""
+    predicted, right = tables(predictions, references)
+    return numpy.hstack([2 * predicted * right, predicted + right, right])
+
+
+def _of_sums(sums: Statistics) -> float:
     """scikit-learn's `f1_score(average="weighted")`."""
-    return of_classes(predictions, references, "weighted")
+    right, occurs, references = sums.reshape(3, -1)
+    there = references > 0
+    weights = references[there]
+    return float((right[there] / occurs[there]) @ weights / weights.sum()) if there.any() else math.nan
 
 
-METRIC = Metric(name="f1_weighted", kind="classification", score=f1_weighted)
+METRIC = Metric(
+    name="f1_weighted", title="weighted F1", kinds=("classification",), statistics=_statistics, of_sums=_of_sums
+)

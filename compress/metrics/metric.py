@@ -1,74 +1,181 @@
-"""What a metric is: a name, a function from predictions and references to one number, and how to read that number."""
+"""What a metric is: statistics of each example, the score of their sums, and how to read that score."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy
 from numpy.typing import NDArray
 
+from compress.core import catalogue
 from compress.core.errors import CompressError
+from compress.metrics import statistics
 
 Kind = Literal["classification", "regression"]
 Values = Sequence[int] | Sequence[float] | NDArray[Any]
+Statistics = NDArray[numpy.float64]
+Scorer = Callable[[NDArray[numpy.int64]], float]
+"""Numbers of rows, [rows] -> the score of these rows, NaN where it does not exist; a row may be drawn more than once."""
+
+IN_POINTS = ("fraction", "coefficient")
+"""Units that are shown as points of 100; any other is a scale of its own, shown as it is."""
 
 
 class Undefined(CompressError):  # noqa: N818 - it is a finding, and reads as one
     """The score does not exist for these predictions (a correlation with a constant, say): report it absent, not as 0."""
 
 
-NAMES = {
-    "accuracy_f1": "mean of accuracy and F1",
-    "accuracy_mismatched": "accuracy on the mismatched genres",
-    "pearson_spearman": "mean of Pearson and Spearman",
-    "f1_macro": "macro F1",
-    "f1_weighted": "weighted F1",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rouge_l": "ROUGE-L",
-    "rouge_lsum": "ROUGE-Lsum",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "token_accuracy": "token accuracy",
-}
-"""Metrics whose authors write them otherwise than they are named here."""
+class TaskFacts(Protocol):
+    """What a metric may ask of a task, see `compress.tasks.task.Task`."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """In id order."""
+
+    @property
+    def generation(self) -> Any:
+        """The settings of a generative task; None for any other."""
+
+
+def _not_of_sums(*_: Any) -> Any:
+    raise TypeError("This metric is no function of sums: call its `scorer`.")
 
 
 @dataclass(frozen=True)
 class Metric:
     """One way to score predictions.
 
-    `score(predictions, references)` takes two sequences of one length, class ids for a classification and real numbers
-    for a regression, and gives a plain float on the metric's own scale: a *fraction* lies in 0..1 and a *coefficient*
-    in -1..1. Points (hundredths, as a budget's `max_drop` counts them) are made where they are shown. It raises
-    `Undefined` with the reason where the score does not exist, and ValueError for two sequences that do not match.
+    Accuracy, F1, Matthews and Pearson correlation, BLEU, ROUGE and perplexity of a set of examples are all functions of sums
+    over its examples. So an example is scored once, into a row of numbers, and a bootstrap adds up the rows it draws (Koehn,
+    "Statistical significance tests for machine translation evaluation", EMNLP 2004). A metric that is no function of sums
+    (a rank correlation) gives `on_rows` instead.
 
-    `per_example`, where the score is a mean over examples, gives each example's share of it (1.0 right, 0.0 wrong),
-    which is what a paired test needs; None where the score is of the set as a whole.
+    Predictions and references are two sequences of one length, one entry an example: class ids, real numbers, texts, or
+    arrays of token ids [tokens], tag ids [words] or labels [labels], 0 or 1.
     """
 
     name: str
-    kind: Kind
-    score: Callable[[Values, Values], float]
-    per_example: Callable[[Values, Values], NDArray[numpy.float64]] | None = None
+    """As its file is called."""
+    title: str
+    """As its authors write it within a sentence: `accuracy`, `macro F1`, `ROUGE-L`."""
+    kinds: tuple[str, ...]
+    """The kinds of tasks it is for (`Task.kind`)."""
+    statistics: Callable[[Any, Any], Statistics] = _not_of_sums
+    """(predictions, references) -> [examples, columns]; ValueError where the two do not match."""
+    of_sums: Callable[[Statistics], float] = _not_of_sums
+    """The sums over some examples, [columns] -> the score of these examples; NaN where it does not exist."""
+    on_rows: Callable[[Any, Any], Scorer] | None = None
+    """(predictions, references) -> the score of any rows of them, where it is no function of sums."""
+    check: Callable[[Any, Any], None] | None = None
+    """(predictions, references) -> raises `Undefined` with the reason where these have no score. Without it a score that is
+    NaN has a reason that fits any metric."""
+    unit: str = "fraction"
+    """A `fraction` lies in 0..1 and a `coefficient` in -1..1: both are shown in points of 100. Any other unit (`perplexity`) is
+    a scale of its own."""
     higher_is_better: bool = True
-    unit: Literal["fraction", "coefficient"] = "fraction"
+    is_mean: bool = False
+    """Whether the score is the mean of the first column: then that column is a score for each example (1.0 right, 0.0 wrong)
+    which a paired test compares example by example."""
+    signature: Callable[[], str] = lambda: ""
+    """How it was computed, in sacrebleu's form `key:value|key:value`: printed beside the score, unless it is empty."""
     labels: int | None = None
     """How many labels a task must have for it; None for any number."""
     mean_of: tuple[str, ...] = ()
     """The metrics whose mean it is, where those stand beside it."""
     split: str = "evaluation"
     """The split that it is measured on, see `compress.tasks.task.FURTHER_SPLITS`."""
+    reads_letter: Callable[[str], bool] = lambda letter: True
+    """Of texts, whether a letter can be part of what it compares; a text in another script would score 0 whatever it says."""
+    made_for: Callable[[TaskFacts], Metric] | None = None
+    """The same metric with what it must know of a task: its labels' names, its languages."""
+
+    def __post_init__(self) -> None:
+        if self.on_rows is None and _not_of_sums in (self.statistics, self.of_sums):
+            raise ValueError(f"Metric '{self.name}' needs `statistics` and `of_sums`, or else `on_rows`.")
+
+    @property
+    def measured_unit(self) -> str:
+        """The unit of its measurements, see `compress.core.measurement.Measurement`."""
+        return "share" if self.unit == "fraction" else self.unit
+
+    def for_task(self, task: TaskFacts) -> Metric:
+        """The metric as this task needs it."""
+        return self if self.made_for is None else self.made_for(task)
+
+    def score(self, predictions: Any, references: Any) -> float:
+        """The score of all examples, on the metric's own scale.
+
+        Raises:
+            Undefined: there are no examples, or these have no score; says why.
+            ValueError: the two sequences do not match.
+        """
+        if self.on_rows is None and not _are_numbers(predictions):
+            if self.check is not None:
+                self.check(predictions, references)
+            return self.score_of(self.statistics(predictions, references))
+        return self._defined(self.scorer(predictions, references)(numpy.arange(len(predictions))), len(predictions))
+
+    def score_of(self, rows: Statistics) -> float:
+        """The score of examples whose statistics [examples, columns] are at hand; `Undefined` where there is none."""
+        if len(rows) == 0:
+            raise Undefined("There are no examples to score.")
+        return self._defined(self.of_sums(rows.sum(axis=0)), len(rows))
+
+    def scorer(self, predictions: Any, references: Any) -> Scorer:
+        """The score of any rows of these examples, fast: a bootstrap asks for thousands.
+
+        Examples that are two numbers (class ids, scores) are counted by their pair of values, of which there are few.
+
+        Raises:
+            Undefined, ValueError: as `score`; but a score that is NaN is given as it is.
+        """
+        if self.check is not None:
+            self.check(predictions, references)
+        if self.on_rows is not None:
+            return self.on_rows(predictions, references)
+        if not _are_numbers(predictions):
+            return statistics.scorer_of_sums(self.of_sums, self.statistics(predictions, references))
+        predicted, right = numbers(predictions, references)
+        pairs, place = numpy.unique(predicted + 1j * right, return_inverse=True)
+        return statistics.scorer_of_sums(self.of_sums, self.statistics(pairs.real, pairs.imag), place)
+
+    def per_example(self, rows: Statistics) -> Statistics | None:
+        """A score for each example, [examples], whose mean is the score; None for a metric of the set as a whole.
+
+        Args:
+            rows: its statistics, [examples, columns].
+        """
+        return rows[:, 0] if self.is_mean else None
+
+    def _defined(self, score: float, examples: int) -> float:
+        if math.isnan(score):
+            raise Undefined(f"None of {examples} examples has anything that {self.title} can score.")
+        return score
 
 
-def class_ids(predictions: Values, references: Values) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64]]:
-    """Both as integers of one shape (N,), N > 0; refuses values that are not whole numbers."""
-    predicted, right = numbers(predictions, references)
-    if (predicted != numpy.rint(predicted)).any() or (right != numpy.rint(right)).any():
-        raise ValueError("Class ids are whole numbers: give the predicted class, not its logit.")
-    return predicted.astype(numpy.int64), right.astype(numpy.int64)
+def find(name: str) -> Metric:
+    """The metric of this name; CompressError where there is none."""
+    found: Metric = catalogue.find("metrics", name)
+    return found
+
+
+def title(name: str) -> str:
+    """How a metric's name is written within a sentence: `accuracy`, `ROUGE-L`; a name that is no metric's as it is."""
+    return find(name).title if name in catalogue.names("metrics") else name
+
+
+def mean_of_two(name: str, title: str, first: Metric, second: Metric) -> Metric:
+    """The metric that is the mean of two others; undefined where one of them is."""
+
+    def on_rows(predictions: Any, references: Any) -> Scorer:
+        one, other = first.scorer(predictions, references), second.scorer(predictions, references)
+        return lambda rows: (one(rows) + other(rows)) / 2
+
+    parts, labels = (first.name, second.name), first.labels or second.labels
+    return Metric(name, title, first.kinds, on_rows=on_rows, unit=first.unit, labels=labels, mean_of=parts)
 
 
 def numbers(predictions: Values, references: Values) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
@@ -84,16 +191,23 @@ def numbers(predictions: Values, references: Values) -> tuple[NDArray[numpy.floa
     return predicted, right
 
 
-def varied(predictions: Values, references: Values) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
-    """As `numbers`, and refused where either side is constant: no correlation exists with a constant."""
-    predicted, right = numbers(predictions, references)
-    for side, values in (("predictions", predicted), ("references", right)):
-        # Relative to the size of the values: 32-bit outputs of a collapsed model differ in their last bit.
-        if numpy.ptp(values) <= 1e-6 * max(1.0, float(numpy.abs(values).max())):
-            raise Undefined(f"All {values.size} {side} are the same ({values[0]:g}), so no correlation exists.")
-    return predicted, right
+def paired(outputs: Sequence[Any], references: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each output with its reference; ValueError for two sequences of unequal length."""
+    if len(outputs) != len(references):
+        raise ValueError(f"{len(outputs)} outputs and {len(references)} references must be of one length.")
+    return list(zip(outputs, references, strict=True))
 
 
-def name_in_words(metric: str) -> str:
-    """Within a sentence: `accuracy`, `ROUGE-L`."""
-    return NAMES.get(metric, metric)
+def as_table(rows: Sequence[Sequence[float]], columns: Sequence[str]) -> Statistics:
+    """Rows of statistics as an array [examples, columns], also where there are none."""
+    return numpy.array(rows, dtype=numpy.float64).reshape(len(rows), len(columns))
+
+
+def ratio_of(sums: Statistics) -> float:
+    """The first sum over the second; NaN over nothing."""
+    return float(sums[0] / sums[1]) if sums[1] else math.nan
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether each example is one number, and there are examples."""
+    return len(values) > 0 and not isinstance(values[0], str) and numpy.ndim(values[0]) == 0

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from compress.metrics.metric import Metric, Values
-from compress.metrics.pearson import pearson
-from compress.metrics.spearman import spearman
+from compress.metrics.metric import mean_of_two
+from compress.metrics.pearson import METRIC as PEARSON
+from compress.metrics.spearman import METRIC as SPEARMAN
 
-
-def pearson_spearman(predictions: Values, references: Values) -> float:
-    """Undefined where either side is constant."""
-    return (pearson(predictions, references) + spearman(predictions, references)) / 2
-
-
-METRIC = Metric(
-    name="pearson_spearman",
-    kind="regression",
-    score=pearson_spearman,
-    unit="coefficient",
-    mean_of=("pearson", "spearman"),
-)
+METRIC = mean_of_two("pearson_spearman", "mean of Pearson and Spearman", PEARSON, SPEARMAN)

@@ -85,11 +85,10 @@ def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better
     return Comparison(difference, interval, p_value, verdict, smallest, only_first, only_second)
 
 
-def compare_metric(
-    metric: Callable[[Any, Any], float],
-    first: Sequence[float],
-    second: Sequence[float],
-    references: Sequence[float],
+def compare_scorers(
+    first: Callable[[Any], float],
+    second: Callable[[Any], float],
+    examples: int,
     *,
     higher_is_better: bool = True,
     resamples: int = RESAMPLES,
@@ -97,18 +96,15 @@ def compare_metric(
     """Compare two artifacts by a metric that has no score for each example (F1, Matthews, Pearson): paired bootstrap.
 
     Args:
-        metric: predictions and references, two arrays of equal length -> the metric.
-        first: the predictions of the artifact judged, [examples].
-        second: the predictions of the one it is judged against, in the same order.
-        references: the labels, in the same order.
+        first: numbers of rows, [rows] -> the metric of the artifact judged on these rows, NaN where it does not exist.
+        second: the same of the one it is judged against.
+        examples: how many both have.
         higher_is_better: whether a greater value is a better one.
         resamples: how many resamples.
     """
-    a, b, labels = np.asarray(first), np.asarray(second), np.asarray(references)
-    ours, theirs = float(metric(a, labels)), float(metric(b, labels))
-    interval = bootstrap(
-        lambda rows: metric(a[rows], labels[rows]) - metric(b[rows], labels[rows]), labels.size, resamples=resamples
-    )
+    every = np.arange(examples)
+    ours, theirs = float(first(every)), float(second(every))
+    interval = bootstrap(lambda rows: first(rows) - second(rows), examples, resamples=resamples)
     verdict = word_of_interval(interval, higher_is_better, ours, theirs)
     return Comparison(ours - theirs, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
 
@@ -139,14 +135,28 @@ def compare_sums(
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape or a.ndim != 2 or len(a) == 0:
         raise ValueError(f"paired statistics need the same examples, at least one: {a.shape} and {b.shape}")
+    ours, theirs = scorer_of_sums(score, a), scorer_of_sums(score, b)
+    return compare_scorers(ours, theirs, len(a), higher_is_better=higher_is_better, resamples=resamples)
 
-    def difference(rows: Any) -> float:
-        return score(a[rows].sum(axis=0)) - score(b[rows].sum(axis=0))
 
-    interval = bootstrap(difference, len(a), resamples=resamples)
-    verdict = word_of_interval(interval, higher_is_better, score(a.sum(axis=0)), score(b.sum(axis=0)))
-    half_width = (interval[1] - interval[0]) / 2
-    return Comparison(difference(slice(None)), interval, None, verdict, half_width, test="paired bootstrap")
+def scorer_of_sums(score: Callable[[Any], float], statistics: Any, place: Any = None) -> Callable[[Any], float]:
+    """The score of any rows of summed statistics: numbers of rows, [rows] -> the score of their sums.
+
+    How often each row was drawn is counted, and multiplied by the rows: much faster than adding them up one by one.
+
+    Args:
+        score: sums, [columns] -> the score; NaN where it does not exist.
+        statistics: [examples, columns]; or where examples are alike, each kind of example once.
+        place: where each example's statistics stand among them, [examples]; None: at its own number.
+    """
+    values = np.asarray(statistics, dtype=float)
+    if not np.isfinite(values).all():  # none times infinite is not a number
+        return lambda rows: score(values[rows if place is None else place[rows]].sum(axis=0))
+
+    def score_of(rows: Any) -> float:
+        return score(np.bincount(rows if place is None else place[rows], minlength=len(values)) @ values)
+
+    return score_of
 
 
 def interval_of_sums(
@@ -159,8 +169,7 @@ def interval_of_sums(
         statistics: of each example, [examples, columns].
         resamples: how many resamples.
     """
-    values = np.asarray(statistics, dtype=float)
-    return bootstrap(lambda rows: score(values[rows].sum(axis=0)), len(values), resamples=resamples)
+    return bootstrap(scorer_of_sums(score, statistics), len(statistics), resamples=resamples)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -11,7 +11,7 @@ from compress.report import wording
 from compress.report.charts import dot_plots as strips
 from compress.report.charts import seeds
 from compress.report.plots import NARROW, WIDE, Picture
-from compress.report.scales import OWN, Scale
+from compress.report.scales import Scale, scale_of_metric
 
 WITH, WITHOUT = "with its teacher", "without"
 
@@ -46,21 +46,23 @@ def shown(facts: Mapping[str, Any]) -> Effect:
         rows=tuple(_rows(facts)),
         covers=_covers(facts),
         pictures=tuple(picture for picture in (_values(facts), _differences(facts)) if picture),
-        units="points of 100" if all(_scale(one).in_points for one in facts["metrics"]) else "the metric's own units",
+        units="points of 100"
+        if all(scale_of_metric(one).in_points for one in facts["metrics"])
+        else "the metric's own units",
     )
 
 
 def _columns(facts: Mapping[str, Any]) -> tuple[str, ...]:
     columns = ["Seed"]
     for metric in facts["metrics"]:
-        columns += [f"{_scale(metric).title} {WITH}", WITHOUT.capitalize(), "Difference"]
+        columns += [f"{scale_of_metric(metric).title} {WITH}", WITHOUT.capitalize(), "Difference"]
     if "only_taught_right" in facts:
         columns += ["Only with it right", "Only without right", "McNemar p"]
     return tuple(columns)
 
 
 def _rows(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    scales = [_scale(metric) for metric in facts["metrics"]]
+    scales = [scale_of_metric(metric) for metric in facts["metrics"]]
     sides = list(facts["metrics"].values())
     pairs = [list(zip(one["taught"]["values"], one["plain"]["values"], strict=True)) for one in sides]
     counts = [facts.get(name, ()) for name in ("only_taught_right", "only_plain_right", "mcnemar_p_values")]
@@ -86,10 +88,6 @@ def _p(value: float) -> str:
     return wording.p_value(value).removeprefix("p = ").removeprefix("p ")
 
 
-def _scale(metric: str) -> Scale:
-    return Scale(metric, metric not in OWN, metric not in OWN)
-
-
 def _three(scale: Scale, taught: float | None, plain: float | None) -> tuple[str, str, str]:
     if taught is None or plain is None:
         shown = [wording.DASH if one is None else scale.shown(one) for one in (taught, plain)]
@@ -108,7 +106,7 @@ def _spreads(scale: Scale, pairs: Sequence[tuple[float | None, float | None]]) -
 def _covers(facts: Mapping[str, Any]) -> str:
     if "word" not in facts:
         return f"Not judged: {facts.get('absent', 'no reason was recorded')}"
-    scale = _scale(facts["metric"])
+    scale = scale_of_metric(facts["metric"])
     said = [f"{facts['test'][:1].upper()}{facts['test'][1:]}, {wording.p_value(facts['p_value'])}"]
     said[0] += f", on {facts['rows']:,} rows"
     if facts.get("flips"):
@@ -132,7 +130,7 @@ def _covers(facts: Mapping[str, Any]) -> str:
 
 def _values(facts: Mapping[str, Any]) -> Picture | None:
     """Each seed's two values."""
-    scale = _scale(facts["metric"])
+    scale = scale_of_metric(facts["metric"])
     sides = facts["metrics"][scale.metric]
     if any("mean" not in sides[side] for side in ("taught", "plain")):
         return None
@@ -157,7 +155,7 @@ def _differences(facts: Mapping[str, Any]) -> Picture | None:
     """The difference with its intervals, and each seed's own."""
     if "word" not in facts:
         return None
-    scale = _scale(facts["metric"])
+    scale = scale_of_metric(facts["metric"])
     made = [_strip(scale, "over rows", facts["difference"], facts["interval"], facts["word"])]
     if "seeds_interval" in facts:
         made.append(_strip(scale, "over seeds", facts["difference"], facts["seeds_interval"], None))

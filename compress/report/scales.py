@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from compress.core import catalogue
 from compress.core.measurement import Measurement, Measurements
-from compress.metrics.metric import NAMES, name_in_words
+from compress.metrics import metric as metrics
 from compress.report import wording
 from compress.report.wording import MINUS
 
-OWN = {"perplexity"}
-"""Units that are no share of anything: a perplexity of 12.3 is 12.3."""
+IN_POINTS = {"share", "coefficient", "points"}
+"""Units that are shown in points of 100; any other is a scale of its own: a perplexity of 12.3 is 12.3."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class Scale:
     @property
     def name(self) -> str:
         """Within a sentence: `accuracy`, `ROUGE-L`."""
-        return name_in_words(self.metric)
+        return metrics.title(self.metric)
 
     @property
     def title(self) -> str:
-        """At a sentence's or a column's head: `Accuracy`, `ROUGE-L`, `chrF`."""
-        return self.name if self.metric in NAMES and self.metric != "token_accuracy" else self.name.capitalize()
+        """At a sentence's or a column's head: `Accuracy`, `Macro F1`, `ROUGE-L`, `chrF`."""
+        first = self.name.split()[0]
+        return self.name[:1].upper() + self.name[1:] if first.islower() else self.name
 
     @property
     def unit(self) -> str:
@@ -97,7 +99,15 @@ class Scale:
 
 def scale_of(one: Measurement) -> Scale:
     """How the numbers of a metric are read, by any measurement of it."""
-    return Scale(one.name, one.unit not in OWN, one.higher_is_better)
+    return Scale(one.name, one.unit in IN_POINTS, one.higher_is_better)
+
+
+def scale_of_metric(name: str) -> Scale:
+    """The same by a metric's name alone; a metric that this version does not have is taken for a share."""
+    if name not in catalogue.names("metrics"):
+        return Scale(name)
+    metric = metrics.find(name)
+    return Scale(name, metric.measured_unit in IN_POINTS, metric.higher_is_better)
 
 
 def in_shares(measurements: Measurements) -> Measurements:

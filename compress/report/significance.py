@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
-from compress.metrics import generation, statistics
-from compress.metrics.fast import quick_score
+from compress.metrics import statistics
+from compress.metrics.metric import find
 
 RESAMPLES = 1000
 """For metrics of the whole set, each of which is computed anew on every resample: ten variants take seconds, not minutes."""
@@ -65,18 +65,17 @@ def difference(here: Measurement | None, there: Measurement | None, references: 
         return _of_sums(here, there)
     if here.predictions and len(here.predictions) == len(there.predictions) == len(references):
         try:
-            score = quick_score(here.name)
+            ours, theirs = (find(here.name).scorer(one.predictions, references) for one in (here, there))
         except CompressError:
             return _unknown(here.name, here.value - there.value)
-        result = statistics.compare_metric(
-            score,
-            here.predictions,
-            there.predictions,
-            references,
+        result = statistics.compare_scorers(
+            ours,
+            theirs,
+            len(references),
             higher_is_better=here.higher_is_better,
             resamples=RESAMPLES,
         )
-        # The two values as they were measured: the quick score is for the resamples only.
+        # The two values as they were measured.
         return replace(_from(result, len(references)), value=here.value - there.value)
     return Difference(here.value - there.value, absent="not tested: no results per example of both on the same rows")
 
@@ -84,7 +83,7 @@ def difference(here: Measurement | None, there: Measurement | None, references: 
 def _of_sums(here: Measurement, there: Measurement) -> Difference:
     try:
         result = statistics.compare_sums(
-            generation.find(here.name).of_sums,
+            find(here.name).of_sums,
             here.statistics,
             there.statistics,
             higher_is_better=here.higher_is_better,

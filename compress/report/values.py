@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 from compress.core import catalogue
 from compress.core.measurement import Measured, Measurement, Measurements
-from compress.metrics import generation
 from compress.tasks.task import TextKind
 
 NOT_MEASURED = "not measured in this run"
@@ -100,7 +99,7 @@ class Lookup:
     def metrics(self) -> tuple[str, ...]:
         """The task's metrics in its own order, then other known ones that were measured."""
         named = self.measurements.task.get("metrics", ())
-        known = dict.fromkeys([*named, *catalogue.names("metrics"), *generation.NAMES])
+        known = dict.fromkeys([*named, *catalogue.names("metrics")])
         measured = {one.name for one in self.measurements.measurements}
         return tuple(name for name in known if name in measured and (name not in AGREEMENTS or name in named))
 

@@ -19,7 +19,7 @@ from compress.report import generation_files, wording
 from compress.report.comparison import Row
 from compress.report.generation_files import column
 from compress.report.recommendations import RULE
-from compress.report.scales import OWN
+from compress.report.scales import scale_of_metric
 from compress.report.section import Section, Told
 from compress.report.significance import Difference
 from compress.report.sources import Unmeasured
@@ -329,7 +329,7 @@ def _brought(effect: Mapping[str, Any]) -> dict[str, Any]:
     """What the teacher brought to the student, on the last step that was also run without it."""
     name, (low, high) = f"teacher_effect_{effect['metric']}", effect.get("interval", (None, None))
     return {
-        name if effect["metric"] in OWN else f"{name}_share": effect.get("difference"),
+        f"{name}_share" if scale_of_metric(effect["metric"]).in_points else name: effect.get("difference"),
         f"{name}_low": low,
         f"{name}_high": high,
         f"{name}_p_value": effect.get("p_value"),

@@ -1,20 +1,75 @@
-"""What a generative task is scored by, and what stands beside its scores: the first three sentences or turns."""
+"""What a task is scored by: its metrics, those that one may choose, and the first three sentences or turns beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from compress.metrics.generation import find
-from compress.metrics.generation.bleu import bleu
-from compress.metrics.generation.lead import lead
-from compress.metrics.generation.metric import GenerationMetric
-from compress.tasks.task import Generation, Task
+from compress.core import catalogue
+from compress.core.errors import CompressError, guess, listing, shown
+from compress.metrics.lead import lead
+from compress.metrics.metric import Metric, find
+from compress.tasks.task import Task
 
 
-def metrics(task: Task) -> tuple[GenerationMetric, ...]:
-    """The task's metrics, the first of which decides; BLEU with the tokenizer for the language that is translated to."""
-    languages = (task.generation or Generation()).languages
-    return tuple(bleu(languages[1]) if name == "bleu" and languages else find(name) for name in task.metrics)
+def metrics(task: Task) -> tuple[Metric, ...]:
+    """The task's metrics, the first of which decides, each with what it must know of the task."""
+    return tuple(find(name).for_task(task) for name in task.metrics)
+
+
+def chosen(task: Task, value: Any) -> tuple[str, ...]:
+    """The names of metrics that somebody sets for a task.
+
+    Args:
+        task: tells what its metrics must be for: its kind, its number of labels and its splits.
+        value: a name, or a list of names, as it was read.
+
+    Raises:
+        CompressError: there is no such metric, or it is not one for this task.
+    """
+    names = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    if not names:
+        raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(_for_kind(task.kind))}.")
+    if len(set(map(str, names))) < len(names):
+        twice = shown(", ".join(map(str, names)))
+        raise CompressError(f"Task '{task.name}': a metric stands twice in `metric`: {twice}.")
+    for name in names:
+        _check(task, name)
+    return names
+
+
+def _check(task: Task, name: Any) -> None:
+    there = catalogue.names("metrics")
+    if name not in there:
+        fitting = _for_kind(task.kind)
+        raise CompressError(
+            f"Unknown metric {shown(name)} in task '{task.name}'.{guess(name, there)} Known: {listing(fitting)}."
+        )
+    metric = find(name)
+    if task.kind not in metric.kinds:
+        raise CompressError(
+            f"Metric '{name}' in task '{task.name}' is for {_in_words(*metric.kinds)}, not for {_in_words(task.kind)}. "
+            f"Use one of {listing(_for_kind(task.kind))}."
+        )
+    if metric.split not in ("evaluation", *task.files):
+        raise CompressError(f"Metric '{name}' is for mnli, which has the split {metric.split}; '{task.name}' has none.")
+    if metric.labels not in (None, len(task.label_names)):
+        any_number = [one for one in _for_kind(task.kind) if find(one).labels is None]
+        raise CompressError(
+            f"Metric '{name}' is for {metric.labels} labels, and task '{task.name}' has {len(task.label_names)}. "
+            f"Use one of {', '.join(any_number)}."
+        )
+
+
+def _for_kind(kind: str) -> list[str]:
+    """The metrics of a kind of task, on the evaluation split."""
+    found = (find(name) for name in catalogue.names("metrics"))
+    return [one.name for one in found if kind in one.kinds and one.split == "evaluation"]
+
+
+def _in_words(*kinds: str) -> str:
+    """`summarization or translation`."""
+    return " or ".join(kind.replace("_", " ") for kind in kinds)
 
 
 def lead_baseline(task: Task, sources: Iterable[str]) -> list[str]:

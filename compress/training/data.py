@@ -123,10 +123,10 @@ def _generative(
 
 def holdout_score(task: Any) -> Score:
     """Of a classifier: the name and value of the task's first metric."""
-    from compress.core.catalogue import find
     from compress.metrics.metric import Undefined
+    from compress.tasks import scoring
 
-    metric = find("metrics", task.metric)
+    metric = scoring.metrics(task)[0]
 
     def score(logits: np.ndarray, labels: np.ndarray) -> Scored:
         predictions = logits.reshape(-1) if task.kind == "regression" else logits.argmax(axis=-1)

@@ -10,7 +10,7 @@ from compress.data.collate import by_length, collate_pairs
 from compress.data.generative import for_encoder_decoder, lead_baseline, metrics, resolve
 from compress.data.loading import load
 from compress.metrics import statistics
-from compress.metrics.generation.distinct import distinct
+from compress.metrics.distinct import distinct
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from compress.core.errors import CompressError
 from compress.data.generative import blocks, resolve, scored_windows
 from compress.data.loading import load
-from compress.metrics.generation.perplexity import log_likelihoods, perplexity
+from compress.metrics.perplexity import log_likelihoods, perplexity
 from compress.tasks.task import Task
 
 STORIES = [

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from compress.distillation.writing_effect import Written, effect
-from compress.metrics import generation as metrics
 from compress.metrics import statistics
+from compress.metrics.metric import find
 
 EXAMPLES = 200
-ROUGE, BLEU, PERPLEXITY = (metrics.find(name) for name in ("rouge_l", "bleu", "perplexity"))
+ROUGE, BLEU, PERPLEXITY = (find(name) for name in ("rouge_l", "bleu", "perplexity"))
 
 
 def f1(seed: int, better: float = 0.0, run: int = 0) -> Any:

@@ -9,6 +9,7 @@ import pytest
 
 from compress.core import catalogue
 from compress.measure import quality
+from compress.tasks import predictions
 from compress.tasks.task import Task
 
 CLASSES = Task("t", "classification", ("text",), "label", ("accuracy",), ("no", "yes"))
@@ -21,8 +22,8 @@ def logits(predicted: list[int]) -> np.ndarray:
 
 
 def test_the_class_of_an_example_is_its_greatest_logit_and_a_score_its_only_one() -> None:
-    assert quality.predictions(logits([1, 0, 1]), CLASSES).tolist() == [1.0, 0.0, 1.0]
-    assert quality.predictions(np.array([[0.5], [4.5]], np.float32), SCORES).tolist() == [0.5, 4.5]
+    assert predictions.predictions(logits([1, 0, 1]), CLASSES).tolist() == [1.0, 0.0, 1.0]
+    assert predictions.predictions(np.array([[0.5], [4.5]], np.float32), SCORES).tolist() == [0.5, 4.5]
 
 
 def test_accuracy_comes_with_each_examples_score_and_an_interval_around_it() -> None:
@@ -39,9 +40,9 @@ def test_accuracy_comes_with_each_examples_score_and_an_interval_around_it() -> 
 
 
 def test_a_model_that_says_one_class_of_all_examples_is_noted() -> None:
-    assert quality.one_class(np.ones(60), LABELS, CLASSES) == ("it gives all 60 examples one class, 'yes'",)
-    assert not quality.one_class(np.ones(60), (1.0,) * 60, CLASSES)
-    assert not quality.one_class(np.array([0.0, 1.0]), (0.0, 1.0), CLASSES)
+    assert predictions.one_class(np.ones(60), LABELS, CLASSES) == ("it gives all 60 examples one class, 'yes'",)
+    assert not predictions.one_class(np.ones(60), (1.0,) * 60, CLASSES)
+    assert not predictions.one_class(np.array([0.0, 1.0]), (0.0, 1.0), CLASSES)
 
 
 @pytest.mark.parametrize("name", ["f1", "matthews"])

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from compress.data.loading import resolve
 from compress.measure.generation.together import lead_3
-from compress.metrics.generation import find
+from compress.metrics.metric import find
 
 
 def evaluation(references: list[str]) -> Any:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import importlib
 import math
-import pkgutil
+from typing import get_args
 
 import numpy
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-import compress.metrics
+from compress.core import catalogue
 from compress.core.errors import CompressError
 from compress.metrics.accuracy import METRIC as ACCURACY
 from compress.metrics.f1 import METRIC as F1
-from compress.metrics.fast import quick_score
 from compress.metrics.matthews import METRIC as MATTHEWS
-from compress.metrics.metric import Metric, Undefined
+from compress.metrics.metric import Kind, Metric, Undefined
 from compress.metrics.pearson import METRIC as PEARSON
 from compress.metrics.spearman import METRIC as SPEARMAN
+from compress.tasks.task import TextKind
 
-NAMES = [one.name for one in pkgutil.iter_modules(compress.metrics.__path__) if one.name != "metric" and not one.ispkg]
-# The first call imports scikit-learn, which takes seconds.
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
+NAMES = catalogue.names("metrics")
 
 binary = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 reals = st.floats(-100, 100).map(lambda value: round(value, 2))
@@ -34,6 +31,8 @@ reals = st.floats(-100, 100).map(lambda value: round(value, 2))
 def test_each_metric_is_called_as_its_file(name: str) -> None:
     module = importlib.import_module(f"compress.metrics.{name}")
     assert module.METRIC.name == name
+    assert module.METRIC.title
+    assert set(module.METRIC.kinds) <= {*get_args(Kind), *get_args(TextKind)}
     assert module.__doc__
     assert module.__doc__.splitlines()[0].endswith(".")
 
@@ -48,8 +47,9 @@ def test_accuracy_is_the_fraction_that_is_right(pairs: list[tuple[int, int]]) ->
     predictions, references = zip(*pairs, strict=True)
     right = [float(a == b) for a, b in pairs]
     assert ACCURACY.score(predictions, references) == pytest.approx(sum(right) / len(right))
-    assert ACCURACY.per_example is not None
-    assert ACCURACY.per_example(predictions, references).tolist() == right
+    each = ACCURACY.per_example(ACCURACY.statistics(predictions, references))
+    assert each is not None
+    assert each.tolist() == right
 
 
 @given(binary)
@@ -109,7 +109,6 @@ def test_f1_of_several_classes_is_the_mean_over_those_that_occur(average: str, p
     metric = importlib.import_module(f"compress.metrics.f1_{average}").METRIC
     expected = numpy.average(each, weights=counts if average == "weighted" else None)
     assert metric.score(predictions, references) == pytest.approx(expected)
-    assert quick_score(metric.name)(numpy.array(predictions), numpy.array(references)) == pytest.approx(expected)
 
 
 def test_glues_means_are_those_of_their_two_metrics_and_undefined_where_one_is() -> None:

@@ -127,7 +127,10 @@ def test_a_metric_of_the_whole_set_is_compared_on_paired_resamples() -> None:
     generator = np.random.default_rng(4)
     labels = generator.normal(size=200)
     close, far = labels + 0.1 * generator.normal(size=200), labels + 2.0 * generator.normal(size=200)
-    found = statistics.compare_metric(lambda a, b: float(np.corrcoef(a, b)[0, 1]), close, far, labels)
+    first, second = (
+        lambda rows, side=side: float(np.corrcoef(side[rows], labels[rows])[0, 1]) for side in (close, far)
+    )
+    found = statistics.compare_scorers(first, second, 200)
     assert found.verdict == statistics.BETTER
     assert found.interval[0] < found.difference < found.interval[1]
 
@@ -248,7 +251,7 @@ def _translations() -> tuple[list[str], list[str], list[str]]:
 
 @pytest.mark.parametrize("name", ["bleu", "chrf", "rouge2"])
 def test_scores_of_summed_statistics_are_compared_on_paired_resamples(name: str) -> None:
-    from compress.metrics.generation import find
+    from compress.metrics.metric import find
 
     references, better, worse = _translations()
     metric = find(name)
@@ -265,7 +268,7 @@ def test_scores_of_summed_statistics_are_compared_on_paired_resamples(name: str)
 def test_resamples_of_bleu_spread_as_sacrebleus_own() -> None:
     from sacrebleu.metrics import BLEU
 
-    from compress.metrics.generation import find
+    from compress.metrics.metric import find
 
     references, _, outputs = _translations()
     metric = find("bleu")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compress.core.measurement import Measured, Measurement, Measurements
-from compress.metrics import generation
+from compress.metrics.metric import find
 from tests.report.made_up import DISTIL, EXPORT, int8
 
 WORDS = (
@@ -83,7 +83,7 @@ def summarizers(
     """A run on a summarization task."""
     references, lead = references_of(rows, seed), texts_of(Writer("lead", 0.62, 1, 1), rows, seed)
     found = _run(variants, metrics, "summarization", rows, seed)
-    scores = {name: generation.find(name).score(lead, references) for name in metrics}
+    scores = {name: find(name).score(lead, references) for name in metrics}
     return replace(found, baselines={"lead-3": scores})
 
 
@@ -170,7 +170,7 @@ def _where(one: Writer) -> dict[str, Any]:
 
 
 def _score(mine: str, name: str, statistics: Any, condition: dict[str, Any]) -> Measurement:
-    metric = generation.find(name)
+    metric = find(name)
     value, each = metric.score_of(statistics), metric.per_example(statistics)
     spread = 0.05 * value
     return Measurement(
@@ -193,7 +193,7 @@ def _texts(one: Writer, mine: str, metrics: Sequence[str], rows: int, seed: int)
     condition = {**_where(one), "split": "evaluation", "beams": 1, "max_new_tokens": 64}
     of_root = texts_of(bases()[0], rows, seed)
     same = float(np.mean([a == b for a, b in zip(outputs, of_root, strict=True)]))
-    found = [_score(mine, name, generation.find(name).statistics(outputs, references), condition) for name in metrics]
+    found = [_score(mine, name, find(name).statistics(outputs, references), condition) for name in metrics]
     found += [
         Measurement(mine, "distinct_outputs", len(set(outputs)) / rows, "share", True, condition, rows),
         Measurement(mine, "output_tokens", 14.2, "count", False, condition, rows),

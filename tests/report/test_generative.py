@@ -17,7 +17,7 @@ import pytest
 
 from compress import report
 from compress.core.measurement import Measurements
-from compress.metrics import generation
+from compress.metrics.metric import find
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage, outputs
 from compress.report.comparison import Row, compare
@@ -442,7 +442,7 @@ def test_what_a_teacher_brought_to_a_student_that_writes_is_told_on_its_scale(
         ],
     }
     runs = [Written(taught, 0, {metric: one}) for taught, one in zip((True, False), tables[metric], strict=True)]
-    found = effect([generation.find(metric)], runs)
+    found = effect([find(metric)], runs)
     step = {"technique": "distill", "settings": {"layers": 1}, "facts": {"teacher_effect": found}, "compresses": True}
     measurements = summarizers([replace(WRITERS[0], steps=(step,))], rows=20)
     files = written(measurements, tmp_path)

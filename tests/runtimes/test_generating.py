@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compress.core.errors import CompressError
-from compress.metrics.generation.perplexity import log_likelihoods
+from compress.metrics.perplexity import log_likelihoods
 from compress.runtimes.generating import Decoding, check_room, generate, logits, rules, scores
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Serving

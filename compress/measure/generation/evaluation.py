@@ -17,8 +17,8 @@ from compress.data.loading import Split
 from compress.measure import batches as inputs
 from compress.measure.batches import REAL, Condition, Inputs
 from compress.measure.generation.worker import labels
-from compress.metrics.generation.metric import GenerationMetric
-from compress.metrics.generation.perplexity import perplexity
+from compress.metrics.metric import Metric
+from compress.metrics.perplexity import perplexity
 from compress.models import load as models
 from compress.models import reading_length
 from compress.runtimes.generating import Decoding, rules
@@ -64,7 +64,7 @@ class GenerativeEvaluation:
     """The entry that agreement is measured with."""
 
     @cached_property
-    def metrics(self) -> tuple[GenerationMetric, ...]:
+    def metrics(self) -> tuple[Metric, ...]:
         """The task's, with context and stride where it is perplexity."""
         stated = perplexity(self.writing.context, self.writing.stride)
         return tuple(stated if one.name == "perplexity" else one for one in generation.metrics(self.task))

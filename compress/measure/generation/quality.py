@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from compress.core.measurement import Measurement
 from compress.measure.quality import AGREEMENT
-from compress.metrics import statistics
-from compress.metrics.generation import token_accuracy
-from compress.metrics.generation.distinct import distinct
-from compress.metrics.generation.metric import GenerationMetric
-from compress.metrics.metric import Undefined
+from compress.measure.quality import absent as absent
+from compress.metrics import statistics, token_accuracy
+from compress.metrics.distinct import distinct
+from compress.metrics.metric import Metric, Undefined
 
-UNITS = {"fraction": "share", "perplexity": "perplexity"}
 DISTINCT, OUTPUT_TOKENS = "distinct_outputs", "output_tokens"
 OFTEN = 0.01
 """The share of outputs that are one text, or empty, from which on a note says so."""
@@ -24,7 +22,7 @@ OFTEN = 0.01
 
 def quality(
     fingerprint: str,
-    metric: GenerationMetric,
+    metric: Metric,
     rows: NDArray[np.float64],
     condition: Mapping[str, Any],
     notes: tuple[str, ...] = (),
@@ -51,14 +49,14 @@ def quality(
         fingerprint,
         metric.name,
         float(value),
-        UNITS[metric.unit],
+        metric.measured_unit,
         metric.higher_is_better,
         condition,
         samples=len(rows),
         interval=_finite(statistics.interval_of_sums(metric.of_sums, rows)),
         per_example=tuple(float(one) for one in each) if each is not None else (),
         statistics=tuple(tuple(float(one) for one in row) for row in rows),
-        notes=(f"signature {metric.signature()}", *notes),
+        notes=(*([f"signature {told}"] if (told := metric.signature()) else []), *notes),
     )
 
 
@@ -154,12 +152,6 @@ def summed(rows: NDArray[np.float64], groups: Sequence[int] | None) -> NDArray[n
     found = np.zeros((int(places.max()) + 1, rows.shape[1]))
     np.add.at(found, places, rows)
     return found
-
-
-def absent(fingerprint: str, metric: GenerationMetric, condition: Mapping[str, Any], reason: str) -> Measurement:
-    """A metric that has no value here."""
-    unit = UNITS[metric.unit]
-    return Measurement(fingerprint, metric.name, None, unit, metric.higher_is_better, condition, absent=reason)
 
 
 def no_agreement(fingerprint: str, condition: Mapping[str, Any], reason: str) -> Measurement:

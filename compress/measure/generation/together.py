@@ -20,7 +20,7 @@ from compress.measure.generation.evaluation import GenerativeEvaluation, positio
 from compress.measure.generation.worker import open_file
 from compress.measure.plan import ROOT, Entry, Lane, Plan
 from compress.measure.run import Found, Run, carry_out
-from compress.metrics.generation import perplexity, token_accuracy
+from compress.metrics import perplexity, token_accuracy
 from compress.metrics.metric import Undefined
 from compress.models import load as models
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from compress.measure.generation import quality
-from compress.metrics import generation as metrics
-from compress.metrics.generation.perplexity import perplexity
+from compress.metrics.metric import find
+from compress.metrics.perplexity import perplexity
 
 UNDER = {"split": "evaluation", "beams": 1, "max_new_tokens": 6}
 OUTPUTS = ["the old boat sank", "a new ship", "nothing", "the storm was strong"]
@@ -15,7 +15,7 @@ REFERENCES = ["the boat sank", "they took a new ship", "rain", "the storm was st
 
 
 def test_rouge_has_a_score_for_each_example_rows_that_add_up_an_interval_and_its_signature() -> None:
-    metric = metrics.find("rouge_l")
+    metric = find("rouge_l")
     found = quality.quality("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER, ("2 of 4 were cut",))
     assert found.value == pytest.approx(np.mean(found.per_example)) == pytest.approx(metric.score(OUTPUTS, REFERENCES))
     assert (len(found.per_example), found.samples, found.unit, found.higher_is_better) == (4, 4, "share", True)
@@ -26,7 +26,7 @@ def test_rouge_has_a_score_for_each_example_rows_that_add_up_an_interval_and_its
 
 
 def test_bleu_has_rows_and_no_score_for_each_example() -> None:
-    metric = metrics.find("bleu")
+    metric = find("bleu")
     found = quality.quality("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER)
     assert found.per_example == ()
     assert metric.of_sums(np.sum(found.statistics, axis=0)) == found.value == metric.score(OUTPUTS, REFERENCES)
@@ -44,7 +44,7 @@ def test_perplexity_is_worse_when_greater_and_absent_where_a_token_was_impossibl
 
 
 def test_references_that_cannot_be_scored_are_absent_with_the_reason() -> None:
-    metric = metrics.find("rouge_l")
+    metric = find("rouge_l")
     found = quality.quality("abc", metric, np.zeros((0, 2)), UNDER)
     assert found.value is None
     assert "no examples" in str(found.absent)

@@ -10,9 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.metrics.generation import find
-from compress.metrics.generation.perplexity import log_likelihoods, perplexity, window_labels, windows
-from compress.metrics.metric import Undefined
+from compress.metrics.metric import Undefined, find
+from compress.metrics.perplexity import log_likelihoods, perplexity, window_labels, windows
 
 PERPLEXITY = find("perplexity")
 

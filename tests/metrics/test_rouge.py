@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from compress.metrics.generation import find
-from compress.metrics.generation.lead import lead
-from compress.metrics.generation.rouge import scores
-from compress.metrics.metric import Undefined
+from compress.metrics.lead import lead
+from compress.metrics.metric import Undefined, find
+from compress.metrics.rouge import scores
 
 KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
 OUTPUTS = ["the cat sat on the mat", "dogs are running\nbirds flew", "", "nothing shared"]
@@ -68,7 +67,7 @@ def test_any_texts_have_the_f1_of_rouge_score_with_its_own_stemmer(name: str, pa
 
 def test_references_in_a_script_that_rouge_cannot_read_have_no_score_and_one_among_others_scores_zero() -> None:
     for name in KINDS:
-        with pytest.raises(Undefined, match=f"None of 2 examples has anything that {name} can score"):
+        with pytest.raises(Undefined, match=f"None of 2 examples has anything that {find(name).title} can score"):
             find(name).score(["电影 很 好", "สวัสดี"], ["电影 很 好", "สวัสดี"])
         assert find(name).score(["电影 很 好", "a cat"], ["电影 很 好", "a cat"]) == pytest.approx(0.5)
     assert find("chrf").score(["电影 很 好"], ["电影 很 好"]) == pytest.approx(1)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from compress.metrics.generation.bleu import segments, signature
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table
+from compress.metrics.bleu import segments, signature
+from compress.metrics.metric import Metric, Statistics, as_table
 
 COLUMNS = tuple(f"{side}_{n}_grams" for n in range(1, 7) for side in ("output", "reference", "common"))
 
@@ -34,10 +34,10 @@ def _scorer() -> Any:
     return CHRF()
 
 
-METRIC = GenerationMetric(
+METRIC = Metric(
     name="chrf",
-    reads="texts",
-    columns=COLUMNS,
+    title="chrF",
+    kinds=("summarization", "translation"),
     statistics=chrf,
     of_sums=of_sums,
     signature=lambda: signature(_scorer()),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compress.core.labels import NO_LABEL
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired, ratio_of
+from compress.metrics.metric import Metric, Statistics, as_table, paired, ratio_of
 
 COLUMNS = ("right", "tokens")
 
@@ -38,10 +38,10 @@ def token_accuracy(predicted: Sequence[Any], labels: Sequence[Any]) -> Statistic
     return as_table(rows, COLUMNS)
 
 
-METRIC = GenerationMetric(
+METRIC = Metric(
     name="token_accuracy",
-    reads="tokens",
-    columns=COLUMNS,
+    title="token accuracy",
+    kinds=("language_modelling",),
     statistics=token_accuracy,
     of_sums=ratio_of,
     signature=lambda: "weighted:tokens|context:teacher-forced",

@@ -16,22 +16,22 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired, ratio_of
+from compress.metrics.metric import Metric, Statistics, as_table, paired, ratio_of
 
 COLUMNS = ("f1", "examples", "references_with_words")
 
 
-def rouge(name: str, kind: str) -> GenerationMetric:
+def rouge(name: str, title: str, kind: str) -> Metric:
     """The metric of one of rouge-score's kinds: `rouge1` to `rouge9`, `rougeL` or `rougeLsum`."""
 
     def statistics(outputs: Sequence[str], references: Sequence[str]) -> Statistics:
         found = zip(scores(kind, outputs, references), references, strict=True)
         return as_table([(one[2], 1.0, float(_has_words(reference))) for one, reference in found], COLUMNS)
 
-    return GenerationMetric(
+    return Metric(
         name=name,
-        reads="texts",
-        columns=COLUMNS,
+        title=title,
+        kinds=("summarization", "translation"),
         statistics=statistics,
         of_sums=_of_sums,
         signature=lambda: signature(kind),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from compress.metrics.generation.rouge import rouge
+from compress.metrics.rouge import rouge
 
-METRIC = rouge("rouge1", "rouge1")
+METRIC = rouge("rouge1", "ROUGE-1", "rouge1")

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from compress.core.errors import CompressError
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired
+from compress.metrics.metric import Metric, Statistics, TaskFacts, as_table, paired
 
 COLUMNS = (
     "output_length",
@@ -27,7 +27,7 @@ RUN_ON = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIB
 """Scripts without spaces between words: the tokenizer `13a` takes a whole sentence in one of them for a single word."""
 
 
-def bleu(target_language: str = "") -> GenerationMetric:
+def bleu(target_language: str = "") -> Metric:
     """BLEU with the tokenizer that sacrebleu takes for a language.
 
     Args:
@@ -44,15 +44,21 @@ def bleu(target_language: str = "") -> GenerationMetric:
             return math.nan  # there is no word in any reference
         return float(_scorer(language)._compute_score_from_stats([int(one) for one in sums]).score) / 100
 
-    return GenerationMetric(
+    return Metric(
         name="bleu",
-        reads="texts",
-        columns=COLUMNS,
+        title="BLEU",
+        kinds=("summarization", "translation"),
         statistics=statistics,
         of_sums=of_sums,
         signature=lambda: signature(_scorer(language)),
         reads_letter=lambda letter: language in TOKENIZED_BY_LANGUAGE.values() or not _runs_on(letter),
+        made_for=_into_its_language,
     )
+
+
+def _into_its_language(task: TaskFacts) -> Metric:
+    languages = task.generation.languages if task.generation is not None else ()
+    return bleu(languages[1] if languages else "")
 
 
 def _runs_on(letter: str) -> bool:

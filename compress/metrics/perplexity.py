@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.labels import NO_LABEL
-from compress.metrics.generation.metric import GenerationMetric, Statistics, as_table, paired
+from compress.metrics.metric import Metric, Statistics, as_table, paired
 
 COLUMNS = ("negative_log_likelihood", "tokens")
 
@@ -124,16 +124,16 @@ def of_sums(sums: Statistics) -> float:
     return math.exp(mean) if mean < 700 else math.inf  # exp overflows at 709
 
 
-def perplexity(context: int, stride: int) -> GenerationMetric:
+def perplexity(context: int, stride: int) -> Metric:
     """The metric for windows of a stated context and stride, which its signature tells."""
     stated = f"weighted:tokens|context:{context}|stride:{stride}"
     return replace(METRIC, signature=lambda: stated)
 
 
-METRIC = GenerationMetric(
+METRIC = Metric(
     name="perplexity",
-    reads="tokens",
-    columns=COLUMNS,
+    title="perplexity",
+    kinds=("language_modelling",),
     statistics=negative_log_likelihood,
     of_sums=of_sums,
     signature=lambda: "weighted:tokens|context:whole texts",

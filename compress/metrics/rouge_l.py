@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from compress.metrics.generation.rouge import rouge
+from compress.metrics.rouge import rouge
 
-METRIC = rouge("rouge_l", "rougeL")
+METRIC = rouge("rouge_l", "ROUGE-L", "rougeL")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from compress.metrics.generation.rouge import rouge
+from compress.metrics.rouge import rouge
 
-METRIC = rouge("rouge2", "rouge2")
+METRIC = rouge("rouge2", "ROUGE-2", "rouge2")

@@ -30,11 +30,10 @@ def chosen(task: Task, value: Any) -> tuple[str, ...]:
     names = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
     if not names:
         raise CompressError(f"Task '{task.name}': `metric` is empty. Known: {listing(_for_kind(task.kind))}.")
-    if len(set(map(str, names))) < len(names):
-        twice = shown(", ".join(map(str, names)))
-        raise CompressError(f"Task '{task.name}': a metric stands twice in `metric`: {twice}.")
     for name in names:
         _check(task, name)
+    if len(set(names)) < len(names):  # all are names by now: an unknown value may take hours to write out
+        raise CompressError(f"Task '{task.name}': a metric stands twice in `metric`: {', '.join(names)}.")
     return names
 
 

@@ -7,7 +7,7 @@ Generative tasks have settings of their own: see `compress.data.generative_descr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args

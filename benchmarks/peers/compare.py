@@ -37,7 +37,7 @@ from compress.measure.process import WorkerFailed, WorkerProcess
 from compress.metrics import statistics
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Serving
-from compress.runtimes.sessions import CHOICES
+from compress.runtimes.session_choices import CHOICES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ROOT / "benchmarks" / ".peers" / "models"

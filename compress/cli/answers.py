@@ -26,6 +26,7 @@ def answered(
     layout: Any,
     *,
     pair: str | None,
+    runtime: str | None = None,
     beams: int | None,
     new_tokens: int | None,
     as_json: bool,
@@ -37,12 +38,13 @@ def answered(
         file: instead of texts.
         layout: a `compress.cli.prediction_input.Format`; None: by the file's name, plain text for standard input.
         pair: the second text of each.
+        runtime: by name; by default that of the artifact's format.
         as_json: an object a line instead of words.
 
     Raises:
         CompressError: as `compress.runtimes.predict.predictions` and `compress.cli.prediction_input.read`.
     """
-    predictor = opened(artifact, beams=beams, new_tokens=new_tokens)
+    predictor = opened(artifact, runtime=runtime, beams=beams, new_tokens=new_tokens)
     if file is None and texts != ("-",):
         predictor.check_kind(is_pair=pair is not None)
         given: list[Text] = [text if pair is None else (text, pair) for text in texts]

@@ -24,6 +24,7 @@ from compress.core.printable import json_text
     type=click.Choice(["text", "tsv", "csv", "jsonl"]),
     help="Of --file or standard input. Default: as the file's name ends, else text.",
 )
+@click.option("--runtime", help="By name, see `compress list runtimes`. Default: that of the artifact's format.")
 @click.option("--beams", type=click.IntRange(1), help="Of generative models; 1 is greedy. Default: the model's own.")
 @click.option("--new-tokens", type=click.IntRange(1), help="How many they write at most. Default: the task's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

@@ -242,7 +242,7 @@ def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, ou
 
 def _definitions(options: Sequence[str]) -> dict[str, Any]:
     """What the session options stand for: a speed is stated with its options, not with their names alone."""
-    from compress.runtimes.sessions import session_choice
+    from compress.runtimes.session_choices import session_choice
 
     return {name: session_choice(name).to_dict() for name in options}
 

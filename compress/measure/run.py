@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compress.core.artifact import Artifact, digest
 from compress.core.cache import entry
 from compress.core.errors import CompressError
-from compress.core.machine import cpu_model, packages
+from compress.core.machine import cpu_model
 from compress.core.measurement import Measurement
 from compress.core.progress import bar, say, warn
 from compress.measure import batches as inputs
@@ -216,7 +216,7 @@ class Run(ABC):
             # A fingerprint tells how it was made, these what came out: the same recipe may give other bytes elsewhere.
             "files": digest(lane.entry.artifact.files),
             **lane.condition,
-            "version": packages().get(lane.runtime.package),
+            "version": lane.runtime.version(),
             "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
             "batch_size": self.plan.batch_size,
             **(examples or self.examples).identity(),

@@ -50,7 +50,7 @@ class Suite(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        from compress.runtimes.sessions import session_choice
+        from compress.runtimes.session_choices import session_choice
 
         for suite in (self, self.for_writers()):
             for name in suite.options:

@@ -29,7 +29,7 @@ from compress.core.out_of_memory import is_out_of_memory
 from compress.measure import batches as inputs
 from compress.measure.memory import peak_memory_bytes
 from compress.runtimes.rows import predict_all
-from compress.runtimes.runtime import Runtime, Serving, Session
+from compress.runtimes.runtime import Runtime, Serving, Session, logits_of
 
 Answer = dict[str, Any]
 WINDOW_SECONDS = 0.01
@@ -82,7 +82,7 @@ class Worker:
             began = time.perf_counter()
             output = session.predict(feeds)
             seconds.append(time.perf_counter() - began)
-            logits[str(turn % len(batches))] = [float(value) for value in output[0]]
+            logits[str(turn % len(batches))] = [float(value) for value in logits_of(output)[0]]
         self.turns[condition] = (start + calls) % len(batches)
         come_to_rest()
         return {"seconds": seconds, "logits": logits}

@@ -13,7 +13,8 @@ from torch import nn
 
 from compress.core.errors import CompressError
 from compress.models.families import read_token
-from compress.runtimes.sessions import DEFAULT, SessionChoice, logits, open_session
+from compress.runtimes.session_choices import DEFAULT, SessionChoice
+from compress.runtimes.sessions import logits, open_session
 
 Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1, length], integers
 

@@ -195,7 +195,8 @@ def _timed(graphs: Mapping[str, Any], threads: int) -> dict[str, list[float]]:
     """The seconds of one call of each graph, in rounds that visit all of them in turn."""
     import onnx
 
-    from compress.runtimes.sessions import SessionChoice, open_session
+    from compress.runtimes.session_choices import SessionChoice
+    from compress.runtimes.sessions import open_session
 
     # Many sessions are open at once: the threads of one must not spin while another is timed.
     quiet = SessionChoice("one of many", config={"session.force_spinning_stop": "1"})

@@ -22,7 +22,7 @@ from compress.quantization import agreement
 from compress.quantization.agreement import Agreement
 from compress.runtimes.generating import Decoding, generate, scores
 from compress.runtimes.pytorch import open_generator, open_session
-from compress.runtimes.runtime import Serving
+from compress.runtimes.runtime import Serving, logits_of
 
 WRITTEN = 32
 """Tokens of an encoder-decoder's text at most, at each of which the two are compared."""
@@ -56,7 +56,8 @@ def with_source(folder: Path, precision: str, source: Artifact, task: Any) -> Ag
 def _answers(artifact: Artifact, rows: Sequence[dict[str, np.ndarray]]) -> NDArray[Any]:
     """A classifier's logits, [rows, labels], each row by itself as it is served."""
     session = open_session(artifact, _serving())
-    return np.concatenate([session.predict({name: value[None] for name, value in row.items()}) for row in rows])
+    alone = ({name: value[None] for name, value in row.items()} for row in rows)
+    return np.concatenate([logits_of(session.predict(one)) for one in alone])
 
 
 def _serving() -> Serving:

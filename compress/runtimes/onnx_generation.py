@@ -28,9 +28,9 @@ from compress.core.errors import CompressError
 from compress.models.decoding_settings import ONLY_HOW
 from compress.models.families.cache_name import cache_name
 from compress.models.generation_config import generation_config
-from compress.runtimes import sessions
 from compress.runtimes.onnx_runtime import PROVIDERS
 from compress.runtimes.runtime import Serving
+from compress.runtimes.session_choices import session_choice
 from compress.runtimes.sessions_with_cache import GenerationSessions, KeysAndValues, open_generation
 
 
@@ -51,7 +51,7 @@ def open_generator_in(folder: Path, parts: Mapping[str, str], serving: Serving) 
         {part: folder / name for part, name in parts.items()},
         threads=serving.threads,
         provider=PROVIDERS[serving.device],
-        options=sessions.session_choice(serving.options),
+        options=session_choice(serving.options),
     )
     if not (folder / "config.json").is_file():
         raise CompressError(f"{folder} has no config.json, so how it generates is unknown. Export the model again.")

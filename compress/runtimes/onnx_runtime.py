@@ -6,28 +6,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.runtimes.runtime import Feeds, Runtime, Serving, declared
+from compress.runtimes.runtime import Feeds, Outputs, Runtime, Serving, declared
+from compress.runtimes.session_choices import CHOICES, OURS
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 @dataclass(frozen=True)
 class OnnxSession:
-    """An open graph and the inputs it declares."""
+    """An open graph, the inputs it declares, and its outputs."""
 
     session: Any
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
-    def predict(self, feeds: Feeds) -> NDArray[np.float32]:
-        """The graph's first output, [batch, labels]. Raises a CompressError where ONNX Runtime fails on the rows."""
+    def predict(self, feeds: Feeds) -> Outputs:
+        """The graph's outputs by name. Raises a CompressError where ONNX Runtime fails on the rows."""
         from compress.runtimes.sessions import run
 
-        logits = run(self.session, declared(feeds, self.inputs, "The graph"))[0]
-        return np.asarray(logits, dtype=np.float32)
+        found = run(self.session, declared(feeds, self.inputs, "The graph"))
+        return {name: np.asarray(one, dtype=np.float32) for name, one in zip(self.outputs, found, strict=True)}
 
 
 def open_session(artifact: Artifact, serving: Serving) -> OnnxSession:
@@ -38,6 +39,7 @@ def open_session(artifact: Artifact, serving: Serving) -> OnnxSession:
             refuses the file (a type without kernels, say).
     """
     from compress.runtimes import sessions
+    from compress.runtimes.session_choices import session_choice
 
     if "model" not in artifact.parts:
         raise CompressError(f"{artifact.folder} has no graph called 'model'. Export the model again.")
@@ -45,9 +47,10 @@ def open_session(artifact: Artifact, serving: Serving) -> OnnxSession:
         artifact.folder / artifact.parts["model"],
         threads=serving.threads,
         provider=PROVIDERS[serving.device],
-        options=sessions.session_choice(serving.options),
+        options=session_choice(serving.options),
     )
-    return OnnxSession(session, tuple(one.name for one in session.get_inputs()))
+    inputs, outputs = (tuple(one.name for one in some) for some in (session.get_inputs(), session.get_outputs()))
+    return OnnxSession(session, inputs, outputs)
 
 
 def open_generator(artifact: Artifact, serving: Serving) -> Any:
@@ -70,10 +73,12 @@ def why_not(artifact: Artifact, device: str) -> str | None:
 RUNTIME = Runtime(
     name="onnx_runtime",
     formats=frozenset({"onnx"}),
-    package="onnxruntime",
+    packages=("onnxruntime", "onnxruntime-gpu"),
     imports=("onnxruntime", "numpy"),
     open=open_session,
     why_not=why_not,
+    options={name: choice.to_dict() for name, choice in CHOICES.items()},
+    served_with=OURS.name,
     open_generator=open_generator,
     generator_imports=("compress.runtimes.onnx_generation",),
 )

@@ -30,6 +30,7 @@ def predictions(
     texts: Sequence[str],
     pair: str | None = None,
     *,
+    runtime: str | None = None,
     beams: int | None = None,
     new_tokens: int | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -38,6 +39,7 @@ def predictions(
 
     Args:
         pair: the second text of each, for a model of pairs of texts.
+        runtime: by name; by default that of the artifact's format.
         beams: of the search, 1 for greedy; by default what the model's generation config says. Of generative models.
         new_tokens: how many are written at most; by default what task or generation config says. Of generative models.
 
@@ -46,7 +48,7 @@ def predictions(
             setting or a second text is not of its kind.
     """
     given: list[Text] = [text if pair is None else (text, pair) for text in texts]
-    predictor = opened(artifact, beams=beams, new_tokens=new_tokens)
+    predictor = opened(artifact, runtime=runtime, beams=beams, new_tokens=new_tokens)
     predictor.check_kind(is_pair=pair is not None)
     for one in given or [""]:
         check_text(one)
@@ -69,37 +71,41 @@ def check_text(text: Text) -> None:
                 ) from error
 
 
-def opened(artifact: Artifact, *, beams: int | None = None, new_tokens: int | None = None) -> Predictor:
+def opened(
+    artifact: Artifact, *, runtime: str | None = None, beams: int | None = None, new_tokens: int | None = None
+) -> Predictor:
     """The artifact, checked and opened for answering.
 
     Raises:
         CompressError: as `predictions`.
     """
-    from compress.core import catalogue
     from compress.data import loading
     from compress.models import labels
     from compress.models.load import kind_of
     from compress.models.pretrained import raw_config
+    from compress.runtimes.choice import runtime_for
     from compress.runtimes.runtime import Serving, as_measured
-    from compress.runtimes.sessions import OURS
 
     artifact = as_measured(artifact)
-    runtimes = [catalogue.find("runtimes", name) for name in catalogue.names("runtimes")]
-    runtime = next(one for one in runtimes if artifact.format in one.formats)
-    reason = runtime.why_not(artifact, "cpu")
+    chosen = runtime_for(artifact, runtime)
+    reason = chosen.why_not(artifact, "cpu")
     if reason:
         raise CompressError(f"{artifact.folder} cannot be run here: {reason}.")
     artifact.check_files()
-    serving = Serving(options=OURS.name if "onnx" in runtime.formats else "default")
+    serving = Serving(options=chosen.served_with)
     task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
     if kind_of(artifact.folder) != "classifier":
-        return _generator(artifact, task, runtime.open_generator(artifact, serving), beams, new_tokens)
+        if chosen.open_generator is None:
+            raise CompressError(
+                f"{artifact.folder} generates text, which {chosen.name} does not do. Ask for another runtime."
+            )
+        return _generator(artifact, task, chosen.open_generator(artifact, serving), beams, new_tokens)
     if beams or new_tokens:
         raise CompressError(
             f"{artifact.folder} is a classifier and writes nothing. Leave out --beams and --new-tokens."
         )
     names = labels.of_config(raw_config(artifact.folder), artifact.folder)
-    return _classifier(artifact, task, runtime.open(artifact, serving), names)
+    return _classifier(artifact, task, chosen.open(artifact, serving), names)
 
 
 @dataclass

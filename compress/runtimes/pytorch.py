@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.runtimes.runtime import Feeds, Runtime, Serving, declared
+from compress.runtimes.runtime import LOGITS, Feeds, Outputs, Runtime, Serving, declared
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,9 @@ class TorchSession:
     model: Any
     device: str
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...] = (LOGITS,)
 
-    def predict(self, feeds: Feeds) -> NDArray[np.float32]:
+    def predict(self, feeds: Feeds) -> Outputs:
         """The logits, [batch, labels]. Copying them to the host waits for the device, so a timing includes all work."""
         import torch
 
@@ -36,7 +36,7 @@ class TorchSession:
         }
         with torch.inference_mode():
             logits = read_token.logits(self.model, tensors)
-        return np.asarray(logits.float().cpu().numpy(), dtype=np.float32)
+        return {LOGITS: np.asarray(logits.float().cpu().numpy(), dtype=np.float32)}
 
 
 def open_session(artifact: Artifact, serving: Serving) -> TorchSession:
@@ -92,7 +92,7 @@ def device_memory_bytes() -> Mapping[str, float]:
 RUNTIME = Runtime(
     name="pytorch",
     formats=frozenset({"torch"}),
-    package="torch",
+    packages=("torch",),
     imports=("torch", "transformers", "transformers.modeling_utils"),
     open=open_session,
     why_not=why_not,

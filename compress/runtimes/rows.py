@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.runtimes.runtime import Session
+from compress.runtimes.runtime import Session, logits_of
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def predict_all(
     logits: NDArray[np.float32] | None = None
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
-        part = session.predict(rows.batch(numbers))
+        part = logits_of(session.predict(rows.batch(numbers)))
         if logits is None:
             logits = np.empty((len(order), part.shape[1]), dtype=np.float32)
         logits[numbers] = part

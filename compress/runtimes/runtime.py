@@ -1,19 +1,24 @@
-"""What a runtime is: it opens an artifact, and the session it gives turns encoded inputs into logits, or generates."""
+"""What a runtime is: it opens an artifact, and the session it gives turns encoded inputs into outputs, or generates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.artifact import Artifact
-from compress.core.errors import CompressError
+from compress.core.errors import CompressError, guess
 
 Feeds = Mapping[str, NDArray[np.int64]]
 """Model inputs by name (`input_ids`, `attention_mask`, ...), each [batch, length]."""
+Outputs = Mapping[str, NDArray[np.float32]]
+"""What a model gives, by the names of its outputs, each [batch, ...]: a classifier `logits`, [batch, labels]."""
+LOGITS = "logits"
+DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,8 @@ class Serving:
     """Threads inside one operator, 1 or more."""
     device: str = "cpu"
     """`cpu` or `cuda`."""
-    options: str = "default"
-    """A name among `compress.runtimes.sessions.CHOICES`; torch has only `default`."""
+    options: str = DEFAULT
+    """A name among the runtime's own `options`."""
 
 
 class Session(Protocol):
@@ -35,8 +40,12 @@ class Session(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """The names of the inputs that the model declares."""
 
-    def predict(self, feeds: Feeds) -> NDArray[np.float32]:
-        """The logits, [batch, labels]. Inputs that the model does not declare are left out.
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what `predict` gives, in the model's order."""
+
+    def predict(self, feeds: Feeds) -> Outputs:
+        """All outputs by name. Inputs that the model does not declare are left out.
 
         Raises:
             CompressError: an input that the model declares is missing.
@@ -50,14 +59,18 @@ class Runtime:
     name: str
     formats: frozenset[str]
     """The artifact formats it opens."""
-    package: str
-    """The installed package whose version decides its results."""
+    packages: tuple[str, ...]
+    """The packages of which one must be installed; its version decides results, and is recorded with them."""
     imports: tuple[str, ...]
     """What a process must import to serve with it: what it takes without a model is measured after these."""
     open: Callable[[Artifact, Serving], Session]
     """Raises a CompressError when the artifact's files cannot be opened here."""
     why_not: Callable[[Artifact, str], str | None]
     """(artifact, device) -> why it cannot sensibly run that artifact here, None when it can."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {DEFAULT: {}})
+    """Its choices of session options, by name, each with the plain values that it stands for."""
+    served_with: str = DEFAULT
+    """The choice that is taken where none is asked for."""
     device_memory_bytes: Callable[[], Mapping[str, float]] | None = None
     """The device's peak so far, by who counted (`allocator`, `driver`); None for a runtime that cannot tell."""
     open_generator: Callable[[Artifact, Serving], Any] | None = None
@@ -65,6 +78,28 @@ class Runtime:
     is (see `compress.runtimes.generating`); raises as `open` does. None for a runtime that generates nothing."""
     generator_imports: tuple[str, ...] = ()
     """What a process must import to generate with it, as `imports`."""
+
+    def version(self) -> str | None:
+        """The installed version of its package; None where none of them is installed."""
+        for name in self.packages:
+            try:
+                return metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        return None
+
+    def check_options(self, name: str) -> None:
+        """Raises a CompressError where it has no session options of that name."""
+        if name not in self.options:
+            raise CompressError(
+                f"Unknown session options '{name}' of {self.name}.{guess(name, self.options)} "
+                f"Known: {', '.join(sorted(self.options))}."
+            )
+
+
+def logits_of(outputs: Outputs) -> NDArray[np.float32]:
+    """The output that a classifier is judged by: `logits`, or the first where a graph calls its own otherwise."""
+    return outputs[LOGITS] if LOGITS in outputs else next(iter(outputs.values()))
 
 
 def as_measured(artifact: Artifact) -> Artifact:

@@ -15,7 +15,8 @@ import onnxruntime
 import torch
 
 from compress.core.errors import CompressError
-from compress.runtimes.sessions import DEFAULT, SessionChoice, open_session
+from compress.runtimes.session_choices import DEFAULT, SessionChoice
+from compress.runtimes.sessions import open_session
 
 ENCODER, PREFILL, DECODE = "encoder", "prefill", "decode"
 """The parts of a generative export; `prefill` is the decoder's first run, where it has a graph of its own."""

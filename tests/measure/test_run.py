@@ -33,7 +33,7 @@ class Worker:
 def cached(tmp_path: Path) -> Any:
     worker = Worker()
     artifact = Artifact(tmp_path, {"weights": "w"}, None, "onnx")
-    runtime = SimpleNamespace(name="onnxruntime", package="onnxruntime")
+    runtime = SimpleNamespace(name="onnxruntime", version=lambda: "1")
     lane = Lane(Entry("model", artifact), runtime, Serving(), worker=worker)  # type: ignore[arg-type]
     run: Any = SimpleNamespace(
         examples=SimpleNamespace(cache=tmp_path / "cache", identity=lambda: {"split": "these"}),

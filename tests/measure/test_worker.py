@@ -25,7 +25,7 @@ from compress.measure.batches import Condition
 from compress.measure.process import THREAD_VARIABLES, WorkerFailed, WorkerProcess, environment
 from compress.runtimes import onnx_runtime, pytorch
 from compress.runtimes.rows import Rows, predict_all
-from compress.runtimes.runtime import Serving
+from compress.runtimes.runtime import Serving, logits_of
 
 CONDITIONS = (Condition(1, "real", 5), Condition(1, 32, 3), Condition(4, 16, 2))
 Start = Callable[..., WorkerProcess]
@@ -95,7 +95,7 @@ def test_a_torch_worker_serves_too_and_needs_more_memory_than_it_did_without_the
     assert 50_000_000 < phases["loaded"]["empty_bytes"] < peaks[0]
     logits = worker.ask("time", condition="1xreal", calls=5)["logits"]["0"]
     session = pytorch.open_session(tiny_torch, Serving(1))
-    assert logits == pytest.approx(session.predict(inputs.open_batches(file, "1xreal")[0])[0], abs=1e-4)
+    assert logits == pytest.approx(logits_of(session.predict(inputs.open_batches(file, "1xreal")[0]))[0], abs=1e-4)
 
 
 def test_an_idle_worker_blocks_and_takes_no_processor_time(start: Start, tiny_onnx: Artifact) -> None:

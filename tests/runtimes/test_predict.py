@@ -270,6 +270,6 @@ def test_a_text_that_is_no_unicode_is_refused(tiny_torch: Artifact) -> None:
 def test_answers_that_are_no_numbers_are_refused(tiny_torch: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     from compress.runtimes import pytorch
 
-    monkeypatch.setattr(pytorch.TorchSession, "predict", lambda self, feeds: np.full((1, 2), np.nan, np.float32))
+    monkeypatch.setattr(pytorch.TorchSession, "predict", lambda self, feeds: {"logits": np.full((1, 2), np.nan)})
     with pytest.raises(CompressError, match="no number"):
         list(predictions(tiny_torch, TEXTS[:1]))

@@ -17,7 +17,7 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.runtimes import onnx_runtime, pytorch
 from compress.runtimes.rows import Rows, predict_all
-from compress.runtimes.runtime import Runtime, Serving, declared
+from compress.runtimes.runtime import Runtime, Serving, declared, logits_of
 
 
 def sentences(count: int = 37, seed: int = 0) -> Rows:
@@ -66,7 +66,7 @@ def test_a_session_ignores_what_the_model_does_not_declare(served: tuple[Runtime
     session = runtime.open(artifact, Serving())
     feeds = sentences().batch([0, 1])
     odd = {**feeds, "labels": np.zeros(2, dtype=np.int64), "position": np.zeros((2, 3), dtype=np.int64)}
-    assert np.array_equal(session.predict(odd), session.predict(feeds))
+    assert np.array_equal(logits_of(session.predict(odd)), logits_of(session.predict(feeds)))
 
 
 def test_missing_segments_are_the_first_segment() -> None:
@@ -81,7 +81,6 @@ def test_a_missing_input_is_named() -> None:
 
 
 def test_every_runtime_is_listed_with_a_summary_under_its_files_name() -> None:
-    assert catalogue.names("runtimes") == ("onnx_runtime", "pytorch")
     for name in catalogue.names("runtimes"):
         assert catalogue.find("runtimes", name).name == name
         assert len(catalogue.summary("runtimes", name)) > 20

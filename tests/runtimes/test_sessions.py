@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from compress.core.errors import CompressError
-from compress.runtimes.sessions import CHOICES, OURS, SessionChoice, logits, open_session, session_choice
+from compress.runtimes.session_choices import CHOICES, OURS, SessionChoice, session_choice
+from compress.runtimes.sessions import logits, open_session
 from tests.exported import Exported
 
 

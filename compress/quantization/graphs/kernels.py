@@ -12,7 +12,8 @@ from compress.core.temporary import temporary_folder
 from compress.onnx.graph import Graph
 from compress.onnx.shared_weights import weight_files
 from compress.quantization.graphs.layers import module_name
-from compress.runtimes.sessions import DEFAULT, open_session
+from compress.runtimes.session_choices import DEFAULT
+from compress.runtimes.sessions import open_session
 
 PRODUCTS = {"MatMul", "MatMulInteger", "QAttention"}  # as `compress.quantization.graphs.qdq` writes them
 PREPARE = {"Cast", "DequantizeLinear", "Mul", "Sub", "Reshape", "Transpose"}  # what stands between integers and product

@@ -103,7 +103,9 @@ def measured(folder: Path) -> dict[str, Any]:
     names = {one["fingerprint"]: one["name"] for one in whole["artifacts"]}
     found: dict[str, Any] = {name: {} for name in names.values()}
     for one in whole["measurements"]:
-        if one["unit"] in ("seconds", "bytes") or any(part in one["name"] for part in ("throughput", "speedup")):
+        if one["unit"] in ("seconds", "bytes", "bytes/token") or any(
+            part in one["name"] for part in ("throughput", "speedup")
+        ):
             continue
         where = " ".join(str(one["condition"].get(key, "")) for key in ("runtime", "split", "options"))
         kept = ("value", "unit", "interval", "samples", "per_example", "predictions", "statistics")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.characterization.cases import TRAININGS
-from tests.characterization.observed import OLD, scores, training
+from tests.characterization.observed import OLD, reported, scores, training
 
 RECORDED = Path(__file__).parent / "recorded"
 LOSS, WEIGHT = 1e-6, 1e-5
@@ -55,3 +55,11 @@ def test_ten_steps_have_the_recorded_losses_and_end_with_the_recorded_weights(
 
 def test_each_metric_gives_the_recorded_score() -> None:
     assert scores() == near(recorded("scores.json"), 0)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "seq2seq"])
+def test_measurements_at_hand_give_the_recorded_report(kind: str, tmp_path: Path) -> None:
+    expected = recorded(f"{kind}/report.json")
+    found = reported(RECORDED / kind / "measurements.json", tmp_path)
+    assert found["numbers"] == expected["numbers"]
+    assert found["sentences"] == expected["sentences"]

@@ -9,42 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-WIDTH, VOCABULARY, LONGEST = 32, 300, 128  # a tied head is large enough for the tracer to leave it transposed
-FAMILIES: dict[str, dict[str, Any]] = {
-    "t5": {
-        "d_model": WIDTH,
-        "d_kv": 8,
-        "d_ff": 64,
-        "num_heads": 4,
-        "feed_forward_proj": "gated-gelu",
-        "relative_attention_num_buckets": 16,
-        "relative_attention_max_distance": 40,
-    },
-    "bart": {
-        "d_model": WIDTH,
-        "encoder_attention_heads": 4,
-        "decoder_attention_heads": 4,
-        "encoder_ffn_dim": 64,
-        "decoder_ffn_dim": 64,
-        "max_position_embeddings": LONGEST,
-    },
-    "gpt2": {"n_embd": WIDTH, "n_head": 4, "n_positions": LONGEST},
-    "llama": {
-        "hidden_size": WIDTH,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": LONGEST,
-    },
-    "bloom": {"hidden_size": WIDTH, "n_head": 4},
-}
-LAYERS = {
-    "t5": ("num_layers", "num_decoder_layers"),
-    "bart": ("encoder_layers", "decoder_layers"),
-    "gpt2": ("n_layer",),
-    "llama": ("num_hidden_layers",),
-    "bloom": ("n_layer",),
-}
+from tests import families
+
+VOCABULARY, LONGEST = 300, 128  # a tied head is large enough for the tracer to leave it transposed
 TABLES = ("embed", "shared", "wte", "wpe")
 SIZES = {"embed": 1.0, "shared": 1.0, "wte": 1.0, "wpe": 0.3, "fc1": 0.75, "fc2": 0.75, "encoder_attn.out_proj": 5.0}
 """Of weights' spread: what is read, and in BART the encoder's states, outweigh what a token becomes by itself."""
@@ -70,14 +37,14 @@ def strong_generator(family: str, *, layers: int = 2, seed: int = 1, **changes: 
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     torch.manual_seed(seed)
-    depth = dict.fromkeys(LAYERS.get(family, LAYERS["llama"]), layers)
-    config = AutoConfig.for_model(
-        family, **{"vocab_size": VOCABULARY, **TOKENS, **FAMILIES.get(family, FAMILIES["llama"]), **depth, **changes}
-    )
+    tiny = families.config(family, layers=layers)
+    config = AutoConfig.for_model(family, **{"vocab_size": VOCABULARY, **TOKENS, **tiny, **changes})
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model = kind.from_config(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
+            if not weight.requires_grad:  # sines
+                continue
             if weight.ndim == 2:
                 size = next((size for part, size in SIZES.items() if part in name), 2.5)
                 weight.normal_(0, size if any(part in name for part in TABLES) else size / weight.shape[1] ** 0.5)

@@ -5,33 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests import families
+
 VOCABULARY = (
     "good great fine lovely bad poor awful dull the a this that film book phone was is not very and but plot hero "
     "sound screen battery cover price it works breaks soon never always again"
 )
 WORDS = VOCABULARY.split()
-SMALL = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "bert": SMALL,
-    "distilbert": {"dim": 64, "n_layers": 4, "n_heads": 4, "hidden_dim": 128},
-    "roberta": {**SMALL, "type_vocab_size": 1},
-    "electra": {**SMALL, "embedding_size": 32},
-    "albert": {**SMALL, "embedding_size": 32},
-    "mpnet": SMALL,
-    "deberta-v2": {
-        **SMALL,
-        "relative_attention": True,
-        "pos_att_type": ["p2c", "c2p"],
-        "position_buckets": 16,
-        "norm_rel_ebd": "layer_norm",
-        "share_att_key": True,
-        "max_relative_positions": -1,
-        "position_biased_input": False,
-    },
-    "modernbert": {**SMALL, "global_attn_every_n_layers": 3, "local_attention": 8},
-}
-LIKE_ROBERTA = ("xlm-roberta", "camembert")
-"""RoBERTa to the letter: what holds for that one is not tested again for these, but for whole techniques (marked slow)."""
+FAMILIES: dict[str, dict[str, Any]] = {name: families.config(name, layers=4) for name in families.ENCODERS}
+"""Configs of the encoders of `tests.families`, by name."""
 
 
 def write_tokenizer(folder: Path) -> Any:
@@ -69,7 +51,7 @@ def write_model(folder: Path, family: str = "bert", *, labels: int = 2, seed: in
     tokenizer = write_tokenizer(folder)
     names = {0: "negative", 1: "positive"} if labels == 2 else {i: f"LABEL_{i}" for i in range(labels)}
     settings = {
-        **FAMILIES["roberta" if family in LIKE_ROBERTA else family],
+        **families.config(family, layers=4),
         "vocab_size": len(tokenizer),
         "pad_token_id": 0,
         "max_position_embeddings": 80,

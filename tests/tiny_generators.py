@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tests.generative import FAMILIES, LAYERS
+from tests import families
 from tests.tiny import WORDS
 
 SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "bos_token": "<s>", "unk_token": "<unk>"}
@@ -39,15 +39,15 @@ def write_generator(folder: Path, family: str = "t5", *, layers: int = 1, seed: 
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = write_generator_tokenizer(folder, begins=family not in ("t5", "bart"))
+    tokenizer = write_generator_tokenizer(folder, begins=not families.is_seq2seq(family))
     tokens = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "decoder_start_token_id": 0}
-    if family == "bart":
+    if families.is_seq2seq(family) and family != "t5":
         tokens["forced_eos_token_id"] = None
-    depth = dict.fromkeys(LAYERS[family], layers)
+    if family == "mbart":  # a target's last token goes to its beginning
+        tokens["decoder_start_token_id"] = 1
+    tiny = families.config(family, layers=layers)
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(
-        family, **{"vocab_size": len(tokenizer), **tokens, **FAMILIES[family], **depth, **changes}
-    )
+    config = AutoConfig.for_model(family, **{"vocab_size": len(tokenizer), **tokens, **tiny, **changes})
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     kind.from_config(config).save_pretrained(folder)
     return folder

@@ -8,24 +8,17 @@ from typing import Any
 import pytest
 
 from compress.core.artifact import Artifact
+from tests import families
 from tests.generative import VOCABULARY, strong_generator
 from tests.tiny_generators import write_generator_tokenizer, write_pairs, write_text
 
-# The widths of matrices that are worth quantizing.
-WIDE: dict[str, dict[str, Any]] = {
-    "t5": {"d_model": 64, "d_kv": 16, "d_ff": 128},
-    "bart": {"d_model": 64, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128},
-    "gpt2": {"n_embd": 64},
-    "llama": {"hidden_size": 64, "intermediate_size": 128},
-    "bloom": {"hidden_size": 64},
-}
 TOKENS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "decoder_start_token_id": 2}
 
 
 def write_strong(folder: Path, family: str, **changes: Any) -> Path:
     """A random model of a family whose outputs differ from input to input, with its tokenizer, as a Hugging Face folder."""
-    write_generator_tokenizer(folder, begins=family not in ("t5", "bart"))
-    settings = {"layers": 1, "vocab_size": VOCABULARY, **TOKENS, **WIDE[family], **changes}
+    write_generator_tokenizer(folder, begins=not families.is_seq2seq(family))
+    settings = {"layers": 1, "vocab_size": VOCABULARY, **TOKENS, **families.config(family, times=2), **changes}
     strong_generator(family, **settings).save_pretrained(folder)
     return folder
 
@@ -50,7 +43,7 @@ def onnx_generator(family: str, folders: pytest.TempPathFactory) -> Artifact:
 
     if family not in _ONNX:
         folder, technique = folders.mktemp(f"onnx-{family}"), catalogue.find("techniques", "export")
-        task = write_pairs(folder / "data") if family in ("t5", "bart") else write_text(folder / "data")
+        task = write_pairs(folder / "data") if families.is_seq2seq(family) else write_text(folder / "data")
         source = torch_generator(family, folders)
         _ONNX[family] = apply(technique, source, technique.settings(), folder / "fp32", task=task)
     return _ONNX[family]

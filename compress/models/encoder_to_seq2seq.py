@@ -16,6 +16,7 @@ from typing import Any
 
 from compress.core.errors import CompressError
 from compress.models import generators
+from compress.models.families.families import architectures
 from compress.models.layers import evenly_spaced
 from compress.models.opening import opened
 from compress.models.pretrained import config as config_in
@@ -82,14 +83,20 @@ def from_config(
     padding, end, start = its_tokenizer.convert_tokens_to_ids([PADDING, END, START])
     raw |= {"vocab_size": len(its_tokenizer), "pad_token_id": padding, "eos_token_id": end, "bos_token_id": start}
     if not opens:
-        # T5's decoder starts from padding, others from a beginning of text.
-        raw["decoder_start_token_id"] = padding if "t5" in raw["model_type"] else start
+        starts = {"padding": padding, "beginning": start, "end": end}
+        raw["decoder_start_token_id"] = starts[_starts_from(raw["model_type"])]
         raw |= {"forced_bos_token_id": None, "forced_eos_token_id": None}
     used = scratch / f"config-{os.getpid()}.json"  # of several processes each writes its own
     used.parent.mkdir(parents=True, exist_ok=True)
     used.write_text(json.dumps(raw))
     torch.manual_seed(seed)
     return generators.from_config(used), its_tokenizer
+
+
+def _starts_from(model_type: str) -> str:
+    """Which token the decoder starts from; of a family that no file describes, a beginning of text, but for T5's kin."""
+    known = architectures().get(model_type)
+    return known.starts_from if known is not None else "padding" if "t5" in model_type else "beginning"
 
 
 def is_encoder_decoder(file: Path) -> bool:

@@ -91,9 +91,18 @@ def layer_modules(model: Any, side: str = "decoder") -> list[nn.Module]:
 
 
 def embedding_module(model: Any) -> nn.Module:
-    """The module whose output is hidden state 0, [batch, tokens, hidden width]: what the first layer reads."""
+    """The module whose output is hidden state 0, [batch, tokens, hidden width]: what the first layer reads.
+
+    Raises:
+        CompressError: no module's output is it, as in Marian, which adds positions to embeddings outside of one.
+    """
     architecture = family(model.config)
     path = architecture.embedding_projection if projects_embeddings(model) else architecture.embeddings
+    if not path:
+        raise CompressError(
+            f"In {model.config.model_type} models no module gives what the first layer reads, so the embeddings' output "
+            "cannot be compared. Leave that loss out."
+        )
     found: nn.Module = model.get_submodule(path)
     return found
 

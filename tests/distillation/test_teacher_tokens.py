@@ -17,10 +17,11 @@ from compress.distillation.teacher_tokens import TokenAnswers, coarsening_error,
 from compress.models import forward as next_tokens
 from compress.models.forward import PREFIX, in_batch, logits_and_labels
 from compress.models.load import bring
+from tests.families import GENERATIVE, ONE_OF_EACH, is_seq2seq
 from tests.generative import VOCABULARY, prompts, strong_generator
 
 TOKENIZER = SimpleNamespace(pad_token_id=0, eos_token_id=2)
-FAMILIES = {"bart": collate_pairs, "t5": collate_pairs, "gpt2": collate_causal, "llama": collate_causal}
+FAMILIES = {name: collate_pairs if is_seq2seq(name) else collate_causal for name in GENERATIVE}
 K = 8
 
 
@@ -56,7 +57,7 @@ def ask(tmp_path: Path) -> Any:
     return ask
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ONE_OF_EACH)
 def test_a_batch_brings_the_teachers_own_distribution_at_each_label(ask: Any, family: str) -> None:
     found, model, rows = ask(family)
     places = [17, 0, 31, 5]

@@ -14,6 +14,7 @@ import torch
 from compress.core.errors import CompressError
 from compress.models.encoder_to_seq2seq import from_config, from_encoder
 from compress.models.train_tokenizer import trained
+from tests.families import GENERATIVE, config, is_seq2seq
 from tests.tiny import write_model
 
 TEXTS = [
@@ -139,14 +140,11 @@ def test_the_same_texts_give_the_same_tokenizer_in_another_process() -> None:
 
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4, "vocab_size": 320},
-    "bart": {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 320},
-    "gpt2": {"n_embd": 32, "n_head": 4, "n_layer": 1, "vocab_size": 320},
-    "llama": {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "num_attention_heads": 4},
+    name: {**config(name, layers=1), **({} if name == "llama" else {"vocab_size": 320})} for name in GENERATIVE
 }
 
 
-@pytest.mark.parametrize("family", list(CONFIGS))
+@pytest.mark.parametrize("family", CONFIGS)
 def test_a_model_and_its_tokenizer_start_from_a_config(family: str, tmp_path: Path) -> None:
     file = tmp_path / "small.json"
     file.write_text(json.dumps({"model_type": family, **CONFIGS[family]}))
@@ -156,8 +154,9 @@ def test_a_model_and_its_tokenizer_start_from_a_config(family: str, tmp_path: Pa
     assert len(its_tokenizer) == model.config.vocab_size
     assert len(its_tokenizer) == (320 if "vocab_size" in CONFIGS[family] else pytest.approx(480, abs=150))
     assert model.config.pad_token_id == its_tokenizer.pad_token_id
-    if family in ("t5", "bart"):
-        assert model.config.decoder_start_token_id == (0 if family == "t5" else 2)
+    if is_seq2seq(family):  # in training it starts from the token that it starts from when it writes
+        read = model.prepare_decoder_input_ids_from_labels(labels=torch.tensor([[9, 8, its_tokenizer.eos_token_id]]))
+        assert read[0, 0] == model.config.decoder_start_token_id == {"bart": 2, "mbart": 1}.get(family, 0)
     other, _ = from_config(file, TEXTS, tmp_path, vocabulary=300, seed=3)
     assert other.config.vocab_size == 300
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from compress.cli import compress
 from compress.core.artifact import Artifact
-from tests.tiny import FAMILIES, LIKE_ROBERTA
+from tests.families import ENCODERS, LIKE_ROBERTA
 
 
 def typed(*arguments: object) -> str:
@@ -22,7 +22,7 @@ def typed(*arguments: object) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", [*FAMILIES, *LIKE_ROBERTA])
+@pytest.mark.parametrize("family", [*ENCODERS, *LIKE_ROBERTA])
 def test_a_family_goes_through_import_distil_int8_and_predict(
     family: str, make_model: Callable[..., Path], task_file: Path, tmp_path: Path
 ) -> None:

@@ -14,17 +14,16 @@ from compress.core.errors import CompressError
 from compress.data import loading
 from compress.models import adapters, generators
 from compress.models import load as models
-from tests.generative import FAMILIES, strong_generator
+from tests.families import EXPORTABLE, SEQ2SEQ, having
+from tests.generative import strong_generator
 from tests.tiny import write_model
 from tests.tiny_generators import write_generator_tokenizer
-
-ENCODER_DECODERS = ("bart", "t5")
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder by family, with tied heads as each family has them."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in FAMILIES}
+    folders = {name: tmp_path_factory.mktemp(name) for name in EXPORTABLE}
     for name, folder in folders.items():
         strong_generator(name, layers=1).save_pretrained(folder)
     return folders
@@ -34,23 +33,23 @@ def opened(folder: Path) -> Any:
     return models.load(Artifact(folder=folder, origin={"weights": "x"}, task=None))
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", EXPORTABLE)
 def test_each_family_opens_as_what_it_is_with_the_weights_that_were_saved(family: str, saved: dict[str, Path]) -> None:
     import torch
 
     source, found = strong_generator(family, layers=1), opened(saved[family])
-    assert models.kind_of(saved[family]) == ("encoder-decoder" if family in ENCODER_DECODERS else "decoder")
+    assert models.kind_of(saved[family]) == ("encoder-decoder" if family in SEQ2SEQ else "decoder")
     assert type(found) is type(source)
     assert not found.training
     wanted = source.state_dict()
     assert all(torch.equal(wanted[name], value) for name, value in found.state_dict().items())
 
 
-@pytest.mark.parametrize("family", ["bart", "t5", "gpt2", "bloom"])
+@pytest.mark.parametrize("family", having("tied"))
 def test_what_is_tied_stays_one_tensor(family: str, saved: dict[str, Path]) -> None:
     found = opened(saved[family])
     assert found.get_output_embeddings().weight is found.get_input_embeddings().weight
-    if family in ENCODER_DECODERS:
+    if family in SEQ2SEQ:
         assert found.get_encoder().embed_tokens.weight is found.get_decoder().embed_tokens.weight
 
 

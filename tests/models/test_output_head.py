@@ -9,6 +9,7 @@ import torch
 
 from compress.models.forward import counted_logits, logits_and_labels
 from compress.models.output_head import logits_at
+from tests.families import EXPORTABLE
 from tests.generative import strong_generator
 
 LABELS = torch.tensor([[5, 6, 7, -100, -100], [4, -100, 8, 9, 10]])
@@ -25,7 +26,7 @@ def gradients(model: Any, values: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
 
 
-@pytest.mark.parametrize("family", ["t5", "bart", "gpt2", "llama", "bloom"])
+@pytest.mark.parametrize("family", EXPORTABLE)
 def test_logits_and_gradients_are_those_of_the_whole_batch(family: str) -> None:
     model = strong_generator(family)
     batch = batch_of()

@@ -12,10 +12,11 @@ from compress.onnx.export import export, sample_inputs
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check
 from tests.exported import Exported, export_family, strong_model
+from tests.families import ENCODERS, having
 
-OTHERS = ("distilbert", "roberta", "electra", "albert", "mpnet", "deberta-v2", "modernbert")
+OTHERS = [name for name in ENCODERS if name != "bert"]
 # Attention that one operator can stand for; rotary (ModernBERT) and disentangled (DeBERTa) attention stay as exported.
-FUSIBLE = {"bert", "distilbert", "roberta", "electra", "albert", "mpnet"}
+FUSIBLE = having("fusible")
 
 
 @pytest.mark.slow

@@ -14,9 +14,10 @@ from compress.core.errors import CompressError
 from compress.onnx.parity_with_cache import check_generation, compare_generation
 from compress.onnx.shared_weights import share_weights
 from compress.runtimes.sessions_with_cache import GenerationSessions, open_generation
-from tests.generative import FAMILIES, VOCABULARY, ExportedGenerator, export_generator, exported, prompts
+from tests.families import FAMILIES, slow_but
+from tests.generative import VOCABULARY, ExportedGenerator, export_generator, exported, prompts
 
-EVERY = [pytest.param(name, marks=() if name == "llama" else pytest.mark.slow) for name in sorted(FAMILIES)]
+EVERY = slow_but("llama")
 
 
 def layers_of(family: str) -> int:
@@ -51,9 +52,9 @@ def test_the_graphs_say_what_they_read_and_give(family: str, tmp_path_factory: p
     graph = onnx.load(str(made.paths["decode"]), load_external_data=False).graph
     found = {value.name: _axes(value) for value in [*graph.input, *graph.output]}
     assert found["input_ids"] == ["batch", "new"]
-    heads = 2 if family == "llama" else 4
-    assert found["past.0.key"] == found["past.0.value"] == ["batch", heads, "past", 8]
-    assert found["present.0.key"] == found["present.0.value"] == ["batch", heads, "past + new", 8]
+    heads, width = 2 if "grouped" in FAMILIES[family].traits else 4, FAMILIES[family].config.get("head_dim", 8)
+    assert found["past.0.key"] == found["past.0.value"] == ["batch", heads, "past", width]
+    assert found["present.0.key"] == found["present.0.value"] == ["batch", heads, "past + new", width]
     if "encoder" in made.parts:
         assert found["encoder_attention_mask"] == ["batch", "source"]
         assert found["cross.1.value"] == ["batch", 4, "source", 8]

@@ -31,10 +31,11 @@ from compress.pruning.removal import remove
 from compress.pruning.units import Kept, everything, units
 from compress.quantization.graphs.dynamic import quantize_dynamic
 from compress.runtimes.sessions import open_session
+from tests.families import having
 from tests.pruning.pruned import INPUTS, VARIANTS, logits, some, strong
 from tests.tiny import FAMILIES, write_tokenizer
 
-FUSIBLE = {"bert", "distilbert", "roberta", "electra", "albert", "mpnet"}
+FUSIBLE = having("fusible")
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

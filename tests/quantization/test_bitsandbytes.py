@@ -13,6 +13,7 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.models import load as models
 from compress.quantization.bitsandbytes import quantized
+from tests.families import config
 from tests.generative import strong_generator
 from tests.tiny import write_model, write_tokenizer
 
@@ -61,13 +62,10 @@ def dequantized(stored: dict[str, torch.Tensor], name: str, shape: tuple[int, ..
 @pytest.mark.parametrize("kind", ["nf4", "int8"])
 @pytest.mark.parametrize("family", ["llama", "bart"])
 def test_what_was_saved_opens_as_the_model_with_the_stored_weights(family: str, kind: str, tmp_path: Path) -> None:
-    wide = {
-        "llama": {"hidden_size": 64, "intermediate_size": 128},
-        "bart": {"d_model": 64, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128},
-    }
-    source = folder_of(tmp_path / "source", family, **wide[family])
+    wide = config(family, times=2)
+    source = folder_of(tmp_path / "source", family, **wide)
     again, told = saved(source, kind, tmp_path / "made")
-    plain = strong_generator(family, **wide[family]).__class__.from_pretrained(source).eval()
+    plain = strong_generator(family, **wide).__class__.from_pretrained(source).eval()
     before = logits(plain)
     stored: dict[str, torch.Tensor] = {}
     for file in (tmp_path / "made").glob("*.safetensors"):

@@ -17,10 +17,11 @@ from compress.quantization.calibrate_decoding import decoding
 from compress.quantization.graphs.dynamic import tables_scheme
 from compress.quantization.graphs.static import StaticSettings, calibrate_by
 from compress.quantization.scheme import Scheme, affine
+from tests.families import slow_but
 from tests.written import onnx_generator, torch_generator
 
 NEW = 6
-EVERY = ["bart", *(pytest.param(name, marks=pytest.mark.slow) for name in ("llama", "t5", "gpt2"))]
+EVERY = slow_but("bart", names=("bart", "llama", "t5", "gpt2"))
 
 
 def prompts() -> list[np.ndarray]:

@@ -11,6 +11,7 @@ from compress.pruning import calibrated
 from compress.quantization import gptq
 from compress.quantization.blocks import Grid, round_to_nearest
 from compress.quantization.gptq import gptq_, linears, rounded_and_corrected
+from tests.families import EXPORTABLE
 from tests.generative import strong_generator
 
 GRIDS = [Grid(4, 32), Grid(4, 128, symmetric=True), Grid(8, 64)]
@@ -92,8 +93,6 @@ def test_columns_that_are_passed_on_together_change_nothing(layer: Any, monkeypa
 
 # A whole model
 
-FAMILIES = ["gpt2", "llama", "t5", "bart", "bloom"]
-
 
 def batches(model: Any, count: int = 4) -> list[dict[str, torch.Tensor]]:
     random = np.random.default_rng(0)
@@ -103,7 +102,7 @@ def batches(model: Any, count: int = 4) -> list[dict[str, torch.Tensor]]:
     return rows
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EXPORTABLE)
 def test_every_familys_layers_become_the_integers_that_are_told(family: str) -> None:
     model, untouched = strong_generator(family), strong_generator(family)
     found = gptq_(model, batches(model), Grid(4, 32))

@@ -19,11 +19,10 @@ from compress.quantization.graphs.static import StaticSettings, calibrate, quant
 from compress.quantization.qat_modules import QuantizedLinear, attach, detach, part, watch
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
 from compress.runtimes.sessions import logits, open_session
+from tests.families import having
 from tests.tiny import FAMILIES, write_model
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
-ATTENTION_OF_ITS_OWN = {"mpnet", "deberta-v2"}
-UNFUSED = {"deberta-v2", "modernbert"}
 
 
 def model_of(folder: Path, family: str) -> Any:
@@ -110,7 +109,7 @@ def test_every_family_answers_as_its_graph_and_gives_its_scheme_back(family: str
     before = {name: type(module) for name, module in model.named_modules()}
     export(model, tmp_path / "draft.onnx")
     fuse(tmp_path / "draft.onnx", tmp_path / "float.onnx")
-    attention = "none" if family in UNFUSED | ATTENTION_OF_ITS_OWN else "both"
+    attention = "both" if family in having("fusible") and family not in having("attention of its own") else "none"
     chosen = StaticSettings(wide="static", attention=attention)
     scheme = quantize_static(tmp_path / "float.onnx", tmp_path / "int8.onnx", batches(), chosen)
     attach(model, scheme)

@@ -14,21 +14,27 @@ from compress.models.families.matrices import weight_of
 from compress.pruning.weights import prunable
 from compress.quantization.qat_modules import attach, detach, part
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
+from tests.families import GENERATIVE
 from tests.generative import batch, prompts, strong_generator
 
-TABLE = {"t5": "shared", "bart": "model.shared", "gpt2": "transformer.wte", "llama": "model.embed_tokens"}
-NAMES = list(TABLE)
+
+def table_of(model: Any) -> str:
+    """The name of its table of embeddings, the first of those that hold it."""
+    table = model.get_input_embeddings()
+    return next(
+        name for name, one in model.named_modules() if isinstance(one, nn.Embedding) and one.weight is table.weight
+    )
 
 
-def scheme_for(model: Any, family: str, *, floats: bool) -> Scheme:
+def scheme_for(model: Any, *, floats: bool) -> Scheme:
     """All matrices of layers and the table; inputs in floats, or with one range for all."""
     given = None if floats else affine(-6.0, 6.0)
     layers = {
         name: Layer(symmetric(weight_of(module).detach().numpy(), axis=0), given, float_input=floats)
         for name, module in prunable(model).items()
     }
-    table = model.get_submodule(TABLE[family]).weight.detach().numpy()
-    return Scheme({**layers, TABLE[family]: Layer(symmetric(table, axis=1))})
+    table = model.get_submodule(table_of(model)).weight.detach().numpy()
+    return Scheme({**layers, table_of(model): Layer(symmetric(table, axis=1))})
 
 
 def logits(model: Any) -> torch.Tensor:
@@ -41,10 +47,10 @@ def logits(model: Any) -> torch.Tensor:
     return found
 
 
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", GENERATIVE)
 def test_weights_and_shared_tables_are_rounded_wherever_they_are_read(family: str) -> None:
     model = strong_generator(family, layers=2)
-    scheme = scheme_for(model, family, floats=True)
+    scheme = scheme_for(model, floats=True)
     expected = copy.deepcopy(model)
     expected.lm_head.weight = nn.Parameter(model.lm_head.weight.detach().clone())  # a tied head is not in the scheme
     for name, layer in scheme.items():
@@ -58,11 +64,11 @@ def test_weights_and_shared_tables_are_rounded_wherever_they_are_read(family: st
     assert (logits(model) - plain).abs().max() > 0.02
 
 
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", GENERATIVE)
 def test_what_was_attached_is_detached_and_leaves_a_plain_model(family: str) -> None:
     model = strong_generator(family, layers=2)
     kinds, names, before = [type(one) for one in model.modules()], list(model.state_dict()), logits(model)
-    scheme = scheme_for(model, family, floats=False)
+    scheme = scheme_for(model, floats=False)
     attach(model, scheme)
     assert (logits(model) - before).abs().max() > 0.02
     assert detach(model) == scheme
@@ -71,10 +77,10 @@ def test_what_was_attached_is_detached_and_leaves_a_plain_model(family: str) -> 
     assert torch.equal(logits(model), before)
 
 
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", GENERATIVE)
 def test_every_step_size_gets_a_gradient(family: str) -> None:
     model = strong_generator(family, layers=2)
-    attach(model, scheme_for(model, family, floats=False))
+    attach(model, scheme_for(model, floats=False))
     inputs = batch(prompts(4), left=False)
     labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
     model(**inputs, labels=labels).loss.backward()
@@ -86,7 +92,7 @@ def test_every_step_size_gets_a_gradient(family: str) -> None:
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_all_readers_of_the_encoder_s_states_share_one_quantizer(family: str) -> None:
     model = strong_generator(family, layers=2)
-    attach(model, scheme_for(model, family, floats=False))
+    attach(model, scheme_for(model, floats=False))
     cross = (
         ("EncDecAttention.k", "EncDecAttention.v") if family == "t5" else ("encoder_attn.k_proj", "encoder_attn.v_proj")
     )
@@ -97,6 +103,6 @@ def test_all_readers_of_the_encoder_s_states_share_one_quantizer(family: str) ->
 
 def test_neurons_and_their_gates_share_one_quantizer() -> None:
     model = strong_generator("llama", layers=1)
-    attach(model, scheme_for(model, "llama", floats=False))
+    attach(model, scheme_for(model, floats=False))
     mlp = model.model.layers[0].mlp
     assert part(mlp.up_proj, "input_quantizer") is part(mlp.gate_proj, "input_quantizer")

@@ -11,9 +11,9 @@ import pytest
 from compress.core.errors import CompressError
 from compress.models.families.cache_name import cache_in, cache_name
 from compress.runtimes.runtime import Serving
-from tests.generative import FAMILIES, LONGEST, VOCABULARY, ExportedGenerator, batch, exported, prompts
+from tests.families import slow_but
+from tests.generative import LONGEST, VOCABULARY, ExportedGenerator, batch, exported, prompts
 
-EVERY = [pytest.param(name, marks=() if name == "llama" else pytest.mark.slow) for name in sorted(FAMILIES)]
 OPTIONS: dict[str, dict[str, Any]] = {
     "greedy": {},
     "beams": {"num_beams": 4},
@@ -36,11 +36,20 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> ExportedGenerator:
     return exported("llama", tmp_path_factory, layers=1)
 
 
-@pytest.mark.parametrize("family", EVERY)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_tokens_are_torchs_on_padded_batches(
-    family: str, options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("family", slow_but("llama"))
+def test_tokens_are_torchs_on_padded_batches(family: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    _check_tokens(family, OPTIONS["greedy"], tmp_path_factory)
+
+
+@pytest.mark.parametrize("family", slow_but("llama", names=("llama", "bart", "gemma3_text")))
+@pytest.mark.parametrize("options", [name for name in OPTIONS if name != "greedy"])
+def test_tokens_are_torchs_by_all_options_of_generate(
+    family: str, options: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    _check_tokens(family, OPTIONS[options], tmp_path_factory)
+
+
+def _check_tokens(family: str, options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     made = exported(family, tmp_path_factory, layers=1 if family == "llama" else 2)
     generator = opened(made)
     outputs = set()

@@ -15,15 +15,13 @@ from compress.core.errors import CompressError
 from compress.data import comparison_rows
 from compress.onnx import exported as exporting
 from compress.techniques.apply import apply
-from tests.generative import FAMILIES
+from tests.families import is_seq2seq, slow_but
 from tests.tiny import write_model
 from tests.tiny_generators import write_pairs
 from tests.written import onnx_generator, torch_generator
 
-EVERY = [pytest.param(name, marks=() if name == "bart" else pytest.mark.slow) for name in sorted(FAMILIES)]
 
-
-@pytest.mark.parametrize("family", EVERY)
+@pytest.mark.parametrize("family", slow_but("bart", names=("bart", "t5", "gpt2", "bloom")))
 def test_an_export_has_all_that_serving_it_takes_and_writes_torchs_tokens(
     family: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -35,7 +33,7 @@ def test_an_export_has_all_that_serving_it_takes_and_writes_torchs_tokens(
 
     source, made = torch_generator(family, tmp_path_factory), onnx_generator(family, tmp_path_factory)
     assert (made.format, made.precision) == ("onnx", "fp32")
-    encoder = {"encoder": "encoder.onnx"} if family in ("t5", "bart") else {}
+    encoder = {"encoder": "encoder.onnx"} if is_seq2seq(family) else {}
     assert dict(made.parts) == {**encoder, "decode": "decode.onnx"}
     beside = {"weights.bin", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
     assert set(made.files) == {*made.parts.values(), *beside}

@@ -22,7 +22,8 @@ from compress.pruning.weights import prunable, weights_of
 from compress.techniques.apply import apply
 from compress.techniques.prune import Prune, prospect
 from compress.training import loop
-from tests.tiny import FAMILIES, LIKE_ROBERTA, write_model
+from tests.families import LIKE_ROBERTA
+from tests.tiny import FAMILIES, write_model
 
 TECHNIQUE = find("techniques", "prune")
 

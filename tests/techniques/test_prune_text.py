@@ -22,10 +22,10 @@ from compress.pruning.units import units
 from compress.pruning.weights import weights_of
 from compress.techniques.apply import apply
 from compress.techniques.prune import Prune
+from tests.families import ONE_OF_EACH, is_seq2seq
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 TECHNIQUE = find("techniques", "prune")
-NAMES = ["t5", "bart", "gpt2", "llama"]
 Run = Callable[..., Artifact]
 
 
@@ -64,7 +64,7 @@ def gap(model: Any, teacher: Any, family: str, rows: list[dict[str, str]]) -> fl
     total = 0.0
     for row in rows:
         source, target = (its_tokenizer(row[name], add_special_tokens=False).input_ids for name in ("chat", "gist"))
-        if family in ("t5", "bart"):
+        if is_seq2seq(family):
             batch = {"input_ids": torch.tensor([source]), "labels": torch.tensor([[*target, 1]])}
         else:
             batch = {
@@ -84,7 +84,7 @@ def read_jsonl(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])  # heads of a shared table, heads in groups
 def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prune: Run, family: str) -> None:
     artifact = prune("pruned", family, method="structured", keep=0.5)
     whole, small = load(bring(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
@@ -96,7 +96,7 @@ def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prun
     assert not torch.allclose(logits(small), logits(whole), rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", ONE_OF_EACH)
 @pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
 def test_the_share_of_zeros_asked_for_is_delivered_in_all_parts(prune: Run, family: str, method: str) -> None:
     artifact = prune(
@@ -109,15 +109,15 @@ def test_the_share_of_zeros_asked_for_is_delivered_in_all_parts(prune: Run, fami
     writes(load(artifact))
 
 
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", ONE_OF_EACH)
 def test_layers_that_are_missed_least_go_from_either_side(prune: Run, family: str) -> None:
-    asked = {"encoder_layers": 1, "decoder_layers": (1,)} if family in ("t5", "bart") else {"layers": 1}
+    asked = {"encoder_layers": 1, "decoder_layers": (1,)} if is_seq2seq(family) else {"layers": 1}
     artifact = prune("short", family, method="layers", **asked)
     small = load(artifact)
     assert {layer_count(small.config, side) for side in ("encoder", "decoder")} == {1}
     writes(small)
     facts = artifact.steps[-1].facts
-    if family in ("t5", "bart"):
+    if is_seq2seq(family):
         assert facts["decoder_layers_kept"] == [1]
         assert len(facts["encoder_layers_kept"]) == 1
 

@@ -19,22 +19,16 @@ from compress.quantization.scheme import Scheme
 from compress.runtimes.onnx_generation import open_generator
 from compress.runtimes.runtime import Serving
 from compress.techniques.apply import apply
+from tests.families import config
 from tests.tiny_generators import write_generator, write_pairs
 
 QAT, QUANTIZE = (find("techniques", name) for name in ("qat", "quantize"))
-WIDE: dict[str, dict[str, Any]] = {
-    "t5": {"d_model": 128, "d_kv": 32, "d_ff": 128},
-    "bart": {"d_model": 128, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128},
-    "gpt2": {"n_embd": 128},
-    "llama": {"hidden_size": 128, "intermediate_size": 128},
-}
-"""So that every matrix is large enough to be quantized."""
 
 
 def source(folder: Path, family: str) -> Artifact:
     where = folder / f"whole-{family}"
     if not where.exists():
-        write_generator(where, family, init_std=0.3, initializer_range=0.3, **WIDE[family])
+        write_generator(where, family, init_std=0.3, initializer_range=0.3, **config(family, times=4))
     return bring(str(where))
 
 

@@ -104,7 +104,7 @@ def test_fp16_is_half_the_size_and_within_its_tolerance(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["t5", "gpt2", "llama", "bloom"])
+@pytest.mark.parametrize("family", ["t5", "gpt2", "llama", "bloom"])  # the others: tests/models/test_families.py
 @pytest.mark.parametrize("mode", ["dynamic", "static"])
 def test_every_family_is_quantized(
     family: str, mode: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory

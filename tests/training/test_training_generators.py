@@ -20,9 +20,8 @@ from compress.training import validation as holdout
 from compress.training.data import data_for
 from compress.training.objectives import ModelScore, Scored, generator_inputs, reference_tokens
 from compress.training.train import TrainingSettings, train
+from tests.families import GENERATIVE, ONE_OF_EACH
 from tests.tiny_generators import write_generator, write_pairs, write_text
-
-FAMILIES = ["t5", "bart", "gpt2", "llama"]
 
 
 class Run:
@@ -94,7 +93,7 @@ def test_a_decoder_learns_a_language_and_its_epochs_are_judged_by_perplexity(tmp
     assert facts["holdout_rows"] <= holdout.ROWS
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", GENERATIVE)
 def test_the_loss_is_the_mean_over_a_rows_tokens_then_over_rows(family: str, tmp_path: Path) -> None:
     run = Run(write_generator(tmp_path / "model", family), write_pairs(tmp_path / "data"), tmp_path / "scratch")
     model = generator(run.folder).float()
@@ -149,7 +148,7 @@ def test_a_generators_run_that_was_killed_ends_with_the_weights_of_one_that_was_
     assert all(torch.equal(value, wanted[name]) for name, value in _weights(resumed).items())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ONE_OF_EACH)
 def test_what_is_written_in_a_batch_is_what_is_written_alone(family: str, tmp_path: Path) -> None:
     run = Run(write_generator(tmp_path / "model", family), write_pairs(tmp_path / "data"), tmp_path / "scratch")
     model, _ = run(epochs=1)

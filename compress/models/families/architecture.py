@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Architecture:
     layers: str
     """The path of the list of layers."""
     embeddings: str
-    """The path of the embeddings: their output is hidden state 0, unless the model has an `embedding_projection`."""
+    """The path of the embeddings: their output is hidden state 0, unless the model has an `embedding_projection`. Nothing where
+    no module's output is (Marian)."""
     query: str
     """Within a layer: the linear module that makes the attention's queries, [batch, tokens, heads * head size].
 
@@ -90,6 +91,11 @@ class Architecture:
     """The attribute of `attention` that holds its number of heads; nothing where it reads that off its tensors."""
     attention_width: str = "all_head_size"
     """The attribute of `attention` that holds heads * head size, likewise."""
+    attention_reads_config: bool = False
+    """Whether `attention` reads its number of heads off the model's config at each call (Phi-3)."""
+
+    starts_from: Literal["padding", "beginning", "end"] = "beginning"
+    """Of an encoder-decoder: the token that its decoder starts from. mBART's is trained to start from a target's last one."""
 
     layer_count: str = "num_hidden_layers"
     """The config's name for the number of layers."""
@@ -120,3 +126,8 @@ class Architecture:
     def stacks(self) -> tuple[Architecture, ...]:
         """Itself, and its decoder if it has one."""
         return (self,) if self.decoder is None else (self, self.decoder)
+
+
+def own_layer_types(config: Any, kept: Sequence[int]) -> dict[str, Any]:
+    """A `layer_config`: each kept layer keeps its own type of attention, whatever its new place."""
+    return {"layer_types": [config.layer_types[index] for index in kept]}

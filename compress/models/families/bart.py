@@ -6,12 +6,25 @@ from typing import Any
 
 from compress.models.families.architecture import Architecture, CrossAttention
 
+CROSS = CrossAttention(
+    query="encoder_attn.q_proj",
+    key="encoder_attn.k_proj",
+    value="encoder_attn.v_proj",
+    attention="encoder_attn",
+    attention_output="encoder_attn.out_proj",
+)
 
-def _stack(side: str, **decoder: Any) -> Architecture:
+
+def encoder_decoder(model_type: str, **differences: Any) -> Architecture:
+    """Encoder and decoder of BART, or of a family that differs from it in a few fields, which both its stacks share."""
+    decoder = _stack(model_type, "decoder", cross=CROSS, **differences)
+    return _stack(model_type, "encoder", decoder=decoder, **differences)
+
+
+def _stack(model_type: str, side: str, **others: Any) -> Architecture:
     return Architecture(
-        model_types=("bart",),
+        model_types=(model_type,),
         layers=f"model.{side}.layers",
-        embeddings=f"model.{side}.layernorm_embedding",
         query="self_attn.q_proj",
         key="self_attn.k_proj",
         value="self_attn.v_proj",
@@ -25,20 +38,8 @@ def _stack(side: str, **decoder: Any) -> Architecture:
         head_count=f"{side}_attention_heads",
         hidden_width="d_model",
         ffn_width=f"{side}_ffn_dim",
-        **decoder,
+        **{"embeddings": f"model.{side}.layernorm_embedding", **others},
     )
 
 
-ARCHITECTURE = _stack(
-    "encoder",
-    decoder=_stack(
-        "decoder",
-        cross=CrossAttention(
-            query="encoder_attn.q_proj",
-            key="encoder_attn.k_proj",
-            value="encoder_attn.v_proj",
-            attention="encoder_attn",
-            attention_output="encoder_attn.out_proj",
-        ),
-    ),
-)
+ARCHITECTURE = encoder_decoder("bart")

@@ -4,7 +4,7 @@ heads follows."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from compress.core.errors import CompressError
 from compress.models.families.architecture import Architecture
-from compress.models.families.blocks import Block, attentions, feed_forwards
+from compress.models.families.blocks import Block, attentions, feed_forwards, group_size
 from compress.models.families.layer_widths import SETTING, SHARED_COLUMNS, Units, units, widths_of
 from compress.models.families.matrices import keep_inputs_, keep_outputs_
 
@@ -46,6 +46,18 @@ def resized_(model: Any) -> Any:
     return model
 
 
+class ConfigOfOneLayer:
+    """A model's config as one of its layers reads it: some values are its own, others are the model's at the time."""
+
+    def __init__(self, of_model: Any, own: Mapping[str, Any]) -> None:
+        self.of_model, self.own = of_model, own
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "own" not in self.__dict__:  # a copy in the making
+            raise AttributeError(name)
+        return self.own[name] if name in self.own else getattr(self.of_model, name)
+
+
 def cut_(model: Any, heads: Sequence[Sequence[int]], neurons: Sequence[Sequence[int]]) -> None:
     """Leave only some heads and neurons in each layer of a model. Its config stays as it is.
 
@@ -64,6 +76,9 @@ def cut_(model: Any, heads: Sequence[Sequence[int]], neurons: Sequence[Sequence[
         ):
             if name:
                 setattr(block.attention, name, value)
+        if block.stack.attention_reads_config:
+            own = {block.stack.head_count: len(kept) * group_size(model.config, block.stack)}
+            block.attention.__dict__["config"] = ConfigOfOneLayer(model.config, own)
         if block.stack.head_bias and fewer_heads:
             # The bias of a cross-attention is 0 for all heads: any column will do.
             all_of_table = [0] * present if block.is_cross else range(present)

@@ -21,7 +21,7 @@ def family(config: Any) -> Architecture:
     Raises:
         CompressError: no file here describes it; lists the types there are.
     """
-    known = _by_model_type()
+    known = architectures()
     if config.model_type not in known:
         raise CompressError(
             f"Models of type '{config.model_type}' are not known here, so their layers cannot be chosen. "
@@ -47,7 +47,8 @@ def stack(config: Any, side: str = "decoder") -> Architecture:
 
 
 @cache
-def _by_model_type() -> dict[str, Architecture]:
+def architectures() -> dict[str, Architecture]:
+    """Every family that a file here describes, by `model_type`."""
     found: dict[str, Architecture] = {}
     for file in sorted(Path(__file__).parent.glob("*.py")):
         if MARK.search(file.read_text(encoding="utf-8")):

@@ -7,7 +7,7 @@ width. A model whose layers are otherwise says so in its config, under `compress
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,12 +108,10 @@ def write_(config: Any, present: Units) -> None:
     )
     for name, counts in neurons.items():
         setattr(config, name, max(counts))
-    if uniform:
-        for one in stacks:
-            count, group = max(heads[one.head_count]), blocks.group_size(config, one)
-            setattr(config, one.head_count, count * group)
-            if one.key_value_head_count:
-                setattr(config, one.key_value_head_count, count)
+    said = _said_of_heads(config, present, heads) if uniform else {}
+    if uniform and _is_accepted(config, said):
+        for name, value in said.items():
+            setattr(config, name, value)
         if hasattr(config, SETTING):
             delattr(config, SETTING)
         return
@@ -159,10 +157,35 @@ def _places(config: Any, present: Units) -> tuple[Places, Places]:
     return heads, neurons
 
 
+def _said_of_heads(config: Any, present: Units, heads: Mapping[str, set[int]]) -> dict[str, int]:
+    """transformers' settings for equally many heads in all layers, by name."""
+    said = {}
+    for one in family(config).stacks:
+        count = max(heads[one.head_count])
+        said[one.head_count] = count * blocks.group_size(config, one)
+        if one.key_value_head_count:
+            said[one.key_value_head_count] = count
+        if count != _heads_said(config, one):  # Qwen2's config has no width of a head until it is given one
+            said[one.head_width] = present.head_size
+    return said
+
+
+def _is_accepted(config: Any, changes: Mapping[str, int]) -> bool:
+    """Whether transformers opens such a config: some refuse a hidden width that is no multiple of the heads (Llama's)."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        type(config).from_dict({**config.to_dict(), **changes})
+    except StrictDataclassError:
+        return False
+    return True
+
+
 def _heads_said(config: Any, one: Architecture) -> int:
     return int(getattr(config, one.head_count)) // blocks.group_size(config, one)
 
 
 def _says_heads(one: Architecture) -> bool:
-    """Whether a config can name any number of heads: it has the width of one, and no table has a column for each."""
-    return bool(one.head_width) and not one.head_tables
+    """Whether a config can name any number of heads: it has the width of one, no table has a column for each, and nothing
+    (Phi-3's check of its long rotary factors) divides by their number."""
+    return bool(one.head_width) and not one.head_tables and not one.attention_reads_config

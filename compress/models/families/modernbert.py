@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from compress.models.families.architecture import Architecture
-
-
-def _attention_types(config: Any, kept: Sequence[int]) -> dict[str, Any]:
-    """Each kept layer keeps its own type of attention, whatever its new place."""
-    return {"layer_types": [config.layer_types[index] for index in kept]}
-
+from compress.models.families.architecture import Architecture, own_layer_types
 
 ARCHITECTURE = Architecture(
     model_types=("modernbert",),
@@ -34,5 +25,5 @@ ARCHITECTURE = Architecture(
     pre_norm=True,
     rotary=True,
     first_layer_differs=True,  # its first layer has no norm before its attention, the embeddings' norm stands there
-    layer_config=_attention_types,
+    layer_config=own_layer_types,
 )

@@ -44,6 +44,7 @@ def _stack(side: str, ffn: int, config: Any, **decoder: Any) -> Architecture:
         pre_norm=True,
         head_tables=(f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight",),
         head_bias="position_bias",
+        starts_from="padding",
         made_head_bias=_position_bias,
         layer_count="num_layers" if side == "encoder" else "num_decoder_layers",
         head_count="num_heads",

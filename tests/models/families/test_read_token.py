@@ -15,17 +15,11 @@ from compress.onnx.export import export
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check, compare
 from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
-from tests.generative import FAMILIES, LAYERS, VOCABULARY
-from tests.written import WIDE
+from tests import families
+from tests.generative import VOCABULARY
 
 PADDING, END = 0, 1
-EVERY = [
-    "bart",
-    pytest.param("llama", marks=pytest.mark.slow),
-    pytest.param("gpt2", marks=pytest.mark.slow),
-    pytest.param("qwen2", marks=pytest.mark.slow),
-    pytest.param("t5", marks=pytest.mark.slow),
-]
+EVERY = families.slow_but("bart", names=("bart", "llama", "gpt2", "t5", "phi3"))  # phi3: one matrix for all three
 
 
 def strong_classifier(family: str, **changes: Any) -> Any:
@@ -33,8 +27,7 @@ def strong_classifier(family: str, **changes: Any) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    like = family if family in FAMILIES else "llama"
-    settings = {**FAMILIES[like], **WIDE[like], **dict.fromkeys(LAYERS[like], 1)}
+    settings = families.config(family, layers=1, times=2)
     tokens = {"pad_token_id": PADDING, "eos_token_id": END, "bos_token_id": 2, "decoder_start_token_id": 2}
     torch.manual_seed(0)
     config = AutoConfig.for_model(

@@ -13,7 +13,8 @@ from compress.models.layers import keep_layers
 from compress.models.load import classifier
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, units
-from tests.tiny import LIKE_ROBERTA, write_model
+from tests.families import LIKE_ROBERTA
+from tests.tiny import write_model
 
 IDS = torch.tensor([[2, 6, 9, 12, 7, 30, 3]])
 

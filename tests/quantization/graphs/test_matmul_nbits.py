@@ -16,12 +16,9 @@ from compress.core.errors import CompressError
 from compress.onnx.shared_weights import share_weights
 from compress.quantization.blocks import BlockWeight, Grid, round_to_nearest
 from compress.quantization.graphs.matmul_nbits import WeightOnly, quantize_weights
+from tests.families import config
 from tests.generative import ExportedGenerator, export_generator
 
-WIDE: dict[str, dict[str, int]] = {
-    "bart": {"d_model": 64, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128},
-    "llama": {"hidden_size": 64, "intermediate_size": 128},
-}
 RANDOM = np.random.default_rng(0)
 INPUTS, OUTPUTS = 172, 64
 WEIGHT = RANDOM.standard_normal((INPUTS, OUTPUTS), np.float32)
@@ -50,7 +47,9 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Expor
 
     def make(family: str) -> ExportedGenerator:
         if family not in made:
-            made[family] = export_generator(tmp_path_factory.mktemp(family), family, layers=1, **WIDE[family])
+            made[family] = export_generator(
+                tmp_path_factory.mktemp(family), family, layers=1, **config(family, times=2)
+            )
         return made[family]
 
     return make

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.characterization.cases import TRAININGS
+from tests.characterization.cases import PIPELINES, TRAININGS
 from tests.characterization.observed import OLD, reported, scores, training
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -57,7 +57,7 @@ def test_each_metric_gives_the_recorded_score() -> None:
     assert scores() == near(recorded("scores.json"), 0)
 
 
-@pytest.mark.parametrize("kind", ["encoder", "seq2seq"])
+@pytest.mark.parametrize("kind", PIPELINES)
 def test_measurements_at_hand_give_the_recorded_report(kind: str, tmp_path: Path) -> None:
     expected = recorded(f"{kind}/report.json")
     found = reported(RECORDED / kind / "measurements.json", tmp_path)

@@ -1,4 +1,7 @@
-"""Texts without labels for a task, from a file or from the files of a folder: a line each, or the columns of a table."""
+"""Texts without labels for a task, from a file or from the files of a folder: a line each, or the columns of a table.
+
+Where a task reads words, a line's words stand between blanks.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def read(task: Task, where: Path, skipped: Skipped) -> Iterator[tuple[str, ...]]
     for file in text_files(where):
         left_out = LeftOut()
         for one in examples(_raw(task, file, skipped), may_be_empty, _columns(task, file), False, left_out):
-            if all(one.texts):
+            if one.of_words or all(one.texts):
                 yield one.texts
             else:
                 skipped.empty += 1
@@ -93,7 +96,11 @@ def _columns(task: Task, file: Path) -> Columns:
 
 def _raw(task: Task, file: Path, skipped: Skipped) -> Iterator[RawRow]:
     if file.suffix.lower() == PLAIN:
-        yield from _lines(task, file)
+        for row in _lines(task, file):
+            if task.reads_words and not row.defect and not row.cell(task.text_columns[0]):
+                skipped.empty += 1
+            else:
+                yield row
         return
     for row in files.rows(file, _source(task, file)):
         if row.defect == files.EMPTY_LINE:
@@ -128,13 +135,14 @@ def _check_plain(task: Task, file: Path) -> None:
     if first is None:
         raise CompressError(f"{file} is empty. Put texts into it, or leave it out.")
     line = first.cells.get(task.text_columns[0], "")
-    if task.text_columns[0] in line.strip().split("\t"):
+    if isinstance(line, str) and task.text_columns[0] in line.strip().split("\t"):
         raise CompressError(f"{file} begins with the names of columns, so it is a table. Call it {file.stem}.tsv.")
 
 
 def _lines(task: Task, file: Path) -> Iterator[RawRow]:
     try:
         for number, text, defect in decoding.lines(file, task.encoding):
-            yield RawRow(f"line {number}", {} if defect else {task.text_columns[0]: text}, defect)
+            cell = text.split() if task.reads_words else text
+            yield RawRow(f"line {number}", {} if defect else {task.text_columns[0]: cell}, defect)
     except OSError as error:
         raise CompressError(f"{file} cannot be read ({error.strerror or error}).") from error

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 VERSION = 1
 """Of the words' choice: another makes other rows of the same data."""
 BATCH = 1000
-NO_LABEL = {"classification": -100, "regression": math.nan}
-"""What stands for the label; -100 is what `torch.nn.functional.cross_entropy` ignores."""
 OWN_VOCABULARY = "the task's own vocabulary"
 
 
@@ -41,7 +39,7 @@ class Extra:
     """Rows without labels, and what they are."""
 
     rows: Dataset
-    """`text`, `text_pair` for pairs, `label` (-100, for a regression NaN) and `row_hash`, as in the training rows."""
+    """`text`, `text_pair` for pairs, `label` (see `no_label`) and `row_hash`, as in the training rows."""
     facts: dict[str, Any]
     """`rows_unlabelled`, `rows_augmented`, their shares of all rows trained on, `augmented_by`, `words_replaced_share` (of
     the words of the texts that were changed), and `extra_rows_left_out`, a count for each reason."""
@@ -141,14 +139,14 @@ class _Making:
         """Writes the Arrow file; gives the facts, and a hash of the content."""
         from datasets.arrow_writer import ArrowWriter
 
-        names, features = ("text", "text_pair")[: len(self.task.text_columns)], self.rows.features
+        features = self.rows.features
         content, kept, facts = hashlib.sha256(), Counter[str](), self._facts()
-        label = NO_LABEL[self.task.kind]
         writer = ArrowWriter(features=features, path=str(path), writer_batch_size=BATCH)
         try:
             for kind, texts in self._new():
-                one = Example(texts, None)
-                cells = {**dict(zip(names, texts, strict=True)), "label": label, "row_hash": one.row_hash}
+                of_words = self.task.reads_words
+                one = Example(tuple(texts[0].split()) if of_words else texts, None, of_words)
+                cells = {**one.cells, "label": no_label(self.task, len(one.texts)), "row_hash": one.row_hash}
                 writer.write({name: cells[name] for name in features})
                 content.update(f"{one.row_hash}\n".encode())
                 kept[kind] += 1
@@ -198,7 +196,7 @@ class _Making:
         if self.text is not None:
             skipped = unlabelled.Skipped()
             for texts in unlabelled.read(self.task, self.text, skipped):
-                yield "unlabelled", texts
+                yield "unlabelled", (" ".join(texts),) if self.task.reads_words else texts
             self.left_out.update({"empty": skipped.empty, "bad": skipped.bad})
         if self.augment:
             for draft, replacements in self._replaced():
@@ -225,10 +223,21 @@ class _Making:
         self.left_out["unchanged"] += total - count  # no word in them that could be replaced
 
 
+def no_label(task: Task, words: int) -> float | list[float]:
+    """What stands for the label of a row that has none: -100, which `torch.nn.functional.cross_entropy` ignores, for a class and
+    for the tag of each word; NaN for a number and for each of several labels."""
+    if task.reads_words:
+        return [-100] * words
+    if task.is_multi_label:
+        return [math.nan] * task.num_labels
+    return math.nan if task.kind == "regression" else -100
+
+
 def _texts(rows: Dataset) -> Iterator[tuple[str, ...]]:
     names = [name for name in ("text", "text_pair") if name in rows.column_names]
     for batch in rows.select_columns(names).iter(BATCH):
-        yield from zip(*(batch[name] for name in names), strict=True)
+        for texts in zip(*(batch[name] for name in names), strict=True):
+            yield texts if isinstance(texts[0], str) else (" ".join(texts[0]),)  # a sentence's words
 
 
 def _key(texts: tuple[str, ...]) -> bytes:

@@ -333,3 +333,28 @@ def test_a_model_without_the_head_is_told_and_the_tasks_words_are_used(
     assert extra.facts["augmented_by"] == OWN_VOCABULARY
     assert "is missing" in extra.facts["masked_lm_not_used"]
     assert extra.rows["text"][:] == made(task, rows, tmp_path, augment=1).rows["text"][:]
+
+
+@pytest.mark.parametrize("augment", [0.0, 1.0])
+def test_extra_sentences_of_words_have_no_tag_for_any_word(tmp_path: Path, augment: float) -> None:
+    lines = [{"tokens": sentence(n).split(), "tags": ["O"] * len(sentence(n).split())} for n in range(60)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "more.txt").write_text("the  lovely phone\n\nthis plot\n")
+    described = {"name": "mine", "kind": "token_classification", "data": str(tmp_path), "labels": ["O", "B-X"]}
+    task, data = resolve(described)
+    found = made(task, load(task, data, "train").rows, tmp_path, text=tmp_path / "more.txt", augment=augment)
+    assert found.rows["text"][:][:2] == [["the", "lovely", "phone"], ["this", "plot"]]
+    assert found.facts["rows_augmented"] == (len(found.rows) - 2)
+    assert (found.facts["rows_augmented"] > 0) == (augment > 0)
+    assert found.facts["extra_rows_left_out"]["empty"] == 1
+    assert all(row["label"] == [-100] * len(row["text"]) for row in found.rows)
+
+
+def test_extra_rows_of_a_multi_label_task_have_no_number_for_any_label(tmp_path: Path) -> None:
+    lines = [{"text": sentence(n), "label": ["a"] * (n % 2)} for n in range(60)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    described = {"name": "mine", "multi_label": True, "text": "text", "label": "label", "labels": ["a", "b"]}
+    task, data = resolve({**described, "data": str(tmp_path)})
+    found = made(task, load(task, data, "train").rows, tmp_path, augment=0.5)
+    assert len(found.rows) > 0
+    assert all(math.isnan(value) and len(labels) == 2 for labels in found.rows["label"][:] for value in labels)

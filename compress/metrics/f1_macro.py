@@ -1,28 +1,39 @@
-"""Macro F1: the mean of the F1 of each class that occurs, 0..1, each class alike however rare it is."""
+"""Macro F1: the mean of the F1 of each class or label, 0..1, each alike however rare it is."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy
 
-from compress.metrics.classes import tables
-from compress.metrics.metric import Metric, Statistics, Values
+from compress.metrics.classes import are_sets, tables
+from compress.metrics.metric import Metric, Statistics
 
 
-def f1_of_classes(predictions: Values, references: Values) -> Statistics:
-    """2 TP of each class, and 2 TP + FP + FN of each, [examples, 2 * classes]."""
+def _statistics(predictions: Any, references: Any) -> Statistics:
+    """2 TP of each label, 2 TP + FP + FN of each, and 1 for each that counts, [examples, 3 * labels].
+
+    A class counts where it is predicted or right. A label of a multi-label task always counts, as in scikit-learn.
+    """
     predicted, right = tables(predictions, references)
-    return numpy.hstack([2 * predicted * right, predicted + right])
+    either = predicted + right
+    counts = numpy.ones_like(either) if are_sets(predictions) else either > 0
+    return numpy.hstack([2 * predicted * right, either, counts])
 
 
 def _of_sums(sums: Statistics) -> float:
-    """scikit-learn's `f1_score(average="macro")`: over the classes among predictions or references, where F1 is never 0/0."""
-    right, occurs = sums.reshape(2, -1)
-    there = occurs > 0
-    return float((right[there] / occurs[there]).mean()) if there.any() else math.nan
+    """scikit-learn's `f1_score(average="macro")`: the F1 of a label that counts and does not occur is 0."""
+    right, occurs, counts = sums.reshape(3, -1)
+    if not occurs.any():
+        return math.nan
+    return float(numpy.divide(right, occurs, out=numpy.zeros_like(right), where=occurs > 0)[counts > 0].mean())
 
 
 METRIC = Metric(
-    name="f1_macro", title="macro F1", kinds=("classification",), statistics=f1_of_classes, of_sums=_of_sums
+    name="f1_macro",
+    title="macro F1",
+    kinds=("classification", "multi_label_classification"),
+    statistics=_statistics,
+    of_sums=_of_sums,
 )

@@ -1,17 +1,18 @@
-"""Weighted F1: the mean of the F1 of each class, 0..1, each weighted by how many references are of it."""
+"""Weighted F1: the mean of the F1 of each class or label, 0..1, each weighted by how many references are of it."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy
 
 from compress.metrics.classes import tables
-from compress.metrics.metric import Metric, Statistics, Values
+from compress.metrics.metric import Metric, Statistics
 
 
-def _statistics(predictions: Values, references: Values) -> Statistics:
-    """2 TP of each class, 2 TP + FP + FN of each, and its references, [examples, 3 * classes]."""
+def _statistics(predictions: Any, references: Any) -> Statistics:
+    """2 TP of each label, 2 TP + FP + FN of each, and its references, [examples, 3 * labels]."""
     predicted, right = tables(predictions, references)
     return numpy.hstack([2 * predicted * right, predicted + right, right])
 
@@ -25,5 +26,9 @@ def _of_sums(sums: Statistics) -> float:
 
 
 METRIC = Metric(
-    name="f1_weighted", title="weighted F1", kinds=("classification",), statistics=_statistics, of_sums=_of_sums
+    name="f1_weighted",
+    title="weighted F1",
+    kinds=("classification", "multi_label_classification"),
+    statistics=_statistics,
+    of_sums=_of_sums,
 )

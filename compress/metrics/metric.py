@@ -167,17 +167,6 @@ def title(name: str) -> str:
     return find(name).title if name in catalogue.names("metrics") else name
 
 
-def mean_of_two(name: str, title: str, first: Metric, second: Metric) -> Metric:
-    """The metric that is the mean of two others; undefined where one of them is."""
-
-    def on_rows(predictions: Any, references: Any) -> Scorer:
-        one, other = first.scorer(predictions, references), second.scorer(predictions, references)
-        return lambda rows: (one(rows) + other(rows)) / 2
-
-    parts, labels = (first.name, second.name), first.labels or second.labels
-    return Metric(name, title, first.kinds, on_rows=on_rows, unit=first.unit, labels=labels, mean_of=parts)
-
-
 def numbers(predictions: Values, references: Values) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
     """Both as finite 64-bit numbers of one shape (N,), N > 0."""
     predicted, right = numpy.asarray(predictions, dtype=numpy.float64), numpy.asarray(references, dtype=numpy.float64)

@@ -54,7 +54,7 @@ def test_a_described_task_has_what_was_described() -> None:
         ({**OWN, "metric": "acuracy"}, "Unknown metric 'acuracy' in task 'mine'. Did you mean 'accuracy'?"),
         ({**OWN, "metric": "pearson"}, "Metric 'pearson' in task 'mine' is for regression, not for classification"),
         ({**OWN, "labels": ["a", "b", "c"], "metric": ["f1"]}, "'f1' is for 2 labels, and task 'mine' has 3. Use one of "
-            "accuracy, f1_macro, f1_weighted, matthews"),
+            "accuracy, f1_macro, f1_micro, f1_weighted, matthews"),
         ({"name": "mnli", "metric": "f1"}, "'f1' is for 2 labels, and task 'mnli' has 3"),
         ({"name": "stsb", "metric": "accuracy"}, "'accuracy' in task 'stsb' is for classification, not for regression"),
         ({"name": "sst2", "metric": "perplexity"}, "'perplexity' in task 'sst2' is for language modelling, not"),

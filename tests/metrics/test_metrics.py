@@ -19,7 +19,7 @@ from compress.metrics.matthews import METRIC as MATTHEWS
 from compress.metrics.metric import Kind, Metric, Undefined
 from compress.metrics.pearson import METRIC as PEARSON
 from compress.metrics.spearman import METRIC as SPEARMAN
-from compress.tasks.task import TextKind
+from compress.tasks.task import SeveralLabels, TextKind
 
 NAMES = catalogue.names("metrics")
 
@@ -32,7 +32,7 @@ def test_each_metric_is_called_as_its_file(name: str) -> None:
     module = importlib.import_module(f"compress.metrics.{name}")
     assert module.METRIC.name == name
     assert module.METRIC.title
-    assert set(module.METRIC.kinds) <= {*get_args(Kind), *get_args(TextKind)}
+    assert set(module.METRIC.kinds) <= {*get_args(Kind), *get_args(TextKind), *get_args(SeveralLabels)}
     assert module.__doc__
     assert module.__doc__.splitlines()[0].endswith(".")
 

@@ -14,7 +14,7 @@ import sklearn.metrics as theirs
 
 from compress.core import catalogue
 from compress.metrics import statistics
-from compress.metrics.metric import Metric, find, mean_of_two
+from compress.metrics.metric import Metric, find
 
 Score = Callable[[Any, Any], float]
 
@@ -45,6 +45,7 @@ CLASSES: dict[str, Score] = {
     "f1": f1,
     "accuracy_f1": _mean(accuracy, f1),
     "f1_macro": lambda predicted, right: float(theirs.f1_score(right, predicted, average="macro")),
+    "f1_micro": lambda predicted, right: float(theirs.f1_score(right, predicted, average="micro")),
     "f1_weighted": lambda predicted, right: float(theirs.f1_score(right, predicted, average="weighted")),
     "matthews": lambda predicted, right: float(theirs.matthews_corrcoef(right, predicted)),
 }
@@ -120,12 +121,6 @@ def test_sums_of_drawn_rows_are_counted_not_added_and_infinite_ones_count_too() 
     assert score(np.array([0, 2, 2])) == math.inf
     placed = statistics.scorer_of_sums(lambda sums: float(sums[0] / sums[1]), values[:2], np.array([1, 1, 0]))
     assert placed(np.array([0, 1, 2])) == pytest.approx(5 / 3)
-
-
-def test_the_mean_of_two_metrics_is_undefined_where_one_of_them_is() -> None:
-    both = mean_of_two("both", "both", find("accuracy"), find("f1"))
-    assert (both.labels, both.mean_of, both.unit) == (2, ("accuracy", "f1"), "fraction")
-    assert math.isnan(both.scorer([0, 1], [0, 1])(np.array([0, 0])))
 
 
 def test_a_metric_without_statistics_and_without_a_form_of_its_own_is_refused_where_it_is_made() -> None:

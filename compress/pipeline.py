@@ -147,7 +147,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
             )
         described, data = loading.resolve(dict(task))
         is_labelled = loading.load(described, data, "evaluation").is_labelled
-        if not is_labelled and described.kind != "language_modelling":  # a text is all that it is measured on
+        if not is_labelled and described.of_kind.has_references:  # a text is all that it is measured on
             raise CompressError(
                 f"The evaluation split of {described.name} has no labels, so nothing can be measured on it."
             )

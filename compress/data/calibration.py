@@ -12,9 +12,10 @@ from pydantic import Field
 from compress.core import shipped
 from compress.core.artifact import digest
 from compress.core.errors import CompressError
-from compress.core.labels import NO_LABEL
+from compress.core.labels import ANSWERED, LABELS, NO_LABEL, TARGETS
 from compress.core.progress import say
 from compress.core.settings import Settings, build, read_yaml
+from compress.data.word_pieces import WORD_IDS, word_starts
 from compress.models.reading_length import cut_at
 
 
@@ -68,9 +69,6 @@ def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
     return {"set": Path(name).name, **chosen.model_dump(), "from": split.identity}
 
 
-LABELS = "labels"
-
-
 def tensors(
     name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
 ) -> list[dict[str, Any]]:
@@ -82,7 +80,7 @@ def tensors(
     """
     import torch
 
-    names = {*its_tokenizer.model_input_names, LABELS}
+    names = {*its_tokenizer.model_input_names, *TARGETS}
     encoded = rows(name, task, its_tokenizer, config, labels=labels)
     return [
         {key: torch.from_numpy(values) for key, values in batch.items() if key in names}
@@ -100,7 +98,6 @@ def rows(
     """
     from compress.data import loading
 
-    described, _ = loading.resolve(dict(task))
     found = loading.tokenize(drawn(name, task), its_tokenizer, cut_at(find(name).max_length, its_tokenizer, config))
     tokenized = found.rows
     if found.truncated:
@@ -109,9 +106,16 @@ def rows(
         )
     if not labels:
         return [model_inputs(row, its_tokenizer) for row in tokenized]
-    kind = np.float32 if described.kind == "regression" or described.is_multi_label else np.int64
-    column = LABELS if described.reads_words else "label"  # by token, or by row
-    return [{**model_inputs(row, its_tokenizer), LABELS: np.asarray(row[column], dtype=kind)} for row in tokenized]
+    return [{**model_inputs(row, its_tokenizer), **targets(row)} for row in tokenized]
+
+
+def targets(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The labels of a tokenized row: [], [labels], or [length] with the tokens that are answers."""
+    if WORD_IDS in row:
+        answered = word_starts(row[WORD_IDS]).astype(np.int64)
+        return {LABELS: np.asarray(row[LABELS], np.int64), ANSWERED: answered}
+    label = np.asarray(row["label"])
+    return {LABELS: label.astype(np.float32) if label.dtype.kind == "f" else label}
 
 
 def _split(name: str, described: Any, data: Any) -> Any:

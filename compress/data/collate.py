@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from compress.core.labels import NO_LABEL
-from compress.data.word_pieces import LABELS, WORD_IDS, word_starts
+from compress.core.labels import ANSWERED, LABELS, NO_LABEL
+from compress.data.word_pieces import WORD_IDS, word_starts
 
 PAD_TO = 8
 """Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
@@ -67,6 +67,31 @@ def row_lengths(rows: Any) -> np.ndarray:
     return np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["input_ids"]), np.int64, len(rows))
 
 
+def answer_starts(rows: Any) -> np.ndarray:
+    """Where the answers of each tokenized row begin among all answers, and the end of the last one's, [rows + 1]."""
+    if WORD_IDS not in rows.column_names:
+        return np.arange(len(rows) + 1)
+    counts = (int(word_starts(one).sum()) for batch in rows.iter(1000) for one in batch[WORD_IDS])
+    return np.concatenate([[0], np.cumsum(np.fromiter(counts, np.int64, len(rows)))])
+
+
+def starts_of(rows: Any) -> np.ndarray | None:
+    """`answer_starts` of rows with several answers each; None of rows with one."""
+    return answer_starts(rows) if WORD_IDS in rows.column_names else None
+
+
+def references(rows: Any) -> np.ndarray:
+    """The label of each answer of tokenized rows, one row's after the other's: [answers], or [answers, labels]."""
+    if WORD_IDS not in rows.column_names:
+        return np.asarray(rows["label"])
+    found = [
+        np.asarray(labels)[word_starts(words)]
+        for batch in rows.iter(1000)
+        for labels, words in zip(batch[LABELS], batch[WORD_IDS], strict=True)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
 def step_lengths(rows: Any) -> np.ndarray:
     """What each tokenized row takes of a step, [rows]: its tokens, and those of a target of its own."""
     found = row_lengths(rows)
@@ -80,8 +105,8 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
 
     Returns:
         What the model reads, each [batch, tokens], and `labels`: [batch], [batch, labels] of 0.0 and 1.0 (multi-label), or
-        [batch, tokens] with -100 where no word begins and where padding is. An extra by token that is of labels has a value for
-        each word's first piece, tagged or not.
+        [batch, tokens] with -100 where no word begins and where padding is; then `answered` [batch, tokens] is true where a word
+        begins, tagged or not. An extra by token that is of labels has a value for each of these.
     """
     import torch
 
@@ -91,10 +116,12 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
     batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", padding="max_length", max_length=width))
     if WORD_IDS in features[0]:
         side = its_tokenizer.padding_side
-        if LABELS in features[0]:
-            batch[LABELS] = _padded([feature[LABELS] for feature in features], NO_LABEL, side, width)
+        unknown = [[NO_LABEL] * len(feature["input_ids"]) for feature in features]
+        known = [feature.get(LABELS, none) for feature, none in zip(features, unknown, strict=True)]
         starts = [word_starts(feature[WORD_IDS]).tolist() for feature in features]
-        return batch | _extras(features, extras, batch["attention_mask"], _padded(starts, 0, side, width).bool())
+        batch[LABELS] = _padded(known, NO_LABEL, side, width)
+        batch[ANSWERED] = _padded(starts, 0, side, width).bool()
+        return batch | _extras(features, extras, batch["attention_mask"], batch[ANSWERED])
     labels = [feature["label"] for feature in features]
     batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
     return batch | _extras(features, extras, batch["attention_mask"])

@@ -84,7 +84,7 @@ def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict
             for one in metrics
         },
     }
-    if task.kind == "classification":
+    if task.law.chooses:
         found |= _discordant(taught == right, plain == right)
     found |= _judged(metrics[0], found["metrics"][task.metric], taught, plain, right)
     return {"text": sentence(found), **found}

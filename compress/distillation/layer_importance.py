@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compress.core.errors import CompressError
+from compress.core.labels import TARGETS
+from compress.distillation.scores import flat
 from compress.distillation.token_losses import reference_tokens
 from compress.models.families.families import stack
 from compress.models.forward import counted_logits
+from compress.models.kinds import law_of_model
 from compress.models.layers import Batch, evaluating, evenly_spaced, layer_count
+from compress.tasks.kinds.laws import CATEGORICAL
 
 
 def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
@@ -63,10 +67,10 @@ def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = 
 
 def _change(teacher: Any, batches: Sequence[Batch]) -> Callable[[], float]:
     """How far a model's answers are by now from what they are at this moment, or how far from the references."""
-    if batches[0].get("labels", torch.empty(0)).ndim == 2:
+    if teacher.can_generate():
         return lambda: _loss(teacher, batches)
     answers = _logits(teacher, batches)
-    distance = _squared_difference if teacher.config.num_labels == 1 else _divergence
+    distance = _divergence if law_of_model(teacher) is CATEGORICAL else _squared_difference
     return lambda: distance(answers, _logits(teacher, batches))
 
 
@@ -89,7 +93,10 @@ def _squared_difference(whole: Tensor, short: Tensor) -> float:
 
 
 def _logits(model: Any, batches: Sequence[Batch]) -> Tensor:
-    answers = [model(**{name: value.to(model.device) for name, value in batch.items()}).logits for batch in batches]
+    answers = []
+    for batch in batches:
+        inputs = {name: value.to(model.device) for name, value in batch.items() if name not in TARGETS}
+        answers.append(flat(model(**inputs).logits, batch))
     return torch.cat(answers)
 
 

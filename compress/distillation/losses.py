@@ -33,9 +33,16 @@ def soft_targets(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     Returns:
         A scalar, at least 0, in fp32.
     """
-    student_log = F.log_softmax(_fp32(student) / temperature, dim=-1)
-    teacher_log = F.log_softmax(_fp32(teacher.detach()) / temperature, dim=-1)
+    student_log = F.log_softmax(in_fp32(student) / temperature, dim=-1)
+    teacher_log = F.log_softmax(in_fp32(teacher.detach()) / temperature, dim=-1)
     return temperature**2 * F.kl_div(student_log, teacher_log, reduction="batchmean", log_target=True)
+
+
+def soft_targets_of_each(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """`soft_targets` of each distribution by itself: [..., outcomes] -> [...]."""
+    student_log = F.log_softmax(in_fp32(student) / temperature, dim=-1)
+    teacher_log = F.log_softmax(in_fp32(teacher.detach()) / temperature, dim=-1)
+    return temperature**2 * F.kl_div(student_log, teacher_log, reduction="none", log_target=True).sum(-1)
 
 
 def mixed_targets(teachers: Tensor, weights: Sequence[float], temperature: float) -> Tensor:
@@ -45,7 +52,7 @@ def mixed_targets(teachers: Tensor, weights: Sequence[float], temperature: float
     ensemble as a teacher of Hinton et al. 2015, section 3, where probabilities are averaged, not logits.
 
     Args:
-        teachers: logits, [batch, teachers, labels].
+        teachers: logits, [batch, teachers, ..., labels].
         weights: one a teacher, at least 0 and not all 0; they are divided by their sum.
 
     Returns:
@@ -53,16 +60,16 @@ def mixed_targets(teachers: Tensor, weights: Sequence[float], temperature: float
     """
     if teachers.shape[1] == 1:
         return teachers[:, 0].detach()
-    logs = F.log_softmax(_fp32(teachers.detach()) / temperature, dim=-1)
+    logs = F.log_softmax(in_fp32(teachers.detach()) / temperature, dim=-1)
     log_shares = torch.log(_shares(weights, logs))  # -inf for a weight of 0 is what logsumexp wants
-    return temperature * torch.logsumexp(logs + log_shares[:, None], dim=1)
+    return temperature * torch.logsumexp(logs + log_shares.view(-1, *[1] * (logs.ndim - 2)), dim=1)
 
 
 def mixed_scores(teachers: Tensor, weights: Sequence[float]) -> Tensor:
     """The weighted mean of several teachers' scores of a regression: [batch, teachers, 1] -> [batch, 1]."""
     if teachers.shape[1] == 1:
         return teachers[:, 0].detach()
-    found = _fp32(teachers.detach())
+    found = in_fp32(teachers.detach())
     return (found * _shares(weights, found)[:, None]).sum(1)
 
 
@@ -74,8 +81,8 @@ def hard_labels(student: Tensor, labels: Tensor) -> Tensor:
         labels: class ids, [batch]; `NO_LABEL` (-100) for a row without one. Where no row has one the loss is 0.
     """
     if bool((labels == NO_LABEL).all()):
-        return _fp32(student).sum() * 0  # with a gradient of 0, so that data-parallel training waits for nothing
-    return F.cross_entropy(_fp32(student), labels, ignore_index=NO_LABEL)
+        return in_fp32(student).sum() * 0  # with a gradient of 0, so that data-parallel training waits for nothing
+    return F.cross_entropy(in_fp32(student), labels, ignore_index=NO_LABEL)
 
 
 def scores(student: Tensor, target: Tensor) -> Tensor:
@@ -86,7 +93,7 @@ def scores(student: Tensor, target: Tensor) -> Tensor:
         target: the labels' or the teacher's scores, of as many elements; NaN for a row without a label. Where no row has
             one the loss is 0.
     """
-    found, wanted = _fp32(student).reshape(-1), _fp32(target.detach()).reshape(-1)
+    found, wanted = in_fp32(student).reshape(-1), in_fp32(target.detach()).reshape(-1)
     known = ~torch.isnan(wanted)
     if not bool(known.any()):
         return found.sum() * 0
@@ -110,7 +117,7 @@ def hidden_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         student: hidden states, [batch, tokens, width].
         teacher: the same shape.
     """
-    difference = _fp32(student) - _fp32(teacher.detach())
+    difference = in_fp32(student) - in_fp32(teacher.detach())
     return _mean(difference.square().mean(-1), mask)
 
 
@@ -126,7 +133,7 @@ def hidden_cosine(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     Returns:
         A scalar from 0 to 2.
     """
-    return _mean(1 - F.cosine_similarity(_fp32(student), _fp32(teacher.detach()), dim=-1), mask)
+    return _mean(1 - F.cosine_similarity(in_fp32(student), in_fp32(teacher.detach()), dim=-1), mask)
 
 
 def patient(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -142,8 +149,8 @@ def patient(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     Returns:
         A scalar from 0 to 4.
     """
-    ours = F.normalize(_fp32(student[:, 0]), dim=-1)
-    theirs = F.normalize(_fp32(teacher[:, 0].detach()), dim=-1)
+    ours = F.normalize(in_fp32(student[:, 0]), dim=-1)
+    theirs = F.normalize(in_fp32(teacher[:, 0].detach()), dim=-1)
     return (ours - theirs).square().sum(-1).mean()
 
 
@@ -173,7 +180,7 @@ def attention_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         student: `attention_scores`, [batch, heads, tokens, tokens].
         teacher: the same, with any number of heads.
     """
-    ours, theirs = _fp32(student), _fp32(teacher.detach())
+    ours, theirs = in_fp32(student), in_fp32(teacher.detach())
     if ours.shape[1] != theirs.shape[1]:
         ours, theirs = ours.mean(1, keepdim=True), theirs.mean(1, keepdim=True)
     return _mean((ours - theirs).square().mean(1), mask[:, :, None].bool() & mask[:, None, :].bool())
@@ -226,7 +233,7 @@ def relation_kl(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) -> T
     return attention_kl(_products(ours, ours), _products(theirs, theirs), mask)
 
 
-def _fp32(values: Tensor) -> Tensor:
+def in_fp32(values: Tensor) -> Tensor:
     """Half types become fp32; fp64 stays, so that gradients can be checked in it."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
@@ -245,7 +252,7 @@ def _mean(values: Tensor, mask: Tensor) -> Tensor:
 
 def _split(values: Tensor, heads: int) -> Tensor:
     """[batch, tokens, heads * d] -> [batch, heads, tokens, d], as the models themselves cut it."""
-    return _fp32(values).unflatten(-1, (heads, -1)).transpose(1, 2)
+    return in_fp32(values).unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def _products(left: Tensor, right: Tensor) -> Tensor:
@@ -256,6 +263,6 @@ def _products(left: Tensor, right: Tensor) -> Tensor:
 
 def _log_map(products: Tensor, mask: Tensor) -> Tensor:
     """The log of the softmax over real keys. Of padding it is very low but finite: minus infinity times 0 is no number."""
-    found = _fp32(products)
+    found = in_fp32(products)
     padding = ~mask.bool()[:, None, None, :]
     return F.log_softmax(found.masked_fill(padding, torch.finfo(found.dtype).min), dim=-1)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.distillation import losses
+from compress.core.labels import ANSWERED, TARGETS
+from compress.distillation import laws, losses
 from compress.distillation.features import Wanted, capture
 from compress.distillation.layer_maps import layer_map
 from compress.distillation.loss_settings import LossSettings
@@ -21,6 +22,7 @@ from compress.distillation.schedules import Schedule
 from compress.models.families.layer_widths import head_size
 from compress.models.layers import layer_count
 from compress.models.widths import widths
+from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 Kind = Literal["hidden", "attention", "relations", "embedding"]
 TERMS: Mapping[Kind, str] = {
@@ -31,7 +33,7 @@ TERMS: Mapping[Kind, str] = {
 }
 """What each term is called in curves."""
 LOGITS = "teacher.logits"
-"""The batch's name for the teachers' logits, [batch, teachers, labels]."""
+"""The batch's name for the teachers' logits, [batch, teachers, labels], or [batch, tokens, teachers, labels]."""
 FEATURE = "teacher."
 """What the batch's names of the teacher's features begin with."""
 PROJECTIONS = "distillation_projections"
@@ -61,7 +63,7 @@ class Goal:
     matches: tuple[Match, ...] = ()
     predictions: bool = True
     """Whether the predictions count; in a first stage the hidden layers alone may."""
-    regression: bool = False
+    law: Law = CATEGORICAL
     alpha: Schedule = NEVER
     temperature: Schedule = PLAIN
     teacher_weights: tuple[float, ...] = (1.0,)
@@ -77,14 +79,14 @@ class Goal:
 
 
 def goals(
-    settings: LossSettings, student: Any, teacher: Any, regression: bool, teacher_weights: tuple[float, ...] = (1.0,)
+    settings: LossSettings, student: Any, teacher: Any, law: Law, teacher_weights: tuple[float, ...] = (1.0,)
 ) -> tuple[Goal, ...]:
     """What a student minimises in each stage of its training.
 
     Args:
         student: its config.
         teacher: its config.
-        regression: whether the task is one.
+        law: of the task's answers.
         teacher_weights: one a teacher.
 
     Raises:
@@ -111,7 +113,7 @@ def goals(
                 f"{theirs.hidden}. Set relation_heads to a divisor of {math.gcd(ours.hidden, theirs.hidden)}."
             )
         found.append(Match(kind, weight, loss, pairs, heads))
-    predictions = Goal((), True, regression, settings.alpha, settings.temperature or TEMPERATURE, teacher_weights)
+    predictions = Goal((), True, law, settings.alpha, settings.temperature or TEMPERATURE, teacher_weights)
     matches = tuple(found)
     if settings.intermediate_epochs:
         return Goal(matches, predictions=False), predictions
@@ -148,7 +150,9 @@ def learning(
             theirs = stack.enter_context(capture(live_teacher, goal.wanted("teacher")))
 
         def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-            inputs = {name: value for name, value in batch.items() if name != "labels" and not name.startswith(FEATURE)}
+            inputs = {
+                name: value for name, value in batch.items() if name not in TARGETS and not name.startswith(FEATURE)
+            }
             logits = trained(**inputs).logits
             terms: dict[str, Tensor] = {}
             # Data-parallel training wants a gradient for every weight: without predictions the head's is 0, not none.
@@ -181,16 +185,14 @@ def _prediction(
     goal: Goal, logits: Tensor, batch: Mapping[str, Any], progress: float, terms: dict[str, Tensor]
 ) -> Tensor:
     alpha = goal.alpha.at(progress)
-    hard = (losses.scores if goal.regression else losses.hard_labels)(logits, batch["labels"])
+    answered = batch.get(ANSWERED)
+    found = laws.answers(logits, batch["labels"], answered)
+    hard = laws.hard(goal.law, found)
     terms["labels"] = hard
     if alpha == 0:
         return hard
-    taught = batch[LOGITS]
-    if goal.regression:
-        soft = losses.scores(logits, losses.mixed_scores(taught, goal.teacher_weights))
-    else:
-        temperature = goal.temperature.at(progress)
-        soft = losses.soft_targets(logits, losses.mixed_targets(taught, goal.teacher_weights, temperature), temperature)
+    taught = batch[LOGITS] if answered is None else batch[LOGITS][answered.bool()]
+    soft = laws.soft(goal.law, found, taught, goal.teacher_weights, goal.temperature.at(progress))
     terms["soft targets"] = soft
     return losses.weighted(soft, hard, alpha)
 

@@ -74,7 +74,7 @@ def pseudo_labelled(
     Raises:
         CompressError: the task has no sources to write for.
     """
-    if task.kind == "language_modelling":
+    if not task.of_kind.has_references:
         raise CompressError(
             f"'{task.name}' has no sources that a teacher could write targets for. Leave pseudo_labels out; for a decoder that "
             "learns from samples there is on_policy."

@@ -20,9 +20,11 @@ from compress.core.artifact import Artifact, digest
 from compress.core.cache import Entry, locked, making, opened
 from compress.core.disk import allocated
 from compress.core.errors import CompressError
+from compress.core.labels import TARGETS
 from compress.core.progress import bar, say
-from compress.data.collate import ByToken, by_length, row_lengths
+from compress.data.collate import ByToken, answer_starts, by_length, row_lengths
 from compress.distillation.features import Wanted, capture
+from compress.distillation.scores import answer_places, flat
 from compress.models.load import load
 from compress.training.train import wants_bf16
 
@@ -36,7 +38,7 @@ class Answers:
     """What a teacher says of tokenized rows, and what that cost."""
 
     logits: np.ndarray
-    """[rows, labels], float16, memory-mapped, in the rows' order."""
+    """[answers, labels], float16, memory-mapped, in the rows' order: one answer a row, or one a word."""
     features: Mapping[str, ByToken] = field(default_factory=dict)
     """By the names of `Wanted.names()`: vectors of each token, float16, memory-mapped."""
     seconds: float = 0.0
@@ -151,6 +153,7 @@ def _compute(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
     starts = np.concatenate([[0], np.cumsum(lengths)])
+    answered = answer_starts(rows)
     arrays: dict[str, np.ndarray] = {}
 
     with ExitStack() as stack:
@@ -158,7 +161,7 @@ def _compute(
 
         def keep(name: str, places: Any, values: np.ndarray) -> None:
             if name not in arrays:
-                shape = (len(rows) if name == LOGITS else int(starts[-1]), values.shape[1])
+                shape = (int(answered[-1]) if name == LOGITS else int(starts[-1]), values.shape[1])
                 arrays[name] = allocated(work[name].folder / VALUES, np.float16, shape)
             arrays[name][places] = values
 
@@ -167,12 +170,13 @@ def _compute(
         stack.enter_context(torch.autocast(device, torch.bfloat16, enabled=bf16))
         running = stack.enter_context(bar("teacher", len(rows)))
         for places, batch in by_length(rows, its_tokenizer, BATCH):
-            logits = model(**{name: value.to(device) for name, value in batch.items()}).logits
+            inputs = {name: value.to(device) for name, value in batch.items() if name not in TARGETS}
+            logits = flat(model(**inputs).logits, batch)
             mask = batch["attention_mask"].bool()
             of_tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
             for name in names:
                 if name == LOGITS:
-                    keep(name, places, _narrowed(logits, name))
+                    keep(name, answer_places(places, answered), _narrowed(logits, name))
                 else:
                     keep(name, of_tokens, _narrowed(found[name][mask.to(device)], name))
             running.advance(len(places))

@@ -17,11 +17,13 @@ from compress.core.artifact import Artifact, digest
 from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
-from compress.data.collate import by_length
+from compress.data.collate import references, starts_of
 from compress.distillation.features import Wanted
+from compress.distillation.scores import scores_of
 from compress.distillation.teacher_cache import answers
 from compress.metrics.metric import Undefined, title
 from compress.models import load as models
+from compress.tasks.kinds.laws import BINARY, NUMBER, Law
 from compress.tasks.predictions import one_class
 from compress.training.data import TrainingData
 from compress.training.objectives import ModelScore, Scored
@@ -64,11 +66,11 @@ def of_classifier(
     found = answers(
         teacher, rows, its_tokenizer, wanted=Wanted(), precision=settings.precision, identity=identity, cache=place
     )
-    logits, labels = np.asarray(found.logits, np.float32), np.asarray(data.holdout["label"])
+    logits, labels = np.asarray(found.logits, np.float32), references(data.holdout)
     assert not isinstance(data.score, ModelScore)
-    told = _told(who, data.score(logits, labels), len(labels))
+    told = _told(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
     _tell_of_one_class(who, logits, labels, data.task)
-    reason = worse_than_guessing(logits, labels, data.task.kind)
+    reason = worse_than_guessing(logits, labels, data.task.law)
     if reason:
         _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)
     return {**told, **({"worse_than_guessing": reason} if reason else {})}
@@ -112,24 +114,19 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
     """Report what a classifier that was trained before scores on the held-out rows."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device).eval()
-    logits = np.zeros((len(data.holdout), data.task.num_labels), np.float32)
-    with torch.inference_mode():
-        for places, batch in by_length(data.holdout, its_tokenizer, 64):
-            found = model(**{name: value.to(device) for name, value in batch.items()}).logits
-            logits[places] = found.float().cpu().numpy()
-    labels = np.asarray(data.holdout["label"])
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    logits = scores_of(model, data.holdout, its_tokenizer, data.task)
+    labels = references(data.holdout)
     assert not isinstance(data.score, ModelScore)
-    told = _told("before training", data.score(logits, labels), len(labels))
+    told = _told("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))
     _tell_of_one_class("before training", logits, labels, data.task)
-    reason = worse_than_guessing(logits, labels, data.task.kind)
+    reason = worse_than_guessing(logits, labels, data.task.law)
     if reason:
         warn(f"The model has {reason} on the held-out rows before training: its labels are probably swapped.")
     return told
 
 
-def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], kind: str) -> str:
+def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], law: Law) -> str:
     """What shows that a model does worse than a guess, at the level of 1 %, one-sided; empty where nothing does.
 
     A guess draws labels by their frequencies p and is right with the chance of the sum of p squared: the exact binomial test. A
@@ -138,10 +135,12 @@ def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], kind: str) -
     Args:
         logits: [rows, labels].
         labels: class ids or scores, [rows].
-        kind: `classification` or `regression`.
+        law: of the answers.
     """
     rows = len(labels)
-    if kind == "regression":
+    if law is BINARY:
+        return ""  # a guess of each label by itself is right most of the time
+    if law is NUMBER:
         predicted, right = logits.reshape(-1).astype(np.float64), labels.astype(np.float64)
         if rows < 4 or np.ptp(predicted) < 1e-6 * max(1.0, float(np.abs(predicted).max())) or not np.ptp(right):
             return ""
@@ -168,7 +167,7 @@ def _told(who: str, scored: Scored, rows: int) -> dict[str, Any]:
 
 
 def _tell_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Any) -> None:
-    for note in one_class(logits.argmax(axis=-1).astype(np.float64), labels.tolist(), task):
+    for note in one_class(task.law.decide(logits), labels.tolist(), task):
         warn(f"{who}: {note}.")
 
 

@@ -164,7 +164,7 @@ def evaluated(student: Student, description: Mapping[str, Any], max_length: int)
     rows = loading.load(task, source, "evaluation").rows
     model, its_tokenizer = student.model.eval(), student.tokenizer
     metrics = generation.metrics(task)
-    if task.kind == "language_modelling":
+    if not task.of_kind.has_references:
         read = holdout.windows(rows, task, its_tokenizer, min(max_length, positions(model.config) or max_length))
         likelihoods, labels = [], []
         for row in read:

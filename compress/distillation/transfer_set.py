@@ -14,7 +14,7 @@ import numpy as np
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
-from compress.data.collate import Extra
+from compress.data.collate import ByToken, Extra, starts_of
 from compress.data.tokenized import tokens
 from compress.distillation import teacher_score
 from compress.distillation.features import Wanted
@@ -96,13 +96,19 @@ def prepare(
     return Lessons(
         data,
         answers={
-            # [rows, teachers, labels]; a single teacher's stay where they are, on disk.
-            LOGITS: logits[0][:, None] if len(logits) == 1 else np.stack(logits, axis=1),
+            # A single teacher's stay where they are, on disk.
+            LOGITS: _by_answer(logits[0][:, None] if len(logits) == 1 else np.stack(logits, axis=1), data.train),
             **{f"{FEATURE}{name}": values for name, values in features.items()},
         },
         live_teacher=None if kept or not wanted.names() else opened_teacher(teachers[0]),
         facts=facts,
     )
+
+
+def _by_answer(logits: np.ndarray, rows: Any) -> Extra:
+    """The teachers' scores, [answers, teachers, labels], as a batch looks them up: by row, or by a row's answers."""
+    starts = starts_of(rows)
+    return logits if starts is None else ByToken(logits, starts, of_labels=True)
 
 
 def _score(

@@ -33,7 +33,7 @@ def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.f
     Raises:
         CompressError: the names tell nothing, see `compress.models.labels`.
     """
-    if task.kind == "regression":
+    if not task.law.chooses:
         return said
     names = labels.of_config(raw_config(folder), folder)
     order = labels.order(names, task) if len(names) == task.num_labels else None
@@ -101,7 +101,7 @@ def agreement(
 
     Two models of equal accuracy may still differ on many examples; this is what users of the old model will notice.
     """
-    if task.kind == "regression":
+    if not task.law.chooses:
         return _no_agreement(fingerprint, condition, "scores are not classes: see the correlation instead")
     if of_root is None:
         return _no_agreement(fingerprint, condition, "the uncompressed model could not be run")

@@ -323,7 +323,7 @@ class ClassifierRun(Run):
 
     def _check_outputs(self, name: str, condition: Condition, timings: latency.Timings) -> None:
         """Add a note where what was timed is not what was evaluated."""
-        if condition.length != REAL or name not in self.predicted or self.evaluation.task.kind != "classification":
+        if condition.length != REAL or name not in self.predicted or not self.evaluation.task.law.chooses:
             return
         numbers = self.prepared[name].numbers[condition.key]
         note = latency.strays(timings, numbers, self.said[name], condition.key)

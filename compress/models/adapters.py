@@ -9,10 +9,12 @@ from typing import Any
 from compress.core.errors import CompressError
 from compress.core.model_files import ADAPTER, of_tokenizer
 from compress.models.finite_weights import check_finite
-from compress.models.generators import generator, kind_of
+from compress.models.generators import generator
+from compress.models.kinds import kind_of
 from compress.models.load import classifier
 from compress.models.pretrained import first_line, needs_peft, quiet
 from compress.models.tokenizing import tokenizer
+from compress.tasks import kinds
 
 WEIGHTS = "adapter_model.safetensors"
 ADAPTED = "base_model.model."
@@ -36,14 +38,15 @@ def merged(base: Path, adapter: Path) -> tuple[Any, Any]:
         raise CompressError(f"{adapter} has no {WEIGHTS}. Save the adapter as safetensors first.")
     check_finite([adapter / WEIGHTS])
     try:
-        PeftConfig.from_pretrained(str(adapter))
+        task_type = str(getattr(PeftConfig.from_pretrained(str(adapter)), "task_type", None) or "")
         shapes = _shapes(adapter)
         labels = _labels(shapes)
         changes: dict[str, Any] = {"num_labels": labels} if labels else {}
-        if kind_of(base) != "classifier" and not labels:
+        kind = kind_of(base)
+        if kind is not None and kind.generates and not labels:
             model = generator(base, merges_adapter=True)
         else:
-            model = classifier(base, merges_adapter=True, **changes)
+            model = classifier(base, kinds.by_adapter(task_type), merges_adapter=True, **changes)
         its_tokenizer = tokenizer(adapter if of_tokenizer(adapter) else base)
         _resize_(model, shapes, its_tokenizer, adapter)
         with quiet():

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from compress.core.errors import CompressError
+from compress.models.auto_classes import auto_class, unequal_class
 from compress.models.finite_weights import check_finite
-from compress.models.kinds import Kind, kind_of
+from compress.models.kinds import kind_of
 from compress.models.opening import Opened, compared, opened
 from compress.models.pretrained import first_line, quiet, raw_config, told_in_words, trusts_remote_code, why_not
 from compress.models.weight_files import weights
-
-__all__ = ["Kind", "from_config", "generator", "kind_of"]
+from compress.tasks import kinds
+from compress.tasks.kinds import Kind
 
 
 def generator(folder: Path, **changes: Any) -> Any:
@@ -24,7 +25,7 @@ def generator(folder: Path, **changes: Any) -> Any:
         CompressError: it holds a classifier, weights are missing, corrupt or pickled, or it brings code of its own.
     """
     kind = kind_of(folder)
-    if kind == "classifier":
+    if kind is None or not kind.generates:
         raise CompressError(f"The model in {folder} writes no text: it is no encoder-decoder and no decoder.")
     from compress.models import gptq_checkpoint
     from compress.models.families.cutting import opened_by
@@ -34,12 +35,12 @@ def generator(folder: Path, **changes: Any) -> Any:
     if gptq_checkpoint.is_described(raw_config(folder)):
         return _from_integers(folder, kind, settings)
     with told_in_words(folder):
-        unequal = _unequal(folder, kind)
-    opener = _classes(kind)[0] if unequal is None else opened_by(unequal)
+        unequal = unequal_class(folder, kind)
+    opener = auto_class(kind) if unequal is None else opened_by(unequal)
     found = opened(folder, opener, kind=unequal, **changes)
     _check_head(folder, found)
     found.model.generation_config = settings
-    if kind == "decoder" and found.model.config.is_encoder_decoder:
+    if not kind.has_encoder and found.model.config.is_encoder_decoder:
         raise CompressError(
             f"{folder / 'config.json'} says `is_encoder_decoder`, but {type(found.model).__name__} has no encoder. "
             "Set it to false."
@@ -69,8 +70,9 @@ def from_config(file: Path) -> Any:
 
     try:
         config = AutoConfig.from_pretrained(file)
-        kind: Kind = "encoder-decoder" if config.is_encoder_decoder else "decoder"
-        model = resized_(_classes(kind)[0].from_config(config))
+        kind = kinds.by_head(["ForConditionalGeneration" if config.is_encoder_decoder else "ForCausalLM"])
+        assert kind is not None
+        model = resized_(auto_class(kind).from_config(config))
         settings = of_config(file)
         settings.update(**model.generation_config.to_dict(), defaults_only=True)
         model.generation_config = settings
@@ -95,7 +97,7 @@ def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
             del config.quantization_config
             config.dtype = "float32"
-            model = resized_(_classes(kind)[0].from_config(config, trust_remote_code=trusts_remote_code()))
+            model = resized_(auto_class(kind).from_config(config, trust_remote_code=trusts_remote_code()))
             told = gptq_checkpoint.fill_(model, files, raw_config(folder))
             model.generation_config = settings
         except CompressError:
@@ -105,24 +107,3 @@ def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:
     found = compared(folder, model.eval(), told)
     _check_head(folder, found)
     return found.model
-
-
-def _unequal(folder: Path, kind: Kind) -> Any:
-    """The model's class where the config says that layers have widths of their own, else None."""
-    from transformers import AutoConfig
-
-    from compress.models.families.layer_widths import SETTING
-
-    if SETTING not in raw_config(folder):
-        return None
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
-    return _classes(kind)[1][type(config)]
-
-
-def _classes(kind: Kind) -> tuple[Any, Any]:
-    """transformers' opener for a kind, and its classes by config."""
-    import transformers
-
-    if kind == "encoder-decoder":
-        return transformers.AutoModelForSeq2SeqLM, transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
-    return transformers.AutoModelForCausalLM, transformers.MODEL_FOR_CAUSAL_LM_MAPPING

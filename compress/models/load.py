@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from compress.core.artifact import Artifact, is_main_process
 from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.models import labels
-from compress.models.generators import generator, kind_of
-from compress.models.kinds import check_handled, check_trained, has_classifier
+from compress.models.auto_classes import auto_class, unequal_class
+from compress.models.generators import generator
+from compress.models.kinds import generates, has_encoder, kind_of, law_of, trained_kind
 from compress.models.opening import Opened, opened
 from compress.models.pretrained import (
     config,
@@ -23,6 +25,9 @@ from compress.models.pretrained import (
 )
 from compress.models.sources import DEMO, adopt, bring
 from compress.models.tokenizing import tokenizer
+from compress.tasks import kinds
+from compress.tasks.kinds import Kind
+from compress.tasks.kinds.laws import BINARY
 
 __all__ = [
     "DEMO",
@@ -35,7 +40,8 @@ __all__ = [
     "config",
     "for_task",
     "from_config",
-    "has_classifier",
+    "generates",
+    "has_encoder",
     "kind_of",
     "load",
     "needs_peft",
@@ -47,18 +53,15 @@ __all__ = [
 
 
 def load(artifact: Artifact) -> Any:
-    """The model of a torch artifact, in evaluation mode, in the precision it was saved in: a classifier, or one that
-    writes text, as its config says.
+    """The model of a torch artifact, in evaluation mode, in the precision it was saved in, of the kind that its config says.
 
     Raises:
         CompressError: the artifact is not a torch one, its weights do not fit its config, or it has no head.
     """
     if artifact.format != "torch":
         raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
-    if kind_of(artifact.folder) != "classifier":
-        return generator(artifact.folder)
-    check_trained(artifact.folder)
-    return classifier(artifact.folder, anew=False)
+    kind = trained_kind(artifact.folder)
+    return generator(artifact.folder) if kind.generates else classifier(artifact.folder, kind, anew=False)
 
 
 def check_opens(folder: Path) -> None:
@@ -71,35 +74,33 @@ def check_opens(folder: Path) -> None:
 
     tokenizer(folder)
     kind = kind_of(folder)
-    if kind != "classifier":
-        generator(folder)
-    elif has_classifier(folder, raw := raw_config(folder)):
-        labels.of_config(raw, folder)
-        classifier(folder, anew=False)
-    else:
+    if kind is None:
         opened(folder, AutoModel, tells=False)
+    elif kind.generates:
+        generator(folder)
+    else:
+        labels.of_config(raw_config(folder), folder)
+        classifier(folder, kind, anew=False)
 
 
-def classifier(folder: Path, *, anew: bool = True, **changes: Any) -> Any:
-    """The sequence classifier in a folder, in evaluation mode.
+def classifier(folder: Path, kind: Kind | None = None, *, anew: bool = True, **changes: Any) -> Any:
+    """The model in a folder with a head of a kind that generates nothing, in evaluation mode.
 
     Args:
-        anew: make the head anew, with a message, where the checkpoint has none (a base model); else that is an error.
+        kind: of the head; by default its own, and of a base that of a text classifier.
+        anew: initialize the head, with a message, where the checkpoint has none (a base model); else that is an error.
         changes: of the config, or of how it is opened (`compress.models.opening.opened`).
 
     Raises:
         CompressError: the body's tensors are not those of its class, or the head's are not and `anew` is False.
     """
-    from transformers import AutoModelForSequenceClassification
-
     from compress.models.families.cutting import opened_by
 
-    raw = raw_config(folder)
-    check_handled(folder, raw)
+    kind = kind or kind_of(folder) or kinds.by_adapter("")
     with told_in_words(folder):
-        kind = _unequal(folder)
-    opener = AutoModelForSequenceClassification if kind is None else opened_by(kind)
-    found = opened(folder, opener, kind=kind, **changes)
+        unequal = unequal_class(folder, kind)
+    opener = auto_class(kind) if unequal is None else opened_by(unequal)
+    found = opened(folder, opener, kind=unequal, **changes)
     new = len(found.missing) + len(found.reshaped)
     if new and not anew:
         raise CompressError(_without_head(folder, found))
@@ -124,18 +125,6 @@ def _without_head(folder: Path, found: Opened) -> str:
     )
 
 
-def _unequal(folder: Path) -> Any:
-    """The classifier's class where the config says that layers have widths of their own, else None."""
-    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSES
-    from transformers import AutoConfig, PreTrainedConfig
-
-    from compress.models.families.layer_widths import SETTING
-
-    if SETTING not in PreTrainedConfig.get_config_dict(folder)[0]:
-        return None
-    return CLASSES[type(AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code()))]
-
-
 def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config; for a
     generative task the model that writes text, as it is.
@@ -154,17 +143,18 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     raw = raw_config(folder)
     torch.manual_seed(seed)
     names = task.label_names or ("score",)
-    kind = "regression" if task.kind == "regression" else "single_label_classification"
     own = labels.of_config(raw, folder)
-    fits = len(own) == task.num_labels and has_classifier(folder, raw)
+    fits = len(own) == task.num_labels and kind_of(folder) is task.of_kind
     places = labels.order(own, task) if fits else None
+    problem = task.of_kind.problem_types.get(task.kind)
     model = classifier(
         folder,
+        task.of_kind,
         anew=not fits,
         num_labels=task.num_labels,
         id2label=dict(enumerate(names)),
         label2id={name: index for index, name in enumerate(names)},
-        problem_type=kind,
+        **({"problem_type": problem} if problem else {}),
     )
     if fits and places is None:
         say(
@@ -181,7 +171,7 @@ def is_trained_for(folder: Path, task: Any) -> bool:
     """Whether a classifier has a trained head for the labels of a task."""
     raw = raw_config(folder)
     own = labels.of_config(raw, folder)
-    return has_classifier(folder, raw) and len(own) == task.num_labels and labels.order(own, task) is not None
+    return kind_of(folder) is task.of_kind and len(own) == task.num_labels and labels.order(own, task) is not None
 
 
 def _with_new_head_(model: Any) -> Any:
@@ -196,9 +186,9 @@ def from_config(file: Path, task: Any) -> Any:
     """A classifier with random weights for a `config.json`, with as many outputs as the task has labels.
 
     Raises:
-        CompressError: the file is no config of a sequence classifier.
+        CompressError: the file is no config of such a model.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
     from compress.models.families.cutting import resized_
 
@@ -207,30 +197,37 @@ def from_config(file: Path, task: Any) -> Any:
         config = AutoConfig.from_pretrained(
             file, num_labels=task.num_labels, id2label=names, label2id={name: index for index, name in names.items()}
         )
-        return resized_(AutoModelForSequenceClassification.from_config(config))
+        return resized_(auto_class(task.of_kind).from_config(config))
     except Exception as error:
-        raise CompressError(f"{file} is no config of a sequence classifier ({first_line(error)}).") from error
+        raise CompressError(
+            f"{file} is no config of a model for {task.of_kind.in_words} ({first_line(error)})."
+        ) from error
 
 
 def check_kind(folder: Path, task: Any) -> None:
-    """Whether a model writes text for a task of writing, and judges it for any other.
+    """Whether a model is one for a task of its kind. A decoder also does text for text, with a prompt.
 
     Raises:
         CompressError: it is of another kind.
     """
-    kind, of_task = kind_of(folder), task.kind.replace("_", " ")
-    if task.is_generative and (
-        kind == "classifier" or (kind == "encoder-decoder" and task.kind == "language_modelling")
-    ):
-        is_this = "writes no text" if kind == "classifier" else "is an encoder-decoder"
-        needed = "a decoder (GPT-2, Llama)" if task.kind == "language_modelling" else "an encoder-decoder or a decoder"
+    kind, wanted = kind_of(folder), task.of_kind
+    if wanted.generates:
+        if kind is not None and kind.generates and (wanted.has_encoder or not kind.has_encoder):
+            return
+        is_this = "is an encoder-decoder" if kind is not None and kind.generates else "writes no text"
+        needed = "an encoder-decoder or a decoder" if wanted.has_encoder else "a decoder (GPT-2, Llama)"
         raise CompressError(
-            f"The task {task.name} is {of_task}, which needs {needed}; the model in {folder} {is_this}."
+            f"The task {task.name} is {task.kind_in_words}, which needs {needed}; the model in {folder} {is_this}."
         )
-    if not task.is_generative and kind != "classifier":
+    if kind is not None and kind.generates:
         raise CompressError(
-            f"The model in {folder} writes text (it is {'an' if kind[0] == 'e' else 'a'} {kind}), but the task {task.name} is "
-            f"a {of_task}. Choose the task that it was trained for, as `--task samsum`."
+            f"The model in {folder} writes text (it is {'an encoder-decoder' if kind.has_encoder else 'a decoder'}), but the "
+            f"task {task.name} is a {task.kind_in_words}. Choose the task that it was trained for, as `--task samsum`."
+        )
+    if trained_kind(folder) is not wanted:
+        raise CompressError(
+            f"The model in {folder} is one for {trained_kind(folder).in_words}, but the task {task.name} is a "
+            f"{task.kind_in_words}. Choose the task that it was trained for."
         )
 
 
@@ -247,8 +244,8 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
     if task.is_generative:
         return
     raw = raw_config(folder)
-    check_trained(folder)
     names = labels.of_config(raw, folder)
+    _check_law(folder, raw, task)
     if len(names) != task.num_labels:
         raise CompressError(
             f"The model in {folder} has {len(names)} labels ({labels.shown(names)}), but the task {task.name} has "
@@ -262,6 +259,19 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
             f"The model in {folder} has its labels in the order {labels.shown(names)}, but the task {task.name} has "
             f"{labels.shown(task.label_names)}. Put them in the task's order: `compress import {folder} --task TASK -o DIR`, "
             "and start from that."
+        )
+
+
+def _check_law(folder: Path, raw: Mapping[str, Any], task: Any) -> None:
+    """Several labels at once are not one of several classes, though a head for the one looks like one for the other."""
+    law = law_of(task.of_kind, raw)
+    if BINARY in (law, task.law) and law is not task.law:
+        is_this, wants = (
+            "gives any of its labels" if one is BINARY else "gives one of its labels" for one in (law, task.law)
+        )
+        raise CompressError(
+            f"The model in {folder} {is_this} (problem_type in its config.json), and a model for {task.name}, a "
+            f"{task.kind_in_words}, {wants}. Choose the task that it was trained for."
         )
 
 

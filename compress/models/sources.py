@@ -11,7 +11,6 @@ from compress.core.artifact import Artifact, digest, hash_file, hashes
 from compress.core.errors import CompressError
 from compress.core.model_files import ADAPTER, deciding, patterns_to_download
 from compress.core.progress import say
-from compress.models.kinds import check_handled
 from compress.models.pretrained import first_line, quiet, raw_config, trusts_remote_code
 from compress.models.weight_files import weights
 
@@ -75,7 +74,6 @@ def adopt(folder: Path, name: str) -> Artifact:
         CompressError: it has no config, no weights, or pickled weights only.
     """
     raw = raw_config(folder)
-    check_handled(folder, raw)
     weights(folder)  # says what is wrong with them
     origin = {"name": name, "weights": digest(hashes(deciding(folder))), "model_type": raw.get("model_type", "")}
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")

@@ -8,7 +8,7 @@ from typing import Any
 from compress.core.artifact import Artifact, is_main_process, wait_until
 from compress.core.progress import say
 from compress.models import labels
-from compress.models.load import adopt, has_classifier, kind_of, load, save, tokenizer
+from compress.models.load import adopt, kind_of, load, save, tokenizer
 from compress.models.pretrained import raw_config
 
 
@@ -23,11 +23,11 @@ def in_task_order(artifact: Artifact, task: Any, scratch: Path) -> Artifact:
     Raises:
         CompressError: its head cannot be changed.
     """
-    if artifact.format != "torch" or task.kind != "classification" or kind_of(artifact.folder) != "classifier":
+    if artifact.format != "torch" or not task.label_names or kind_of(artifact.folder) is not task.of_kind:
         return artifact
     raw = raw_config(artifact.folder)
     own = labels.of_config(raw, artifact.folder)
-    places = labels.order(own, task) if len(own) == task.num_labels and has_classifier(artifact.folder, raw) else None
+    places = labels.order(own, task) if len(own) == task.num_labels else None
     if places is None or list(places) == sorted(places):
         return artifact
     folder = scratch / f"in-task-order-{artifact.fingerprint()}"

@@ -20,7 +20,8 @@ from compress.core.progress import say
 from compress.core.technique import versions
 from compress.core.version import VERSION
 from compress.data import comparison_rows
-from compress.models.load import kind_of, load, tokenizer
+from compress.models.kinds import law_of_model
+from compress.models.load import generates, load, tokenizer
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def export_model(
         facts["fused"] = fusion.fuse(draft, fused).to_dict()
         fused.replace(draft)
     rows, where = comparison_rows.rows(its_tokenizer, model.config, task)
-    checked = parity.check(draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0})
+    checked = parity.check(
+        draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0}, law=law_of_model(model)
+    )
     draft.replace(folder / "model.onnx")
     return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)
 
@@ -157,6 +160,6 @@ def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Pa
             shutil.copyfile(file, folder / file.name)
         parts = {part: path.name for part, path in graphs.items()}
     copy_beside(source.folder, folder)
-    if kind_of(source.folder) != "classifier":
+    if generates(source.folder):
         generation_config.write(source.folder, folder)  # the model's own may stand in its config.json
     return parts

@@ -13,8 +13,10 @@ from torch import nn
 
 from compress.core.errors import CompressError
 from compress.models.families import read_token
+from compress.runtimes.rows import answers
 from compress.runtimes.session_choices import DEFAULT, SessionChoice
 from compress.runtimes.sessions import logits, open_session
+from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1, length], integers
 
@@ -34,7 +36,7 @@ class Parity:
 
     largest_gap: by shape, the largest absolute difference of a logit. scale: the source's largest absolute logit.
     tolerance: the largest gap allowed, None where the precision is compared for information only (int8, int4).
-    equal_predictions: the share of rows (0 to 1) with the same largest logit; None for a regression.
+    equal_predictions: the share of answers (0 to 1, one a row or a token) with the same prediction; None for a regression.
     """
 
     precision: str
@@ -63,12 +65,17 @@ def compare(
     padding: dict[str, int] | None = None,
     threads: int = 1,
     options: SessionChoice = DEFAULT,
+    law: Law = CATEGORICAL,
 ) -> Parity:
     """The gap between the graph at `path` and its `source`, a torch model or another ONNX file, on encoded `rows`.
 
     Shapes: `batch 1`, each row as it is; `padded`, all rows in one batch, filled up to the longest with `padding` (a
     value by input name, 0 where not given; the mask always gets 0); `unpadded`, all rows cut to the shortest one but for
-    their last token, which may be the one that is read.
+    their last token, which may be the one that is read. Where a row has an answer for each token, those of real tokens are
+    compared.
+
+    Args:
+        law: what an answer's logits mean.
     """
     if not rows:
         raise CompressError("The comparison of an export with its source needs at least one encoded row.")
@@ -89,7 +96,11 @@ def compare(
         largest = 0.0
         for batch in batches:
             found, wanted = logits(session, batch), reference(batch)
-            if found.shape != wanted.shape:
+            if (
+                found.shape == wanted.shape
+            ):  # behind the end of a row there is nothing to compare where it has many answers
+                found, wanted = (answers(one, batch["attention_mask"]) for one in (found, wanted))
+            else:
                 raise CompressError(
                     f"{path} gives logits of {found.shape} where its source gives {wanted.shape}. Export it again."
                 )
@@ -97,11 +108,10 @@ def compare(
             # A NaN compares as nothing: it is the largest gap there can be.
             largest = max(largest, float(gap.max()) if np.isfinite(gap).all() else float("inf"))
             scale = max(scale, float(np.abs(wanted).max()))
-            equal.extend((found.argmax(-1) == wanted.argmax(-1)).tolist())
-            labels = wanted.shape[-1]
+            equal.extend((~law.differs(found, wanted)).tolist())
         gaps[shape] = largest
     tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
-    return Parity(precision, len(rows), gaps, scale, tolerance, float(np.mean(equal)) if labels > 1 else None)
+    return Parity(precision, len(rows), gaps, scale, tolerance, float(np.mean(equal)) if law.chooses else None)
 
 
 def check(
@@ -113,9 +123,12 @@ def check(
     padding: dict[str, int] | None = None,
     threads: int = 1,
     options: SessionChoice = DEFAULT,
+    law: Law = CATEGORICAL,
 ) -> Parity:
     """`compare`, and a CompressError where a gap is beyond the tolerance (int8 has none: it is only reported)."""
-    parity = compare(path, source, rows, precision=precision, padding=padding, threads=threads, options=options)
+    parity = compare(
+        path, source, rows, precision=precision, padding=padding, threads=threads, options=options, law=law
+    )
     if not parity.is_within_tolerance:
         shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
         raise CompressError(

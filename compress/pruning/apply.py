@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from compress.core.errors import CompressError
+from compress.core.labels import LABELS, TARGETS
 from compress.core.progress import warn
 from compress.distillation.layer_importance import least_missed
 from compress.models.families.families import family, stack
@@ -38,7 +39,7 @@ def fewer_layers(
     if not isinstance(layers, int):
         kept = tuple(layers)
     elif choice == "importance":
-        kept = least_missed(model, layers, [_inputs(batch) for batch in batches], side)
+        kept = least_missed(model, layers, [_inputs(model, batch, LABELS) for batch in batches], side)
     else:
         # The classifier reads the last layer; of what writes, the first one meets the tokens.
         first = architecture.first_layer_differs or (choice == "even" and not architecture.classifier)
@@ -59,7 +60,7 @@ def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> 
             "The layers of this model have heads and neurons of unequal number. Prune its hidden width first, and those then."
         )
     before = widths(model.config).hidden
-    smaller = narrow(model, [_inputs(batch) for batch in batches], hidden_size=hidden_size)
+    smaller = narrow(model, [_inputs(model, batch) for batch in batches], hidden_size=hidden_size)
     return smaller, {"hidden_kept": hidden_size, "hidden_of": before}
 
 
@@ -118,7 +119,7 @@ def zeroed_(model: Any, settings: Any, batches: Sequence[Batch]) -> tuple[Any, H
         return model, _movement(model, settings, names), told
     if settings.is_gradual:
         return model, gradual.Gradual(model, gradual.Schedule(settings.sparsity), choose, names), told
-    inputs = [_inputs(batch) for batch in batches]
+    inputs = [_inputs(model, batch) for batch in batches]
     if settings.method == "wanda":
         masks = calibrated.wanda_(model, inputs, settings.amount, names)
     elif settings.method == "sparsegpt":
@@ -214,6 +215,12 @@ def _others(kept: Sequence[Sequence[int]], counts: Sequence[int]) -> list[list[i
     return [sorted(set(range(count)) - set(some)) for some, count in zip(kept, counts, strict=True)]
 
 
-def _inputs(batch: Batch) -> Batch:
-    """What a model reads, without a class; references of what writes are read too."""
-    return {name: value for name, value in batch.items() if name != "labels" or value.ndim == 2}
+def _inputs(model: Any, batch: Batch, *left_out: str) -> Batch:
+    """What a model reads of a batch; a generative one reads its references too.
+
+    Args:
+        left_out: the names of what it does not read; all targets where none is given.
+    """
+    if model.can_generate():
+        return batch
+    return {name: value for name, value in batch.items() if name not in (left_out or TARGETS)}

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compress.core.errors import CompressError, listing
-from compress.core.labels import NO_LABEL
+from compress.core.labels import ANSWERED, NO_LABEL, TARGETS
+from compress.distillation import laws
 from compress.models.families.blocks import Block, attentions, feed_forwards
 from compress.models.families.matrices import weight_of
 from compress.models.forward import logits_and_labels
+from compress.models.kinds import law_of_model
 from compress.models.layers import Batch
 from compress.pruning.units import Units, masks_applied, units
 
@@ -123,29 +125,17 @@ def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
     return Gradients(_joined(heads), _joined(neurons))
 
 
-def loss_by_example(logits: Tensor, labels: Tensor) -> Tensor:
-    """Each example's own loss, [batch].
-
-    Args:
-        logits: [batch, classes]: cross-entropy; [batch, 1]: the squared difference; [batch, tokens, vocabulary]: the mean
-            cross-entropy of the tokens that count.
-        labels: [batch], or [batch, tokens] with -100 where none counts.
-    """
-    if logits.ndim == 3:
+def loss_by_example(model: Any, batch: Batch) -> Tensor:
+    """Each row's own loss, [batch]: the mean over its answers, or, of a generative model, over its tokens that count."""
+    rows = len(batch["labels"])
+    if model.can_generate():
+        logits, labels = logits_and_labels(model, batch)
         losses = F.cross_entropy(
             logits.float().transpose(1, 2), labels, ignore_index=NO_LABEL, reduction="none"
         )  # 0 where none counts
         return losses.sum(dim=1) / (labels != NO_LABEL).sum(dim=1).clamp_min(1)
-    if logits.shape[-1] == 1:
-        return F.mse_loss(logits[:, 0].float(), labels.float(), reduction="none")
-    return F.cross_entropy(logits.float(), labels.long(), reduction="none")
-
-
-def predicted(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What a model answers to a batch, and the labels at the same places: of a classifier, or of one that writes."""
-    if batch["labels"].ndim == 2:
-        return logits_and_labels(model, batch)
-    return model(**{name: value for name, value in batch.items() if name != "labels"}).logits, batch["labels"]
+    logits = model(**{name: value for name, value in batch.items() if name not in TARGETS}).logits
+    return laws.loss_by_row(law_of_model(model), laws.answers(logits, batch["labels"], batch.get(ANSWERED)), rows)
 
 
 def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
@@ -160,7 +150,7 @@ def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], lis
         for counts in (found.heads, found.neurons)
     ]
     with masks_applied(model, *ones), _weights_alone(model), torch.enable_grad():
-        loss = loss_by_example(*predicted(model, here)).sum()
+        loss = loss_by_example(model, here).sum()
         flat = torch.autograd.grad(loss, [*ones[0], *ones[1]])
     values = [gradient.detach().float().cpu() for gradient in flat]
     return values[: len(ones[0])], values[len(ones[0]) :]

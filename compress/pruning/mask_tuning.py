@@ -20,10 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
+from compress.core.labels import TARGETS
 from compress.models.families.architecture import Architecture
 from compress.models.families.families import family
 from compress.models.layers import Batch, evaluating
 from compress.pruning.units import Kept, own_layers, units
+from compress.tasks import kinds
 
 RIDGE = 1e-3
 """How strongly masks are held at 1, as a share of the mean diagonal of the normal equations."""
@@ -181,7 +183,7 @@ def _recorded(model: Any, layers: Sequence[nn.Module], batch: Batch) -> _State:
 
         return record
 
-    inputs = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}
+    inputs = {name: value.to(model.device) for name, value in batch.items() if name not in TARGETS}
     try:
         for index, layer in enumerate(layers):
             hooks.append(layer.register_forward_pre_hook(hook(index), with_kwargs=True))
@@ -192,7 +194,9 @@ def _recorded(model: Any, layers: Sequence[nn.Module], batch: Batch) -> _State:
     tokens = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).bool()
     first = torch.zeros_like(tokens)
     first[torch.arange(len(tokens)), tokens.int().argmax(dim=1)] = True
-    reads_all = getattr(model.config, "classifier_pooling", "cls") == "mean"  # ModernBERT's choice
+    kind = kinds.by_head([type(model).__name__])
+    pools_all = getattr(model.config, "classifier_pooling", "cls") == "mean"  # ModernBERT's choice
+    reads_all = pools_all or (kind is not None and kind.by_token)
     return _State(entered[0], entered[0], calls, tokens, tokens if reads_all else first)
 
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from compress.core.errors import CompressError
 from compress.core.progress import warn
+from compress.runtimes.rows import answers
 from compress.runtimes.sessions import logits, open_session
+from compress.tasks.kinds.laws import Law
 
 ROWS = 128
 """Read at most; one in ten of them is then known to a few percent."""
@@ -50,24 +52,26 @@ class Agreement:
         return f"{self.share:.0%} {MEASURES[self.of].format(rows=self.rows)} ({self.rows_from})"
 
 
-def of_classifiers(made: Path, fp32: Path, rows: Sequence[Mapping[str, np.ndarray]], rows_from: str) -> Agreement:
-    """The agreement of two graphs of a classifier or a regression, each row by itself as it is served."""
-    return of_answers(_answers(made, rows), _answers(fp32, rows), rows_from)
+def of_classifiers(
+    made: Path, fp32: Path, rows: Sequence[Mapping[str, np.ndarray]], rows_from: str, law: Law
+) -> Agreement:
+    """The agreement of two graphs that generate nothing, each row by itself as it is served."""
+    return of_answers(_answers(made, rows), _answers(fp32, rows), rows_from, law)
 
 
-def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str) -> Agreement:
-    """The same of answers at hand, [rows, labels] each."""
-    if theirs.shape[1] == 1:
+def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law) -> Agreement:
+    """The same of answers at hand, [answers, outputs] each: one a row, or one a token."""
+    if not law.chooses:
         return Agreement("scores", _correlation(ours[:, 0], theirs[:, 0]), len(theirs), rows_from)
-    equal = np.isfinite(ours).all(1) & (ours.argmax(1) == theirs.argmax(1))
-    return Agreement("classes", float(equal.mean()), len(theirs), rows_from)
+    same = np.isfinite(ours).all(1) & ~law.differs(ours, theirs)
+    return Agreement("classes", float(same.mean()), len(theirs), rows_from)
 
 
-def right(answers: np.ndarray, labels: np.ndarray) -> float:
-    """How right answers [rows, labels] are: the share of the labels that they name, or a regression's correlation with them."""
-    if answers.shape[1] == 1:
+def right(answers: np.ndarray, labels: np.ndarray, law: Law) -> float:
+    """How right answers [answers, outputs] are: the share of their labels that they name, or a regression's correlation."""
+    if not law.chooses:
         return _correlation(answers[:, 0], labels)
-    return float((answers.argmax(1) == labels).mean())
+    return float((law.decide(answers) == labels).reshape(len(labels), -1).all(1).mean())
 
 
 def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = False) -> dict[str, Any]:
@@ -106,7 +110,8 @@ def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = F
 
 def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
     session = open_session(graph, threads=1)
-    return np.concatenate([logits(session, {name: value[None] for name, value in row.items()}) for row in rows])
+    feeds = [{name: value[None] for name, value in row.items()} for row in rows]
+    return np.concatenate([answers(logits(session, one), one["attention_mask"]) for one in feeds])
 
 
 def _correlation(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -11,7 +11,8 @@ from torch import nn
 from compress.core import name_patterns
 from compress.core.errors import CompressError
 from compress.models.families.matrices import inputs_of, is_linear, outputs_of
-from compress.models.generators import generator, kind_of
+from compress.models.generators import generator
+from compress.models.kinds import trained_kind
 from compress.models.load import classifier
 from compress.models.pretrained import needs_bitsandbytes
 from compress.quantization.gptq import by_kind, linears
@@ -38,8 +39,8 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     needs_bitsandbytes(kind)
     from transformers import BitsAndBytesConfig
 
-    is_classifier = kind_of(folder) == "classifier"
-    plain = classifier(folder, anew=False) if is_classifier else generator(folder)
+    its_kind = trained_kind(folder)
+    plain = generator(folder) if its_kind.generates else classifier(folder, its_kind, anew=False)
     could = {name: module for name, module in linears(plain).items() if kind == "int8" or _fits(module)}
     name_patterns.check(exclude, could, "exclude", "quantized")
     chosen = set(linears(plain, exclude)) & set(could)
@@ -59,7 +60,7 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     config = BitsAndBytesConfig(**settings, llm_int8_skip_modules=left)
     del plain
     changes: dict[str, Any] = {"quantization_config": config, "device_map": "cpu"}
-    model = classifier(folder, anew=False, **changes) if is_classifier else generator(folder, **changes)
+    model = generator(folder, **changes) if its_kind.generates else classifier(folder, its_kind, anew=False, **changes)
     done = [name for name, module in model.named_modules() if type(module).__module__.startswith("bitsandbytes")]
     return model, {"layers_quantized": len(done), "left in floating point": by_kind([*chosen - set(done), *left])}
 

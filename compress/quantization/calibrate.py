@@ -75,7 +75,7 @@ def schemes_of_parts(
     described, _ = loading.resolve(dict(task or {}))
     said = fitted(described, its_config).generation
     rows, new_tokens = calibration.prompts(settings.calibration, task or {}, its_tokenizer, its_config), CONTINUED
-    if described.kind != "language_modelling" and said is not None:
+    if described.of_kind.has_references and said is not None:
         new_tokens = said.max_target
     elif (most := positions(its_config)) is not None:
         new_tokens = min(CONTINUED, most // 2)

@@ -32,15 +32,15 @@ def precisions(parts: Iterable[str], whole: str, encoder: str | None, decoder: s
     return {part: (encoder if part == ENCODER else decoder) or whole for part in parts}
 
 
-def check(kind: str, whole: str, encoder: str | None, decoder: str | None) -> None:
-    """Whether a model of a kind (`encoder-decoder` or `decoder`) can have these precisions.
+def check(has_encoder: bool, whole: str, encoder: str | None, decoder: str | None) -> None:
+    """Whether a generative model, with an encoder or without one, can have these precisions.
 
     Raises:
         CompressError: a component is named that the model has not, or nothing would change.
     """
-    if encoder is not None and kind == "decoder":
+    if encoder is not None and not has_encoder:
         raise CompressError("The model is a decoder: it has no encoder to give a precision. Leave out `encoder`.")
-    parts = [ENCODER, DECODE] if kind == "encoder-decoder" else [DECODE]
+    parts = [ENCODER, DECODE] if has_encoder else [DECODE]
     if set(precisions(parts, whole, encoder, decoder).values()) == {"fp32"}:
         raise CompressError(
             "Every component would stay fp32, so there is nothing to quantize. Export the model instead."

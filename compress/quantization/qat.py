@@ -15,13 +15,14 @@ from compress.core.artifact import wait_until
 from compress.core.cache import entry, opened
 from compress.core.cores import available_cores
 from compress.core.errors import CompressError
+from compress.core.labels import ANSWERED, LABELS, TARGETS
 from compress.data import calibration
-from compress.data.calibration import LABELS
 from compress.quantization.calibrate import static_scheme
 from compress.quantization.graphs.qdq import write_scheme
 from compress.quantization.qat_modules import attach, watch
 from compress.quantization.scheme import Scheme
 from compress.runtimes.sessions import logits, open_session
+from compress.tasks.kinds.laws import Law
 from compress.training.objectives import Hold
 
 SCHEME = "scheme.safetensors"
@@ -122,31 +123,41 @@ def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
 
 
 def batches_of(rows: Any, its_tokenizer: Any) -> tuple[list[Batch], np.ndarray]:
-    """The first held-out rows as padded batches, and their labels in the same order, [rows]."""
+    """The first held-out rows as padded batches, and the labels of their answers in the same order, [answers]."""
     few = rows.select(range(min(ROWS, len(rows))))
-    encoded = [{**calibration.model_inputs(row, its_tokenizer), LABELS: np.asarray(row["label"])} for row in few]
+    encoded = [{**calibration.model_inputs(row, its_tokenizer), **calibration.targets(row)} for row in few]
     found = list(calibration.batches(encoded, 32, its_tokenizer.pad_token_id or 0))
-    return found, np.concatenate([batch.pop(LABELS) for batch in found])
+    labels = [batch.pop(LABELS) for batch in found]
+    if ANSWERED in found[0]:
+        labels = [one[batch[ANSWERED].astype(bool)] for one, batch in zip(labels, found, strict=True)]
+    return found, np.concatenate(labels)
+
+
+def _answers(logits: np.ndarray, batch: Batch) -> np.ndarray:
+    """[batch, outputs] as it is; of [batch, tokens, outputs] the tokens that are answers."""
+    return logits[batch[ANSWERED].astype(bool)] if ANSWERED in batch else logits
 
 
 def torch_logits(model: Any, batches: Sequence[Batch]) -> np.ndarray:
-    """What a model answers in fp32, [rows, labels]."""
+    """What a model answers in fp32, [answers, outputs]."""
     device = next(model.parameters()).device
-    names = _inputs(model)
+    names = _inputs(model) - set(TARGETS)
     model.eval()
     with torch.no_grad():
         found = [
             model(**{key: torch.from_numpy(batch[key]).to(device) for key in batch if key in names}).logits
             for batch in batches
         ]
-    return torch.cat(found).float().cpu().numpy()
+    return np.concatenate(
+        [_answers(one.float().cpu().numpy(), batch) for one, batch in zip(found, batches, strict=True)]
+    )
 
 
 def onnx_logits(graph: Path, batches: Sequence[Batch]) -> np.ndarray:
-    """What a graph answers, [rows, labels]."""
+    """What a graph answers, [answers, outputs]."""
     session = open_session(graph, threads=available_cores())
     names = {item.name for item in session.get_inputs()}
-    return np.concatenate([logits(session, {key: batch[key] for key in names}) for batch in batches])
+    return np.concatenate([_answers(logits(session, {key: batch[key] for key in names}), batch) for batch in batches])
 
 
 def rounded(graph: Path, scheme: Scheme, scratch: Path) -> Path:
@@ -156,12 +167,13 @@ def rounded(graph: Path, scheme: Scheme, scratch: Path) -> Path:
     return file
 
 
-def compared(graph: Path, answers: np.ndarray, trained: np.ndarray) -> dict[str, Any]:
+def compared(graph: Path, answers: np.ndarray, trained: np.ndarray, law: Law) -> dict[str, Any]:
     """How far a graph's answers are from those of the model that was trained in its integers.
 
     Args:
         graph: for the message.
-        answers: the graph's logits, [rows, labels].
+        law: of the answers.
+        answers: the graph's logits, [answers, outputs].
         trained: the model's.
 
     Raises:
@@ -169,11 +181,10 @@ def compared(graph: Path, answers: np.ndarray, trained: np.ndarray) -> dict[str,
     """
     tolerance = TOLERANCE * max(1.0, float(np.abs(trained).max()))
     found = {"rows": len(trained), "largest_gap": float(np.abs(answers - trained).max()), "tolerance": tolerance}
-    if trained.shape[1] == 1:
+    if not law.chooses:
         return found
-    ordered = np.sort(trained, axis=1)
-    differs = answers.argmax(1) != trained.argmax(1)
-    certain = ordered[:, -1] - ordered[:, -2] > tolerance
+    differs = law.differs(answers, trained)
+    certain = law.margin(trained) > tolerance
     if (differs & certain).any():
         raise CompressError(
             f"{graph} is not the model that was trained: {int((differs & certain).sum())} of {len(trained)} held-out rows "
@@ -183,11 +194,11 @@ def compared(graph: Path, answers: np.ndarray, trained: np.ndarray) -> dict[str,
     return {**found, "rows_that_differ": int(differs.sum())}
 
 
-def unlike(answers: np.ndarray, reference: np.ndarray) -> int | float:
+def unlike(answers: np.ndarray, reference: np.ndarray, law: Law) -> int | float:
     """On how many rows two models disagree; of a regression's scores, their mean absolute difference."""
-    if reference.shape[1] == 1:
+    if not law.chooses:
         return float(np.abs(answers - reference).mean())
-    return int((answers.argmax(1) != reference.argmax(1)).sum())
+    return int(law.differs(answers, reference).sum())
 
 
 def _inputs(model: Any) -> set[str]:

@@ -17,11 +17,13 @@ from compress.core.artifact import Artifact
 from compress.core.labels import NO_LABEL
 from compress.data import comparison_rows
 from compress.models import load as models
+from compress.models.kinds import law_in
 from compress.models.reading_length import positions
 from compress.quantization import agreement
 from compress.quantization.agreement import Agreement
 from compress.runtimes.generating import Decoding, generate, scores
 from compress.runtimes.pytorch import open_generator, open_session
+from compress.runtimes.rows import answers
 from compress.runtimes.runtime import Serving, logits_of
 
 WRITTEN = 32
@@ -39,10 +41,10 @@ def with_source(folder: Path, precision: str, source: Artifact, task: Any) -> Ag
     """
     made, whole = replace(source, folder=folder, precision=precision), replace(source, precision="fp32")
     its_tokenizer, config = models.tokenizer(source.folder), models.config(source.folder)
-    if models.kind_of(source.folder) == "classifier":
+    if not models.generates(source.folder):
         rows, where = comparison_rows.rows(its_tokenizer, config, task, agreement.ROWS)
         theirs = _answers(whole, rows)
-        return agreement.of_answers(_answers(made, rows), theirs, where)
+        return agreement.of_answers(_answers(made, rows), theirs, where, law_in(source.folder))
     prompts, where = comparison_rows.prompts(its_tokenizer, config, task)
     feeds = [{"input_ids": one[None], "attention_mask": np.ones_like(one[None])} for one in prompts]
     generator = open_generator(whole, _serving())
@@ -56,8 +58,8 @@ def with_source(folder: Path, precision: str, source: Artifact, task: Any) -> Ag
 def _answers(artifact: Artifact, rows: Sequence[dict[str, np.ndarray]]) -> NDArray[Any]:
     """A classifier's logits, [rows, labels], each row by itself as it is served."""
     session = open_session(artifact, _serving())
-    alone = ({name: value[None] for name, value in row.items()} for row in rows)
-    return np.concatenate([logits_of(session.predict(one)) for one in alone])
+    feeds = [{name: value[None] for name, value in row.items()} for row in rows]
+    return np.concatenate([answers(logits_of(session.predict(one)), one["attention_mask"]) for one in feeds])
 
 
 def _serving() -> Serving:

@@ -16,6 +16,7 @@ import numpy as np
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, Law
 
 BATCH = 32
 NEW_TOKENS = 64
@@ -81,7 +82,7 @@ def opened(
     """
     from compress.data import loading
     from compress.models import labels
-    from compress.models.load import kind_of
+    from compress.models.load import generates
     from compress.models.pretrained import raw_config
     from compress.runtimes.choice import runtime_for
     from compress.runtimes.runtime import Serving, as_measured
@@ -94,7 +95,7 @@ def opened(
     artifact.check_files()
     serving = Serving(options=chosen.served_with)
     task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
-    if kind_of(artifact.folder) != "classifier":
+    if generates(artifact.folder):
         if chosen.open_generator is None:
             raise CompressError(
                 f"{artifact.folder} generates text, which {chosen.name} does not do. Ask for another runtime."
@@ -162,14 +163,18 @@ class Classifier(Predictor):
     session: Any = None
     tokenizer: Any = None
     names: Sequence[str] = ()
+    law: Law = CATEGORICAL
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
         """The labels with their probabilities, or the scores. Texts of one batch are answered together, but by an int8 model:
         its ranges are taken over a batch, and an answer must not depend on the texts beside it."""
         waiting = iter(texts)
         while some := list(islice(waiting, 1 if self.artifact.precision == "int8" else BATCH)):
-            for row in self._logits(some).astype(np.float64):
-                yield self._answer(row)
+            yield from self._answers(some)
+
+    def _answers(self, texts: Sequence[Text]) -> Iterator[dict[str, Any]]:
+        for row in self._logits(texts).astype(np.float64):
+            yield self._answer(row)
 
     def _logits(self, texts: Sequence[Text]) -> Any:
         from compress.data.loading import encoded
@@ -198,14 +203,16 @@ class Classifier(Predictor):
         return logits
 
     def _answer(self, row: Any) -> dict[str, Any]:
-        if len(row) == 1:
+        if not self.law.chooses:
             return {"score": float(row[0])}
-        odds = np.exp(row - row.max())
-        odds /= odds.sum()
-        return {
-            "label": self.names[int(odds.argmax())],
-            "probabilities": dict(zip(self.names, map(float, odds), strict=True)),
-        }
+        odds = self.law.probabilities(row)
+        named = {"probabilities": dict(zip(self.names, map(float, odds), strict=True))}
+        if self.law is BINARY:
+            return {
+                "labels": [name for name, is_so in zip(self.names, self.law.decide(row), strict=True) if is_so],
+                **named,
+            }
+        return {"label": self.names[int(odds.argmax())], **named}
 
 
 @dataclass
@@ -234,12 +241,14 @@ class Generator(Predictor):
 
 
 def _classifier(artifact: Artifact, task: Any, session: Any, names: Sequence[str]) -> Classifier:
+    from compress.models.kinds import law_in
     from compress.models.load import config, tokenizer
     from compress.models.reading_length import cut_at, trained_length
 
     its_tokenizer = tokenizer(artifact.folder)
     length = cut_at(trained_length(artifact.steps), its_tokenizer, config(artifact.folder))
-    return Classifier(artifact, task, length, session=session, tokenizer=its_tokenizer, names=names)
+    law = law_in(artifact.folder)
+    return Classifier(artifact, task, length, session=session, tokenizer=its_tokenizer, names=names, law=law)
 
 
 def _generator(artifact: Artifact, task: Any, generator: Any, beams: int | None, new_tokens: int | None) -> Generator:
@@ -269,6 +278,6 @@ def _generator(artifact: Artifact, task: Any, generator: Any, beams: int | None,
 
 
 def _length(task: Any, said: Mapping[str, Any]) -> int:
-    if task is not None and task.generation is not None and task.kind != "language_modelling":
+    if task is not None and task.generation is not None and task.of_kind.has_references:
         return int(task.generation.max_target)
     return int(said.get("max_new_tokens") or NEW_TOKENS)

@@ -25,6 +25,8 @@ class Rows:
     """What a column is padded with; 0 where it is not named."""
     side: Literal["right", "left"] = "right"
     """Where the padding stands: on the left of what a decoder continues."""
+    answers_at: tuple[NDArray[np.int64], ...] | None = None
+    """Where in each example the tokens stand that are answers, one array [answers] each; None where an example is one answer."""
 
     @staticmethod
     def encode(columns: Mapping[str, Sequence[Sequence[int]]], pad_token_id: int = 0) -> Rows:
@@ -75,7 +77,11 @@ class Rows:
         """All of it as flat arrays, for a file; `from_arrays` gives an equal value."""
         flat = {f"column/{name}": np.concatenate(rows) for name, rows in self.columns.items()}
         pads = {f"padding/{name}": np.array(value, dtype=np.int64) for name, value in self.padding.items()}
-        return {"lengths": self.lengths(), "is_left": np.array(self.side == "left"), **flat, **pads}
+        found = {"lengths": self.lengths(), "is_left": np.array(self.side == "left"), **flat, **pads}
+        if self.answers_at is not None:
+            found["answers"] = np.array([len(one) for one in self.answers_at], dtype=np.int64)
+            found["answers_at"] = np.concatenate(self.answers_at)
+        return found
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Any]) -> Rows:
@@ -89,13 +95,16 @@ class Rows:
         padding = {
             key.removeprefix("padding/"): int(value) for key, value in arrays.items() if key.startswith("padding/")
         }
-        return Rows(columns, padding, "left" if "is_left" in arrays and bool(arrays["is_left"]) else "right")
+        at = None
+        if "answers_at" in arrays:
+            at = tuple(np.split(arrays["answers_at"], np.cumsum(arrays["answers"])[:-1]))
+        return Rows(columns, padding, "left" if "is_left" in arrays and bool(arrays["is_left"]) else "right", at)
 
 
 def predict_all(
     session: Session, rows: Rows, batch_size: int = 32, done: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
-    """The logits of every example, [examples, labels], in the rows' own order.
+    """The scores of every answer, [answers, outputs], in the rows' own order: one answer an example, or those of its tokens.
 
     Examples of like length share a batch, so little is computed on padding. With dynamic quantization an example's
     logits depend slightly on its batch, hence the batches are the same at every call.
@@ -107,15 +116,23 @@ def predict_all(
         done: told how many examples each batch finished.
     """
     order = np.argsort(rows.lengths(), kind="stable")
-    logits: NDArray[np.float32] | None = None
+    if not len(order):
+        raise ValueError("there are no examples to predict")
+    found: list[Any] = [None] * len(order)
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
         part = logits_of(session.predict(rows.batch(numbers)))
-        if logits is None:
-            logits = np.empty((len(order), part.shape[1]), dtype=np.float32)
-        logits[numbers] = part
+        for line, number in enumerate(numbers):
+            found[number] = part[line : line + 1] if rows.answers_at is None else part[line, rows.answers_at[number]]
         if done is not None:
             done(len(numbers))
-    if logits is None:
-        raise ValueError("there are no examples to predict")
-    return logits
+    return np.concatenate(found).astype(np.float32, copy=False)
+
+
+def answers(outputs: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """A batch's scores one after another: [batch, outputs] as they are; of [batch, tokens, outputs] those of all real tokens.
+
+    Args:
+        mask: the attention mask, [batch, tokens].
+    """
+    return outputs if outputs.ndim == 2 else outputs[np.asarray(mask, bool)]

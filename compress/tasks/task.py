@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from compress.core.errors import CompressError
-from compress.metrics.metric import Kind
+from compress.tasks import kinds
+from compress.tasks.kinds import Kind
+from compress.tasks.kinds.laws import BINARY, Law
 
 SPLITS = ("train", "holdout", "evaluation", "test")
 
@@ -114,7 +116,7 @@ class Task:
     """
 
     name: str
-    kind: Kind | SeveralLabels | TextKind
+    kind: str
     text_columns: tuple[str, ...]
     label_column: str
     metrics: tuple[str, ...]
@@ -144,17 +146,32 @@ class Task:
     @property
     def reads_words(self) -> bool:
         """Whether an example is a list of words with a tag for each."""
-        return self.kind == "token_classification"
+        return self.of_kind.by_token
 
     @property
     def is_multi_label(self) -> bool:
         """Whether an example has any number of the labels."""
-        return self.kind == "multi_label_classification"
+        return self.law is BINARY
 
     @property
     def is_generative(self) -> bool:
         """Whether a model for it writes text: its labels are texts, or the text itself."""
-        return self.kind in get_args(TextKind)
+        return self.of_kind.generates
+
+    @property
+    def of_kind(self) -> Kind:
+        """What its rows, models and answers have in common with those of its like."""
+        return kinds.by_task(self.kind)
+
+    @property
+    def law(self) -> Law:
+        """What the scores of one of its answers mean."""
+        return self.of_kind.laws[self.kind]
+
+    @property
+    def kind_in_words(self) -> str:
+        """Its kind within a sentence: `token classification`."""
+        return self.kind.replace("_", " ")
 
     @property
     def is_pair(self) -> bool:

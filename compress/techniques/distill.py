@@ -143,7 +143,7 @@ def _run(work: Work) -> Made:
     student = students.make(work.source, settings, task, description)
     teacher_config = models.config(work.source.folder)
     weights = settings.teacher_weights or (1.0,) * len(teachers)
-    stages = goals(settings, student.model.config, teacher_config, task.kind == "regression", weights)
+    stages = goals(settings, student.model.config, teacher_config, task.law, weights)
     lesson = lessons.prepare(
         teachers,
         student,
@@ -181,7 +181,7 @@ def _compare(
     task, source = loading.resolve(description)
     split = loading.load(task, source, "evaluation")
     alone = lessons.plain(kept, description, settings)
-    without = (Goal(predictions=True, regression=stages[-1].regression, alpha=Schedule.of(0.0)),)
+    without = (Goal(predictions=True, law=stages[-1].law, alpha=Schedule.of(0.0)),)
     runs = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
         for taught in (True, False):
@@ -207,22 +207,12 @@ def _compare(
 
 
 def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> Any:
-    """A class id or a score for each row, [rows], in fp32."""
-    import numpy as np
-    import torch
-
-    from compress.data.collate import by_length
+    """What is predicted for each answer of each row, see `compress.tasks.kinds.laws.Law.decide`."""
     from compress.data.tokenized import tokens
-    from compress.tasks.predictions import predictions
+    from compress.distillation.scores import scores_of
 
     rows = tokens(texts, student.tokenizer, student.model.config, max_length).rows
-    logits = np.zeros((len(rows), task.num_labels), np.float32)
-    device = next(student.model.parameters()).device
-    with torch.inference_mode():
-        for places, batch in by_length(rows, student.tokenizer, 64):
-            found = student.model(**{name: value.to(device) for name, value in batch.items()}).logits
-            logits[places] = found.float().cpu().numpy()
-    return predictions(logits, task)
+    return task.law.decide(scores_of(student.model, rows, student.tokenizer, task))
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -258,7 +248,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     described, data = loading.resolve(dict(task or {}))
     if described.is_generative:
         _check_writer(settings, source, described, task)
-        if settings.compare_with_plain and described.kind != "language_modelling":
+        if settings.compare_with_plain and described.of_kind.has_references:
             _check_labelled(described, data)
         return
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
@@ -331,16 +321,16 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
             raise CompressError(
                 f"{names}: only for encoders that classify, not for {described.name}, where a model writes text. Leave it out."
             )
-    if described.kind == "language_modelling" and settings.pseudo_labels:
+    if not described.of_kind.has_references and settings.pseudo_labels:
         raise CompressError(
             f"pseudo_labels: {described.name} has no sources that a teacher could write for. Use on_policy instead."
         )
     if source.steps and not finished(source.folder, source.fingerprint()):
         return
     config = models.config(source.folder)
-    if models.kind_of(source.folder) == "classifier":
+    if not models.generates(source.folder):
         raise CompressError(f"{source.folder} holds a classifier, which cannot write for {described.name}.")
-    if described.kind == "language_modelling" and config.is_encoder_decoder:
+    if not described.of_kind.has_references and config.is_encoder_decoder:
         raise CompressError(
             f"{described.name} is language modelling, for a decoder; {source.folder} has an encoder too."
         )

@@ -48,7 +48,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     refuse_unread(settings, READ)
     if source.steps and not finished(source.folder, source.fingerprint()):
         return  # what a step of the same pipeline will make is not there to be looked at
-    if "fuse" in settings.model_fields_set and models.kind_of(source.folder) != "classifier":
+    if "fuse" in settings.model_fields_set and models.generates(source.folder):
         raise CompressError(
             f"'fuse' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
         )

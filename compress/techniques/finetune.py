@@ -78,8 +78,8 @@ def _writer(work: Work) -> Made:
 
 
 def _classifier(work: Work) -> Made:
-    from compress.distillation import teacher_score
-    from compress.distillation.losses import hard_labels, scores
+    from compress.core.labels import ANSWERED, TARGETS
+    from compress.distillation import laws, teacher_score
     from compress.models import load as models
     from compress.training.data import data_for
     from compress.training.train import train
@@ -91,12 +91,11 @@ def _classifier(work: Work) -> Made:
     before = {}
     if models.is_trained_for(work.source.folder, data.task):
         before["score_before_training"] = teacher_score.before_training(model, data, its_tokenizer)
-    loss = scores if data.task.kind == "regression" else hard_labels
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
-        value = loss(trained(**inputs).logits, batch["labels"])
-        return value, {}
+        inputs = {name: value for name, value in batch.items() if name not in TARGETS}
+        found = laws.answers(trained(**inputs).logits, batch["labels"], batch.get(ANSWERED))
+        return laws.hard(data.task.law, found), {}
 
     trained = train(
         model,
@@ -107,6 +106,7 @@ def _classifier(work: Work) -> Made:
         its_tokenizer=its_tokenizer,
         scratch=work.scratch,
         score=data.score,
+        collate=data.collate,
         name=work.name,
     )
     models.save(model, its_tokenizer, work.folder)

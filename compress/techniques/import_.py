@@ -17,7 +17,7 @@ from compress.core.model_files import copy_beside, deciding
 from compress.core.paths import named
 from compress.core.settings import Settings
 from compress.core.technique import Made, ReadPath, Technique, Work
-from compress.models.load import kind_of
+from compress.models.load import generates
 from compress.models.weight_files import weights
 
 
@@ -38,7 +38,7 @@ def _run(work: Work) -> Made:
         for file in weights(source):
             shutil.copyfile(file, work.folder / file.name)
         copy_beside(source, work.folder)
-        if kind_of(source) != "classifier":
+        if generates(source):
             from compress.models import generation_config
 
             generation_config.write(source, work.folder)  # the model's own may stand in its config.json

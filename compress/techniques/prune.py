@@ -229,7 +229,7 @@ def _pruned(
     from compress.pruning import apply as slimming
 
     settings = work.settings
-    writes = models.kind_of(work.source.folder) != "classifier"
+    writes = models.generates(work.source.folder)
     batches: list[dict[str, Any]] = []
     if _reads_rows(settings):
         if writes:
@@ -269,7 +269,7 @@ def _recovered(
         return _recovered_writing(work, student, hold, teacher, description)
     models.check_labels(teacher.folder, task)
     teacher_config = models.config(teacher.folder)
-    stages = goals(settings, model.config, teacher_config, task.kind == "regression")
+    stages = goals(settings, model.config, teacher_config, task.law)
     lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
     with slimming.adapters(model, settings.lora_rank, settings.seed):
         facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
@@ -353,7 +353,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         raise CompressError(
             f"'written' counts the tokens that an encoder-decoder writes, and {source.folder} is none. Leave it out."
         )
-    if models.kind_of(source.folder) != "classifier":
+    if models.generates(source.folder):
         _check_writer(settings, config)
         return
     if settings.given():

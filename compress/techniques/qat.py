@@ -90,7 +90,7 @@ def _run(work: Work) -> Made:
     teacher = work.inputs.get("teacher", work.source)
     models.check_labels(teacher.folder, task)
     teacher_config = models.config(teacher.folder)
-    stages = goals(settings, model.config, teacher_config, task.kind == "regression")
+    stages = goals(settings, model.config, teacher_config, task.law)
     student = Student(model, its_tokenizer)
     lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
     zeros = slimming.held_zeros(model)
@@ -135,6 +135,7 @@ def _delivered(
     Returns:
         The artifact's facts and the step's.
     """
+    from compress.models.kinds import law_of_model
     from compress.onnx import exported as exporting
     from compress.quantization import agreement
     from compress.quantization.graphs.kernels import integer_kernels
@@ -148,8 +149,9 @@ def _delivered(
     exporting.finish_folder(work.source, work.folder, target)
     answers, unquantized = onnx_logits(target, batches), onnx_logits(whole, batches)
     before = onnx_logits(rounded(whole, start, work.scratch), batches)
-    agreed = agreement.of_answers(answers, unquantized, "held-out rows")
-    is_as_right = agreement.right(answers, labels) >= agreement.right(unquantized, labels)
+    law = law_of_model(model)
+    agreed = agreement.of_answers(answers, unquantized, "held-out rows", law)
+    is_as_right = agreement.right(answers, labels, law) >= agreement.right(unquantized, labels, law)
     return {
         "facts": found.facts,
         "step_facts": {
@@ -160,11 +162,11 @@ def _delivered(
             "agreement": agreement.decided(
                 agreed, "int8", allowed=work.settings.allow_disagreement, is_as_right=is_as_right
             ),
-            "gap to the trained model": compared(target, answers, trained),
+            "gap to the trained model": compared(target, answers, trained, law),
             "unlike the unquantized model": {
                 "held_out_rows": len(answers),
-                "before_training": unlike(before, unquantized),
-                "after_training": unlike(answers, unquantized),
+                "before_training": unlike(before, unquantized, law),
+                "after_training": unlike(answers, unquantized, law),
             },
         },
     }
@@ -208,7 +210,7 @@ def _check_kind(settings: Any, source: Artifact) -> None:
     """Raises a CompressError where a setting is for models of the other kind."""
     from compress.models import load as models
 
-    if models.kind_of(source.folder) == "classifier":
+    if not models.generates(source.folder):
         if settings.given():
             raise CompressError(
                 f"{settings.given()[0]} is for models that write text, and {source.folder} is a classifier. Leave it out."

@@ -103,6 +103,7 @@ def _run(work: Work) -> Made:
     if settings.is_torch:
         return _torch_weights(work)
     from compress.data import comparison_rows
+    from compress.models.kinds import law_in
     from compress.onnx import exported as exporting
     from compress.onnx import parity
     from compress.quantization import agreement, exclusion
@@ -137,9 +138,10 @@ def _run(work: Work) -> Made:
     parts = exporting.finish_folder(source, work.folder, target)
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
     compare = parity.check if settings.precision == "fp16" else parity.compare
-    gap = compare(target, graph, rows[: comparison_rows.ROWS], precision=settings.precision, padding=padding)
+    law = law_in(source.folder)
+    gap = compare(target, graph, rows[: comparison_rows.ROWS], precision=settings.precision, padding=padding, law=law)
     if settings.precision != "fp16":
-        agreed = agreement.of_classifiers(target, graph, rows, where)
+        agreed = agreement.of_classifiers(target, graph, rows, where, law)
         made["agreement"] = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
 
@@ -343,12 +345,12 @@ def _check_weights(settings: Any, source: Artifact) -> None:
 
 def _check_components(settings: Any, source: Artifact) -> None:
     kind = kind_of(source.folder)
-    if settings.mode == "gptq" and kind != "decoder":
+    if settings.mode == "gptq" and (kind is None or not kind.generates or kind.has_encoder):
         raise CompressError(
             f"GPTQ checkpoints are for decoders, and {source.folder} is none. Set mode to weights and rounding to gptq: that "
             "stores GPTQ's integers in an ONNX artifact."
         )
-    if kind == "classifier":
+    if kind is None or not kind.generates:
         if settings.encoder or settings.decoder:
             raise CompressError(
                 f"{source.folder} is a classifier, which has no encoder and decoder to give precisions of their own."
@@ -361,7 +363,7 @@ def _check_components(settings: Any, source: Artifact) -> None:
     if settings.precision != "bf16" and not settings.is_torch:
         from compress.quantization.parts import check
 
-        check(kind, settings.precision, settings.encoder, settings.decoder)
+        check(kind.has_encoder, settings.precision, settings.encoder, settings.decoder)
     if settings.attention != "none":
         raise CompressError(
             f"The attention of a model that writes text is not fused, so its products stay in floating point: {source.folder} "

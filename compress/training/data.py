@@ -15,6 +15,7 @@ import numpy as np
 from compress.core.progress import warn
 from compress.data.collate import Collate, collate, collate_causal, collate_pairs
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
+from compress.tasks.predictions import by_row
 from compress.training.objectives import ModelScore, Score, Scored
 
 
@@ -98,7 +99,7 @@ def _generative(
     task = fitting.fitted(task, config)
     said, held_out = task.generation, splits["holdout"].rows
     train, facts = generative_tokens(texts, task, its_tokenizer, config, max_length)
-    if task.kind == "language_modelling":
+    if not task.of_kind.has_references:
         rows = holdout.windows(held_out, task, its_tokenizer, facts["block_tokens"])
         score = holdout.read(rows, its_tokenizer, seed=task.seed)
     else:
@@ -128,10 +129,10 @@ def holdout_score(task: Any) -> Score:
 
     metric = scoring.metrics(task)[0]
 
-    def score(logits: np.ndarray, labels: np.ndarray) -> Scored:
-        predictions = logits.reshape(-1) if task.kind == "regression" else logits.argmax(axis=-1)
+    def score(scores: np.ndarray, labels: np.ndarray, starts: np.ndarray | None) -> Scored:
+        predicted = task.law.decide(scores.reshape(len(labels), -1))
         try:
-            return metric.name, float(metric.score(predictions.tolist(), labels.tolist()))
+            return metric.name, float(metric.score(by_row(predicted, starts), by_row(labels, starts)))
         except Undefined as reason:
             return metric.name, reason
 

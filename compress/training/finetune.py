@@ -22,7 +22,7 @@ from compress.training.data import data_for
 from compress.training.objectives import reference_tokens
 from compress.training.train import train
 
-Kind = Literal["config", "encoder", "encoder-decoder", "decoder"]
+Begun = Literal["config", "encoder", "encoder-decoder", "decoder"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class Start:
     """What is to be told of how it was made."""
 
 
-def kind_of(source: Artifact) -> Kind:
-    """What a model that shall write starts from."""
+def begun_from(source: Artifact) -> Begun:
+    """What a generative model starts from."""
     if source.format == "config":
         return "config"
-    found = generators.kind_of(source.folder)
-    return "encoder" if found == "classifier" else found
+    if not models.generates(source.folder):
+        return "encoder"
+    return "encoder-decoder" if models.has_encoder(source.folder) else "decoder"
 
 
 def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None) -> None:
@@ -63,11 +64,11 @@ def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None
     task, _ = loading.resolve(dict(description))
     if source.format != "config" and not (source.folder / "config.json").is_file():
         return
-    kind = kind_of(source)
+    kind = begun_from(source)
     if not task.is_generative and kind == "config":
         raise CompressError(f"'{task.name}' takes a trained encoder: a config alone becomes a model that writes.")
     stacks = kind != "decoder" if kind != "config" else summarizers.is_encoder_decoder(source.folder)
-    if task.kind == "language_modelling" and stacks:
+    if task.is_generative and not task.of_kind.has_encoder and stacks:
         holds = "an encoder" if kind == "encoder" else "a model with an encoder"
         raise CompressError(f"'{task.name}' is language modelling, which takes a decoder; {source.folder} is {holds}.")
     writes = task.is_generative
@@ -88,7 +89,7 @@ def start(source: Artifact, description: Mapping[str, Any], settings: Any, scrat
     Raises:
         CompressError: it cannot be opened or made.
     """
-    kind = kind_of(source)
+    kind = begun_from(source)
     if kind == "config":
         return _from_config(source, description, settings, scratch)
     if kind == "encoder":
@@ -122,7 +123,7 @@ def fine_tune(
 
     model = begun.model
     data = data_for(description, begun.tokenizer, model.config, settings.max_length)
-    if data.task.kind != "language_modelling":
+    if data.task.of_kind.has_references:
         model.generation_config.max_new_tokens = data.task.generation.max_target
         model.generation_config.max_length = None
     frozen: Mapping[str, Any] = {}

@@ -16,6 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import EvalPrediction
 
 from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL, TARGETS
 from compress.core.progress import Bar, bar, say
 from compress.core.stopping import listen
 from compress.data.collate import Collate, Extra, collate, epoch_order, step_lengths
@@ -112,9 +113,8 @@ class Loop(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         if return_outputs:  # evaluation on held-out rows: only the logits count
-            labels = inputs.pop("labels")
-            outputs = model(**inputs)
-            return torch.zeros((), device=labels.device), {"loss": None, "logits": outputs.logits}
+            outputs = model(**{name: value for name, value in inputs.items() if name not in TARGETS})
+            return torch.zeros((), device=outputs.logits.device), {"loss": None, "logits": outputs.logits}
         loss, terms = self.to_minimize(model, inputs, self.progress)
         if isinstance(self.hold, Penalty):
             penalty = self.hold.loss(self.progress)
@@ -182,11 +182,15 @@ class Loop(Trainer):
     def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
         assert not isinstance(self.score, ModelScore)
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-        if logits.ndim == 2 and logits.shape[1] > 1:
+        labels, starts = prediction.label_ids, None
+        if logits.ndim == 3:  # one answer a word: [rows, tokens, outputs]
+            answered = labels != NO_LABEL
+            logits, labels, starts = logits[answered], labels[answered], np.r_[0, np.cumsum(answered.sum(1))]
+        if labels.ndim == 1 and logits.ndim == 2 and logits.shape[1] > 1:
             classes = np.unique(logits.argmax(axis=1))
-            if len(classes) == 1 < len(np.unique(prediction.label_ids)):
+            if len(classes) == 1 < len(np.unique(labels)):
                 self.one_class[self.state.global_step] = int(classes[0])
-        return {"score": self._comparable(self.score(logits, prediction.label_ids))}
+        return {"score": self._comparable(self.score(logits, labels, starts))}
 
     def _comparable(self, found: Scored, higher_is_better: bool = True) -> float:
         """What the Trainer chooses the best epoch by: more is better."""

@@ -18,8 +18,9 @@ name; progress is the share of the steps that lie behind, from 0 to 1. Each term
 Scored = tuple[str, float | Undefined]
 """A metric's name, and its value or the reason why it does not exist."""
 
-Score = Callable[[np.ndarray, np.ndarray], Scored]
-"""(logits, labels) of the held-out rows -> the metric's name and value; higher is better."""
+Score = Callable[[np.ndarray, np.ndarray, np.ndarray | None], Scored]
+"""(scores, labels, starts) of the held-out rows' answers -> the metric's name and value; higher is better. `starts` says where
+each row's answers begin, [rows + 1]; None where each row has one."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from compress.distillation.teacher_score import before_training, of_generator, w
 from compress.metrics.metric import Undefined
 from compress.models import load as models
 from compress.models.load import bring
+from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
 from compress.techniques.apply import apply
 from compress.training.data import data_for
 from tests.tiny import write_model, write_task
@@ -30,32 +31,30 @@ def logits_of(predicted: Any) -> np.ndarray:
 def test_worse_than_a_guess_is_what_an_exact_test_shows() -> None:
     labels = np.array([0, 1] * 50)
     right, wrong = logits_of(labels), logits_of(1 - labels)
-    assert not worse_than_guessing(right, labels, "classification")
+    assert not worse_than_guessing(right, labels, CATEGORICAL)
     assert "accuracy 0.0000, worse than guessing by the labels' frequencies (0.5000)" in worse_than_guessing(
-        wrong, labels, "classification"
+        wrong, labels, CATEGORICAL
     )
     # P(X <= 38 | 100, 1/2) = 0.0105 and P(X <= 37) = 0.0060.
     for good, is_shown in ((38, False), (37, True)):
         mixed = np.concatenate([right[:good], wrong[good:]])
-        assert bool(worse_than_guessing(mixed, labels, "classification")) == is_shown
+        assert bool(worse_than_guessing(mixed, labels, CATEGORICAL)) == is_shown
     # Six of six wrong have a chance of 1/64, more than 1 %: nothing is shown by so few.
-    assert not worse_than_guessing(wrong[:6], labels[:6], "classification")
+    assert not worse_than_guessing(wrong[:6], labels[:6], CATEGORICAL)
     # 0.9 * 0.9 + 0.1 * 0.1: a model that says the rare class always is below that, one that never does is not.
     rare = np.array([0] * 90 + [1] * 10)
-    assert "(0.8200)" in worse_than_guessing(logits_of(np.ones(100, int)), rare, "classification")
-    assert not worse_than_guessing(logits_of(np.zeros(100, int)), rare, "classification")
+    assert "(0.8200)" in worse_than_guessing(logits_of(np.ones(100, int)), rare, CATEGORICAL)
+    assert not worse_than_guessing(logits_of(np.zeros(100, int)), rare, CATEGORICAL)
 
 
 def test_a_regression_is_worse_than_a_guess_where_its_correlation_is_shown_to_be_negative() -> None:
     random = np.random.default_rng(0)
     right = random.normal(size=60)
-    assert worse_than_guessing(-right[:, None] + random.normal(size=(60, 1)), right, "regression").startswith(
-        "a negative"
-    )
-    assert not worse_than_guessing(right[:, None], right, "regression")
-    assert not worse_than_guessing(random.normal(size=(60, 1)), right, "regression")
-    assert not worse_than_guessing(np.zeros((60, 1)), right, "regression")
-    assert not worse_than_guessing(np.array([[3.0], [2.0], [1.0]]), np.array([1.0, 2.0, 3.0]), "regression")
+    assert worse_than_guessing(-right[:, None] + random.normal(size=(60, 1)), right, NUMBER).startswith("a negative")
+    assert not worse_than_guessing(right[:, None], right, NUMBER)
+    assert not worse_than_guessing(random.normal(size=(60, 1)), right, NUMBER)
+    assert not worse_than_guessing(np.zeros((60, 1)), right, NUMBER)
+    assert not worse_than_guessing(np.array([[3.0], [2.0], [1.0]]), np.array([1.0, 2.0, 3.0]), NUMBER)
 
 
 @pytest.fixture(scope="module")

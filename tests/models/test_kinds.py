@@ -12,7 +12,8 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.data import loading
 from compress.models import load as models
-from compress.models.kinds import kind_of
+from compress.models.kinds import kind_of, law_in
+from compress.tasks.kinds.laws import BINARY
 from tests.tiny import write_model
 
 
@@ -34,7 +35,6 @@ def load(folder: Path) -> Any:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("BertForTokenClassification", "token classification"),
         ("BertForQuestionAnswering", "question answering"),
         ("BertForMultipleChoice", "multiple choice"),
         ("BertForNextSentencePrediction", "next sentence prediction"),
@@ -58,21 +58,21 @@ def test_a_masked_language_model_is_named_and_a_base(folder: Path) -> None:
 
 @pytest.mark.parametrize("names", [["XLMWithLMHeadModel"], ["BertModel"], [], None, ["BertForPreTraining"]])
 def test_bases_are_classifiers_to_be(names: Any, folder: Path) -> None:
-    assert kind_of(configured(folder, architectures=names)) == "classifier"
+    assert kind_of(configured(folder, architectures=names)) is None
+    assert models.for_task(folder, loading.resolve("sst2")[0], seed=0).config.num_labels == 2
 
 
-def test_several_labels_at_once_are_refused_by_every_opening(folder: Path) -> None:
-    configured(folder, problem_type="multi_label_classification")
-    task = loading.resolve("sst2")[0]
-    for opens in (
-        load,
-        lambda one: models.bring(str(one)),
-        lambda one: models.for_task(one, task, seed=0),
-        lambda one: models.check_labels(one, task),
-        models.kind_of,
-    ):
-        with pytest.raises(CompressError, match="several labels at once .*multi_label_classification"):
-            opens(folder)
+def test_a_head_for_words_is_no_head_for_texts(folder: Path) -> None:
+    configured(folder, architectures=["BertForTokenClassification"])
+    with pytest.raises(CompressError, match="is one for token classification, but the task sst2 is a classification"):
+        models.check_labels(folder, loading.resolve("sst2")[0])
+
+
+def test_several_labels_at_once_are_not_one_of_several(folder: Path) -> None:
+    configured(folder, problem_type="multi_label_classification", id2label={"0": "negative", "1": "positive"})
+    with pytest.raises(CompressError, match=r"gives any of its labels .*a model for sst2, a classification, gives one"):
+        models.check_labels(folder, loading.resolve("sst2")[0])
+    assert law_in(folder) is BINARY
 
 
 @pytest.mark.parametrize("names", [5, "BertModel", [5], {"a": 1}])

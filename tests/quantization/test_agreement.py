@@ -14,6 +14,7 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.models.load import adopt, classifier, save, tokenizer
 from compress.quantization.agreement import Agreement, decided, of_answers, right
+from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
 from compress.techniques.apply import apply
 from tests.tiny import WORDS
 
@@ -54,16 +55,16 @@ def test_half_of_the_tokens_are_enough() -> None:
 def test_the_scores_of_a_regression_must_correlate() -> None:
     scores = np.linspace(0, 5, 40)[:, None]
     noise = np.random.default_rng(0).normal(size=scores.shape)
-    assert of_answers(scores + 0.1 * noise, scores, "rows").is_enough
-    assert not of_answers(5 * noise, scores, "rows").is_enough
-    assert not of_answers(np.full_like(scores, 2.0), scores, "rows").is_enough
-    assert not of_answers(np.full_like(scores, np.nan), scores, "rows").is_enough
+    assert of_answers(scores + 0.1 * noise, scores, "rows", NUMBER).is_enough
+    assert not of_answers(5 * noise, scores, "rows", NUMBER).is_enough
+    assert not of_answers(np.full_like(scores, 2.0), scores, "rows", NUMBER).is_enough
+    assert not of_answers(np.full_like(scores, np.nan), scores, "rows", NUMBER).is_enough
 
 
 def test_answers_that_are_no_numbers_agree_with_nothing() -> None:
     wanted = np.array([[1.0, 0.0]] * 20)
-    assert of_answers(np.full_like(wanted, np.nan), wanted, "rows").share == 0
-    assert right(wanted, np.zeros(20)) == 1
+    assert of_answers(np.full_like(wanted, np.nan), wanted, "rows", CATEGORICAL).share == 0
+    assert right(wanted, np.zeros(20), CATEGORICAL) == 1
 
 
 @pytest.fixture

@@ -187,14 +187,14 @@ def test_an_epoch_whose_score_does_not_exist_is_never_a_number_and_never_the_bes
 ) -> None:
     caplog.set_level(logging.INFO)
     epochs = iter([Undefined("All 31 predictions are the same (2), so no correlation exists."), 0.25, 0.125])
-    run.score = lambda logits, labels: ("pearson", next(epochs))
+    run.score = lambda logits, labels, starts: ("pearson", next(epochs))
     _, facts = run(epochs=3)
     (points,) = (points for name, points in facts["curves"].items() if name == "pearson on held-out rows")
     assert [value for _, value in points] == [0.25, 0.125]
     assert facts["kept"] == "best"
     assert "pearson does not exist on" in caplog.text
 
-    run.score, run.scratch = lambda logits, labels: ("pearson", Undefined("No.")), run.scratch / "again"
+    run.score, run.scratch = lambda logits, labels, starts: ("pearson", Undefined("No.")), run.scratch / "again"
     _, facts = run(epochs=1)
     assert (facts["kept"], facts["not_scored"]) == ("last", "No.")
     assert "pearson on held-out rows" not in facts["curves"]

@@ -25,7 +25,6 @@ from compress.runtimes.generating import Decoding, rules
 from compress.runtimes.rows import Rows
 from compress.tasks.task import Generation, Task
 
-MODELLING = "language_modelling"
 LONGEST_CONTEXT = 1024
 """Tokens that a language model reads at once where neither its config nor the suite says fewer."""
 FEWEST = 8
@@ -72,7 +71,7 @@ class GenerativeEvaluation:
     @property
     def models_text(self) -> bool:
         """Whether texts are scored and none are written."""
-        return self.task.kind == MODELLING
+        return not self.task.of_kind.has_references
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -98,10 +97,10 @@ class GenerativeEvaluation:
         Raises:
             CompressError: the artifact has no tokenizer, or cannot do such a task.
         """
-        tokenizer, kind = models.tokenizer(artifact.folder), models.kind_of(artifact.folder)
+        tokenizer, has_encoder = models.tokenizer(artifact.folder), models.has_encoder(artifact.folder)
         if self.models_text:
             return self._windows(tokenizer, conditions, seed)
-        if kind == "encoder-decoder":
+        if has_encoder:
             config, start = models.config(artifact.folder), start_token(artifact.folder)
             pairs = generation.for_encoder_decoder(
                 self.split.rows, self.task, tokenizer, config.model_type, start, self.cache
@@ -112,10 +111,10 @@ class GenerativeEvaluation:
         scored: dict[str, Rows] = {}
         if pairs.targets is not None:
             scored["labels"] = labels([np.asarray(row, np.int64) for row in pairs.rows["labels"]])
-        if kind == "decoder":
+        if not has_encoder:
             scored["texts"] = _rows(ids, tokenizer)
             ids = [row[:length] for row, length in zip(ids, pairs.rows["prompt"], strict=True)]
-        rows = replace(_rows(ids, tokenizer), side="left" if kind == "decoder" else "right")
+        rows = replace(_rows(ids, tokenizer), side="right" if has_encoder else "left")
         return replace(inputs.prepare(rows, conditions, seed=seed, notes=pairs.notes), scored=scored)
 
     def _windows(self, tokenizer: Any, conditions: Sequence[Condition], seed: int) -> Inputs:
@@ -158,10 +157,10 @@ def fitted(task: Task, artifacts: Sequence[Artifact], longest: int | None = None
     said = task.generation or Generation()
     sources = [said.max_source if longest is None else min(longest, said.max_source)]
     for one in _readable(artifacts):
-        kind, most = models.kind_of(one.folder), positions(one)
-        if most is None or task.kind == MODELLING:
+        most = positions(one)
+        if most is None or not task.of_kind.has_references:
             continue
-        room = most if kind == "encoder-decoder" else most - said.max_target
+        room = most if models.has_encoder(one.folder) else most - said.max_target
         if room < FEWEST or said.max_target > most:
             raise CompressError(
                 f"{one.folder} reads {most} tokens at most, which leaves no room for a source beside a target of "

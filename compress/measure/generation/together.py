@@ -179,7 +179,7 @@ class GenerationRun(Run):
 
     def _counts(self, lane: Lane, condition: Condition) -> list[int]:
         artifact = lane.entry.artifact
-        apart = models.kind_of(artifact.folder) == "encoder-decoder"
+        apart = models.has_encoder(artifact.folder)
         return memory.lengths(condition, self.evaluation.writing.new_tokens, positions(artifact), writes_apart=apart)
 
     def _absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:

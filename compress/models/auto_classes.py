@@ -1,0 +1,28 @@
+"""The classes of transformers that open a kind of model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from compress.models.pretrained import raw_config, trusts_remote_code
+from compress.tasks.kinds import Kind
+
+
+def auto_class(kind: Kind) -> Any:
+    """The `AutoModelFor...` of a kind."""
+    import transformers
+
+    return getattr(transformers, kind.auto_class)
+
+
+def unequal_class(folder: Path, kind: Kind) -> Any:
+    """The model's own class where its config says that layers have widths of their own, else None."""
+    from transformers import AutoConfig
+
+    from compress.models.families.layer_widths import SETTING
+
+    if SETTING not in raw_config(folder):
+        return None
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
+    return auto_class(kind)._model_mapping[type(config)]

@@ -1,0 +1,96 @@
+"""Losses of answers: equal to torch's own where a row is one answer, a mean over a row's answers and then over rows where it has
+several, and no matter how a batch is cut."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from compress.distillation import laws, losses
+from compress.distillation.laws import Answers, answers, hard, loss_by_row, soft
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+
+
+def test_a_text_with_one_class_is_learned_by_cross_entropy_to_the_bit() -> None:
+    scores, labels = drawn(6, 3), torch.tensor([0, 2, 1, -100, 0, 2])
+    found = answers(scores, labels)
+    assert hard(CATEGORICAL, found) == losses.hard_labels(scores, labels)
+    teacher = drawn(6, 1, 3)
+    assert soft(CATEGORICAL, found, teacher, (1.0,), 2.0) == losses.soft_targets(scores, teacher[:, 0], 2.0)
+    assert hard(NUMBER, Answers(scores[:, :1], drawn(6))) == losses.scores(scores[:, :1], drawn(6))
+
+
+def test_a_long_sentence_counts_as_much_as_a_short_one() -> None:
+    scores, labels = drawn(2, 4, 3), torch.tensor([[1, -100, 2, 0], [2, -100, -100, -100]])
+    answered = torch.tensor([[True, False, True, True], [True, False, False, False]])
+    each = F.cross_entropy(scores[answered], labels[answered], reduction="none")
+    expected = (each[:3].mean() + each[3]) / 2
+    torch.testing.assert_close(hard(CATEGORICAL, answers(scores, labels, answered)), expected)
+
+
+def test_a_word_without_a_tag_is_learned_from_the_teacher_alone() -> None:
+    scores, labels = drawn(1, 2, 3), torch.tensor([[-100, 1]])
+    both = answers(scores, labels, torch.ones(1, 2, dtype=torch.bool))
+    torch.testing.assert_close(hard(CATEGORICAL, both), F.cross_entropy(scores[0, 1:], labels[0, 1:]))
+    teacher = drawn(2, 1, 3)
+    of_each = losses.soft_targets_of_each(scores[0], teacher[:, 0], 2.0)
+    torch.testing.assert_close(soft(CATEGORICAL, both, teacher, (1.0,), 2.0), of_each.mean())
+
+
+def test_a_batch_in_parts_is_the_batch() -> None:
+    scores, labels = drawn(4, 5, 3), torch.randint(0, 3, (4, 5), generator=torch.Generator().manual_seed(0))
+    answered = torch.tensor([[True] * 5, [True] * 2 + [False] * 3, [True] * 4 + [False], [True] + [False] * 4])
+    whole = hard(CATEGORICAL, answers(scores, labels, answered))
+    halves = [
+        hard(CATEGORICAL, answers(scores[part], labels[part], answered[part])) for part in (slice(2), slice(2, 4))
+    ]
+    torch.testing.assert_close(whole, sum(halves) / 2)
+
+
+def test_labels_by_themselves_are_learned_by_binary_cross_entropy() -> None:
+    scores, labels = drawn(3, 4), torch.tensor([[1.0, 0, 0, 1], [0, 0, 0, 0], [math.nan] * 4])
+    expected = F.binary_cross_entropy_with_logits(scores[:2], labels[:2].double())
+    torch.testing.assert_close(hard(BINARY, answers(scores, labels.double())), expected)
+    teacher = drawn(3, 1, 4)
+    p, q = torch.sigmoid(teacher[:, 0] / 2), torch.sigmoid(scores / 2)
+    divergence = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+    torch.testing.assert_close(soft(BINARY, answers(scores, labels), teacher, (1.0,), 2.0), 4 * divergence.mean())
+
+
+def test_two_teachers_of_labels_are_averaged_as_probabilities() -> None:
+    scores, teachers = drawn(2, 3), drawn(2, 2, 3)
+    p, q = torch.sigmoid(teachers).mean(1), torch.sigmoid(scores)
+    divergence = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+    found = soft(BINARY, answers(scores, torch.zeros(2, 3)), teachers, (1.0, 1.0), 1.0)
+    torch.testing.assert_close(found, divergence.mean())
+
+
+@pytest.mark.parametrize("law", [CATEGORICAL, NUMBER, BINARY])
+def test_without_any_label_the_loss_is_0_and_has_a_gradient(law: laws.Law) -> None:
+    scores = drawn(2, 1 if law is NUMBER else 3).requires_grad_()
+    labels = torch.full((2, 3) if law is BINARY else (2,), law.no_label)
+    loss = hard(law, answers(scores, labels))
+    assert loss == 0
+    loss.backward()
+    assert scores.grad is not None
+    assert not scores.grad.any()
+
+
+def test_each_row_has_its_own_loss() -> None:
+    scores, labels = drawn(2, 3, 4), torch.tensor([[1, 2, -100], [3, -100, -100]])
+    answered = torch.tensor([[True, True, False], [True, False, False]])
+    found = loss_by_row(CATEGORICAL, answers(scores, labels, answered), 2)
+    expected = torch.stack(
+        [F.cross_entropy(scores[0, :2], labels[0, :2]), F.cross_entropy(scores[1, :1], labels[1, :1])]
+    )
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        loss_by_row(NUMBER, Answers(drawn(2, 1), drawn(2)), 2), (drawn(2, 1)[:, 0] - drawn(2)).square()
+    )

@@ -51,8 +51,8 @@ def check(task: Task, text: Path | None, masked_lm: Path | None = None) -> None:
     """Look at the files before anything is loaded.
 
     Raises:
-        CompressError: the task's rows are tagged words, a file is missing, a folder is empty, columns are not those of the task's texts, a task of pairs is
-            given plain text, or the masked language model's folder holds no model.
+        CompressError: the task's rows are tagged words, a file is missing, a folder is empty, columns are not those of the task's
+            texts, a task of pairs is given plain text, or the masked language model's folder holds no model.
     """
     if text is not None:
         unlabelled.check(task, text)

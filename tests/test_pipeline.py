@@ -108,6 +108,16 @@ def test_what_is_not_there_or_does_not_fit_is_found_before_a_weight_is_loaded(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_python_caller_changes_a_pipeline_by_values(write: Callable[..., Path], task: dict[str, Any]) -> None:
+    changes = {"steps.student.distill.layers": 3, "task.data": Path("/data"), "title": "1=1"}
+    plan = pipeline.read(str(write()), changes)
+    assert plan.steps[0].settings.layers == 3
+    assert (plan.task or {})["data"] == "/data"
+    assert plan.title == "1=1"
+    with pytest.raises(CompressError, match="'steps.studnt.layers' names no step. Did you mean 'student'"):
+        pipeline.read(str(write()), {"steps.studnt.layers": 3})
+
+
 def test_values_are_changed_from_the_command_line(write: Callable[..., Path]) -> None:
     plan = pipeline.read(str(write()), ["steps.student.distill.layers=3", "title=Mine"])
     assert plan.steps[0].settings.layers == 3

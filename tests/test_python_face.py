@@ -15,6 +15,7 @@ import compress
 from compress.core import catalogue
 from compress.core.measurement import Measurements
 from compress.core.technique import Technique
+from tests.reliability.tiny_pipeline import SUITE
 from tests.tiny import write_model, write_task
 
 ROOT = Path(__file__).parents[1]
@@ -104,11 +105,17 @@ def test_a_benchmark_takes_names_artifacts_and_a_task_as_they_come(
         compress.benchmark([], tmp_path / "out")
 
 
+def shortened(code: str) -> str:
+    """The same with a suite that takes seconds."""
+    return code.replace('suite="quick"', 'suite="tiny.yaml"')
+
+
 def prepare(folder: Path) -> None:
     """What the documents' examples start from: a base, a task, and a pipeline, all tiny."""
     write_model(folder / "demo", type_vocab_size=1, initializer_range=0.3)
     task = write_task(folder / "data", rows=96)
     (folder / "reviews.yaml").write_text(yaml.safe_dump(task))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(SUITE))
     steps = {
         "student": {"distill": {"layers": 2, "epochs": 5}},
         "int8": {"from": "student", "quantize": {"precision": "int8"}},
@@ -127,7 +134,7 @@ def test_every_example_on_the_page_runs(
     names: dict[str, Any] = {}
     for block in blocks:
         if whole or not TAKES_LONG.search(block):
-            exec(compile(block, "docs/api.md", "exec"), names)
+            exec(compile(shortened(block), "docs/api.md", "exec"), names)
     assert names["artifact"].precision == "int8"
     assert names["other"].task["limit"] == {"train": 64}
 
@@ -147,6 +154,6 @@ def test_the_notebook_runs_cell_by_cell(
     names |= {"TEACHER": "demo", "TASK": {"task": "reviews.yaml", "epochs": 1}, "LAYERS": 2}
     for cell in cells[1:]:
         if whole or not TAKES_LONG.search(cell):
-            exec(compile(cell, "docs/notebook.py", "exec"), names)
+            exec(compile(shortened(cell), "docs/notebook.py", "exec"), names)
     assert names["int8"].precision == "int8"
     assert names["TEXTS"][0] in capsys.readouterr().out

@@ -72,10 +72,17 @@ def open(model: str | Path | Artifact, *, verify: bool = True) -> Artifact:
     return artifact
 
 
-def load(model: str | Path | Artifact, *, beams: int | None = None, new_tokens: int | None = None) -> ServedModel:
+def load(
+    model: str | Path | Artifact,
+    *,
+    runtime: str | None = None,
+    beams: int | None = None,
+    new_tokens: int | None = None,
+) -> ServedModel:
     """The model, torch or ONNX, open to be called with texts: it answers as `compress predict` does.
 
     Args:
+        runtime: by name (`compress list runtimes`); by default that of the artifact's format.
         beams: of the search, 1 for greedy; by default the model's own. Of generative models.
         new_tokens: how many are written at most; by default the task's or the model's own. Of generative models.
 
@@ -84,7 +91,7 @@ def load(model: str | Path | Artifact, *, beams: int | None = None, new_tokens: 
     """
     from compress.runtimes.served import ServedModel
 
-    return ServedModel(open(model, verify=False), beams=beams, new_tokens=new_tokens)
+    return ServedModel(open(model, verify=False), runtime=runtime, beams=beams, new_tokens=new_tokens)
 
 
 def benchmark(

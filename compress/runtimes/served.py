@@ -18,6 +18,7 @@ class ServedModel:
 
     Args:
         artifact: what to open.
+        runtime: by name; by default that of the artifact's format.
         beams: of the search, 1 for greedy; by default what the model's generation config says. Of generative models.
         new_tokens: how many are written at most; by default what task or generation config says. Of generative models.
 
@@ -25,9 +26,16 @@ class ServedModel:
         CompressError: no runtime here opens the artifact, or a setting is not of its kind.
     """
 
-    def __init__(self, artifact: Artifact, *, beams: int | None = None, new_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        runtime: str | None = None,
+        beams: int | None = None,
+        new_tokens: int | None = None,
+    ) -> None:
         self.artifact = artifact
-        self._predictor: Predictor = opened(artifact, beams=beams, new_tokens=new_tokens)
+        self._predictor: Predictor = opened(artifact, runtime=runtime, beams=beams, new_tokens=new_tokens)
 
     def __repr__(self) -> str:
         one = self.artifact

@@ -109,16 +109,16 @@ def test_a_path_that_no_system_knows_is_refused(folder: Path) -> None:
 def test_a_python_caller_gives_paths_and_descriptions_as_they_are(tmp_path: Path) -> None:
     rows = tmp_path / "train.csv"
     rows.write_text("review,mood\nfine,good\n")
-    described = {"name": "moods", "text": "review", "label": "mood", "labels": ["bad", "good"], "data": {"train": rows}}
-    assert given.given(described, None, None, None, "train") == {**described, "data": {"train": str(rows)}}
-    assert given.given("sst2", tmp_path, None, None, "train") == {"name": "sst2", "data": str(tmp_path)}
-    assert given.given("sst2", rows, None, None, "evaluation")["data"] == {"train": str(rows)}
+    moods = {"name": "moods", "text": "review", "label": "mood", "labels": ["bad", "good"], "data": {"train": rows}}
+    assert given(moods, None, None, None, "train") == {**moods, "data": {"train": str(rows)}}
+    assert given("sst2", tmp_path, None, None, "train") == {"name": "sst2", "data": str(tmp_path)}
+    assert given("sst2", rows, None, None, "evaluation")["data"] == {"train": str(rows)}
     file = tmp_path / "moods.yaml"
     file.write_text("name: moods\ndata: train.csv\n")
-    assert given.given(file, None, None, None, "train") == {"name": "moods", "data": {"train": str(rows)}}
+    assert given(file, None, None, None, "train") == {"name": "moods", "data": {"train": str(rows)}}
 
 
 def test_an_overlap_is_allowed_in_any_task_there_is() -> None:
     own = {"name": "sst2"}
-    assert given.given(None, None, None, own, "train", allow_overlap=True) == {"name": "sst2", "allow_overlap": True}
-    assert given.given(None, None, None, None, "train", allow_overlap=True) is None
+    assert given(None, None, None, own, "train", allow_overlap=True) == {"name": "sst2", "allow_overlap": True}
+    assert given(None, None, None, None, "train", allow_overlap=True) is None

@@ -71,6 +71,11 @@ def test_counts_of_cut_texts_start_anew_at_each_call(served: ServedModel, caplog
     assert not caplog.text
 
 
+def test_a_runtime_is_chosen_by_name(tiny_torch: Artifact) -> None:
+    with pytest.raises(CompressError, match="onnx"):
+        ServedModel(tiny_torch, runtime="onnx_runtime")
+
+
 def test_pairs_are_tuples(tiny_torch: Artifact) -> None:
     task = {"name": "pairs", "text": ["one", "two"], "label": "l", "labels": ["negative", "positive"], "data": "."}
     model = ServedModel(Artifact(tiny_torch.folder, tiny_torch.origin, task))

@@ -52,6 +52,6 @@ print(report.html)
 
 # %%
 names = {one.fingerprint: one.name for one in measurements.artifacts}
-for one in measurements.measurements:
-    if one.name in ("accuracy", "disk_bytes"):
-        print(f"{names[one.artifact]:<12} {one.name:<12} {one.value}")
+for found in measurements.measurements:
+    if found.name in ("accuracy", "disk_bytes"):
+        print(f"{names[found.artifact]:<12} {found.name:<12} {found.value}")

@@ -53,7 +53,9 @@ def test_the_types_for_checkers_and_editors_are_those_of_the_settings() -> None:
     """A technique that is not in the file yet is a function of anything; `make format` writes it in."""
     known, made = (dict(re.findall(r"^def (\w+)\((.*?)\n(?=def|\Z)", text, re.M | re.S)) for text in _stubs())
     assert {"import_", "distill"} <= known.keys()
-    assert {name: made.get(name) for name in known} == known, "run `make format`"
+    assert {name: made.get(name) for name in known} == known, (
+        "run `make format`, or python -m tests.techniques.signatures"
+    )
 
 
 def _stubs() -> tuple[str, str]:

@@ -77,6 +77,9 @@ def given(
         description = dict(own)
     else:
         description = described(name, Path(), is_final=data is None)
+        if own is not None and own.get("labels_from") and own.get("name") == description.get("name"):
+            # Tags found in the training rows: those of other rows may be fewer.
+            description = {key: own[key] for key in ("labels", "labels_from")} | description
     if data is not None:
         description = _absolute({**description, "data": data}, Path(), True)
     file = description.get("data")

@@ -122,3 +122,12 @@ def test_an_overlap_is_allowed_in_any_task_there_is() -> None:
     own = {"name": "sst2"}
     assert given(None, None, None, own, "train", allow_overlap=True) == {"name": "sst2", "allow_overlap": True}
     assert given(None, None, None, None, "train", allow_overlap=True) is None
+
+
+def test_a_models_own_tags_stay_when_its_task_is_named_with_other_rows(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\nkind: token_classification\ndata: {train: train.conll}\n")
+    (tmp_path / "dev.conll").write_text("Ada B-PER\n")
+    own = {"name": "mine", "kind": "token_classification", "data": {}, "labels": ["O", "B-LOC"], "labels_from": "train"}
+    file, data = str(tmp_path / "mine.yaml"), str(tmp_path / "dev.conll")
+    assert given(file, data, None, own, "evaluation")["labels"] == ["O", "B-LOC"]
+    assert "labels" not in given(file, data, None, {**own, "name": "other"}, "evaluation")

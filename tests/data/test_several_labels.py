@@ -229,3 +229,28 @@ def test_a_mistake_in_the_description_is_named(given: Any, message: str) -> None
     description = {"name": "mine", "data": "x", "text": "t", "label": "l", "labels": LABELS}
     with pytest.raises(CompressError, match=message):
         resolve({**description, **given})
+
+
+@pytest.mark.parametrize("kind", ["tagged", "several"])
+def test_both_kinds_are_calibrated_and_compared_on_their_texts(tmp_path: Path, kind: str) -> None:
+    from transformers import BertConfig
+
+    from compress.data import calibration, comparison_rows
+    from tests.tiny import write_tokenizer
+
+    words = ["the", "good", "film"]
+    if kind == "tagged":
+        rows: list[dict[str, Any]] = [{"tokens": [*words, str(n)], "tags": ["O", "O", "B-X", "O"]} for n in range(40)]
+        task = {"name": "mine", "kind": "token_classification", "data": str(tmp_path)}
+    else:
+        rows = [{"text": f"the good film {n}", "label": ["b"] * (n % 2)} for n in range(40)]
+        task = {"name": "mine", "multi_label": True, "text": "text", "label": "label", "labels": ["a", "b"]}
+        task |= {"data": str(tmp_path)}
+    as_jsonl(tmp_path / "train.jsonl", rows)
+    tokenizer, config = write_tokenizer(tmp_path), BertConfig(max_position_embeddings=64)
+    batch = calibration.tensors("task-256", task, tokenizer, config, labels=True)[0]
+    assert batch["labels"].shape == (32, *((6,) if kind == "tagged" else (2,)))
+    assert batch["input_ids"].shape == (32, 6)
+    found, where = comparison_rows.rows(tokenizer, config, task)
+    assert (len(found), where) == (comparison_rows.ROWS, "mine, train")
+    assert all(set(row) == {"input_ids", "attention_mask", "token_type_ids"} for row in found)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
 from compress.data.corpora import entities
 from compress.data.corpora.entities import lexicon, rows
+from compress.data.loading import load, resolve
 
 # Changes only with VERSION: results on another corpus must not be taken for results on this one.
 CORPUS = {1: "d164a6b32e49d307d71f0a96252fd78e5253309710d6f83ae8764c04fd47a056"}
@@ -73,3 +75,14 @@ def test_the_likeliest_tag_of_each_word_does_not_solve_it(corpus: dict[str, list
     pairs = [pair for row in corpus["evaluation"] for pair in zip(*row, strict=True) if pair[1] != "O"]
     right = sum(bool(counts[word]) and counts[word].most_common(1)[0][0] == tag for word, tag in pairs)
     assert right / len(pairs) < 0.7
+
+
+def test_the_task_that_ships_reads_them_without_a_file(tmp_path: Path) -> None:
+    task, data = resolve("entities")
+    assert (data, task.label_names) == (None, entities.LABELS)
+    found = load(task, data, "holdout", tmp_path)
+    assert found.identity["generator"] == "entities_corpus"
+    words, tags = next(rows("holdout", 0))
+    assert found.rows[0]["text"] == words
+    assert [task.label_names[tag] for tag in found.rows[0]["label"]] == tags
+    assert len(found.rows) == entities.SIZES["holdout"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from pathlib import Path
 
 from compress.data.corpora import topics
 from compress.data.corpora.topics import lexicon, rows
+from compress.data.loading import load, resolve
 
 # Changes only with VERSION: results on another corpus must not be taken for results on this one.
 CORPUS = {1: "4eac3d22d1513d4082618712930f55a5fbfd26e1d27799f9f51acf9202c44372"}
@@ -51,3 +53,14 @@ def test_a_denied_topic_is_never_one_of_the_message() -> None:
             topic for topic, said in lexicon.DENIED.items() if any("{" not in one and one in text for one in said)
         }
         assert not denied & set(labels), text
+
+
+def test_the_task_that_ships_reads_them_without_a_file(tmp_path: Path) -> None:
+    task, data = resolve("topics")
+    assert (data, task.label_names) == (None, topics.LABELS)
+    found = load(task, data, "holdout", tmp_path)
+    assert found.identity["generator"] == "topics_corpus"
+    text, labels = next(rows("holdout", 0))
+    assert found.rows[0]["text"] == text
+    assert [name for name, has in zip(task.label_names, found.rows[0]["label"], strict=True) if has] == labels
+    assert len(found.rows) == topics.SIZES["holdout"]

@@ -1,0 +1,20 @@
+"""Topics: which of six matters is this message to a shop about, none to three of them? The program generates the messages.
+
+They are made of sentences that we wrote; some name a topic's words and deny it. Half of the evaluation and test messages say what
+they mean in sentences that no training row has. A score here tells whether a compressed model kept what its teacher had
+learned, and nothing about real customers. See `compress.data.corpora.topics`.
+"""
+
+from __future__ import annotations
+
+from compress.tasks.task import Task
+
+TASK = Task(
+    name="topics",
+    kind="multi_label_classification",
+    text_columns=("text",),
+    label_column="labels",
+    label_names=("billing", "delivery", "account", "defect", "return", "praise"),
+    metrics=("f1_micro", "f1_macro"),
+    generator="topics_corpus",
+)

@@ -265,7 +265,7 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
     technique: Technique = catalogue.find("techniques", technique_name)
     if settings is not None and not isinstance(settings, dict):
         raise CompressError(f"The settings of {technique_name} in {spot} are not a mapping.")
-    built = build(technique.settings, settings or {}, place, below(lines, technique_name))
+    built = technique.read(settings or {}, place, below(lines, technique_name))
     return PlannedStep(name, technique, built, None if source in (None, "model") else source, references(built))
 
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 SHARED: Mapping[str, Any] = {
     "batch_size": 32,
-    "warmup": 0.06,
-    "schedule": "linear",
+    "warmup_ratio": 0.06,
+    "lr_scheduler_type": "linear",
     "weight_decay": 0.01,
     "max_length": 128,
     "precision": "auto",
-    "keep_epoch": "last",
+    "keep_checkpoint": "last",
 }
 """The same for every contestant, by the names of `compress distill`. `auto` is bf16 where the processor has it."""
 

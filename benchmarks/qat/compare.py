@@ -38,6 +38,7 @@ import numpy as np
 from compress.core.artifact import Artifact, write_whole
 from compress.core.catalogue import find
 from compress.core.machine import machine
+from compress.core.setting_names import shown_as
 from compress.data import loading
 from compress.data.calibration import batches, model_inputs
 from compress.metrics.statistics import compare, mcnemar
@@ -49,10 +50,13 @@ from compress.techniques.apply import apply
 ROOT = Path(__file__).resolve().parent.parent.parent
 RANGES = ("percentile", "mse", "minmax")
 OPERATORS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "linear": ({"smooth": 0.0},),
-    "products": ({"smooth": 0.0, "attention": "both"},),
-    "smoothed": ({"smooth": 0.7}, {"smooth": 0.85}),
-    "smoothed-products": ({"smooth": 0.7, "attention": "both"}, {"smooth": 0.85, "attention": "both"}),
+    "linear": ({"smoothquant_alpha": 0.0},),
+    "products": ({"smoothquant_alpha": 0.0, "attention_matmuls": "both"},),
+    "smoothed": ({"smoothquant_alpha": 0.7}, {"smoothquant_alpha": 0.85}),
+    "smoothed-products": (
+        {"smoothquant_alpha": 0.7, "attention_matmuls": "both"},
+        {"smoothquant_alpha": 0.85, "attention_matmuls": "both"},
+    ),
 }
 SPLITS = ("dev", "test-labeled")
 
@@ -137,7 +141,7 @@ def best_static(
     quantize = find("techniques", "quantize")
     made, unlike = {}, {}
     for more, ranges in product(OPERATORS[operators], RANGES):
-        settings = quantize.settings(mode="static", wide="static", ranges=ranges, **more)
+        settings = quantize.settings(mode="static", outlier_layers="static", calibration_method=ranges, **more)
         key = f"{ranges}-{more['smooth']:g}"
         made[key] = apply(
             quantize,
@@ -155,8 +159,10 @@ def best_static(
 
 def trained(source: Artifact, static: Artifact, name: str, place: Place) -> Artifact:
     """The result of `compress qat`, begun from a candidate's settings."""
-    qat, start = find("techniques", "qat"), static.steps[-1].settings
-    settings = qat.settings(max_length=64, **{key: start[key] for key in ("ranges", "smooth", "attention")})
+    qat, start = find("techniques", "qat"), shown_as("quantize", static.steps[-1].settings)
+    settings = qat.settings(
+        max_length=64, **{key: start[key] for key in ("calibration_method", "smoothquant_alpha", "attention_matmuls")}
+    )
     return apply(
         qat, source, settings, place.work / name, task=place.task(place.rows), cache=place.work / "cache", replace=True
     )

@@ -100,12 +100,16 @@ def _trust(context: click.Context, parameter: click.Parameter, value: bool) -> b
 
 
 COMMON = [
-    click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_loud, help="Say nothing but results."),
-    click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_loud, help="Say more."),
+    click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_loud, help="Print results only."),
+    click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_loud, help="Print debug messages."),
     click.Option(
-        ["--trust-remote-code"], is_flag=True, expose_value=False, callback=_trust, help="Run code that a model brings."
+        ["--trust-remote-code"],
+        is_flag=True,
+        expose_value=False,
+        callback=_trust,
+        help="Run the code in the model's repository.",
     ),
-    click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
+    click.Option(["--debug"], is_flag=True, expose_value=False, help="Print the traceback of an error."),
 ]
 
 
@@ -138,7 +142,7 @@ def compress() -> None:
     log.settle_processes()
 
 
-ALLOW_OVERLAP = "Go on although more than 5 % of the evaluation rows stand in the training rows."
+ALLOW_OVERLAP = "Continue even if more than 5 % of the evaluation rows are also training rows."
 
 
 def technique_command(name: str) -> click.Command:
@@ -147,30 +151,35 @@ def technique_command(name: str) -> click.Command:
 
     technique = catalogue.find("techniques", name)
     module = sys.modules[technique.run.__module__]
-    shared: list[click.Parameter] = [
-        click.Argument(["source"], metavar="MODEL"),
-        click.Option(["-o", "--out"], required=True, type=FILE, help="Folder of the new artifact."),
-        click.Option(["--task"], help="Task by name, or a YAML file that describes one. Default: the artifact's own."),
-        click.Option(
+    of_data = options.under(
+        "Data",
+        options.Option(
+            ["--task"], help="Task by name, or a YAML file with a task config. Default: the artifact's own."
+        ),
+        options.Option(
             ["--data"],
             help="Folder with the task's data, or a file of training rows. Default: the artifact's own, else the hub.",
         ),
-        click.Option(
-            ["--rows"], type=click.IntRange(1), help="Use no more training rows than so many (the task's `limit`)."
+        options.Option(
+            ["--rows"], type=click.IntRange(1), help="Maximum number of training rows (the task's `limit`)."
         ),
-        click.Option(["--allow-overlap"], is_flag=True, help=ALLOW_OVERLAP),
-        click.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
-        click.Option(["--dry-run"], is_flag=True, help="Check everything, say what would be done, and stop."),
-    ]
-    own = options.click_options(technique.settings)
+        options.Option(["--allow-overlap"], is_flag=True, help=ALLOW_OVERLAP),
+    )
+    of_output = options.under(
+        "Output",
+        options.Option(["-o", "--out"], required=True, type=FILE, help="Folder of the new artifact."),
+        options.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
+        options.Option(["--dry-run"], is_flag=True, help="Check everything, print what would be done, and stop."),
+    )
+    own = options.click_options(technique.settings, name)
 
     def invoke(source: str, out: Path, **values: Any) -> None:
         _apply(technique, source, out, values)
 
-    return click.Command(
+    return options.GroupedCommand(
         name,
         callback=invoke,
-        params=[*shared, *own, *COMMON],
+        params=[click.Argument(["source"], metavar="MODEL"), *of_data, *own, *of_output, *COMMON],
         help=module.__doc__,
         epilog=f"Example: {technique.example}",
         context_settings=CONTEXT,
@@ -182,17 +191,19 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     from compress.techniques.request import Request
 
     context = click.get_current_context()
-    names = technique.settings.model_fields
+    names = {option.name for option in options.click_options(technique.settings, technique.name)}
     typed = options.given(context, {name: value for name, value in values.items() if name in names})
     shared = {name: values[name] for name in ("task", "data", "rows", "allow_overlap", "force")}
     request = Request.read(technique, source, out, typed, f"compress {technique.name}", **shared)
     if values["dry_run"]:
         from compress.core.reasons import why
+        from compress.core.setting_names import shown_as
 
         expected = request.check()
         say(f"{technique.name} {source} -> {out} (a dry run: nothing was made): {why(expected)}")
         step = expected.steps[-1]
-        say_lines(json.dumps({"settings": step.settings, "data": step.data}, indent=2, default=str))
+        settings = shown_as(technique.name, step.settings)
+        say_lines(json.dumps({"settings": settings, "data": step.data}, indent=2, default=str))
         return
     made = request.run()
     if is_main_process():

@@ -59,6 +59,7 @@ def inspect(artifact: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(found.manifest(), indent=2))
         return
+    from compress.core.setting_names import shown_as
     from compress.measure.size import disk_bytes
 
     task = found.task or {}
@@ -67,7 +68,8 @@ def inspect(artifact: str, as_json: bool) -> None:
     say(f"origin       {found.origin['name']} ({found.origin.get('model_type', '')})")
     say(f"task         {task.get('name', 'none')}" + (f", data in {task['data']}" if task.get("data") else ""))
     for number, step in enumerate(found.steps, 1):
-        settings = ", ".join(f"{name}={value}" for name, value in step.settings.items() if value is not None)
+        named = shown_as(step.technique, step.settings)
+        settings = ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)
         say(f"step {number}       {step.technique}: {settings}  ({step.facts.get('seconds', '?')} s)")
     say(f"files        {len(found.files)}, all as recorded" if found.files else "files        a Hugging Face folder")
 

@@ -1,4 +1,4 @@
-"""Command-line options from a settings class."""
+"""Command-line options from a settings class, and the help that shows them under headings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,71 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
-from pydantic import BaseModel
+
+from compress.core.setting_names import FORMER, Former
+from compress.core.settings import Settings
+
+HEADINGS = (
+    "Output",
+    "Structured pruning",
+    "Layer and width pruning",
+    "Unstructured pruning",
+    "Quantization",
+    "Static quantization",
+    "Weight-only quantization",
+    "Teacher and loss",
+    "Generation (generative models)",
+    "Data",
+    "Training",
+    "Advanced",
+    "General",
+)
+"""In a help's order; the technique's own heading, and any that is not listed here, comes after the first."""
 
 
-def click_options(model: type[BaseModel]) -> list[click.Option]:
-    """One command-line option for each setting, its own before those it shares, with description and default."""
-    own = [name for name in model.__annotations__ if name in model.model_fields]
-    names = [*own, *(name for name in model.model_fields if name not in own)]
-    return [_option(name, model.model_fields[name]) for name in names]
+class Option(click.Option):
+    """An option under a heading of the help."""
+
+    heading: str = "General"
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One section for each heading that has options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for one in self.get_params(ctx):
+            record = one.get_help_record(ctx) if isinstance(one, click.Option) else None
+            if record is not None:
+                sections.setdefault(getattr(one, "heading", "General"), []).append(record)
+        known = {heading: place for place, heading in enumerate(HEADINGS)}
+        for heading in sorted(sections, key=lambda one: known.get(one, 0.5)):
+            with formatter.section(heading):
+                formatter.write_dl(sections[heading])
+
+
+def under(heading: str, *options: Option) -> list[click.Parameter]:
+    """The options, to be shown under a heading."""
+    for one in options:
+        one.heading = heading
+    return list(options)
+
+
+def click_options(model: type[Settings], technique: str = "") -> list[click.Parameter]:
+    """One command-line option for each setting, its own before those it shares, with description and default.
+
+    A setting's former name is an option too, which the help does not show.
+    """
+    inherited = {name for base in model.__bases__ for name in getattr(base, "model_fields", ())}
+    names = sorted(model.model_fields, key=lambda name: name in inherited)
+    options: list[click.Parameter] = []
+    for name in names:
+        heading, info = model.heading(name), model.model_fields[name]
+        options += under(heading, _option(name, info, hidden=not heading))
+    for name, former in FORMER.get(technique, {}).items():
+        options.append(_former(former, model.model_fields[name]))
+    return options
 
 
 def given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,23 +80,34 @@ def given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if context.get_parameter_source(name) is source}
 
 
-def _option(name: str, info: Any) -> click.Option:
+def _option(name: str, info: Any, *, hidden: bool = False) -> Option:
     kind, repeated = _click_type(info.annotation)
     flag = f"--{name.replace('_', '-')}"
     default = info.get_default(call_default_factory=True)
     help_text = info.description or ""
     if kind is bool:
-        return click.Option([f"{flag}/--no-{flag[2:]}"], default=default, show_default=True, help=help_text)
+        return Option([f"{flag}/--no-{flag[2:]}"], default=default, show_default=True, help=help_text, hidden=hidden)
     if repeated:
         shown = ",".join(str(one) for one in default) if default else None
-        return click.Option(
+        return Option(
             [flag],
             type=click.STRING,
             callback=_split,
             show_default=shown or False,
             help=f"{help_text} Comma-separated.",
+            hidden=hidden,
         )
-    return click.Option([flag], type=kind, default=default, show_default=True, help=help_text)
+    return Option([flag], type=kind, default=default, show_default=True, help=help_text, hidden=hidden)
+
+
+def _former(former: Former, info: Any) -> Option:
+    """The option under its former name; a value that was renamed too is checked when it has its name of today."""
+    if not former.values:
+        return _option(former.name, info, hidden=True)
+    flag = f"--{former.name.replace('_', '-')}"
+    if all(isinstance(one, bool) for one in former.values):
+        return Option([f"{flag}/--no-{flag[2:]}"], default=None, hidden=True)
+    return Option([flag], type=click.STRING, hidden=True)
 
 
 def _split(context: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:

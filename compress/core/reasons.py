@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.setting_names import shown_as
 from compress.core.technique import finished
 from compress.core.work_folder import marked, unfinished
 
@@ -34,8 +35,9 @@ def _difference(former: Artifact, expected: Artifact) -> str:
     for old, new in zip(former.steps, expected.steps, strict=True):
         if old.technique != new.technique:
             return f"a step before it was {old.technique}, now {new.technique}"
-        for name in sorted({*old.settings, *new.settings}):
-            before, now = old.settings.get(name), new.settings.get(name)
+        was, will_be = shown_as(old.technique, old.settings), shown_as(new.technique, new.settings)
+        for name in sorted({*was, *will_be}):
+            before, now = was.get(name), will_be.get(name)
             if before != now:
                 return f"{new.technique}'s {name} was {before}, now {now}"
         if old.inputs != new.inputs:

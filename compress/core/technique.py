@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
+from compress.core import setting_names
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.settings import Settings
+from compress.core.settings import Lines, Settings, build
 from compress.core.work_folder import SUFFIX
 
 
@@ -91,6 +92,20 @@ class Technique:
     """Whether it cannot run without a task and its data."""
     check: Callable[[Any, Artifact, Mapping[str, Any] | None], None] | None = None
     """(settings, source, task): raises a CompressError for what cannot work, before a weight is loaded."""
+
+    def read(
+        self, values: Mapping[str, Any], where: str, lines: Lines | None = None, *, also: Iterable[str] = ()
+    ) -> Settings:
+        """The settings for the values a user wrote, some perhaps under the names they had before.
+
+        Args:
+            where, lines, also: see `compress.core.settings.build`.
+
+        Raises:
+            CompressError: a setting is unknown, given by two names, or does not fit.
+        """
+        now, places = setting_names.current(self.name, values, where, lines or {})
+        return build(self.settings, now, where, places, also=also)
 
 
 def finished(out: Path, fingerprint: str) -> bool:

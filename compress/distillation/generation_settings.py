@@ -1,4 +1,4 @@
-"""How a student that writes text is made, and how it learns from its teacher: the settings that classifiers do not have."""
+"""How a generative student is made and learns from its teacher: the settings that classifiers do not have."""
 
 from __future__ import annotations
 
@@ -6,33 +6,52 @@ from typing import Literal
 
 from pydantic import Field
 
-from compress.core.settings import Settings
+from compress.core.settings import ADVANCED, OWN, Settings
 from compress.models.layer_choice import Layers
 
 
 class GenerationSettings(Settings):
-    """Of models that write text (T5, BART, GPT-2, Llama)."""
+    """Of generative models (T5, BART, GPT-2, Llama)."""
+
+    HEADING = "Generation (generative models)"
 
     decoder_layers: Layers = Field(
-        None, description="Text: how many of the teacher's decoder layers the student keeps (2), or which (0,2)."
+        None,
+        description="Decoder layers to keep (generative models): how many (2), or which (0,2).",
+        json_schema_extra=OWN,
     )
-    encoder_layers: Layers = Field(None, description="Text: the same of its encoder's layers.")
+    encoder_layers: Layers = Field(
+        None,
+        description="Encoder layers to keep (encoder-decoders): how many (2), or which (0,2).",
+        json_schema_extra=OWN,
+    )
     divergence: Literal["forward_kl", "reverse_kl", "jsd"] = Field(
-        "forward_kl", description="Text: how next tokens' distributions are compared; jsd: generalized Jensen-Shannon."
+        "forward_kl",
+        description="Divergence between the next-token distributions of student and teacher; jsd: generalized Jensen-Shannon.",
     )
-    jsd_beta: float = Field(0.5, gt=0, lt=1, description="Text: the teacher's share of the mixture in jsd.")
+    jsd_beta: float = Field(
+        0.5, gt=0, lt=1, description="Weight of the teacher in the mixture of jsd.", json_schema_extra=ADVANCED
+    )
     top_k: int = Field(
         64,
         ge=0,
-        description="Text: the teacher's likeliest tokens that are kept on disk, the others as one; 0: it runs at each step.",
+        description="Number of the teacher's most likely tokens that are cached on disk; the others are cached as one. 0: "
+        "online teacher.",
+        json_schema_extra=ADVANCED,
     )
     on_policy: float = Field(
-        0.0, ge=0, le=1, description="Text: share of the batches that the student writes and the teacher scores (GKD)."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the batches with student-generated outputs, scored by the teacher (on-policy, GKD).",
     )
-    pseudo_labels: float = Field(
-        0.0, ge=0, le=1, description="Text: share of the rows whose reference is what the teacher writes."
+    sequence_kd: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the rows whose reference is replaced by the teacher's output (sequence-level KD, Kim & Rush).",
     )
-    beams: int = Field(4, ge=1, le=64, description="Text: beams with which the teacher writes pseudo-labels.")
+    beams: int = Field(4, ge=1, le=64, description="Beams of the teacher's beam search for --sequence-kd.")
 
     def given(self) -> tuple[str, ...]:
         """Those of these settings that are not as by default."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from compress.core.settings import Settings
+from compress.core.settings import ADVANCED, Settings
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule, bounded
 
@@ -16,40 +16,61 @@ Weight = Annotated[Schedule, bounded(ge=0)]
 class LossSettings(Settings):
     """The losses, their weights, and the layers that they compare."""
 
+    HEADING = "Teacher and loss"
+
     preset: Literal["none", "distilbert", "tinybert", "minilm", "patient"] = Field(
-        "none", description="A known recipe, whose settings stand where you give none."
+        "none", description="Published recipe that sets the loss options you do not give."
     )
     temperature: Annotated[Schedule, bounded(gt=0)] | None = Field(
         None,
-        description="Softens both distributions; above 1 it broadens the targets. 8..2: from 8 to 2. Default: 4, of text 1.",
+        description="Temperature of the softmax of student and teacher. 8..2: from 8 to 2. Default: 4; 1 for generative "
+        "models.",
     )
     alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
-        Schedule.of(0.5), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
+        Schedule.of(0.5),
+        description="Weight of the distillation loss; the loss on the labels gets the rest. 1..0.5: from 1 to 0.5.",
     )
-    hidden_weight: Weight = Field(Schedule.of(0.0), description="Weight of the hidden states' loss.")
-    hidden_loss: Literal["mse", "cosine", "patient"] = Field("mse", description="How hidden states are compared.")
-    attention_weight: Weight = Field(Schedule.of(0.0), description="Weight of the attention maps' loss.")
-    attention_loss: Literal["mse", "kl"] = Field("mse", description="Scores (mse) or their softmax (kl).")
+    hidden_weight: Weight = Field(Schedule.of(0.0), description="Weight of the hidden-state loss (encoders).")
+    hidden_loss: Literal["mse", "cosine", "patient"] = Field("mse", description="Loss between hidden states.")
+    attention_weight: Weight = Field(Schedule.of(0.0), description="Weight of the attention loss (encoders).")
+    attention_loss: Literal["mse", "kl"] = Field(
+        "mse",
+        description="Attention loss: MSE of the attention scores, or KL divergence of the attention probabilities.",
+    )
     layer_map: str = Field(
         "uniform",
-        description="Which layers' hidden states and attention are matched: uniform, last, or STUDENT:TEACHER,... (0:1,1:3).",
+        description="Which teacher layer each student layer is matched to, for hidden states and attention: uniform, last, or "
+        "STUDENT:TEACHER,... (0:1,1:3).",
+        json_schema_extra=ADVANCED,
     )
     relation_weight: Weight = Field(
-        Schedule.of(0.0), description="Weight of the relations of queries, keys and values (MiniLMv2)."
+        Schedule.of(0.0), description="Weight of self-attention relation distillation (MiniLMv2; encoders)."
     )
-    relation_heads: int | None = Field(None, ge=1, description="Relation heads; the student's own number by default.")
-    relation_map: str = Field("last", description="Which layers' relations are matched, as layer_map.")
-    embedding_weight: Weight = Field(Schedule.of(0.0), description="Weight of the embeddings' loss.")
+    relation_heads: int | None = Field(
+        None, ge=1, description="Number of relation heads. Default: the student's heads.", json_schema_extra=ADVANCED
+    )
+    relation_map: str = Field(
+        "last", description="Layers matched for relations, written as --layer-map.", json_schema_extra=ADVANCED
+    )
+    embedding_weight: Weight = Field(Schedule.of(0.0), description="Weight of the embedding loss (encoders).")
     intermediate_epochs: float = Field(
-        0.0, ge=0, le=1000, description="Epochs of a first stage, on hidden layers alone; the predictions follow."
+        0.0,
+        ge=0,
+        le=1000,
+        description="Epochs of a first stage that only matches intermediate layers (TinyBERT).",
+        json_schema_extra=ADVANCED,
     )
     allow_poor_teacher: bool = Field(
         False,
         exclude=True,  # it decides whether there is a result, not which
-        description="Go on with a teacher that is shown to be worse than guessing on the held-out rows.",
+        description="Continue with a teacher that is worse than guessing on the validation split.",
+        json_schema_extra=ADVANCED,
     )
     teacher_cache_gb: float = Field(
-        16.0, ge=0, description="The most disk that the teacher's hidden states may take; else it runs at each step."
+        16.0,
+        ge=0,
+        description="Maximum disk space in GB for the teacher's cached hidden states; beyond it the teacher runs online.",
+        json_schema_extra=ADVANCED,
     )
 
     @model_validator(mode="before")

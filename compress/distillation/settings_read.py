@@ -29,13 +29,13 @@ LOSSES = (
 
 GENERATION = (
     ReadWhen(("jsd_beta",), lambda one: one.divergence == "jsd", "with divergence jsd"),
-    ReadWhen(("beams",), lambda one: one.pseudo_labels > 0, "with pseudo_labels above 0"),
+    ReadWhen(("beams",), lambda one: one.sequence_kd > 0, "with sequence_kd above 0"),
 )
 """Of `compress.distillation.generation_settings`."""
 
 ANOTHER_TEACHER = ReadWhen(
     ("teacher",),
-    lambda one: weight_of("alpha")(one) or one.matches or one.on_policy > 0 or one.pseudo_labels > 0,
+    lambda one: weight_of("alpha")(one) or one.matches or one.on_policy > 0 or one.sequence_kd > 0,
     "where something is learnt from it: with alpha or another weight above 0",
 )
 """Where the teacher is the model itself unless another is given."""

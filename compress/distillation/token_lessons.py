@@ -70,7 +70,7 @@ def prepare(
     """
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
     facts: dict[str, Any] = {"teacher_score": _score(teacher, data, description, settings, cache)}
-    if settings.pseudo_labels:
+    if settings.sequence_kd:
         data, of_writing = _written_by(teacher, data, student, description, settings, cache)
         facts |= of_writing
     states = _states(student, data, settings, cache) if freeze else {}
@@ -147,7 +147,7 @@ def _written_by(
         data.texts,
         data.task,
         models.tokenizer(teacher.folder),
-        share=settings.pseudo_labels,
+        share=settings.sequence_kd,
         beams=settings.beams,
         cache=cache,
         description=description,
@@ -164,7 +164,7 @@ def _check_vocabulary(teacher: Artifact, student: Student) -> None:
     if not same or sizes[0] != sizes[1]:
         raise CompressError(
             "Student and teacher do not share a vocabulary, so their next tokens cannot be compared. Let the student learn "
-            "from what the teacher writes: --alpha 0 --pseudo-labels 1, without --on-policy."
+            "from what the teacher writes: --alpha 0 --sequence-kd 1, without --on-policy."
         )
 
 

@@ -46,7 +46,7 @@ def distil(work: Work) -> Made:
         work.source, student, description, settings, work.cache, freeze=settings.freeze_encoder
     )
     facts = teach(student, goal(settings), lesson, settings, work.scratch, work.name)
-    if settings.compare_with_plain:
+    if settings.with_baseline:
         facts["teacher_effect"] = _compare(work, student, lesson, facts["training_steps"])
     models.save(student.model, student.tokenizer, work.folder)
     return Made("torch", "fp32", step_facts={**student.facts, **lesson.facts, **facts, **lesson.data.facts})

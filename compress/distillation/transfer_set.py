@@ -133,14 +133,14 @@ def extra(description: Mapping[str, Any], settings: Any, cache: Path) -> Any:
     from compress.data import loading
     from compress.distillation.augmentation.extra_rows import extra_rows
 
-    if settings.extra_text is None and not settings.augment:
+    if settings.unlabelled_data is None and not settings.augment:
         return None
     task, data = loading.resolve(dict(description))
     split = loading.load(task, data, "train")
     return extra_rows(
         task,
         split.rows,
-        text=Path(settings.extra_text) if settings.extra_text else None,
+        text=Path(settings.unlabelled_data) if settings.unlabelled_data else None,
         augment=settings.augment,
         masked_lm=Path(settings.masked_lm) if settings.masked_lm else None,
         seed=settings.seed,

@@ -78,15 +78,15 @@ def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path
     present = units(model)
     price = _costs(model, settings, cache)
     original = price.of(present)
-    budget = settings.milliseconds or settings.keep * original
+    budget = settings.latency_budget_ms or settings.target_ratio * original
     if settings.method == "kwon":
-        plan = kwon.post_training(model, batches, price, budget, parts=settings.parts)
+        plan = kwon.post_training(model, batches, price, budget, parts=settings.units)
         kwon.fold_(model, plan.masks)
         found, kept = plan.allocation, plan.kept
     else:
         scores = importance.scores(model, settings.importance, batches)
         choose = allocation.uniform if settings.allocation == "uniform" else allocation.everywhere
-        found = choose(scores, price, budget, parts=settings.parts)
+        found = choose(scores, price, budget, parts=settings.units)
         kept = found.kept
     smaller = remove(model, kept)
     return smaller, {
@@ -98,9 +98,9 @@ def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path
             "remainder": found.remainder,
             "of": found.original,
             "length": settings.length,
-            **({"written": settings.written} if model.config.is_encoder_decoder else {}),
+            **({"written": settings.new_tokens} if model.config.is_encoder_decoder else {}),
         },
-        "macs_kept": costs.macs(model, settings.length, settings.written).share(units(smaller), present),
+        "macs_kept": costs.macs(model, settings.length, settings.new_tokens).share(units(smaller), present),
         "parameters_kept": costs.parameters(model).share(units(smaller), present),
     }
 
@@ -109,9 +109,9 @@ def zeroed_(model: Any, settings: Any, batches: Sequence[Batch]) -> tuple[Any, H
     """A model with single weights at zero, or one that gets them as it is trained, and what holds them there.
 
     Raises:
-        CompressError: a pattern of `leave` fits no module, or a matrix cannot be pruned N:M.
+        CompressError: a pattern of `exclude` fits no module, or a matrix cannot be pruned N:M.
     """
-    names = list(prunable(model, settings.leave))
+    names = list(prunable(model, settings.exclude))
     choose = magnitude.local if settings.scope == "local" else magnitude.global_
     total = sum(weight.numel() for weight in weights_of(model, names).values())
     told = {"prunable_weights": total, "prunable_matrices": len(names)}
@@ -181,7 +181,7 @@ def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
     if settings.budget == "parameters":
         return costs.parameters(model)
     if settings.budget == "macs":
-        return costs.macs(model, settings.length, settings.written)
+        return costs.macs(model, settings.length, settings.new_tokens)
     from compress.core.cores import available_cores
     from compress.pruning.latency_table import table
 

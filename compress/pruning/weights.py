@@ -18,7 +18,7 @@ Masks = dict[str, Tensor]
 """By the linear module's name: bool, of its weight's shape [outputs, inputs]; True is a weight that stays."""
 
 
-def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Module]:
+def prunable(model: Any, exclude: Sequence[str] = ()) -> dict[str, nn.Module]:
     """The linear modules within the layers, by their names in the model, in its order.
 
     Embeddings, norms, biases, pooler and heads are none of them. An encoder-decoder's encoder comes first; GPT-2's `Conv1D`
@@ -26,7 +26,7 @@ def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Module]:
     `Wqkv` and `Wi` are one matrix each, and DeBERTa's projections of positions are there where a model has its own.
 
     Args:
-        leave: shell patterns of modules that are left alone, such as `*.layer.0.*` or `*.value`.
+        exclude: shell patterns of modules that are not pruned, such as `*.layer.0.*` or `*.value`.
 
     Raises:
         CompressError: a pattern fits no module, or nothing is left to prune.
@@ -37,10 +37,10 @@ def prunable(model: Any, leave: Sequence[str] = ()) -> dict[str, nn.Module]:
         for name, part in model.get_submodule(stack.layers).named_modules()
         if is_linear(part)
     }
-    name_patterns.check(leave, found, "leave", "pruned")
-    chosen = {name: part for name, part in found.items() if not any(fnmatchcase(name, pattern) for pattern in leave)}
+    name_patterns.check(exclude, found, "exclude", "pruned")
+    chosen = {name: part for name, part in found.items() if not any(fnmatchcase(name, pattern) for pattern in exclude)}
     if not chosen:
-        raise CompressError(f"The patterns {', '.join(leave)} leave all {len(found)} matrices alone. Name fewer.")
+        raise CompressError(f"The patterns {', '.join(exclude)} exclude all {len(found)} matrices. Name fewer.")
     return chosen
 
 

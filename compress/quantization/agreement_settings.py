@@ -1,17 +1,18 @@
-"""Whether a result in integers is kept although it answers otherwise than its fp32 source (`compress.quantization.agreement`)."""
+"""Whether a quantized model is kept although its predictions differ from fp32 (`compress.quantization.agreement`)."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from compress.core.settings import Settings
+from compress.core.settings import ADVANCED, Settings
 
 
 class AgreementSettings(Settings):
-    """What happens where a model in integers does not agree with its source."""
+    """What happens where a quantized model does not agree with its source."""
 
     allow_disagreement: bool = Field(
         False,
         exclude=True,  # it decides whether a result is kept, not what it is
-        description="Keep a result in integers although it answers otherwise than fp32 on more than one row in ten.",
+        description="Keep a quantized model whose predictions differ from fp32 on more than 10 % of the rows.",
+        json_schema_extra=ADVANCED,
     )

@@ -93,12 +93,12 @@ def schemes_of_parts(
 def static_settings(settings: Int8Settings) -> StaticSettings:
     """The same choices in the terms of `compress.onnx`."""
     return StaticSettings(
-        method=settings.ranges,
+        method=settings.calibration_method,
         embeddings=settings.embeddings,
         exclude=settings.exclude,
-        wide=settings.wide,
-        smooth=settings.smooth,
-        weights=settings.weights,
-        activations=settings.activations,
-        attention=settings.attention,
+        wide=settings.outlier_layers,
+        smooth=settings.smoothquant_alpha,
+        weights=settings.weight_dtype,
+        activations=settings.activation_dtype,
+        attention=settings.attention_matmuls,
     )

@@ -27,6 +27,6 @@ def check(settings: Any, graphs: Iterable[Path]) -> None:
         graph = Graph.load(path)
         fold(graph)
         names += quantizable(graph, embeddings=settings.embeddings)
-        if settings.attention != "none":
-            names += [name for name, _ in open_products(graph, path, settings.attention)]
+        if settings.attention_matmuls != "none":
+            names += [name for name, _ in open_products(graph, path, settings.attention_matmuls)]
     name_patterns.check(settings.exclude, names, "exclude", "quantized")

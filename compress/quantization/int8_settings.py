@@ -1,4 +1,4 @@
-"""How a model is quantized with fixed ranges: the settings that quantizing after training and during it share."""
+"""Static quantization: the settings that post-training quantization and QAT share."""
 
 from __future__ import annotations
 
@@ -6,51 +6,57 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from compress.core.settings import Settings
+from compress.core.settings import DATA, Settings, under
+
+QUANTIZATION = under("Quantization")
 
 
 class Int8Settings(Settings):
-    """Which layers become integers, of which type, and what their ranges are taken from."""
+    """Which layers are quantized, to which data type, and how ranges are calibrated."""
 
-    calibration: str = Field("task-256", description="Static: a calibration set by name, or a YAML file.")
-    ranges: Literal["minmax", "percentile", "entropy", "mse"] = Field(
+    HEADING = "Static quantization"
+
+    calibration: str = Field("task-256", description="Calibration set: a name or a YAML file.", json_schema_extra=DATA)
+    calibration_method: Literal["minmax", "percentile", "entropy", "mse"] = Field(
         "percentile",
-        description="Static: how a range is taken from the values seen; minmax suits models that write text.",
+        description="How activation ranges are calibrated. minmax suits generative models.",
     )
-    wide: Literal["dynamic", "static", "float", "uint16"] = Field(
+    outlier_layers: Literal["dynamic", "static", "float", "uint16"] = Field(
         "dynamic",
-        description="Static: layers whose input holds outliers (the feed-forward's second) get a range at each call, a "
-        "fixed one as all others, stay in floating point, or get a fixed one in 16 bits.",
+        description="Activations of layers with outliers (the second feed-forward layer): dynamic or static int8, floating "
+        "point, or static uint16.",
     )
-    smooth: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Static: how much of the inputs' outliers moves into the weights (SmoothQuant's alpha, 0.5 say); 0 is "
-        "none.",
+    smoothquant_alpha: float = Field(
+        0.0, ge=0, le=1, description="Migration strength of SmoothQuant (0.5 is usual); 0: no smoothing."
     )
-    attention: Literal["none", "scores", "context", "both"] = Field(
-        "none", description="Static: which of attention's two products are quantized as well."
+    attention_matmuls: Literal["none", "scores", "context", "both"] = Field(
+        "none", description="Attention MatMuls to quantize too: scores is QK^T, context is the probabilities times V."
     )
-    weights: Literal["int8", "int4"] = Field(
-        "int8", description="Static: the type that weights are stored in; embedding tables stay int8."
+    weight_dtype: Literal["int8", "int4"] = Field(
+        "int8", description="Data type of the weights; embedding tables stay int8."
     )
-    activations: Literal["uint8", "float"] = Field(
-        "uint8", description="Static: what the layers' inputs become; float quantizes the weights alone."
+    activation_dtype: Literal["uint8", "float"] = Field(
+        "uint8", description="Data type of the activations; float quantizes the weights only."
     )
     embeddings: bool = Field(
-        True, description="int8: quantize the embedding tables too, most of a small model's bytes."
+        True,
+        description="Quantize the embedding tables too, which are most of a small model's size.",
+        json_schema_extra=QUANTIZATION,
     )
-    exclude: tuple[str, ...] = Field((), description="int8: patterns of layers' names that stay in floating point.")
+    exclude: tuple[str, ...] = Field(
+        (), description="Patterns of layer names that are not quantized.", json_schema_extra=QUANTIZATION
+    )
 
     @model_validator(mode="after")
     def _weights_alone_have_no_input(self) -> Int8Settings:
-        if self.activations == "float" and (self.smooth or self.attention != "none"):
-            name = "smooth" if self.smooth else "attention"
-            raise ValueError(f"'{name}' is about quantized inputs, and activations: float quantizes weights alone")
+        if self.activation_dtype == "float" and (self.smoothquant_alpha or self.attention_matmuls != "none"):
+            name = "smoothquant_alpha" if self.smoothquant_alpha else "attention_matmuls"
+            raise ValueError(
+                f"'{name}' is for quantized activations, and activation_dtype: float quantizes weights only"
+            )
         return self
 
     @property
     def calibrates(self) -> bool:
         """Whether rows are needed to take ranges from."""
-        return self.activations != "float"
+        return self.activation_dtype != "float"

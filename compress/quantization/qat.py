@@ -99,12 +99,12 @@ def in_integers(model: Any, scheme: Scheme, settings: Any, zeros: Hold | None) -
         settings: `scales`, `follow` and `dropout` of `compress qat`.
         zeros: what holds the zeros of a pruned model.
     """
-    learned = settings.scales == "learned"
+    learned = settings.step_sizes == "learned"
     attach(model, scheme, learned=learned)
     holds = [zeros] if zeros else []
     if not learned:
         watch(model, True)
-        holds.append(Following(model, settings.follow))
+        holds.append(Following(model, settings.freeze_observers_at))
     shares = {} if settings.dropout else dict(_dropouts(model))
     for module, name in shares:
         setattr(module, name, 0.0)

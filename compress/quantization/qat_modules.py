@@ -228,7 +228,7 @@ def _attach_attention(model: Any, modules: dict[str, nn.Module], scheme: Scheme,
     if not type(model)._supports_attention_backend:
         raise CompressError(
             f"The attention of {model.config.model_type} models computes its products by itself, so they cannot be "
-            "trained in integers. Leave them in floating point: --attention none."
+            "trained in integers. Leave them in floating point: --attention-matmuls none."
         )
     width = getattr(model.config, family(model.config).hidden_width)
     for name, layer in products.items():

@@ -28,16 +28,27 @@ QUANTIZE = (
     ReadWhen(("mode", "embeddings", "exclude", "allow_disagreement"), has_integers, "with int8, int4 or nf4"),
     ReadWhen(("embeddings",), lambda one: not one.is_torch, "with modes dynamic, static and weights"),
     ReadWhen(
-        ("ranges", "wide", "smooth", "attention", "weights", "activations"), is_static, "with int8 and mode static"
+        (
+            "calibration_method",
+            "outlier_layers",
+            "smoothquant_alpha",
+            "attention_matmuls",
+            "weight_dtype",
+            "activation_dtype",
+        ),
+        is_static,
+        "with int8 and mode static",
     ),
-    ReadWhen(("ranges",), lambda one: one.calibrates, "where activations are uint8"),
-    ReadWhen(("calibration",), calibrates, "with int8 and mode static where activations are uint8, and by GPTQ"),
+    ReadWhen(("calibration_method",), lambda one: one.calibrates, "where activation_dtype is uint8"),
+    ReadWhen(("calibration",), calibrates, "with int8 and mode static where activation_dtype is uint8, and by GPTQ"),
     ReadWhen(("act_order",), lambda one: one.reads_rows_for_weights, "by GPTQ: rounding gptq, or mode gptq"),
     ReadWhen(("rounding",), lambda one: one.mode != "gptq" or one.rounding == "gptq", "with mode weights"),
-    ReadWhen(("integer_inputs",), lambda one: not one.is_torch, "with mode weights"),
+    ReadWhen(("accuracy_level",), lambda one: not one.is_torch, "with mode weights"),
 )
 
 QAT = (
-    ReadWhen(("ranges", "calibration"), lambda one: one.calibrates, "where activations are uint8"),
-    ReadWhen(("follow",), lambda one: one.scales == "fixed", "with scales fixed"),
+    ReadWhen(("calibration_method", "calibration"), lambda one: one.calibrates, "where activation_dtype is uint8"),
+    ReadWhen(
+        ("freeze_observers_at",), lambda one: one.step_sizes == "moving_average", "with step_sizes moving_average"
+    ),
 )

@@ -29,7 +29,7 @@ def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid
     half_scales: for a GPTQ checkpoint, which is symmetric where nothing else is asked for.
     """
     symmetric = half_scales if settings.symmetric is None else settings.symmetric
-    return Grid(BITS[precision], settings.block, symmetric, half_scales)
+    return Grid(BITS[precision], settings.group_size, symmetric, half_scales)
 
 
 def write_blocks(
@@ -40,7 +40,9 @@ def write_blocks(
     Args:
         chosen: `calibrated`'s integers; other weights are rounded to the nearest.
     """
-    whole = WeightOnly(grid_of(settings, precision), settings.embeddings, settings.exclude, settings.integer_inputs)
+    whole = WeightOnly(
+        grid_of(settings, precision), settings.embeddings, settings.exclude, settings.accuracy_level == 4
+    )
     done = quantize_weights(graph, target, whole, chosen)
     counts = {kind: list(done.values()).count(kind) for kind in dict.fromkeys(done.values())}
     return {"weights": counts, "bits": whole.grid.bits, "block": whole.grid.block}

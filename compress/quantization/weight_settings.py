@@ -1,38 +1,46 @@
-"""How weights alone are stored in fewer bits: the settings of mode `weights` (ONNX), `gptq` and of a component in int4."""
+"""Weight-only quantization: the settings of mode `weights` (ONNX), `gptq` and of a submodel in int4."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from compress.core.settings import Settings
 
 
+def _number(given: Any) -> Any:
+    """The command line gives a text."""
+    return int(given) if isinstance(given, str) and given.isdigit() else given
+
+
 class WeightSettings(Settings):
-    """What weights are rounded to, and by what."""
+    """How weights are rounded, and to what grid."""
+
+    HEADING = "Weight-only quantization"
 
     rounding: Literal["nearest", "gptq"] = Field(
-        "nearest",
-        description="Weights: each to the nearest integer, or GPTQ, which makes good on the calibration set what rounding costs.",
+        "nearest", description="Round to nearest, or GPTQ, which compensates rounding errors on the calibration set."
     )
-    block: int = Field(
-        32, description="Weights: neighbouring inputs that share a scale: 32, 64 or 128, or another power of 2."
+    group_size: int = Field(
+        32, description="Group size (block size): input channels that share a scale; a power of 2 from 16."
     )
     symmetric: bool | None = Field(
         None,
-        description="Weights: blocks without a zero point, slightly smaller. By default only in GPTQ checkpoints, which most "
-        "kernels read so.",
+        description="Symmetric quantization, without zero points. Default: only in GPTQ checkpoints, as most kernels need it.",
     )
-    act_order: bool = Field(False, description="GPTQ: round the columns with the largest inputs first.")
-    integer_inputs: bool = Field(
-        False,
-        description="Weights, ONNX: round a product's inputs to int8 while it is computed (accuracy level 4), which is faster.",
+    act_order: bool = Field(
+        False, description="GPTQ: quantize columns in the order of decreasing activation size (desc_act)."
+    )
+    accuracy_level: Annotated[Literal[0, 4], BeforeValidator(_number)] = Field(
+        0,
+        description="Accuracy level of MatMulNBits. 4: activations are rounded to int8 at run time, which is faster. 0: they "
+        "stay in floating point.",
     )
 
-    @field_validator("block")
+    @field_validator("group_size")
     @classmethod
-    def _is_a_block(cls, block: int) -> int:
-        if block < 16 or block & (block - 1):
-            raise ValueError("a block has 16, 32, 64, 128 ... inputs")
-        return block
+    def _is_a_size(cls, size: int) -> int:
+        if size < 16 or size & (size - 1):
+            raise ValueError("must be 16, 32, 64, 128 or another power of 2")
+        return size

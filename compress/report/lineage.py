@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compress.core.setting_names import shown_as
 from compress.report import pruning as pruned
 from compress.report import wording
 
@@ -65,7 +66,7 @@ def _step(raw: Mapping[str, Any]) -> MadeStep:
     return MadeStep(
         technique=technique,
         words=_in_words(technique, settings),
-        settings=settings,
+        settings=shown_as(technique, settings),
         inputs=raw.get("inputs", {}),
         data=raw.get("data", {}),
         facts=facts,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compress.core import destination, out_of_memory, temporary
+from compress.core import destination, out_of_memory, setting_names, temporary
 from compress.core.artifact import RESULTS, SCRATCH, Artifact, Step
 from compress.core.disk import full_disk_told
 from compress.core.distributed import is_main_process, world_size
@@ -205,7 +205,7 @@ def planned(
         data["processes"] = world_size()
     return Step(
         technique=technique.name,
-        settings=plain,
+        settings=setting_names.stored(technique.name, plain),
         inputs={name: artifact.fingerprint() for name, artifact in inputs.items()},
         data=data,
         compresses=technique.compresses,

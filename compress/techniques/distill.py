@@ -1,13 +1,13 @@
-"""Train a smaller student to answer as its teacher does, with softened targets beside the labels.
+"""Train a smaller student on the soft targets of a teacher and on the labels (knowledge distillation).
 
-The loss is alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * CE(student, label), for a
-regression the squared errors to the teacher's scores and to the labels; hidden states, attention, relations and embeddings
-may be matched as well. The student is some of the teacher's layers, a narrower teacher, or another checkpoint or config.
-MODEL is the teacher; its answers are computed once and kept on disk.
+MODEL is the teacher; its outputs are computed once and cached on disk. The student keeps some of the teacher's layers, is a
+narrower copy of it, or is another checkpoint or config. The loss is
+alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * CE(student, label), and squared errors for
+regression. Hidden states, attention, relations and embeddings can be matched too.
 
-A model that writes text (T5, BART, GPT-2, Llama) learns the teacher's next tokens after each token of the references, or after
-its own samples (--on-policy), or it learns what the teacher writes (--pseudo-labels). Its student is some of the decoder's and
-the encoder's layers. The options that begin with "Text:" are for these models.
+A generative student (T5, BART, GPT-2, Llama) learns the teacher's next-token distributions on the references, on
+student-generated outputs (--on-policy), or on the teacher's outputs (--sequence-kd). It keeps some of the decoder's and
+encoder's layers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from compress.core.errors import CompressError
 from compress.core.model_files import deciding, of_tokenizer
 from compress.core.paths import named
 from compress.core.progress import warn
+from compress.core.settings import ADVANCED, DATA, under
 from compress.core.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
@@ -38,42 +39,67 @@ if TYPE_CHECKING:
     from compress.distillation.transfer_set import Lessons
 
 
+TEACHER = under("Teacher and loss")
+
+
 class Distill(GenerationSettings, LossSettings, TrainingSettings):
     """What the student is, and how it learns."""
 
-    layers: Layers = Field(
-        None, description="How many of the teacher's layers the student keeps (3), or which (0,2,5)."
-    )
+    HEADING = "Student"
+
+    layers: Layers = Field(None, description="Teacher layers the student keeps: how many (3), or which (0,2,5).")
     layer_choice: Literal["even", "first", "last", "importance"] = Field(
-        "even", description="Which layers a count keeps; importance: those missed most on the calibration set."
+        "even",
+        description="How that many layers are chosen; importance: the most important ones, measured on the calibration set.",
     )
-    hidden_size: int | None = Field(None, ge=1, description="A narrower student's hidden width.")
-    intermediate_size: int | None = Field(None, ge=1, description="A narrower student's feed-forward width.")
-    heads: int | None = Field(None, ge=1, description="A narrower student's attention heads.")
-    calibration: str = Field("task-256", description="The rows on which importance is measured.")
+    hidden_size: int | None = Field(None, ge=1, description="Hidden size of a narrower student.")
+    intermediate_size: int | None = Field(None, ge=1, description="Feed-forward size of a narrower student.")
+    heads: int | None = Field(None, ge=1, description="Attention heads of a narrower student.")
+    calibration: str = Field(
+        "task-256",
+        description="Calibration set for layer importance and for narrower students: a name or a YAML file.",
+        json_schema_extra=DATA,
+    )
     student: ReadPath | None = Field(
-        None, description="Another student: a checkpoint's folder, or a config.json to start anew."
+        None,
+        description="Another student: the folder of a checkpoint, or a config.json for random initialization.",
     )
-    teachers: tuple[ArtifactPath, ...] = Field((), description="Further teachers, whose soft targets are averaged in.")
+    teachers: tuple[ArtifactPath, ...] = Field(
+        (), description="Additional teachers (ensemble); their soft targets are averaged.", json_schema_extra=TEACHER
+    )
     teacher_weights: tuple[float, ...] = Field(
-        (), description="Each teacher's weight, MODEL's first; equal by default."
+        (), description="Weight of each teacher, MODEL first. Default: equal.", json_schema_extra=TEACHER
     )
     freeze_encoder: bool = Field(
         False,
-        description="Text: the encoder stays as it is; its states are kept on disk, so a step costs the decoder only.",
+        description="Keep the encoder of a seq2seq model frozen; its outputs are cached on disk.",
     )
-    extra_text: ReadPath | None = Field(
-        None, description="Unlabelled text for the teacher to label: a file or a folder."
+    unlabelled_data: ReadPath | None = Field(
+        None, description="Unlabelled texts for the teacher to label: a file or a folder.", json_schema_extra=DATA
     )
-    augment: float = Field(0.0, ge=0, le=100, description="Copies of each training row with words replaced.")
-    masked_lm: ReadPath | None = Field(None, description="The masked language model that replaces words (a folder).")
-    compare_with_plain: bool = Field(
-        False, description="Train the same student without the teacher too, and judge both on the evaluation split."
+    augment: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Augmented copies of each training row, with words replaced.",
+        json_schema_extra=DATA,
+    )
+    masked_lm: ReadPath | None = Field(
+        None, description="Folder of the masked language model that replaces words.", json_schema_extra=DATA
+    )
+    with_baseline: bool = Field(
+        False,
+        description="Also train a baseline student without the teacher, and evaluate both on the evaluation split.",
+        json_schema_extra=ADVANCED,
     )
     seeds: int = Field(
-        1, ge=1, le=100, description="How many seeds the comparison has; the first one's student is kept."
+        1,
+        ge=1,
+        le=100,
+        description="Number of seeds for --with-baseline; the student of the first seed is kept.",
+        json_schema_extra=ADVANCED,
     )
-    learning_rate: float = Field(1e-4, gt=0, lt=1, description="The highest learning rate.")
+    learning_rate: float = Field(1e-4, gt=0, lt=1, description="Peak learning rate.")
 
     @model_validator(mode="after")
     def _fit_together(self) -> Distill:
@@ -88,8 +114,8 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
             )
         if self.teacher_weights and (min(self.teacher_weights) < 0 or sum(self.teacher_weights) == 0):
             raise ValueError("teacher_weights are 0 or more, and not all of them 0")
-        if self.seeds > 1 and not self.compare_with_plain:
-            raise ValueError("several seeds are for the comparison: set compare_with_plain too")
+        if self.seeds > 1 and not self.with_baseline:
+            raise ValueError("several seeds are for the baseline: set with_baseline too")
         if self.masked_lm is not None and not self.augment:
             raise ValueError("masked_lm replaces words in augmented rows: set augment too")
         return self
@@ -154,7 +180,7 @@ def _run(work: Work) -> Made:
         extra=lessons.extra(description, settings, work.cache),
     )
     facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name)
-    if settings.compare_with_plain:
+    if settings.with_baseline:
         facts["teacher_effect"] = _compare(work, student, stages, lesson, teacher_config, facts["training_steps"])
     models.save(student.model, student.tokenizer, work.folder)
     return Made("torch", "fp32", step_facts={**student.facts, **lesson.facts, **facts, **lesson.data.facts})
@@ -224,10 +250,10 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     if settings.student is not None:
         given = named(settings.student)
         found["student"] = hashes([given, *of_tokenizer(given.parent)] if given.is_file() else deciding(given))
-    if settings.compare_with_plain and task is not None:  # both are judged on it
+    if settings.with_baseline and task is not None:  # both are judged on it
         found["evaluation"] = split_identity(task, "evaluation")
-    if settings.extra_text or settings.masked_lm:
-        texts = named(settings.extra_text) if settings.extra_text else None
+    if settings.unlabelled_data or settings.masked_lm:
+        texts = named(settings.unlabelled_data) if settings.unlabelled_data else None
         found |= extra_rows.identity(texts, named(settings.masked_lm) if settings.masked_lm else None)
     if task is not None and (settings.narrows or settings.layer_choice == "importance"):
         found["calibration"] = calibration.identity(settings.calibration, task)
@@ -248,7 +274,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     described, data = loading.resolve(dict(task or {}))
     if described.is_generative:
         _check_writer(settings, source, described, task)
-        if settings.compare_with_plain and described.of_kind.has_references:
+        if settings.with_baseline and described.of_kind.has_references:
             _check_labelled(described, data)
         return
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
@@ -258,12 +284,12 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         )
     extra_rows.check(
         described,
-        named(settings.extra_text) if settings.extra_text else None,
+        named(settings.unlabelled_data) if settings.unlabelled_data else None,
         named(settings.masked_lm) if settings.masked_lm else None,
     )
     if settings.narrows or settings.layer_choice == "importance":
         calibration.check(settings.calibration, task)
-    if settings.compare_with_plain:
+    if settings.with_baseline:
         _check_labelled(described, data)
     if source.steps and not finished(source.folder, source.fingerprint()):
         return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
@@ -298,7 +324,7 @@ def _check_labelled(described: Any, data: Any) -> None:
     if not loading.load(described, data, "evaluation").is_labelled:
         raise CompressError(
             f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
-            "Leave compare_with_plain out."
+            "Leave with_baseline out."
         )
 
 
@@ -313,7 +339,7 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
         "hidden_weight, attention_weight, relation_weight and embedding_weight": settings.matches,
         "hidden_size, intermediate_size and heads": settings.narrows,
         "teachers": bool(settings.teachers),
-        "extra_text, augment and masked_lm": bool(settings.extra_text or settings.augment),
+        "unlabelled_data, augment and masked_lm": bool(settings.unlabelled_data or settings.augment),
         "layer_choice importance": settings.layer_choice == "importance",
     }
     for names, is_asked in encoders_only.items():
@@ -321,9 +347,9 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
             raise CompressError(
                 f"{names}: only for encoders that classify, not for {described.name}, where a model writes text. Leave it out."
             )
-    if not described.of_kind.has_references and settings.pseudo_labels:
+    if not described.of_kind.has_references and settings.sequence_kd:
         raise CompressError(
-            f"pseudo_labels: {described.name} has no sources that a teacher could write for. Use on_policy instead."
+            f"sequence_kd: {described.name} has no sources that a teacher could write for. Use on_policy instead."
         )
     if source.steps and not finished(source.folder, source.fingerprint()):
         return

@@ -1,9 +1,9 @@
-"""Write the model as ONNX, ready to serve: any batch and length, its tokenizer and config beside it.
+"""Export the model to ONNX with dynamic batch size and sequence length, and with its tokenizer and config.
 
-A classifier is one file, fused for the execution provider. A model that writes text (T5, BART, GPT-2, Llama, BLOOM) has a graph
-for decoding with a key-value cache, one for its encoder where it has one, and one file of weights for both. What is written
-is compared with the torch model on real rows at several shapes (batch 1 and larger, padded and not; the prompt, and tokens
-decoded after it), and refused when the gap is beyond the stated tolerance.
+A classifier becomes one graph, fused for the execution provider. A generative model (T5, BART, GPT-2, Llama, BLOOM) becomes a
+decoder graph with a key-value cache, an encoder graph if it has an encoder, and one file of shared weights. The graphs are
+compared with the torch model on real rows at several shapes (batch 1 and larger, padded and not; prefill and decode). An
+export whose difference exceeds the stated tolerance is refused.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from compress.core.unread_settings import ReadWhen, refuse_unread
 class Export(Settings):
     """What the graph is made for."""
 
+    HEADING = "Export"
+
     provider: Literal["cpu", "cuda"] = Field(
-        "cpu", description="The execution provider; for cuda the graph stays as exported."
+        "cpu", description="Execution provider to optimize for; graphs for cuda are not fused."
     )
-    fuse: bool = Field(True, description="Fuse a classifier's graph; without, it is as the exporter wrote it.")
+    fuse: bool = Field(True, description="Apply ONNX Runtime's transformer fusions (encoders).")
 
 
 def _run(work: Work) -> Made:

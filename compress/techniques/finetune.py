@@ -1,10 +1,10 @@
 """Train a base model on a task: the teacher that the other techniques start from.
 
-A classifier starts anew where the base has none. A summarizer or translator learns from its references, a decoder also from
-plain text; it may start from a config (`compress finetune t5-small.json`, with a tokenizer of its own), or out of a BERT-like
-encoder, which becomes a BART. The best epoch is chosen on rows held out of the training split; the
-evaluation split is not trained or chosen on. Several processes (`torchrun --nproc-per-node 2 -m compress finetune ...`) train
-on a share of the rows each, and the first one writes.
+If MODEL has no classification head, a newly initialized one is added. Generative models learn from reference texts (summaries,
+translations), or from plain text (causal language modelling). A generative model can be trained from scratch
+(`compress finetune t5-small.json`, which also trains a tokenizer), or initialized from a BERT-like encoder, which becomes a
+BART. The best checkpoint is selected on a validation split taken from the training rows; the evaluation split is never used.
+For data-parallel training, run `torchrun --nproc-per-node 2 -m compress finetune ...`; the first process writes the artifact.
 """
 
 from __future__ import annotations
@@ -15,40 +15,67 @@ from typing import Any
 from pydantic import Field
 
 from compress.core.artifact import Artifact
+from compress.core.settings import under
 from compress.core.technique import Made, Technique, Work
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.training.train import TrainingSettings
+
+TRAINING = under("Training")
 
 
 class Finetune(TrainingSettings):
     """How the model is trained."""
 
+    HEADING = "Model"
+
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Of a model that writes: share of each target spread over all tokens alike."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Label smoothing factor (generative models only).",
+        json_schema_extra=TRAINING,
     )
-    frozen_epochs: float = Field(
+    freeze_encoder_epochs: float = Field(
         0.0,
         ge=0,
         le=1000,
-        description="Passes before the others in which only the decoder learns; the encoder's states are kept on disk.",
+        description="Epochs before the others in which the encoder is frozen and only the decoder is trained. The encoder's "
+        "outputs are cached on disk.",
+        json_schema_extra=TRAINING,
     )
-    frozen_learning_rate: float | None = Field(
-        None, gt=0, lt=1, description="The highest learning rate of those; as in the others when not set."
+    freeze_encoder_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Peak learning rate while the encoder is frozen. Default: --learning-rate.",
+        json_schema_extra=TRAINING,
     )
-    encoder_rate: float = Field(
-        1.0, gt=0, le=100, description="Multiple of the learning rate at which an encoder-decoder's encoder learns."
+    encoder_lr_multiplier: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="Multiplier of the learning rate for the encoder of an encoder-decoder.",
+        json_schema_extra=TRAINING,
     )
     decoder_layers: int | None = Field(
         None,
         ge=1,
-        description="Decoder layers of a summarizer made out of an encoder; half the encoder's when not set.",
+        description="Decoder layers of a seq2seq model that is initialized from an encoder. Default: half the encoder's.",
     )
-    vocabulary: int | None = Field(
-        None, ge=259, description="Tokens of a model that starts from a config; as the config says when not set."
+    vocab_size: int | None = Field(
+        None,
+        ge=259,
+        description="Vocabulary size of a model trained from scratch (MODEL is a config). Default: the config's.",
     )
 
 
-READ = (ReadWhen(("frozen_learning_rate",), lambda one: one.frozen_epochs > 0, "with frozen_epochs above 0"),)
+READ = (
+    ReadWhen(
+        ("freeze_encoder_learning_rate",),
+        lambda one: one.freeze_encoder_epochs > 0,
+        "with freeze_encoder_epochs above 0",
+    ),
+)
 
 
 def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:

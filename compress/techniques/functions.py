@@ -24,8 +24,8 @@ SHARED: Mapping[str, tuple[Any, Any, str]] = {
         "A task's name, a YAML file that describes one, or its description; the model's own by default.",
     ),
     "data": (TASK, None, "A folder, a file of training rows, or a file for each split; the model's own by default."),
-    "rows": (int | None, None, "Use no more training rows than so many."),
-    "allow_overlap": (bool, False, "Go on although more than 5 % of the evaluation rows stand in the training rows."),
+    "rows": (int | None, None, "Maximum number of training rows."),
+    "allow_overlap": (bool, False, "Continue even if more than 5 % of the evaluation rows are also training rows."),
     "force": (bool, False, "Replace another artifact at `out`."),
 }
 """The parameters of every technique beside its settings: type, default, description."""
@@ -96,7 +96,7 @@ def summary(technique: Technique) -> str:
 
 
 def _settings(technique: Technique) -> dict[str, Any]:
-    fields = technique.settings.model_fields
+    fields = {name: info for name, info in technique.settings.model_fields.items() if technique.settings.heading(name)}
     own = [name for name in technique.settings.__annotations__ if name in fields]
     return {name: fields[name] for name in [*own, *(name for name in fields if name not in own)]}
 

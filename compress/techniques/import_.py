@@ -1,7 +1,7 @@
-"""Bring in a Hugging Face model, or a base with a LoRA adapter merged into it.
+"""Import a Hugging Face model, or merge a LoRA adapter into its base model.
 
-The model is copied, its weights as safetensors, so that the artifact stands by itself. A model without a classifier (a
-base) is brought in as it is; `compress finetune` gives it one.
+The model is copied, with its weights as safetensors, so that the artifact is self-contained. A base model without a
+classification head is imported unmodified; `compress finetune` adds the head.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from compress.models.weight_files import weights
 
 
 class Import(Settings):
-    """How a model is brought in."""
+    """How a model is imported."""
+
+    HEADING = "Import"
 
     adapter: ReadPath | None = Field(None, description="Folder of a LoRA adapter to merge (PEFT, safetensors).")
 

@@ -1,10 +1,10 @@
-"""Remove what counts least: heads, neurons and layers, which makes a model smaller and faster, or single weights.
+"""Prune attention heads, neurons and layers, which makes a model smaller and faster, or single weights.
 
-`structured` and `kwon` remove attention heads and feed-forward neurons for good, within a budget of MACs, parameters or
-measured milliseconds; `kwon` makes up for them by least squares, without training. `layers` drops whole layers, `width`
-hidden dimensions. Of models that write text (T5, BART, GPT-2, Llama), encoder, decoder and cross-attention share one budget;
-`kwon`, `width` and milliseconds are for classifiers. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
-zero. With --epochs the model is trained afterwards (or meanwhile), with the unpruned model as its teacher.
+`structured` and `kwon` remove attention heads and feed-forward neurons within a budget of MACs, parameters or measured
+latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
+hidden dimensions. In generative models (T5, BART, GPT-2, Llama), encoder, decoder and cross-attention share one budget;
+`kwon`, `width` and latency budgets are for encoders. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
+zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with the unpruned model as its teacher.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
+from compress.core.settings import ADVANCED, DATA, under
 from compress.core.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
@@ -33,73 +34,149 @@ SHAPES = ("structured", "kwon", "layers", "width")
 NEEDS_ROWS = ("structured", "kwon", "width", "wanda", "sparsegpt")
 
 
+STRUCTURED = under("Structured pruning")
+LAYERS = under("Layer and width pruning")
+UNSTRUCTURED = under("Unstructured pruning")
+TEACHER = under("Teacher and loss")
+TRAINING = under("Training")
+
+
 class Prune(LossSettings, GenerationSettings, TrainingSettings):
     """What goes, how it is chosen, and how the model recovers."""
 
+    HEADING = "Pruning"
+
     method: Literal["structured", "kwon", "layers", "width", "magnitude", "movement", "wanda", "sparsegpt"] = Field(
-        "structured", description="What is removed and by which method."
+        "structured", description="Pruning method; see above."
     )
-    keep: float = Field(0.5, gt=0, le=1, description="structured, kwon: the share of the encoder's budget that stays.")
+    target_ratio: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the model's MACs, parameters or latency (--budget) to keep.",
+        json_schema_extra=STRUCTURED,
+    )
     budget: Literal["macs", "parameters", "latency"] = Field(
-        "macs", description="What the share is of; latency is measured on this machine by ONNX Runtime."
+        "macs",
+        description="What the ratio counts. latency is measured on this machine with ONNX Runtime.",
+        json_schema_extra=STRUCTURED,
     )
-    milliseconds: float | None = Field(None, gt=0, description="A budget of milliseconds instead of a share.")
+    latency_budget_ms: float | None = Field(
+        None,
+        gt=0,
+        description="Target latency in milliseconds, in place of --target-ratio (with --budget latency).",
+        json_schema_extra=STRUCTURED,
+    )
     length: int = Field(
-        128, ge=1, le=100_000, description="Tokens of the rows that MACs and milliseconds are counted for."
+        128,
+        ge=1,
+        le=100_000,
+        description="Sequence length in tokens at which MACs and latency are counted.",
+        json_schema_extra=ADVANCED,
     )
-    written: int = Field(
-        32, ge=1, le=100_000, description="Tokens that an encoder-decoder writes, which MACs are counted for."
+    new_tokens: int = Field(
+        32,
+        ge=1,
+        le=100_000,
+        description="Number of generated tokens at which the MACs of an encoder-decoder are counted.",
+        json_schema_extra=ADVANCED,
     )
-    batch: int = Field(1, ge=1, le=1024, description="Rows in a batch that milliseconds are counted for.")
+    batch: int = Field(
+        1, ge=1, le=1024, description="Batch size at which latency is measured.", json_schema_extra=ADVANCED
+    )
     importance: Literal["fisher", "taylor", "magnitude"] = Field(
-        "fisher", description="structured: how a head's or neuron's importance is measured."
+        "fisher",
+        description="Importance score of heads and neurons (method structured).",
+        json_schema_extra=STRUCTURED,
     )
     allocation: Literal["global", "uniform"] = Field(
-        "global", description="structured: what counts least anywhere, or equally many units of each layer."
+        "global",
+        description="Prune the least important units of all layers, or equally many units of each layer (method structured).",
+        json_schema_extra=STRUCTURED,
     )
-    parts: tuple[Literal["heads", "neurons"], ...] = Field(
-        ("heads", "neurons"), description="structured, kwon: what may go."
+    units: tuple[Literal["heads", "neurons"], ...] = Field(
+        ("heads", "neurons"), description="Units to prune.", json_schema_extra=STRUCTURED
     )
-    layers: Layers = Field(None, description="layers: how many stay (3), or which (0,2,5).")
+    layers: Layers = Field(
+        None, description="Layers to keep: how many (3), or which (0,2,5).", json_schema_extra=LAYERS
+    )
+    decoder_layers: Layers = Field(
+        None,
+        description="Decoder layers to keep (generative models): how many (2), or which (0,2).",
+        json_schema_extra=LAYERS,
+    )
+    encoder_layers: Layers = Field(
+        None,
+        description="Encoder layers to keep (encoder-decoders): how many (2), or which (0,2).",
+        json_schema_extra=LAYERS,
+    )
     layer_choice: Literal["even", "first", "last", "importance"] = Field(
-        "importance", description="layers: which ones a count keeps."
+        "importance", description="How that many layers are chosen.", json_schema_extra=LAYERS
     )
-    hidden_size: int | None = Field(None, ge=1, description="width: how many hidden dimensions stay.")
-    sparsity: float = Field(0.5, gt=0, lt=1, description="Single weights: the share that becomes zero.")
-    pattern: str | None = Field(None, pattern=r"^\d+:\d+$", description="Single weights: N of M stay, such as 2:4.")
+    hidden_size: int | None = Field(None, ge=1, description="Hidden size to keep.", json_schema_extra=LAYERS)
+    sparsity: float = Field(
+        0.5, gt=0, lt=1, description="Share of the weights to set to zero.", json_schema_extra=UNSTRUCTURED
+    )
+    pattern: str | None = Field(
+        None,
+        pattern=r"^\d+:\d+$",
+        description="N:M semi-structured sparsity: N of every M weights stay, such as 2:4.",
+        json_schema_extra=UNSTRUCTURED,
+    )
     scope: Literal["global", "local"] = Field(
-        "global", description="magnitude, movement: the smallest anywhere, or of each matrix by itself."
+        "global",
+        description="Prune the smallest weights of all matrices, or of each matrix (methods magnitude, movement).",
+        json_schema_extra=UNSTRUCTURED,
     )
     gradual: bool = Field(
-        True, description="magnitude: more and more zeros during the training, not all at once before."
+        True,
+        description="Increase the sparsity during training in place of pruning once before it (method magnitude).",
+        json_schema_extra=UNSTRUCTURED,
     )
     penalty: float | None = Field(
-        None, ge=0, description="movement: learn how much goes, too, by this weight of the scores in the loss (soft)."
+        None,
+        ge=0,
+        description="Weight of the penalty on the scores, which learns the sparsity (soft movement pruning).",
+        json_schema_extra=UNSTRUCTURED,
     )
-    leave: tuple[str, ...] = Field((), description="Single weights: patterns of modules that are left alone.")
-    calibration: str = Field("task-2048", description="The rows on which importance is measured.")
-    teacher: ArtifactPath | None = Field(None, description="The teacher of the recovery; MODEL itself by default.")
-    epochs: float = Field(0.0, ge=0, le=1000, description="Passes over the training split to recover in.")
-    lora_rank: int = Field(0, ge=0, le=1024, description="Recover by LoRA adapters of this rank, merged afterwards.")
+    exclude: tuple[str, ...] = Field(
+        (), description="Patterns of module names that are not pruned.", json_schema_extra=UNSTRUCTURED
+    )
+    calibration: str = Field(
+        "task-2048",
+        description="Calibration set for importance scores: a name or a YAML file.",
+        json_schema_extra=DATA,
+    )
+    teacher: ArtifactPath | None = Field(
+        None, description="Teacher of the recovery training. Default: MODEL itself.", json_schema_extra=TEACHER
+    )
+    epochs: float = Field(0.0, ge=0, le=1000, description="Number of epochs of recovery training; 0: none.")
+    lora_rank: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Rank of LoRA adapters for the recovery training, merged afterwards; 0: train all weights.",
+        json_schema_extra=TRAINING,
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Prune:
         if (self.method == "layers") != any(
             one is not None for one in (self.layers, self.decoder_layers, self.encoder_layers)
         ):
-            raise ValueError("'layers' says which layers stay, for the method 'layers' and no other")
+            raise ValueError("'layers' says which layers to keep: it goes with the method 'layers' and no other")
         if (self.method == "width") != (self.hidden_size is not None):
-            raise ValueError("'hidden_size' says how many dimensions stay, for the method 'width' and no other")
+            raise ValueError("'hidden_size' is the size to keep: it goes with the method 'width' and no other")
         if self.method == "movement" and not self.epochs:
-            raise ValueError("movement pruning learns what to keep: set 'epochs' to 1 or more")
+            raise ValueError("movement pruning needs training: set 'epochs' to 1 or more")
         if self.method == "movement" and (self.pattern or self.lora_rank):
-            raise ValueError("movement pruning knows no 'pattern' and no 'lora_rank'")
+            raise ValueError("movement pruning does not support 'pattern' or 'lora_rank'")
         if self.penalty is not None and self.method != "movement":
             raise ValueError("'penalty' belongs to the method 'movement'")
-        if self.milliseconds is not None and self.budget != "latency":
-            raise ValueError("a budget of milliseconds needs 'budget: latency'")
+        if self.latency_budget_ms is not None and self.budget != "latency":
+            raise ValueError("'latency_budget_ms' needs 'budget: latency'")
         if self.lora_rank and (not self.epochs or self.is_gradual):
-            raise ValueError("LoRA is for the recovery: set 'epochs', and 'gradual' to false")
+            raise ValueError("LoRA is for the recovery training: set 'epochs', and 'gradual' to false")
         return self
 
     @property
@@ -125,11 +202,11 @@ def _recovers(settings: Any) -> bool:
 
 
 READ = (
-    ReadWhen(("budget", "parts", "length", "written"), _removes_units, "with method structured or kwon"),
+    ReadWhen(("budget", "units", "length", "new_tokens"), _removes_units, "with method structured or kwon"),
     ReadWhen(
-        ("keep",),
-        lambda one: _removes_units(one) and one.milliseconds is None,
-        "with method structured or kwon, where no 'milliseconds' are given",
+        ("target_ratio",),
+        lambda one: _removes_units(one) and one.latency_budget_ms is None,
+        "with method structured or kwon, without 'latency_budget_ms'",
     ),
     ReadWhen(
         ("batch",),
@@ -142,13 +219,11 @@ READ = (
         lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
         "with method layers, where 'layers' is a count (3), not the layers themselves (0,2,5)",
     ),
-    ReadWhen(
-        ("pattern", "leave"), lambda one: one.method not in SHAPES, "where single weights go (method magnitude, say)"
-    ),
+    ReadWhen(("pattern", "exclude"), lambda one: one.method not in SHAPES, "by unstructured methods (magnitude, say)"),
     ReadWhen(
         ("sparsity",),
         lambda one: one.method not in SHAPES and one.pattern is None and one.penalty is None,
-        "where single weights go (method magnitude, say), without 'pattern' and 'penalty'",
+        "by unstructured methods (magnitude, say), without 'pattern' and 'penalty'",
     ),
     ReadWhen(
         ("scope",),
@@ -163,7 +238,8 @@ READ = (
     ReadWhen(
         ("calibration",),
         lambda one: _reads_rows(one),
-        "where rows measure importance: kwon, width, wanda, sparsegpt, structured (but by magnitude), layer_choice importance",
+        "by methods that measure importance on rows: kwon, width, wanda, sparsegpt, structured (not by magnitude), layer_choice "
+        "importance",
     ),
     ReadWhen(
         (
@@ -207,15 +283,15 @@ def _run(work: Work) -> Made:
 def prospect(settings: Prune) -> str:
     """What the chosen kind of pruning can bring on this machine, and what it cannot, in a sentence."""
     if settings.method in SHAPES:
-        return "what is removed makes every runtime do less: fewer bytes, fewer multiplications, less time."
+        return "structured pruning makes the model smaller and faster in every runtime."
     if settings.pattern == "2:4":
         return (
-            "2:4 zeros are faster on sparse tensor cores only (NVIDIA Ampere and later, by TensorRT). ONNX Runtime and torch "
-            "multiply by them as by any other weight; only the compressed file is smaller."
+            "2:4 sparsity is faster on sparse tensor cores only (NVIDIA Ampere and later, with TensorRT). ONNX Runtime and torch "
+            "compute with zeros as with other weights; only the compressed file is smaller."
         )
     return (
-        "zeros make no runtime here faster: ONNX Runtime and torch multiply by them as by any other weight. The file is "
-        "smaller once it is compressed. For speed, use --method structured."
+        "unstructured sparsity makes no runtime here faster: ONNX Runtime and torch compute with zeros as with other weights. "
+        "Only the compressed file is smaller. For speed, use --method structured."
     )
 
 
@@ -297,7 +373,7 @@ def _zeros(settings: Prune, model: Any) -> dict[str, Any]:
     """The zeros among the prunable weights as they are saved."""
     from compress.pruning.weights import prunable, share_of_zeros
 
-    leave = () if settings.method in SHAPES else settings.leave
+    leave = () if settings.method in SHAPES else settings.exclude
     zeros = share_of_zeros(model, prunable(model, leave))
     return {"share_of_zeros": zeros} if zeros or settings.method not in SHAPES else {}
 
@@ -329,19 +405,21 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     from compress.models.layers import evenly_spaced, layer_count
 
     refuse_unread(settings, READ)
-    if _removes_units(settings) and settings.keep == 1 and settings.milliseconds is None:
-        raise CompressError(f"keep is 1, so {settings.method} would remove nothing. Set it below 1: 0.5 keeps half.")
+    if _removes_units(settings) and settings.target_ratio == 1 and settings.latency_budget_ms is None:
+        raise CompressError(
+            f"target_ratio is 1, so {settings.method} would prune nothing. Set it below 1: 0.5 keeps half."
+        )
     if _reads_rows(settings):
         calibration.check(settings.calibration, task)
     if settings.epochs and task is None:
         raise CompressError(
-            f"{source.folder} has no task of its own, and a recovery trains on one. "
+            f"{source.folder} has no task of its own, and recovery training needs one. "
             "Name it, for example `--task sst2 --data DIR`, or leave epochs at 0."
         )
     if settings.epochs:
         check_max_length(settings, task)
     if settings.lora_rank:
-        models.needs_peft("Recovering by LoRA")
+        models.needs_peft("Recovery training with LoRA")
     if source.steps and not finished(source.folder, source.fingerprint()):
         return  # a step of the same pipeline will make it
     config = models.config(source.folder)
@@ -349,16 +427,14 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     if task is not None and (settings.epochs or _reads_rows(settings)):
         described, _ = loading.resolve(dict(task))
         models.check_labels(source.folder, described)
-    if "written" in settings.model_fields_set and not config.is_encoder_decoder:
-        raise CompressError(
-            f"'written' counts the tokens that an encoder-decoder writes, and {source.folder} is none. Leave it out."
-        )
+    if "new_tokens" in settings.model_fields_set and not config.is_encoder_decoder:
+        raise CompressError(f"'new_tokens' is for encoder-decoders, and {source.folder} is none. Leave it out.")
     if models.generates(source.folder):
         _check_writer(settings, config)
         return
     if settings.given():
         raise CompressError(
-            f"{settings.given()[0]} is for models that write text, and {source.folder} is a classifier. Leave it out."
+            f"{settings.given()[0]} is for generative models, and {source.folder} is a classifier. Leave it out."
         )
     if isinstance(settings.layers, int):
         evenly_spaced(layer_count(config), settings.layers)
@@ -371,13 +447,13 @@ def _check_writer(settings: Any, config: Any) -> None:
     if settings.method in ("kwon", "width") or settings.budget == "latency":
         what = "--budget latency" if settings.budget == "latency" else f"--method {settings.method}"
         raise CompressError(
-            f"{what} is for classifiers, and this {config.model_type} writes text. "
+            f"{what} is for encoders, and this {config.model_type} is a generative model. "
             "Use --method structured with --budget macs, or --method layers."
         )
     if settings.epochs and settings.matches:
         raise CompressError(
-            "Hidden states, attention and relations are matched for classifiers alone. A model that writes text learns its "
-            "teacher's next tokens: leave their weights at 0."
+            "Hidden states, attention and relations are matched in encoders only. A generative model learns its teacher's "
+            "next-token distributions: leave these weights at 0."
         )
     for side, layers in asked_layers(settings, config).items():
         if isinstance(layers, int):
@@ -393,5 +469,5 @@ TECHNIQUE = Technique(
     reads=_reads,
     in_task_order=True,
     check=_check,
-    example="compress prune runs/teacher --method structured --keep 0.5 --epochs 1 -o runs/pruned",
+    example="compress prune runs/teacher --method structured --target-ratio 0.5 --epochs 1 -o runs/pruned",
 )

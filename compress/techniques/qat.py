@@ -1,9 +1,8 @@
-"""Quantization-aware training: a short training in the integers that the model will be served with.
+"""Train a model with fake quantization, so that it is accurate in int8 (quantization-aware training, QAT).
 
-It starts from what `quantize --mode static` makes of the model, with the same settings. Weights, step sizes and zero points
-are then learned together (LSQ+), with the unquantized model as the teacher. The result is an ONNX artifact that ONNX
-Runtime computes with integer kernels; its scales are the trained ones to the bit. A model that writes text learns its
-teacher's next tokens; each of its graphs gets the scales of its part.
+Training starts from static quantization with the same settings. Weights, step sizes and zero points are then learned together
+(LSQ+), with the unquantized model as the teacher. The result is an ONNX artifact that ONNX Runtime runs with integer kernels;
+its scales are exactly the trained ones. A generative model learns its teacher's next-token distributions.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ from pydantic import Field
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.settings import NOT_SHOWN, under
 from compress.core.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings, Weight
 from compress.distillation.schedules import Schedule, bounded
 from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
+from compress.models.layer_choice import Layers
 from compress.quantization import settings_read
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
@@ -33,31 +34,43 @@ if TYPE_CHECKING:
     from compress.quantization.scheme import Scheme
 
 
+TEACHER = under("Teacher and loss")
+
+
 class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, TrainingSettings):
     """What becomes integers, and how the model is trained in them."""
 
-    wide: Literal["dynamic", "static", "float", "uint16"] = Field(
+    HEADING = "Quantization-aware training"
+
+    outlier_layers: Literal["dynamic", "static", "float", "uint16"] = Field(
         "static",
-        description="Layers whose input holds outliers (the feed-forward's second) get a fixed range as all others, one at "
-        "each call, stay in floating point, or get a fixed one in 16 bits.",
+        description="Activations of layers with outliers (the second feed-forward layer): dynamic or static int8, floating "
+        "point, or static uint16.",
     )
-    scales: Literal["learned", "fixed"] = Field(
+    step_sizes: Literal["learned", "moving_average"] = Field(
         "learned",
-        description="Step sizes are learned with the weights (LSQ+), or follow the values seen and rest from --follow on.",
+        description="Learned step sizes (LSQ+), or moving averages of range observers that freeze at --freeze-observers-at.",
     )
-    follow: float = Field(0.3, gt=0, le=1, description="Fixed scales: the share of the training in which they follow.")
-    dropout: bool = Field(False, description="Whether the model's dropout stays on: so short a training needs none.")
-    teacher: ArtifactPath | None = Field(None, description="The teacher; MODEL itself, unquantized, by default.")
+    freeze_observers_at: float = Field(
+        0.3, gt=0, le=1, description="Share of the training after which the range observers are frozen."
+    )
+    dropout: bool = Field(False, description="Keep the model's dropout on; a training this short needs none.")
+    teacher: ArtifactPath | None = Field(
+        None, description="Teacher. Default: MODEL itself, unquantized.", json_schema_extra=TEACHER
+    )
+    decoder_layers: Layers = Field(None, json_schema_extra=NOT_SHOWN)
+    encoder_layers: Layers = Field(None, json_schema_extra=NOT_SHOWN)
     alpha: Annotated[Schedule, bounded(ge=0, le=1)] = Field(
-        Schedule.of(1.0), description="Weight of the teacher's targets; the labels get the rest. 1..0.5: from 1 to 0.5."
+        Schedule.of(1.0),
+        description="Weight of the distillation loss; the loss on the labels gets the rest. 1..0.5: from 1 to 0.5.",
     )
     hidden_weight: Weight = Field(
         Schedule.of(10.0),
-        description="Weight of the hidden states' loss: each layer is to give what it gave. Not of text.",
+        description="Weight of the hidden-state loss between the quantized and the unquantized model (encoders).",
     )
-    epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the training split.")
+    epochs: float = Field(1.0, gt=0, le=1000, description="Number of training epochs.")
     learning_rate: float = Field(
-        5e-6, gt=0, lt=1, description="The highest learning rate of the weights; step sizes learn faster by far."
+        5e-6, gt=0, lt=1, description="Peak learning rate of the weights; step sizes have a much higher one."
     )
 
 
@@ -213,24 +226,20 @@ def _check_kind(settings: Any, source: Artifact) -> None:
     if not models.generates(source.folder):
         if settings.given():
             raise CompressError(
-                f"{settings.given()[0]} is for models that write text, and {source.folder} is a classifier. Leave it out."
+                f"{settings.given()[0]} is for generative models, and {source.folder} is a classifier. Leave it out."
             )
         return
     if settings.decoder_layers is not None or settings.encoder_layers is not None:
-        raise CompressError(
-            "Training in integers keeps all layers. Use `compress distill` or `compress prune` before it."
-        )
+        raise CompressError("QAT keeps all layers. Use `compress distill` or `compress prune` before it.")
     weights = ("hidden_weight", "attention_weight", "relation_weight", "embedding_weight")
     matched = [name for name in weights if name in settings.model_fields_set and getattr(settings, name).highest > 0]
     if matched or settings.preset != "none" or settings.intermediate_epochs:
         raise CompressError(
-            f"{(*matched, 'preset or intermediate_epochs')[0]} is for classifiers. A model that writes text learns its teacher's "
-            "next tokens: leave it out."
+            f"{(*matched, 'preset or intermediate_epochs')[0]} is for encoders. A generative model learns its teacher's "
+            "next-token distributions: leave it out."
         )
-    if settings.attention != "none":
-        raise CompressError(
-            "The products within attention become integers in classifiers alone. Leave attention at none."
-        )
+    if settings.attention_matmuls != "none":
+        raise CompressError("The attention MatMuls are quantized in encoders only. Leave attention_matmuls at none.")
 
 
 TECHNIQUE = Technique(

@@ -1,13 +1,13 @@
-"""Store and compute in fewer bits after training: int8, int4, nf4, fp16 or bf16.
+"""Quantize a model after training (PTQ): int8, int4, nf4, fp16 or bf16.
 
-int8 gives an ONNX artifact: dynamic takes the activations' ranges at each call, static takes them once from a calibration
-set. Weights have a scale for each output channel, and embeddings are quantized too. fp16 gives an ONNX artifact; bf16
-gives a torch checkpoint, since ONNX Runtime has no bf16 kernels on a CPU. MODEL is a torch artifact (exported first) or
-an ONNX one. Of a model that writes text, encoder and decoder may have precisions of their own.
+int8 gives an ONNX artifact. Dynamic quantization computes activation ranges at run time; static quantization calibrates them on
+a calibration set. Weights are quantized per output channel, embeddings too. fp16 gives an ONNX artifact; bf16 gives a
+torch checkpoint, since ONNX Runtime has no bf16 kernels for CPUs. MODEL is a torch artifact, which is exported first, or an ONNX
+one. In a generative model, encoder and decoder can have different precisions.
 
-Weights alone, for decoders above all: mode `weights` stores int4 or int8 blocks in an ONNX artifact (MatMulNBits), rounded to
-the nearest or by GPTQ; `gptq` writes a decoder's GPTQ checkpoint (int4, int8); `bitsandbytes` gives int8 or nf4. Both are
-torch artifacts.
+Weight-only quantization, mostly for decoders: mode `weights` stores int4 or int8 blocks in an ONNX artifact (MatMulNBits),
+rounded to nearest or by GPTQ; `gptq` writes a decoder's GPTQ checkpoint (int4, int8); `bitsandbytes` gives int8 or nf4. The
+last two are torch artifacts.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ PRECISIONS = {
 
 
 class Quantize(WeightSettings, Int8Settings, AgreementSettings):
-    """What is stored and computed in fewer bits, and how."""
+    """The target precision, and how it is reached."""
 
-    precision: Literal["int8", "int4", "nf4", "fp16", "bf16"] = Field(
-        "int8", description="The precision to store and compute in."
-    )
+    HEADING = "Quantization"
+
+    precision: Literal["int8", "int4", "nf4", "fp16", "bf16"] = Field("int8", description="Target precision.")
     mode: Literal["dynamic", "static", "weights", "gptq", "bitsandbytes"] = Field(
         "dynamic",
-        description="int8: ranges of activations at each call, or once from the calibration set. Weights alone: as ONNX blocks, "
-        "as a GPTQ checkpoint, or as bitsandbytes stores them.",
+        description="int8: dynamic or static quantization of activations. Weight-only: ONNX blocks (weights), a GPTQ "
+        "checkpoint, or bitsandbytes.",
     )
 
     encoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
-        None, description="A model that writes text: its encoder's precision, where it is another."
+        None, description="Precision of a generative model's encoder. Default: --precision."
     )
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
-        None, description="A model that writes text: its decoder's precision, where it is another."
+        None, description="Precision of a generative model's decoder. Default: --precision."
     )
 
     @model_validator(mode="after")
@@ -67,9 +67,9 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
         if not self.stores_blocks:
             for name in WeightSettings.model_fields:
                 if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"'{name}' is a choice for int4 and mode weights or gptq")
+                    raise ValueError(f"'{name}' is for int4 and for modes weights and gptq")
         if self.is_torch and (self.encoder or self.decoder):
-            raise ValueError(f"mode {self.mode} gives a torch checkpoint, whose components have one precision")
+            raise ValueError(f"mode {self.mode} gives a torch checkpoint, which has one precision")
         return self
 
     @property
@@ -90,9 +90,9 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
     @model_validator(mode="after")
     def _dynamic_has_no_fixed_ranges(self) -> Quantize:
         if "int8" in (self.precision, self.encoder, self.decoder) and self.mode == "dynamic":
-            for name in ("smooth", "attention", "weights", "activations"):
+            for name in ("smoothquant_alpha", "attention_matmuls", "weight_dtype", "activation_dtype"):
                 if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"'{name}' is a choice of static quantization: set mode to static too")
+                    raise ValueError(f"'{name}' is for static quantization: set mode to static too")
         return self
 
 
@@ -353,21 +353,19 @@ def _check_components(settings: Any, source: Artifact) -> None:
     if kind is None or not kind.generates:
         if settings.encoder or settings.decoder:
             raise CompressError(
-                f"{source.folder} is a classifier, which has no encoder and decoder to give precisions of their own."
+                f"{source.folder} is a classifier, without separate encoder and decoder. Leave encoder and decoder out."
             )
         return
     if settings.precision == "bf16" and (settings.encoder or settings.decoder):
-        raise CompressError(
-            "bf16 gives a torch checkpoint, whose components have one precision. Leave out encoder and decoder."
-        )
+        raise CompressError("bf16 gives a torch checkpoint, which has one precision. Leave encoder and decoder out.")
     if settings.precision != "bf16" and not settings.is_torch:
         from compress.quantization.parts import check
 
         check(kind.has_encoder, settings.precision, settings.encoder, settings.decoder)
-    if settings.attention != "none":
+    if settings.attention_matmuls != "none":
         raise CompressError(
             f"The attention of a model that writes text is not fused, so its products stay in floating point: {source.folder} "
-            "cannot be quantized with `attention`. Leave it out."
+            "cannot be quantized with `attention_matmuls`. Leave it out."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from compress.core.artifact import Artifact
 from compress.core.paths import named
-from compress.core.settings import Settings, build
+from compress.core.settings import Settings
 from compress.core.technique import Technique, finished, references
 from compress.data import given
 from compress.models.sources import bring
@@ -58,7 +58,7 @@ class Request:
         Raises:
             CompressError: a setting, a model or the task is unknown or does not fit.
         """
-        settings = build(technique.settings, written(values), where, also=also)
+        settings = technique.read(written(values), where, also=also)
         source = bring(model)
         artifacts = {str(one.folder): one for value in values.values() for one in _artifacts(value)}
         inputs = {name: artifacts.get(one) or bring(one) for name, one in references(settings).items()}

@@ -74,10 +74,10 @@ def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None
     writes = task.is_generative
     for name, is_set, where, fits in (
         ("label_smoothing", settings.label_smoothing > 0, "a generative task", writes),
-        ("vocabulary", settings.vocabulary is not None, "a model that starts from a config", kind == "config"),
+        ("vocab_size", settings.vocab_size is not None, "a model that starts from a config", kind == "config"),
         ("decoder_layers", settings.decoder_layers is not None, "a summarizer out of an encoder", kind == "encoder"),
-        ("frozen_epochs", settings.frozen_epochs > 0, "a model with an encoder and a decoder", stacks),
-        ("encoder_rate", settings.encoder_rate != 1, "a model with an encoder and a decoder", stacks),
+        ("freeze_encoder_epochs", settings.freeze_encoder_epochs > 0, "a model with an encoder and a decoder", stacks),
+        ("encoder_lr_multiplier", settings.encoder_lr_multiplier != 1, "a model with an encoder and a decoder", stacks),
     ):
         if is_set and not (fits and writes):
             raise CompressError(f"The setting '{name}' is for {where}, which {source.name} with '{task.name}' is not.")
@@ -127,20 +127,20 @@ def fine_tune(
         model.generation_config.max_new_tokens = data.task.generation.max_target
         model.generation_config.max_length = None
     frozen: Mapping[str, Any] = {}
-    if settings.frozen_epochs:
-        rate = settings.frozen_learning_rate or settings.learning_rate
+    if settings.freeze_encoder_epochs:
+        rate = settings.freeze_encoder_learning_rate or settings.learning_rate
         frozen = frozen_encoder.train_decoder(
             model,
             data,
-            settings.model_copy(update={"epochs": settings.frozen_epochs, "learning_rate": rate}),
+            settings.model_copy(update={"epochs": settings.freeze_encoder_epochs, "learning_rate": rate}),
             its_tokenizer=begun.tokenizer,
             places=frozen_encoder.Places(scratch / "frozen", cache),
             name=name,
             label_smoothing=settings.label_smoothing,
         )
-    if settings.encoder_rate != 1:
+    if settings.encoder_lr_multiplier != 1:
         for parameter in _of_the_encoder_alone(model):
-            setattr(parameter, RATE_FACTOR, settings.encoder_rate)
+            setattr(parameter, RATE_FACTOR, settings.encoder_lr_multiplier)
     done = train(
         model,
         reference_tokens(model, settings.label_smoothing),
@@ -162,7 +162,7 @@ def _from_config(source: Artifact, description: Mapping[str, Any], settings: Any
     task, data = loading.resolve(dict(description))
     rows = loading.load(task, data, "train").rows
     model, its_tokenizer = summarizers.from_config(
-        source.folder, _texts(rows, task), scratch / "start", vocabulary=settings.vocabulary, seed=settings.seed
+        source.folder, _texts(rows, task), scratch / "start", vocabulary=settings.vocab_size, seed=settings.seed
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     say(

@@ -15,7 +15,7 @@ from compress.core.disk import full_disk_told
 from compress.core.distributed import world_size
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
-from compress.core.settings import Settings
+from compress.core.settings import DATA, Settings
 from compress.core.stopping import Stopped
 from compress.data.collate import Collate, Extra
 from compress.data.collate import collate as collate_rows
@@ -28,32 +28,36 @@ FEW = 100
 
 
 class TrainingSettings(Settings):
-    """How a model is trained; shared by all techniques that train."""
+    """How a model is trained; shared by all techniques that train. Named as in `transformers.TrainingArguments`."""
 
-    epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the training split.")
-    batch_size: int = Field(32, ge=1, description="Examples in a step, on each process.")
-    learning_rate: float = Field(5e-5, gt=0, lt=1, description="The highest learning rate.")
-    warmup: float = Field(0.06, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
-    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
-        "linear", description="How the learning rate falls afterwards."
+    HEADING = "Training"
+
+    epochs: float = Field(3.0, gt=0, le=1000, description="Number of training epochs.")
+    batch_size: int = Field(32, ge=1, description="Batch size of each process.")
+    learning_rate: float = Field(5e-5, gt=0, lt=1, description="Peak learning rate.")
+    warmup_ratio: float = Field(0.06, ge=0, lt=1, description="Share of the training steps used for warmup.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        "linear", description="Learning rate scheduler."
     )
-    weight_decay: float = Field(0.01, ge=0, lt=1, description="AdamW's weight decay.")
-    accumulate: int = Field(1, ge=1, description="Steps whose gradients are added up before the weights change.")
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="Weight decay of AdamW.")
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, description="Number of batches whose gradients are accumulated before each update."
+    )
     max_length: int = Field(
         128,
         ge=4,
-        description="Tokens after which a text is cut (of language modelling: that a block has); the count of cut rows is "
-        "reported. Summaries and translations have the task's max_source and max_target instead.",
+        description="Maximum sequence length in tokens; longer texts are truncated and counted. Block size in language "
+        "modelling. Summarization and translation use the task's max_source and max_target instead.",
+        json_schema_extra=DATA,
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="bf16 trains under autocast; auto takes it where the processor has it."
+        "auto", description="Precision of training. bf16 uses autocast; auto uses bf16 if the hardware supports it."
     )
-    keep_epoch: Literal["best", "last"] = Field(
-        "best",
-        description="Which epoch's weights are kept: the best on rows held out of the training split, or the last.",
+    keep_checkpoint: Literal["best", "last"] = Field(
+        "best", description="Checkpoint to keep: the best on the validation split, or the last."
     )
     seed: int = Field(
-        0, ge=0, lt=2**32, description="Decides the order of the rows, dropout, and newly initialized weights."
+        0, ge=0, lt=2**32, description="Random seed for the order of the rows, dropout and newly initialized weights."
     )
 
 
@@ -111,11 +115,11 @@ def train(
     bf16 = wants_bf16(settings.precision)
     checkpoints = scratch / "checkpoints"
     evaluates = not stage
-    seeks_best = evaluates and settings.keep_epoch == "best"
+    seeks_best = evaluates and settings.keep_checkpoint == "best"
     held_out = score.rows if isinstance(score, ModelScore) else len(holdout)
     if seeks_best and settings.epochs > 1 and held_out < FEW:
         warn(_few(name, held_out))
-    total = steps or int(len(rows) * settings.epochs / (settings.batch_size * settings.accumulate))
+    total = steps or int(len(rows) * settings.epochs / (settings.batch_size * settings.gradient_accumulation_steps))
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
@@ -123,10 +127,10 @@ def train(
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=64,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,  # below 1 it is a share of all steps
+        lr_scheduler_type=settings.lr_scheduler_type,
+        warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
         weight_decay=settings.weight_decay,
-        gradient_accumulation_steps=settings.accumulate,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
         bf16=bf16,
         optim="adamw_torch_fused",
         seed=settings.seed,
@@ -212,7 +216,7 @@ def _few(name: str, rows: int) -> str:
     points = 100 * 1.96 * math.sqrt(0.25 / rows)
     return (
         f"{name}: the best epoch is chosen on {rows} held-out rows, where chance moves a share by up to {points:.0f} points. "
-        "Hold out more (`holdout` in the task), or keep the last epoch (--keep-epoch last)."
+        "Hold out more (`holdout` in the task), or keep the last epoch (--keep-checkpoint last)."
     )
 
 

@@ -85,7 +85,7 @@ def test_our_contestants_use_settings_that_distill_has(scripts: dict[str, Module
         flags = words[words.index("--task") + 2 : words.index("-o")]
         given = {flag[2:].replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2], strict=True)}
         read_back = Distill(**given)
-        assert read_back.keep_epoch == "last"
+        assert read_back.keep_checkpoint == "last"
         assert (read_back.learning_rate, read_back.epochs, read_back.seed) == (1e-4, 2.0, 0)
 
 

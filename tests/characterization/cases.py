@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-FEW = ("--rows", "78", "--epochs", "1", "--batch-size", "8", "--precision", "fp32", "--keep-epoch", "last")
+FEW = ("--rows", "78", "--epochs", "1", "--batch-size", "8", "--precision", "fp32", "--keep-checkpoint", "last")
 SHORT = (*FEW, "--max-length", "32", "--learning-rate", "1e-3")
 TEXT = (*FEW, "--learning-rate", "1e-3")
 LINES = ("--epochs", "0.5", *FEW[4:], "--max-length", "16", "--learning-rate", "1e-3")
@@ -24,7 +24,9 @@ class Case:
 
 ENCODER = {
     "finetune": Case("encoder/imported", ("finetune", *SHORT)),
-    "accumulated": Case("encoder/imported", ("finetune", *SHORT, "--accumulate", "3", "--epochs", "2")),
+    "accumulated": Case(
+        "encoder/imported", ("finetune", *SHORT, "--gradient-accumulation-steps", "3", "--epochs", "2")
+    ),
     "soft-targets": Case("encoder/finetuned", (*DISTILL, "--temperature", "3", "--alpha", "0.7")),
     "schedules": Case("encoder/finetuned", (*DISTILL, "--temperature", "8..2", "--alpha", "1..0.2")),
     "hidden-mse": Case("encoder/finetuned", (*DISTILL, "--hidden-weight", "1")),
@@ -45,9 +47,10 @@ ENCODER = {
         "encoder/finetuned", (*DISTILL, "--teachers", "encoder/distilled", "--teacher-weights", "2,1")
     ),
     "augmented": Case("encoder/finetuned", (*DISTILL, "--augment", "1", "--epochs", "0.5")),
-    "with-and-without-teacher": Case("encoder/finetuned", (*DISTILL, "--compare-with-plain")),
+    "with-and-without-teacher": Case("encoder/finetuned", (*DISTILL, "--with-baseline")),
     "recovery": Case(
-        "encoder/finetuned", ("prune", *SHORT, "--method", "structured", "--keep", "0.6", "--calibration", "task-256")
+        "encoder/finetuned",
+        ("prune", *SHORT, "--method", "structured", "--target-ratio", "0.6", "--calibration", "task-256"),
     ),
     "movement": Case("encoder/finetuned", ("prune", *SHORT, "--method", "movement", "--sparsity", "0.5")),
     "gradual": Case("encoder/finetuned", ("prune", *SHORT, "--method", "magnitude", "--sparsity", "0.5")),
@@ -57,9 +60,10 @@ ENCODER = {
 }
 SEQ2SEQ = {
     "finetune": Case("seq2seq/imported", ("finetune", *TEXT, "--label-smoothing", "0.1")),
-    "accumulated": Case("seq2seq/imported", ("finetune", *TEXT, "--accumulate", "3", "--epochs", "2")),
+    "accumulated": Case("seq2seq/imported", ("finetune", *TEXT, "--gradient-accumulation-steps", "3", "--epochs", "2")),
     "frozen-first": Case(
-        "seq2seq/imported", ("finetune", *TEXT, "--frozen-epochs", "0.5", "--encoder-rate", "2", "--epochs", "0.5")
+        "seq2seq/imported",
+        ("finetune", *TEXT, "--freeze-encoder-epochs", "0.5", "--encoder-lr-multiplier", "2", "--epochs", "0.5"),
     ),
     "forward-kl": Case("seq2seq/imported", WRITE),
     "live-teacher": Case("seq2seq/imported", (*WRITE, "--top-k", "0")),
@@ -67,18 +71,18 @@ SEQ2SEQ = {
     "reverse-kl": Case("seq2seq/imported", (*WRITE, "--divergence", "reverse_kl")),
     "jsd": Case("seq2seq/imported", (*WRITE, "--divergence", "jsd", "--jsd-beta", "0.3")),
     "on-policy": Case("seq2seq/imported", (*WRITE, "--on-policy", "0.5")),
-    "pseudo-labels": Case("seq2seq/imported", (*WRITE, "--pseudo-labels", "1", "--beams", "2")),
+    "pseudo-labels": Case("seq2seq/imported", (*WRITE, "--sequence-kd", "1", "--beams", "2")),
     "encoder-stands-still": Case(
         "seq2seq/imported", ("distill", *TEXT, "--decoder-layers", "1", "--freeze-encoder", "--alpha", "1")
     ),
-    "with-and-without-teacher": Case("seq2seq/imported", (*WRITE, "--compare-with-plain")),
-    "recovery": Case("seq2seq/imported", ("prune", *TEXT, "--method", "structured", "--keep", "0.6")),
+    "with-and-without-teacher": Case("seq2seq/imported", (*WRITE, "--with-baseline")),
+    "recovery": Case("seq2seq/imported", ("prune", *TEXT, "--method", "structured", "--target-ratio", "0.6")),
 }
 DECODER = {
     "finetune": Case("decoder/imported", ("finetune", *LINES)),
     "forward-kl": Case("decoder/imported", CONTINUE),
     "on-policy": Case("decoder/imported", (*CONTINUE, "--on-policy", "0.5")),
-    "recovery": Case("decoder/imported", ("prune", *LINES, "--method", "structured", "--keep", "0.6")),
+    "recovery": Case("decoder/imported", ("prune", *LINES, "--method", "structured", "--target-ratio", "0.6")),
 }
 TRAININGS = {
     f"{kind}/{name}": case
@@ -91,8 +95,11 @@ INT8 = {"precision": "int8", "mode": "dynamic"}
 PIPELINES: dict[str, dict[str, Any]] = {
     "encoder": {
         "teacher": {"finetune": SHORT_STEPS},
-        "student": {"from": "teacher", "distill": {**SHORT_STEPS, "layers": 1, "compare_with_plain": True}},
-        "student-pruned": {"from": "student", "prune": {"method": "kwon", "keep": 0.7, "calibration": "task-256"}},
+        "student": {"from": "teacher", "distill": {**SHORT_STEPS, "layers": 1, "with_baseline": True}},
+        "student-pruned": {
+            "from": "student",
+            "prune": {"method": "kwon", "target_ratio": 0.7, "calibration": "task-256"},
+        },
         "zeros": {"from": "student", "prune": {"method": "magnitude", "sparsity": 0.5}},
         "student-int8": {"from": "student", "quantize": INT8},
         "student-static": {"from": "student", "quantize": {**INT8, "mode": "static", "calibration": "task-256"}},
@@ -100,7 +107,7 @@ PIPELINES: dict[str, dict[str, Any]] = {
     },
     "seq2seq": {
         "student": {
-            "distill": {**FEW_STEPS, "decoder_layers": 1, "encoder_layers": 1, "compare_with_plain": True},
+            "distill": {**FEW_STEPS, "decoder_layers": 1, "encoder_layers": 1, "with_baseline": True},
         },
         "int8": {"quantize": INT8},
         "student-int8": {"from": "student", "quantize": INT8},

@@ -40,7 +40,7 @@ def launched(
     """One run in processes of one thread each, which talk by gloo."""
     launch = ["torch.distributed.run", "--nproc_per_node", processes, "--standalone", "-m"]
     command = [technique, model, "--task", task, "--precision", "fp32"]
-    command += ["--batch-size", batch, "--keep-epoch", "last", *settings, "-o", out]
+    command += ["--batch-size", batch, "--keep-checkpoint", "last", *settings, "-o", out]
     done = subprocess.run(
         [sys.executable, "-m", *map(str, launch if processes > 1 else []), "compress", *map(str, command)],
         capture_output=True,
@@ -89,7 +89,7 @@ def test_two_processes_make_the_summarizer_that_one_makes(make_model: Callable[.
     task = tmp_path / "gists.yaml"
     task.write_text(yaml.safe_dump(write_pairs(tmp_path / "data", limit={"train": 64})))
     model = make_model("bert")
-    settings = ("--decoder-layers", 1, "--frozen-epochs", 1, "--epochs", 1, "--encoder-rate", 0.5)
+    settings = ("--decoder-layers", 1, "--freeze-encoder-epochs", 1, "--epochs", 1, "--encoder-lr-multiplier", 0.5)
     one = launched("finetune", model, task, tmp_path / "one", processes=1, batch=32, settings=settings)
     two = launched("finetune", model, task, tmp_path / "two", processes=2, batch=16, settings=settings)
     told, others = one.steps[-1].facts, two.steps[-1].facts
@@ -109,7 +109,7 @@ def test_two_processes_distil_the_writer_that_one_distils(tmp_path: Path) -> Non
     task = tmp_path / "gists.yaml"
     task.write_text(yaml.safe_dump(write_pairs(tmp_path / "data", limit={"train": 64})))
     model = write_generator(tmp_path / "teacher", "bart", layers=2, init_std=0.3, dropout=0.0)
-    settings = ("--decoder-layers", 1, "--pseudo-labels", 0.5, "--beams", 1, "--top-k", 8, "--epochs", 2)
+    settings = ("--decoder-layers", 1, "--sequence-kd", 0.5, "--beams", 1, "--top-k", 8, "--epochs", 2)
     one = launched("distill", model, task, tmp_path / "a" / "one", processes=1, batch=32, settings=settings)
     two = launched("distill", model, task, tmp_path / "b" / "two", processes=2, batch=16, settings=settings)
     told, others = one.steps[-1].facts, two.steps[-1].facts

@@ -49,5 +49,5 @@ def test_a_pattern_of_single_weights_that_leaves_nothing_alone_is_refused(make_m
 
     model = classifier(make_model("bert", num_hidden_layers=1))
     assert len(prunable(model, ["*.query"])) == len(prunable(model)) - 1
-    with pytest.raises(CompressError, match="leave: 'bert.embeddings.*' matches nothing that would be pruned"):
+    with pytest.raises(CompressError, match="exclude: 'bert.embeddings.*' matches nothing that would be pruned"):
         prunable(model, ["bert.embeddings.*"])

@@ -34,9 +34,13 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
     ("technique", "given", "unread"),
     [
         ("quantize", {"mode": "dynamic", "calibration": "nonexistent"}, "calibration"),
-        ("quantize", {"ranges": "minmax"}, "ranges"),
-        ("quantize", {"wide": "static"}, "wide"),
-        ("quantize", {"mode": "static", "activations": "float", "ranges": "mse"}, "ranges"),
+        ("quantize", {"calibration_method": "minmax"}, "calibration_method"),
+        ("quantize", {"outlier_layers": "static"}, "outlier_layers"),
+        (
+            "quantize",
+            {"mode": "static", "activation_dtype": "float", "calibration_method": "mse"},
+            "calibration_method",
+        ),
         ("quantize", {"precision": "fp16", "mode": "static"}, "mode"),
         ("quantize", {"precision": "fp16", "exclude": ["*.0.*"]}, "exclude"),
         ("quantize", {"precision": "bf16", "embeddings": False}, "embeddings"),
@@ -44,7 +48,7 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
         ("quantize", {"precision": "int4", "mode": "weights", "act_order": True}, "act_order"),
         ("quantize", {"precision": "nf4", "mode": "bitsandbytes", "embeddings": False}, "embeddings"),
         ("quantize", {"precision": "bf16", "allow_disagreement": True}, "allow_disagreement"),
-        ("qat", {"follow": 0.5}, "follow"),
+        ("qat", {"freeze_observers_at": 0.5}, "freeze_observers_at"),
         ("qat", {"attention_loss": "kl"}, "attention_loss"),
         ("qat", {"beams": 2}, "beams"),
         ("qat", {"alpha": 0, "temperature": 2}, "temperature"),
@@ -55,14 +59,14 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
         ("distill", {**STUDENT, "layers": [0, 1], "layer_choice": "last"}, "layer_choice"),
         ("distill", {**STUDENT, "alpha": 0, "temperature": 2}, "temperature"),
         ("distill", {**STUDENT, "jsd_beta": 0.3}, "jsd_beta"),
-        ("finetune", {"frozen_learning_rate": 1e-3}, "frozen_learning_rate"),
+        ("finetune", {"freeze_encoder_learning_rate": 1e-3}, "freeze_encoder_learning_rate"),
         ("prune", {"batch_size": 8}, "batch_size"),
         ("prune", {"sparsity": 0.7}, "sparsity"),
         ("prune", {"epochs": 1, "alpha": 0, "temperature": 2}, "temperature"),
-        ("prune", {"method": "layers", "decoder_layers": 1, "pseudo_labels": 0.5}, "pseudo_labels"),
+        ("prune", {"method": "layers", "decoder_layers": 1, "sequence_kd": 0.5}, "sequence_kd"),
         ("prune", {"method": "layers", "decoder_layers": 1, "top_k": 8}, "top_k"),
         ("prune", {"batch": 4}, "batch"),
-        ("prune", {"method": "magnitude", "keep": 0.7}, "keep"),
+        ("prune", {"method": "magnitude", "target_ratio": 0.7}, "target_ratio"),
         ("prune", {"method": "magnitude", "pattern": "2:4", "sparsity": 0.4}, "sparsity"),
         ("prune", {"method": "kwon", "importance": "taylor"}, "importance"),
         ("prune", {"importance": "magnitude", "calibration": "task-256"}, "calibration"),
@@ -79,14 +83,23 @@ def test_a_setting_that_nothing_reads_is_refused_by_name(technique: str, given: 
     [
         ("quantize", {}),
         ("quantize", {"mode": "dynamic", "exclude": ["*.0.*"], "embeddings": False}),
-        ("quantize", {"mode": "static", "calibration": "task-256", "ranges": "mse", "wide": "float", "smooth": 0.5}),
-        ("quantize", {"precision": "fp16", "encoder": "int8", "mode": "static", "ranges": "minmax"}),
+        (
+            "quantize",
+            {
+                "mode": "static",
+                "calibration": "task-256",
+                "calibration_method": "mse",
+                "outlier_layers": "float",
+                "smoothquant_alpha": 0.5,
+            },
+        ),
+        ("quantize", {"precision": "fp16", "encoder": "int8", "mode": "static", "calibration_method": "minmax"}),
         ("quantize", {"precision": "int4", "mode": "gptq", "rounding": "gptq", "act_order": True, "calibration": "x"}),
         ("distill", {**STUDENT, "preset": "tinybert"}),
         ("distill", {**STUDENT, "hidden_weight": 1, "hidden_loss": "cosine", "layer_map": "last"}),
-        ("prune", {"keep": 0.5, "epochs": 1, "batch_size": 8, "temperature": 2}),
-        ("prune", {"method": "magnitude", "gradual": False, "sparsity": 0.4, "leave": ["*.0.*"]}),
-        ("qat", {"scales": "fixed", "follow": 0.5, "ranges": "minmax"}),
+        ("prune", {"target_ratio": 0.5, "epochs": 1, "batch_size": 8, "temperature": 2}),
+        ("prune", {"method": "magnitude", "gradual": False, "sparsity": 0.4, "exclude": ["*.0.*"]}),
+        ("qat", {"step_sizes": "moving_average", "freeze_observers_at": 0.5, "calibration_method": "minmax"}),
     ],
 )
 def test_what_is_read_is_taken(technique: str, given: dict[str, Any]) -> None:
@@ -113,7 +126,7 @@ def test_what_is_for_models_of_another_kind_is_refused_by_name(tmp_path: Path) -
 
     classifier, writer = adopt(write_model(tmp_path / "a"), "a"), adopt(write_generator(tmp_path / "b"), "b")
     for name, given, source in (
-        ("prune", {"importance": "magnitude", "written": 64}, classifier),
+        ("prune", {"importance": "magnitude", "new_tokens": 64}, classifier),
         ("export", {"fuse": False}, writer),
     ):
         technique = catalogue.find("techniques", name)

@@ -126,7 +126,7 @@ def test_a_tokenizer_gives_back_what_it_read() -> None:
     assert len(found) == 320
     assert found("late")["input_ids"][-1] == found.eos_token_id == 1
     assert trained(TEXTS, 300, opens=True)("late")["input_ids"][0] == 2
-    with pytest.raises(CompressError, match="--vocabulary to 259 or more"):
+    with pytest.raises(CompressError, match="--vocab-size to 259 or more"):
         trained(TEXTS, 100, opens=False)
 
 

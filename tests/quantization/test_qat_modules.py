@@ -193,5 +193,5 @@ def test_attention_that_computes_its_products_itself_is_refused(tmp_path: Path) 
     model = model_of(tmp_path, "mpnet")
     owner = "mpnet.encoder.layer.0.attention.attn"
     scheme = Scheme({f"{owner}.scores": Layer(input=affine(-1, 1), other=symmetric(np.ones((2, 2)), axis=None))})
-    with pytest.raises(CompressError, match="--attention none"):
+    with pytest.raises(CompressError, match="--attention-matmuls none"):
         attach(model, scheme)

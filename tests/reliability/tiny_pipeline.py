@@ -16,7 +16,7 @@ FEW = {"epochs": 1, "batch_size": 16, "max_length": 32, "precision": "fp32"}
 STEPS = {
     "teacher": {"finetune": {**FEW, "epochs": 2}},
     "student": {"from": "teacher", "distill": {**FEW, "layers": 1}},
-    "pruned": {"from": "teacher", "prune": {"method": "kwon", "keep": 0.7, "calibration": "task-256"}},
+    "pruned": {"from": "teacher", "prune": {"method": "kwon", "target_ratio": 0.7, "calibration": "task-256"}},
     "dynamic": {"from": "student", "quantize": {"precision": "int8", "mode": "dynamic"}},
     "static": {"from": "student", "quantize": {"precision": "int8", "mode": "static", "calibration": "task-256"}},
     "qat": {"from": "student", "qat": {**FEW, "calibration": "task-256"}},

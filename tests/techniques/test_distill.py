@@ -152,7 +152,7 @@ def test_a_regression_is_distilled_by_its_scores(make_model: Callable[..., Path]
     task |= {"metric": ["spearman", "pearson"]}
     teacher = make_model("bert", labels=1, id2label={0: "score"}, label2id={"score": 0})
     settings = Distill(
-        layers=2, epochs=2, batch_size=16, precision="fp32", max_length=64, hidden_weight=1, compare_with_plain=True
+        layers=2, epochs=2, batch_size=16, precision="fp32", max_length=64, hidden_weight=1, with_baseline=True
     )
     facts = apply(TECHNIQUE, bring(str(teacher)), settings, tmp_path / "student", task=task).steps[-1].facts
     assert "spearman on held-out rows" in facts["curves"]
@@ -170,7 +170,7 @@ def test_another_metric_and_format_need_no_change_of_code(
         (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
     changed = task | {"data": {split: str(tmp_path / f"{split}.jsonl") for split in task["data"]}, "metric": "matthews"}
     teacher = bring(str(make_model("bert", "teacher")))
-    settings = Distill(layers=2, epochs=1, precision="fp32", max_length=64, compare_with_plain=True)
+    settings = Distill(layers=2, epochs=1, precision="fp32", max_length=64, with_baseline=True)
     facts = apply(TECHNIQUE, teacher, settings, tmp_path / "student", task=changed).steps[-1].facts
     assert "matthews on held-out rows" in facts["curves"]
     assert facts["teacher_effect"]["metric"] == "matthews"
@@ -215,7 +215,7 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
         "epochs": 2,
         "alpha": "1..0.5",
         "hidden_weight": "1..0",
-        "keep_epoch": "last",
+        "keep_checkpoint": "last",
     }
     whole = distil("whole", **settings)
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
@@ -294,7 +294,7 @@ def test_a_student_with_another_tokenizer_reads_the_rows_in_its_own_way(
 def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Artifact], tmp_path: Path) -> None:
     more = tmp_path / "more.txt"
     more.write_text("\n".join(f"the {word} plot and the {word} hero" for word in ("screen", "price", "sound", "cover")))
-    artifact = distil("student", extra_text=str(more), augment=0.5)
+    artifact = distil("student", unlabelled_data=str(more), augment=0.5)
     facts = artifact.steps[-1].facts
     plain = distil("plain")
     rows = plain.steps[-1].facts["training_rows"]
@@ -304,7 +304,7 @@ def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Art
     assert artifact.fingerprint() != plain.fingerprint()
     more.write_text("another file")
     assert TECHNIQUE.reads is not None
-    told = TECHNIQUE.reads(Distill(layers=2, extra_text=str(more)), artifact.task)
+    told = TECHNIQUE.reads(Distill(layers=2, unlabelled_data=str(more)), artifact.task)
     assert told["text"] != artifact.steps[-1].data["text"]
 
 
@@ -312,7 +312,7 @@ def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Art
 def test_the_comparison_trains_both_sides_alike_and_keeps_the_same_student(distil: Callable[..., Artifact]) -> None:
     settings = {"learning_rate": 2e-3, "epochs": 3, "hidden_weight": 1.0}
     alone = distil("alone", **settings)
-    compared = distil("compared", compare_with_plain=True, seeds=2, **settings)
+    compared = distil("compared", with_baseline=True, seeds=2, **settings)
     plain = distil("plain", alpha=0.0, learning_rate=2e-3, epochs=3)
     assert equal(alone, compared)
     effect = compared.steps[-1].facts["teacher_effect"]
@@ -333,7 +333,7 @@ def test_extra_rows_give_the_plain_student_no_fewer_steps(
         return counted[-1]
 
     monkeypatch.setattr(teaching, "teach", trained)
-    distil("student", augment=1.0, preset="minilm", relation_heads=4, compare_with_plain=True)
+    distil("student", augment=1.0, preset="minilm", relation_heads=4, with_baseline=True)
     taught, plain = counted
     assert taught["training_rows"] > 1.5 * plain["training_rows"]
     assert taught["training_steps"] == plain["training_steps"]
@@ -365,7 +365,7 @@ def test_layers_are_a_count_or_indices(given: Any, means: Any) -> None:
         ({"layers": 2, "alpha": "0..2"}, "at most 1"),
         ({"layers": 2, "intermediate_epochs": 1}, "needs something to match"),
         ({"layers": 2, "teachers": ["a"], "teacher_weights": [1]}, "2 teachers"),
-        ({"layers": 2, "seeds": 3}, "compare_with_plain"),
+        ({"layers": 2, "seeds": 3}, "with_baseline"),
         ({"layers": 2, "masked_lm": "x"}, "set augment too"),
     ],
 )
@@ -443,7 +443,7 @@ def accuracy_of(artifact: Artifact) -> float:
 
 
 def test_the_rows_that_a_comparison_is_judged_on_are_part_of_its_identity(task: dict[str, Any]) -> None:
-    plain, compared = Distill(layers=2), Distill(layers=2, compare_with_plain=True)
+    plain, compared = Distill(layers=2), Distill(layers=2, with_baseline=True)
     before = [TECHNIQUE.reads(settings, task) for settings in (plain, compared)]
     with Path(task["data"]["evaluation"]).open("a") as file:
         file.write("a very good film,positive\n")

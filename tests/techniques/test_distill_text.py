@@ -106,7 +106,7 @@ def test_the_live_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -> 
 def test_an_encoder_that_stands_still_is_the_teachers_to_the_last_bit_and_runs_once(
     distil: Run, family: str, tmp_path: Path
 ) -> None:
-    settings = {"on_policy": 0.3, "epochs": 2, "batch_size": 8, "keep_epoch": "last"}
+    settings = {"on_policy": 0.3, "epochs": 2, "batch_size": 8, "keep_checkpoint": "last"}
     if family == "t5":
         write_generator(tmp_path / "teacher-t5", "t5", layers=3, dropout_rate=0.0)
     made, moved = distil("still", family, freeze_encoder=True, **settings), distil("moved", family, **settings)
@@ -170,7 +170,7 @@ def test_on_policy_asks_the_live_teacher_and_keeps_nothing_where_all_is_sampled(
 def test_a_killed_on_policy_run_ends_with_the_weights_of_one_that_was_not(
     distil: Run, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"on_policy": 0.5, "epochs": 3, "keep_epoch": "last", "batch_size": 8}
+    settings = {"on_policy": 0.5, "epochs": 3, "keep_checkpoint": "last", "batch_size": 8}
     whole = distil("whole", family, **settings)
     steps: list[int] = []
     with monkeypatch.context() as patched:
@@ -205,14 +205,14 @@ def test_alpha_zero_is_plain_fine_tuning_to_the_last_bit_and_needs_no_teacher(
 
 def test_pseudo_labels_replace_references_and_need_no_shared_vocabulary(distil: Run, tmp_path: Path) -> None:
     references = distil("references", alpha=1e-9)
-    written = distil("written", alpha=0.0, pseudo_labels=1.0, beams=2)
+    written = distil("written", alpha=0.0, sequence_kd=1.0, beams=2)
     assert facts(written)["pseudo_labels"]["rows"] == facts(written)["training_rows"]
     assert "teacher_seconds" not in facts(written)
     assert not equal(references, written)
     other = write_generator(tmp_path / "other", "gpt2", vocab_size=100)
     with pytest.raises(CompressError, match="do not share a vocabulary"):
         distil("refused", student=str(other), alpha=0.5)
-    taught = distil("taught", student=str(other), alpha=0.0, pseudo_labels=1.0, beams=2)
+    taught = distil("taught", student=str(other), alpha=0.0, sequence_kd=1.0, beams=2)
     assert json.loads((taught.folder / "config.json").read_text())["model_type"] == "gpt2"
 
 
@@ -221,14 +221,12 @@ def test_a_decoder_learns_text_in_blocks(distil: Run, tmp_path: Path) -> None:
     made = distil("student", "llama", task=task, max_length=16, on_policy=0.3)
     assert "perplexity on held-out rows" in facts(made)["curves"]
     with pytest.raises(CompressError, match="no sources"):
-        distil("refused", "llama", task=task, max_length=16, pseudo_labels=0.5)
+        distil("refused", "llama", task=task, max_length=16, sequence_kd=0.5)
 
 
 @pytest.mark.slow
 def test_the_comparison_trains_the_same_student_without_the_teacher(distil: Run) -> None:
-    told = facts(distil("student", "t5", compare_with_plain=True, seeds=2, pseudo_labels=0.5, beams=1))[
-        "teacher_effect"
-    ]
+    told = facts(distil("student", "t5", with_baseline=True, seeds=2, sequence_kd=0.5, beams=1))["teacher_effect"]
     assert told["seeds"] == [0, 1]
     assert told["rows"] == 16
     assert list(told["metrics"]) == ["rouge_l", "rouge1", "rouge2", "rouge_lsum"]
@@ -239,7 +237,7 @@ def test_the_comparison_trains_the_same_student_without_the_teacher(distil: Run)
 @pytest.mark.slow
 def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path) -> None:
     task = write_text(tmp_path / "text")
-    told = facts(distil("student", "gpt2", task=task, max_length=16, compare_with_plain=True))["teacher_effect"]
+    told = facts(distil("student", "gpt2", task=task, max_length=16, with_baseline=True))["teacher_effect"]
     assert (told["metric"], told["unit"], told["higher_is_better"]) == ("perplexity", "perplexity", False)
     assert told["metrics"]["perplexity"]["taught"]["mean"] > 1
     assert "points" not in told["text"]

@@ -58,7 +58,7 @@ def test_a_config_becomes_a_model_with_a_tokenizer_of_the_tasks_text(family: str
     file = tmp_path / "small.json"
     file.write_text(json.dumps({"model_type": family, **CONFIGS[family]}))
     task = write_pairs(tmp_path / "data", max_source=64, max_target=16)
-    made = _tuned(file, tmp_path / "out", task, vocabulary=300)
+    made = _tuned(file, tmp_path / "out", task, vocab_size=300)
     assert made.origin["name"] == "small.json"
     assert made.root()["folder"] == str(made.folder)
     its_tokenizer, model = tokenizer(made.folder), generator(made.folder)
@@ -72,16 +72,22 @@ def test_the_same_config_and_seed_give_the_same_weights(tmp_path: Path) -> None:
     file = tmp_path / "small.json"
     file.write_text(json.dumps({"model_type": "t5", **CONFIGS["t5"]}))
     task = write_pairs(tmp_path / "data", limit={"train": 48})
-    made = [_tuned(file, tmp_path / name, task, vocabulary=300) for name in ("one", "two")]
+    made = [_tuned(file, tmp_path / name, task, vocab_size=300) for name in ("one", "two")]
     assert made[0].files["model.safetensors"] == made[1].files["model.safetensors"]
     assert made[0].files["tokenizer.json"] == made[1].files["tokenizer.json"]
-    other = _tuned(file, tmp_path / "other", task, vocabulary=300, seed=1)
+    other = _tuned(file, tmp_path / "other", task, vocab_size=300, seed=1)
     assert other.files["model.safetensors"] != made[0].files["model.safetensors"]
 
 
 def test_an_encoder_becomes_a_summarizer_that_learns_in_two_stages(tmp_path: Path) -> None:
     task = write_pairs(tmp_path / "data")
-    settings = {"decoder_layers": 1, "frozen_epochs": 3, "encoder_rate": 0.4, "epochs": 3, "label_smoothing": 0.1}
+    settings = {
+        "decoder_layers": 1,
+        "freeze_encoder_epochs": 3,
+        "encoder_lr_multiplier": 0.4,
+        "epochs": 3,
+        "label_smoothing": 0.1,
+    }
     made = _tuned(write_model(tmp_path / "bert", "bert"), tmp_path / "out", task, **settings)
     facts, model = _facts(made), generator(made.folder)
     assert (model.config.encoder_layers, model.config.decoder_layers) == (4, 1)
@@ -99,7 +105,7 @@ def test_a_killed_run_of_two_stages_goes_on_in_the_second(tmp_path: Path, monkey
     from compress.training import finetune as fine_tuning
 
     source, task = write_model(tmp_path / "bert", "bert"), write_pairs(tmp_path / "data", limit={"train": 48})
-    settings = {"decoder_layers": 1, "frozen_epochs": 2, "epochs": 2}
+    settings = {"decoder_layers": 1, "freeze_encoder_epochs": 2, "epochs": 2}
     whole = _tuned(source, tmp_path / "whole", task, **settings)
 
     def dies(*_: Any, **__: Any) -> Any:
@@ -122,12 +128,22 @@ def test_what_decides_nothing_or_cannot_work_is_refused_before_anything_is_loade
     decoder.write_text(json.dumps({"model_type": "llama", **CONFIGS["llama"]}))
     for source, wanted, settings, message in (
         (t5, pairs, {"max_length": 64}, "max_length does not apply to 'gists'"),
-        (t5, pairs, {"vocabulary": 300}, "'vocabulary' is for a model that starts from a config"),
+        (t5, pairs, {"vocab_size": 300}, "'vocab_size' is for a model that starts from a config"),
         (t5, pairs, {"decoder_layers": 1}, "'decoder_layers' is for a summarizer out of an encoder"),
-        (gpt2, pairs, {"frozen_epochs": 1}, "'frozen_epochs' is for a model with an encoder and a decoder"),
+        (
+            gpt2,
+            pairs,
+            {"freeze_encoder_epochs": 1},
+            "'freeze_encoder_epochs' is for a model with an encoder and a decoder",
+        ),
         (bert, task, {"label_smoothing": 0.1}, "'label_smoothing' is for a generative task"),
         (bert, text, {}, "language modelling, which takes a decoder"),
-        (decoder, pairs, {"encoder_rate": 0.5}, "'encoder_rate' is for a model with an encoder and a decoder"),
+        (
+            decoder,
+            pairs,
+            {"encoder_lr_multiplier": 0.5},
+            "'encoder_lr_multiplier' is for a model with an encoder and a decoder",
+        ),
         (file, text, {}, "language modelling, which takes a decoder"),
         (file, task, {}, "a config alone becomes a model that writes"),
     ):

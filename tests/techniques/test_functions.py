@@ -28,7 +28,8 @@ def test_the_signature_and_the_docstring_have_every_setting(name: str) -> None:
     function = functions.function(name)
     parameters = inspect.signature(function).parameters
     assert [*parameters][:2] == ["model", "out"]
-    assert {*parameters} == {"model", "out", *functions.SHARED, *technique.settings.model_fields}
+    shown = filter(technique.settings.heading, technique.settings.model_fields)
+    assert {*parameters} == {"model", "out", *functions.SHARED, *shown}
     documented = re.findall(r"^    (\w+): \S", function.__doc__ or "", re.MULTILINE)
     assert {*parameters} <= {*documented}
     assert not re.search(r"(?<![\w-])--\w", function.__doc__ or "")  # options are the command line's
@@ -68,7 +69,7 @@ def _stubs() -> tuple[str, str]:
         ({"layrs": 2}, r"Unknown setting 'layrs' in compress\.distill\(\)\. Did you mean 'layers'\? There are: "),
         ({"layers": 2, "taks": "sst2"}, r"Unknown setting 'taks' in compress\.distill\(\)\. Did you mean 'task'\?"),
         ({"layers": "many"}, r"'layers' is 'many' in compress\.distill\(\): write a number of layers"),
-        ({"layers": 2, "schedule": "liner"}, r"Did you mean 'linear'\?"),
+        ({"layers": 2, "lr_scheduler_type": "liner"}, r"Did you mean 'linear'\?"),
         ({}, r"In compress\.distill\(\): say what the student is with either"),
     ],
 )

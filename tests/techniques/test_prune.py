@@ -126,7 +126,7 @@ def test_movement_leaves_a_plain_checkpoint_with_the_zeros_asked_for(prune: Call
 def test_a_budget_is_kept_and_the_remainder_is_told(
     prune: Callable[..., Artifact], tmp_path: Path, method: str, budget: str
 ) -> None:
-    artifact = prune("pruned", method=method, keep=0.6, budget=budget)
+    artifact = prune("pruned", method=method, target_ratio=0.6, budget=budget)
     whole, smaller = classifier(tmp_path / "whole"), load(artifact)
     price = costs.macs(whole, 128) if budget == "macs" else costs.parameters(whole)
     share = price.of(units(smaller)) / price.of(units(whole))
@@ -136,7 +136,7 @@ def test_a_budget_is_kept_and_the_remainder_is_told(
     assert told["delivered"] + told["remainder"] == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize("asked", [{"keep": 0.6}, {"milliseconds": 3.0}])
+@pytest.mark.parametrize("asked", [{"target_ratio": 0.6}, {"latency_budget_ms": 3.0}])
 def test_a_budget_of_measured_time_is_kept(
     prune: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch, asked: dict[str, float]
 ) -> None:
@@ -150,13 +150,13 @@ def test_a_budget_of_measured_time_is_kept(
     artifact = prune("pruned", budget="latency", **asked)
     left = units(load(artifact))
     takes = 0.1 * sum(left.heads) + 0.1 / 16 * sum(left.neurons)
-    budget = asked.get("milliseconds", 0.6 * 4.8)
+    budget = asked.get("latency_budget_ms", 0.6 * 4.8)
     assert budget - 0.1 < takes <= budget + 1e-9
     assert artifact.steps[-1].facts["budget"]["unit"] == "milliseconds"
 
 
 def test_what_was_removed_is_listed_and_is_what_is_missing(prune: Callable[..., Artifact], tmp_path: Path) -> None:
-    artifact = prune("pruned", keep=0.6)
+    artifact = prune("pruned", target_ratio=0.6)
     facts, left = artifact.steps[-1].facts, units(load(artifact))
     gone = [len(heads) for heads in facts["heads_removed"]]
     assert [4 - count for count in gone] == list(left.heads) == facts["heads_kept"]
@@ -172,14 +172,14 @@ def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_composes(prune: Cal
     assert not any(told.values())
     assert artifact.steps[-1].facts["hidden_kept"] == 32
     assert artifact.steps[-1].facts["hidden_of"] == 64
-    fewer = prune("fewer", artifact, method="structured", keep=0.5, importance="magnitude")
+    fewer = prune("fewer", artifact, method="structured", target_ratio=0.5, importance="magnitude")
     with pytest.raises(CompressError, match="hidden width first"):
         prune("again", fewer, method="width", hidden_size=16)
 
 
 def test_pruning_composes(prune: Callable[..., Artifact]) -> None:
-    first = prune("first", keep=0.7)
-    second = prune("second", first, keep=0.7)
+    first = prune("first", target_ratio=0.7)
+    second = prune("second", first, target_ratio=0.7)
     third = prune("third", second, method="magnitude", sparsity=0.5)
     fourth = prune("fourth", third, method="layers", layers=2, epochs=1)
     assert sum(units(load(second)).heads) < sum(units(load(first)).heads)
@@ -189,15 +189,15 @@ def test_pruning_composes(prune: Callable[..., Artifact]) -> None:
 
 
 def test_a_structured_model_recovers_under_the_unpruned_one(prune: Callable[..., Artifact], tmp_path: Path) -> None:
-    artifact = prune("pruned", keep=0.6, epochs=2, learning_rate=1e-3, hidden_weight=1.0, attention_weight=1.0)
+    artifact = prune("pruned", target_ratio=0.6, epochs=2, learning_rate=1e-3, hidden_weight=1.0, attention_weight=1.0)
     curve = [value for _, value in artifact.steps[-1].facts["curves"]["loss: hidden states"]]
     assert curve[-1] < curve[0]
     assert max(units(load(artifact)).heads) < 4 or min(units(load(artifact)).neurons) < 128
 
 
 def test_adapters_recover_and_are_merged(prune: Callable[..., Artifact]) -> None:
-    bare = prune("bare", keep=0.6)
-    artifact = prune("pruned", keep=0.6, epochs=1, lora_rank=4, learning_rate=1e-3)
+    bare = prune("bare", target_ratio=0.6)
+    artifact = prune("pruned", target_ratio=0.6, epochs=1, lora_rank=4, learning_rate=1e-3)
     first, second = (load_file(one.folder / "model.safetensors") for one in (bare, artifact))
     assert first.keys() == second.keys()
     moved = {name for name in first if not torch.equal(first[name], second[name])}
@@ -210,8 +210,8 @@ def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any],
     model = bring(str(write_model(tmp_path / "whole", family)))
     for number, settings in enumerate(
         (
-            {"method": "structured", "keep": 0.8, "epochs": 1},
-            {"method": "kwon", "keep": 0.8},
+            {"method": "structured", "target_ratio": 0.8, "epochs": 1},
+            {"method": "kwon", "target_ratio": 0.8},
             {"method": "layers", "layers": 3, "layer_choice": "last"},
             {"method": "width", "hidden_size": 48},
             {"method": "magnitude", "sparsity": 0.5, "epochs": 1},
@@ -229,15 +229,15 @@ def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any],
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"method": "layers"}, "which layers stay"),
-        ({"layers": 3}, "which layers stay"),
-        ({"method": "width"}, "how many dimensions stay"),
-        ({"hidden_size": 32}, "how many dimensions stay"),
+        ({"method": "layers"}, "which layers to keep"),
+        ({"layers": 3}, "which layers to keep"),
+        ({"method": "width"}, "the size to keep"),
+        ({"hidden_size": 32}, "the size to keep"),
         ({"method": "movement"}, "set 'epochs'"),
-        ({"milliseconds": 3.0}, "budget: latency"),
+        ({"latency_budget_ms": 3.0}, "budget: latency"),
         ({"penalty": 1.0}, "belongs to the method 'movement'"),
         ({"lora_rank": 4}, "LoRA is for the recovery"),
-        ({"keep": 0}, "greater than 0"),
+        ({"target_ratio": 0}, "greater than 0"),
         ({"sparsity": 1.0}, "less than 1"),
         ({"pattern": "two of four"}, "match pattern"),
     ],
@@ -249,8 +249,8 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any],
 
 @pytest.mark.parametrize("method", ["structured", "kwon"])
 def test_a_budget_that_removes_nothing_is_refused(method: str, prune: Callable[..., Artifact], tmp_path: Path) -> None:
-    with pytest.raises(CompressError, match=f"keep is 1, so {method} would remove nothing. Set it below 1"):
-        prune("pruned", method=method, keep=1)
+    with pytest.raises(CompressError, match=f"target_ratio is 1, so {method} would prune nothing. Set it below 1"):
+        prune("pruned", method=method, target_ratio=1)
     assert not (tmp_path / "pruned").exists()
 
 
@@ -266,4 +266,4 @@ def test_a_recovery_without_a_task_and_a_budget_too_small_are_refused(
     with pytest.raises(CompressError, match="no task of its own"):
         apply(TECHNIQUE, bring(str(make_model("bert", "bare"))), Prune(method="magnitude", epochs=1), tmp_path / "out")
     with pytest.raises(CompressError, match="too little"):
-        prune("pruned", keep=0.05)
+        prune("pruned", target_ratio=0.05)

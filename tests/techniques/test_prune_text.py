@@ -86,7 +86,7 @@ def read_jsonl(file: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])  # heads of a shared table, heads in groups
 def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prune: Run, family: str) -> None:
-    artifact = prune("pruned", family, method="structured", keep=0.5)
+    artifact = prune("pruned", family, method="structured", target_ratio=0.5)
     whole, small = load(bring(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
     facts = artifact.steps[-1].facts
     price = costs.macs(whole, 128, 32)
@@ -124,8 +124,10 @@ def test_layers_that_are_missed_least_go_from_either_side(prune: Run, family: st
 
 @pytest.mark.parametrize("family", ["t5", "gpt2"])
 def test_a_pruned_model_recovers_under_the_unpruned_one(prune: Run, family: str) -> None:
-    once = {"method": "structured", "keep": 0.25}
-    artifact = prune("recovered", family, **once, epochs=16, keep_epoch="last", alpha=1, top_k=8, learning_rate=3e-3)
+    once = {"method": "structured", "target_ratio": 0.25}
+    artifact = prune(
+        "recovered", family, **once, epochs=16, keep_checkpoint="last", alpha=1, top_k=8, learning_rate=3e-3
+    )
     cut = load(prune("cut", family, **once))
     teacher = load(bring(str(artifact.folder.parent / f"whole-{family}")))
     assert units(load(artifact)) == units(cut)
@@ -143,7 +145,7 @@ def test_movement_and_gradual_pruning_end_with_the_zeros_asked_for(prune: Run, f
 
 def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Path) -> None:
     text = write_text(tmp_path / "text", lines=40)
-    artifact = prune("pruned", "llama", task=text, method="structured", keep=0.6)
+    artifact = prune("pruned", "llama", task=text, method="structured", target_ratio=0.6)
     assert artifact.steps[-1].facts["budget"]["delivered"] <= 0.6
     writes(load(artifact))
 
@@ -174,7 +176,7 @@ def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
     from compress.runtimes.onnx_generation import open_generator_in
     from compress.runtimes.runtime import Serving
 
-    artifact = prune("pruned", family, method="structured", keep=0.5)
+    artifact = prune("pruned", family, method="structured", target_ratio=0.5)
     model = load(artifact)
     parts = export_generative(model, tmp_path / "onnx").parts
     for config in (model.config, model.generation_config):

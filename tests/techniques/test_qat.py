@@ -59,8 +59,8 @@ def scheme_of(artifact: Artifact) -> Scheme:
 def test_with_no_learning_it_is_static_quantization_to_the_bit(
     qat: Callable[..., Artifact], source: Artifact, task: dict[str, Any], tmp_path: Path
 ) -> None:
-    trained = qat("qat", learning_rate=1e-30, weight_decay=0, smooth=0.5)
-    settings = chosen(QUANTIZE, mode="static", wide="static", smooth=0.5)
+    trained = qat("qat", learning_rate=1e-30, weight_decay=0, smoothquant_alpha=0.5)
+    settings = chosen(QUANTIZE, mode="static", outlier_layers="static", smoothquant_alpha=0.5)
     static = apply(QUANTIZE, source, settings, tmp_path / "static", task=task)
     assert dict(scheme_of(trained)) == dict(scheme_of(static))
     ours, theirs = (
@@ -72,7 +72,7 @@ def test_with_no_learning_it_is_static_quantization_to_the_bit(
 
 
 def test_the_trained_scales_stand_in_the_graph_to_the_bit_and_integer_kernels_run(qat: Callable[..., Artifact]) -> None:
-    artifact = qat("qat", learning_rate=1e-3, epochs=2, attention="both")
+    artifact = qat("qat", learning_rate=1e-3, epochs=2, attention_matmuls="both")
     scheme = scheme_of(artifact)
     graph = onnx.load(str(artifact.folder / "model.onnx")).graph
     stored = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
@@ -105,16 +105,26 @@ def test_scales_move_with_the_training_and_stay_where_they_are_left(
 @pytest.mark.slow
 def test_fixed_scales_follow_the_training_and_then_rest(qat: Callable[..., Artifact]) -> None:
     start = scheme_of(qat("start", learning_rate=1e-30))
-    fixed = scheme_of(qat("fixed", learning_rate=1e-3, scales="fixed", follow=0.5, ranges="minmax"))
+    fixed = scheme_of(
+        qat(
+            "fixed",
+            learning_rate=1e-3,
+            step_sizes="moving_average",
+            freeze_observers_at=0.5,
+            calibration_method="minmax",
+        )
+    )
     assert any(one.input != fixed[name].input for name, one in start.items() if one.input is not None)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {"scales": "fixed", "follow": 0.9}], ids=["learned", "fixed"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"step_sizes": "moving_average", "freeze_observers_at": 0.9}], ids=["learned", "fixed"]
+)
 def test_a_killed_run_resumes_to_the_same_bits(
     qat: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
-    settings = {"learning_rate": 1e-3, "epochs": 2, "smooth": 0.5, **settings}
+    settings = {"learning_rate": 1e-3, "epochs": 2, "smoothquant_alpha": 0.5, **settings}
     straight = qat("straight", **settings)
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     step = loop.Loop.training_step
@@ -154,8 +164,8 @@ def test_a_pruned_models_zeros_are_zeros_in_the_integers(
 def test_a_structurally_pruned_model_is_trained_as_it_is(
     qat: Callable[..., Artifact], source: Artifact, task: dict[str, Any], tmp_path: Path
 ) -> None:
-    pruned = apply(PRUNE, source, chosen(PRUNE, method="structured", keep=0.5), tmp_path / "pruned", task=task)
-    artifact = qat("qat", pruned, attention="both")
+    pruned = apply(PRUNE, source, chosen(PRUNE, method="structured", target_ratio=0.5), tmp_path / "pruned", task=task)
+    artifact = qat("qat", pruned, attention_matmuls="both")
     assert artifact.steps[-1].facts["gap to the trained model"]["rows_that_differ"] == 0
 
 
@@ -175,9 +185,9 @@ def test_other_families_are_trained_and_exported(
 def test_its_settings_are_those_of_static_quantization() -> None:
     """A setting that one of them gets, the other has; only what holds outliers has another default."""
     shared = set(Int8Settings.model_fields)
-    for name in shared - {"wide"}:
+    for name in shared - {"outlier_layers"}:
         assert Qat.model_fields[name].default == Quantize.model_fields[name].default
-    choices = [get_args(one.model_fields["wide"].annotation) for one in (Qat, Quantize)]
+    choices = [get_args(one.model_fields["outlier_layers"].annotation) for one in (Qat, Quantize)]
     assert choices[0] == choices[1]
     assert "static" in choices[0]
 
@@ -258,10 +268,10 @@ def test_a_model_that_planted_outliers_ruin_in_static_int8_comes_back(tmp_path: 
     planted = bring(str(tmp_path / "planted"))
     whole = right(planted, task)
     assert whole == right(fitted, task) > 95
-    ruined = chosen(QUANTIZE, mode="static", wide="static", allow_disagreement=True)
+    ruined = chosen(QUANTIZE, mode="static", outlier_layers="static", allow_disagreement=True)
     static = apply(QUANTIZE, planted, ruined, tmp_path / "static", task=task)
     print(json.dumps({"fp32": whole, "static": right(static, task)}))
     assert right(static, task) < whole - 10
-    settings = chosen(QAT, **FEW, smooth=0.5, learning_rate=1e-4, epochs=1)
+    settings = chosen(QAT, **FEW, smoothquant_alpha=0.5, learning_rate=1e-4, epochs=1)
     trained = apply(QAT, planted, settings, tmp_path / "qat", task=task)
     assert right(trained, task) >= whole - 1

@@ -56,7 +56,7 @@ def scales(artifact: Artifact) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("family", ["bart", "gpt2"])  # an export takes seconds; the others' modules: test_aware_text
 def test_the_learned_scales_are_the_graphs_to_the_bit_and_it_writes(tmp_path: Path, family: str) -> None:
     artifact = trained(tmp_path, family, epochs=2, learning_rate=1e-3)
-    static = run(QUANTIZE, tmp_path, family, "static", mode="static", wide="static")
+    static = run(QUANTIZE, tmp_path, family, "static", mode="static", outlier_layers="static")
     learned, began = (Scheme.load(one.folder / "scheme.safetensors") for one in (artifact, static))
     assert learned.keys() == began.keys()
     assert sum(learned[name] != began[name] for name in learned) > len(learned) / 2
@@ -88,7 +88,7 @@ def test_the_learned_scales_are_the_graphs_to_the_bit_and_it_writes(tmp_path: Pa
 def test_without_learning_it_is_static_quantization_to_the_bit(tmp_path: Path) -> None:
     family = "bart"
     artifact = trained(tmp_path, family, epochs=1, learning_rate=1e-30, weight_decay=0)
-    static = run(QUANTIZE, tmp_path, family, "static", mode="static", wide="static")
+    static = run(QUANTIZE, tmp_path, family, "static", mode="static", outlier_layers="static")
     for part in static.parts.values():
         ours, theirs = (
             {
@@ -112,7 +112,7 @@ def test_without_learning_it_is_static_quantization_to_the_bit(tmp_path: Path) -
     ("settings", "message"),
     [
         ({"hidden_weight": 1}, "hidden_weight is for classifiers"),
-        ({"attention": "both"}, "Leave attention at none"),
+        ({"attention_matmuls": "both"}, "Leave attention_matmuls at none"),
         ({"decoder_layers": 1}, "keeps all layers"),
     ],
 )

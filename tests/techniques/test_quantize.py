@@ -40,7 +40,7 @@ def _shares(artifact: Artifact) -> list[float]:
         ({"precision": "int8"}, 0.03),
         ({"precision": "int8", "embeddings": False}, 0.03),
         ({"precision": "int8", "mode": "static"}, 0.05),
-        ({"precision": "int8", "mode": "static", "ranges": "minmax", "wide": "static"}, 0.05),
+        ({"precision": "int8", "mode": "static", "calibration_method": "minmax", "outlier_layers": "static"}, 0.05),
         ({"precision": "fp16"}, 0.005),
         ({"precision": "bf16"}, 0.02),
     ],
@@ -107,7 +107,12 @@ def test_the_calibration_rows_are_part_of_what_an_artifact_is(
 
 
 def test_a_step_tells_which_kernels_compute_its_products(quantize: Callable[..., Artifact]) -> None:
-    settings: dict[str, Any] = {"mode": "static", "wide": "static", "smooth": 0.5, "weights": "int4"}
+    settings: dict[str, Any] = {
+        "mode": "static",
+        "outlier_layers": "static",
+        "smoothquant_alpha": 0.5,
+        "weight_dtype": "int4",
+    }
     whole = quantize("whole", **settings).steps[-1].facts["kernels"]
     assert set(whole) == {"MatMulIntegerToFloat"}
     less = quantize("less", **settings, exclude=["*.0.intermediate.dense"]).steps[-1].facts["kernels"]
@@ -115,17 +120,23 @@ def test_a_step_tells_which_kernels_compute_its_products(quantize: Callable[...,
 
 
 def test_weights_alone_need_no_calibration_set(quantize: Callable[..., Artifact], tmp_path: Path) -> None:
-    made = quantize("weights", mode="static", activations="float")
+    made = quantize("weights", mode="static", activation_dtype="float")
     assert set(made.steps[-1].facts["kernels"]) == {"MatMul"}
     assert "calibration" not in made.steps[-1].data
     assert _shares(made) == pytest.approx(_shares(bring(str(tmp_path / "source"))), abs=0.02)
 
 
 @pytest.mark.parametrize(
-    "setting", [{"smooth": 0.5}, {"attention": "scores"}, {"weights": "int4"}, {"activations": "float"}]
+    "setting",
+    [
+        {"smoothquant_alpha": 0.5},
+        {"attention_matmuls": "scores"},
+        {"weight_dtype": "int4"},
+        {"activation_dtype": "float"},
+    ],
 )
 def test_what_dynamic_quantization_cannot_do_is_refused(
     quantize: Callable[..., Artifact], setting: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match=f"'{next(iter(setting))}' is a choice of static quantization"):
+    with pytest.raises(ValueError, match=f"'{next(iter(setting))}' is for static quantization"):
         quantize("no", **setting)

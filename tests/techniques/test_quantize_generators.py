@@ -134,7 +134,7 @@ def test_a_torch_artifact_is_exported_on_the_way_to_the_same_graphs(
         ("bart", {"encoder": "fp32", "decoder": "fp32"}, "nothing to quantize"),
         ("llama", {"encoder": "fp32"}, "it has no encoder"),
         ("bart", {"precision": "bf16", "encoder": "fp32"}, "components have one precision"),
-        ("bart", {"mode": "static", "attention": "both"}, "attention"),
+        ("bart", {"mode": "static", "attention_matmuls": "both"}, "attention_matmuls"),
     ],
 )
 def test_what_a_model_that_writes_text_cannot_have_is_refused(

@@ -134,12 +134,12 @@ def _killed_at(last: int) -> Any:
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[str, dict[str, Any]]
 ) -> None:
-    whole, _ = run(keep_epoch="last", tags=tags)
+    whole, _ = run(keep_checkpoint="last", tags=tags)
     run.scratch = tmp_path / "killed"
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     with pytest.raises(RuntimeError, match="killed"):
-        run(_killed_at(6), keep_epoch="last", tags=tags)
-    resumed, facts = run(keep_epoch="last", tags=tags)
+        run(_killed_at(6), keep_checkpoint="last", tags=tags)
+    resumed, facts = run(keep_checkpoint="last", tags=tags)
     assert facts["resumed_from_step"] == 5
     assert _equal(whole, resumed)
 
@@ -154,7 +154,7 @@ def test_checkpoints_that_take_long_are_written_less_often(run: Run, monkeypatch
 
 def test_a_tagged_parameter_is_trained_at_its_multiple_of_the_learning_rate(run: Run) -> None:
     before = classifier(run.folder).state_dict()
-    after, _ = run(_slope, tags=TAGS, steps=4, warmup=0.0, weight_decay=0.0, keep_epoch="last")
+    after, _ = run(_slope, tags=TAGS, steps=4, warmup_ratio=0.0, weight_decay=0.0, keep_checkpoint="last")
     scheduled = 1e-3 * (
         1 + 0.75 + 0.5 + 0.25
     )  # linear; AdamW's step is the learning rate where gradients are all alike
@@ -166,7 +166,12 @@ def test_a_tagged_parameter_is_trained_at_its_multiple_of_the_learning_rate(run:
 
 def test_a_tagged_parameter_is_not_decayed_and_the_others_by_their_own_learning_rate(run: Run) -> None:
     before = classifier(run.folder).state_dict()
-    settings = {"schedule": "constant_with_warmup", "warmup": 0.0, "weight_decay": 0.9, "keep_epoch": "last"}
+    settings = {
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_ratio": 0.0,
+        "weight_decay": 0.9,
+        "keep_checkpoint": "last",
+    }
     after, _ = run(_flat, tags=TAGS, steps=3, **settings)
     torch.testing.assert_close(after[QUERY], before[QUERY], atol=0, rtol=0)
     torch.testing.assert_close(after[BIAS], before[BIAS], atol=0, rtol=0)
@@ -175,7 +180,7 @@ def test_a_tagged_parameter_is_not_decayed_and_the_others_by_their_own_learning_
 
 
 def test_without_a_tag_the_optimizer_has_the_groups_of_older_checkpoints(run: Run) -> None:
-    run(steps=1, keep_epoch="last")
+    run(steps=1, keep_checkpoint="last")
     saved = torch.load(run.scratch / "checkpoints" / "checkpoint-1" / "optimizer.pt", weights_only=True)
     assert [(group["lr"], group["weight_decay"]) for group in saved["param_groups"]] == [(0.0, 0.01), (0.0, 0.0)]
     tensors = sum(1 for _ in classifier(run.folder).parameters())
@@ -280,8 +285,8 @@ def test_the_best_epoch_on_held_out_rows_is_kept(run: Run) -> None:
 def test_accumulated_batches_are_one_batch_in_parts(make_model: Callable[..., Path], tmp_path: Path) -> None:
     task = write_task(tmp_path / "data", rows=161)  # of which 128 are trained on
     model = make_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    whole, facts = Run(model, task, tmp_path / "whole")(batch_size=16, keep_epoch="last")
-    parts, _ = Run(model, task, tmp_path / "parts")(batch_size=8, accumulate=2, keep_epoch="last")
+    whole, facts = Run(model, task, tmp_path / "whole")(batch_size=16, keep_checkpoint="last")
+    parts, _ = Run(model, task, tmp_path / "parts")(batch_size=8, gradient_accumulation_steps=2, keep_checkpoint="last")
     assert facts["training_rows"] % 16 == 0
     for name, value in whole.items():  # the same sums in another order, through sixteen steps of AdamW
         torch.testing.assert_close(parts[name], value, atol=2e-4, rtol=1e-3)

@@ -123,8 +123,10 @@ def test_accumulated_batches_of_unequal_targets_are_one_batch_in_parts(family: s
     still = {"dropout": 0.0, "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "attention_dropout": 0.0}
     folder = write_generator(tmp_path / "model", family, **still)
     task = write_pairs(tmp_path / "data", limit={"train": 64})
-    whole, facts = Run(folder, task, tmp_path / "whole")(batch_size=16, keep_epoch="last", learning_rate=1e-3)
-    parts, _ = Run(folder, task, tmp_path / "parts")(batch_size=4, accumulate=4, keep_epoch="last", learning_rate=1e-3)
+    whole, facts = Run(folder, task, tmp_path / "whole")(batch_size=16, keep_checkpoint="last", learning_rate=1e-3)
+    parts, _ = Run(folder, task, tmp_path / "parts")(
+        batch_size=4, gradient_accumulation_steps=4, keep_checkpoint="last", learning_rate=1e-3
+    )
     assert facts["training_rows"] == 64
     wanted = _weights(whole)
     for name, value in _weights(parts).items():  # the same sums in another order, through eight steps of AdamW
@@ -214,7 +216,7 @@ def test_a_model_that_is_trained_twice_has_its_autocast_both_times(tmp_path: Pat
             reference,
             run.data.train,
             run.data.holdout,
-            TrainingSettings(epochs=1, batch_size=32, precision="bf16", keep_epoch="last"),
+            TrainingSettings(epochs=1, batch_size=32, precision="bf16", keep_checkpoint="last"),
             its_tokenizer=run.tokenizer,
             scratch=tmp_path / stage,
             score=run.data.score,

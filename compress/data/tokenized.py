@@ -54,13 +54,21 @@ def generative_tokens(
 
 
 def one_label(task: Any, rows: Any) -> str:
-    """The label, or the score of a regression, that all rows have; empty where there are several, or rows without one."""
+    """The label, or the score of a regression, that all rows have; empty where there are several, or rows without one.
+
+    Of tagged words the tag of all words, of sets of labels the set of all rows (`late, money`, or `none`).
+    """
     if task.is_generative or "label" not in rows.column_names:
         return ""
-    found = np.unique(np.asarray(rows["label"]))
+    labels = rows["label"][:]
+    if task.is_multi_label:
+        sets = {tuple(row) for row in labels}
+        names = [name for name, has in zip(task.label_names, min(sets), strict=True) if has]
+        return (", ".join(names) or "none") if len(sets) == 1 else ""
+    found = np.unique(np.concatenate(labels) if task.reads_words else np.asarray(labels))
     if len(found) != 1:
         return ""
-    return str(task.label_names[int(found[0])]) if task.kind == "classification" else f"{found[0]:g}"
+    return f"{found[0]:g}" if task.kind == "regression" else str(task.label_names[int(found[0])])
 
 
 def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:

@@ -44,8 +44,8 @@ def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.f
 
 def quality(
     fingerprint: str,
-    predicted: NDArray[np.float64],
-    references: Sequence[float],
+    predicted: Sequence[Any] | NDArray[np.float64],
+    references: Sequence[Any],
     metrics: Sequence[Metric],
     condition: Mapping[str, Any],
     notes: tuple[str, ...] = (),
@@ -54,8 +54,8 @@ def quality(
 
     Args:
         fingerprint: the artifact's.
-        predicted: see `predictions`, [examples].
-        references: the labels in the same order; empty where they are hidden.
+        predicted: what was predicted of each example: a class id or a score, [examples]; or an array of tag ids, or of labels.
+        references: the same that is right, in the same order; empty where the labels are hidden.
         metrics: the task's.
         condition: runtime, split, longest input.
         notes: what a reader must know of the rows.
@@ -65,29 +65,81 @@ def quality(
         if len(references) == 0:
             found.append(absent(fingerprint, metric, condition, "the labels of this split are hidden"))
             continue
-        right = np.asarray(references, dtype=np.float64)
         try:
-            value = metric.score(predicted, right)
+            if np.ndim(predicted[0]) == 0:
+                found.append(_of_numbers(fingerprint, metric, predicted, references, condition, notes))
+            else:
+                rows = metric.statistics(predicted, references)
+                found.append(of_rows(fingerprint, metric, rows, condition, notes))
         except Undefined as error:
             found.append(absent(fingerprint, metric, condition, str(error)))
-            continue
-        each = metric.per_example(metric.statistics(predicted, right)) if metric.is_mean else None
-        found.append(
-            Measurement(
-                fingerprint,
-                metric.name,
-                float(value),
-                metric.measured_unit,
-                metric.higher_is_better,
-                condition,
-                samples=len(right),
-                interval=_interval(metric, predicted, right, each),
-                per_example=tuple(float(score) for score in each) if each is not None else (),
-                predictions=tuple(float(one) for one in predicted),
-                notes=notes,
-            )
-        )
     return found
+
+
+def _of_numbers(
+    fingerprint: str,
+    metric: Metric,
+    predicted: Any,
+    references: Any,
+    condition: Mapping[str, Any],
+    notes: tuple[str, ...],
+) -> Measurement:
+    right = np.asarray(references, dtype=np.float64)
+    value = metric.score(predicted, right)
+    each = metric.per_example(metric.statistics(predicted, right)) if metric.is_mean else None
+    return Measurement(
+        fingerprint,
+        metric.name,
+        float(value),
+        metric.measured_unit,
+        metric.higher_is_better,
+        condition,
+        samples=len(right),
+        interval=_interval(metric, predicted, right, each),
+        per_example=tuple(float(score) for score in each) if each is not None else (),
+        predictions=tuple(float(one) for one in predicted),
+        notes=notes,
+    )
+
+
+def of_rows(
+    fingerprint: str,
+    metric: Metric,
+    rows: NDArray[np.float64],
+    condition: Mapping[str, Any],
+    notes: tuple[str, ...] = (),
+) -> Measurement:
+    """One metric of examples whose statistics are at hand, with its signature among the notes and a bootstrap interval.
+
+    Args:
+        fingerprint: the artifact's.
+        metric: one of the task's.
+        rows: its statistics, [examples, columns].
+        condition: runtime, split, longest input, how it was decoded.
+        notes: what a reader must know of the rows.
+    """
+    try:
+        value = metric.score_of(rows)
+    except Undefined as error:
+        return absent(fingerprint, metric, condition, str(error))
+    if not np.isfinite(value):
+        return absent(
+            fingerprint, metric, condition, f"it is {value}: a token of the texts was impossible to the model"
+        )
+    each = metric.per_example(rows)
+    return Measurement(
+        fingerprint,
+        metric.name,
+        float(value),
+        metric.measured_unit,
+        metric.higher_is_better,
+        condition,
+        samples=len(rows),
+        interval=_finite(statistics.interval_of_sums(metric.of_sums, rows)),
+        per_example=tuple(float(one) for one in each) if each is not None else (),
+        statistics=tuple(tuple(float(one) for one in row) for row in rows),
+        notes=(*([f"signature {told}"] if (told := metric.signature()) else []), *notes),
+    )
 
 
 def agreement(
@@ -136,3 +188,7 @@ def _interval(
         return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
     low, high = statistics.bootstrap(metric.scorer(predicted, right), right.size, resamples=RESAMPLES)
     return (low, high) if np.isfinite(low) else None
+
+
+def _finite(interval: tuple[float, float]) -> tuple[float, float] | None:
+    return interval if np.isfinite(interval).all() else None

@@ -175,3 +175,17 @@ def test_a_reused_artifact_remembers_where_its_data_is_now(source: Artifact, tmp
     assert again.task is not None
     assert again.task["data"] == str(tmp_path / "e")
     assert again.root()["folder"] == str(tmp_path / "moved")
+
+
+def test_tags_that_were_found_in_the_data_stay_with_the_artifact(
+    source: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "train.conll").write_text("Ada B-PER\nsails O\n")
+    task = {"name": "mine", "kind": "token_classification", "data": {"train": str(tmp_path / "train.conll")}}
+    made = apply(Copier().technique, source, Copying(), tmp_path / "out", task=task)
+    assert made.task is not None
+    assert (made.task["labels"], made.task["labels_from"]) == (["O", "B-PER", "I-PER"], "train")
+    copier = Copier()
+    assert apply(copier.technique, source, Copying(), tmp_path / "out", task=task).fingerprint() == made.fingerprint()
+    assert copier.runs == 0

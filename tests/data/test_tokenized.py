@@ -19,6 +19,11 @@ REGRESSION = {"name": "mine", "kind": "regression", "text": "a", "label": "b", "
         ({"labels": ["no", "yes"], "kind": "classification"}, [1, 0], ""),
         ({}, [2.5, 2.5], "2.5"),
         ({}, [2.5, 2.0], ""),
+        ({"labels": ["O", "B-X"], "kind": "token_classification"}, [[0, 0], [0]], "O"),
+        ({"labels": ["O", "B-X"], "kind": "token_classification"}, [[0, 0], [1]], ""),
+        ({"labels": ["late", "money"], "kind": "multi_label_classification"}, [[1.0, 1.0], [1.0, 1.0]], "late, money"),
+        ({"labels": ["late", "money"], "kind": "multi_label_classification"}, [[0.0, 0.0], [0.0, 0.0]], "none"),
+        ({"labels": ["late", "money"], "kind": "multi_label_classification"}, [[0.0, 1.0], [0.0, 0.0]], ""),
     ],
 )
 def test_a_label_or_a_score_that_all_rows_have_is_found(task: dict[str, Any], found: list[float], only: str) -> None:

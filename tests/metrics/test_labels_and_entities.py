@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics as theirs
 
 from compress.core import catalogue
-from compress.measure.generation import quality
+from compress.measure.quality import of_rows, quality
 from compress.metrics import statistics
 from compress.metrics.entity_f1 import entities, entity_f1, read_tag
 from compress.metrics.metric import Undefined, find
@@ -125,7 +125,7 @@ def test_words_that_do_not_count_are_left_out_and_words_never_reached_are_outsid
 def test_two_models_are_compared_sentence_by_sentence() -> None:
     (better, right), (worse, _) = tagged(1, 0.1), tagged(2, 0.5)
     metric = entity_f1(TAGS)
-    here, there = (quality.quality("f", metric, metric.statistics(one, right), {}) for one in (better, worse))
+    here, there = (of_rows("f", metric, metric.statistics(one, right), {}) for one in (better, worse))
     found = difference(here, there, ())
     assert (found.word, found.test, found.examples) == (statistics.BETTER, "paired bootstrap", 150)
     assert found.value == pytest.approx(metric.score(better, right) - metric.score(worse, right))
@@ -137,10 +137,21 @@ def test_two_models_are_compared_sentence_by_sentence() -> None:
 def test_exact_match_of_two_models_goes_through_mcnemars_test() -> None:
     predicted, right = sets(0)
     metric = find("exact_match")
-    here, there = (quality.quality("f", metric, metric.statistics(one, right), {}) for one in (right, predicted))
+    here, there = (of_rows("f", metric, metric.statistics(one, right), {}) for one in (right, predicted))
     found = difference(here, there, ())
     assert found.test == "McNemar exact"
     assert (found.only_here, found.only_there) == (round((1 - (there.value or 0)) * 80), 0)
+
+
+def test_several_labels_an_example_are_measured_as_one_label_is() -> None:
+    predicted, right = tagged(1, 0.1)
+    (found,) = quality("f", predicted, right, [entity_f1(TAGS)], {"split": "evaluation"}, ("a note",))
+    assert found.value == pytest.approx(entity_f1(TAGS).score(predicted, right))
+    assert (len(found.statistics), found.predictions, found.unit, found.notes[-1]) == (150, (), "share", "a note")
+    (hidden,) = quality("f", predicted, (), [entity_f1(TAGS)], {})
+    assert hidden.absent == "the labels of this split are hidden"
+    (nothing,) = quality("f", np.zeros((3, 2)), np.zeros((3, 2)), [find("f1_micro")], {})
+    assert "None of 3 examples" in str(nothing.absent)
 
 
 def test_tag_accuracy_counts_words() -> None:

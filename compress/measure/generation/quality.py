@@ -1,4 +1,4 @@
-"""How well a model writes, or how probable the evaluation texts are to it: each metric with its rows of statistics."""
+"""What is told of a model's outputs beside its metrics: whether they differ from one another, and agree with the root's."""
 
 from __future__ import annotations
 
@@ -9,55 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.measurement import Measurement
-from compress.measure.quality import AGREEMENT
+from compress.measure.quality import AGREEMENT, of_rows
 from compress.measure.quality import absent as absent
 from compress.metrics import statistics, token_accuracy
 from compress.metrics.distinct import distinct
-from compress.metrics.metric import Metric, Undefined
 
 DISTINCT, OUTPUT_TOKENS = "distinct_outputs", "output_tokens"
 OFTEN = 0.01
 """The share of outputs that are one text, or empty, from which on a note says so."""
-
-
-def quality(
-    fingerprint: str,
-    metric: Metric,
-    rows: NDArray[np.float64],
-    condition: Mapping[str, Any],
-    notes: tuple[str, ...] = (),
-) -> Measurement:
-    """One metric, with its signature among the notes and a bootstrap interval over the rows.
-
-    Args:
-        fingerprint: the artifact's.
-        metric: one of the task's.
-        rows: its statistics, [examples, columns].
-        condition: runtime, split, how it was decoded.
-        notes: what a reader must know of the rows.
-    """
-    try:
-        value = metric.score_of(rows)
-    except Undefined as error:
-        return absent(fingerprint, metric, condition, str(error))
-    if not np.isfinite(value):
-        return absent(
-            fingerprint, metric, condition, f"it is {value}: a token of the texts was impossible to the model"
-        )
-    each = metric.per_example(rows)
-    return Measurement(
-        fingerprint,
-        metric.name,
-        float(value),
-        metric.measured_unit,
-        metric.higher_is_better,
-        condition,
-        samples=len(rows),
-        interval=_finite(statistics.interval_of_sums(metric.of_sums, rows)),
-        per_example=tuple(float(one) for one in each) if each is not None else (),
-        statistics=tuple(tuple(float(one) for one in row) for row in rows),
-        notes=(*([f"signature {told}"] if (told := metric.signature()) else []), *notes),
-    )
 
 
 def of_outputs(
@@ -69,7 +28,7 @@ def of_outputs(
         fingerprint: the artifact's.
         texts: what it wrote.
         tokens: how many tokens each has, the end of text included.
-        condition: as for `quality`.
+        condition: as for `compress.measure.quality.of_rows`.
     """
     found = distinct(texts)
     notes = []
@@ -134,14 +93,14 @@ def same_tokens(
         predicted: for each row the token that it says, -100 where there was none to say, [tokens].
         of_root: the uncompressed model's; None where it could not be run.
         groups: the number of the example that each row is of; None where each is one.
-        condition: as for `quality`.
+        condition: as for `compress.measure.quality.of_rows`.
     """
     condition, metric = {**condition, "against": "root"}, token_accuracy.METRIC
     if of_root is None:
         return absent(fingerprint, metric, condition, "the uncompressed model could not be run")
     if [len(row) for row in predicted] != [len(row) for row in of_root]:
         return absent(fingerprint, metric, condition, "it has other tokens than the uncompressed model")
-    return quality(fingerprint, metric, summed(metric.statistics(predicted, of_root), groups), condition)
+    return of_rows(fingerprint, metric, summed(metric.statistics(predicted, of_root), groups), condition)
 
 
 def summed(rows: NDArray[np.float64], groups: Sequence[int] | None) -> NDArray[np.float64]:
@@ -165,7 +124,3 @@ def no_outputs(fingerprint: str, condition: Mapping[str, Any], reason: str) -> l
         Measurement(fingerprint, DISTINCT, None, "share", True, condition, absent=reason),
         Measurement(fingerprint, OUTPUT_TOKENS, None, "count", False, condition, absent=reason),
     ]
-
-
-def _finite(interval: tuple[float, float]) -> tuple[float, float] | None:
-    return interval if np.isfinite(interval).all() else None

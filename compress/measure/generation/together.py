@@ -19,6 +19,7 @@ from compress.measure.generation import memory, quality, speed
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
 from compress.measure.plan import ROOT, Entry, Lane, Plan
+from compress.measure.quality import of_rows
 from compress.measure.run import Found, Run, carry_out
 from compress.metrics import perplexity, token_accuracy
 from compress.metrics.metric import Undefined
@@ -110,7 +111,7 @@ class GenerationRun(Run):
             return [*(quality.absent(mine, one, condition, hidden) for one in self.evaluation.metrics), *found]
         references = list(split.rows["label"])
         scored = [
-            quality.quality(mine, one, one.statistics(texts, references), condition, prepared.notes)
+            of_rows(mine, one, one.statistics(texts, references), condition, prepared.notes)
             for one in self.evaluation.metrics
         ]
         self._scores(lane)
@@ -131,7 +132,7 @@ class GenerationRun(Run):
             ),
         }
         measured = [
-            quality.quality(entry.fingerprint, one, rows[one.name](), condition, prepared.notes)
+            of_rows(entry.fingerprint, one, rows[one.name](), condition, prepared.notes)
             for one in self.evaluation.metrics
         ]
         return [*measured, *self._same_tokens(entry, groups, condition)]

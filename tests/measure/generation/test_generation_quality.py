@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compress.measure.generation import quality
+from compress.measure.quality import of_rows
 from compress.metrics.metric import find
 from compress.metrics.perplexity import perplexity
 
@@ -16,7 +17,7 @@ REFERENCES = ["the boat sank", "they took a new ship", "rain", "the storm was st
 
 def test_rouge_has_a_score_for_each_example_rows_that_add_up_an_interval_and_its_signature() -> None:
     metric = find("rouge_l")
-    found = quality.quality("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER, ("2 of 4 were cut",))
+    found = of_rows("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER, ("2 of 4 were cut",))
     assert found.value == pytest.approx(np.mean(found.per_example)) == pytest.approx(metric.score(OUTPUTS, REFERENCES))
     assert (len(found.per_example), found.samples, found.unit, found.higher_is_better) == (4, 4, "share", True)
     assert metric.of_sums(np.sum(found.statistics, axis=0)) == found.value
@@ -27,25 +28,25 @@ def test_rouge_has_a_score_for_each_example_rows_that_add_up_an_interval_and_its
 
 def test_bleu_has_rows_and_no_score_for_each_example() -> None:
     metric = find("bleu")
-    found = quality.quality("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER)
+    found = of_rows("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER)
     assert found.per_example == ()
     assert metric.of_sums(np.sum(found.statistics, axis=0)) == found.value == metric.score(OUTPUTS, REFERENCES)
 
 
 def test_perplexity_is_worse_when_greater_and_absent_where_a_token_was_impossible() -> None:
     metric = perplexity(8, 4)
-    found = quality.quality("abc", metric, np.array([[2.0, 4.0], [6.0, 4.0]]), UNDER)
+    found = of_rows("abc", metric, np.array([[2.0, 4.0], [6.0, 4.0]]), UNDER)
     assert found.value == pytest.approx(np.e)
     assert (found.unit, found.higher_is_better) == ("perplexity", False)
     assert "context:8|stride:4" in found.notes[0]
-    impossible = quality.quality("abc", metric, np.array([[np.inf, 4.0]]), UNDER)
+    impossible = of_rows("abc", metric, np.array([[np.inf, 4.0]]), UNDER)
     assert impossible.value is None
     assert "impossible" in str(impossible.absent)
 
 
 def test_references_that_cannot_be_scored_are_absent_with_the_reason() -> None:
     metric = find("rouge_l")
-    found = quality.quality("abc", metric, np.zeros((0, 2)), UNDER)
+    found = of_rows("abc", metric, np.zeros((0, 2)), UNDER)
     assert found.value is None
     assert "no examples" in str(found.absent)
 

@@ -118,7 +118,9 @@ def _known(value: Any, task: Task, spellings: set[str], where: str = "", place: 
         separator = "; set `label_separator` if several stand in a cell" * (
             task.is_multi_label and _are_several(spelling, task)
         )
-        raise Bad(f"{LABEL}{shown(value, 40)}{where} is not {expected(task)}{separator}", place)
+        of_type = spelling[:2] in ("B-", "I-") and spelling[2:] in task.label_names
+        prefixes = f"; name the tags themselves, as B-{spelling[2:]} and I-{spelling[2:]}" * of_type
+        raise Bad(f"{LABEL}{shown(value, 40)}{where} is not {expected(task)}{separator}{prefixes}", place)
     return found
 
 

@@ -10,6 +10,7 @@ import copy
 import json
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -31,15 +32,23 @@ def for_words(tokenizer: Any) -> Any:
             f"The tokenizer ({type(tokenizer).__name__}) does not say which piece belongs to which word, so it tags no words. "
             "Put its fast version (tokenizer.json) beside the model."
         )
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    if not _with_spaces(state.get("pre_tokenizer")):
+    splitter = tokenizer.backend_tokenizer.pre_tokenizer
+    if splitter is None or not _with_spaces(json.loads(splitter.__getstate__())):
         return tokenizer
-    from tokenizers import Tokenizer
+    if tokenizer not in _READY:
+        from tokenizers import Tokenizer
 
-    ready = copy.deepcopy(tokenizer)
-    ready._tokenizer = Tokenizer.from_str(json.dumps(state))
-    ready.add_prefix_space = True
-    return ready
+        state = json.loads(tokenizer.backend_tokenizer.to_str())
+        _with_spaces(state["pre_tokenizer"])
+        ready = copy.deepcopy(tokenizer)
+        ready._tokenizer = Tokenizer.from_str(json.dumps(state))
+        ready.add_prefix_space = True
+        _READY[tokenizer] = ready
+    return _READY[tokenizer]
+
+
+_READY: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""To a tokenizer the one with spaces, since it is asked for with every batch and takes a copy of the vocabulary."""
 
 
 def _with_spaces(pre_tokenizer: Any) -> bool:

@@ -107,6 +107,14 @@ def test_an_unknown_tag_in_a_conll_file_is_named_with_its_own_line(tmp_path: Pat
         tagged(tmp_path / "a.conll", labels=list(TAGS))
 
 
+def test_labels_that_are_types_of_entities_are_pointed_to_their_tags(tmp_path: Path) -> None:
+    as_conll(tmp_path / "a.conll", SENTENCES)
+    with pytest.raises(
+        CompressError, match="'B-PER' of word 1 is not among O, PER, LOC; name the tags themselves, as B-PER and"
+    ):
+        tagged(tmp_path / "a.conll", labels=["O", "PER", "LOC"])
+
+
 def test_a_test_split_without_tags_has_hidden_labels(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("Ada\nsails\n\nNo\n")
     found = tagged(tmp_path / "a.conll", "test", labels=list(TAGS))

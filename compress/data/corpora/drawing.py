@@ -21,7 +21,7 @@ class Draw:
 
     def one(self, items: Sequence[Item], besides: Sequence[Item] = ()) -> Item:
         """One of the items that are not among `besides`; each is as likely."""
-        left = [item for item in items if item not in besides]
+        left = [item for item in items if item not in besides] if besides else items
         return left[int(self.share() * len(left))]
 
     def weighted(self, shares: Mapping[str, float]) -> str:

@@ -15,6 +15,7 @@ from unittest.mock import ANY
 import pytest
 
 from tests.characterization.product import Artifact, CompressError, run
+from tests.fixtures.make_old_artifacts import PLANS
 
 OLD = Path(__file__).parent / "fixtures" / "old_artifacts"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
@@ -112,6 +113,17 @@ def test_an_old_artifact_is_a_parent_or_is_refused_for_its_integers(name: str, o
     assert len(run("predict", str(child), "--json", *EXPECTED[name]["asked"]).splitlines()) == len(
         EXPECTED[name]["answers"]
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_that_made_an_old_artifact_finds_it_finished(name: str, old: Path) -> None:
+    """Its fingerprint is the one of today, though settings have been renamed since."""
+    kind, short = name.split("/")
+    parent, (technique, *options) = PLANS[kind][short]
+    if parent == "source":
+        pytest.skip("what it was made from is not kept")
+    told = run(technique, str(old / kind / parent), "-o", str(old / name), *options, "--dry-run")
+    assert told.splitlines()[0].endswith("finished, reused")
 
 
 def test_old_weights_with_pruned_heads_are_exported(old: Path) -> None:

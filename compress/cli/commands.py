@@ -131,9 +131,9 @@ def command(name: str, *, example: str, **attributes: Any) -> Any:
 )
 @click.version_option(VERSION, "-V", "--version", prog_name="compress")
 def compress() -> None:
-    """Make a fine-tuned transformer smaller and faster, and prove what it cost.
+    """Make fine-tuned transformers smaller and faster, and measure the cost in quality.
 
-    Distils, prunes, quantizes and exports Hugging Face models to ONNX, measures every result beside the original, and
+    Distils, prunes, quantizes and exports Hugging Face models to ONNX, benchmarks every result beside the original, and
     writes a report. A model is an artifact's folder, a Hugging Face folder, or a hub id.
     """
     from compress.core import log

@@ -22,19 +22,27 @@ from compress.core.printable import json_text
     "--format",
     "layout",
     type=click.Choice(["text", "tsv", "csv", "jsonl"]),
-    help="Of --file or standard input. Default: as the file's name ends, else text.",
+    help="Format of --file or standard input. Default: by the file's extension, else text.",
 )
-@click.option("--runtime", help="By name, see `compress list runtimes`. Default: that of the artifact's format.")
-@click.option("--beams", type=click.IntRange(1), help="Of generative models; 1 is greedy. Default: the model's own.")
-@click.option("--new-tokens", type=click.IntRange(1), help="How many they write at most. Default: the task's.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--runtime", help="Runtime; see `compress list runtimes`. Default: that of the artifact's format.")
+@click.option(
+    "--beams",
+    type=click.IntRange(1),
+    help="Number of beams (generative models); 1: greedy search. Default: the model's own.",
+)
+@click.option(
+    "--new-tokens",
+    type=click.IntRange(1),
+    help="Maximum number of generated tokens (generative models). Default: the task's.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: str | None, **options: Any) -> None:
-    """Answer for texts with a torch or an ONNX artifact alike: a label, a score, or what it writes.
+    """Predict labels, scores or generated texts, with a torch or an ONNX artifact.
 
-    Many texts come from --file, or from standard input with `-`: one a line, and one line of answer for each. A model of
-    pairs reads two texts with a tab between them. TSV and CSV have one or two columns, or a first line with the columns'
-    names (`text`, `text_pair`, or the task's); JSON lines are objects with the same names. A line without a text is answered
-    with an empty one. Texts are cut where they were cut in training, as `compress benchmark` measures.
+    To predict many texts, use --file, or `-` for standard input: one text per line, one prediction per line. For text pairs,
+    put a tab between the two texts. TSV and CSV have one or two columns, or a header with the columns' names (`text`,
+    `text_pair`, or the task's). JSON lines are objects with the same names. A line without a text gives an empty line. Texts
+    are truncated as in training and in `compress benchmark`.
     """
     from compress.cli import answers
     from compress.models.load import bring
@@ -51,7 +59,7 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
 @click.argument("artifact")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole manifest.")
 def inspect(artifact: str, as_json: bool) -> None:
-    """Show what an artifact is and how it was made; checks its files against their recorded hashes."""
+    """Show what an artifact is and how it was made, and check its files against their recorded hashes."""
     from compress.models.load import bring
 
     found = bring(artifact)
@@ -78,7 +86,7 @@ def inspect(artifact: str, as_json: bool) -> None:
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(kind: str | None, as_json: bool) -> None:
-    """List what there is: techniques, tasks, metrics, runtimes, pipelines, calibration sets, suites."""
+    """List techniques, tasks, metrics, runtimes, pipelines, calibration sets and benchmark suites."""
     from compress.core import shipped
     from compress.core.errors import guess, listing
 
@@ -105,7 +113,7 @@ def list_(kind: str | None, as_json: bool) -> None:
 @command("doctor", example="compress doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Say what of this tool works on this machine: packages, processor, GPUs, runtimes."""
+    """Check what works on this machine: packages, processor, GPUs, runtimes."""
     from compress.cli import doctor as diagnosis
 
     found = diagnosis.examine()

@@ -14,13 +14,19 @@ from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
 @command("run", example="compress run quickstart")
 @click.argument("pipeline")
 @click.option("-o", "--out", type=FILE, help="Folder of the run.  [default: runs/<pipeline>]")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the pipeline: --set task.data=DIR.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value of the pipeline: --set task.data=DIR.",
+)
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
-@click.option("--dry-run", is_flag=True, help="Check everything, show what would run and why, and stop.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print what would run and why, and stop.")
 def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap: bool, dry_run: bool) -> None:
     """Run a pipeline: a YAML file, or one that is shipped (see `compress list pipelines`).
 
-    Finished steps are reused; a run that was stopped goes on with the same command. Exits 3 when a budget is not met.
+    Finished steps are reused. A stopped run continues with the same command. The exit code is 3 if a budget is not met.
     """
     from compress import pipeline as pipelines
 
@@ -43,20 +49,22 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 
 @command("benchmark", example="compress benchmark runs/teacher runs/student --suite quick -o runs/measurements")
 @click.argument("artifacts", nargs=-1, required=True)
-@click.option("--suite", default="cpu", show_default=True, help="What to measure: a shipped suite or a YAML file.")
+@click.option(
+    "--suite", default="cpu", show_default=True, help="Benchmark suite: a shipped one by name, or a YAML file."
+)
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
 @click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")
-@click.option("--rows", type=click.IntRange(1), help="Measure on no more evaluation rows than so many.")
+@click.option("--rows", type=click.IntRange(1), help="Maximum number of evaluation rows.")
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
 @click.option("--force", is_flag=True, help="Measure again, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **of_task: Any) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
 
-    The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. Where one artifact cannot be
-    measured the others are, and it is listed with the reason; where none can, the exit code is 1. A benchmark that was
-    stopped goes on with the same command.
+    The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. An artifact that cannot be measured
+    is listed with the reason; if none can be measured, the exit code is 1. A stopped benchmark continues with the same
+    command.
     """
     from compress.measure import benchmark as benchmarks
     from compress.measure.request import measured
@@ -73,10 +81,12 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
 
 @command("report", example="compress report runs/quickstart -o report.html")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--out", required=True, type=FILE, help="The HTML file; others lie beside it.")
+@click.option(
+    "-o", "--out", required=True, type=FILE, help="The HTML file; Markdown, JSON and CSV are written beside it."
+)
 @click.option("--title", help="The report's title.")
 def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
-    """Write the comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests alone."""
+    """Write a comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests."""
     from compress import report as reports
 
     for file in reports.write(sources, out, title=title):

@@ -36,6 +36,6 @@ GENERATION = (
 ANOTHER_TEACHER = ReadWhen(
     ("teacher",),
     lambda one: weight_of("alpha")(one) or one.matches or one.on_policy > 0 or one.sequence_kd > 0,
-    "where something is learnt from it: with alpha or another weight above 0",
+    "where its outputs are used: with alpha or another weight above 0",
 )
 """Where the teacher is the model itself unless another is given."""

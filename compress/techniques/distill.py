@@ -105,8 +105,8 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
     def _fit_together(self) -> Distill:
         if (self.shortens or self.narrows) == (self.student is not None):
             raise ValueError(
-                "say what the student is with either 'layers' (3, say), 'decoder_layers', 'hidden_size' and the like, or "
-                "'student' (a folder)"
+                "define the student with either 'layers' (3, say), 'decoder_layers', 'hidden_size' and the like, or 'student' "
+                "(a folder)"
             )
         if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
             raise ValueError(
@@ -131,7 +131,7 @@ class Distill(GenerationSettings, LossSettings, TrainingSettings):
         return any(one is not None for one in (self.hidden_size, self.intermediate_size, self.heads))
 
 
-NO_SMALLER = "The student keeps all layers of its teacher at full width: it is trained again, and no smaller."
+NO_SMALLER = "The student keeps all layers and the full width of its teacher, so it is not smaller."
 
 READ = (
     *LOSSES,
@@ -139,7 +139,7 @@ READ = (
     ReadWhen(
         ("layer_choice",),
         lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
-        "where 'layers' is a count (3), not the layers themselves (0,2,5)",
+        "where 'layers' is a number (3), not indices (0,2,5)",
     ),
     ReadWhen(
         ("calibration",),
@@ -280,7 +280,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
     if of_text:
         raise CompressError(
-            f"{of_text[0]} is for models that write text, and {described.name} is a {described.kind}. Leave it out."
+            f"{of_text[0]} is for generative models, and {described.name} is a {described.kind}. Leave it out."
         )
     extra_rows.check(
         described,
@@ -314,7 +314,8 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         ):
             raise CompressError(
                 f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
-                "cannot be compared word by word. Leave hidden, attention, relation and embedding weights out."
+                "cannot be matched token by token. Leave out hidden_weight, attention_weight, relation_weight and "
+                "embedding_weight."
             )
 
 
@@ -345,17 +346,19 @@ def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping
     for names, is_asked in encoders_only.items():
         if is_asked:
             raise CompressError(
-                f"{names}: only for encoders that classify, not for {described.name}, where a model writes text. Leave it out."
+                f"{names}: only for encoders, and {described.name} is for generative models. Leave it out."
             )
     if not described.of_kind.has_references and settings.sequence_kd:
         raise CompressError(
-            f"sequence_kd: {described.name} has no sources that a teacher could write for. Use on_policy instead."
+            f"sequence_kd: {described.name} has no source texts for the teacher. Use on_policy instead."
         )
     if source.steps and not finished(source.folder, source.fingerprint()):
         return
     config = models.config(source.folder)
     if not models.generates(source.folder):
-        raise CompressError(f"{source.folder} holds a classifier, which cannot write for {described.name}.")
+        raise CompressError(
+            f"{source.folder} is a classifier, and {described.name} is for generative models. Give a generative model."
+        )
     if not described.of_kind.has_references and config.is_encoder_decoder:
         raise CompressError(
             f"{described.name} is language modelling, for a decoder; {source.folder} has an encoder too."

@@ -217,7 +217,7 @@ READ = (
     ReadWhen(
         ("layer_choice",),
         lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
-        "with method layers, where 'layers' is a count (3), not the layers themselves (0,2,5)",
+        "with method layers, where 'layers' is a number (3), not indices (0,2,5)",
     ),
     ReadWhen(("pattern", "exclude"), lambda one: one.method not in SHAPES, "by unstructured methods (magnitude, say)"),
     ReadWhen(
@@ -356,7 +356,7 @@ def _recovered(
 def _recovered_writing(
     work: Work, student: Any, hold: Hold | None, teacher: Artifact, description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The same of a model that writes text: it learns its teacher's next tokens."""
+    """The same of a generative model: it learns its teacher's next-token distributions."""
     from compress.distillation import token_lessons
     from compress.distillation.token_teaching import goal, teach
     from compress.pruning import apply as slimming

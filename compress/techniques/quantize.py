@@ -163,7 +163,7 @@ def _made(
 
 
 def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
-    """A model that writes text: each of its graphs in its component's precision."""
+    """A generative model: each of its graphs in its submodel's precision."""
     from compress.data import comparison_rows
     from compress.models import load as models
     from compress.onnx import exported as exporting
@@ -364,8 +364,8 @@ def _check_components(settings: Any, source: Artifact) -> None:
         check(kind.has_encoder, settings.precision, settings.encoder, settings.decoder)
     if settings.attention_matmuls != "none":
         raise CompressError(
-            f"The attention of a model that writes text is not fused, so its products stay in floating point: {source.folder} "
-            "cannot be quantized with `attention_matmuls`. Leave it out."
+            f"attention_matmuls is for encoders, and {source.folder} is a generative model, whose attention stays in floating "
+            "point. Leave it out."
         )
 
 

@@ -66,18 +66,25 @@ def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None
         return
     kind = begun_from(source)
     if not task.is_generative and kind == "config":
-        raise CompressError(f"'{task.name}' takes a trained encoder: a config alone becomes a model that writes.")
+        raise CompressError(
+            f"'{task.name}' needs a trained encoder. Only generative models are trained from a config: give a model."
+        )
     stacks = kind != "decoder" if kind != "config" else summarizers.is_encoder_decoder(source.folder)
     if task.is_generative and not task.of_kind.has_encoder and stacks:
         holds = "an encoder" if kind == "encoder" else "a model with an encoder"
-        raise CompressError(f"'{task.name}' is language modelling, which takes a decoder; {source.folder} is {holds}.")
+        raise CompressError(f"'{task.name}' is language modelling, which needs a decoder; {source.folder} is {holds}.")
     writes = task.is_generative
     for name, is_set, where, fits in (
         ("label_smoothing", settings.label_smoothing > 0, "a generative task", writes),
-        ("vocab_size", settings.vocab_size is not None, "a model that starts from a config", kind == "config"),
-        ("decoder_layers", settings.decoder_layers is not None, "a summarizer out of an encoder", kind == "encoder"),
-        ("freeze_encoder_epochs", settings.freeze_encoder_epochs > 0, "a model with an encoder and a decoder", stacks),
-        ("encoder_lr_multiplier", settings.encoder_lr_multiplier != 1, "a model with an encoder and a decoder", stacks),
+        ("vocab_size", settings.vocab_size is not None, "a model trained from a config", kind == "config"),
+        (
+            "decoder_layers",
+            settings.decoder_layers is not None,
+            "a seq2seq model initialized from an encoder",
+            kind == "encoder",
+        ),
+        ("freeze_encoder_epochs", settings.freeze_encoder_epochs > 0, "an encoder-decoder", stacks),
+        ("encoder_lr_multiplier", settings.encoder_lr_multiplier != 1, "an encoder-decoder", stacks),
     ):
         if is_set and not (fits and writes):
             raise CompressError(f"The setting '{name}' is for {where}, which {source.name} with '{task.name}' is not.")

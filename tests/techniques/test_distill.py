@@ -357,8 +357,8 @@ def test_layers_are_a_count_or_indices(given: Any, means: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "say what the student is"),
-        ({"layers": 3, "student": "x"}, "say what the student is"),
+        ({}, "define the student"),
+        ({"layers": 3, "student": "x"}, "define the student"),
         ({"layers": 0}, "at least one layer"),
         ({"layers": "two"}, "write a number of layers"),
         ({"layers": 2, "temperature": "2..0"}, "greater than 0"),
@@ -380,7 +380,7 @@ def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
 ) -> None:
     teacher = bring(str(make_model("bert", "large")))
     check(TECHNIQUE, teacher, Distill(layers=layers), task)
-    assert "trained again, and no smaller" in caplog.text
+    assert "so it is not smaller" in caplog.text
     caplog.clear()
     check(TECHNIQUE, teacher, Distill(layers=3), task)
     assert "no smaller" not in caplog.text

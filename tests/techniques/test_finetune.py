@@ -128,23 +128,23 @@ def test_what_decides_nothing_or_cannot_work_is_refused_before_anything_is_loade
     decoder.write_text(json.dumps({"model_type": "llama", **CONFIGS["llama"]}))
     for source, wanted, settings, message in (
         (t5, pairs, {"max_length": 64}, "max_length does not apply to 'gists'"),
-        (t5, pairs, {"vocab_size": 300}, "'vocab_size' is for a model that starts from a config"),
-        (t5, pairs, {"decoder_layers": 1}, "'decoder_layers' is for a summarizer out of an encoder"),
+        (t5, pairs, {"vocab_size": 300}, "'vocab_size' is for a model trained from a config"),
+        (t5, pairs, {"decoder_layers": 1}, "'decoder_layers' is for a seq2seq model initialized from an encoder"),
         (
             gpt2,
             pairs,
             {"freeze_encoder_epochs": 1},
-            "'freeze_encoder_epochs' is for a model with an encoder and a decoder",
+            "'freeze_encoder_epochs' is for an encoder-decoder",
         ),
         (bert, task, {"label_smoothing": 0.1}, "'label_smoothing' is for a generative task"),
-        (bert, text, {}, "language modelling, which takes a decoder"),
+        (bert, text, {}, "language modelling, which needs a decoder"),
         (
             decoder,
             pairs,
             {"encoder_lr_multiplier": 0.5},
-            "'encoder_lr_multiplier' is for a model with an encoder and a decoder",
+            "'encoder_lr_multiplier' is for an encoder-decoder",
         ),
-        (file, text, {}, "language modelling, which takes a decoder"),
+        (file, text, {}, "language modelling, which needs a decoder"),
         (file, task, {}, "a config alone becomes a model that writes"),
     ):
         with pytest.raises(CompressError, match=message):

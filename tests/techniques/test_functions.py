@@ -70,7 +70,7 @@ def _stubs() -> tuple[str, str]:
         ({"layers": 2, "taks": "sst2"}, r"Unknown setting 'taks' in compress\.distill\(\)\. Did you mean 'task'\?"),
         ({"layers": "many"}, r"'layers' is 'many' in compress\.distill\(\): write a number of layers"),
         ({"layers": 2, "lr_scheduler_type": "liner"}, r"Did you mean 'linear'\?"),
-        ({}, r"In compress\.distill\(\): say what the student is with either"),
+        ({}, r"In compress\.distill\(\): define the student with either"),
     ],
 )
 def test_a_mistake_is_told_as_everywhere(settings: dict[str, Any], expected: str) -> None:

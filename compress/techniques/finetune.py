@@ -1,4 +1,4 @@
-"""Train a base model on a task: the teacher that the other techniques start from.
+"""Fine-tune a base model on a task, to be the teacher of the other techniques.
 
 If MODEL has no classification head, a newly initialized one is added. Generative models learn from reference texts (summaries,
 translations), or from plain text (causal language modelling). A generative model can be trained from scratch

@@ -108,7 +108,7 @@ def finetune(
     keep_checkpoint: Literal["best", "last"] = "best",
     seed: int = 0,
 ) -> Artifact:
-    """Train a base model on a task: the teacher that the other techniques start from."""
+    """Fine-tune a base model on a task, to be the teacher of the other techniques."""
 
 def import_(
     model: str | Path | Artifact,

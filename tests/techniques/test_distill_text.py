@@ -220,7 +220,7 @@ def test_a_decoder_learns_text_in_blocks(distil: Run, tmp_path: Path) -> None:
     task = write_text(tmp_path / "text")
     made = distil("student", "llama", task=task, max_length=16, on_policy=0.3)
     assert "perplexity on held-out rows" in facts(made)["curves"]
-    with pytest.raises(CompressError, match="no sources"):
+    with pytest.raises(CompressError, match="no source texts"):
         distil("refused", "llama", task=task, max_length=16, sequence_kd=0.5)
 
 

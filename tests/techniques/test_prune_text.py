@@ -153,9 +153,9 @@ def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("family", "settings", "message"),
     [
-        ("bart", {"method": "kwon"}, "--method kwon is for classifiers"),
-        ("gpt2", {"method": "width", "hidden_size": 16}, "--method width is for classifiers"),
-        ("t5", {"budget": "latency"}, "--budget latency is for classifiers"),
+        ("bart", {"method": "kwon"}, "--method kwon is for encoders"),
+        ("gpt2", {"method": "width", "hidden_size": 16}, "--method width is for encoders"),
+        ("t5", {"budget": "latency"}, "--budget latency is for encoders"),
         ("llama", {"method": "layers", "encoder_layers": 1}, "has no encoder_layers"),
         ("bart", {"method": "layers", "decoder_layers": 5}, "cannot keep 5 layers"),
         ("bart", {"epochs": 1, "hidden_weight": 1}, "learns its teacher's next tokens"),

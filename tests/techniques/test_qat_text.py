@@ -111,7 +111,7 @@ def test_without_learning_it_is_static_quantization_to_the_bit(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden_weight": 1}, "hidden_weight is for classifiers"),
+        ({"hidden_weight": 1}, "hidden_weight is for encoders"),
         ({"attention_matmuls": "both"}, "Leave attention_matmuls at none"),
         ({"decoder_layers": 1}, "keeps all layers"),
     ],

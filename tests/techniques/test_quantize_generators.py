@@ -152,5 +152,5 @@ def test_what_a_model_that_writes_text_cannot_have_is_refused(
 
 def test_a_classifier_has_no_components(tmp_path: Path) -> None:
     classifier = adopt(write_model(tmp_path / "classifier"), "classifier")
-    with pytest.raises(CompressError, match="is a classifier, which has no encoder and decoder"):
+    with pytest.raises(CompressError, match="is a classifier, without separate encoder and decoder"):
         quantized(classifier, tmp_path / "x", decoder="fp32")

@@ -145,7 +145,7 @@ def test_what_decides_nothing_or_cannot_work_is_refused_before_anything_is_loade
             "'encoder_lr_multiplier' is for an encoder-decoder",
         ),
         (file, text, {}, "language modelling, which needs a decoder"),
-        (file, task, {}, "a config alone becomes a model that writes"),
+        (file, task, {}, "Only generative models are trained from a config"),
     ):
         with pytest.raises(CompressError, match=message):
             _tuned(source, tmp_path / "never", wanted, **settings)

@@ -158,7 +158,7 @@ def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Pat
         ("t5", {"budget": "latency"}, "--budget latency is for encoders"),
         ("llama", {"method": "layers", "encoder_layers": 1}, "has no encoder_layers"),
         ("bart", {"method": "layers", "decoder_layers": 5}, "cannot keep 5 layers"),
-        ("bart", {"epochs": 1, "hidden_weight": 1}, "learns its teacher's next tokens"),
+        ("bart", {"epochs": 1, "hidden_weight": 1}, "learns its teacher's next-token distributions"),
     ],
 )
 def test_what_is_for_classifiers_is_refused(prune: Run, family: str, settings: dict[str, Any], message: str) -> None:

@@ -133,7 +133,7 @@ def test_a_torch_artifact_is_exported_on_the_way_to_the_same_graphs(
     [
         ("bart", {"encoder": "fp32", "decoder": "fp32"}, "nothing to quantize"),
         ("llama", {"encoder": "fp32"}, "it has no encoder"),
-        ("bart", {"precision": "bf16", "encoder": "fp32"}, "components have one precision"),
+        ("bart", {"precision": "bf16", "encoder": "fp32"}, "which has one precision"),
         ("bart", {"mode": "static", "attention_matmuls": "both"}, "attention_matmuls"),
     ],
 )

@@ -137,5 +137,5 @@ def test_old_weights_with_pruned_heads_are_exported(old: Path) -> None:
 
 def test_the_story_of_an_old_artifact_is_told(old: Path) -> None:
     told = run("inspect", str(old / "encoder" / "int8-static"))
-    for word in ("import", "finetune", "distill", "export", "quantize"):
+    for word in ("import", "finetune", "distill", "export", "quantize", "warmup_ratio=0.06", "outlier_layers=dynamic"):
         assert word in told

@@ -166,7 +166,7 @@ def technique_command(name: str) -> click.Command:
         options.Option(["--allow-overlap"], is_flag=True, help=ALLOW_OVERLAP),
     )
     of_output = options.under(
-        "Output",
+        options.FIRST,
         options.Option(["-o", "--out"], required=True, type=FILE, help="Folder of the new artifact."),
         options.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
         options.Option(["--dry-run"], is_flag=True, help="Check everything, print what would be done, and stop."),

@@ -8,31 +8,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
+from compress.core.headings import grouped, place
 from compress.core.setting_names import FORMER, Former
 from compress.core.settings import Settings
 
-HEADINGS = (
-    "Output",
-    "Structured pruning",
-    "Layer and width pruning",
-    "Unstructured pruning",
-    "Quantization",
-    "Static quantization",
-    "Weight-only quantization",
-    "Teacher and loss",
-    "Generation (generative models)",
-    "Data",
-    "Training",
-    "Advanced",
-    "General",
-)
-"""In a help's order; the technique's own heading, and any that is not listed here, comes after the first."""
+FIRST, LAST = "Output", "General"
+"""Headings of options that are no settings."""
 
 
 class Option(click.Option):
     """An option under a heading of the help."""
 
-    heading: str = "General"
+    heading: str = LAST
 
 
 class GroupedCommand(click.Command):
@@ -44,9 +31,8 @@ class GroupedCommand(click.Command):
         for one in self.get_params(ctx):
             record = one.get_help_record(ctx) if isinstance(one, click.Option) else None
             if record is not None:
-                sections.setdefault(getattr(one, "heading", "General"), []).append(record)
-        known = {heading: place for place, heading in enumerate(HEADINGS)}
-        for heading in sorted(sections, key=lambda one: known.get(one, 0.5)):
+                sections.setdefault(getattr(one, "heading", LAST), []).append(record)
+        for heading in sorted(sections, key=lambda one: (one == LAST, one != FIRST, place(one))):
             with formatter.section(heading):
                 formatter.write_dl(sections[heading])
 
@@ -59,16 +45,14 @@ def under(heading: str, *options: Option) -> list[click.Parameter]:
 
 
 def click_options(model: type[Settings], technique: str = "") -> list[click.Parameter]:
-    """One command-line option for each setting, its own before those it shares, with description and default.
+    """One command-line option for each setting, in the help's order, with description and default.
 
     A setting's former name is an option too, which the help does not show.
     """
-    inherited = {name for base in model.__bases__ for name in getattr(base, "model_fields", ())}
-    names = sorted(model.model_fields, key=lambda name: name in inherited)
     options: list[click.Parameter] = []
-    for name in names:
-        heading, info = model.heading(name), model.model_fields[name]
-        options += under(heading, _option(name, info, hidden=not heading))
+    shown = {name: heading for heading, names in grouped(model).items() for name in names}
+    for name in [*shown, *(name for name in model.model_fields if name not in shown)]:
+        options += under(shown.get(name, LAST), _option(name, model.model_fields[name], hidden=name not in shown))
     for name, former in FORMER.get(technique, {}).items():
         options.append(_former(former, model.model_fields[name]))
     return options

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from compress.core.errors import CompressError, guess, listing, shown
 
@@ -48,35 +48,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def under(heading: str) -> dict[str, JsonValue]:
-    """For a field's `json_schema_extra`: the heading it stands under in a command's help, where that is not its class's."""
-    return {"heading": heading}
-
-
-OWN = under("own")
-"""The heading of the technique, whose settings may be shared by several."""
-DATA = under("Data")
-ADVANCED = under("Advanced")
-NOT_SHOWN = under("")
-"""The setting does not apply to the technique, though its class brings it."""
-
-
 class Settings(BaseModel):
     """The base of all settings: validated, frozen, unknown names refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     HEADING: ClassVar[str] = "Settings"
-    """What a class's settings stand under in a command's help."""
-
-    @classmethod
-    def heading(cls, name: str) -> str:
-        """Where a setting stands in a command's help; empty where it is not shown."""
-        owner = [one for one in cls.__mro__ if issubclass(one, Settings) and name in one.model_fields][-1]
-        for info in (cls.model_fields[name], owner.model_fields[name]):
-            extra = info.json_schema_extra
-            if isinstance(extra, dict) and "heading" in extra:
-                return cls.HEADING if extra == OWN else str(extra["heading"])
-        return owner.HEADING
+    """What a class's settings stand under in a command's help, see `compress.core.headings`."""
 
     @property
     def set_by_preset(self) -> frozenset[str]:

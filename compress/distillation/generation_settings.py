@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from compress.core.settings import ADVANCED, OWN, Settings
+from compress.core.headings import ADVANCED, OWN
+from compress.core.settings import Settings
 from compress.models.layer_choice import Layers
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from compress.core.settings import ADVANCED, Settings
+from compress.core.headings import ADVANCED
+from compress.core.settings import Settings
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule, bounded
 

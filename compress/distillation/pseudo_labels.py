@@ -76,7 +76,7 @@ def pseudo_labelled(
     """
     if not task.of_kind.has_references:
         raise CompressError(
-            f"'{task.name}' has no sources that a teacher could write targets for. Leave pseudo_labels out; for a decoder that "
+            f"'{task.name}' has no sources that a teacher could write targets for. Leave sequence_kd out; for a decoder that "
             "learns from samples there is on_policy."
         )
     places = [place for place, value in enumerate(rows["row_hash"]) if _at(value) < share]

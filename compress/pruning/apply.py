@@ -68,7 +68,8 @@ def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path
     """A model with some of the heads and neurons within a budget, and what went.
 
     Args:
-        settings: of `compress prune`: method, keep, budget, milliseconds, length, written, importance, allocation, parts.
+        settings: of `compress prune`: method, target_ratio, budget, latency_budget_ms, length, new_tokens, importance,
+            allocation, units.
         batches: with labels, where importance is measured on rows.
         cache: for measured latencies.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from compress.core.settings import ADVANCED, Settings
+from compress.core.headings import ADVANCED
+from compress.core.settings import Settings
 
 
 class AgreementSettings(Settings):

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from compress.core.settings import DATA, Settings, under
+from compress.core.headings import DATA, under
+from compress.core.settings import Settings
 
 QUANTIZATION = under("Quantization")
 

@@ -96,7 +96,7 @@ def in_integers(model: Any, scheme: Scheme, settings: Any, zeros: Hold | None) -
     """A model that computes with a scheme while this lasts, and what holds its zeros and ranges.
 
     Args:
-        settings: `scales`, `follow` and `dropout` of `compress qat`.
+        settings: `step_sizes`, `freeze_observers_at` and `dropout` of `compress qat`.
         zeros: what holds the zeros of a pruned model.
     """
     learned = settings.step_sizes == "learned"

@@ -24,7 +24,7 @@ BITS = {"int4": 4, "int8": 8}
 
 
 def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid:
-    """What weights are rounded to, from the settings `block` and `symmetric`.
+    """What weights are rounded to, from the settings `group_size` and `symmetric`.
 
     half_scales: for a GPTQ checkpoint, which is symmetric where nothing else is asked for.
     """

@@ -20,10 +20,10 @@ from pydantic import Field, model_validator
 from compress.core.artifact import Artifact, hashes, is_main_process
 from compress.core.cache import making, opened
 from compress.core.errors import CompressError
+from compress.core.headings import ADVANCED, DATA, TEACHER
 from compress.core.model_files import deciding, of_tokenizer
 from compress.core.paths import named
 from compress.core.progress import warn
-from compress.core.settings import ADVANCED, DATA, under
 from compress.core.technique import ArtifactPath, Made, ReadPath, Technique, Work, finished
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from compress.distillation.objective import Goal
     from compress.distillation.students import Student
     from compress.distillation.transfer_set import Lessons
-
-
-TEACHER = under("Teacher and loss")
 
 
 class Distill(GenerationSettings, LossSettings, TrainingSettings):

@@ -15,12 +15,10 @@ from typing import Any
 from pydantic import Field
 
 from compress.core.artifact import Artifact
-from compress.core.settings import under
+from compress.core.headings import TRAINING
 from compress.core.technique import Made, Technique, Work
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.training.train import TrainingSettings
-
-TRAINING = under("Training")
 
 
 class Finetune(TrainingSettings):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from compress.core import catalogue, log
 from compress.core.artifact import Artifact
+from compress.core.headings import grouped
 from compress.core.technique import OnDisk, Reference, Technique
 
 MODEL: Any = str | Path | Artifact
@@ -57,7 +58,7 @@ def python_name(technique_name: str) -> str:
 
 
 def signature(technique: Technique) -> inspect.Signature:
-    """`(model, out, *, task, data, ..., a parameter for each setting)`, its own settings before those it shares."""
+    """`(model, out, *, task, data, ..., a parameter for each setting)`, in the order of the command's help."""
     given = [
         inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=MODEL),
         inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str | Path),
@@ -96,9 +97,8 @@ def summary(technique: Technique) -> str:
 
 
 def _settings(technique: Technique) -> dict[str, Any]:
-    fields = {name: info for name, info in technique.settings.model_fields.items() if technique.settings.heading(name)}
-    own = [name for name in technique.settings.__annotations__ if name in fields]
-    return {name: fields[name] for name in [*own, *(name for name in fields if name not in own)]}
+    fields = technique.settings.model_fields
+    return {name: fields[name] for names in grouped(technique.settings).values() for name in names}
 
 
 def _keyword(name: str, kind: Any, default: Any) -> inspect.Parameter:

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.headings import ADVANCED, DATA, TEACHER, TRAINING, under
 from compress.core.progress import say
-from compress.core.settings import ADVANCED, DATA, under
 from compress.core.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.core.unread_settings import ReadWhen, refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
@@ -37,8 +37,6 @@ NEEDS_ROWS = ("structured", "kwon", "width", "wanda", "sparsegpt")
 STRUCTURED = under("Structured pruning")
 LAYERS = under("Layer and width pruning")
 UNSTRUCTURED = under("Unstructured pruning")
-TEACHER = under("Teacher and loss")
-TRAINING = under("Training")
 
 
 class Prune(LossSettings, GenerationSettings, TrainingSettings):

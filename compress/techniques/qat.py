@@ -17,7 +17,7 @@ from pydantic import Field
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.settings import NOT_SHOWN, under
+from compress.core.headings import NOT_SHOWN, TEACHER
 from compress.core.technique import ArtifactPath, Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.distillation.generation_settings import GenerationSettings
@@ -32,9 +32,6 @@ from compress.training.train import TrainingSettings
 
 if TYPE_CHECKING:
     from compress.quantization.scheme import Scheme
-
-
-TEACHER = under("Teacher and loss")
 
 
 class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, TrainingSettings):

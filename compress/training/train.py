@@ -14,8 +14,9 @@ from pydantic import Field
 from compress.core.disk import full_disk_told
 from compress.core.distributed import world_size
 from compress.core.errors import CompressError
+from compress.core.headings import DATA
 from compress.core.progress import say, warn
-from compress.core.settings import DATA, Settings
+from compress.core.settings import Settings
 from compress.core.stopping import Stopped
 from compress.data.collate import Collate, Extra
 from compress.data.collate import collate as collate_rows
@@ -216,7 +217,7 @@ def _few(name: str, rows: int) -> str:
     points = 100 * 1.96 * math.sqrt(0.25 / rows)
     return (
         f"{name}: the best epoch is chosen on {rows} held-out rows, where chance moves a share by up to {points:.0f} points. "
-        "Hold out more (`holdout` in the task), or keep the last epoch (--keep-checkpoint last)."
+        "Hold out more (`holdout` in the task), or keep the last checkpoint (--keep-checkpoint last)."
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 import compress
 from compress.core import catalogue
 from compress.core.artifact import Artifact
+from compress.core.headings import grouped
 from compress.techniques import functions
 from compress.techniques.request import Request, written
 from tests.techniques import signatures
@@ -28,8 +29,8 @@ def test_the_signature_and_the_docstring_have_every_setting(name: str) -> None:
     function = functions.function(name)
     parameters = inspect.signature(function).parameters
     assert [*parameters][:2] == ["model", "out"]
-    shown = filter(technique.settings.heading, technique.settings.model_fields)
-    assert {*parameters} == {"model", "out", *functions.SHARED, *shown}
+    shown = [name for names in grouped(technique.settings).values() for name in names]
+    assert [*parameters] == ["model", "out", *functions.SHARED, *shown]
     documented = re.findall(r"^    (\w+): \S", function.__doc__ or "", re.MULTILINE)
     assert {*parameters} <= {*documented}
     assert not re.search(r"(?<![\w-])--\w", function.__doc__ or "")  # options are the command line's

@@ -1,0 +1,62 @@
+"""Where a setting stands in the help of its technique: headings, said by the settings' classes and fields, and their order."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from compress.core.settings import Settings
+
+HEADINGS = (
+    "Structured pruning",
+    "Layer and width pruning",
+    "Unstructured pruning",
+    "Quantization",
+    "Static quantization",
+    "Weight-only quantization",
+    "Teacher and loss",
+    "Generation (generative models)",
+    "Data",
+    "Training",
+    "Advanced",
+)
+"""In a help's order; the technique's own heading, and any that is not listed here, comes before."""
+
+
+def under(heading: str) -> dict[str, JsonValue]:
+    """For a field's `json_schema_extra`: the heading it stands under, where that is not its class's `HEADING`."""
+    return {"heading": heading}
+
+
+OWN = under("own")
+"""The heading of the technique's own class, for a field that several techniques share."""
+DATA = under("Data")
+TRAINING = under("Training")
+TEACHER = under("Teacher and loss")
+ADVANCED = under("Advanced")
+NOT_SHOWN = under("")
+"""The setting does not apply to the technique, though a class that it shares brings it."""
+
+
+def grouped(model: type[Settings]) -> dict[str, list[str]]:
+    """The settings that a help shows, by heading, in its order: under each one, the class's own before those it shares."""
+    shared = {name for base in model.__bases__ for name in getattr(base, "model_fields", ())}
+    found: dict[str, list[str]] = {}
+    for name in sorted(model.model_fields, key=lambda name: name in shared):
+        if heading := _heading(model, name):
+            found.setdefault(heading, []).append(name)
+    return {heading: found[heading] for heading in sorted(found, key=place)}
+
+
+def place(heading: str) -> int:
+    """Where a heading comes among others: -1 for those that are not listed."""
+    return HEADINGS.index(heading) if heading in HEADINGS else -1
+
+
+def _heading(model: type[Settings], name: str) -> str:
+    """That of the field, else of the field that it replaces in a class it is derived from, else of the class."""
+    owner = [one for one in model.__mro__ if issubclass(one, Settings) and name in one.model_fields][-1]
+    for info in (model.model_fields[name], owner.model_fields[name]):
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and "heading" in extra:
+            return model.HEADING if extra == OWN else str(extra["heading"])
+    return owner.HEADING

@@ -55,6 +55,7 @@ def test_a_described_task_has_what_was_described() -> None:
         ({**OWN, "metric": "pearson"}, "Metric 'pearson' in task 'mine' is for regression, not for classification"),
         ({**OWN, "labels": ["a", "b", "c"], "metric": ["f1"]}, "'f1' is for 2 labels, and task 'mine' has 3. Use one of "
             "accuracy, f1_macro, f1_micro, f1_weighted, matthews"),
+        ({"name": "sst2", "metric": "accuracy_mismatched"}, "has the split evaluation_mismatched; 'sst2' has none"),
         ({"name": "mnli", "metric": "f1"}, "'f1' is for 2 labels, and task 'mnli' has 3"),
         ({"name": "stsb", "metric": "accuracy"}, "'accuracy' in task 'stsb' is for classification, not for regression"),
         ({"name": "sst2", "metric": "perplexity"}, "'perplexity' in task 'sst2' is for language modelling, not"),

@@ -99,6 +99,7 @@ def benchmark(
     out: str | Path,
     *,
     suite: str | Path = "cpu",
+    runtimes: str | Sequence[str] = (),
     task: str | Path | Mapping[str, Any] | None = None,
     data: str | Path | Mapping[str, Any] | None = None,
     rows: int | None = None,
@@ -111,6 +112,7 @@ def benchmark(
         artifacts: artifacts, folders or hub ids; as a mapping, by the names that the report shows.
         out: the folder; stopped, the same call goes on from what is there.
         suite: what to measure: a shipped suite's name, or a YAML file.
+        runtimes: in which artifacts are measured, by name; the suite's, else that of each format, by default.
         task: a task's name, a YAML file that describes one, or its description; the artifacts' own by default.
         data: a folder, a file of evaluation rows, or a file for each split; the artifacts' own by default.
         rows: measure on no more evaluation rows than so many.
@@ -127,7 +129,15 @@ def benchmark(
 
     log.heard()
     found = measured(
-        artifacts, out, suite=suite, task=task, data=data, rows=rows, allow_overlap=allow_overlap, force=force
+        artifacts,
+        out,
+        suite=suite,
+        runtimes=runtimes,
+        task=task,
+        data=data,
+        rows=rows,
+        allow_overlap=allow_overlap,
+        force=force,
     )
     benchmarks.check_measured(found)
     return found

@@ -52,6 +52,12 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option(
     "--suite", default="cpu", show_default=True, help="Benchmark suite: a shipped one by name, or a YAML file."
 )
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    help="Measure in this runtime, see `compress list runtimes`; may be repeated. Default: the suite's, else each format's.",
+)
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
 @click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")
@@ -59,7 +65,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
 @click.option("--force", is_flag=True, help="Measure again, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
-def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **of_task: Any) -> None:
+def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **given: Any) -> None:
     """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
 
     The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. An artifact that cannot be measured
@@ -69,7 +75,7 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     from compress.measure import benchmark as benchmarks
     from compress.measure.request import measured
 
-    found = measured(artifacts, out, suite=suite, force=force, **of_task)
+    found = measured(artifacts, out, suite=suite, force=force, **given)
     if as_json:
         click.echo((out / "measurements.json").read_text(encoding="utf-8"))
         benchmarks.check_measured(found)

@@ -17,6 +17,11 @@ EXACT: Any = {"extra": "forbid"}
 """How a file is read back: a field that there is not is a mistake."""
 
 
+def name_in(name: str, runtime: str) -> str:
+    """The name of an artifact in one of several runtimes: `student (onnx_runtime)`."""
+    return f"{name} ({runtime})"
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One quantity of one artifact.

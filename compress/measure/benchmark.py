@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,19 @@ from compress.data import leakage, loading, readable
 from compress.measure import former
 from compress.measure.evaluation import Evaluation, Unread
 from compress.measure.journal import journal
-from compress.measure.plan import BASELINE, ROOT, VARIANT, Entry, Plan
+from compress.measure.line_up import FP32_ONNX, FP32_TORCH, line_up
+from compress.measure.plan import VARIANT, Entry, Plan
 from compress.measure.run import Found, measure
 from compress.measure.suite import Suite as Suite
 from compress.measure.suite import read_suite as read_suite
 from compress.metrics.metric import Metric
 from compress.models.load import bring, check_kind, check_labels
 from compress.models.reading_length import trained_length
-from compress.runtimes.runtime import as_measured
+from compress.runtimes import choice
+from compress.runtimes.runtime import Runtime, as_measured
 from compress.tasks import scoring
 from compress.tasks.task import Generation, Task
 from compress.techniques.apply import apply
-
-FP32_TORCH, FP32_ONNX = "fp32-torch", "fp32-onnx"
 
 
 def run(
@@ -68,6 +67,7 @@ def run(
     """
     former.check_folder(out)
     suite = suite.with_defaults()
+    asked = suite.asked()
     described = task or next((one.task for _, one in artifacts if one.task is not None), None)
     if described is None:
         raise CompressError(
@@ -86,7 +86,7 @@ def run(
         # One without a config fails when it is opened, and is listed with the reason.
         if (artifact.folder / "config.json").is_file():
             check_kind(artifact.folder, resolved)
-    key = _plan(artifacts, root, suite, resolved, split)
+    key = _plan(artifacts, root, suite, resolved, split, asked)
     if (known := former.reusable(out, key, existing)) is not None:
         return known
     notes = _other_roots(artifacts, root)
@@ -95,10 +95,9 @@ def run(
     if as_measured(root) != root:
         notes.append(f"{FP32_TORCH} is stored in {root.precision}; it was measured in fp32")
     baseline = _fp32_onnx(root, suite, cache, described, notes)
-    entries = _line_up(artifacts, root, baseline)
+    entries = line_up(artifacts, root, baseline, asked)
     with journal(out, key) as notebook:
         plan = Plan(
-            runtimes=[catalogue.find("runtimes", name) for name in catalogue.names("runtimes")],
             conditions=suite.timed(),
             threads=suite.threads or 1,
             device=suite.device,
@@ -109,15 +108,16 @@ def run(
             seed=suite.seed,
             journal=notebook,
         )
-        say(f"Measuring {len(entries)} models on {len(split.rows)} examples with {plan.threads} threads.")
+        measured = [entry.measured() for entry in entries if entry.is_first]
+        say(f"Measuring {len(measured)} models on {len(split.rows)} examples with {plan.threads} threads.")
         judge = _judge_writers if resolved.is_generative else _judge_classifiers
         judged = judge(entries, resolved, data, split, suite, plan, cache)
         measurements = Measurements(
-            suite={**suite.model_dump(mode="json"), "session_options": _definitions(suite.options)},
+            suite={**suite.to_json(), **_definitions(suite.options, asked)},
             machine={**machine(gpu=True), "onnxruntime_providers": providers()},
             task={**judged.task.to_json(), "data": data},
             split={**split.identity, **judged.read},
-            artifacts=tuple(entry.measured() for entry in entries),
+            artifacts=tuple(measured),
             measurements=tuple(judged.found.measurements),
             references=judged.references,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -126,7 +126,7 @@ def run(
             plan=key,
         )
         failed = measurements.unmeasured()
-        if len(failed) == len(entries):
+        if len(failed) == len(measured):
             notebook.remove()  # nothing in it is worth going on from
             raise CompressError(f"Nothing could be measured, so nothing was written. {_reasons(failed)}")
         if existing == "keep":
@@ -158,13 +158,19 @@ def _reasons(failed: Mapping[str, str]) -> str:
 
 
 def _plan(
-    artifacts: Sequence[tuple[str, Artifact]], root: Artifact, suite: Suite, task: Task, split: loading.Split
+    artifacts: Sequence[tuple[str, Artifact]],
+    root: Artifact,
+    suite: Suite,
+    task: Task,
+    split: loading.Split,
+    asked: Sequence[Runtime],
 ) -> str:
     """A hash over all that decides what is measured, and on what machine."""
     models = [(name, one.fingerprint(), digest(one.files)) for name, one in [("", root), *artifacts]]
     described = {name: value for name, value in task.to_json().items() if name not in ("files", "hub")}
-    here = [cpu_model(), available_cores(), providers(), packages(), VERSION, RESULTS]
-    return digest([models, suite.model_dump(mode="json"), described, split.identity, here])
+    versions_here = packages() | {one.packages[0]: one.version() or "" for one in asked}
+    here = [cpu_model(), available_cores(), providers(), versions_here, VERSION, RESULTS]
+    return digest([models, suite.to_json(), described, split.identity, here])
 
 
 @dataclass(frozen=True)
@@ -240,11 +246,15 @@ def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, ou
         write_whole(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _definitions(options: Sequence[str]) -> dict[str, Any]:
-    """What the session options stand for: a speed is stated with its options, not with their names alone."""
-    from compress.runtimes.session_choices import session_choice
-
-    return {name: session_choice(name).to_dict() for name in options}
+def _definitions(options: Sequence[str], asked: Sequence[Runtime]) -> dict[str, Any]:
+    """What the session options stand for: a speed is stated with its options, not with their names alone; and of each runtime
+    that was asked for its version, with its own options."""
+    of_baseline = catalogue.find("runtimes", choice.DEFAULTS["onnx"]).options
+    found: dict[str, Any] = {"session_options": {name: of_baseline[name] for name in options if name in of_baseline}}
+    if asked:
+        own = {one.name: {name: one.options[name] for name in options if name in one.options} for one in asked}
+        found["runtimes"] = {one.name: {"version": one.version(), "options": own[one.name]} for one in asked}
+    return found
 
 
 def _root(artifact: Artifact) -> Artifact:
@@ -302,20 +312,3 @@ def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any
         warn(f"There is no fp32 ONNX baseline: {error}")
         notes.append(f"there is no fp32 ONNX baseline: {error}")
         return None
-
-
-def _line_up(artifacts: Sequence[tuple[str, Artifact]], root: Artifact, baseline: Artifact | None) -> list[Entry]:
-    """The baselines first, then every artifact that is not among those before it; names are made unique."""
-    # A root that is itself ONNX is what speeds are compared with.
-    entries = [
-        Entry(FP32_TORCH, as_measured(root), ROOT) if root.format == "torch" else Entry(FP32_ONNX, root, BASELINE)
-    ]
-    if baseline is not None:
-        entries.append(Entry(FP32_ONNX, baseline, BASELINE))
-    for name, artifact in artifacts:
-        if artifact.fingerprint() in {one.artifact.fingerprint() for one in entries}:
-            continue
-        names = {one.name for one in entries}
-        unique = next(one for n in count(1) if (one := name if n == 1 else f"{name}-{n}") not in names)
-        entries.append(Entry(unique, as_measured(artifact)))
-    return entries

@@ -9,7 +9,7 @@ from typing import Literal
 from compress.core.artifact import hash_file
 from compress.core.destination import check_beside_models, check_path
 from compress.core.errors import CompressError
-from compress.core.measurement import FILE, Measurements
+from compress.core.measurement import FILE, Measurements, name_in
 from compress.core.progress import say
 from compress.measure.journal import FILE as UNFINISHED
 
@@ -104,8 +104,10 @@ def remove_outputs(out: Path) -> None:
         found = Measurements.open(out / FILE)
     except CompressError:
         return
+    runtimes = {str(one.condition["runtime"]) for one in found.measurements if "runtime" in one.condition}
     for one in found.artifacts:
-        output_file(out, one.name).unlink(missing_ok=True)
+        for name in (one.name, *(name_in(one.name, runtime) for runtime in runtimes)):
+            output_file(out, name).unlink(missing_ok=True)
 
 
 def _is_ours(file: Path) -> bool:

@@ -19,33 +19,45 @@ ROOT, BASELINE, VARIANT = "root", "baseline", "variant"
 
 @dataclass(frozen=True)
 class Entry:
-    """One artifact in the run."""
+    """One artifact in one runtime."""
 
     name: str
+    """Unique in the run."""
     artifact: Artifact
+    runtime: Runtime
     role: str = VARIANT
+    of: str = ""
+    """The artifact's own name, without the runtime."""
+    is_first: bool = True
+    """Whether no entry before it is the same artifact."""
+    refused: str | None = None
+    """Why none of the runtimes asked for opens it."""
 
     @property
     def fingerprint(self) -> str:
         """The artifact's."""
         return self.artifact.fingerprint()
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it is what agreement is measured with: the uncompressed torch model in the runtime of its format."""
+        return self.role == ROOT and self.is_first
+
     def measured(self) -> Measured:
         """It as the file of measurements records it."""
         one = self.artifact
-        return Measured(self.name, self.fingerprint, str(one.folder), one.manifest(), self.role)
+        return Measured(self.of or self.name, self.fingerprint, str(one.folder), one.manifest(), self.role)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to measure and how carefully."""
 
-    runtimes: Sequence[Runtime]
     conditions: Sequence[Condition]
     threads: int
     device: str = "cpu"
     options: Sequence[str] = ("ours",)
-    """Session options for every ONNX artifact, the baseline included: a speed-up is against the same options."""
+    """Session options by name. Each runtime takes those that it knows, the baseline's too: a speed-up is against the same."""
     rounds: int = 10
     repeats: int = 2
     batch_size: int = 32
@@ -65,13 +77,9 @@ class Plan:
             self.journal.note(name, known)
         return known
 
-    def runtime_for(self, artifact: Artifact) -> Runtime:
-        """The runtime that opens artifacts of that format."""
-        return next(one for one in self.runtimes if artifact.format in one.formats)
-
     def options_for(self, runtime: Runtime) -> tuple[str, ...]:
-        """Those among which the runtime has a choice: only ONNX Runtime has one."""
-        return tuple(self.options) if "onnx" in runtime.formats else ("default",)
+        """Those that the runtime knows; where it knows none, what it is served with."""
+        return tuple(one for one in self.options if one in runtime.options) or (runtime.served_with,)
 
 
 @dataclass

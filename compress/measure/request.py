@@ -22,6 +22,7 @@ def measured(
     out: str | Path,
     *,
     suite: str | Path = "cpu",
+    runtimes: str | Sequence[str] = (),
     task: str | Path | Mapping[str, Any] | None = None,
     data: str | Path | Mapping[str, Any] | None = None,
     rows: int | None = None,
@@ -33,6 +34,7 @@ def measured(
     Args:
         artifacts: artifacts, folders or hub ids; where they are a mapping, by the names that the report shows.
         suite: a shipped one's name, or a YAML file.
+        runtimes: in which artifacts are measured, by name, instead of the suite's.
         task, data, rows, allow_overlap: see `compress.data.given.given`.
         force: whether other measurements in `out` may be replaced.
 
@@ -53,7 +55,7 @@ def measured(
     described = given.given(task, data, rows, brought[0][1].task, "evaluation", allow_overlap=allow_overlap)
     return benchmark.run(
         brought,
-        benchmark.read_suite(str(suite)),
+        benchmark.read_suite(str(suite)).in_runtimes([runtimes] if isinstance(runtimes, str) else runtimes),
         folder,
         cache=default_cache(folder),
         task=described,

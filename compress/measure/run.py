@@ -22,9 +22,10 @@ from compress.measure import batches as inputs
 from compress.measure import latency, memory, quality, size
 from compress.measure.batches import REAL, Condition
 from compress.measure.evaluation import Evaluation, Unread
-from compress.measure.plan import BASELINE, ROOT, Entry, Lane, Plan
+from compress.measure.plan import BASELINE, Entry, Lane, Plan
 from compress.measure.plan import VARIANT as VARIANT
 from compress.measure.process import WorkerProcess
+from compress.runtimes import choice
 from compress.runtimes.runtime import Serving
 from compress.tasks import predictions
 
@@ -96,6 +97,8 @@ class Run(ABC):
         self.lanes: list[Lane] = []
         self.prepared: dict[str, inputs.Inputs] = {}
         self.outputs: dict[str, list[str]] = {}
+        self.unusable: dict[str, str] = {}
+        """Why an artifact's files are not as they should be, by its fingerprint."""
 
     @abstractmethod
     def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
@@ -114,21 +117,23 @@ class Run(ABC):
 
     def measure_size(self, entry: Entry) -> str | None:
         """Bytes, parameters and zeros; gives the reason when the artifact's files are not as they should be."""
+        if not entry.is_first:
+            return self.unusable.get(entry.fingerprint)
         try:
             entry.artifact.check_files()
             self.measurements += size.size(entry.artifact)
         except CompressError as error:
             self.measurements += size.absent(entry.artifact, str(error))
+            self.unusable[entry.fingerprint] = str(error)
             return str(error)
         return None
 
     def start(self, entry: Entry, unusable: str | None) -> list[Lane]:
         """A worker for each choice of options, and the memory each takes; none for an unusable artifact."""
-        plan = self.plan
-        runtime = plan.runtime_for(entry.artifact)
+        plan, runtime = self.plan, entry.runtime
         file = inputs.Unnamed()
         self.stack.callback(file.close)
-        failure = unusable or runtime.why_not(entry.artifact, plan.device)
+        failure = unusable or entry.refused or runtime.why_not(entry.artifact, plan.device)
         if failure is None:
             try:
                 self.prepared[entry.name] = self.examples.prepare(entry.artifact, plan.conditions, plan.seed)
@@ -164,18 +169,22 @@ class Run(ABC):
                 journal=plan.journal,
             )
         self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
-        baseline = next((lane.entry.name for lane in self.lanes if lane.entry.role == BASELINE), None)
+        baseline = [lane for lane in self.lanes if lane.entry.role == BASELINE]
+        baseline = [lane for lane in baseline if lane.entry.is_first]
+        choices = {lane.serving.options: lane.key for lane in baseline} or dict.fromkeys(plan.options, "")
+        first = next(iter(choices.values()))
         for lane in self.lanes:
             for condition in plan.conditions:
                 timings = timed.get((lane.key, condition.key), latency.Timings(failure=lane.failure))
-                # torch has one set of options: its timing stands beside the baseline's under each choice.
-                for options in (lane.serving.options,) if "onnx" in lane.runtime.formats else plan.options:
-                    beside = timed.get((f"{baseline}/{options}", condition.key))
+                # A runtime without a choice of options (torch): its timing stands beside the baseline's under each of its own.
+                for options in (lane.serving.options,) if len(lane.runtime.options) > 1 else choices:
+                    beside = timed.get((choices.get(options, first), condition.key))
                     under = {**lane.condition, "options": options}
                     self.measurements += self.speed(lane, timings, condition, under, beside)
         for lane in self.lanes:
-            if lane.entry.artifact.precision == "bf16":  # it has no ONNX form on a CPU, which readers look for
-                others = [one for one in plan.runtimes if one != lane.runtime]
+            if lane.entry.artifact.precision == "bf16" and lane.entry.is_first:
+                # It has no ONNX form on a CPU, which readers look for.
+                others = [choice.find(name) for name in choice.DEFAULTS.values() if name != lane.runtime.name]
                 reasons = {one.name: one.why_not(lane.entry.artifact, plan.device) for one in others}
                 self.measurements += latency.not_run(lane.entry.fingerprint, reasons, plan.conditions, lane.condition)
 
@@ -270,7 +279,7 @@ class ClassifierRun(Run):
         references = self.evaluation.references
         notes = (*self.prepared[entry.name].notes, *predictions.one_class(mine, references, task))
         self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
-        if entry.role != ROOT:
+        if not entry.is_root:
             self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))
         for other in self.evaluation.further:
             self.measurements += self._on_another_split(lane, other, condition)

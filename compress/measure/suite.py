@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from compress.core import shipped
 from compress.core.cores import available_cores
+from compress.core.errors import CompressError, guess, listing
 from compress.core.settings import Settings, build, read_yaml
 from compress.measure.batches import Condition
+from compress.runtimes import choice
+from compress.runtimes.runtime import Runtime
 
 
 class TimedCondition(Settings):
@@ -36,7 +40,10 @@ class Suite(Settings):
     threads: int | None = Field(None, ge=1, description="Threads of each worker; 2, or 1 on a single core, by default.")
     rounds: int = Field(10, ge=1, description="How often every artifact is visited under every condition.")
     repeats: int = Field(2, ge=0, le=2, description="How often a disturbed round is measured again.")
-    options: tuple[str, ...] = Field(("ours",), min_length=1, description="Session options of ONNX Runtime, by name.")
+    runtimes: tuple[str, ...] = Field(
+        (), description="In which artifacts are measured; by default that of their format."
+    )
+    options: tuple[str, ...] = Field(("ours",), min_length=1, description="Session options of the runtimes, by name.")
     conditions: tuple[TimedCondition, ...] = Field(min_length=1, description="What is timed; memory at fixed lengths.")
     batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
     max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
@@ -50,11 +57,16 @@ class Suite(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        from compress.runtimes.session_choices import session_choice
-
+        if len(set(self.runtimes)) < len(self.runtimes):
+            raise ValueError(f"the runtime {max(self.runtimes, key=self.runtimes.count)} is there twice")
+        runtimes = [*(choice.find(name) for name in choice.DEFAULTS.values()), *self.asked()]
+        known = {name for one in runtimes for name in one.options}
         for suite in (self, self.for_writers()):
             for name in suite.options:
-                session_choice(name)
+                if name not in known:
+                    raise CompressError(
+                        f"Unknown session options '{name}'.{guess(name, known)} Known: {listing(known)}."
+                    )
             keys = [one.key for one in suite.timed()]
             if len(set(keys)) < len(keys):
                 raise ValueError(f"the condition {max(keys, key=keys.count)} is there twice")
@@ -68,6 +80,23 @@ class Suite(Settings):
         """The same for generative models."""
         changes = {} if self.generation is None else dict(self.generation)
         return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+    def asked(self) -> tuple[Runtime, ...]:
+        """The runtimes that it names; a CompressError where one is unknown or not installed."""
+        return tuple(choice.find(name) for name in self.runtimes)
+
+    def in_runtimes(self, names: Sequence[str]) -> Suite:
+        """The same in the runtimes of these names; unchanged where there are none.
+
+        Raises:
+            CompressError: one is unknown, not installed or named twice.
+        """
+        return build(Suite, {**self.model_dump(mode="json"), "runtimes": list(names)}, "--runtime") if names else self
+
+    def to_json(self) -> dict[str, Any]:
+        """Its settings; `runtimes` where some are named, so that other measurements are known by the hash that they had."""
+        found = self.model_dump(mode="json")
+        return found if self.runtimes else {name: value for name, value in found.items() if name != "runtimes"}
 
     def with_defaults(self) -> Suite:
         """The same with the number of threads that this machine gives it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from compress.core.measurement import Measured, Measurements
+from compress.core.measurement import Measured, Measurement, Measurements, name_in
 from compress.report import lineage, scales
 from compress.report.generated import (
     Baseline,
@@ -55,15 +55,19 @@ class Row:
     """Peaks on a GPU by counter and phase, in bytes; empty without one."""
     generated: Generated | None = None
     """What is told of an artifact that writes."""
+    runtime: str = ""
+    """In which of its runtimes these figures were read; empty where it was measured in one."""
+    is_first: bool = True
+    """Whether no row before it is the same artifact in another runtime."""
     parent: Row | None = None
-    """The nearest ancestor in the run that is itself a variant."""
+    """The nearest ancestor in the run that is itself a variant, in the same runtime where it was measured in that."""
     against_parent: Difference | None = None
     """The deciding metric against that one."""
 
     @property
     def name(self) -> str:
         """Unique in its run."""
-        return self.artifact.name
+        return name_in(self.artifact.name, self.runtime) if self.runtime else self.artifact.name
 
     @property
     def is_variant(self) -> bool:
@@ -193,15 +197,22 @@ def compare(measurements: Measurements) -> Comparison:
     artifacts = sorted(measurements.artifacts, key=lambda one: order.get(one.role, 2))
     baseline = next((one for one in artifacts if one.role == "baseline"), None)
     root = next((one for one in artifacts if one.role == "root"), baseline)
-    rows: dict[str, Row] = {}
+    rows: dict[tuple[str, str], Row] = {}
     made = []
     for artifact in sorted(artifacts, key=lambda one: len(one.manifest.get("steps", ()))):
-        parent = _parent(artifact, rows) if artifact.role == "variant" else None
-        row = _row(index, artifact, root, baseline, parent, metrics, conditions, phases)
-        if index.is_generative:
-            row = replace(row, generated=generated(index, artifact, paces))
-        made.append(row)
-        rows.setdefault(artifact.fingerprint, row)
+        runtimes = index.runtimes(artifact)
+        for runtime in runtimes if len(runtimes) > 1 else ("",):
+            is_first = runtime in ("", runtimes[0])
+            mine = index.within(artifact, runtime) if runtime else index
+            of_root = None if artifact is root and is_first else {one: index.get(root, one) for one in metrics}
+            parent = _parent(artifact, runtime, rows) if artifact.role == "variant" else None
+            row = _row(mine, artifact, of_root, baseline, parent, metrics, conditions, phases)
+            row = replace(row, runtime=runtime, is_first=is_first)
+            if index.is_generative:
+                row = replace(row, generated=generated(mine, artifact, paces))
+            made.append(row)
+            for key in (runtime, ""):
+                rows.setdefault((artifact.fingerprint, key), row)
     made.sort(key=lambda row: artifacts.index(row.artifact))
     first = conditions[0].options if conditions else ""
     return Comparison(
@@ -224,7 +235,7 @@ def compare(measurements: Measurements) -> Comparison:
 def _row(
     index: Lookup,
     artifact: Measured,
-    root: Measured | None,
+    of_root: Mapping[str, Measurement | None] | None,
     baseline: Measured | None,
     parent: Row | None,
     metrics: tuple[str, ...],
@@ -237,7 +248,8 @@ def _row(
     base_disk = index.figure(baseline, "disk_bytes").value if baseline else None
     against_parent = None
     if parent and metrics:
-        here, there = index.get(artifact, metrics[0]), index.get(parent.artifact, metrics[0])
+        beside = index.within(parent.artifact, parent.runtime) if parent.runtime else index
+        here, there = index.get(artifact, metrics[0]), beside.get(parent.artifact, metrics[0])
         against_parent = difference(here, there, references)
     return Row(
         artifact=artifact,
@@ -253,8 +265,8 @@ def _row(
             metric: Quality(
                 index.figure(artifact, metric),
                 Difference(absent="it is the model the others are compared with")
-                if artifact is root
-                else difference(index.get(artifact, metric), index.get(root, metric), references),
+                if of_root is None
+                else difference(index.get(artifact, metric), of_root[metric], references),
             )
             for metric in metrics
         },
@@ -270,9 +282,10 @@ def _row(
 _ROLES = {"root": "uncompressed, in torch", "baseline": "uncompressed, exported"}
 
 
-def _parent(artifact: Measured, rows: Mapping[str, Row]) -> Row | None:
+def _parent(artifact: Measured, runtime: str, rows: Mapping[tuple[str, str], Row]) -> Row | None:
     for ancestor in reversed(artifact.manifest.get("ancestors", ())):
-        row = rows.get(ancestor.get("fingerprint", ""))
+        fingerprint = ancestor.get("fingerprint", "")
+        row = rows.get((fingerprint, runtime)) or rows.get((fingerprint, ""))
         if row and row.is_variant and row.artifact != artifact:
             return row
     return None

@@ -143,7 +143,7 @@ def _tests(comparison: Comparison) -> tuple[Test, ...]:
 def _lineages(comparison: Comparison) -> tuple[tuple[Told, ...], tuple[Chain, ...]]:
     told: dict[str, Told] = {}
     chains = []
-    for row in comparison.rows:
+    for row in (one for one in comparison.rows if one.is_first):
         manifest = row.artifact.manifest
         ancestors = [one.get("fingerprint", "") for one in manifest.get("ancestors", ())]
         # The artifact after step k is the ancestor at k + 1, or the artifact itself after the last step.

@@ -95,7 +95,7 @@ def _ratio(row: Row, twin: Row | None, condition: Condition) -> Figure:
     if twin is None:
         return Figure(absent="no artifact of this run is the same model without the zeros")
     mine, its = row.speeds[condition], twin.speeds[condition]
-    if twin.artifact.role == "baseline":
+    if twin.artifact.role == "baseline" and twin.is_first:
         return mine.ratio
     for name, speed in ((row.name, mine), (twin.name, its)):
         if speed.median.value is None:

@@ -96,6 +96,22 @@ class Lookup:
         for one in measurements.measurements:
             self.by_artifact.setdefault(one.artifact, []).append(one)
 
+    def runtimes(self, artifact: Measured) -> tuple[str, ...]:
+        """Those that it was measured in, the first one first; not one that only tells why it has no latency."""
+        mine = self.by_artifact.get(artifact.fingerprint, ())
+        named = [str(one.condition["runtime"]) for one in mine if "runtime" in one.condition and not _is_not_run(one)]
+        return tuple(dict.fromkeys(named))
+
+    def within(self, artifact: Measured, runtime: str) -> Lookup:
+        """The same without what was measured of an artifact in its other runtimes."""
+        others = set(self.runtimes(artifact)) - {runtime}
+        if not others:
+            return self
+        found = Lookup(self.measurements)
+        mine = self.by_artifact[artifact.fingerprint]
+        found.by_artifact[artifact.fingerprint] = [one for one in mine if one.condition.get("runtime") not in others]
+        return found
+
     def metrics(self) -> tuple[str, ...]:
         """The task's metrics in its own order, then other known ones that were measured."""
         named = self.measurements.task.get("metrics", ())
@@ -147,12 +163,16 @@ class Lookup:
     def speed(self, artifact: Measured, condition: Condition) -> Speed:
         def under(name: str) -> Measurement | None:
             named = [one for one in self.named(artifact, name) if condition_of(one) == condition]
+            if not named and condition.options == self.conditions()[0].options:
+                # A runtime that knows no options of that name stands in the first table under its own.
+                alike = replace(condition, options="")
+                named = [one for one in self.named(artifact, name) if replace(condition_of(one), options="") == alike]
             # A checkpoint that one runtime cannot run is absent there, and measured in another.
             return next((one for one in named if one.value is not None), named[0] if named else None)
 
-        median, total, ratio = under("latency_seconds"), under("total_seconds"), figure_of(under("speedup"))
-        timed = total or median
-        if artifact.role == "baseline" and ratio.value is None and median is not None and median.value is not None:
+        median, total, faster = under("latency_seconds"), under("total_seconds"), under("speedup")
+        timed, ratio = total or median, figure_of(faster)
+        if artifact.role == "baseline" and faster is None and median is not None and median.value is not None:
             ratio = Figure(1.0)
         return Speed(
             median=_with_notes(figure_of(median), self._elsewhere(artifact, condition, median)),
@@ -161,7 +181,7 @@ class Lookup:
             ratio=ratio,
             throughput=figure_of(under("throughput")),
             runtime=str(median.condition.get("runtime", "")) if median else "",
-            options=str(condition.options),
+            options=str((median.condition.get("options") if median else "") or condition.options),
             timings=(median.samples or len(median.raw)) if median else 0,
             rounds=_rounds(timed.raw if timed else (), self.measurements.suite.get("rounds")),
             total=_with_notes(figure_of(total), self._elsewhere(artifact, condition, median)) if total else None,
@@ -200,6 +220,10 @@ class Lookup:
 
 GENERATIVE = get_args(TextKind)
 """The kinds of tasks whose models write."""
+
+
+def _is_not_run(one: Measurement) -> bool:
+    return one.name == "latency_seconds" and one.value is None
 
 
 def order(condition: Condition) -> tuple[int, int, int, int]:

@@ -203,6 +203,7 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
     return {
         "name": row.name,
         "role": row.artifact.role,
+        **({"runtime": row.runtime} if row.runtime else {}),
         "fingerprint": row.artifact.fingerprint,
         "folder": row.artifact.folder,
         "made": row.made,
@@ -246,7 +247,7 @@ def _quality(section: Section, row: Row, *, in_points: bool) -> dict[str, Any]:
 
 
 def _steps(section: Section, row: Row) -> tuple[Told, ...]:
-    return next(chain.steps for chain in section.chains if chain.row is row)
+    return next(chain.steps for chain in section.chains if chain.row.artifact is row.artifact)
 
 
 def _flat(section: Section) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from compress.core import catalogue
 from compress.core.artifact import Artifact
@@ -45,7 +45,7 @@ def runtime_for(artifact: Artifact, name: str | None = None) -> Runtime:
     return runtime
 
 
-def not_opened(artifact: Artifact, asked: list[Runtime]) -> str:
+def not_opened(artifact: Artifact, asked: Sequence[Runtime]) -> str:
     """Why none of these runtimes opens an artifact of that format, and what to do."""
     formats = [f"{one.name} opens {listing(sorted(one.formats))} artifacts" for one in asked]
     others = f"ask for {DEFAULTS[artifact.format]}"

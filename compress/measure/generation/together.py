@@ -18,7 +18,7 @@ from compress.measure.batches import Condition, Unnamed
 from compress.measure.generation import memory, quality, speed
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
-from compress.measure.plan import ROOT, Entry, Lane, Plan
+from compress.measure.plan import Entry, Lane, Plan
 from compress.measure.quality import of_rows
 from compress.measure.run import Found, Run, carry_out
 from compress.metrics import perplexity, token_accuracy
@@ -103,7 +103,7 @@ class GenerationRun(Run):
         self.outputs[entry.name] = texts
         mine = entry.fingerprint
         found = quality.of_outputs(mine, texts, [len(row) for row in tokens], condition)
-        if entry.role != ROOT:
+        if not entry.is_root:
             of_root = self.outputs.get(self.evaluation.root)
             found.append(quality.same_outputs(mine, texts, of_root, condition))
         if not split.is_labelled:
@@ -149,7 +149,7 @@ class GenerationRun(Run):
     def _same_tokens(
         self, entry: Entry, groups: Sequence[int] | None, condition: Mapping[str, Any]
     ) -> list[Measurement]:
-        if entry.role == ROOT:
+        if entry.is_root:
             return []
         of_root = self.predicted.get(self.evaluation.root)
         return [quality.same_tokens(entry.fingerprint, self.predicted[entry.name], of_root, groups, condition)]
@@ -186,11 +186,11 @@ class GenerationRun(Run):
     def _absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
         mine = entry.fingerprint
         found = [quality.absent(mine, one, condition, reason) for one in self.evaluation.metrics]
-        if entry.role != ROOT:
+        if not entry.is_root:
             against = {**condition, "against": "root"}
             found.append(quality.absent(mine, token_accuracy.METRIC, against, reason))
         if not self.evaluation.models_text:
             found += quality.no_outputs(mine, condition, reason)
-            if entry.role != ROOT:
+            if not entry.is_root:
                 found.append(quality.no_agreement(mine, condition, reason))
         return found

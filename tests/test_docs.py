@@ -14,8 +14,8 @@ from compress.cli.doctor import TESTED
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md"))]
-NO_COMMANDS = ("compress --help", "compress shrink")
-"""Of the whole program; of the page that tells how a technique, called `shrink` there, is added."""
+NO_COMMANDS = ("compress --help", "compress average")
+"""Of the whole program; of the page that tells how a technique, called `average` there, is added."""
 COMMANDS = [
     pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:60]}")
     for page in PAGES

@@ -55,7 +55,7 @@ def measured(
     described = given.given(task, data, rows, brought[0][1].task, "evaluation", allow_overlap=allow_overlap)
     return benchmark.run(
         brought,
-        benchmark.read_suite(str(suite)).in_runtimes([runtimes] if isinstance(runtimes, str) else runtimes),
+        benchmark.read_suite(str(suite), [runtimes] if isinstance(runtimes, str) else runtimes),
         folder,
         cache=default_cache(folder),
         task=described,

@@ -85,14 +85,6 @@ class Suite(Settings):
         """The runtimes that it names; a CompressError where one is unknown or not installed."""
         return tuple(choice.find(name) for name in self.runtimes)
 
-    def in_runtimes(self, names: Sequence[str]) -> Suite:
-        """The same in the runtimes of these names; unchanged where there are none.
-
-        Raises:
-            CompressError: one is unknown, not installed or named twice.
-        """
-        return build(Suite, {**self.model_dump(mode="json"), "runtimes": list(names)}, "--runtime") if names else self
-
     def to_json(self) -> dict[str, Any]:
         """Its settings; `runtimes` where some are named, so that other measurements are known by the hash that they had."""
         found = self.model_dump(mode="json")
@@ -103,12 +95,16 @@ class Suite(Settings):
         return self.model_copy(update={"threads": self.threads or min(2, available_cores())})
 
 
-def read_suite(name: str) -> Suite:
+def read_suite(name: str, runtimes: Sequence[str] = ()) -> Suite:
     """The suite in a YAML file, or a shipped one by its name.
+
+    Args:
+        runtimes: the names of those in which is measured instead of the suite's; its own where there are none.
 
     Raises:
         CompressError: there is none, or a setting in it is unknown, missing or does not fit.
     """
     file = shipped.find("benchmarks", name)
     values, lines = read_yaml(file)
-    return build(Suite, {"name": file.stem, **values}, str(file), lines)
+    asked = {"runtimes": list(runtimes)} if runtimes else {}
+    return build(Suite, {"name": file.stem, **values, **asked}, str(file), lines)

@@ -37,8 +37,8 @@ class Family:
     widths: tuple[str, ...] = ()
 
 
-_BERT = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 128}
-_BART = {
+BERT = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 128}
+BART = {
     "d_model": 32,
     "encoder_attention_heads": 4,
     "decoder_attention_heads": 4,
@@ -46,7 +46,7 @@ _BART = {
     "decoder_ffn_dim": 64,
     "max_position_embeddings": 128,
 }
-_LLAMA = {
+LLAMA = {
     "hidden_size": 32,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -55,23 +55,24 @@ _LLAMA = {
 }
 
 
-def _of(kind: Any, config: Mapping[str, Any], *traits: Trait, **others: Any) -> Family:
+def of(kind: Any, config: Mapping[str, Any], *traits: Trait, **others: Any) -> Family:
+    """A family of a kind."""
     return Family(kind, config, frozenset(traits), **others)
 
 
 FAMILIES: dict[str, Family] = {
-    "bert": _of("encoder", _BERT, "fusible"),
-    "distilbert": _of("encoder", {"dim": 64, "n_heads": 4, "hidden_dim": 128}, "fusible"),
-    "roberta": _of("encoder", {**_BERT, "type_vocab_size": 1}, "fusible"),
-    "xlm-roberta": _of("encoder", {**_BERT, "type_vocab_size": 1}, "fusible", is_like="roberta"),
-    "camembert": _of("encoder", {**_BERT, "type_vocab_size": 1}, "fusible", is_like="roberta"),
-    "electra": _of("encoder", {**_BERT, "embedding_size": 32}, "fusible"),
-    "albert": _of("encoder", {**_BERT, "embedding_size": 32}, "fusible"),
-    "mpnet": _of("encoder", _BERT, "fusible", "attention of its own"),
-    "deberta-v2": _of(
+    "bert": of("encoder", BERT, "fusible"),
+    "distilbert": of("encoder", {"dim": 64, "n_heads": 4, "hidden_dim": 128}, "fusible"),
+    "roberta": of("encoder", {**BERT, "type_vocab_size": 1}, "fusible"),
+    "xlm-roberta": of("encoder", {**BERT, "type_vocab_size": 1}, "fusible", is_like="roberta"),
+    "camembert": of("encoder", {**BERT, "type_vocab_size": 1}, "fusible", is_like="roberta"),
+    "electra": of("encoder", {**BERT, "embedding_size": 32}, "fusible"),
+    "albert": of("encoder", {**BERT, "embedding_size": 32}, "fusible"),
+    "mpnet": of("encoder", BERT, "fusible", "attention of its own"),
+    "deberta-v2": of(
         "encoder",
         {
-            **_BERT,
+            **BERT,
             "relative_attention": True,
             "pos_att_type": ["p2c", "c2p"],
             "position_buckets": 16,
@@ -82,8 +83,8 @@ FAMILIES: dict[str, Family] = {
         },
         "attention of its own",
     ),
-    "modernbert": _of("encoder", {**_BERT, "global_attn_every_n_layers": 3, "local_attention": 8}, "fused", "windowed"),
-    "t5": _of(
+    "modernbert": of("encoder", {**BERT, "global_attn_every_n_layers": 3, "local_attention": 8}, "fused", "windowed"),
+    "t5": of(
         "seq2seq",
         {
             "d_model": 32,
@@ -97,28 +98,28 @@ FAMILIES: dict[str, Family] = {
         "tied",
         "attention of its own",
     ),
-    "bart": _of("seq2seq", _BART, "tied"),
-    "mbart": _of("seq2seq", _BART, "tied"),
-    "marian": _of("seq2seq", _BART, "tied", "sinusoidal"),
-    "pegasus": _of("seq2seq", _BART, "tied", "sinusoidal"),
-    "gpt2": _of("decoder", {"n_embd": 32, "n_head": 4, "n_positions": 128}, "tied", "fused"),
-    "llama": _of("decoder", _LLAMA, "grouped"),
-    "qwen2": _of(
+    "bart": of("seq2seq", BART, "tied"),
+    "mbart": of("seq2seq", BART, "tied"),
+    "marian": of("seq2seq", BART, "tied", "sinusoidal"),
+    "pegasus": of("seq2seq", BART, "tied", "sinusoidal"),
+    "gpt2": of("decoder", {"n_embd": 32, "n_head": 4, "n_positions": 128}, "tied", "fused"),
+    "llama": of("decoder", LLAMA, "grouped"),
+    "qwen2": of(
         "decoder",
-        {**_LLAMA, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1},
+        {**LLAMA, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1},
         "grouped",
         "windowed",
     ),
-    "qwen3": _of("decoder", {**_LLAMA, "head_dim": 16}, "grouped"),
-    "gemma3_text": _of(
+    "qwen3": of("decoder", {**LLAMA, "head_dim": 16}, "grouped"),
+    "gemma3_text": of(
         "decoder",
-        {**_LLAMA, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 6, "sliding_window_pattern": 2},
+        {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 6, "sliding_window_pattern": 2},
         "grouped",
         "tied",
         "windowed",
     ),
-    "phi3": _of("decoder", {**_LLAMA, "sliding_window": 10}, "grouped", "fused", "windowed"),
-    "bloom": _of(
+    "phi3": of("decoder", {**LLAMA, "sliding_window": 10}, "grouped", "fused", "windowed"),
+    "bloom": of(
         "decoder",
         {"hidden_size": 32, "n_head": 4},
         "tied",

@@ -39,6 +39,7 @@ def generator(folder: Path, **changes: Any) -> Any:
     opener = auto_class(kind) if unequal is None else opened_by(unequal)
     found = opened(folder, opener, kind=unequal, **changes)
     _check_head(folder, found)
+    _check_family(folder, found.model.config)
     found.model.generation_config = settings
     if not kind.has_encoder and found.model.config.is_encoder_decoder:
         raise CompressError(
@@ -46,6 +47,15 @@ def generator(folder: Path, **changes: Any) -> Any:
             "Set it to false."
         )
     return found.model
+
+
+def _check_family(folder: Path, config: Any) -> None:
+    from compress.models.families.families import architectures
+
+    known = architectures().get(config.model_type)
+    reason = known.why_not(config) if known is not None else ""
+    if reason:
+        raise CompressError(f"The {config.model_type} model in {folder} cannot be worked with: {reason}.")
 
 
 def _check_head(folder: Path, found: Opened) -> None:

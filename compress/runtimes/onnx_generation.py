@@ -161,6 +161,25 @@ class OnnxDecoder(OnnxGenerator):
         filled = _fill(cache, present) if use_cache else None
         return CausalLMOutputWithPast(logits=logits, **{cache_name(): filled})
 
+    def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: Any) -> dict[str, Any]:
+        """A Phi-3 with LongRoPE turns keys by other angles once a text is longer than those it was first trained on: as its
+        torch model does there, the whole text is read anew."""
+        # transformers looks for `kwargs` by that name
+        cache, switches_at = kwargs.get(cache_name()), _longer_positions_from(self.config)
+        if cache is not None and switches_at is not None and cache.get_seq_length() <= switches_at < input_ids.shape[1]:
+            kwargs[cache_name()] = self.empty_cache()
+            kwargs["next_sequence_length"] = None
+        prepared: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)
+        return prepared
+
+
+def _longer_positions_from(config: Any) -> int | None:
+    """The length of a text from which on a Phi-3 takes other angles; None where it has but one set of them."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if config.model_type != "phi3" or rope.get("rope_type") != "longrope":
+        return None
+    return int(config.original_max_position_embeddings)
+
 
 @dataclass
 class Encoded(ModelOutput):

@@ -102,6 +102,13 @@ def test_code_that_a_model_brings_is_run_only_where_it_is_asked_for(
     assert sign.exists()
 
 
+def test_a_marian_that_writes_by_another_vocabulary_is_refused_by_name(tmp_path: Path) -> None:
+    own = {"share_encoder_decoder_embeddings": False, "tie_word_embeddings": False, "decoder_vocab_size": 250}
+    strong_generator("marian", layers=1, **own).save_pretrained(tmp_path)
+    with pytest.raises(CompressError, match="The marian model in .* reads by one vocabulary and writes by another"):
+        opened(tmp_path)
+
+
 def test_how_a_model_writes_is_part_of_what_it_is(saved: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "beams"
     shutil.copytree(saved["bart"], folder)

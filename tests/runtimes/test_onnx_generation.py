@@ -49,6 +49,20 @@ def test_tokens_are_torchs_by_all_options_of_generate(
     _check_tokens(family, OPTIONS[options], tmp_path_factory)
 
 
+@pytest.mark.slow
+def test_a_text_that_grows_beyond_a_phi3_s_first_positions_is_read_anew(tmp_path: Path) -> None:
+    from tests.generative import export_generator
+
+    factors = {"short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [2.0, 3.0, 4.0, 5.0], "factor": 8.0}
+    first = {"original_max_position_embeddings": 16}
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, **factors, **first}
+    made = export_generator(tmp_path, "phi3", layers=1, rope_parameters=rope, sliding_window=None, **first)
+    settings = {**batch(prompts(6, longest=14), left=True), "max_new_tokens": 16, "do_sample": False}
+    for options in ({}, {"num_beams": 3}):
+        wanted = made.model.generate(**settings, **options)
+        assert opened(made).generate(**settings, **options).tolist() == wanted.tolist()
+
+
 def _check_tokens(family: str, options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     made = exported(family, tmp_path_factory, layers=1 if family == "llama" else 2)
     generator = opened(made)

@@ -122,6 +122,9 @@ class Architecture:
     layer_config: Callable[[Any, Sequence[int]], dict[str, Any]] = lambda config, kept: {}
     """(config, kept layers) -> further settings of the config that are lists by layer."""
 
+    why_not: Callable[[Any], str] = lambda config: ""
+    """(config) -> why such a model cannot be worked with, in words that go on after a colon; nothing where it can."""
+
     @property
     def stacks(self) -> tuple[Architecture, ...]:
         """Itself, and its decoder if it has one."""

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import compress.models.families
 from compress.core.errors import CompressError, listing
 from compress.models.families.architecture import Architecture
 
@@ -50,7 +51,8 @@ def stack(config: Any, side: str = "decoder") -> Architecture:
 def architectures() -> dict[str, Architecture]:
     """Every family that a file here describes, by `model_type`."""
     found: dict[str, Architecture] = {}
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    files = [file for folder in compress.models.families.__path__ for file in sorted(Path(folder).glob("*.py"))]
+    for file in files:
         if MARK.search(file.read_text(encoding="utf-8")):
             architecture: Architecture = importlib.import_module(f"compress.models.families.{file.stem}").ARCHITECTURE
             found.update(dict.fromkeys(architecture.model_types, architecture))

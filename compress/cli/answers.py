@@ -118,6 +118,13 @@ def _words(text: Text, answer: Mapping[str, Any], as_json: bool) -> str:
         return json_text({**named, **answer})
     if "output" in answer:
         return one_line(answer["output"])  # --json keeps line feeds as they are
+    if "tags" in answer:
+        return one_line(
+            " ".join(f"{word}/{tag or '?'}" for word, tag in zip(answer["words"], answer["tags"], strict=True))
+        )
+    if "labels" in answer:
+        odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
+        return one_line(f"{', '.join(answer['labels']) or '-'}  ({odds})  {shown(text)}")
     if "label" in answer:
         odds = "  ".join(f"{name} {share:.4f}" for name, share in answer["probabilities"].items())
         return one_line(f"{answer['label']}  ({odds})  {shown(text)}")

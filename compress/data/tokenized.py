@@ -68,7 +68,7 @@ def one_label(task: Any, rows: Any) -> str:
     found = np.unique(np.concatenate(labels) if task.reads_words else np.asarray(labels))
     if len(found) != 1:
         return ""
-    return f"{found[0]:g}" if task.kind == "regression" else str(task.label_names[int(found[0])])
+    return f"{found[0]:g}" if not task.law.chooses else str(task.label_names[int(found[0])])
 
 
 def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compress.core.artifact import Artifact
 from compress.data.loading import Split
+from compress.data.word_pieces import WORD_IDS
 from compress.measure.batches import Condition, Inputs, prepare
 from compress.metrics.metric import Metric
 from compress.models.reading_length import cut_at
 from compress.runtimes.rows import Rows
+from compress.tasks import predictions
 from compress.tasks.task import Task
 
 
@@ -44,8 +49,34 @@ class Evaluation:
 
     @property
     def references(self) -> tuple[float, ...]:
-        """The labels in the split's order; empty where they are hidden."""
-        return tuple(float(label) for label in self.split.rows["label"]) if self.split.is_labelled else ()
+        """The labels in the split's order, where each example has one number; else empty, as where they are hidden."""
+        one_number = not (self.task.of_kind.by_token or self.task.is_multi_label)
+        return (
+            tuple(float(label) for label in self.split.rows["label"]) if self.split.is_labelled and one_number else ()
+        )
+
+    @property
+    def labels(self) -> Any:
+        """The labels as metrics take them: numbers [examples], sets [examples, labels], or an array [words] an example."""
+        if not self.split.is_labelled:
+            return ()
+        found = self.split.rows["label"][:]
+        return (
+            [np.asarray(row, np.int64) for row in found]
+            if self.task.of_kind.by_token
+            else np.asarray(found, np.float64)
+        )
+
+    def by_example(self, predicted: NDArray[Any], rows: Rows) -> Any:
+        """Predictions of all answers as metrics take them, see `labels`.
+
+        Args:
+            predicted: [answers] or [answers, labels].
+            rows: the examples as the artifact read them.
+        """
+        if rows.answer_words is None:
+            return predicted
+        return predictions.by_word(predicted, rows.answer_words, [len(words) for words in self.split.rows["text"]])
 
     def identity(self) -> dict[str, Any]:
         """What decides the encoded examples, beside the artifact's tokenizer."""
@@ -78,5 +109,6 @@ class Evaluation:
         tokenized = tokenize(self.split.rows, its_tokenizer, limit)
         names = [name for name in its_tokenizer.model_input_names if name in tokenized.rows.column_names]
         columns = {name: tokenized.rows[name][:] for name in names}
+        word_ids = tokenized.rows[WORD_IDS][:] if WORD_IDS in tokenized.rows.column_names else None
         cut = f"{tokenized.truncated} of {len(self.split.rows)} examples were cut at {limit} tokens"
-        return Rows.encode(columns, its_tokenizer.pad_token_id or 0), (cut,) if tokenized.truncated else ()
+        return Rows.encode(columns, its_tokenizer.pad_token_id or 0, word_ids), (cut,) if tokenized.truncated else ()

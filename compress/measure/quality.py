@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.core.artifact import digest
+from compress.core.artifact import Artifact, digest
 from compress.core.measurement import Measurement
 from compress.metrics import statistics
 from compress.metrics.metric import Metric, Undefined
 from compress.models import labels
 from compress.models.pretrained import raw_config
+from compress.tasks import predictions
 from compress.tasks.task import Task
 
 AGREEMENT = "agreement_with_root"
@@ -25,6 +26,15 @@ RESAMPLES = 500
 def cached(cache: Path, identity: Mapping[str, Any]) -> Path:
     """The cache's entry for what a model said, by its identity (fingerprint, split, runtime and its version, ...)."""
     return cache / "quality" / digest(identity)
+
+
+def said(scores: NDArray[Any], artifact: Artifact, task: Task) -> NDArray[np.float64]:
+    """What an artifact predicts for each answer, in the numbers of its own outputs, with the thresholds that it keeps."""
+    thresholds = None
+    if task.is_multi_label:
+        names = labels.of_config(raw_config(artifact.folder), artifact.folder)
+        thresholds = predictions.thresholds_of(artifact.facts, names)
+    return predictions.predictions(scores, task, thresholds)
 
 
 def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.float64]:
@@ -39,6 +49,8 @@ def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.f
     order = labels.order(names, task) if len(names) == task.num_labels else None
     if order is None:
         raise labels.refused(folder, names, task)
+    if said.ndim == 2:  # labels each by itself: their columns
+        return said[:, list(order)]
     return np.argsort(order)[said.astype(np.int64)].astype(np.float64)
 
 
@@ -144,12 +156,13 @@ def of_rows(
 
 def agreement(
     fingerprint: str,
-    predicted: NDArray[np.float64],
-    of_root: NDArray[np.float64] | None,
+    predicted: Any,
+    of_root: Any,
     task: Task,
     condition: Mapping[str, Any],
 ) -> Measurement:
-    """The share of examples for which the artifact and the uncompressed model say the same class, right or wrong.
+    """The share of examples for which the artifact and the uncompressed model predict the same, right or wrong; of tagged words
+    the share of an example's words, the mean over examples.
 
     Two models of equal accuracy may still differ on many examples; this is what users of the old model will notice.
     """
@@ -157,7 +170,11 @@ def agreement(
         return _no_agreement(fingerprint, condition, "scores are not classes: see the correlation instead")
     if of_root is None:
         return _no_agreement(fingerprint, condition, "the uncompressed model could not be run")
-    same = (predicted == of_root).astype(np.float64)
+    same = np.array(
+        [np.mean(np.equal(ours, theirs)) for ours, theirs in zip(predicted, of_root, strict=True) if np.size(ours)]
+    )
+    if task.is_multi_label:
+        same = np.floor(same)
     return Measurement(
         fingerprint,
         AGREEMENT,
@@ -166,9 +183,16 @@ def agreement(
         True,
         condition,
         samples=same.size,
-        interval=statistics.wilson(int(same.sum()), same.size),
+        interval=_of_shares(same),
         per_example=tuple(float(one) for one in same),
     )
+
+
+def _of_shares(same: NDArray[np.float64]) -> tuple[float, float]:
+    """Wilson's interval where examples are the same or not, a bootstrap over examples where they are so in part."""
+    if np.isin(same, (0, 1)).all():
+        return statistics.wilson(int(same.sum()), same.size)
+    return statistics.bootstrap(lambda rows: float(same[rows].mean()), same.size)
 
 
 def absent(fingerprint: str, metric: Metric, condition: Mapping[str, Any], reason: str) -> Measurement:
@@ -182,11 +206,11 @@ def _no_agreement(fingerprint: str, condition: Mapping[str, Any], reason: str) -
 
 
 def _interval(
-    metric: Metric, predicted: NDArray[np.float64], right: NDArray[np.float64], each: NDArray[np.float64] | None
+    metric: Metric, predicted: Any, right: Any, each: NDArray[np.float64] | None
 ) -> tuple[float, float] | None:
     if each is not None:
         return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
-    low, high = statistics.bootstrap(metric.scorer(predicted, right), right.size, resamples=RESAMPLES)
+    low, high = statistics.bootstrap(metric.scorer(predicted, right), len(right), resamples=RESAMPLES)
     return (low, high) if np.isfinite(low) else None
 
 

@@ -249,8 +249,8 @@ class ClassifierRun(Run):
     def __init__(self, evaluation: Evaluation, plan: Plan, stack: ExitStack) -> None:
         super().__init__(evaluation, plan, stack)
         self.evaluation = evaluation
-        self.predicted: dict[str, NDArray[np.float64]] = {}
-        """In the numbers of the task's labels."""
+        self.predicted: dict[str, Any] = {}
+        """In the numbers of the task's labels, one entry an example."""
         self.said: dict[str, NDArray[np.float64]] = {}
         """In the numbers of the artifact's own outputs."""
 
@@ -259,10 +259,14 @@ class ClassifierRun(Run):
         task, metrics = self.evaluation.task, self.evaluation.metrics
         lane = next((one for one in lanes if one.worker is not None), lanes[0])
         condition = {**lane.condition, "split": "evaluation", "max_length": self.evaluation.max_length}
+        one_class: tuple[str, ...] = ()
         if lane.worker is not None:
             try:
-                said = predictions.predictions(self._logits(lane, len(self.prepared[entry.name].rows)), task)
-                self.predicted[entry.name] = quality.of_task(said, entry.artifact.folder, task)
+                rows = self.prepared[entry.name].rows
+                said = quality.said(self._logits(lane, len(rows)), entry.artifact, task)
+                in_task_order = quality.of_task(said, entry.artifact.folder, task)
+                one_class = predictions.one_class(in_task_order, self.evaluation.labels, task)
+                self.predicted[entry.name] = self.evaluation.by_example(in_task_order, rows)
                 self.said[entry.name] = said
             except CompressError as error:
                 lane.failure = str(error)
@@ -276,9 +280,8 @@ class ClassifierRun(Run):
                     quality.absent(entry.fingerprint, metric, under, reason) for metric in one.metrics
                 ]
             return
-        references = self.evaluation.references
-        notes = (*self.prepared[entry.name].notes, *predictions.one_class(mine, references, task))
-        self.measurements += quality.quality(entry.fingerprint, mine, references, metrics, condition, notes)
+        notes = (*self.prepared[entry.name].notes, *one_class)
+        self.measurements += quality.quality(entry.fingerprint, mine, self.evaluation.labels, metrics, condition, notes)
         if not entry.is_root:
             self.measurements.append(quality.agreement(entry.fingerprint, mine, of_root, task, condition))
         for other in self.evaluation.further:
@@ -298,9 +301,11 @@ class ClassifierRun(Run):
                 with self.worker(lane, file) as worker:
                     worker.ask("load")
                     logits = self._logits(replace(lane, worker=worker), len(prepared.rows), other)
-                said = predictions.predictions(logits, other.task)
-                predicted = quality.of_task(said, lane.entry.artifact.folder, other.task)
-                return quality.quality(mine, predicted, other.references, other.metrics, condition, prepared.notes)
+                said = quality.said(logits, lane.entry.artifact, other.task)
+                predicted = other.by_example(
+                    quality.of_task(said, lane.entry.artifact.folder, other.task), prepared.rows
+                )
+                return quality.quality(mine, predicted, other.labels, other.metrics, condition, prepared.notes)
             except CompressError as error:
                 reason = str(error)
             finally:
@@ -333,6 +338,8 @@ class ClassifierRun(Run):
     def _check_outputs(self, name: str, condition: Condition, timings: latency.Timings) -> None:
         """Add a note where what was timed is not what was evaluated."""
         if condition.length != REAL or name not in self.predicted or not self.evaluation.task.law.chooses:
+            return
+        if self.evaluation.task.of_kind.by_token or self.said[name].ndim > 1:
             return
         numbers = self.prepared[name].numbers[condition.key]
         note = latency.strays(timings, numbers, self.said[name], condition.key)

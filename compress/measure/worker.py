@@ -82,7 +82,8 @@ class Worker:
             began = time.perf_counter()
             output = session.predict(feeds)
             seconds.append(time.perf_counter() - began)
-            logits[str(turn % len(batches))] = [float(value) for value in logits_of(output)[0]]
+            first = logits_of(output)[0]  # of many answers a row the first token's
+            logits[str(turn % len(batches))] = [float(value) for value in (first if first.ndim == 1 else first[0])]
         self.turns[condition] = (start + calls) % len(batches)
         come_to_rest()
         return {"seconds": seconds, "logits": logits}

@@ -15,6 +15,7 @@ import numpy as np
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
 from compress.core.progress import say, warn
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, Law
 
@@ -164,6 +165,8 @@ class Classifier(Predictor):
     tokenizer: Any = None
     names: Sequence[str] = ()
     law: Law = CATEGORICAL
+    thresholds: Sequence[float] | None = None
+    """Of labels each by itself, the chance above which each is given; one half where there are none."""
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
         """The labels with their probabilities, or the scores. Texts of one batch are answered together, but by an int8 model:
@@ -173,12 +176,12 @@ class Classifier(Predictor):
             yield from self._answers(some)
 
     def _answers(self, texts: Sequence[Text]) -> Iterator[dict[str, Any]]:
-        for row in self._logits(texts).astype(np.float64):
+        for row in self._logits(self._rows(texts)).astype(np.float64):
             yield self._answer(row)
 
-    def _logits(self, texts: Sequence[Text]) -> Any:
+    def _rows(self, texts: Sequence[Text]) -> Any:
         from compress.data.loading import encoded
-        from compress.runtimes.rows import Rows, predict_all
+        from compress.runtimes.rows import Rows
 
         batch = {"text": [text if isinstance(text, str) else text[0] for text in texts]}
         if not isinstance(texts[0], str):
@@ -186,8 +189,14 @@ class Classifier(Predictor):
         assert self.length is not None
         columns = encoded(batch, self.tokenizer, self.length, self.counts)
         self.counts["read"] += len(texts)
+        return Rows.encode(columns, self.tokenizer.pad_token_id or 0)
+
+    def _logits(self, rows: Any) -> Any:
+        """The scores of all answers, [answers, outputs]."""
+        from compress.runtimes.rows import predict_all
+
         try:
-            logits = predict_all(self.session, Rows.encode(columns, self.tokenizer.pad_token_id or 0))
+            logits = predict_all(self.session, rows)
         except CompressError:
             raise
         except Exception as error:  # a runtime's own, of many classes
@@ -213,6 +222,39 @@ class Classifier(Predictor):
                 **named,
             }
         return {"label": self.names[int(odds.argmax())], **named}
+
+
+class Tagger(Classifier):
+    """A model that gives each word of a text a tag. Words stand between blanks."""
+
+    def _answers(self, texts: Sequence[Text]) -> Iterator[dict[str, Any]]:
+        from compress.metrics.entity_f1 import entities, read_tag
+        from compress.tasks.predictions import by_word
+
+        sentences = [text.split() for text in texts if isinstance(text, str)]
+        rows = self._rows_of_words(sentences)
+        best = self.law.decide(self._logits(rows))
+        for words, ids in zip(sentences, by_word(best, rows.answer_words, list(map(len, sentences))), strict=True):
+            tags = [None if one == NO_LABEL else self.names[one] for one in ids]
+            found = entities(read_tag(tag or "O") for tag in tags)
+            yield {
+                "words": words,
+                "tags": tags,  # None where the text was cut, or a word has no tokens
+                "entities": [
+                    {"type": kind, "text": " ".join(words[first : last + 1]), "first_word": first, "last_word": last}
+                    for kind, first, last in found
+                ],
+            }
+
+    def _rows_of_words(self, sentences: Sequence[list[str]]) -> Any:
+        from compress.data.loading import encoded
+        from compress.data.word_pieces import WORD_IDS
+        from compress.runtimes.rows import Rows
+
+        assert self.length is not None
+        columns = encoded({"text": list(sentences)}, self.tokenizer, self.length, self.counts)
+        self.counts["read"] += len(sentences)
+        return Rows.encode(columns, self.tokenizer.pad_token_id or 0, columns.pop(WORD_IDS))
 
 
 @dataclass
@@ -241,14 +283,24 @@ class Generator(Predictor):
 
 
 def _classifier(artifact: Artifact, task: Any, session: Any, names: Sequence[str]) -> Classifier:
-    from compress.models.kinds import law_in
+    from compress.models.kinds import kind_of, law_in
     from compress.models.load import config, tokenizer
     from compress.models.reading_length import cut_at, trained_length
+    from compress.tasks.predictions import thresholds_of
 
     its_tokenizer = tokenizer(artifact.folder)
     length = cut_at(trained_length(artifact.steps), its_tokenizer, config(artifact.folder))
-    law = law_in(artifact.folder)
-    return Classifier(artifact, task, length, session=session, tokenizer=its_tokenizer, names=names, law=law)
+    kind = kind_of(artifact.folder)
+    return (Tagger if kind is not None and kind.by_token else Classifier)(
+        artifact,
+        task,
+        length,
+        session=session,
+        tokenizer=its_tokenizer,
+        names=names,
+        law=law_in(artifact.folder),
+        thresholds=thresholds_of(artifact.facts, names),
+    )
 
 
 def _generator(artifact: Artifact, task: Any, generator: Any, beams: int | None, new_tokens: int | None) -> Generator:

@@ -28,11 +28,28 @@ class Rows:
     answers_at: tuple[NDArray[np.int64], ...] | None = None
     """Where in each example the tokens stand that are answers, one array [answers] each; None where an example is one answer."""
 
+    answer_words: tuple[NDArray[np.int64], ...] | None = None
+    """Which word of the example each of these answers is of, [answers] each."""
+
     @staticmethod
-    def encode(columns: Mapping[str, Sequence[Sequence[int]]], pad_token_id: int = 0) -> Rows:
-        """The columns that a tokenizer gives, each one list of token ids for each example."""
+    def encode(
+        columns: Mapping[str, Sequence[Sequence[int]]],
+        pad_token_id: int = 0,
+        word_ids: Sequence[Sequence[int]] | None = None,
+    ) -> Rows:
+        """The columns that a tokenizer gives, each one list of token ids for each example.
+
+        Args:
+            word_ids: the place of each token's word in its example, below 0 for special tokens: each word's first token is an
+                answer then.
+        """
         arrays = {name: tuple(np.asarray(row, dtype=np.int64) for row in rows) for name, rows in columns.items()}
-        return Rows(arrays, {"input_ids": pad_token_id})
+        if word_ids is None:
+            return Rows(arrays, {"input_ids": pad_token_id})
+        ids = [np.asarray(row, dtype=np.int64) for row in word_ids]
+        at = tuple(np.flatnonzero((row >= 0) & (row != np.r_[-1, row[:-1]])) for row in ids)
+        words = tuple(row[places] for row, places in zip(ids, at, strict=True))
+        return Rows(arrays, {"input_ids": pad_token_id}, answers_at=at, answer_words=words)
 
     def __len__(self) -> int:
         return len(self.columns["input_ids"])

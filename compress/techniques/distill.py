@@ -151,6 +151,7 @@ def _run(work: Work) -> Made:
     from compress.distillation import students
     from compress.distillation import transfer_set as lessons
     from compress.distillation.objective import goals
+    from compress.distillation.thresholds import fitted
     from compress.distillation.train import teach
     from compress.models import load as models
 
@@ -180,7 +181,9 @@ def _run(work: Work) -> Made:
     if settings.with_baseline:
         facts["teacher_effect"] = _compare(work, student, stages, lesson, teacher_config, facts["training_steps"])
     models.save(student.model, student.tokenizer, work.folder)
-    return Made("torch", "fp32", step_facts={**student.facts, **lesson.facts, **facts, **lesson.data.facts})
+    thresholds = fitted(student.model, lesson.data, student.tokenizer)
+    told = {**student.facts, **lesson.facts, **facts, **lesson.data.facts, **thresholds}
+    return Made("torch", "fp32", facts=thresholds, step_facts=told)
 
 
 def _compare(
@@ -226,16 +229,40 @@ def _compare(
             else:
                 predicted = np.load(done.folder / "predictions.npy", allow_pickle=False)
             runs.append(Run(taught, seed, predicted.tolist()))
+    if task.of_kind.by_token or task.is_multi_label:
+        return _effect_of_several(task, split.rows, _read_by(kept, split.rows, settings.max_length), runs)
     return effect(task, split.rows["label"], runs)
+
+
+def _effect_of_several(task: Any, texts: Any, rows: Any, runs: Sequence[Any]) -> dict[str, Any]:
+    """The same where a row has several answers: each row's statistics are added up."""
+    import numpy as np
+
+    from compress.data.collate import by_example
+    from compress.distillation.writing_effect import Written, effect
+    from compress.tasks import scoring
+
+    metrics = scoring.metrics(task)
+    labels = by_example(None, texts, rows)
+    written = []
+    for run in runs:
+        predicted = by_example(np.asarray(run.predictions), texts, rows)
+        written.append(Written(run.taught, run.seed, {one.name: one.statistics(predicted, labels) for one in metrics}))
+    return effect(metrics, written)
 
 
 def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> Any:
     """What is predicted for each answer of each row, see `compress.tasks.kinds.laws.Law.decide`."""
-    from compress.data.tokenized import tokens
     from compress.distillation.scores import scores_of
 
-    rows = tokens(texts, student.tokenizer, student.model.config, max_length).rows
+    rows = _read_by(student, texts, max_length)
     return task.law.decide(scores_of(student.model, rows, student.tokenizer, task))
+
+
+def _read_by(student: Student, texts: Any, max_length: int) -> Any:
+    from compress.data.tokenized import tokens
+
+    return tokens(texts, student.tokenizer, student.model.config, max_length).rows
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:

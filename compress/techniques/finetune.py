@@ -105,6 +105,7 @@ def _writer(work: Work) -> Made:
 def _classifier(work: Work) -> Made:
     from compress.core.labels import ANSWERED, TARGETS
     from compress.distillation import laws, teacher_score
+    from compress.distillation.thresholds import fitted
     from compress.models import load as models
     from compress.training.data import data_for
     from compress.training.train import train
@@ -135,7 +136,8 @@ def _classifier(work: Work) -> Made:
         name=work.name,
     )
     models.save(model, its_tokenizer, work.folder)
-    return Made("torch", "fp32", step_facts={**before, **trained.facts, **data.facts})
+    thresholds = fitted(model, data, its_tokenizer)
+    return Made("torch", "fp32", facts=thresholds, step_facts={**before, **trained.facts, **data.facts, **thresholds})
 
 
 def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:

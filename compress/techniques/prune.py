@@ -24,6 +24,7 @@ from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
 from compress.models.layer_choice import Layers
+from compress.tasks.predictions import THRESHOLDS
 from compress.training.train import TrainingSettings
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ def _run(work: Work) -> Made:
         told |= _recovered(work, pruned, its_tokenizer, hold, task, description)
     told |= _zeros(settings, pruned)
     models.save(pruned, its_tokenizer, work.folder)
-    return Made("torch", "fp32", step_facts=told)
+    return Made("torch", "fp32", facts={name: told[name] for name in (THRESHOLDS,) if name in told}, step_facts=told)
 
 
 def prospect(settings: Prune) -> str:
@@ -332,6 +333,7 @@ def _recovered(
     from compress.distillation import transfer_set as lessons
     from compress.distillation.objective import goals
     from compress.distillation.students import Student
+    from compress.distillation.thresholds import fitted
     from compress.distillation.train import teach
     from compress.models import load as models
     from compress.pruning import apply as slimming
@@ -348,7 +350,7 @@ def _recovered(
     with slimming.adapters(model, settings.lora_rank, settings.seed):
         facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
     slimming.finish_(model, hold)
-    return {**lesson.facts, **facts, **lesson.data.facts}
+    return {**lesson.facts, **facts, **lesson.data.facts, **fitted(model, lesson.data, its_tokenizer)}
 
 
 def _recovered_writing(

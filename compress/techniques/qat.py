@@ -145,12 +145,14 @@ def _delivered(
     Returns:
         The artifact's facts and the step's.
     """
+    from compress.distillation.thresholds import chosen
     from compress.models.kinds import law_of_model
     from compress.onnx import exported as exporting
     from compress.quantization import agreement
     from compress.quantization.graphs.kernels import integer_kernels
     from compress.quantization.graphs.qdq import write_scheme
     from compress.quantization.qat import compared, onnx_logits, rounded, unlike
+    from compress.tasks.kinds.laws import BINARY
 
     found = exporting.export_model(model, work.scratch / "export", its_tokenizer, work.task)
     target = work.folder / "model.onnx"
@@ -159,13 +161,15 @@ def _delivered(
     exporting.finish_folder(work.source, work.folder, target)
     answers, unquantized = onnx_logits(target, batches), onnx_logits(whole, batches)
     before = onnx_logits(rounded(whole, start, work.scratch), batches)
-    law = law_of_model(model)
+    law, task_labels = law_of_model(model), [model.config.id2label[place] for place in range(model.config.num_labels)]
     agreed = agreement.of_answers(answers, unquantized, "held-out rows", law)
     is_as_right = agreement.right(answers, labels, law) >= agreement.right(unquantized, labels, law)
+    thresholds = chosen(answers, labels, task_labels) if law is BINARY else {}
     return {
-        "facts": found.facts,
+        "facts": {**found.facts, **thresholds},
         "step_facts": {
             **told,
+            **thresholds,
             "layers_quantized": len(learned),
             "kernels": dict(Counter(integer_kernels(target).values())),
             "parity of the fp32 graph": found.parity,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compress.core.errors import CompressError
-from compress.core.labels import TARGETS
+from compress.core.labels import ANSWERED, TARGETS
 from compress.distillation.scores import flat
 from compress.distillation.token_losses import reference_tokens
 from compress.models.families.families import stack
@@ -96,7 +96,11 @@ def _logits(model: Any, batches: Sequence[Batch]) -> Tensor:
     answers = []
     for batch in batches:
         inputs = {name: value.to(model.device) for name, value in batch.items() if name not in TARGETS}
-        answers.append(flat(model(**inputs).logits, batch))
+        logits = model(**inputs).logits
+        if logits.ndim == 3 and ANSWERED not in batch:  # without words known, every token is an answer
+            answers.append(logits[inputs["attention_mask"].bool()])
+        else:
+            answers.append(flat(logits, batch))
     return torch.cat(answers)
 
 

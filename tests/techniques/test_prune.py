@@ -257,7 +257,7 @@ def test_a_budget_that_removes_nothing_is_refused(method: str, prune: Callable[.
 def test_what_a_kind_can_bring_is_said_beforehand() -> None:
     assert "no runtime here faster" in prospect(Prune(method="magnitude"))
     assert "sparse tensor cores" in prospect(Prune(method="wanda", pattern="2:4"))
-    assert "every runtime do less" in prospect(Prune())
+    assert "smaller and faster in every runtime" in prospect(Prune())
 
 
 def test_a_recovery_without_a_task_and_a_budget_too_small_are_refused(

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test reliability lint check format clean
+.PHONY: help install quickstart test test-all reliability lint check format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 quickstart: $(INSTALLED) ## Install, then run the whole story on the embedded example (five minutes more)
 	$(BIN)/compress run quickstart
 
-test: $(INSTALLED) ## Install where needed, then run the whole test suite
+test: $(INSTALLED) ## Install where needed, then run the tests but for the slow ones
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+test-all: $(INSTALLED) ## Run all tests, the slow ones too (end-to-end runs of many seconds)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 reliability: $(INSTALLED) ## Kill, starve, fuzz and attack it at length (half an hour); writes docs/reliability.md
@@ -35,7 +38,7 @@ lint: $(INSTALLED) ## Run ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## Run both
+check: lint test-all ## Run the linters and all tests
 
 format: $(INSTALLED) ## Format the code, mend what ruff can, and write the types of the techniques' Python functions
 	$(BIN)/python -m tests.techniques.signatures

@@ -158,7 +158,7 @@ def prompts(name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any)
 
     chosen = find(name)
     described, _ = loading.resolve(dict(task))
-    tokens = chosen.max_length if described.kind == "language_modelling" else None
+    tokens = chosen.max_length if not described.of_kind.has_references else None
     return of.prompts(drawn(name, task), described, its_tokenizer, config, tokens=tokens)[: chosen.count]
 
 

@@ -85,7 +85,7 @@ def _own(given: Described) -> Task:
 
 
 def _refuse_what_it_cannot_have(task: Task, given: Described) -> None:
-    models_text = task.kind == "language_modelling"
+    models_text = not task.of_kind.has_references
     for name in OF_PAIRS if models_text else OF_MODELLING:
         if getattr(given, name) is not None:
             raise CompressError(f"Task '{task.name}' is {task.kind.replace('_', ' ')}, which has no '{name}'.")
@@ -116,14 +116,14 @@ def _with_data(task: Task, given: Described) -> tuple[Task, str | None]:
     check_columns(task)
     data = by_split(task.name, given.data)
     if not isinstance(data, Mapping):
-        if data is not None and task.kind == "language_modelling":
+        if data is not None and not task.of_kind.has_references:
             plain = {split: tuple(_text_source(f"{stem}{PLAIN}") for stem in STEMS[split]) for split in SPLITS}
             del plain["holdout"]  # a source for it would say that the data has a holdout of its own
             task = replace(task, files={split: (*task.files.get(split, ()), *plain.get(split, ())) for split in plain})
         return task, data
     chosen: dict[str, tuple[Source, ...]] = {}
     for split, file in data.items():
-        if task.kind == "language_modelling" and _is_text_file(file):
+        if not task.of_kind.has_references and _is_text_file(file):
             chosen[split] = (_text_source(file),)
             continue
         if Path(file).suffix.lower() not in FORMATS:

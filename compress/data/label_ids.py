@@ -9,6 +9,7 @@ from compress.core.errors import shown
 from compress.data.raw_row import RawRow
 from compress.data.tables import CELL_CHARACTERS
 from compress.models import labels
+from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
 LABEL = "label "
@@ -120,7 +121,7 @@ def number_of(spelling: str) -> float | None:
 
 def expected(task: Task) -> str:
     """What a label should have been, for messages."""
-    if task.kind == "regression":
+    if task.law is NUMBER:
         low, high = task.label_range or (-math.inf, math.inf)
         return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"
     names = task.label_names if len(task.label_names) <= 8 else (*task.label_names[:7], "...")

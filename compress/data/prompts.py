@@ -42,7 +42,7 @@ def _read(
 ) -> tuple[list[NDArray[np.int64]], int]:
     """The same, and how many sources were longer than the model or the task lets them be, and were cut."""
     task, most = fitted(task, config), positions(config)
-    if task.kind == "language_modelling":
+    if not task.of_kind.has_references:
         size = max(min(tokens or TOKENS, most or TOKENS), 2)
         windows = generation.scored_windows(rows, task, its_tokenizer, size, max(size // 2, 1)).rows
         return [np.asarray(ids, np.int64) for ids in windows["input_ids"]], 0
@@ -61,7 +61,7 @@ def of_texts(
 ) -> tuple[list[NDArray[np.int64]], int]:
     """The same for texts at hand: as the task's sources, or as they are where there is no task or it has none; and how many
     were cut."""
-    if task is None or task.kind == "language_modelling":
+    if task is None or not task.of_kind.has_references:
         most = min((one for one in (tokens, longest_input(its_tokenizer, config)) if one), default=None)
         whole = its_tokenizer(list(texts), verbose=False)["input_ids"]
         cut = [place for place, ids in enumerate(whole) if most is not None and len(ids) > most]

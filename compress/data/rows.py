@@ -13,6 +13,7 @@ from compress.data import decoding, several_labels
 from compress.data.folding import folded
 from compress.data.label_ids import LABEL, Bad, Empty, class_id, expected, number_of, score, text_cell
 from compress.data.raw_row import RawRow
+from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
 SHOWN = 5
@@ -184,7 +185,7 @@ def _texts(row: RawRow, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
         if not stripped and task.empty_text_is_bad:
             raise Empty(f"{shown(name)} is empty")
         # What a language model predicts is the text as it stands.
-        texts.append(text if task.kind == "language_modelling" else stripped)
+        texts.append(text if not task.of_kind.has_references else stripped)
     return tuple(texts)
 
 
@@ -207,7 +208,7 @@ def _label(row: RawRow, task: Task, name: str, hidden: bool, spellings: set[str]
         raise Bad(f"{shown(name)} is empty")
     if len(spellings) < SPELLINGS:
         spellings.add(spelling)
-    label = score(spelling, task) if task.kind == "regression" else class_id(spelling, task)
+    label = score(spelling, task) if task.law is NUMBER else class_id(spelling, task)
     if label is None:
         several = _are_several(spelling, task)
         raise Bad(

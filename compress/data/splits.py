@@ -32,13 +32,6 @@ CACHE_VERSION = 3
 BATCH = 1000
 ROWS = "rows.arrow"
 """The one file of an entry of rows in the cache."""
-LABELS: Mapping[str, str | list[str]] = {
-    "classification": "int64",
-    "regression": "float64",
-    "token_classification": ["int64"],
-    "multi_label_classification": ["float32"],
-}
-"""How labels are stored, by the task's kind, in a list where there are several; texts otherwise."""
 logger = logging.getLogger(__name__)
 
 
@@ -211,13 +204,12 @@ def _write_arrow(path: Path, task: Task, stream: Iterator[Example]) -> tuple[int
     from datasets import Features, List, Value
     from datasets.arrow_writer import ArrowWriter
 
-    def kind(name: str | list[str]) -> Any:
-        return List(Value(name[0])) if isinstance(name, list) else Value(name)
-
-    features = {"text": kind(["string"] if task.reads_words else "string")}
+    label = Value(task.law.stored_as)
+    features = {"text": List(Value("string")) if task.reads_words else Value("string")}
     if task.is_pair:
         features["text_pair"] = Value("string")
-    features |= {"label": kind(LABELS.get(task.kind, "string")), "row_hash": Value("string")}
+    has_several = task.reads_words or task.is_multi_label
+    features |= {"label": List(label) if has_several else label, "row_hash": Value("string")}
     count = labelled = 0
     content = hashlib.sha256()
     writer = ArrowWriter(features=Features(features), path=str(path), writer_batch_size=BATCH)

@@ -36,7 +36,7 @@ def generative_tokens(
             f"A {config.model_type} model that writes nothing cannot do '{task.name}', a {task.kind.replace('_', ' ')}. "
             "Start from an encoder-decoder or a decoder, or make one: compress finetune MODEL --task TASK."
         )
-    if task.kind == "language_modelling":
+    if not task.of_kind.has_references:
         if config.is_encoder_decoder:
             raise CompressError(
                 f"'{task.name}' is language modelling, which takes a decoder, not a {config.model_type}."
@@ -82,7 +82,7 @@ def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> No
     if description is None or "max_length" not in settings.model_fields_set:
         return
     task, _ = loading.resolve(dict(description))
-    if task.is_generative and task.kind != "language_modelling":
+    if task.is_generative and task.of_kind.has_references:
         raise CompressError(
             f"max_length does not apply to '{task.name}', a {task.kind}: set `max_source` and `max_target` in its "
             f"description (`task: {{name: {task.name}, max_source: 256}}`)."

@@ -15,6 +15,7 @@ import numpy as np
 from compress.core.progress import warn
 from compress.data.collate import Collate, collate, collate_causal, collate_pairs
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
+from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.predictions import by_row
 from compress.training.objectives import ModelScore, Score, Scored
 
@@ -73,7 +74,7 @@ def data_for(
         warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were cut.")
     only = one_label(task, splits["train"].rows)
     if only:
-        what = "score" if task.kind == "regression" else "class"
+        what = "score" if task.law is NUMBER else "class"
         warn(
             f"All {len(splits['train'].rows):,} training rows of '{task.name}' are '{only}': one {what} teaches nothing."
         )

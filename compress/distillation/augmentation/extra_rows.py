@@ -23,6 +23,7 @@ from compress.data import unlabelled
 from compress.data.rows import Example
 from compress.data.splits import ROWS, arrow_rows
 from compress.distillation.augmentation.words import Draft, asked, drafts
+from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def no_label(task: Task, words: int) -> float | list[float]:
         return [-100] * words
     if task.is_multi_label:
         return [math.nan] * task.num_labels
-    return math.nan if task.kind == "regression" else -100
+    return math.nan if task.law is NUMBER else -100
 
 
 def _texts(rows: Dataset) -> Iterator[tuple[str, ...]]:

@@ -24,6 +24,8 @@ class Law:
     """Whether an answer is a choice (of a class, of labels), which can be right or wrong, and can flip."""
     no_label: Any
     """What stands in the place of the label of a row that has none."""
+    stored_as: str
+    """The Arrow type of a label."""
 
     def decide(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """What is predicted.
@@ -88,7 +90,7 @@ class Tokens(Law):
     """The next token of a text; what is decided is decided token by token, while a text is generated."""
 
 
-CATEGORICAL = Categorical("categorical", chooses=True, no_label=NO_LABEL)
-BINARY = Binary("binary", chooses=True, no_label=math.nan)
-NUMBER = Number("number", chooses=False, no_label=math.nan)
-TOKENS = Tokens("tokens", chooses=False, no_label=NO_LABEL)
+CATEGORICAL = Categorical("categorical", chooses=True, no_label=NO_LABEL, stored_as="int64")
+BINARY = Binary("binary", chooses=True, no_label=math.nan, stored_as="float32")
+NUMBER = Number("number", chooses=False, no_label=math.nan, stored_as="float64")
+TOKENS = Tokens("tokens", chooses=False, no_label=NO_LABEL, stored_as="string")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.core.errors import CompressError
 from compress.core.progress import warn
 from compress.data.collate import Collate, collate, collate_causal, collate_pairs
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
@@ -100,6 +101,7 @@ def _generative(
     task = fitting.fitted(task, config)
     said, held_out = task.generation, splits["holdout"].rows
     train, facts = generative_tokens(texts, task, its_tokenizer, config, max_length)
+    _check_start(train, config)
     if not task.of_kind.has_references:
         rows = holdout.windows(held_out, task, its_tokenizer, facts["block_tokens"])
         score = holdout.read(rows, its_tokenizer, seed=task.seed)
@@ -121,6 +123,22 @@ def _generative(
         score=score,
         collate=collate_pairs if config.is_encoder_decoder else collate_causal,
     )
+
+
+def _check_start(train: Any, config: Any) -> None:
+    """Of a family whose decoder is trained to start from a target's last token (mBART's language), that it writes from there
+    too."""
+    from compress.models.families.families import architectures
+
+    known = architectures().get(config.model_type)
+    if known is None or known.starts_from != "end" or not len(train):
+        return
+    end, start = train[0]["labels"][-1], config.decoder_start_token_id
+    if end != start:
+        raise CompressError(
+            f"This {config.model_type} learns to start from the token that targets end with, {end}, but would write from "
+            f"{start}, its config's `decoder_start_token_id`. Set that to {end}, or the tokenizer's `tgt_lang` to the language."
+        )
 
 
 def holdout_score(task: Any) -> Score:

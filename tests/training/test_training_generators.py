@@ -107,6 +107,12 @@ def test_the_loss_is_the_mean_over_a_rows_tokens_then_over_rows(family: str, tmp
     assert len({len(feature["labels"]) for feature in features}) > 1
 
 
+def test_an_mbart_that_would_not_write_from_the_token_that_it_learns_to_start_from_is_refused(tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "model", "mbart", decoder_start_token_id=5)
+    with pytest.raises(CompressError, match="targets end with, 1, but would write from 5"):
+        Run(folder, write_pairs(tmp_path / "data"), tmp_path / "scratch")
+
+
 def test_label_smoothing_spreads_a_share_of_the_target_over_all_tokens(tmp_path: Path) -> None:
     run = Run(write_generator(tmp_path / "model", "t5"), write_pairs(tmp_path / "data"), tmp_path / "scratch")
     model = generator(run.folder).float()

@@ -108,6 +108,7 @@ def test_a_model_without_units_computes_what_the_masked_one_did_and_opens_again(
         masked = logits(model(name), name)
     smaller = remove(model(name), kept)
     torch.testing.assert_close(logits(smaller, name), masked, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(logits(copy.deepcopy(smaller), name), logits(smaller, name))
     assert (masked - logits(model(name), name)).abs().max() > 0.5
 
     smaller.save_pretrained(tmp_path)

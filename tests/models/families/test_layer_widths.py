@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from compress.data import loading
 from compress.models import load as models
 from compress.models.families.families import family
 from compress.models.families.layer_widths import Units, head_size, of_layers, own_layers, units, widths_of, write_
@@ -52,7 +52,7 @@ def test_a_model_made_anew_from_a_config_has_the_widths_it_says(name: str, tmp_p
     wanted = Units((2, 1, 4, 3)[:layers], (10, 20, 128, 40)[:layers], 16)
     write_(made, wanted)
     made.save_pretrained(tmp_path)
-    task = SimpleNamespace(label_names=("negative", "positive"), num_labels=2)
+    task, _ = loading.resolve("sst2")
     model = models.from_config(tmp_path / "config.json", task).eval()
     assert units(model).heads == wanted.heads
     assert units(model).neurons == wanted.neurons

@@ -21,7 +21,7 @@ class ReadWhen:
     test: Callable[[Any], bool]
     """(settings) -> whether they are."""
     words: str
-    """The same in words, after "is read": `with mode static`."""
+    """The same in words, after "it is used only": `with mode static`."""
 
 
 def refuse_unread(settings: Any, table: Iterable[ReadWhen]) -> None:
@@ -30,6 +30,4 @@ def refuse_unread(settings: Any, table: Iterable[ReadWhen]) -> None:
     for rule in table:
         for name in rule.names:
             if name in given and not rule.test(settings):
-                raise CompressError(
-                    f"'{name}' was given, and nothing would read it: it is read {rule.words}. Leave it out."
-                )
+                raise CompressError(f"'{name}' has no effect here: it is used only {rule.words}. Leave it out.")

@@ -39,15 +39,15 @@ QUANTIZE = (
         is_static,
         "with int8 and mode static",
     ),
-    ReadWhen(("calibration_method",), lambda one: one.calibrates, "where activation_dtype is uint8"),
-    ReadWhen(("calibration",), calibrates, "with int8 and mode static where activation_dtype is uint8, and by GPTQ"),
-    ReadWhen(("act_order",), lambda one: one.reads_rows_for_weights, "by GPTQ: rounding gptq, or mode gptq"),
+    ReadWhen(("calibration_method",), lambda one: one.calibrates, "with activation_dtype uint8"),
+    ReadWhen(("calibration",), calibrates, "by GPTQ, and with int8, mode static and activation_dtype uint8"),
+    ReadWhen(("act_order",), lambda one: one.reads_rows_for_weights, "by GPTQ (rounding gptq, or mode gptq)"),
     ReadWhen(("rounding",), lambda one: one.mode != "gptq" or one.rounding == "gptq", "with mode weights"),
     ReadWhen(("accuracy_level",), lambda one: not one.is_torch, "with mode weights"),
 )
 
 QAT = (
-    ReadWhen(("calibration_method", "calibration"), lambda one: one.calibrates, "where activation_dtype is uint8"),
+    ReadWhen(("calibration_method", "calibration"), lambda one: one.calibrates, "with activation_dtype uint8"),
     ReadWhen(
         ("freeze_observers_at",), lambda one: one.step_sizes == "moving_average", "with step_sizes moving_average"
     ),

@@ -141,7 +141,7 @@ READ = (
     ReadWhen(
         ("calibration",),
         lambda one: one.narrows or one.layer_choice == "importance",
-        "for a narrower student, and with layer_choice importance",
+        "for narrower students and with layer_choice importance",
     ),
 )
 

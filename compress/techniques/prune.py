@@ -5,6 +5,7 @@ latency; `kwon` corrects the remaining weights by least squares, without trainin
 hidden dimensions. In generative models (T5, BART, GPT-2, Llama), encoder, decoder and cross-attention share one budget;
 `kwon`, `width` and latency budgets are for encoders. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
 zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with the unpruned model as its teacher.
+The options of teacher, loss, generation and training are for this recovery training.
 """
 
 from __future__ import annotations

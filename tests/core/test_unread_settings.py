@@ -74,7 +74,7 @@ def test_each_name_in_a_table_is_a_setting(name: str) -> None:
 )
 def test_a_setting_that_nothing_reads_is_refused_by_name(technique: str, given: dict[str, Any], unread: str) -> None:
     settings = catalogue.find("techniques", technique).settings(**given)
-    with pytest.raises(CompressError, match=f"^'{unread}' was given, and nothing would read it: it is read "):
+    with pytest.raises(CompressError, match=f"^'{unread}' has no effect here: it is used only "):
         refuse_unread(settings, TABLES[technique])
 
 

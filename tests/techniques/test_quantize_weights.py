@@ -18,8 +18,9 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.models import load as models
 from compress.models.load import bring
+from compress.quantization import weight_only
 from compress.techniques.apply import apply, check
-from compress.techniques.quantize import Quantize
+from compress.techniques.quantize import TECHNIQUE, Quantize
 from tests.generative import strong_generator
 from tests.tiny import WORDS, write_tokenizer
 
@@ -151,3 +152,22 @@ def test_what_cannot_be_made_of_a_source_is_refused_before_a_weight_is_loaded(
     strong_generator("llama", hidden_size=64, intermediate_size=172).save_pretrained(narrow)
     with pytest.raises(CompressError, match=r"exclude: '\*\.gate_proj'"):
         runner(bring(str(narrow)), decoder[1], decoder[2])("made", precision="int4", mode="gptq")
+
+
+def test_each_setting_of_weights_alone_reaches_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(weight_only, "quantize_weights", lambda graph, target, whole, chosen: seen.append(whole) or {})
+    usual = {"precision": "int4", "mode": "weights"}
+    asked = {"group_size": 64, "symmetric": True, "accuracy_level": "4", "embeddings": False, "exclude": ["a*"]}
+    for given in ({}, asked):
+        settings = TECHNIQUE.read({**usual, **given}, "here")
+        weight_only.write_blocks(settings, "int4", {}, "model", Path("graph"), Path("target"))
+    first, second = seen
+    assert (first.grid.block, first.grid.symmetric, first.embeddings, first.exclude) == (32, False, True, ())
+    assert (second.grid.block, second.grid.symmetric, second.embeddings, second.exclude) == (64, True, False, ("a*",))
+    assert (first.integer_inputs, second.integer_inputs) == (False, True)
+
+
+def test_an_accuracy_level_that_nothing_computes_is_refused() -> None:
+    with pytest.raises(CompressError, match="--accuracy-level 2: must be 0 or 4"):
+        TECHNIQUE.read({"precision": "int4", "mode": "weights", "accuracy_level": "2"}, "compress quantize")

@@ -29,9 +29,11 @@ OF_IRONY: dict[str, Any] = {"id2label": {0: "plain", 1: "ironic"}, "label2id": {
 COMMANDS = """
 import sys
 from click.testing import CliRunner
+import inspect
+import compress as library
 from compress.cli import compress
 
-told = {}
+told = {"function": str(inspect.signature(library.average))}
 for name, words in json.load(sys.stdin).items():
     done = CliRunner().invoke(compress, words)
     told[name] = [done.exit_code, done.stdout, str(done.exception or "")]
@@ -55,13 +57,17 @@ def _link(source: str, target: str) -> None:
     Path(target).symlink_to(source)
 
 
-def write_classifier(folder: Path) -> Path:
-    """An ONNX artifact that was never torch: the sum of a table's rows over a text's tokens, [tokens, 2] -> [2]."""
+def write_classifier(folder: Path, of: Any = None) -> Any:
+    """An ONNX artifact that was never torch: the sum of a table's rows over a text's tokens, [tokens, 2] -> [2].
+
+    Args:
+        of: the artifact that it is said to be quantized from, with operators of ONNX Runtime's own.
+    """
     import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    from compress.core.artifact import Artifact
+    from compress.core.artifact import Artifact, Step
 
     write_model(folder, **OF_IRONY)
     (folder / "model.safetensors").unlink()
@@ -74,11 +80,11 @@ def write_classifier(folder: Path) -> Path:
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
     constants = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([1]), "axis")]
     graph = helper.make_graph(nodes, "sum", [ids], [logits], constants)
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "model.onnx"
-    )
-    Artifact(folder, {"name": "sum", "weights": "abc"}, None, "onnx", {"model": "model.onnx"}).save()
-    return folder
+    domains = [helper.make_opsetid("", 18), *([helper.make_opsetid("com.microsoft", 1)] if of else [])]
+    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=10), folder / "model.onnx")
+    if of is not None:
+        return of.after(Step("quantize", {}), folder).save()
+    return Artifact(folder, {"name": "sum", "weights": "abc"}, None, "onnx", {"model": "model.onnx"}).save()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +93,7 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
     here = tmp_path_factory.mktemp("work")
     for name, seed in (("one", 0), ("two", 1)):
         write_model(here / name, seed=seed, **OF_IRONY)
-    write_classifier(here / "graph")
+    write_classifier(here / "fused", of=write_classifier(here / "graph"))
     (here / "data").mkdir()
     for split in ("train", "dev"):
         rows = "".join(f"{word} {split}\t{number % 2}\n" for number, word in enumerate(WORDS))
@@ -99,9 +105,10 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
         "average": ["average", "one", "--other", "two", "--share", "0.25", "-o", "soup", *of_task],
         "default": ["predict", "graph", "a good film", "--json"],
         "named": ["predict", "graph", "a good film", "--json", "--runtime", "onnx_reference"],
+        "fused": ["predict", "fused", "a good film", "--runtime", "onnx_reference"],
         "torch": ["predict", "soup", "a good film", "--runtime", "onnx_reference"],
         "benchmark": [
-            *("benchmark", "graph", "-o", "measured", "--suite", "mine.yaml", *of_task),
+            *("benchmark", "fused", "-o", "measured", "--suite", "mine.yaml", *of_task),
             *("--runtime", "onnx_runtime", "--runtime", "onnx_reference"),
         ],
         "report": ["report", "measured", "-o", "report.html"],
@@ -115,8 +122,7 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
         cwd=here,
         env={**os.environ, "PYTHONPATH": str(package)},
     )
-    found = {name: tuple(one) for name, one in json.loads(done.stdout.splitlines()[-1]).items()}
-    return {**found, "folder": here}
+    return {**json.loads(done.stdout.splitlines()[-1]), "folder": here}
 
 
 def test_the_page_tells_of_a_technique_a_task_and_a_runtime_in_full() -> None:
@@ -129,6 +135,11 @@ def test_all_that_is_added_is_listed_by_its_file_with_its_first_line(told: Mappi
     for path, text in SNIPPETS.items():
         kind, file = path.split("/")[1:]
         assert listed[kind][file.removesuffix(".py")] == text.split('"""')[1].splitlines()[0]
+
+
+def test_the_technique_is_a_function_of_the_library_too(told: Mapping[str, Any]) -> None:
+    assert "other: str" in told["function"]
+    assert "share: float = 0.5" in told["function"]
 
 
 def test_the_technique_runs_as_a_command_on_the_task(told: Mapping[str, Any]) -> None:
@@ -148,9 +159,12 @@ def test_the_runtime_answers_where_it_is_named_and_takes_over_nothing(told: Mapp
     default, named = (json.loads(told[name][1]) for name in ("default", "named"))
     assert named["label"] == default["label"]
     assert named["probabilities"] == pytest.approx(default["probabilities"], abs=1e-6)
-    code, _, error = told["torch"]
-    assert code == 1
-    assert "onnx_reference opens onnx artifacts, and this one is torch" in error
+    for name, why in (
+        ("torch", "onnx_reference opens onnx artifacts, and this one is torch"),
+        ("fused", "has operators of com.microsoft, not of ONNX. Export it with --no-fuse."),
+    ):
+        code, _, error = told[name]
+        assert (code, why in error) == (1, True), told[name]
 
 
 def test_the_runtime_is_measured_beside_another_in_one_table_with_its_own_options_and_version(
@@ -161,16 +175,20 @@ def test_the_runtime_is_measured_beside_another_in_one_table_with_its_own_option
     assert told["benchmark"][0] == 0, told["benchmark"]
     found = json.loads((told["folder"] / "measured" / "measurements.json").read_text())
     speeds = [one for one in found["measurements"] if one["name"] == "latency_seconds"]
-    assert [(one["condition"]["runtime"], one["condition"]["options"]) for one in speeds] == [
-        ("onnx_runtime", "ours"),
-        ("onnx_reference", "checked"),
+    assert [(one["condition"]["runtime"], one["condition"]["options"], one["value"] is None) for one in speeds] == [
+        ("onnx_runtime", "ours", False),
+        ("onnx_reference", "checked", False),
+        ("onnx_runtime", "ours", False),
+        ("onnx_reference", "checked", True),
     ]
-    assert all(one["value"] > 0 for one in speeds)
+    assert "com.microsoft" in speeds[-1]["absent"]
     assert found["suite"]["runtimes"]["onnx_reference"] == {
         "version": onnx.__version__,
         "options": {"checked": {"check_shape_annotations": True}},
     }
-    for name in ("fp32-onnx (onnx_runtime)", "fp32-onnx (onnx_reference)"):
-        assert name in (told["folder"] / "report.html").read_text()
-    scores = {one["condition"]["runtime"]: one["value"] for one in found["measurements"] if one["name"] == "f1"}
-    assert scores["onnx_reference"] == scores["onnx_runtime"]
+    for name in ("fp32-onnx", "fused"):
+        for runtime in ("onnx_runtime", "onnx_reference"):
+            assert f"{name} ({runtime})" in (told["folder"] / "report.html").read_text()
+    scores = [one["value"] for one in found["measurements"] if one["name"] == "f1"]
+    assert scores[0] == scores[1] == scores[2] is not None
+    assert scores[3] is None

@@ -11,7 +11,7 @@ import numpy as np
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.runtimes.runtime import LOGITS, Feeds, Outputs, Runtime, Serving, declared
+from compress.runtimes.runtime import Feeds, Outputs, Runtime, Serving, declared
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,12 @@ class TorchSession:
     model: Any
     device: str
     inputs: tuple[str, ...]
-    outputs: tuple[str, ...] = (LOGITS,)
 
     def predict(self, feeds: Feeds) -> Outputs:
-        """The logits, [batch, labels]. Copying them to the host waits for the device, so a timing includes all work."""
+        """What the model's head gives (`logits`; `start_logits` and `end_logits`), see `read_token.outputs`.
+
+        Copying them to the host waits for the device, so a timing includes all work.
+        """
         import torch
 
         from compress.models.families import read_token
@@ -35,8 +37,8 @@ class TorchSession:
             for name, value in declared(feeds, given, type(self.model).__name__).items()
         }
         with torch.inference_mode():
-            logits = read_token.logits(self.model, tensors)
-        return {LOGITS: np.asarray(logits.float().cpu().numpy(), dtype=np.float32)}
+            found = read_token.outputs(self.model, tensors)
+        return {name: np.asarray(one.float().cpu().numpy(), dtype=np.float32) for name, one in found.items()}
 
 
 def open_session(artifact: Artifact, serving: Serving) -> TorchSession:

@@ -40,10 +40,6 @@ class Session(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """The names of the inputs that the model declares."""
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of what `predict` gives, in the model's order."""
-
     def predict(self, feeds: Feeds) -> Outputs:
         """All outputs by name. Inputs that the model does not declare are left out.
 

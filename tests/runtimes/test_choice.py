@@ -110,3 +110,23 @@ def test_no_output_of_a_graph_is_lost(tmp_path: Path) -> None:
     assert {name: one.tolist() for name, one in found.items()} == {"starts": [[1.0, 2.0]], "logits": [[-1.0, -2.0]]}
     assert logits_of(found).tolist() == [[-1.0, -2.0]]
     assert logits_of({"foreign": found["starts"]}).tolist() == [[1.0, 2.0]]
+
+
+def test_no_output_of_a_torch_model_is_lost(tmp_path: Path) -> None:
+    import torch
+    from transformers import BertConfig, BertForQuestionAnswering, BertModel
+
+    from compress.runtimes.pytorch import TorchSession
+
+    config = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    for kind, names in (
+        (BertForQuestionAnswering, ["start_logits", "end_logits"]),
+        (BertModel, ["last_hidden_state", "pooler_output"]),
+    ):
+        model = kind(config).eval()
+        found = TorchSession(model, "cpu", ("input_ids",)).predict({"input_ids": np.array([[1, 2, 3]])})
+        assert list(found) == names
+        with torch.no_grad():
+            expected = model(torch.tensor([[1, 2, 3]]))
+        for name in names:
+            assert np.array_equal(found[name], expected[name].numpy())

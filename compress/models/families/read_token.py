@@ -28,21 +28,34 @@ def reads_end_of_text(model: Any) -> bool:
 
 
 def logits(model: Any, feeds: Mapping[str, Tensor]) -> Tensor:
-    """A classifier's logits [batch, labels]. Where the model takes single rows only, each is read alone, without its padding.
+    """A classifier's logits [batch, labels], as `outputs` gives them."""
+    return outputs(model, feeds)["logits"]
+
+
+def outputs(model: Any, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a model's head gives by name, each [batch, ...]: all whose names end with `logits`; where none does, every tensor.
+
+    Where the model takes single rows only, each is read alone, without its padding.
 
     Raises:
         CompressError: an encoder-decoder gets rows that it cannot read together, as one with an end of text in its midst.
     """
     if not (reads_last_token(model) and model.config.pad_token_id is None and len(feeds["input_ids"]) > 1):
         try:
-            return model(**feeds).logits
+            return _of_head(model(**feeds))
         except ValueError as error:
             reason = str(error).split("\n", 1)[0].rstrip(".")
             raise CompressError(f"{type(model).__name__} cannot read these rows in one batch: {reason}.") from error
-    found = []
-    for row, mask in enumerate(feeds["attention_mask"].bool()):
-        found.append(model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}).logits)
-    return torch.cat(found)
+    found = [
+        _of_head(model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}))
+        for row, mask in enumerate(feeds["attention_mask"].bool())
+    ]
+    return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+
+def _of_head(found: Mapping[str, Any]) -> dict[str, Tensor]:
+    tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    return {name: value for name, value in tensors.items() if name.endswith("logits")} or tensors
 
 
 class _Logits(nn.Module):

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.models.families.architecture import Architecture
+from compress.models.families.blocks import group_size
 from compress.models.families.families import family
 from compress.models.layers import embedding_module, layer_modules
 
@@ -90,7 +90,7 @@ def capture(model: Any, wanted: Wanted) -> Iterator[dict[str, Tensor]]:
         for layer in dict.fromkeys(layers):
             indices = [index for index, one in enumerate(layers) if one is layer]  # several where layers are shared
             if asked.intersection(indices):
-                hooks += _watch(layer, indices, family(model.config), calls, keep)
+                hooks += _watch(layer, indices, model.config, calls, keep)
         yield found
     finally:
         for hook in hooks:
@@ -100,11 +100,13 @@ def capture(model: Any, wanted: Wanted) -> Iterator[dict[str, Tensor]]:
 def _watch(
     layer: nn.Module,
     indices: list[int],
-    architecture: Architecture,
+    config: Any,
     calls: Counter[nn.Module],
     keep: Callable[[str, Tensor], None],
 ) -> Iterator[Any]:
     """Hooks on a layer's module and on its linear modules; the n-th call in a pass is that of the n-th of its indices."""
+
+    architecture = family(config)
 
     def enter(*_: Any) -> None:
         calls[layer] += 1
@@ -119,10 +121,12 @@ def _watch(
     yield layer.register_forward_pre_hook(enter)
     yield layer.register_forward_hook(leave)
     if architecture.fused_qkv:
+        group = group_size(config, architecture)  # Phi-3's queries are so many times as wide
 
         def split(module: nn.Module, args: Any, output: Tensor) -> None:
-            for part, third in zip(PARTS, output.chunk(3, dim=-1), strict=True):
-                keep_here(part, third)
+            width = output.shape[-1] // (group + 2)
+            for part, own in zip(PARTS, output.split([group * width, width, width], dim=-1), strict=True):
+                keep_here(part, own)
 
         yield layer.get_submodule(architecture.query).register_forward_hook(split)
         return

@@ -12,7 +12,7 @@ from compress.models.layer_choice import Layers
 
 
 class GenerationSettings(Settings):
-    """Of generative models (T5, BART, GPT-2, Llama)."""
+    """Of generative models (T5, BART, Llama, ...)."""
 
     HEADING = "Generation (generative models)"
 

@@ -5,7 +5,7 @@ narrower copy of it, or is another checkpoint or config. The loss is
 alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * CE(student, label), and squared errors for
 regression. Hidden states, attention, relations and embeddings can be matched too.
 
-A generative student (T5, BART, GPT-2, Llama) learns the teacher's next-token distributions on the references, on
+A generative student (T5, BART, Llama, ...) learns the teacher's next-token distributions on the references, on
 student-generated outputs (--on-policy), or on the teacher's outputs (--sequence-kd). It keeps some of the decoder's and
 encoder's layers.
 """

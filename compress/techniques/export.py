@@ -1,6 +1,6 @@
 """Export the model to ONNX with dynamic batch size and sequence length, and with its tokenizer and config.
 
-A classifier becomes one graph, fused for the execution provider. A generative model (T5, BART, GPT-2, Llama, BLOOM) becomes a
+A classifier becomes one graph, fused for the execution provider. A generative model (T5, BART, Llama, BLOOM, ...) becomes a
 decoder graph with a key-value cache, an encoder graph if it has an encoder, and one file of shared weights. The graphs are
 compared with the torch model on real rows at several shapes (batch 1 and larger, padded and not; prefill and decode). An
 export whose difference exceeds the stated tolerance is refused.

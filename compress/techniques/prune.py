@@ -2,7 +2,7 @@
 
 `structured` and `kwon` remove attention heads and feed-forward neurons within a budget of MACs, parameters or measured
 latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
-hidden dimensions. In generative models (T5, BART, GPT-2, Llama), encoder, decoder and cross-attention share one budget;
+hidden dimensions. In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention share one budget;
 `kwon`, `width` and latency budgets are for encoders. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
 zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with the unpruned model as its teacher.
 The options of teacher, loss, generation and training are for this recovery training.

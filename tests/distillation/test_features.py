@@ -14,6 +14,7 @@ from compress.distillation.features import Wanted, capture
 from compress.distillation.losses import attention_scores
 from compress.models.layers import embedding_module, layer_modules
 from compress.models.load import classifier
+from tests.generative import strong_generator
 from tests.tiny import FAMILIES, write_model
 
 ALL = Wanted(hidden=(0, 1, 2, 3), attention=(1, 3), relations=(0, 3), embedding=True)
@@ -53,6 +54,16 @@ def test_hidden_states_are_those_that_the_model_gives(name: str, tmp_path: Path)
     if name == "modernbert":  # its last hidden state has been through the norm behind its layers
         last = model.model.final_norm(last)
     assert torch.equal(last, states[4])
+
+
+def test_the_queries_of_grouped_heads_are_wider_than_the_keys_that_one_matrix_makes_with_them() -> None:
+    model = strong_generator("phi3", layers=1)  # 4 heads of queries, 2 of keys and values, each 8 wide
+    made: list[Tensor] = []
+    model.model.layers[0].self_attn.qkv_proj.register_forward_hook(lambda part, given, output: made.append(output))
+    with torch.no_grad(), capture(model, Wanted(relations=(0,))) as found:
+        model(**batch())
+    for name, part in (("query.0", slice(0, 32)), ("key.0", slice(32, 48)), ("value.0", slice(48, 64))):
+        assert torch.equal(found[name], made[0][..., part])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

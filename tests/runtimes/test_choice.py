@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,13 @@ def test_no_output_of_a_torch_model_is_lost(tmp_path: Path) -> None:
             expected = model(torch.tensor([[1, 2, 3]]))
         for name in names:
             assert np.array_equal(found[name], expected[name].numpy())
+
+
+def test_a_runtime_that_generates_nothing_says_so(tiny_torch: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compress.models import load
+    from compress.runtimes import predict
+
+    monkeypatch.setattr(load, "generates", lambda folder: True)
+    monkeypatch.setattr(choice, "runtime_for", lambda *given: replace(PYTORCH, open_generator=None))
+    with pytest.raises(CompressError, match="generates text, which pytorch does not do"):
+        predict.opened(tiny_torch)

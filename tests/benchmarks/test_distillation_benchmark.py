@@ -75,7 +75,7 @@ def test_textbrewer_mixes_soft_targets_and_labels_as_ours_does(scripts: dict[str
 
 
 def test_our_contestants_use_settings_that_distill_has(scripts: dict[str, ModuleType], place: Any) -> None:
-    from compress.techniques.distill import Distill
+    from compress.distillation.distill_settings import Distill
 
     for one in scripts["contestants"].CONTESTANTS:
         if one.tool != "compress":

@@ -22,11 +22,11 @@ from compress.data.loading import resolve
 from compress.distillation import objective, students
 from compress.distillation import train as teaching
 from compress.distillation import transfer_set as lessons
+from compress.distillation.distill_settings import Distill
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule
 from compress.models.load import bring, classifier, tokenizer
 from compress.techniques.apply import apply, check
-from compress.techniques.distill import Distill
 from compress.training import loop
 from tests.tiny import write_model
 

@@ -16,6 +16,7 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
 from compress.distillation import teacher_tokens, token_lessons
+from compress.distillation.distill_settings import Distill
 from compress.distillation.schedules import Schedule
 from compress.distillation.students import Student, make_writer
 from compress.distillation.token_objective import TokenGoal, learning_tokens
@@ -23,7 +24,6 @@ from compress.models.forward import STATES
 from compress.models.generators import generator
 from compress.models.load import bring, tokenizer
 from compress.techniques.apply import apply, check
-from compress.techniques.distill import Distill
 from compress.training import loop
 from tests.families import ONE_OF_EACH, is_seq2seq
 from tests.tiny import write_model, write_task

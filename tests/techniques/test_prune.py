@@ -17,10 +17,11 @@ from compress.core.errors import CompressError
 from compress.core.settings import build
 from compress.models.load import bring, classifier, load
 from compress.pruning import costs, latency_table
+from compress.pruning.prune_settings import Prune
 from compress.pruning.units import units
 from compress.pruning.weights import prunable, weights_of
 from compress.techniques.apply import apply
-from compress.techniques.prune import Prune, prospect
+from compress.techniques.prune import prospect
 from compress.training import loop
 from tests.families import LIKE_ROBERTA
 from tests.tiny import FAMILIES, write_model

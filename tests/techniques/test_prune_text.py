@@ -18,10 +18,10 @@ from compress.models.forward import logits_and_labels
 from compress.models.layers import layer_count
 from compress.models.load import bring, load, tokenizer
 from compress.pruning import costs
+from compress.pruning.prune_settings import Prune
 from compress.pruning.units import units
 from compress.pruning.weights import weights_of
 from compress.techniques.apply import apply
-from compress.techniques.prune import Prune
 from tests.families import ONE_OF_EACH, is_seq2seq
 from tests.tiny_generators import write_generator, write_pairs, write_text
 

@@ -1,0 +1,121 @@
+"""The settings of `compress distill`: what the student is, and how it learns."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from compress.core.headings import ADVANCED, DATA, TEACHER
+from compress.core.technique import ArtifactPath, ReadPath
+from compress.core.unread_settings import ReadWhen
+from compress.distillation.generation_settings import GenerationSettings
+from compress.distillation.loss_settings import LossSettings
+from compress.distillation.settings_read import GENERATION, LOSSES
+from compress.models.layer_choice import Layers
+from compress.training.train import TrainingSettings
+
+
+class Distill(GenerationSettings, LossSettings, TrainingSettings):
+    """What the student is, and how it learns."""
+
+    HEADING = "Student"
+
+    layers: Layers = Field(None, description="Teacher layers the student keeps: how many (3), or which (0,2,5).")
+    layer_choice: Literal["even", "first", "last", "importance"] = Field(
+        "even",
+        description="How that many layers are chosen; importance: the most important ones, measured on the calibration set.",
+    )
+    hidden_size: int | None = Field(None, ge=1, description="Hidden size of a narrower student.")
+    intermediate_size: int | None = Field(None, ge=1, description="Feed-forward size of a narrower student.")
+    heads: int | None = Field(None, ge=1, description="Attention heads of a narrower student.")
+    calibration: str = Field(
+        "task-256",
+        description="Calibration set for layer importance and for narrower students: a name or a YAML file.",
+        json_schema_extra=DATA,
+    )
+    student: ReadPath | None = Field(
+        None,
+        description="Another student: the folder of a checkpoint, or a config.json for random initialization.",
+    )
+    teachers: tuple[ArtifactPath, ...] = Field(
+        (), description="Additional teachers (ensemble); their soft targets are averaged.", json_schema_extra=TEACHER
+    )
+    teacher_weights: tuple[float, ...] = Field(
+        (), description="Weight of each teacher, MODEL first. Default: equal.", json_schema_extra=TEACHER
+    )
+    freeze_encoder: bool = Field(
+        False,
+        description="Keep the encoder of a seq2seq model frozen; its outputs are cached on disk.",
+    )
+    unlabelled_data: ReadPath | None = Field(
+        None, description="Unlabelled texts for the teacher to label: a file or a folder.", json_schema_extra=DATA
+    )
+    augment: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Augmented copies of each training row, with words replaced.",
+        json_schema_extra=DATA,
+    )
+    masked_lm: ReadPath | None = Field(
+        None, description="Folder of the masked language model that replaces words.", json_schema_extra=DATA
+    )
+    with_baseline: bool = Field(
+        False,
+        description="Also train a baseline student without the teacher, and evaluate both on the evaluation split.",
+        json_schema_extra=ADVANCED,
+    )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Number of seeds for --with-baseline; the student of the first seed is kept.",
+        json_schema_extra=ADVANCED,
+    )
+    learning_rate: float = Field(1e-4, gt=0, lt=1, description="Peak learning rate.")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Distill:
+        if (self.shortens or self.narrows) == (self.student is not None):
+            raise ValueError(
+                "define the student with either 'layers' (3, say), 'decoder_layers', 'hidden_size' and the like, or 'student' "
+                "(a folder)"
+            )
+        if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
+            raise ValueError(
+                f"there are {1 + len(self.teachers)} teachers with MODEL, but {len(self.teacher_weights)} teacher_weights"
+            )
+        if self.teacher_weights and (min(self.teacher_weights) < 0 or sum(self.teacher_weights) == 0):
+            raise ValueError("teacher_weights are 0 or more, and not all of them 0")
+        if self.seeds > 1 and not self.with_baseline:
+            raise ValueError("several seeds are for the baseline: set with_baseline too")
+        if self.masked_lm is not None and not self.augment:
+            raise ValueError("masked_lm replaces words in augmented rows: set augment too")
+        return self
+
+    @property
+    def shortens(self) -> bool:
+        """Whether the student has fewer layers than its teacher."""
+        return any(one is not None for one in (self.layers, self.decoder_layers, self.encoder_layers))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the student has smaller widths than its teacher."""
+        return any(one is not None for one in (self.hidden_size, self.intermediate_size, self.heads))
+
+
+READ = (
+    *LOSSES,
+    *GENERATION,
+    ReadWhen(
+        ("layer_choice",),
+        lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
+        "where 'layers' is a number (3), not indices (0,2,5)",
+    ),
+    ReadWhen(
+        ("calibration",),
+        lambda one: one.narrows or one.layer_choice == "importance",
+        "for narrower students and with layer_choice importance",
+    ),
+)

@@ -18,7 +18,7 @@ EXACT: Any = {"extra": "forbid"}
 
 
 def name_in(name: str, runtime: str) -> str:
-    """The name of an artifact in one of several runtimes: `student (onnx_runtime)`."""
+    """An artifact's name where a benchmark was asked for runtimes: `student (onnx_runtime)`."""
     return f"{name} ({runtime})"
 
 

@@ -39,14 +39,15 @@ def line_up(
 
 def _in_each(name: str, artifact: Artifact, role: str, asked: Sequence[Runtime]) -> list[Entry]:
     """An artifact once for each runtime; a baseline in that of its format first, since it is what others are compared with.
-    Where no runtime opens it, once, with the reason."""
+    Where no runtime opens it, once, with the reason. Where runtimes were asked for, each name says in which it is."""
     opening = [one for one in asked if artifact.format in one.formats]
     usual = choice.default(artifact)
     if role != VARIANT or not asked:
         opening = [usual, *(one for one in opening if one.name != usual.name)]
     if not opening:
-        return [Entry(name, artifact, asked[0], role, name, refused=choice.not_opened(artifact, asked))]
+        named = name_in(name, asked[0].name)
+        return [Entry(named, artifact, asked[0], role, name, refused=choice.not_opened(artifact, asked))]
     return [
-        Entry(name_in(name, one.name) if len(opening) > 1 else name, artifact, one, role, name, is_first=number == 0)
+        Entry(name_in(name, one.name) if asked else name, artifact, one, role, name, is_first=number == 0)
         for number, one in enumerate(opening)
     ]

@@ -56,7 +56,7 @@ class Row:
     generated: Generated | None = None
     """What is told of an artifact that writes."""
     runtime: str = ""
-    """In which of its runtimes these figures were read; empty where it was measured in one."""
+    """In which runtime these figures were read; empty where the benchmark was asked for none."""
     is_first: bool = True
     """Whether no row before it is the same artifact in another runtime."""
     parent: Row | None = None
@@ -201,8 +201,8 @@ def compare(measurements: Measurements) -> Comparison:
     made = []
     for artifact in sorted(artifacts, key=lambda one: len(one.manifest.get("steps", ()))):
         runtimes = index.runtimes(artifact)
-        for runtime in runtimes if len(runtimes) > 1 else ("",):
-            is_first = runtime in ("", runtimes[0])
+        for runtime in (index.names_runtimes and runtimes) or ("",):
+            is_first = runtime in ("", *runtimes[:1])
             mine = index.within(artifact, runtime) if runtime else index
             of_root = None if artifact is root and is_first else {one: index.get(root, one) for one in metrics}
             parent = _parent(artifact, runtime, rows) if artifact.role == "variant" else None

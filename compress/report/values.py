@@ -96,6 +96,11 @@ class Lookup:
         for one in measurements.measurements:
             self.by_artifact.setdefault(one.artifact, []).append(one)
 
+    @property
+    def names_runtimes(self) -> bool:
+        """Whether the benchmark was asked for runtimes."""
+        return bool(self.measurements.suite.get("runtimes"))
+
     def runtimes(self, artifact: Measured) -> tuple[str, ...]:
         """Those that it was measured in, the first one first; not one that only tells why it has no latency."""
         mine = self.by_artifact.get(artifact.fingerprint, ())

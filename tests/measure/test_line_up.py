@@ -46,22 +46,22 @@ def test_without_a_runtime_asked_for_each_artifact_is_measured_in_the_default_of
 def test_an_artifact_is_measured_once_in_each_runtime_that_opens_it_and_a_baseline_in_its_default_too() -> None:
     found = lined_up(OTHER, ONNX)
     assert [(one.name, one.of, one.is_first) for one in found[:-1]] == [
-        ("fp32-torch", "fp32-torch", True),
+        ("fp32-torch (pytorch)", "fp32-torch", True),
         ("fp32-onnx (onnx_runtime)", "fp32-onnx", True),
         ("fp32-onnx (other)", "fp32-onnx", False),
         ("int8 (other)", "int8", True),
         ("int8 (onnx_runtime)", "int8", False),
     ]
     assert [one.name for one in lined_up(OTHER)] == [
-        *("fp32-torch", "fp32-onnx (onnx_runtime)", "fp32-onnx (other)", "int8", "student")
+        *("fp32-torch (pytorch)", "fp32-onnx (onnx_runtime)", "fp32-onnx (other)", "int8 (other)", "student (other)")
     ]
     assert [one.measured().name for one in found if one.is_first] == ["fp32-torch", "fp32-onnx", "int8", "student"]
-    assert [one.name for one in found if one.is_root] == ["fp32-torch"]
+    assert [one.name for one in found if one.is_root] == ["fp32-torch (pytorch)"]
 
 
 def test_an_artifact_that_no_asked_runtime_opens_says_why() -> None:
     student = lined_up(OTHER)[-1]
-    assert student.name == "student"
+    assert student.of == "student"
     assert "other opens onnx artifacts, and this one is torch: ask for pytorch, or export it" in str(student.refused)
 
 

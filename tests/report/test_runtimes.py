@@ -34,7 +34,8 @@ def also_in(measurements: Measurements, name: str, runtime: str, options: str) -
                 flipped = tuple(1 - said if n in wrong else said for n, said in enumerate(one.predictions))
                 changes |= {"value": sum(each) / len(each), "per_example": each, "predictions": flipped}
             again.append(replace(one, **changes))  # type: ignore[arg-type]
-    return replace(measurements, measurements=(*measurements.measurements, *again))
+    suite = {**measurements.suite, "runtimes": {"onnx_runtime": {}, runtime: {}}}
+    return replace(measurements, suite=suite, measurements=(*measurements.measurements, *again))
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_each_runtime_of_an_artifact_is_a_row_with_its_own_figures_and_the_artif
 ) -> None:
     found = rows(measured)
     assert list(found) == [
-        "fp32-torch",
+        "fp32-torch (pytorch)",
         "fp32-onnx (onnx_runtime)",
         "fp32-onnx (other)",
         "int8 (onnx_runtime)",
@@ -81,7 +82,7 @@ def test_what_others_are_compared_with_is_the_baseline_in_the_runtime_of_its_for
     assert comparison.rows[2].quality["accuracy"].difference.word == "worse"
 
 
-def test_one_runtime_is_one_row_under_the_artifacts_own_name(make_run: MakeRun) -> None:
+def test_without_runtimes_asked_for_each_artifact_is_one_row_under_the_artifacts_own_name(make_run: MakeRun) -> None:
     assert list(rows(make_run([VARIANT]))) == ["fp32-torch", "fp32-onnx", "int8"]
 
 
@@ -91,6 +92,14 @@ def test_every_file_of_the_report_names_the_runtime(measured: Measurements, tmp_
     for name in ("report.html", "report.csv"):
         assert "int8 (other)" in (tmp_path / name).read_text(encoding="utf-8")
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["runs"][0]["artifacts"]
-    assert [one.get("runtime") for one in told] == [None, "onnx_runtime", "other", "onnx_runtime", "other"]
+    assert [one.get("runtime") for one in told] == ["pytorch", "onnx_runtime", "other", "onnx_runtime", "other"]
     column = next(iter(terminal.table(measured).columns)).cells
     assert "int8 (other)" in [str(cell) for cell in column]
+
+
+@pytest.mark.parametrize("asked", [{}, {"runtimes": {"other": {}}}])
+def test_an_artifact_that_was_run_nowhere_keeps_its_row(make_run: MakeRun, asked: dict[str, object]) -> None:
+    found = make_run([VARIANT])
+    mine = next(one.fingerprint for one in found.artifacts if one.name == "int8")
+    left = tuple(one for one in found.measurements if one.artifact != mine or "runtime" not in one.condition)
+    assert "int8" in rows(replace(found, measurements=left, suite={**found.suite, **asked}))

@@ -13,14 +13,15 @@ imported before something needs it. Messages go to stderr: `logging.getLogger("c
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from compress.core.version import VERSION
 
+# Nothing of Python's own is imported here: `python -m compress` imports this before `__main__` takes the current folder, where
+# somebody may have a `typing.py`, off the path.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from compress.core.artifact import Artifact as Artifact
     from compress.core.artifact import Step as Step
@@ -202,6 +203,8 @@ def write_report(
 
 def __getattr__(name: str) -> Any:
     """A record, an error, or the function of a technique: made when it is first asked for."""
+    import importlib
+
     if name in RECORDS:
         found = getattr(importlib.import_module(RECORDS[name]), name)
     elif not name.startswith("_") and (technique := name.removesuffix("_")) in _techniques():

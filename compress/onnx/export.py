@@ -198,7 +198,8 @@ def _name_dimensions(model: onnx.ModelProto) -> None:
 
 def name_weights(model: onnx.ModelProto, source: nn.Module) -> None:
     """Calls each matrix by its parameter in `source`, `<module>.weight.T` where it is transposed; equal ones become one."""
-    names = {_digest(value.detach().cpu().numpy()): name for name, value in source.named_parameters()}
+    digests = {name: _digest(value.detach().cpu().numpy()) for name, value in source.named_parameters()}
+    names = {digest: name for name, digest in digests.items()}
     names |= {
         _digest(module.weight.detach().cpu().numpy().T): f"{name}.weight.T"
         for name, module in source.named_modules()
@@ -209,7 +210,12 @@ def name_weights(model: onnx.ModelProto, source: nn.Module) -> None:
     taken = {item.name for item in model.graph.initializer}
     for item in model.graph.initializer:
         array = numpy_helper.to_array(item)
-        name = names.get(_digest(array)) if array.ndim == 2 else None
+        digest = _digest(array) if array.ndim == 2 else None
+        # Of parameters that are equal and not one (a Marian's sines, in encoder and decoder) each keeps its own name.
+        if digest is None or digests.get(item.name) == digest:
+            name: str | None = item.name
+        else:
+            name = names.get(digest)
         if name is None or (name in taken and name != item.name and name not in kept):
             name = item.name
         if name in kept and name != item.name:  # a shared layer, once for each of its uses

@@ -5,6 +5,7 @@ So greedy and beam search, sampling and all of `generate()`'s options are transf
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,9 @@ class OnnxDecoder(OnnxGenerator):
         filled = _fill(cache, present) if use_cache else None
         return CausalLMOutputWithPast(logits=logits, **{cache_name(): filled})
 
+    @functools.wraps(
+        GenerationMixin.prepare_inputs_for_generation
+    )  # `generate()` reads from the signature what it may be given
     def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: Any) -> dict[str, Any]:
         """A Phi-3 with LongRoPE turns keys by other angles once a text is longer than those it was first trained on: as its
         torch model does there, the whole text is read anew."""

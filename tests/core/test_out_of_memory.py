@@ -81,8 +81,9 @@ def test_other_errors_pass() -> None:
 
 
 def test_a_step_that_runs_out_of_memory_names_itself(make_model: Callable[..., Path], tmp_path: Path) -> None:
-    from compress.core import catalogue, technique
+    from compress.core import catalogue
     from compress.models.load import bring
+    from compress.techniques import apply as technique
 
     def fail(work: Any) -> Any:
         raise RuntimeError("could not create a primitive")

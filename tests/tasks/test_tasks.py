@@ -19,8 +19,8 @@ GLUE = ("ax", "cola", "mnli", "mnli_mismatched", "mrpc", "qnli", "qqp", "rte", "
 CLASSIFIERS = [name for name in known() if not find(name).is_generative]
 
 
-def test_all_of_glue_and_the_generated_reviews_are_known() -> None:
-    assert sorted((*GLUE, "reviews")) == CLASSIFIERS
+def test_all_of_glue_and_the_generated_tasks_are_known() -> None:
+    assert sorted((*GLUE, "entities", "reviews", "topics")) == CLASSIFIERS
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -30,7 +30,7 @@ def test_a_task_is_called_as_its_file_and_scored_by_metrics_of_its_kind(name: st
     assert task.metrics
     for metric in task.metrics:
         assert task.kind in metrics.find(metric).kinds
-    assert bool(task.label_names) == (task.kind == "classification")
+    assert bool(task.label_names) == task.law.chooses
 
 
 @pytest.mark.parametrize("name", known())

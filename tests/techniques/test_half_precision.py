@@ -21,7 +21,7 @@ SHORT = {"epochs": 0.5, "batch_size": 32, "precision": "fp32", "max_length": 32}
     [
         ("finetune", {}),
         ("distill", {"layers": 1, "hidden_weight": 1, "teacher_cache_gb": 0}),
-        ("prune", {"method": "structured", "keep": 0.8}),
+        ("prune", {"method": "structured", "target_ratio": 0.8}),
         pytest.param("qat", {}, marks=pytest.mark.slow),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.data.collate import by_length, collate_causal, collate_pairs, collate_prompts, epoch_order
+from compress.data.collate import ByToken, by_length, collate_causal, collate_pairs, collate_prompts, epoch_order
 
 
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 3))
@@ -96,3 +96,14 @@ def test_batches_by_length_take_any_kind_of_row() -> None:
     batches = list(by_length(rows, Marks(), 2, collate_pairs))
     assert [places for places, _ in batches] == [[2, 1], [0]]
     assert set(batches[0][1]) == {"input_ids", "attention_mask"}
+
+
+def test_the_first_token_of_a_causal_row_has_nothing_that_foretells_it() -> None:
+    """What a teacher says of tokens belongs to the second and those after it."""
+    said = np.array([[2.0], [3.0], [7.0]], np.float32)
+    extras = {"teacher": ByToken(said, np.array([0, 2, 3]), of_labels=True)}
+    rows = [{"input_ids": [5, 6, 7], "place": 0}, {"input_ids": [8, 9], "place": 1}]
+    found = collate_causal(rows, Marks(), extras)["teacher"][..., 0]
+    assert found[0, :3].tolist() == [0.0, 2.0, 3.0]
+    assert found[1, :2].tolist() == [0.0, 7.0]
+    assert found.sum() == said.sum()

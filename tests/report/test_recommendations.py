@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from compress.report.comparison import compare
 from compress.report.recommendations import picks, picture_front
 from compress.report.sentences import lead
@@ -33,6 +35,13 @@ def test_one_variant_may_be_both(make_run: MakeRun) -> None:
 def test_of_files_within_two_percent_the_faster_one_is_the_smallest(make_run: MakeRun) -> None:
     slow, quick = Made("slow", 770, 8, 1.5, 20.0), Made("quick", 766, 8, 2.5, 20.3)
     assert names(make_run, [slow, quick])["Smallest and fastest with no loss shown"] == ("quick", True)
+
+
+@pytest.mark.parametrize(("megabytes", "smallest"), [(20.39, "quick"), (20.41, "slow")])
+def test_more_than_two_percent_larger_is_not_the_smallest(megabytes: float, smallest: str, make_run: MakeRun) -> None:
+    slow, quick = Made("slow", 770, 8, 1.5, 20.0), Made("quick", 766, 8, 2.5, megabytes)
+    found = names(make_run, [slow, quick])
+    assert next(row for title, (row, _) in found.items() if title.startswith("Smallest")) == smallest
 
 
 def test_where_every_variant_shows_a_loss_none_is_recommended_and_the_least_loss_is_named(make_run: MakeRun) -> None:

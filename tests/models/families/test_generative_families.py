@@ -75,7 +75,8 @@ def test_a_student_of_the_last_layers_computes_what_they_do(name: str, side: str
         if hasattr(reference.config, "layer_types"):
             reference.config.layer_types = reference.config.layer_types[1:]
     torch.testing.assert_close(logits(student, name), logits(reference, name))
-    assert (logits(student, name) - logits(model(name), name)).abs().max() > 0.5
+    # The cut matters: it moves logits by ten thousand times what the comparison above lets pass.
+    assert (logits(student, name) - logits(model(name), name)).abs().max() > 0.1
     assert layer_count(student.config, side) == 2
 
 

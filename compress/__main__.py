@@ -48,7 +48,7 @@ def _run() -> None:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
         # What Click writes before it takes room as well. It declares the message to be final.
-        error.message = shortened(message(error.message), 400) + hint(error)  # type: ignore[misc]
+        error.message = shortened(message(error.message), 400) + hint(error)  # type: ignore[misc]  # Click types it as final
         error.show()
         sys.exit(error.exit_code)
     except BudgetNotMet as verdict:

@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(job["threads"])
     torch.manual_seed(job["seed"])
     tokenizer = models.tokenizer(Path(job["teacher"]))
-    teacher = models.classifier(Path(job["teacher"]), anew=False).float()
+    teacher = models.classifier(Path(job["teacher"]), new_head=False).float()
     task, data = loading.resolve(job["task"])
     rows = loading.tokenize(loading.load(task, data, "train").rows, tokenizer, job["max_length"]).rows
     student = keep_layers(teacher, evenly_spaced(layer_count(teacher.config), job["layers"]))

@@ -35,6 +35,7 @@ from compress.measure.latency import Timings, time_rounds
 from compress.measure.memory import serve_phases
 from compress.measure.process import WorkerFailed, WorkerProcess
 from compress.metrics import statistics
+from compress.metrics import timings as timing_statistics
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Serving
 from compress.runtimes.session_choices import CHOICES
@@ -245,7 +246,7 @@ def latencies(timings: Timings, baseline: Timings) -> dict[str, Any]:
     """The seconds of each call by round, and the speed in multiples of the baseline's with its 95 % interval."""
     if timings.failure or baseline.failure:
         return {"error": timings.failure or f"the baseline failed: {baseline.failure}"}
-    speed, interval = statistics.ratio(baseline.rounds, timings.rounds)
+    speed, interval = timing_statistics.ratio(baseline.rounds, timings.rounds)
     return {
         "median_seconds": float(np.median(np.concatenate(timings.rounds))),
         "speed": speed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compress.metrics import statistics
+from compress.metrics import timings as timing_statistics
 
 LEAST = 0.97
 """The interval of our speed over the fastest peer's must lie above it: rounds read to about 3 %."""
@@ -42,7 +42,7 @@ def _standing(results: Mapping[str, Any], measured: Mapping[str, Any], name: str
     for peer, facts in results["contestants"].items():
         its = _timed(measured, peer, column)
         if facts["role"] == "peer" and its is not None and measured[peer]["right"] >= results["needed"]:
-            ratio, interval = statistics.ratio(its["rounds_seconds"], mine["rounds_seconds"])
+            ratio, interval = timing_statistics.ratio(its["rounds_seconds"], mine["rounds_seconds"])
             rivals[peer] = {"speed": its["speed"], "ratio": ratio, "interval": list(interval)}
     if not rivals:
         return {"holds": False, "reason": "no peer is right often enough"}

@@ -19,7 +19,7 @@ GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
 def generative_tokens(
     rows: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
 ) -> tuple[Any, dict[str, Any]]:
-    """Rows of a generative task as a model learns from them, and what is to be told of that.
+    """Rows of a generative task as a model learns from them, and the counts to report of it.
 
     Args:
         rows: with the columns `text` and, but for language modelling, `label`.
@@ -33,7 +33,7 @@ def generative_tokens(
     named = config.architectures or ()  # none yet, of a model that was just made
     if named and not config.is_encoder_decoder and not any(name.endswith(GENERATORS) for name in named):
         raise CompressError(
-            f"A {config.model_type} model that writes nothing cannot do '{task.name}', a {task.kind.replace('_', ' ')}. "
+            f"This {config.model_type} model generates no text, which '{task.name}', a {task.kind_in_words}, needs. "
             "Start from an encoder-decoder or a decoder, or make one: compress finetune MODEL --task TASK."
         )
     if not task.of_kind.has_references:

@@ -108,7 +108,7 @@ def _word_ids(encoding: Any, row: int) -> list[int]:
     return [NO_WORD if word is None else word for word in encoding.word_ids(row)]
 
 
-def word_starts(word_ids: Sequence[int]) -> np.ndarray:
+def word_starts(word_ids: Sequence[int] | np.ndarray) -> np.ndarray:
     """Where the first piece of a word is, [tokens] of truth values.
 
     >>> word_starts([-1, 0, 0, 1, -1]).tolist()

@@ -25,7 +25,7 @@ def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = 
     """Which layers to keep: of those left, the one whose removal changes the answers least goes, again and again.
 
     The change is KL(all layers || without them) of the class probabilities, or the squared difference of a regression's
-    scores, both the mean over the rows; of a model that writes text, what its loss on the references becomes. Greedy layer
+    scores, both the mean over the rows; of a generative model, what its loss on the references becomes. Greedy layer
     removal by a calibration set: Peer et al. 2022, "Greedy-layer pruning: Speeding up transformer models for natural language
     processing". Of n layers, keeping k costs n + ... + (k + 1) passes.
 

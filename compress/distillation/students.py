@@ -146,10 +146,12 @@ def _given_writer(given: Path, teachers_tokenizer: Any) -> Student:
 
     own = own_tokenizer(str(given))
     its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
-    anew = given.is_file()
-    model = generators.from_config(given) if anew else generators.generator(given).float()
+    is_config = given.is_file()
+    model = generators.from_config(given) if is_config else generators.generator(given).float()
     _check_tokens(model, its_tokenizer, given, own is not None)
-    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given.name}"})
+    return Student(
+        model, its_tokenizer, {"student": f"{'random weights for' if is_config else 'checkpoint'} {given.name}"}
+    )
 
 
 def own_tokenizer(student: str | None) -> Path | None:
@@ -164,10 +166,12 @@ def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Studen
     """A checkpoint or a config, with its own tokenizer where one lies beside it."""
     own = own_tokenizer(str(given))
     its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
-    anew = given.is_file()
-    model = models.from_config(given, task) if anew else models.for_task(given, task, seed=seed).float()
+    is_config = given.is_file()
+    model = models.from_config(given, task) if is_config else models.for_task(given, task, seed=seed).float()
     _check_tokens(model, its_tokenizer, given, own is not None)
-    return Student(model, its_tokenizer, {"student": f"{'random weights for' if anew else 'checkpoint'} {given.name}"})
+    return Student(
+        model, its_tokenizer, {"student": f"{'random weights for' if is_config else 'checkpoint'} {given.name}"}
+    )
 
 
 def _told_if_no_smaller(student: Student, teacher: Artifact) -> Student:

@@ -18,7 +18,7 @@ from compress.measure.batches import Condition
 from compress.measure.interference import Reading, Watch
 from compress.measure.journal import Journal
 from compress.measure.process import WorkerFailed
-from compress.metrics import statistics
+from compress.metrics import timings as timing_statistics
 
 SAME = 1e-3
 """By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""
@@ -214,7 +214,7 @@ def latency(
             "latency_seconds",
             float(np.median(seconds)),
             *QUANTITIES["latency_seconds"],
-            interval=statistics.median_interval(timings.rounds),
+            interval=timing_statistics.median_interval(timings.rounds),
             raw=tuple(seconds),
             **common,
         )
@@ -365,8 +365,8 @@ def speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under:
             f": {baseline.failure}" if baseline is not None and baseline.failure else ""
         )
         return absent(fingerprint, "speedup", condition, reason)
-    value, interval = statistics.ratio(baseline.rounds, timings.rounds)
-    ratios = tuple(statistics.round_ratios(baseline.rounds, timings.rounds))
+    value, interval = timing_statistics.ratio(baseline.rounds, timings.rounds)
+    ratios = tuple(timing_statistics.round_ratios(baseline.rounds, timings.rounds))
     return Measurement(
         fingerprint,
         "speedup",

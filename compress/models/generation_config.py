@@ -29,7 +29,7 @@ TOKENS = (
 FACTORS = ("length_penalty", "repetition_penalty", "encoder_repetition_penalty")
 
 
-class KeptGenerationConfig(GenerationConfig):  # type: ignore[misc, unused-ignore]
+class KeptGenerationConfig(GenerationConfig):  # type: ignore[misc, unused-ignore]  # Any in some versions
     """One that can be saved whenever it could be read.
 
     transformers refuses to save a changed one in which a setting does nothing, as a temperature beside `do_sample: false`

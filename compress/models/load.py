@@ -61,7 +61,7 @@ def load(artifact: Artifact) -> Any:
     if artifact.format != "torch":
         raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
     kind = trained_kind(artifact.folder)
-    return generator(artifact.folder) if kind.generates else classifier(artifact.folder, kind, anew=False)
+    return generator(artifact.folder) if kind.generates else classifier(artifact.folder, kind, new_head=False)
 
 
 def check_opens(folder: Path) -> None:
@@ -80,19 +80,19 @@ def check_opens(folder: Path) -> None:
         generator(folder)
     else:
         labels.of_config(raw_config(folder), folder)
-        classifier(folder, kind, anew=False)
+        classifier(folder, kind, new_head=False)
 
 
-def classifier(folder: Path, kind: Kind | None = None, *, anew: bool = True, **changes: Any) -> Any:
+def classifier(folder: Path, kind: Kind | None = None, *, new_head: bool = True, **changes: Any) -> Any:
     """The model in a folder with a head of a kind that generates nothing, in evaluation mode.
 
     Args:
         kind: of the head; by default its own, and of a base that of a text classifier.
-        anew: initialize the head, with a message, where the checkpoint has none (a base model); else that is an error.
+        new_head: initialize the head, with a message, where the checkpoint has none (a base model); else that is an error.
         changes: of the config, or of how it is opened (`compress.models.opening.opened`).
 
     Raises:
-        CompressError: the body's tensors are not those of its class, or the head's are not and `anew` is False.
+        CompressError: the body's tensors are not those of its class, or the head's are not and `new_head` is False.
     """
     from compress.models.families.cutting import opened_by
 
@@ -102,7 +102,7 @@ def classifier(folder: Path, kind: Kind | None = None, *, anew: bool = True, **c
     opener = auto_class(kind) if unequal is None else opened_by(unequal)
     found = opened(folder, opener, kind=unequal, **changes)
     new = len(found.missing) + len(found.reshaped)
-    if new and not anew:
+    if new and not new_head:
         raise CompressError(_without_head(folder, found))
     if new:
         say(f"{folder.name} has no trained head for this task: {new} of its tensors are newly initialized.")
@@ -133,7 +133,7 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
 
     Args:
         task: a `compress.tasks.task.Task`.
-        seed: for the head where it starts anew.
+        seed: for the head where it is newly initialized.
     """
     import torch
 
@@ -150,7 +150,7 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     model = classifier(
         folder,
         task.of_kind,
-        anew=not fits,
+        new_head=not fits,
         num_labels=task.num_labels,
         id2label=dict(enumerate(names)),
         label2id={name: index for index, name in enumerate(names)},

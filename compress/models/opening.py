@@ -157,7 +157,7 @@ def _tell_of_buffers(folder: Path, files: Iterable[Path], model: Any) -> None:
     for file in files:
         if file.suffix == ".safetensors":
             with safe_open(file, framework="np") as tensors:
-                names = [name for name in tensors.keys() if any(one.search(name) for one in patterns)]  # noqa: SIM118
+                names = [name for name in tensors.keys() if any(one.search(name) for one in patterns)]  # noqa: SIM118 - no mapping
             left |= {name for name in names if not {name, body + name, name.removeprefix(body)} & own}
     if left:
         warn(

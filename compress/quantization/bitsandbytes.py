@@ -40,7 +40,7 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     from transformers import BitsAndBytesConfig
 
     its_kind = trained_kind(folder)
-    plain = generator(folder) if its_kind.generates else classifier(folder, its_kind, anew=False)
+    plain = generator(folder) if its_kind.generates else classifier(folder, its_kind, new_head=False)
     could = {name: module for name, module in linears(plain).items() if kind == "int8" or _fits(module)}
     name_patterns.check(exclude, could, "exclude", "quantized")
     chosen = set(linears(plain, exclude)) & set(could)
@@ -60,7 +60,9 @@ def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[An
     config = BitsAndBytesConfig(**settings, llm_int8_skip_modules=left)
     del plain
     changes: dict[str, Any] = {"quantization_config": config, "device_map": "cpu"}
-    model = generator(folder, **changes) if its_kind.generates else classifier(folder, its_kind, anew=False, **changes)
+    model = (
+        generator(folder, **changes) if its_kind.generates else classifier(folder, its_kind, new_head=False, **changes)
+    )
     done = [name for name, module in model.named_modules() if type(module).__module__.startswith("bitsandbytes")]
     return model, {"layers_quantized": len(done), "left in floating point": by_kind([*chosen - set(done), *left])}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.metrics import statistics
+from compress.metrics import timings as timing_statistics
 from compress.report import lineage, wording
 from compress.report.comparison import Comparison, Row
 from compress.report.values import Condition, Figure
@@ -102,7 +102,7 @@ def _ratio(row: Row, twin: Row | None, condition: Condition) -> Figure:
             return Figure(absent=f"{name} was not timed: {speed.median.absent}")
     if not mine.rounds or len(mine.rounds) != len(its.rounds):
         return Figure(absent="the two were not timed in the same rounds")
-    value, interval = statistics.ratio(its.rounds, mine.rounds)
+    value, interval = timing_statistics.ratio(its.rounds, mine.rounds)
     return Figure(value, interval, notes=mine.ratio.notes, samples=len(mine.rounds))
 
 

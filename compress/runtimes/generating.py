@@ -169,7 +169,7 @@ def _numbers() -> Any:
     """Ends a text whose scores are NaN: greedy search would go on with some token all the same."""
     from transformers import LogitsProcessor
 
-    class Numbers(LogitsProcessor):  # type: ignore[misc, unused-ignore]
+    class Numbers(LogitsProcessor):  # type: ignore[misc, unused-ignore]  # transformers types it as Any in some versions
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             if scores.isnan().any():
                 raise CompressError(

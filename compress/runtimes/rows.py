@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.word_pieces import word_starts
 from compress.runtimes.runtime import Session, logits_of
 
 
@@ -47,7 +48,7 @@ class Rows:
         if word_ids is None:
             return Rows(arrays, {"input_ids": pad_token_id})
         ids = [np.asarray(row, dtype=np.int64) for row in word_ids]
-        at = tuple(np.flatnonzero((row >= 0) & (row != np.r_[-1, row[:-1]])) for row in ids)
+        at = tuple(np.flatnonzero(word_starts(row)) for row in ids)
         words = tuple(row[places] for row, places in zip(ids, at, strict=True))
         return Rows(arrays, {"input_ids": pad_token_id}, answers_at=at, answer_words=words)
 

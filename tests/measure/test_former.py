@@ -17,7 +17,7 @@ FOUND = Measurements({}, {}, {}, {}, (Measured("a", "abc", "runs/a", {}),), (SPE
 
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:
     for existing in ("refuse", "replace", "keep"):
-        assert former.reusable(tmp_path / "new", "plan", existing) is None  # type: ignore[arg-type]
+        assert former.reusable(tmp_path / "new", "plan", existing) is None  # type: ignore[arg-type]  # any of the three words
 
 
 def test_the_same_once_more_is_reused_unless_it_is_to_be_measured_anew(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def cached(tmp_path: Path) -> Any:
     worker = Worker()
     artifact = Artifact(tmp_path, {"weights": "w"}, None, "onnx")
     runtime = SimpleNamespace(name="onnxruntime", version=lambda: "1")
-    lane = Lane(Entry("model", artifact, runtime), runtime, Serving(), worker=worker)  # type: ignore[arg-type]
+    lane = Lane(Entry("model", artifact, runtime), runtime, Serving(), worker=worker)  # type: ignore[arg-type]  # a stand-in for a process
     run: Any = SimpleNamespace(
         examples=SimpleNamespace(cache=tmp_path / "cache", identity=lambda: {"split": "these"}),
         plan=SimpleNamespace(batch_size=2),

@@ -69,7 +69,7 @@ def test_a_model_of_any_widths_opens_equal_to_what_was_saved(
 ) -> None:
     present = units(model)
     smaller = remove(model, data.draw(widths(present.heads, present.neurons)))
-    opened = models.classifier(saved(smaller, tmp_path_factory.mktemp("saved")), anew=False)
+    opened = models.classifier(saved(smaller, tmp_path_factory.mktemp("saved")), new_head=False)
     torch.testing.assert_close(logits(opened), logits(smaller), rtol=0, atol=0)
     assert type(opened) is type(model)
     assert units(opened) == units(smaller)
@@ -162,7 +162,7 @@ def test_a_missing_head_is_told_or_made_anew_as_for_any_model(folder: Path, caps
         {"format": "pt"},
     )
     with pytest.raises(CompressError, match="lack 2 tensors of the classifier"):
-        models.classifier(folder, anew=False)
+        models.classifier(folder, new_head=False)
     anew = models.classifier(folder, num_labels=3)
     assert logits(anew).shape == (2, 3)
     assert logits(anew).isfinite().all()
@@ -292,7 +292,7 @@ def test_a_model_of_any_widths_predicts_the_same_as_onnx(
     )
     present = units(whole)
     pruned = remove(whole, data.draw(widths(present.heads, present.neurons)))
-    opened = models.classifier(saved(pruned, folder / "pruned"), anew=False)
+    opened = models.classifier(saved(pruned, folder / "pruned"), new_head=False)
     export(whole, folder / "whole.onnx")
     export(opened, folder / "model.onnx")
     check(folder / "model.onnx", pruned, rows())

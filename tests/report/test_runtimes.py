@@ -33,7 +33,7 @@ def also_in(measurements: Measurements, name: str, runtime: str, options: str) -
                 each = tuple(0.0 if n in wrong else right for n, right in enumerate(one.per_example))
                 flipped = tuple(1 - said if n in wrong else said for n, said in enumerate(one.predictions))
                 changes |= {"value": sum(each) / len(each), "per_example": each, "predictions": flipped}
-            again.append(replace(one, **changes))  # type: ignore[arg-type]
+            again.append(replace(one, **changes))  # type: ignore[arg-type]  # fields by name
     suite = {**measurements.suite, "runtimes": {"onnx_runtime": {}, runtime: {}}}
     return replace(measurements, suite=suite, measurements=(*measurements.measurements, *again))
 

@@ -12,7 +12,7 @@ import pytest
 
 from compress import report
 from compress.core.measurement import Measurements
-from compress.metrics import statistics
+from compress.metrics import timings as timing_statistics
 from compress.report.comparison import compare
 from compress.report.sparsity import Sparse, sparse
 from tests.report.made_up import DISTIL, EXPORT, USUAL, Made, MakeRun, int8, removed, zeroed
@@ -72,7 +72,7 @@ def test_a_sparse_student_is_compared_with_the_student_in_the_rounds_they_shared
     assert condition is not None
     assert one.beside is not None
     ratio = one.beside[condition]
-    expected = statistics.ratio(timings(measurements, "student"), timings(measurements, "sparse-student"))
+    expected = timing_statistics.ratio(timings(measurements, "student"), timings(measurements, "sparse-student"))
     assert (ratio.value, ratio.interval) == expected
     assert "as fast as student" in one.words
 

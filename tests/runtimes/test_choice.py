@@ -30,7 +30,7 @@ def aardvark(monkeypatch: pytest.MonkeyPatch) -> Runtime:
         formats=frozenset({"torch", "onnx"}),
         packages=("numpy",),
         imports=("numpy",),
-        open=lambda artifact, serving: None,  # type: ignore[arg-type, return-value]
+        open=lambda artifact, serving: None,  # type: ignore[arg-type, return-value]  # never opened
         why_not=lambda artifact, device: None,
         options={"quick": {"level": 3}, "exact": {"level": 0}},
         served_with="exact",

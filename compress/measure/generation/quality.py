@@ -1,4 +1,4 @@
-"""What is told of a model's outputs beside its metrics: whether they differ from one another, and agree with the root's."""
+"""Checks of a model's outputs beside its metrics: whether they differ from one another, and agree with the root's."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from compress.measure import latency
 from compress.measure.batches import REAL, Condition
 from compress.measure.generation.quality import OUTPUT_TOKENS
 from compress.measure.latency import Timings
-from compress.metrics import statistics
+from compress.metrics import timings as timing_statistics
 
 TOTAL, FIRST, PER_TOKEN, PER_SECOND = (
     "total_seconds",
@@ -103,7 +103,7 @@ def _measured(
         *QUANTITIES[name],
         under,
         samples=len(raw),
-        interval=statistics.median_interval(rounds),
+        interval=timing_statistics.median_interval(rounds),
         raw=raw,
         notes=tuple(timings.notes),
     )

@@ -44,8 +44,6 @@ class Kind:
     """What `problem_type` in a model's config is for each value of `Task.kind`."""
     adapter_type: str = ""
     """What PEFT calls it, in the `task_type` of an adapter's config."""
-    aliases: tuple[str, ...] = ()
-    """Other names that a task file may use for it."""
 
 
 @cache

@@ -1,6 +1,6 @@
 """The sentences of the topics corpus: what customers write about each topic, and what they say of it without meaning it.
 
-Everything here was written for this project. `{item}`, `{days}` and `{sum}` are filled anew each time.
+Everything here was written for this project. `{item}`, `{days}` and `{sum}` are filled in for each sentence.
 """
 
 from __future__ import annotations

@@ -23,8 +23,10 @@ from compress.distillation.scores import scores_of
 from compress.distillation.teacher_cache import answers
 from compress.metrics.metric import Undefined, title
 from compress.models import load as models
+from compress.models.labels import of_config as labels_of_config
+from compress.models.pretrained import raw_config
 from compress.tasks.kinds.laws import BINARY, NUMBER, Law
-from compress.tasks.predictions import one_class
+from compress.tasks.predictions import one_class, shifted, thresholds_of
 from compress.training.data import TrainingData
 from compress.training.objectives import ModelScore, Scored
 
@@ -67,6 +69,9 @@ def of_classifier(
         teacher, rows, its_tokenizer, wanted=Wanted(), precision=settings.precision, identity=identity, cache=place
     )
     logits, labels = np.asarray(found.logits, np.float32), references(data.holdout)
+    if data.task.is_multi_label:  # as it is served
+        names = labels_of_config(raw_config(teacher.folder), teacher.folder)
+        logits = shifted(logits, thresholds_of(teacher.facts, names))
     assert not isinstance(data.score, ModelScore)
     told = _told(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
     _tell_of_one_class(who, logits, labels, data.task)

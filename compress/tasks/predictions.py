@@ -22,9 +22,15 @@ def predictions(scores: NDArray[Any], task: Task, thresholds: Sequence[float] | 
         scores: [answers, outputs].
         thresholds: of labels each by itself, the chance above which each is predicted; one half where there are none.
     """
-    if thresholds is not None and task.is_multi_label:
-        scores = scores - np.log(np.asarray(thresholds) / (1 - np.asarray(thresholds)))
-    return task.law.decide(scores)
+    return task.law.decide(shifted(scores, thresholds) if task.is_multi_label else scores)
+
+
+def shifted(scores: NDArray[Any], thresholds: Sequence[float] | None) -> NDArray[Any]:
+    """Scores that are above 0 where a label's chance is above its threshold, [answers, labels]."""
+    if thresholds is None:
+        return scores
+    chances = np.asarray(thresholds, dtype=np.float64)
+    return scores - np.log(chances / (1 - chances))
 
 
 def thresholds_of(facts: Mapping[str, Any], names: Sequence[str]) -> tuple[float, ...] | None:

@@ -30,7 +30,7 @@ class PlannedStep:
     """A step as it was written, checked."""
 
     name: str
-    technique: Technique
+    technique: Technique[Any]
     settings: Settings
     source: str | None
     """The step it starts from; None for the pipeline's model."""
@@ -262,7 +262,7 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
         raise CompressError(
             f"Unknown technique '{technique_name}' in {spot}.{guess(technique_name, known)} There are: {listing(known)}."
         )
-    technique: Technique = catalogue.find("techniques", technique_name)
+    technique: Technique[Any] = catalogue.find("techniques", technique_name)
     if settings is not None and not isinstance(settings, dict):
         raise CompressError(f"The settings of {technique_name} in {spot} are not a mapping.")
     built = technique.read(settings or {}, place, below(lines, technique_name))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from compress.core import setting_names
 from compress.core.artifact import Artifact
@@ -32,13 +32,17 @@ class OnDisk:
 ReadPath = Annotated[str, OnDisk()]
 """The type of a setting that is the path of something that is read."""
 
+S = TypeVar("S", bound=Settings)
+Given = TypeVar("Given", bound=Settings, covariant=True)
+"""The settings of a technique. `Work[TrainingSettings]` is the work of any technique whose settings include those."""
+
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[Given]):
     """Everything a technique is given to work with."""
 
     source: Artifact
-    settings: Any
+    settings: Given
     folder: Path
     """Where the new artifact's files are written."""
     scratch: Path
@@ -70,19 +74,19 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Technique:
+class Technique(Generic[S]):
     """One technique: what `compress/techniques/<name>.py` defines as `TECHNIQUE`."""
 
     name: str
-    settings: type[Settings]
-    run: Callable[[Work], Made]
+    settings: type[S]
+    run: Callable[[Work[S]], Made]
     accepts: frozenset[str]
     """The formats of artifacts it takes."""
-    gives: Callable[[Any], tuple[str, str]]
+    gives: Callable[[S], tuple[str, str]]
     """(settings) -> the format and the precision of what it makes, so that a pipeline can be checked beforehand."""
     example: str
     """A command line that works, shown at the end of the help."""
-    reads: Callable[[Any, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
+    reads: Callable[[S, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
     """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
     compresses: bool = True
     """False when its result is a model to compress rather than a compressed one (import, finetune)."""
@@ -90,12 +94,10 @@ class Technique:
     """Whether it is given classifiers with their outputs in the order of the task's labels (`compress.models.task_heads`)."""
     needs_task: bool = False
     """Whether it cannot run without a task and its data."""
-    check: Callable[[Any, Artifact, Mapping[str, Any] | None], None] | None = None
+    check: Callable[[S, Artifact, Mapping[str, Any] | None], None] | None = None
     """(settings, source, task): raises a CompressError for what cannot work, before a weight is loaded."""
 
-    def read(
-        self, values: Mapping[str, Any], where: str, lines: Lines | None = None, *, also: Iterable[str] = ()
-    ) -> Settings:
+    def read(self, values: Mapping[str, Any], where: str, lines: Lines | None = None, *, also: Iterable[str] = ()) -> S:
         """The settings for the values a user wrote, some perhaps under the names they had before.
 
         Args:

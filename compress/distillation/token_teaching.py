@@ -34,7 +34,7 @@ from compress.training.train import train, wants_bf16
 STATISTICS = "statistics.npz"
 
 
-def distil(work: Work) -> Made:
+def distil(work: Work[Any]) -> Made:
     """`compress distill` of an encoder-decoder or a decoder.
 
     Raises:
@@ -123,7 +123,7 @@ def goal(settings: Any) -> TokenGoal:
     )
 
 
-def _compare(work: Work, kept: Student, lesson: TokenLessons, steps: int) -> dict[str, Any]:
+def _compare(work: Work[Any], kept: Student, lesson: TokenLessons, steps: int) -> dict[str, Any]:
     """Train the other seeds, and as many students without the teacher; judge what all write for the evaluation split.
 
     Each student is made, ordered and trained from the same seed for the same number of steps on both sides, and writes for

@@ -42,7 +42,7 @@ SHAKEN = 1e-6
 """About what fp32 leaves open in a sum of some hundred numbers, as a share of it."""
 
 
-def train(work: Work) -> Made:
+def train(work: Work[Any]) -> Made:
     """`compress qat` of an encoder-decoder or a decoder.
 
     Each part of the export starts from the scheme that static quantization takes by decoding calibration rows. All of them are
@@ -70,7 +70,7 @@ def train(work: Work) -> Made:
     return _delivered(work, model, its_tokenizer, parts, learned, rows, told)
 
 
-def start(work: Work) -> dict[str, Scheme]:
+def start(work: Work[Any]) -> dict[str, Scheme]:
     """The scheme of static quantization of each part; calibrated once, by the process that exports."""
     kept, parts = work.scratch / "start", _parts(work)
 
@@ -211,12 +211,12 @@ def _apart(trained: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
     return gaps, (first - second) * (trained.argmax(-1) != answers.argmax(-1))
 
 
-def _parts(work: Work) -> tuple[str, ...]:
+def _parts(work: Work[Any]) -> tuple[str, ...]:
     return ("encoder", "decode") if models.config(work.source.folder).is_encoder_decoder else ("decode",)
 
 
 def _delivered(
-    work: Work,
+    work: Work[Any],
     model: Any,
     its_tokenizer: Any,
     parts: Mapping[str, Scheme],

@@ -15,7 +15,7 @@ from compress.core.distributed import is_main_process, world_size
 from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.core.settings import Settings
-from compress.core.technique import OnDisk, Technique, Work, _marked, default_cache, finished, versions
+from compress.core.technique import OnDisk, S, Technique, Work, _marked, default_cache, finished, versions
 from compress.core.work_folder import Aside, discard, finish, settle, work_folder
 from compress.techniques.first_opening import open_once
 
@@ -31,9 +31,9 @@ INTEGERS = ("int8", "int4", "nf4")
 
 
 def apply(
-    technique: Technique,
+    technique: Technique[S],
     source: Artifact,
-    settings: Settings,
+    settings: S,
     out: Path,
     *,
     task: Mapping[str, Any] | None = None,
@@ -170,7 +170,7 @@ def _settled(task: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return settled(task)
 
 
-def _in_order(technique: Technique, artifact: Artifact, task: Mapping[str, Any] | None, scratch: Path) -> Artifact:
+def _in_order(technique: Technique[Any], artifact: Artifact, task: Mapping[str, Any] | None, scratch: Path) -> Artifact:
     if not technique.in_task_order or task is None:
         return artifact
     from compress.data import loading
@@ -180,9 +180,9 @@ def _in_order(technique: Technique, artifact: Artifact, task: Mapping[str, Any] 
 
 
 def planned(
-    technique: Technique,
+    technique: Technique[S],
     source: Artifact,
-    settings: Settings,
+    settings: S,
     task: Mapping[str, Any] | None,
     inputs: Mapping[str, Artifact],
 ) -> Step:
@@ -227,7 +227,7 @@ def serves(task: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "texts": len(described.text_columns)}
 
 
-def check(technique: Technique, source: Artifact, settings: Settings, task: Mapping[str, Any] | None) -> None:
+def check(technique: Technique[S], source: Artifact, settings: S, task: Mapping[str, Any] | None) -> None:
     """All that can be known to be wrong before a weight is loaded.
 
     Raises:
@@ -249,7 +249,7 @@ def check(technique: Technique, source: Artifact, settings: Settings, task: Mapp
         technique.check(settings, source, task)
 
 
-def _not_taken(technique: Technique, source: Artifact) -> str:
+def _not_taken(technique: Technique[Any], source: Artifact) -> str:
     if source.format == "config":
         file = source.folder
         if any(file.parent.glob("*.safetensors")):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NO_SMALLER = "The student keeps all layers and the full width of its teacher, so it is not smaller."
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Distill]) -> Made:
     from compress.data import loading
     from compress.distillation import students
     from compress.distillation import transfer_set as lessons
@@ -76,7 +76,7 @@ def _run(work: Work) -> Made:
 
 
 def _compare(
-    work: Work, kept: Student, stages: Sequence[Goal], lesson: Lessons, teacher_config: Any, steps: int
+    work: Work[Distill], kept: Student, stages: Sequence[Goal], lesson: Lessons, teacher_config: Any, steps: int
 ) -> dict[str, Any]:
     """Train the other seeds, and as many students without the teacher; judge all on the evaluation split.
 
@@ -154,7 +154,7 @@ def _read_by(student: Student, texts: Any, max_length: int) -> Any:
     return tokens(texts, student.tokenizer, student.model.config, max_length).rows
 
 
-def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Distill, task: Mapping[str, Any] | None) -> dict[str, Any]:
     from compress.data import calibration
     from compress.data.tokenized import identity, split_identity
     from compress.distillation.augmentation import extra_rows
@@ -173,7 +173,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Distill, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.data import calibration, loading
     from compress.distillation.augmentation import extra_rows
     from compress.distillation.students import own_tokenizer
@@ -242,7 +242,7 @@ def _check_labelled(described: Any, data: Any) -> None:
         )
 
 
-def _check_writer(settings: Any, source: Artifact, described: Any, task: Mapping[str, Any] | None) -> None:
+def _check_writer(settings: Distill, source: Artifact, described: Any, task: Mapping[str, Any] | None) -> None:
     from compress.data.tokenized import check_max_length
     from compress.distillation.students import asked_layers, chosen_of_side
     from compress.models import load as models

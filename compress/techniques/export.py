@@ -31,7 +31,7 @@ class Export(Settings):
     fuse: bool = Field(True, description="Apply ONNX Runtime's transformer fusions (encoders).")
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Export]) -> Made:
     from compress.onnx import exported as exporting
 
     settings = work.settings
@@ -43,7 +43,7 @@ def _run(work: Work) -> Made:
 READ = (ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),)
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Export, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.data import loading
     from compress.models import load as models
 

@@ -76,21 +76,21 @@ READ = (
 )
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Finetune, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.training.finetune import check
 
     refuse_unread(settings, READ)
     check(settings, source, task)
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Finetune]) -> Made:
     from compress.data import loading
 
     task, _ = loading.resolve(dict(work.task or {}))
     return _writer(work) if task.is_generative else _classifier(work)
 
 
-def _writer(work: Work) -> Made:
+def _writer(work: Work[Finetune]) -> Made:
     from compress.models import load as models
     from compress.training import finetune as fine_tuning
 
@@ -102,7 +102,7 @@ def _writer(work: Work) -> Made:
     return Made("torch", "fp32", step_facts=facts)
 
 
-def _classifier(work: Work) -> Made:
+def _classifier(work: Work[Finetune]) -> Made:
     from compress.core.labels import ANSWERED, TARGETS
     from compress.distillation import laws, teacher_score
     from compress.distillation.thresholds import fitted
@@ -140,7 +140,7 @@ def _classifier(work: Work) -> Made:
     return Made("torch", "fp32", facts=thresholds, step_facts={**before, **trained.facts, **data.facts, **thresholds})
 
 
-def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Finetune, task: Mapping[str, Any] | None) -> dict[str, Any]:
     from compress.data.tokenized import identity
 
     return identity(task)

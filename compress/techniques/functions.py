@@ -34,7 +34,7 @@ SHARED: Mapping[str, tuple[Any, Any, str]] = {
 
 def function(technique_name: str) -> Callable[..., Artifact]:
     """The technique's function, as `import compress` offers it."""
-    technique: Technique = catalogue.find("techniques", technique_name)
+    technique: Technique[Any] = catalogue.find("techniques", technique_name)
     name = python_name(technique_name)
     where = f"compress.{name}()"
 
@@ -57,7 +57,7 @@ def python_name(technique_name: str) -> str:
     return f"{technique_name}_" if keyword.iskeyword(technique_name) else technique_name
 
 
-def signature(technique: Technique) -> inspect.Signature:
+def signature(technique: Technique[Any]) -> inspect.Signature:
     """`(model, out, *, task, data, ..., a parameter for each setting)`, in the order of the command's help."""
     given = [
         inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=MODEL),
@@ -91,12 +91,12 @@ def accepted(annotation: Any, marks: Sequence[Any] = ()) -> Any:
     return getattr(annotation, "written_as", annotation)  # `compress.distillation.schedules.Schedule` has one
 
 
-def summary(technique: Technique) -> str:
+def summary(technique: Technique[Any]) -> str:
     """What the technique does, in a sentence."""
     return (_module(technique) or "").split("\n", 1)[0]
 
 
-def _settings(technique: Technique) -> dict[str, Any]:
+def _settings(technique: Technique[Any]) -> dict[str, Any]:
     fields = technique.settings.model_fields
     return {name: fields[name] for names in grouped(technique.settings).values() for name in names}
 
@@ -109,7 +109,7 @@ def _plain(default: Any) -> Any:
     return default.plain() if hasattr(default, "written_as") else default
 
 
-def _docstring(technique: Technique) -> str:
+def _docstring(technique: Technique[Any]) -> str:
     described = {
         "model": "An artifact, its folder, a Hugging Face folder, or a hub id.",
         "out": "Folder of the new artifact.",
@@ -132,7 +132,7 @@ def _docstring(technique: Technique) -> str:
     )
 
 
-def _module(technique: Technique) -> str | None:
+def _module(technique: Technique[Any]) -> str | None:
     return inspect.getdoc(sys.modules[technique.run.__module__])
 
 

@@ -29,7 +29,7 @@ class Import(Settings):
     adapter: ReadPath | None = Field(None, description="Folder of a LoRA adapter to merge (PEFT, safetensors).")
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Import]) -> Made:
     source = work.source.folder
     if work.settings.adapter is None:
         if work.task is not None:
@@ -53,7 +53,7 @@ def _run(work: Work) -> Made:
     return Made("torch", work.source.precision)
 
 
-def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Import, task: Mapping[str, Any] | None) -> dict[str, Any]:
     """The adapter's content decides the result, not its path; the task is what the artifact will remember."""
     described = {key: value for key, value in (task or {}).items() if key != "data"}
     if settings.adapter is None:
@@ -61,7 +61,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"task": described, "adapter": hashes(deciding(named(settings.adapter)))}
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Import, source: Artifact, task: Mapping[str, Any] | None) -> None:
     if task is not None:
         from compress.data import loading
 

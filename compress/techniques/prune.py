@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from compress.training.objectives import Hold
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Prune]) -> Made:
     from compress.data import loading
     from compress.models import load as models
 
@@ -58,7 +58,7 @@ def prospect(settings: Prune) -> str:
 
 
 def _pruned(
-    work: Work, model: Any, its_tokenizer: Any, description: Mapping[str, Any]
+    work: Work[Prune], model: Any, its_tokenizer: Any, description: Mapping[str, Any]
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and what is to be told."""
     from compress.data import calibration, references
@@ -76,11 +76,12 @@ def _pruned(
             batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
-        for side, layers in (asked_layers(settings, model.config) if writes else {"": settings.layers}).items():
+        asked = asked_layers(settings, model.config) if writes else {"": settings.layers or ()}
+        for side, layers in asked.items():
             model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side or "decoder")
             told |= facts
         return model, slimming.held_zeros(model), told
-    if settings.method == "width":
+    if settings.hidden_size is not None:
         smaller, told = slimming.fewer_dimensions(model, settings.hidden_size, batches)
         return smaller, slimming.held_zeros(smaller), told
     if settings.method in SHAPES:
@@ -90,7 +91,7 @@ def _pruned(
 
 
 def _recovered(
-    work: Work, model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, description: Mapping[str, Any]
+    work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, description: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; what is to be told of it."""
     from compress.distillation import transfer_set as lessons
@@ -117,7 +118,7 @@ def _recovered(
 
 
 def _recovered_writing(
-    work: Work, student: Any, hold: Hold | None, teacher: Artifact, description: Mapping[str, Any]
+    work: Work[Prune], student: Any, hold: Hold | None, teacher: Artifact, description: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The same of a generative model: it learns its teacher's next-token distributions."""
     from compress.distillation import token_lessons
@@ -141,7 +142,7 @@ def _zeros(settings: Prune, model: Any) -> dict[str, Any]:
     return {"share_of_zeros": zeros} if zeros or settings.method not in SHAPES else {}
 
 
-def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Prune, task: Mapping[str, Any] | None) -> dict[str, Any]:
     from compress.data import calibration
     from compress.data.tokenized import identity
 
@@ -151,7 +152,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Prune, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.data import calibration, loading
     from compress.data.tokenized import check_max_length
     from compress.models import load as models
@@ -194,7 +195,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         evenly_spaced(layer_count(config), settings.layers)
 
 
-def _check_writer(settings: Any, config: Any) -> None:
+def _check_writer(settings: Prune, config: Any) -> None:
     from compress.distillation.students import asked_layers
     from compress.models.layers import evenly_spaced, layer_count
 

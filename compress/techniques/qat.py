@@ -74,7 +74,7 @@ class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, Tra
 READ = (*settings_read.QAT, ANOTHER_TEACHER, *LOSSES, *GENERATION)
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Qat]) -> Made:
     from compress.core.artifact import is_main_process
     from compress.data import loading
     from compress.distillation import transfer_set as lessons
@@ -119,7 +119,7 @@ def _run(work: Work) -> Made:
 
 
 def _delivered(
-    work: Work,
+    work: Work[Qat],
     model: Any,
     its_tokenizer: Any,
     whole: Path,
@@ -186,7 +186,7 @@ def _delivered(
     }
 
 
-def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Qat, task: Mapping[str, Any] | None) -> dict[str, Any]:
     from compress.data import calibration
     from compress.data.tokenized import identity
 
@@ -196,7 +196,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Qat, source: Artifact, task: Mapping[str, Any] | None) -> None:
     from compress.data import calibration, loading
     from compress.data.tokenized import check_max_length
     from compress.models import load as models
@@ -220,7 +220,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
     _check_kind(settings, source)
 
 
-def _check_kind(settings: Any, source: Artifact) -> None:
+def _check_kind(settings: Qat, source: Artifact) -> None:
     """Raises a CompressError where a setting is for models of the other kind."""
     from compress.models import load as models
 

@@ -96,7 +96,7 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
         return self
 
 
-def _run(work: Work) -> Made:
+def _run(work: Work[Quantize]) -> Made:
     settings, source = work.settings, work.source
     if settings.precision == "bf16":
         return _bf16(work)
@@ -147,7 +147,11 @@ def _run(work: Work) -> Made:
 
 
 def _made(
-    settings: Any, parts: Mapping[str, str], facts: Mapping[str, Any], gap: Mapping[str, Any], told: Mapping[str, Any]
+    settings: Quantize,
+    parts: Mapping[str, str],
+    facts: Mapping[str, Any],
+    gap: Mapping[str, Any],
+    told: Mapping[str, Any],
 ) -> Made:
     return Made(
         "onnx",
@@ -162,7 +166,7 @@ def _made(
     )
 
 
-def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
+def _parts(work: Work[Quantize], graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> Made:
     """A generative model: each of its graphs in its submodel's precision."""
     from compress.data import comparison_rows
     from compress.models import load as models
@@ -215,7 +219,9 @@ def _parts(work: Work, graphs: Mapping[str, Path], facts: Mapping[str, Any]) -> 
     )
 
 
-def _gptq(work: Work, graphs: Mapping[str, Path], chosen: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _gptq(
+    work: Work[Quantize], graphs: Mapping[str, Path], chosen: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The integers that GPTQ chooses for the parts' weights, none where each is rounded to the nearest; what is told of them."""
     settings = work.settings
     in_blocks = {
@@ -230,7 +236,7 @@ def _gptq(work: Work, graphs: Mapping[str, Path], chosen: Mapping[str, str]) -> 
     )
 
 
-def _torch_weights(work: Work) -> Made:
+def _torch_weights(work: Work[Quantize]) -> Made:
     from compress.quantization import agreement, torch_agreement, weight_only
 
     settings = work.settings
@@ -243,7 +249,7 @@ def _torch_weights(work: Work) -> Made:
     return Made("torch", settings.precision, step_facts={**told, "agreement": decided})
 
 
-def _write_int8(settings: Any, schemes: dict[str, Any], part: str, graph: Path, target: Path) -> Mapping[str, Any]:
+def _write_int8(settings: Quantize, schemes: dict[str, Any], part: str, graph: Path, target: Path) -> Mapping[str, Any]:
     """Ranges at each call unless the part has a scheme with fixed ones; the scheme is put among the others."""
     from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
     from compress.quantization.graphs.qdq import write_scheme
@@ -263,7 +269,7 @@ def _write_fp16(
     return half.write_part(graphs, part, folder, target, prompts, where)
 
 
-def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
+def _int8(work: Work[Quantize], graph: Any, target: Any) -> dict[str, Any]:
     from compress.quantization.graphs.kernels import integer_kernels
 
     settings = work.settings
@@ -281,7 +287,7 @@ def _int8(work: Work, graph: Any, target: Any) -> dict[str, Any]:
     return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values()))}
 
 
-def _bf16(work: Work) -> Made:
+def _bf16(work: Work[Quantize]) -> Made:
     import torch
 
     from compress.models import load as models
@@ -291,7 +297,7 @@ def _bf16(work: Work) -> Made:
     return Made("torch", "bf16")
 
 
-def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Quantize, task: Mapping[str, Any] | None) -> dict[str, Any]:
     if not settings_read.calibrates(settings):
         return {}
     from compress.data import calibration
@@ -299,7 +305,7 @@ def _reads(settings: Any, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"calibration": calibration.identity(settings.calibration, task or {})}
 
 
-def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Quantize, source: Artifact, task: Mapping[str, Any] | None) -> None:
     refuse_unread(settings, settings_read.QUANTIZE)
     quantized = [step for step in source.steps if step.technique in ("quantize", "qat")]
     if source.precision != "fp32" and (quantized or source.format == "onnx"):
@@ -326,7 +332,7 @@ def _check(settings: Any, source: Artifact, task: Mapping[str, Any] | None) -> N
         calibration.check(settings.calibration, task)
 
 
-def _check_weights(settings: Any, source: Artifact) -> None:
+def _check_weights(settings: Quantize, source: Artifact) -> None:
     if source.format == "onnx" and (settings.is_torch or settings.reads_rows_for_weights):
         why = (
             f"mode {settings.mode} gives a torch checkpoint"
@@ -343,7 +349,7 @@ def _check_weights(settings: Any, source: Artifact) -> None:
         needs_bitsandbytes("mode bitsandbytes")
 
 
-def _check_components(settings: Any, source: Artifact) -> None:
+def _check_components(settings: Quantize, source: Artifact) -> None:
     kind = kind_of(source.folder)
     if settings.mode == "gptq" and (kind is None or not kind.generates or kind.has_encoder):
         raise CompressError(

@@ -21,7 +21,7 @@ from compress.techniques.apply import apply, check, check_destination, check_fre
 class Request:
     """A technique, what it starts from, and where its result goes."""
 
-    technique: Technique
+    technique: Technique[Any]
     source: Artifact
     settings: Settings
     out: Path
@@ -32,7 +32,7 @@ class Request:
 
     @staticmethod
     def read(
-        technique: Technique,
+        technique: Technique[Any],
         model: str | Path | Artifact,
         out: str | Path,
         values: Mapping[str, Any],

@@ -18,6 +18,7 @@ from compress.data.collate import collate_causal
 from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
 from compress.distillation import students, token_lessons
+from compress.distillation.distill_settings import Distill
 from compress.distillation.on_policy import sampled
 from compress.distillation.students import Student
 from compress.distillation.token_lessons import TokenLessons
@@ -34,7 +35,7 @@ from compress.training.train import train, wants_bf16
 STATISTICS = "statistics.npz"
 
 
-def distil(work: Work[Any]) -> Made:
+def distil(work: Work[Distill]) -> Made:
     """`compress distill` of an encoder-decoder or a decoder.
 
     Raises:
@@ -123,7 +124,7 @@ def goal(settings: Any) -> TokenGoal:
     )
 
 
-def _compare(work: Work[Any], kept: Student, lesson: TokenLessons, steps: int) -> dict[str, Any]:
+def _compare(work: Work[Distill], kept: Student, lesson: TokenLessons, steps: int) -> dict[str, Any]:
     """Train the other seeds, and as many students without the teacher; judge what all write for the evaluation split.
 
     Each student is made, ordered and trained from the same seed for the same number of steps on both sides, and writes for

@@ -21,6 +21,7 @@ from compress.models.reading_length import positions
 from compress.models.widths import widths
 from compress.pruning import allocation, calibrated, costs, gradual, importance, kwon, magnitude
 from compress.pruning.movement import Movement, SoftMovement
+from compress.pruning.prune_settings import Prune
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, Units, units
 from compress.pruning.weights import apply_, prunable, share_of_zeros, weights_of
@@ -64,7 +65,7 @@ def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> 
     return smaller, {"hidden_kept": hidden_size, "hidden_of": before}
 
 
-def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path) -> tuple[Any, dict[str, Any]]:
+def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Path) -> tuple[Any, dict[str, Any]]:
     """A model with some of the heads and neurons within a budget, and what went.
 
     Args:
@@ -106,7 +107,7 @@ def fewer_units(model: Any, settings: Any, batches: Sequence[Batch], cache: Path
     }
 
 
-def zeroed_(model: Any, settings: Any, batches: Sequence[Batch]) -> tuple[Any, Hold, dict[str, Any]]:
+def zeroed_(model: Any, settings: Prune, batches: Sequence[Batch]) -> tuple[Any, Hold, dict[str, Any]]:
     """A model with single weights at zero, or one that gets them as it is trained, and what holds them there.
 
     Raises:
@@ -127,12 +128,13 @@ def zeroed_(model: Any, settings: Any, batches: Sequence[Batch]) -> tuple[Any, H
         masks = calibrated.sparsegpt_(model, inputs, settings.amount, names)
     else:
         weights = weights_of(model, names)
-        masks = magnitude.n_of_m(weights, *settings.amount) if settings.pattern else choose(weights, settings.sparsity)
+        amount = settings.amount
+        masks = magnitude.n_of_m(weights, *amount) if isinstance(amount, tuple) else choose(weights, amount)
         apply_(model, masks)
     return model, gradual.Fixed(model, masks), told
 
 
-def _movement(model: Any, settings: Any, names: Sequence[str]) -> Movement | SoftMovement:
+def _movement(model: Any, settings: Prune, names: Sequence[str]) -> Movement | SoftMovement:
     """Scores that are learned with the weights: the share grows by the cubic schedule, or a penalty decides it."""
     if settings.penalty is not None:
         return SoftMovement(model, settings.penalty, names)
@@ -178,7 +180,7 @@ def finish_(model: Any, hold: Hold | None) -> None:
         apply_(model, hold.masks)  # merged adapters have filled them
 
 
-def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
+def _costs(model: Any, settings: Prune, cache: Path) -> costs.Costs:
     if settings.budget == "parameters":
         return costs.parameters(model)
     if settings.budget == "macs":
@@ -191,7 +193,7 @@ def _costs(model: Any, settings: Any, cache: Path) -> costs.Costs:
     ).costs()
 
 
-def _length(model: Any, settings: Any) -> int:
+def _length(model: Any, settings: Prune) -> int:
     """The tokens of a row that milliseconds are measured for: no more than the model reads."""
     most = positions(model.config)
     if most is None or settings.length <= most:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -176,12 +176,12 @@ class Prune(LossSettings, GenerationSettings, TrainingSettings):
         return int(n), int(m)
 
 
-def removes_units(settings: Any) -> bool:
+def removes_units(settings: Prune) -> bool:
     """Whether heads and neurons are removed within a budget."""
     return settings.method in ("structured", "kwon")
 
 
-def _recovers(settings: Any) -> bool:
+def _recovers(settings: Prune) -> bool:
     return bool(settings.epochs > 0)
 
 

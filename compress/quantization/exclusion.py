@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from compress.core import name_patterns
 from compress.onnx.fold_transposes import fold
 from compress.onnx.graph import Graph
 from compress.quantization.graphs.attention_products import open_products
 from compress.quantization.graphs.layers import quantizable
+from compress.quantization.int8_settings import Int8Settings
 
 
-def check(settings: Any, graphs: Iterable[Path]) -> None:
+def check(settings: Int8Settings, graphs: Iterable[Path]) -> None:
     """Raises a CompressError where a pattern matches no layer of any of the graphs that would be quantized.
 
     Args:
-        settings: `exclude`, `embeddings` and `attention` of int8.
+        settings: `exclude`, `embeddings` and `attention_matmuls`.
         graphs: those that become integers, in fp32.
     """
     if not settings.exclude:

@@ -32,6 +32,7 @@ from compress.quantization.graphs.kernels import integer_kernels
 from compress.quantization.graphs.qdq import write_scheme
 from compress.quantization.qat import TOLERANCE
 from compress.quantization.qat_modules import attach, detach
+from compress.quantization.qat_settings import Qat
 from compress.quantization.scheme import Scheme
 from compress.runtimes.onnx_generation import open_generator_in
 from compress.runtimes.runtime import Serving
@@ -42,7 +43,7 @@ SHAKEN = 1e-6
 """About what fp32 leaves open in a sum of some hundred numbers, as a share of it."""
 
 
-def train(work: Work[Any]) -> Made:
+def train(work: Work[Qat]) -> Made:
     """`compress qat` of an encoder-decoder or a decoder.
 
     Each part of the export starts from the scheme that static quantization takes by decoding calibration rows. All of them are
@@ -70,7 +71,7 @@ def train(work: Work[Any]) -> Made:
     return _delivered(work, model, its_tokenizer, parts, learned, rows, told)
 
 
-def start(work: Work[Any]) -> dict[str, Scheme]:
+def start(work: Work[Qat]) -> dict[str, Scheme]:
     """The scheme of static quantization of each part; calibrated once, by the process that exports."""
     kept, parts = work.scratch / "start", _parts(work)
 
@@ -211,12 +212,12 @@ def _apart(trained: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
     return gaps, (first - second) * (trained.argmax(-1) != answers.argmax(-1))
 
 
-def _parts(work: Work[Any]) -> tuple[str, ...]:
+def _parts(work: Work[Qat]) -> tuple[str, ...]:
     return ("encoder", "decode") if models.config(work.source.folder).is_encoder_decoder else ("decode",)
 
 
 def _delivered(
-    work: Work[Any],
+    work: Work[Qat],
     model: Any,
     its_tokenizer: Any,
     parts: Mapping[str, Scheme],

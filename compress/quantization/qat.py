@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from compress.core.artifact import wait_until
+from compress.core.artifact import Artifact, wait_until
 from compress.core.cache import entry, opened
 from compress.core.cores import available_cores
 from compress.core.errors import CompressError
@@ -19,7 +19,9 @@ from compress.core.labels import ANSWERED, LABELS, TARGETS
 from compress.data import calibration
 from compress.quantization.calibrate import static_scheme
 from compress.quantization.graphs.qdq import write_scheme
+from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.qat_modules import attach, watch
+from compress.quantization.qat_settings import Qat
 from compress.quantization.scheme import Scheme
 from compress.runtimes.sessions import logits, open_session
 from compress.tasks.kinds.laws import Law
@@ -38,7 +40,9 @@ DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
 Batch = dict[str, np.ndarray]
 
 
-def start(graph: Path | None, source: Any, task: Any, settings: Any, scratch: Path) -> Scheme:
+def start(
+    graph: Path | None, source: Artifact, task: Mapping[str, Any] | None, settings: Int8Settings, scratch: Path
+) -> Scheme:
     """The scheme of static quantization, which training starts from; calibrated once, by the process with the graph.
 
     Raises:
@@ -92,7 +96,7 @@ class Together:
 
 
 @contextmanager
-def in_integers(model: Any, scheme: Scheme, settings: Any, zeros: Hold | None) -> Iterator[Hold | None]:
+def in_integers(model: Any, scheme: Scheme, settings: Qat, zeros: Hold | None) -> Iterator[Hold | None]:
     """A model that computes with a scheme while this lasts, and what holds its zeros and ranges.
 
     Args:

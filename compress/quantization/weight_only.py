@@ -18,12 +18,14 @@ from compress.onnx.graph import Graph
 from compress.quantization.blocks import BlockWeight, Grid
 from compress.quantization.graphs.layers import products
 from compress.quantization.graphs.matmul_nbits import WeightOnly, quantize_weights
+from compress.quantization.quantize_settings import Quantize
+from compress.quantization.weight_settings import WeightSettings
 
 BATCH = 16
 BITS = {"int4": 4, "int8": 8}
 
 
-def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid:
+def grid_of(settings: WeightSettings, precision: str, *, half_scales: bool = False) -> Grid:
     """What weights are rounded to, from the settings `group_size` and `symmetric`.
 
     half_scales: for a GPTQ checkpoint, which is symmetric where nothing else is asked for.
@@ -33,7 +35,7 @@ def grid_of(settings: Any, precision: str, *, half_scales: bool = False) -> Grid
 
 
 def write_blocks(
-    settings: Any, precision: str, chosen: Mapping[str, BlockWeight], _part: str, graph: Path, target: Path
+    settings: Quantize, precision: str, chosen: Mapping[str, BlockWeight], _part: str, graph: Path, target: Path
 ) -> dict[str, Any]:
     """Write one fp32 graph with its weights in blocks; the facts to report.
 
@@ -49,7 +51,7 @@ def write_blocks(
 
 
 def calibrated(
-    source: Artifact, graphs: Mapping[str, Path], chosen: Mapping[str, str], task: Mapping[str, Any], settings: Any
+    source: Artifact, graphs: Mapping[str, Path], chosen: Mapping[str, str], task: Mapping[str, Any], settings: Quantize
 ) -> tuple[dict[str, BlockWeight], dict[str, Any]]:
     """GPTQ's integers for the weights that a torch artifact and its graphs have in common, and what is to be told of them.
 
@@ -89,7 +91,7 @@ def calibrated(
     return {name: one.weight for name, one in found.items()}, errors_told(found)
 
 
-def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, folder: Path) -> dict[str, Any]:
+def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Quantize, folder: Path) -> dict[str, Any]:
     """Write a decoder as a GPTQ checkpoint; the facts to report."""
     from compress.quantization import gptq_checkpoint
     from compress.quantization.gptq import by_kind, errors_told, gptq_, linears
@@ -108,11 +110,11 @@ def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Any, f
     return {**errors_told(found), "left in floating point": left, "bits": grid.bits, "block": grid.block}
 
 
-def write_bitsandbytes(source: Artifact, settings: Any, folder: Path) -> dict[str, Any]:
+def write_bitsandbytes(source: Artifact, settings: Quantize, folder: Path) -> dict[str, Any]:
     """Write a torch checkpoint with bitsandbytes' modules; the facts to report."""
     from compress.quantization.bitsandbytes import quantized
 
-    model, told = quantized(source.folder, settings.precision, settings.exclude)
+    model, told = quantized(source.folder, "nf4" if settings.precision == "nf4" else "int8", settings.exclude)
     save(model, tokenizer(source.folder), folder)
     return told
 

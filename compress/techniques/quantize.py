@@ -16,84 +16,14 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field, model_validator
+from typing import Any
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.models.load import kind_of
-from compress.quantization import settings_read
-from compress.quantization.agreement_settings import AgreementSettings
-from compress.quantization.int8_settings import Int8Settings
-from compress.quantization.settings_read import INTEGERS
-from compress.quantization.weight_settings import WeightSettings
-
-PRECISIONS = {
-    "dynamic": ("int8", "fp16", "bf16"),
-    "static": ("int8", "fp16", "bf16"),
-    "weights": ("int4", "int8"),
-    "gptq": ("int4", "int8"),
-    "bitsandbytes": ("nf4", "int8"),
-}
-
-
-class Quantize(WeightSettings, Int8Settings, AgreementSettings):
-    """The target precision, and how it is reached."""
-
-    HEADING = "Quantization"
-
-    precision: Literal["int8", "int4", "nf4", "fp16", "bf16"] = Field("int8", description="Target precision.")
-    mode: Literal["dynamic", "static", "weights", "gptq", "bitsandbytes"] = Field(
-        "dynamic",
-        description="int8: dynamic or static quantization of activations. Weight-only: ONNX blocks (weights), a GPTQ "
-        "checkpoint, or bitsandbytes.",
-    )
-
-    encoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
-        None, description="Precision of a generative model's encoder. Default: --precision."
-    )
-    decoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
-        None, description="Precision of a generative model's decoder. Default: --precision."
-    )
-
-    @model_validator(mode="after")
-    def _mode_fits(self) -> Quantize:
-        if self.precision not in PRECISIONS[self.mode]:
-            fitting = [mode for mode, precisions in PRECISIONS.items() if self.precision in precisions]
-            raise ValueError(f"{self.precision} does not go with mode {self.mode}: set mode to {' or '.join(fitting)}")
-        if not self.stores_blocks:
-            for name in WeightSettings.model_fields:
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"'{name}' is for int4 and for modes weights and gptq")
-        if self.is_torch and (self.encoder or self.decoder):
-            raise ValueError(f"mode {self.mode} gives a torch checkpoint, which has one precision")
-        return self
-
-    @property
-    def stores_blocks(self) -> bool:
-        """Whether some weights are stored in blocks with scales of their own."""
-        return self.mode in ("weights", "gptq") or "int4" in (self.encoder, self.decoder)
-
-    @property
-    def is_torch(self) -> bool:
-        """Whether a torch checkpoint is made by another mode than bf16."""
-        return self.mode in ("gptq", "bitsandbytes")
-
-    @property
-    def reads_rows_for_weights(self) -> bool:
-        """Whether GPTQ chooses the integers."""
-        return self.mode == "gptq" or self.rounding == "gptq"
-
-    @model_validator(mode="after")
-    def _dynamic_has_no_fixed_ranges(self) -> Quantize:
-        if "int8" in (self.precision, self.encoder, self.decoder) and self.mode == "dynamic":
-            for name in ("smoothquant_alpha", "attention_matmuls", "weight_dtype", "activation_dtype"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"'{name}' is for static quantization: set mode to static too")
-        return self
+from compress.quantization.quantize_settings import INTEGERS, READ, Quantize, calibrates
 
 
 def _run(work: Work[Quantize]) -> Made:
@@ -298,7 +228,7 @@ def _bf16(work: Work[Quantize]) -> Made:
 
 
 def _reads(settings: Quantize, task: Mapping[str, Any] | None) -> dict[str, Any]:
-    if not settings_read.calibrates(settings):
+    if not calibrates(settings):
         return {}
     from compress.data import calibration
 
@@ -306,7 +236,7 @@ def _reads(settings: Quantize, task: Mapping[str, Any] | None) -> dict[str, Any]
 
 
 def _check(settings: Quantize, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    refuse_unread(settings, settings_read.QUANTIZE)
+    refuse_unread(settings, READ)
     quantized = [step for step in source.steps if step.technique in ("quantize", "qat")]
     if source.precision != "fp32" and (quantized or source.format == "onnx"):
         raise CompressError(
@@ -326,7 +256,7 @@ def _check(settings: Quantize, source: Artifact, task: Mapping[str, Any] | None)
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
         )
     _check_weights(settings, source)
-    if settings_read.calibrates(settings):
+    if calibrates(settings):
         from compress.data import calibration
 
         calibration.check(settings.calibration, task)

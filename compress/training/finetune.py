@@ -19,6 +19,7 @@ from compress.models import generators
 from compress.models import load as models
 from compress.training import frozen_encoder
 from compress.training.data import data_for
+from compress.training.finetune_settings import Finetune
 from compress.training.objectives import reference_tokens
 from compress.training.train import train
 
@@ -45,7 +46,7 @@ def begun_from(source: Artifact) -> Begun:
     return "encoder-decoder" if models.has_encoder(source.folder) else "decoder"
 
 
-def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None) -> None:
+def check(settings: Finetune, source: Artifact, description: Mapping[str, Any] | None) -> None:
     """What cannot work, known before a weight is loaded.
 
     Args:
@@ -90,7 +91,7 @@ def check(settings: Any, source: Artifact, description: Mapping[str, Any] | None
             raise CompressError(f"The setting '{name}' is for {where}, which {source.name} with '{task.name}' is not.")
 
 
-def start(source: Artifact, description: Mapping[str, Any], settings: Any, scratch: Path) -> Start:
+def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, scratch: Path) -> Start:
     """The model to train for a generative task.
 
     Raises:
@@ -108,7 +109,7 @@ def start(source: Artifact, description: Mapping[str, Any], settings: Any, scrat
 
 
 def fine_tune(
-    begun: Start, description: Mapping[str, Any], settings: Any, *, scratch: Path, cache: Path, name: str
+    begun: Start, description: Mapping[str, Any], settings: Finetune, *, scratch: Path, cache: Path, name: str
 ) -> dict[str, Any]:
     """Train it on its task, in place; goes on where an earlier run of the same was stopped.
 
@@ -163,7 +164,7 @@ def fine_tune(
     return {**begun.facts, **data.facts, **_together(frozen, done.facts)}
 
 
-def _from_config(source: Artifact, description: Mapping[str, Any], settings: Any, scratch: Path) -> Start:
+def _from_config(source: Artifact, description: Mapping[str, Any], settings: Finetune, scratch: Path) -> Start:
     from compress.data import loading
 
     task, data = loading.resolve(dict(description))

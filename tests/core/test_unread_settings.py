@@ -10,11 +10,11 @@ import pytest
 from compress.core import catalogue
 from compress.core.errors import CompressError
 from compress.core.unread_settings import refuse_unread
-from compress.quantization import settings_read
+from compress.quantization import quantize_settings
 from compress.techniques import distill, export, finetune, prune, qat
 
 TABLES = {
-    "quantize": settings_read.QUANTIZE,
+    "quantize": quantize_settings.READ,
     "qat": qat.READ,
     "export": export.READ,
     "distill": distill.READ,

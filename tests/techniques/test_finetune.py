@@ -14,7 +14,8 @@ from compress.core.errors import CompressError
 from compress.models.generators import generator
 from compress.models.load import bring, tokenizer
 from compress.techniques.apply import apply
-from compress.techniques.finetune import TECHNIQUE, Finetune
+from compress.techniques.finetune import TECHNIQUE
+from compress.training.finetune_settings import Finetune
 from tests.models.test_encoder_to_seq2seq import CONFIGS
 from tests.tiny import write_model
 from tests.tiny_generators import write_generator, write_pairs, write_text

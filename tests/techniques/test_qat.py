@@ -24,10 +24,10 @@ from compress.models import load as models
 from compress.models.load import bring
 from compress.pruning.weights import prunable, weights_of
 from compress.quantization.int8_settings import Int8Settings
+from compress.quantization.qat_settings import Qat
+from compress.quantization.quantize_settings import Quantize
 from compress.quantization.scheme import Scheme
 from compress.techniques.apply import apply
-from compress.techniques.qat import Qat
-from compress.techniques.quantize import Quantize
 from compress.training import loop
 from tests.tiny import WORDS, write_model
 

@@ -19,8 +19,9 @@ from compress.core.errors import CompressError
 from compress.models import load as models
 from compress.models.load import bring
 from compress.quantization import weight_only
+from compress.quantization.quantize_settings import Quantize
 from compress.techniques.apply import apply, check
-from compress.techniques.quantize import TECHNIQUE, Quantize
+from compress.techniques.quantize import TECHNIQUE
 from tests.generative import strong_generator
 from tests.tiny import WORDS, write_tokenizer
 

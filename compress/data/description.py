@@ -18,9 +18,9 @@ from compress.data import several_labels_description as several
 from compress.data.described_columns import HELP, column, is_list, labels, texts
 from compress.data.file_settings import FileSettings
 from compress.data.sources import formats, is_file, split_by_name, which_split
-from compress.metrics.metric import Kind
 from compress.models.labels import folded
 from compress.models.labels import shown as all_labels
+from compress.tasks import kinds
 from compress.tasks.scoring import chosen
 from compress.tasks.task import SPLITS, Source, Task, TextKind
 
@@ -39,7 +39,7 @@ OF_ANY_TASK = (
     "allow_overlap",
     *OF_FILES,
 )
-KINDS = tuple(dict.fromkeys((*get_args(Kind), *several.KINDS, *get_args(TextKind))))
+KINDS = kinds.of_tasks()
 OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from compress.core import catalogue
 from compress.core.errors import CompressError
 from compress.metrics import statistics
 
-Kind = Literal["classification", "regression"]
 Values = Sequence[int] | Sequence[float] | NDArray[Any]
 Statistics = NDArray[numpy.float64]
 Scorer = Callable[[NDArray[numpy.int64]], float]
@@ -62,7 +61,8 @@ class Metric:
     title: str
     """As its authors write it within a sentence: `accuracy`, `macro F1`, `ROUGE-L`."""
     kinds: tuple[str, ...]
-    """The kinds of tasks it is for (`Task.kind`)."""
+    """The kinds of tasks that it measures: values of `Task.kind` (`regression`), or a kind by its name on the Hugging Face hub
+    (`token-classification`); see `compress.tasks.kinds`."""
     statistics: Callable[[Any, Any], Statistics] = _not_of_sums
     """(predictions, references) -> [examples, columns]; ValueError where the two do not match."""
     of_sums: Callable[[Statistics], float] = _not_of_sums

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 from compress.core import catalogue
 from compress.core.measurement import Measured, Measurement, Measurements
-from compress.tasks.task import TextKind
+from compress.tasks import kinds
 
 NOT_MEASURED = "not measured in this run"
 AGREEMENTS = ("token_accuracy", "agreement_with_root")
@@ -91,7 +91,7 @@ class Lookup:
 
     def __init__(self, measurements: Measurements) -> None:
         self.measurements = measurements
-        self.is_generative = measurements.task.get("kind") in GENERATIVE
+        self.is_generative = _generates(measurements.task.get("kind"))
         self.by_artifact: dict[str, list[Measurement]] = {}
         for one in measurements.measurements:
             self.by_artifact.setdefault(one.artifact, []).append(one)
@@ -223,8 +223,9 @@ class Lookup:
         return (one for one in mine if one.name == name)
 
 
-GENERATIVE = get_args(TextKind)
-"""The kinds of tasks whose models write."""
+def _generates(kind: Any) -> bool:
+    """Whether the models for a kind of task generate text; not those for one that another version knew."""
+    return kind in kinds.of_tasks() and kinds.by_task(kind).generates
 
 
 def _is_not_run(one: Measurement) -> bool:

@@ -9,6 +9,7 @@ from compress.core import catalogue
 from compress.core.errors import CompressError, guess, listing, shown
 from compress.metrics.lead import lead
 from compress.metrics.metric import Metric, find
+from compress.tasks import kinds
 from compress.tasks.task import Task
 
 
@@ -45,7 +46,7 @@ def _check(task: Task, name: Any) -> None:
             f"Unknown metric {shown(name)} in task '{task.name}'.{guess(name, there)} Known: {listing(fitting)}."
         )
     metric = find(name)
-    if task.kind not in metric.kinds:
+    if not _measures(metric, task.kind):
         raise CompressError(
             f"Metric '{name}' in task '{task.name}' is for {_in_words(*metric.kinds)}, not for {_in_words(task.kind)}. "
             f"Use one of {listing(_for_kind(task.kind))}."
@@ -63,12 +64,17 @@ def _check(task: Task, name: Any) -> None:
 def _for_kind(kind: str) -> list[str]:
     """The metrics of a kind of task, on the evaluation split."""
     found = (find(name) for name in catalogue.names("metrics"))
-    return [one.name for one in found if kind in one.kinds and one.split == "evaluation"]
+    return [one.name for one in found if _measures(one, kind) and one.split == "evaluation"]
 
 
-def _in_words(*kinds: str) -> str:
+def _measures(metric: Metric, kind: str) -> bool:
+    """Whether a metric names a value of `Task.kind`, or the kind that it is of."""
+    return kind in metric.kinds or kinds.by_task(kind).name in metric.kinds
+
+
+def _in_words(*names: str) -> str:
     """`summarization or translation`."""
-    return " or ".join(kind.replace("_", " ") for kind in kinds)
+    return " or ".join(name.replace("_", " ") for name in names)
 
 
 def lead_baseline(task: Task, sources: Iterable[str]) -> list[str]:

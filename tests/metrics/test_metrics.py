@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import get_args
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -16,10 +16,11 @@ from compress.core.errors import CompressError
 from compress.metrics.accuracy import METRIC as ACCURACY
 from compress.metrics.f1 import METRIC as F1
 from compress.metrics.matthews import METRIC as MATTHEWS
-from compress.metrics.metric import Kind, Metric, Undefined
+from compress.metrics.metric import Metric, Undefined
 from compress.metrics.pearson import METRIC as PEARSON
 from compress.metrics.spearman import METRIC as SPEARMAN
-from compress.tasks.task import SeveralLabels, TextKind
+from compress.tasks import kinds, scoring
+from compress.tasks.task import Task
 
 NAMES = catalogue.names("metrics")
 
@@ -32,9 +33,21 @@ def test_each_metric_is_called_as_its_file(name: str) -> None:
     module = importlib.import_module(f"compress.metrics.{name}")
     assert module.METRIC.name == name
     assert module.METRIC.title
-    assert set(module.METRIC.kinds) <= {*get_args(Kind), *get_args(TextKind), *get_args(SeveralLabels)}
+    assert set(module.METRIC.kinds) <= {*kinds.of_tasks(), *(one.name for one in kinds.every())}
     assert module.__doc__
     assert module.__doc__.splitlines()[0].endswith(".")
+
+
+@pytest.mark.parametrize(("named", "measures"), [("text-classification", True), ("regression", False)])
+def test_a_metric_may_name_a_kind_as_the_hub_does(named: str, measures: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = replace(ACCURACY, kinds=(named,))
+    monkeypatch.setattr(scoring, "find", lambda name: metric)
+    task = Task("t", "classification", ("text",), "label", ("accuracy",), ("no", "yes"))
+    if measures:
+        assert scoring.chosen(task, "accuracy") == ("accuracy",)
+    else:
+        with pytest.raises(CompressError, match="is for regression, not for classification"):
+            scoring.chosen(task, "accuracy")
 
 
 def counts(pairs: list[tuple[int, int]]) -> tuple[int, int, int, int]:

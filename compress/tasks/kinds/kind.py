@@ -53,6 +53,11 @@ def every() -> tuple[Kind, ...]:
     return tuple(importlib.import_module(f"compress.tasks.kinds.{file.stem}").KIND for file in files)
 
 
+def of_tasks() -> tuple[str, ...]:
+    """All values of `Task.kind`."""
+    return tuple(name for one in every() for name in one.laws)
+
+
 def by_task(kind: str) -> Kind:
     """The kind of a value of `Task.kind`.
 
@@ -62,7 +67,7 @@ def by_task(kind: str) -> Kind:
     for one in every():
         if kind in one.laws:
             return one
-    known = [name for one in every() for name in one.laws]
+    known = of_tasks()
     raise CompressError(f"There is no kind of task '{kind}'.{guess(kind, known)} There are: {listing(known)}.")
 
 

@@ -22,6 +22,7 @@ from compress.distillation.schedules import Schedule
 from compress.models.families.layer_widths import head_size
 from compress.models.layers import layer_count
 from compress.models.widths import widths
+from compress.tasks.kinds.answers import marked
 from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 Kind = Literal["hidden", "attention", "relations", "embedding"]
@@ -186,7 +187,7 @@ def _prediction(
 ) -> Tensor:
     alpha = goal.alpha.at(progress)
     answered = batch.get(ANSWERED)
-    found = laws.answers(logits, batch["labels"], answered)
+    found = marked({"logits": logits}, batch)
     hard = laws.hard(goal.law, found)
     terms["labels"] = hard
     if alpha == 0:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compress.core.errors import CompressError, listing
-from compress.core.labels import ANSWERED, NO_LABEL, TARGETS
+from compress.core.labels import NO_LABEL, TARGETS
 from compress.distillation import laws
 from compress.models.families.blocks import Block, attentions, feed_forwards
 from compress.models.families.matrices import weight_of
@@ -24,6 +24,7 @@ from compress.models.forward import logits_and_labels
 from compress.models.kinds import law_of_model
 from compress.models.layers import Batch
 from compress.pruning.units import Units, masks_applied, units
+from compress.tasks.kinds.answers import marked
 
 METHODS = ("magnitude", "taylor", "fisher")
 
@@ -135,7 +136,7 @@ def loss_by_example(model: Any, batch: Batch) -> Tensor:
         )  # 0 where none counts
         return losses.sum(dim=1) / (labels != NO_LABEL).sum(dim=1).clamp_min(1)
     logits = model(**{name: value for name, value in batch.items() if name not in TARGETS}).logits
-    return laws.loss_by_row(law_of_model(model), laws.answers(logits, batch["labels"], batch.get(ANSWERED)), rows)
+    return laws.loss_by_row(law_of_model(model), marked({"logits": logits}, batch), rows)
 
 
 def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:

@@ -45,10 +45,11 @@ def _writer(work: Work[Finetune]) -> Made:
 
 
 def _classifier(work: Work[Finetune]) -> Made:
-    from compress.core.labels import ANSWERED, TARGETS
+    from compress.core.labels import TARGETS
     from compress.distillation import laws, teacher_score
     from compress.distillation.thresholds import fitted
     from compress.models import load as models
+    from compress.tasks.kinds.answers import marked
     from compress.training.data import data_for
     from compress.training.train import train
 
@@ -62,7 +63,7 @@ def _classifier(work: Work[Finetune]) -> Made:
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
         inputs = {name: value for name, value in batch.items() if name not in TARGETS}
-        found = laws.answers(trained(**inputs).logits, batch["labels"], batch.get(ANSWERED))
+        found = marked({"logits": trained(**inputs).logits}, batch)
         return laws.hard(data.task.law, found), {}
 
     trained = train(

@@ -9,13 +9,21 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from compress.distillation import laws, losses
-from compress.distillation.laws import Answers, answers, hard, loss_by_row, soft
+from compress.core.labels import ANSWERED, LABELS
+from compress.distillation import laws
+from compress.distillation.laws import hard, loss_by_row, soft
+from compress.tasks.kinds import losses
+from compress.tasks.kinds.answers import Answers, marked
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
 
 
 def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+
+
+def answers(logits: torch.Tensor, labels: torch.Tensor, answered: torch.Tensor | None = None) -> Answers:
+    batch = {LABELS: labels} if answered is None else {LABELS: labels, ANSWERED: answered}
+    return marked({"logits": logits}, batch)
 
 
 def test_a_text_with_one_class_is_learned_by_cross_entropy_to_the_bit() -> None:
@@ -94,3 +102,49 @@ def test_each_row_has_its_own_loss() -> None:
     torch.testing.assert_close(
         loss_by_row(NUMBER, Answers(drawn(2, 1), drawn(2)), 2), (drawn(2, 1)[:, 0] - drawn(2)).square()
     )
+
+
+@pytest.mark.parametrize("law", [CATEGORICAL, BINARY])
+def test_outcomes_that_do_not_exist_take_no_part_whatever_their_scores_are(law: laws.Law) -> None:
+    """Scores, losses, soft targets and their gradients are those of the outcomes that exist, alone."""
+    scores, teachers = drawn(3, 5), drawn(3, 2, 5)
+    valid = torch.tensor([[True] * 5, [True, False, True, True, False], [True, True, False, False, False]])
+    few = [row.nonzero()[:, 0] for row in valid]
+    targets = torch.tensor([4, 2, 1]) if law is CATEGORICAL else (drawn(3, 5) > 0).double()
+    row = torch.arange(3)
+    given = scores.masked_fill(~valid, -math.inf).requires_grad_()
+    theirs = teachers.masked_fill(~valid[:, None], math.nan)
+    found = Answers(given, targets, row, valid)
+    taught = soft(law, found, theirs, (1.0, 3.0), 0.5)
+    learned = hard(law, found)
+    (taught + learned).backward()
+    alone = scores.clone().requires_grad_()
+    of_each = []
+    for number, some in enumerate(few):
+        label = (some == targets[number]).nonzero()[0] if law is CATEGORICAL else targets[number : number + 1, some]
+        one = Answers(alone[number : number + 1, some], label)
+        of_each.append(hard(law, one) + soft(law, one, teachers[number : number + 1][:, :, some], (1.0, 3.0), 0.5))
+    expected = torch.stack(of_each).mean()
+    torch.testing.assert_close(taught + learned, expected)
+    expected.backward()
+    assert given.grad is not None
+    torch.testing.assert_close(given.grad, alone.grad)
+
+
+def test_a_label_that_is_no_outcome_is_none_and_an_answer_without_outcomes_teaches_nothing() -> None:
+    scores, teacher = drawn(2, 3).requires_grad_(), drawn(2, 1, 3)
+    valid = torch.tensor([[True, True, False], [False, False, False]])
+    found = Answers(scores, torch.tensor([2, 1]), torch.tensor([0, 1]), valid)
+    assert hard(CATEGORICAL, found) == 0
+    assert loss_by_row(CATEGORICAL, found, 2).tolist() == [0, 0]
+    one = Answers(scores[:1, :2], None)
+    torch.testing.assert_close(
+        soft(CATEGORICAL, found, teacher, (1.0,), 2.0), soft(CATEGORICAL, one, teacher[:1, :, :2], (1.0,), 2.0)
+    )
+
+
+def test_nothing_labelled_at_all_is_a_loss_of_0_with_labels_and_no_loss_by_row() -> None:
+    found = Answers(drawn(2, 3).requires_grad_(), None)
+    assert hard(CATEGORICAL, found) == 0
+    with pytest.raises(ValueError, match="no labels"):
+        loss_by_row(CATEGORICAL, found, 2)

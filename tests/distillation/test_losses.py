@@ -18,17 +18,13 @@ from compress.distillation.losses import (
     attention_kl,
     attention_mse,
     attention_scores,
-    hard_labels,
     hidden_cosine,
     hidden_mse,
-    mixed_scores,
-    mixed_targets,
     patient,
     relation_kl,
-    scores,
-    soft_targets,
     weighted,
 )
+from compress.tasks.kinds.losses import hard_labels, mixed_scores, mixed_targets, scores, soft_targets
 
 MASK = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]])
 """Three rows of three, five and one real tokens."""

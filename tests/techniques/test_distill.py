@@ -26,6 +26,7 @@ from compress.distillation.distill_settings import Distill
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule
 from compress.models.load import bring, classifier, tokenizer
+from compress.tasks.kinds import losses as answer_losses
 from compress.techniques.apply import apply, check
 from compress.training import loop
 from tests.tiny import write_model
@@ -221,7 +222,8 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     name = {"first stage": "attention_mse", "second stage": "soft_targets"}[killed_at]
     calls = 0
-    original = getattr(objective.losses, name)
+    where = answer_losses if name == "soft_targets" else objective.losses
+    original = getattr(where, name)
 
     def dies(*given: Any, **named: Any) -> Any:
         nonlocal calls
@@ -231,7 +233,7 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
         return original(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(objective.losses, name, dies)
+        patch.setattr(where, name, dies)
         patch.setitem(objective.ATTENTION, "mse", objective.losses.attention_mse)  # the table holds the function
         with pytest.raises(RuntimeError, match="killed"):
             distil("killed", **settings)

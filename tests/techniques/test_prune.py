@@ -93,7 +93,7 @@ def test_a_pruning_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     settings["method"] = "magnitude" if method == "gradual" else "movement"
     whole = prune("whole-run", **settings)
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
-    from compress.distillation import objective
+    from compress.tasks.kinds import losses
 
     steps = 0
 
@@ -104,9 +104,9 @@ def test_a_pruning_that_was_killed_ends_with_the_weights_of_one_that_was_not(
             raise RuntimeError("killed")
         return soft(*given)
 
-    soft = objective.losses.soft_targets
+    soft = losses.soft_targets
     with monkeypatch.context() as patch:
-        patch.setattr(objective.losses, "soft_targets", dies)
+        patch.setattr(losses, "soft_targets", dies)
         with pytest.raises(RuntimeError, match="killed"):
             prune("killed", **settings)
     resumed = prune("killed", **settings)

@@ -14,9 +14,9 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.core.stopping import Stopped
-from compress.distillation.losses import hard_labels
 from compress.metrics.metric import Undefined
 from compress.models.load import classifier, config, tokenizer
+from compress.tasks.kinds.losses import hard_labels
 from compress.training import loop
 from compress.training.data import data_for, holdout_score
 from compress.training.objectives import Score

@@ -1,18 +1,23 @@
-"""The laws of answers: what a model's scores of one answer mean, and how they become a prediction.
+"""The laws of answers: what a model's scores of one answer mean, how they become a prediction, and how they are learned.
 
-How an answer is learned, the losses, is in `compress.distillation.laws`.
+What a law decides is computed with NumPy, and how it is learned with torch, which its methods import: the process in which a
+model is measured imports this file, and no torch.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.labels import NO_LABEL
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,66 @@ class Law:
         """How far an answer is from another prediction, in scores, [answers]."""
         raise NotImplementedError
 
+    def distance(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
+        """How far the scores of two models are apart, [answers]: the mean absolute difference."""
+        return np.asarray(np.abs(ours - theirs).mean(axis=1), dtype=np.float64)
+
+    def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Which answers have a label, [answers], boolean.
+
+        Args:
+            targets: labels, see `compress.tasks.kinds.answers.Answers`.
+            valid: the outcomes that exist, [answers, outcomes]; None where all do.
+        """
+        raise NotImplementedError
+
+    def loss(self, values: Tensor, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        """How far each answer is from its label, [answers], at least 0 and finite; of an answer without a label any number.
+
+        Args:
+            values: scores, [answers, outcomes].
+            targets, valid: as of `labelled`.
+        """
+        raise NotImplementedError
+
+    def mean_loss(self, values: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of the answers that have a label; 0, with a gradient of 0, where none has."""
+        known = self.labelled(targets)
+        each = self.loss(values, targets)
+        return each[known].mean() if bool(known.any()) else each.sum() * 0
+
+    def mixed(
+        self, teachers: Tensor, weights: Sequence[float], temperature: float, valid: Tensor | None = None
+    ) -> Tensor:
+        """The scores that several teachers give together.
+
+        Args:
+            teachers: scores, [answers, teachers, outcomes].
+            weights: one a teacher, at least 0 and not all 0.
+            temperature: at which they will be learned from.
+            valid: the outcomes that exist, [answers, outcomes]; None where all do.
+
+        Returns:
+            [answers, outcomes]; of a single teacher its own as they are.
+        """
+        from compress.tasks.kinds import losses
+
+        return losses.mixed_scores(teachers, weights)
+
+    def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
+        """How far a student's answers are from a teacher's, [answers], at least 0 and finite; no gradient reaches the teacher.
+
+        Args:
+            student, teacher: scores, [answers, outcomes].
+            temperature: above 0; of laws without one it says nothing.
+            valid: the outcomes that exist, [answers, outcomes]; None where all do.
+        """
+        raise NotImplementedError
+
+    def mean_divergence(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """The mean over the answers."""
+        return self.divergence(student, teacher, temperature).mean()
+
 
 class Categorical(Law):
     """One of several classes: the one with the largest score."""
@@ -65,6 +130,48 @@ class Categorical(Law):
         ordered = np.sort(values, axis=1)
         return np.asarray(ordered[:, -1] - ordered[:, -2], dtype=np.float64)
 
+    def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        """A label that is none of the outcomes that exist is none."""
+        known = targets != NO_LABEL
+        return known if valid is None else known & valid.gather(-1, targets.clamp(min=0)[:, None])[:, 0]
+
+    def loss(self, values: Tensor, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Cross-entropy; 0 without a label."""
+        from torch.nn.functional import cross_entropy
+
+        from compress.tasks.kinds import losses
+
+        if valid is not None:
+            targets = targets.masked_fill(~self.labelled(targets, valid), NO_LABEL)
+        scores = losses.masked(losses.in_fp32(values), valid)
+        return cross_entropy(scores, targets.long(), ignore_index=NO_LABEL, reduction="none")
+
+    def mean_loss(self, values: Tensor, targets: Tensor) -> Tensor:
+        """torch's own mean, which rounds otherwise than a mean of what `loss` gives."""
+        from compress.tasks.kinds import losses
+
+        return losses.hard_labels(values, targets)
+
+    def mixed(
+        self, teachers: Tensor, weights: Sequence[float], temperature: float, valid: Tensor | None = None
+    ) -> Tensor:
+        """The mean of their softened distributions."""
+        from compress.tasks.kinds import losses
+
+        return losses.mixed_targets(teachers, weights, temperature, valid)
+
+    def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
+        """`T^2 KL(teacher || student)` at temperature T: Hinton et al. 2015, section 2."""
+        from compress.tasks.kinds import losses
+
+        return losses.soft_targets_of_each(student, teacher, temperature, valid)
+
+    def mean_divergence(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """torch's own mean, as of `mean_loss`."""
+        from compress.tasks.kinds import losses
+
+        return losses.soft_targets(student, teacher, temperature)
+
 
 class Binary(Law):
     """Each label by itself: those with a probability above one half, that is a score above 0."""
@@ -78,12 +185,75 @@ class Binary(Law):
     def margin(self, values: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.abs(values).min(axis=1), dtype=np.float64)
 
+    def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        return ~targets.isnan().any(-1)
+
+    def loss(self, values: Tensor, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Binary cross-entropy, the mean over the labels."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        from compress.tasks.kinds import losses
+
+        scores, wanted = losses.without(losses.in_fp32(values), valid), targets.nan_to_num()
+        each = binary_cross_entropy_with_logits(scores, wanted.to(scores.dtype), reduction="none")
+        return losses.mean_of(each, valid)
+
+    def mixed(
+        self, teachers: Tensor, weights: Sequence[float], temperature: float, valid: Tensor | None = None
+    ) -> Tensor:
+        """The mean of their softened chances of each label, as scores of its two outcomes: [answers, labels, 2]."""
+        from compress.tasks.kinds import losses
+
+        exist = None if valid is None else valid[:, None]
+        return losses.mixed_targets(losses.two_outcomes(losses.without(teachers, exist)), weights, temperature)
+
+    def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
+        """`T^2 KL(teacher || student)` of the two outcomes of each label, the mean over the labels.
+
+        Args:
+            teacher: as `mixed` gives it, [answers, labels, 2].
+        """
+        from compress.tasks.kinds import losses
+
+        exist = None if valid is None else valid[..., None]
+        ours = losses.without(losses.two_outcomes(student), exist)
+        each = losses.soft_targets_of_each(ours, losses.without(teacher, exist), temperature)
+        return losses.mean_of(each, valid)
+
 
 class Number(Law):
     """A number: the score itself."""
 
     def decide(self, values: NDArray[Any]) -> NDArray[np.float64]:
         return values[..., 0].astype(np.float64)
+
+    def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        return ~targets.isnan()
+
+    def loss(self, values: Tensor, targets: Tensor, valid: Tensor | None = None) -> Tensor:
+        """The squared error."""
+        from torch.nn.functional import mse_loss
+
+        from compress.tasks.kinds import losses
+
+        scores = losses.in_fp32(values)
+        return mse_loss(scores.reshape(-1), targets.nan_to_num().to(scores.dtype), reduction="none")
+
+    def mean_loss(self, values: Tensor, targets: Tensor) -> Tensor:
+        from compress.tasks.kinds import losses
+
+        return losses.scores(values, targets)
+
+    def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
+        """The squared error."""
+        from compress.tasks.kinds import losses
+
+        return (losses.in_fp32(student) - losses.in_fp32(teacher.detach())).square().mean(-1)
+
+    def mean_divergence(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        from compress.tasks.kinds import losses
+
+        return losses.scores(student, teacher)
 
 
 class Tokens(Law):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.core.errors import CompressError
+from compress.core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ReadWhen:
     """The same in words, after "it is used only": `with mode static`."""
 
 
-def refuse_unread(settings: Any, table: Iterable[ReadWhen]) -> None:
+def refuse_unread(settings: Settings, table: Iterable[ReadWhen]) -> None:
     """Raises a CompressError for the first setting that was given and that nothing would read."""
     given = settings.model_fields_set - settings.set_by_preset
     for rule in table:

@@ -9,14 +9,12 @@ from pydantic import Field, model_validator
 from compress.core.headings import ADVANCED, DATA, TEACHER
 from compress.core.technique import ArtifactPath, ReadPath
 from compress.core.unread_settings import ReadWhen
-from compress.distillation.generation_settings import GenerationSettings
-from compress.distillation.loss_settings import LossSettings
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.settings_read import GENERATION, LOSSES
 from compress.models.layer_choice import Layers
-from compress.training.train import TrainingSettings
 
 
-class Distill(GenerationSettings, LossSettings, TrainingSettings):
+class Distill(DistillationSettings):
     """What the student is, and how it learns."""
 
     HEADING = "Student"

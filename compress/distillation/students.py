@@ -12,7 +12,10 @@ from compress.core.errors import CompressError
 from compress.core.model_files import of_tokenizer
 from compress.core.progress import warn
 from compress.data import calibration
+from compress.distillation.distill_settings import Distill
+from compress.distillation.generation_settings import GenerationSettings
 from compress.models import load as models
+from compress.models.layer_choice import Layers
 from compress.models.stored import model_files, safetensors_parameters
 
 FLOATING = ("fp32", "fp16", "bf16")
@@ -29,7 +32,7 @@ class Student:
     """The teacher's layers that it has, where it was cut out of the teacher."""
 
 
-def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, Any]) -> Student:
+def make(teacher: Artifact, settings: Distill, task: Any, description: Mapping[str, Any]) -> Student:
     """The student that the settings of `compress distill` describe.
 
     Args:
@@ -51,7 +54,7 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
     facts: dict[str, Any] = {}
     kept = None
     if settings.layers is not None:
-        kept, how = _layers(model, settings, description, its_tokenizer)
+        kept, how = _layers(model, settings.layers, settings, description, its_tokenizer)
         model, total = _cut(model, kept)
         facts |= {"layers_kept": list(kept), "layers_of_teacher": total}
         told.append(f"layers {', '.join(map(str, kept))} of {total} ({how})")
@@ -75,7 +78,7 @@ def make(teacher: Artifact, settings: Any, task: Any, description: Mapping[str, 
     return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)}, kept)
 
 
-def make_writer(teacher: Artifact, settings: Any) -> Student:
+def make_writer(teacher: Artifact, settings: Distill) -> Student:
     """The student of a teacher that writes text: some of its layers, or another model.
 
     Shrink and fine-tune: Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3: the layers that stay are
@@ -98,7 +101,7 @@ def make_writer(teacher: Artifact, settings: Any) -> Student:
     model = models.load(teacher).float()
     facts: dict[str, Any] = {}
     told = []
-    for side, asked in asked_layers(settings, model.config).items():
+    for side, asked in asked_layers(settings.layers, settings, model.config).items():
         total = layer_count(model.config, side)
         kept, how = chosen_of_side(asked, total, settings.layer_choice)
         model = keep_layers(model, kept, side)
@@ -107,8 +110,11 @@ def make_writer(teacher: Artifact, settings: Any) -> Student:
     return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)})
 
 
-def asked_layers(settings: Any, config: Any) -> dict[str, int | tuple[int, ...]]:
+def asked_layers(layers: Layers, settings: GenerationSettings, config: Any) -> dict[str, int | tuple[int, ...]]:
     """The layers that the settings ask for, by side of the model: `encoder` and `decoder`.
+
+    Args:
+        layers: those of each side for which the settings have none of its own.
 
     Raises:
         CompressError: a decoder has no encoder's layers.
@@ -116,10 +122,10 @@ def asked_layers(settings: Any, config: Any) -> dict[str, int | tuple[int, ...]]
     if not config.is_encoder_decoder and settings.encoder_layers is not None:
         raise CompressError(f"A {config.model_type} model is a decoder: it has no encoder_layers. Use layers.")
     found = {"encoder": settings.encoder_layers, "decoder": settings.decoder_layers}
-    if settings.layers is not None:
+    if layers is not None:
         sides = ("encoder", "decoder") if config.is_encoder_decoder else ("decoder",)
-        found |= {side: settings.layers for side in sides if found[side] is None}
-    return {side: layers for side, layers in found.items() if layers is not None}
+        found |= {side: layers for side in sides if found[side] is None}
+    return {side: asked for side, asked in found.items() if asked is not None}
 
 
 def chosen_of_side(asked: int | tuple[int, ...], total: int, choice: str) -> tuple[tuple[int, ...], str]:
@@ -198,22 +204,26 @@ def _check_tokens(model: Any, its_tokenizer: Any, given: Path, is_own: bool) -> 
 
 
 def _layers(
-    model: Any, settings: Any, description: Mapping[str, Any], its_tokenizer: Any
+    model: Any,
+    asked: int | tuple[int, ...],
+    settings: Distill,
+    description: Mapping[str, Any],
+    its_tokenizer: Any,
 ) -> tuple[tuple[int, ...], str]:
     """Which layers to keep, and how they were chosen, in words."""
     from compress.distillation.layer_importance import least_missed
     from compress.models.families.families import family
     from compress.models.layers import chosen_layers, layer_count
 
-    if not isinstance(settings.layers, int):
-        return tuple(settings.layers), "as named"
+    if not isinstance(asked, int):
+        return asked, "as named"
     if settings.layer_choice == "importance":
         batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config)
-        return least_missed(model, settings.layers, batches), f"those missed most on {settings.calibration}"
+        return least_missed(model, asked, batches), f"those missed most on {settings.calibration}"
     first = family(model.config).first_layer_differs
     words = {"even": "evenly spaced", "first": "the first", "last": "the last"}
     total = layer_count(model.config)
-    return chosen_layers(total, settings.layers, settings.layer_choice, first=first), words[settings.layer_choice]
+    return chosen_layers(total, asked, settings.layer_choice, first=first), words[settings.layer_choice]
 
 
 def _cut(model: Any, kept: tuple[int, ...]) -> tuple[Any, int]:

@@ -18,6 +18,7 @@ from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
 from compress.data.collate import references, starts_of
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import Wanted
 from compress.distillation.scores import scores_of
 from compress.distillation.teacher_cache import answers
@@ -41,7 +42,7 @@ def of_classifier(
     data: TrainingData,
     rows: Any,
     its_tokenizer: Any,
-    settings: Any,
+    settings: DistillationSettings,
     cache: Path,
     *,
     who: str = "teacher",

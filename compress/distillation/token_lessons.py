@@ -14,6 +14,7 @@ from compress.core.progress import say
 from compress.data.collate import Extra
 from compress.data.tokenized import generative_tokens
 from compress.distillation import teacher_score
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.pseudo_labels import pseudo_labelled
 from compress.distillation.schedules import Schedule
 from compress.distillation.students import Student
@@ -44,7 +45,7 @@ class TokenLessons:
         return any(name.startswith(PREFIX) for name in self.extras)
 
 
-def temperature(settings: Any) -> Schedule:
+def temperature(settings: DistillationSettings) -> Schedule:
     """That of the next tokens' distributions: 1 where nothing is said, since a vocabulary's tail is long."""
     return settings.temperature or Schedule.of(1.0)
 
@@ -53,7 +54,7 @@ def prepare(
     teacher: Artifact,
     student: Student,
     description: Mapping[str, Any],
-    settings: Any,
+    settings: DistillationSettings,
     cache: Path,
     *,
     freeze: bool = False,
@@ -115,7 +116,7 @@ def prepare(
 
 
 def _score(
-    teacher: Artifact, data: TrainingData, description: Mapping[str, Any], settings: Any, cache: Path
+    teacher: Artifact, data: TrainingData, description: Mapping[str, Any], settings: DistillationSettings, cache: Path
 ) -> dict[str, Any]:
     """What the teacher scores on the held-out rows, which it reads by its own tokenizer."""
     its_tokenizer, its_config = models.tokenizer(teacher.folder), models.config(teacher.folder)
@@ -125,14 +126,19 @@ def _score(
 
 
 def plain(
-    student: Student, description: Mapping[str, Any], settings: Any, cache: Path, *, freeze: bool = False
+    student: Student,
+    description: Mapping[str, Any],
+    settings: DistillationSettings,
+    cache: Path,
+    *,
+    freeze: bool = False,
 ) -> TokenLessons:
     """The task's own rows and references, without any teacher."""
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
     return TokenLessons(data, _states(student, data, settings, cache) if freeze else {}, freeze=freeze)
 
 
-def _states(student: Student, data: TrainingData, settings: Any, cache: Path) -> dict[str, Extra]:
+def _states(student: Student, data: TrainingData, settings: DistillationSettings, cache: Path) -> dict[str, Extra]:
     """The states of the student's encoder; none where there is no room for them: then it runs at each step."""
     bf16 = wants_bf16(settings.precision)
     found = encoder_states(student.model, data.train, student.tokenizer, bf16=bf16, cache=cache)
@@ -140,7 +146,12 @@ def _states(student: Student, data: TrainingData, settings: Any, cache: Path) ->
 
 
 def _written_by(
-    teacher: Artifact, data: TrainingData, student: Student, description: Mapping[str, Any], settings: Any, cache: Path
+    teacher: Artifact,
+    data: TrainingData,
+    student: Student,
+    description: Mapping[str, Any],
+    settings: DistillationSettings,
+    cache: Path,
 ) -> tuple[TrainingData, dict[str, Any]]:
     found = pseudo_labelled(
         teacher,
@@ -168,7 +179,7 @@ def _check_vocabulary(teacher: Artifact, student: Student) -> None:
         )
 
 
-def _is_kept(data: TrainingData, settings: Any, cache: Path) -> bool:
+def _is_kept(data: TrainingData, settings: DistillationSettings, cache: Path) -> bool:
     """Whether the teacher's next tokens are kept on disk; else it runs at each step."""
     at = temperature(settings)
     if settings.top_k == 0:

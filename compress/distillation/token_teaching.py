@@ -19,6 +19,7 @@ from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
 from compress.distillation import students, token_lessons
 from compress.distillation.distill_settings import Distill
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.on_policy import sampled
 from compress.distillation.students import Student
 from compress.distillation.token_lessons import TokenLessons
@@ -30,7 +31,7 @@ from compress.models.reading_length import positions
 from compress.runtimes.generating import scores
 from compress.training import validation as holdout
 from compress.training.objectives import Hold
-from compress.training.train import train, wants_bf16
+from compress.training.train import TrainingSettings, train, wants_bf16
 
 STATISTICS = "statistics.npz"
 
@@ -57,7 +58,7 @@ def teach(
     student: Student,
     goal: TokenGoal,
     lesson: TokenLessons,
-    settings: Any,
+    settings: TrainingSettings,
     scratch: Path,
     name: str,
     *,
@@ -113,7 +114,7 @@ def teach(
     return dict(done.facts)
 
 
-def goal(settings: Any) -> TokenGoal:
+def goal(settings: DistillationSettings) -> TokenGoal:
     """What the settings say that a student is to minimise."""
     return TokenGoal(
         alpha=settings.alpha,

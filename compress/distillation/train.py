@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from compress.core.artifact import is_main_process
 from compress.core.cache import making, opened
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.objective import LOGITS, Goal, learning
 from compress.distillation.students import Student
 from compress.distillation.transfer_set import Lessons
@@ -23,7 +24,7 @@ def teach(
     student: Student,
     stages: Sequence[Goal],
     lesson: Lessons,
-    settings: Any,
+    settings: DistillationSettings,
     teacher_config: Any,
     scratch: Path,
     name: str,
@@ -76,7 +77,7 @@ def _stage(
     student: Student,
     goal: Goal,
     lesson: Lessons,
-    settings: Any,
+    settings: DistillationSettings,
     teacher_config: Any,
     scratch: Path,
     name: str,

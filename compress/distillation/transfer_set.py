@@ -17,6 +17,8 @@ from compress.core.progress import say
 from compress.data.collate import ByToken, Extra, starts_of
 from compress.data.tokenized import tokens
 from compress.distillation import teacher_score
+from compress.distillation.distill_settings import Distill
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import Wanted
 from compress.distillation.objective import FEATURE, LOGITS
 from compress.distillation.students import Student
@@ -42,7 +44,7 @@ def prepare(
     teachers: Sequence[Artifact],
     student: Student,
     description: Mapping[str, Any],
-    settings: Any,
+    settings: DistillationSettings,
     wanted: Wanted,
     cache: Path,
     *,
@@ -112,7 +114,7 @@ def _by_answer(logits: np.ndarray, rows: Any) -> Extra:
 
 
 def _score(
-    who: str, teacher: Artifact, data: TrainingData, student_tokenizer: Any, settings: Any, cache: Path
+    who: str, teacher: Artifact, data: TrainingData, student_tokenizer: Any, settings: DistillationSettings, cache: Path
 ) -> dict[str, Any]:
     """What a teacher scores on the held-out rows."""
     from compress.data.loading import tokenizer_identity
@@ -123,12 +125,12 @@ def _score(
     return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache, who=who)
 
 
-def plain(student: Student, description: Mapping[str, Any], settings: Any) -> Lessons:
+def plain(student: Student, description: Mapping[str, Any], settings: DistillationSettings) -> Lessons:
     """The task's own rows and labels, without any teacher."""
     return Lessons(data_for(description, student.tokenizer, student.model.config, settings.max_length))
 
 
-def extra(description: Mapping[str, Any], settings: Any, cache: Path) -> Any:
+def extra(description: Mapping[str, Any], settings: Distill, cache: Path) -> Any:
     """The unlabelled and augmented rows (an `extra_rows.Extra`), None where the settings ask for none."""
     from compress.data import loading
     from compress.distillation.augmentation.extra_rows import extra_rows

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from compress.core.headings import ADVANCED, DATA, TEACHER, TRAINING, under
 from compress.core.technique import ArtifactPath
 from compress.core.unread_settings import ReadWhen
+from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.generation_settings import GenerationSettings
 from compress.distillation.loss_settings import LossSettings
 from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
@@ -24,7 +25,7 @@ LAYERS = under("Layer and width pruning")
 UNSTRUCTURED = under("Unstructured pruning")
 
 
-class Prune(LossSettings, GenerationSettings, TrainingSettings):
+class Prune(DistillationSettings):
     """What goes, how it is chosen, and how the model recovers."""
 
     HEADING = "Pruning"

@@ -9,17 +9,16 @@ from pydantic import Field
 from compress.core.headings import NOT_SHOWN, TEACHER
 from compress.core.technique import ArtifactPath
 from compress.core.unread_settings import ReadWhen
-from compress.distillation.generation_settings import GenerationSettings
-from compress.distillation.loss_settings import LossSettings, Weight
+from compress.distillation.distillation_settings import DistillationSettings
+from compress.distillation.loss_settings import Weight
 from compress.distillation.schedules import Schedule, bounded
 from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
 from compress.models.layer_choice import Layers
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
-from compress.training.train import TrainingSettings
 
 
-class Qat(Int8Settings, AgreementSettings, LossSettings, GenerationSettings, TrainingSettings):
+class Qat(Int8Settings, AgreementSettings, DistillationSettings):
     """What becomes integers, and how the model is trained in them."""
 
     HEADING = "Quantization-aware training"

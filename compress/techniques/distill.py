@@ -280,7 +280,7 @@ def _check_writer(settings: Distill, source: Artifact, described: Any, task: Map
         raise CompressError(
             "freeze_encoder keeps the teacher's encoder, so it is for students with some of an encoder-decoder's layers."
         )
-    sides = asked_layers(settings, config)
+    sides = asked_layers(settings.layers, settings, config)
     all_kept = 0
     for side, asked in sides.items():
         kept, total = (

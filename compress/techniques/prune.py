@@ -76,7 +76,7 @@ def _pruned(
             batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
-        asked = asked_layers(settings, model.config) if writes else {"": settings.layers or ()}
+        asked = asked_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}
         for side, layers in asked.items():
             model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side or "decoder")
             told |= facts
@@ -210,7 +210,7 @@ def _check_writer(settings: Prune, config: Any) -> None:
             "Hidden states, attention and relations are matched in encoders only. A generative model learns its teacher's "
             "next-token distributions: leave these weights at 0."
         )
-    for side, layers in asked_layers(settings, config).items():
+    for side, layers in asked_layers(settings.layers, settings, config).items():
         if isinstance(layers, int):
             evenly_spaced(layer_count(config, side), layers)
 

@@ -1,0 +1,11 @@
+"""How a model learns from a teacher: the settings that `compress distill`, `prune` (recovery training) and `qat` share."""
+
+from __future__ import annotations
+
+from compress.distillation.generation_settings import GenerationSettings
+from compress.distillation.loss_settings import LossSettings
+from compress.training.train import TrainingSettings
+
+
+class DistillationSettings(LossSettings, GenerationSettings, TrainingSettings):
+    """Of whatever has a teacher, losses and a training."""

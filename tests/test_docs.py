@@ -136,6 +136,16 @@ def test_every_target_of_make_that_the_readme_names_exists() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+def test_the_page_on_the_architecture_names_files_and_functions_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.split("## Where to change what")[1].split("\n## ")[0]
+    named = re.findall(r"`(compress/[\w/.]+)`(?:, `(\w+)`)?", table)
+    assert len(named) >= 10
+    for path, name in named:
+        assert (ROOT / path).exists(), path
+        assert not name or re.search(rf"^ *(def|class) {name}\b", (ROOT / path).read_text(encoding="utf-8"), re.M), name
+
+
 def test_the_doctor_knows_the_tested_versions() -> None:
     pinned = dict(
         line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"

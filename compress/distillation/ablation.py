@@ -1,8 +1,8 @@
-"""What the teacher brought: students that learned from it beside students that learned the labels alone, judged over seeds."""
+"""What the teacher brought: distilled students beside baseline students, which learned the labels alone, judged over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,115 +15,118 @@ from compress.tasks import scoring
 from compress.tasks.task import Task
 
 RESAMPLES = 1000
-"""For metrics of the whole set, computed anew for every run on every resample: seconds for 10,000 rows and five seeds."""
+"""For rows with one answer each, whose metric may be one of ranks, computed anew for every run on every resample: seconds for
+10,000 rows and five seeds."""
+SIDES = {True: "taught", False: "plain"}
+"""What manifests call the distilled and the baseline students."""
+IN_WORDS = {"taught": "distilled", "plain": "baseline"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One trained student's answers."""
+    """What one trained student gives for the evaluation split."""
 
-    taught: bool
-    """Whether it had its teacher; if not, it was trained on the labels alone ("plain")."""
+    distilled: bool
+    """Whether it had its teacher; if not, it is a baseline student, trained on the labels alone."""
     seed: int
-    predictions: Sequence[float]
-    """A class id or a score for each row, [rows]."""
+    outputs: Sequence[Any]
+    """One an example, as metrics take them: class ids, numbers, tags, texts, log-likelihoods."""
 
 
-def effect(task: Task, references: Sequence[float], runs: Sequence[Run]) -> dict[str, Any]:
-    """Judge the same student trained with and without its teacher, on the same rows, steps and seeds.
+def metrics_of(task: Task) -> list[Metric]:
+    """The metrics by which a task's students are judged, the deciding one first; without the mean of others of them."""
+    found = [one for one in scoring.metrics(task) if one.split == "evaluation"]
+    return [one for one in found if not (one.mean_of and set(one.mean_of) <= set(task.metrics))]
 
-    The rows are paired: a hard row is hard on both sides. Where the deciding metric is a mean over rows, each row's
-    score is averaged over the seeds of a side; the interval is the paired bootstrap over rows of the difference of
+
+def effect(
+    metrics: Sequence[Metric], references: Sequence[Any], runs: Sequence[Run], *, right_or_wrong: bool = False
+) -> dict[str, Any]:
+    """Judge the same student trained with and without its teacher, on the same examples, steps and seeds.
+
+    The examples are paired: a hard one is hard on both sides. Where the deciding metric is the share of right answers, each
+    row's score is averaged over the seeds of a side; the interval is the paired bootstrap over rows of the difference of
     these averages, and p comes from flipping the signs of the rows' differences (`statistics.sign_flip`; with right and
-    wrong answers all signs are counted, which for one seed is McNemar's exact test). Where the metric is one of the
-    whole set (F1, Matthews, correlations), rows are drawn with replacement, the metric of every run is computed on them
-    and averaged over each side's seeds; p is the one that belongs to that interval (`statistics.bootstrap_test`).
+    wrong answers all signs are counted, which for one seed is McNemar's exact test). For any other metric examples are
+    drawn with replacement, the metric of every run is computed on them and averaged over each side's seeds (Koehn 2004); p
+    is the one that belongs to that interval (`statistics.bootstrap_test`).
 
-    What that covers: other rows like these, for the students that were trained. Another seed is covered only as far as
+    What that covers: other examples like these, for the students that were trained. Another seed is covered only as far as
     the seeds that ran average its luck out; for that, `seeds_interval` is Student's interval of the differences by seed
-    (taught minus plain of one seed), wide with few seeds as it should be.
+    (distilled minus baseline of one seed), wide with few seeds as it should be.
 
     Args:
-        task: what the students learned; its first metric decides.
-        references: the labels of the evaluation split, [rows].
+        metrics: the first one decides.
+        references: of the evaluation split, one an example, as metrics take them.
         runs: each seed once with and once without the teacher, in any order.
+        right_or_wrong: whether an output is one choice, which is right where it equals the reference.
 
     Returns:
         Plain JSON values; a key is missing where there is nothing to tell.
 
         - `text`: what was seen, in a sentence.
-        - `metric`, `unit` (fraction or coefficient), `higher_is_better`: of the deciding metric. `rows`: how many.
+        - `metric`, `unit`, `higher_is_better`: of the deciding metric. `rows`: how many examples.
         - `seeds`: in order; every list below has one entry for each of them.
-        - `metrics`: by name, the deciding one first: `taught` and `plain`, each with `values` (None where undefined),
-          `mean`, `standard_deviation` (n - 1; missing with one seed), or `absent`, the reason why they have no mean.
-        - `difference`: of the means, taught minus plain, as a share (0.01 is a point); `differences`: seed by seed.
-        - `interval`: the 95 % interval of `difference` over rows; `seeds_interval`: over seeds, from two seeds on.
-        - `p_value`, `test` (its name), `word` (`better`, `worse` or `no difference shown`: what the taught students are).
+        - `metrics`: by name, the deciding one first: `taught` (distilled) and `plain` (baseline), each with `values` (None
+          where undefined), `mean`, `standard_deviation` (n - 1; missing with one seed), or `absent`, the reason why they
+          have no mean.
+        - `difference`: of the means, distilled minus baseline, as a share (0.01 is a point); `differences`: seed by seed.
+        - `interval`: the 95 % interval of `difference` over examples; `seeds_interval`: over seeds, from two seeds on.
+        - `p_value`, `test` (its name), `word` (`better`, `worse` or `no difference shown`: what the distilled students are).
         - `smallest`: the smallest difference that could have been shown.
         - `resamples` (of the interval), `flips` (draws of signs; missing where all were counted), `resampling_seed`.
-        - `only_taught_right`, `only_plain_right`: rows by seed that only one of the two got right (classifications), and
-          `mcnemar_p_values`: McNemar's exact p for each seed alone.
+        - `only_taught_right`, `only_plain_right`: rows by seed that only one of the two got right, and `mcnemar_p_values`:
+          McNemar's exact p for each seed alone; only where answers are right or wrong.
         - `absent`: why there is no word, where there is none.
 
     Raises:
-        ValueError: the two sides have not the same seeds, a seed comes twice, or predictions are not one for each row.
+        ValueError: the two sides have not the same seeds, a seed comes twice, or outputs are not one for each reference.
     """
-    right = np.asarray(references, dtype=np.float64)
-    seeds, taught, plain = _sides(runs, right.size)
-    metrics = [
-        one for one in scoring.metrics(task) if one.split == "evaluation" and not _stands_beside_its_parts(one, task)
-    ]
+    seeds, sides = _sides(runs, len(references))
     found: dict[str, Any] = {
-        "metric": task.metric,
+        "metric": metrics[0].name,
         "unit": metrics[0].unit,
         "higher_is_better": metrics[0].higher_is_better,
-        "rows": right.size,
+        "rows": len(references),
         "seeds": list(seeds),
         "metrics": {
-            one.name: {name: of_side(_score(one, right), runs) for name, runs in (("taught", taught), ("plain", plain))}
-            for one in metrics
+            one.name: {side: _scores(one, outputs, references) for side, outputs in sides.items()} for one in metrics
         },
     }
-    if task.law.chooses:
-        found |= _discordant(taught == right, plain == right)
-    found |= _judged(metrics[0], found["metrics"][task.metric], taught, plain, right)
+    if right_or_wrong:
+        right = [np.array([np.equal(one, references) for one in sides[side]]) for side in ("taught", "plain")]
+        found |= _discordant(*right)
+    found |= _judged(metrics[0], found["metrics"][metrics[0].name], sides, references, by_row=right_or_wrong)
     return {"text": sentence(found), **found}
 
 
-def _sides(runs: Sequence[Run], rows: int) -> tuple[tuple[int, ...], NDArray[np.float64], NDArray[np.float64]]:
-    """The seeds in order, and the predictions of either side, [seeds, rows]."""
-    by_side: dict[bool, dict[int, NDArray[np.float64]]] = {True: {}, False: {}}
+def _sides(runs: Sequence[Run], examples: int) -> tuple[tuple[int, ...], dict[str, list[Any]]]:
+    """The seeds in order, and the outputs of each of them by side."""
+    found: dict[str, dict[int, Any]] = {side: {} for side in SIDES.values()}
     for run in runs:
-        side = "taught" if run.taught else "plain"
-        predicted = np.asarray(run.predictions, dtype=np.float64)
-        if predicted.shape != (rows,) or rows == 0:
-            raise ValueError(f"the {side} run of seed {run.seed} has {predicted.size} predictions for {rows} labels")
-        if run.seed in by_side[run.taught]:
-            raise ValueError(f"seed {run.seed} comes twice among the {side} runs")
-        by_side[run.taught][run.seed] = predicted
-    taught, plain = by_side[True], by_side[False]
-    if taught.keys() != plain.keys() or not taught:
-        raise ValueError(f"both sides need the same seeds: {sorted(taught)} taught, {sorted(plain)} plain")
-    seeds = tuple(sorted(taught))
-    return seeds, np.stack([taught[seed] for seed in seeds]), np.stack([plain[seed] for seed in seeds])
+        of_side = found[SIDES[run.distilled]]
+        which = f"{IN_WORDS[SIDES[run.distilled]]} run"
+        if len(run.outputs) != examples or examples == 0:
+            raise ValueError(f"the {which} of seed {run.seed} has {len(run.outputs)} outputs for {examples} references")
+        if run.seed in of_side:
+            raise ValueError(f"seed {run.seed} comes twice among the {which}s")
+        of_side[run.seed] = run.outputs
+    with_teacher, without = found.values()
+    if with_teacher.keys() != without.keys() or not with_teacher:
+        raise ValueError(
+            f"both sides need the same seeds: {sorted(with_teacher)} distilled, {sorted(without)} baseline"
+        )
+    seeds = tuple(sorted(with_teacher))
+    return seeds, {side: [outputs[seed] for seed in seeds] for side, outputs in found.items()}
 
 
-def _stands_beside_its_parts(metric: Metric, task: Task) -> bool:
-    """Whether it is the mean of metrics that are judged as well."""
-    return bool(metric.mean_of) and set(metric.mean_of) <= set(task.metrics)
-
-
-def _score(metric: Metric, references: NDArray[np.float64]) -> Callable[[Any], float]:
-    return lambda predicted: metric.score(predicted, references)
-
-
-def of_side(score: Callable[[Any], float], runs: Iterable[Any]) -> dict[str, Any]:
+def _scores(metric: Metric, outputs: Sequence[Any], references: Sequence[Any]) -> dict[str, Any]:
     """The metric of each run of one side, their mean and their spread."""
     values: list[float | None] = []
     reasons = []
-    for run in runs:
+    for one in outputs:
         try:
-            values.append(score(run))
+            values.append(metric.score(one, references))
         except Undefined as error:
             values.append(None)
             reasons.append(str(error))
@@ -135,25 +138,26 @@ def of_side(score: Callable[[Any], float], runs: Iterable[Any]) -> dict[str, Any
     return told
 
 
-def _discordant(taught: NDArray[np.bool_], plain: NDArray[np.bool_]) -> dict[str, Any]:
-    """How many rows only one of the two has right, seed by seed."""
-    only_taught = [int(count) for count in np.sum(taught & ~plain, axis=1)]
-    only_plain = [int(count) for count in np.sum(plain & ~taught, axis=1)]
-    p_values = [statistics.mcnemar(a, b) for a, b in zip(only_taught, only_plain, strict=True)]
-    return {"only_taught_right": only_taught, "only_plain_right": only_plain, "mcnemar_p_values": p_values}
+def _discordant(distilled: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many rows only one of the two has right, seed by seed; both [seeds, rows]."""
+    only_distilled = [int(count) for count in np.sum(distilled & ~baseline, axis=1)]
+    only_baseline = [int(count) for count in np.sum(baseline & ~distilled, axis=1)]
+    p_values = [statistics.mcnemar(a, b) for a, b in zip(only_distilled, only_baseline, strict=True)]
+    return {"only_taught_right": only_distilled, "only_plain_right": only_baseline, "mcnemar_p_values": p_values}
 
 
 def _judged(
     metric: Metric,
     values: Mapping[str, Any],
-    taught: NDArray[np.float64],
-    plain: NDArray[np.float64],
-    references: NDArray[np.float64],
+    sides: Mapping[str, list[Any]],
+    references: Sequence[Any],
+    *,
+    by_row: bool,
 ) -> dict[str, Any]:
     """The difference in the deciding metric, and whether it is shown."""
-    for side in ("taught", "plain"):
+    for side in sides:
         if "absent" in values[side]:
-            return {"absent": f"{metric.name} of a {side} student is undefined: {values[side]['absent']}"}
+            return {"absent": f"{metric.name} of a {IN_WORDS[side]} student is undefined: {values[side]['absent']}"}
     differences = [a - b for a, b in zip(values["taught"]["values"], values["plain"]["values"], strict=True)]
     told: dict[str, Any] = {
         "difference": values["taught"]["mean"] - values["plain"]["mean"],
@@ -163,15 +167,13 @@ def _judged(
     over_seeds = statistics.mean_interval(differences)
     if over_seeds:
         told["seeds_interval"] = list(over_seeds)
-    test = _by_rows if metric.is_mean else _of_the_whole
-    return told | test(metric, taught, plain, references)
+    test = _by_rows if by_row and metric.is_mean else _by_resamples
+    return told | test(metric, sides, references)
 
 
-def _by_rows(
-    metric: Metric, taught: NDArray[np.float64], plain: NDArray[np.float64], references: NDArray[np.float64]
-) -> dict[str, Any]:
+def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
     """A metric that is a mean over rows: each row's difference, averaged over the seeds, is one observation."""
-    a, b = (np.stack([metric.statistics(one, references)[:, 0] for one in side]) for side in (taught, plain))
+    a, b = (np.stack([metric.statistics(one, references)[:, 0] for one in sides[side]]) for side in ("taught", "plain"))
     seeds, rows = a.shape
     # Summed, not averaged: of right and wrong answers these are whole numbers, whose signs can all be counted.
     sums = a.sum(axis=0) - b.sum(axis=0)
@@ -191,28 +193,29 @@ def _by_rows(
     return told | ({"flips": flipped.flips} if flipped.flips is not None else {})
 
 
-def _of_the_whole(
-    metric: Metric, taught: NDArray[np.float64], plain: NDArray[np.float64], references: NDArray[np.float64]
-) -> dict[str, Any]:
-    """A metric of the whole set: its mean over each side's seeds on the same resampled rows."""
+def _by_resamples(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
+    """Any other metric: its mean over each side's seeds on the same resampled examples."""
 
-    def mean_on(side: NDArray[np.float64]) -> Callable[[NDArray[np.int64]], float]:
-        each = [metric.scorer(one, references) for one in side]
+    def mean_on(outputs: list[Any]) -> Callable[[NDArray[np.int64]], float]:
+        each = [metric.scorer(one, references) for one in outputs]
         return lambda drawn: float(np.mean([score(drawn) for score in each]))
 
-    of_taught, of_plain = mean_on(taught), mean_on(plain)
+    distilled, baseline = mean_on(sides["taught"]), mean_on(sides["plain"])
+    has_one_number = np.ndim(references[0]) == 0 and not isinstance(references[0], str)
+    resamples = RESAMPLES if has_one_number else statistics.RESAMPLES
     interval, p_value = statistics.bootstrap_test(
-        lambda drawn: of_taught(drawn) - of_plain(drawn), references.size, resamples=RESAMPLES
+        lambda drawn: distilled(drawn) - baseline(drawn), len(references), resamples=resamples
     )
     if not np.isfinite(p_value):
-        return {"absent": f"{metric.name} is undefined on resamples of these {references.size} rows"}
+        return {"absent": f"{metric.name} is undefined on resamples of these {len(references)} rows"}
+    seeds = len(sides["taught"])
     return {
         "interval": list(interval),
         "p_value": p_value,
-        "test": f"paired bootstrap over rows{f' of the mean over {len(taught)} seeds' if len(taught) > 1 else ''}",
+        "test": f"paired bootstrap over rows{f' of the mean over {seeds} seeds' if seeds > 1 else ''}",
         "word": statistics.word_of_interval(interval, metric.higher_is_better),
         "smallest": (interval[1] - interval[0]) / 2,
-        "resamples": RESAMPLES,
+        "resamples": resamples,
     }
 
 
@@ -223,10 +226,10 @@ def sentence(found: Mapping[str, Any]) -> str:
     if "difference" not in found:
         return f"{over} the teacher's effect cannot be told: {found['absent'].rstrip('.')}."
     scale, of = (100, "points of") if found["unit"] in IN_POINTS else (1, "of")
-    taught, plain = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
+    distilled, baseline = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
     seen = (
         f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {title(metric)} "
-        f"({taught * scale:.2f} against {plain * scale:.2f}"
+        f"({distilled * scale:.2f} against {baseline * scale:.2f}"
     )
     if "word" not in found:
         return f"{seen}); not tested: {found['absent'].rstrip('.')}."

@@ -12,11 +12,11 @@ encoder's layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact, hashes, is_main_process
-from compress.core.cache import making, opened
+from compress.core.artifact import Artifact, hashes
 from compress.core.errors import CompressError
 from compress.core.model_files import deciding, of_tokenizer
 from compress.core.paths import named
@@ -24,13 +24,9 @@ from compress.core.progress import warn
 from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.distillation.distill_settings import READ, Distill
-from compress.distillation.schedules import Schedule
 
 if TYPE_CHECKING:
-    from compress.distillation.objective import Goal
     from compress.distillation.students import Student
-    from compress.distillation.transfer_set import Lessons
-
 
 NO_SMALLER = "The student keeps all layers and the full width of its teacher, so it is not smaller."
 
@@ -39,7 +35,8 @@ def _run(work: Work[Distill]) -> Made:
     from compress.data import loading
     from compress.distillation import students
     from compress.distillation import transfer_set as lessons
-    from compress.distillation.objective import goals
+    from compress.distillation.baseline import compare
+    from compress.distillation.objective import Goal, goals
     from compress.distillation.thresholds import fitted
     from compress.distillation.train import teach
     from compress.models import load as models
@@ -68,90 +65,20 @@ def _run(work: Work[Distill]) -> Made:
     )
     facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name)
     if settings.with_baseline:
-        facts["teacher_effect"] = _compare(work, student, stages, lesson, teacher_config, facts["training_steps"])
+        alone, steps = lessons.plain(student, description, settings), facts["training_steps"]
+
+        def trained(chosen: Distill, distilled: bool, folder: Path, name: str) -> Student:
+            other = students.make(work.source, chosen, task, description)
+            goals_of, rows = (stages, lesson) if distilled else ((Goal(law=task.law),), alone)
+            only = None if distilled else steps
+            teach(other, goals_of, rows, chosen, teacher_config, folder, name, steps=only)
+            return other
+
+        facts["teacher_effect"] = compare(work, student, task, trained)
     models.save(student.model, student.tokenizer, work.folder)
     thresholds = fitted(student.model, lesson.data, student.tokenizer)
     told = {**student.facts, **lesson.facts, **facts, **lesson.data.facts, **thresholds}
     return Made("torch", "fp32", facts=thresholds, step_facts=told)
-
-
-def _compare(
-    work: Work[Distill], kept: Student, stages: Sequence[Goal], lesson: Lessons, teacher_config: Any, steps: int
-) -> dict[str, Any]:
-    """Train the other seeds, and as many students without the teacher; judge all on the evaluation split.
-
-    Each student is made, ordered and trained from the same seed for the same number of steps on both sides, and read
-    against the evaluation split once, at its end.
-    """
-    import numpy as np
-
-    from compress.data import loading
-    from compress.distillation import students
-    from compress.distillation import transfer_set as lessons
-    from compress.distillation.ablation import Run, effect
-    from compress.distillation.objective import Goal
-    from compress.distillation.train import teach
-
-    settings, description = work.settings, dict(work.task or {})
-    task, source = loading.resolve(description)
-    split = loading.load(task, source, "evaluation")
-    alone = lessons.plain(kept, description, settings)
-    without = (Goal(predictions=True, law=stages[-1].law, alpha=Schedule.of(0.0)),)
-    runs = []
-    for seed in range(settings.seed, settings.seed + settings.seeds):
-        for taught in (True, False):
-            folder = work.scratch / f"seed-{seed}-{'taught' if taught else 'plain'}"
-            done = opened(folder / "done")
-            if done is None:
-                student = kept
-                if not (taught and seed == settings.seed):
-                    chosen = settings.model_copy(update={"seed": seed})
-                    student = students.make(work.source, chosen, task, description)
-                    name = f"{work.name}, seed {seed}, {'with' if taught else 'without'} the teacher"
-                    goals, rows = (stages, lesson) if taught else (without, alone)
-                    alone_steps = None if taught else steps
-                    teach(student, goals, rows, chosen, teacher_config, folder, name, steps=alone_steps)
-                predicted = _predictions(student, split.rows, settings.max_length, task)
-                if is_main_process():
-                    with making(folder / "done") as kept_here:
-                        np.save(kept_here.folder / "predictions.npy", predicted, allow_pickle=False)
-            else:
-                predicted = np.load(done.folder / "predictions.npy", allow_pickle=False)
-            runs.append(Run(taught, seed, predicted.tolist()))
-    if task.of_kind.by_token or task.is_multi_label:
-        return _effect_of_several(task, split.rows, _read_by(kept, split.rows, settings.max_length), runs)
-    return effect(task, split.rows["label"], runs)
-
-
-def _effect_of_several(task: Any, texts: Any, rows: Any, runs: Sequence[Any]) -> dict[str, Any]:
-    """The same where a row has several answers: each row's statistics are added up."""
-    import numpy as np
-
-    from compress.data.collate import by_example
-    from compress.distillation.writing_effect import Written, effect
-    from compress.tasks import scoring
-
-    metrics = scoring.metrics(task)
-    labels = by_example(None, texts, rows)
-    written = []
-    for run in runs:
-        predicted = by_example(np.asarray(run.predictions), texts, rows)
-        written.append(Written(run.taught, run.seed, {one.name: one.statistics(predicted, labels) for one in metrics}))
-    return effect(metrics, written)
-
-
-def _predictions(student: Student, texts: Any, max_length: int, task: Any) -> Any:
-    """What is predicted for each answer of each row, see `compress.tasks.kinds.laws.Law.decide`."""
-    from compress.distillation.scores import scores_of
-
-    rows = _read_by(student, texts, max_length)
-    return task.law.decide(scores_of(student.model, rows, student.tokenizer, task))
-
-
-def _read_by(student: Student, texts: Any, max_length: int) -> Any:
-    from compress.data.tokenized import tokens
-
-    return tokens(texts, student.tokenizer, student.model.config, max_length).rows
 
 
 def _reads(settings: Distill, task: Mapping[str, Any] | None) -> dict[str, Any]:

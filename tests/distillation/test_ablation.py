@@ -1,10 +1,11 @@
-"""What the teacher brought is judged over seeds and rows, and told plainly, also where it brought nothing."""
+"""What the teacher brought is judged over seeds and examples, and told plainly, also where it brought nothing."""
 
 from __future__ import annotations
 
 import json
 import statistics as plain_statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,18 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 from compress.core import catalogue
-from compress.distillation.ablation import Run, effect
+from compress.distillation.ablation import Run, effect, metrics_of
 from compress.metrics import statistics
+from compress.metrics.metric import find
 
 ROWS = 300
 RIGHT = (np.arange(ROWS) % 3 == 0).astype(float)
 
 
-def task(name: str) -> Any:
-    return catalogue.find("tasks", name)
+def judged(task: str, references: Any, given: Sequence[Run]) -> dict[str, Any]:
+    """The effect on a task whose rows have one answer each."""
+    found = catalogue.find("tasks", task)
+    return effect(metrics_of(found), references, given, right_or_wrong=found.law.chooses)
 
 
 def answers(wrong: Sequence[int] | range) -> np.ndarray:
@@ -45,7 +49,7 @@ def random_answers(share: float, seed: int) -> np.ndarray:
 
 def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> None:
     taught, plain = answers(range(40)), answers(range(10, 65))
-    found = effect(task("sst2"), RIGHT, runs([taught], [plain]))
+    found = judged("sst2", RIGHT, runs([taught], [plain]))
     expected = statistics.compare((taught == RIGHT).astype(float), (plain == RIGHT).astype(float))
     assert found["test"] == expected.test == "McNemar exact"
     assert found["p_value"] == pytest.approx(expected.p_value)
@@ -62,7 +66,7 @@ def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> No
 
 def test_means_and_spreads_are_those_of_the_seeds() -> None:
     taught, plain = [answers(range(n)) for n in (30, 36, 33)], [answers(range(n)) for n in (45, 39, 42)]
-    found = effect(task("sst2"), RIGHT, runs(taught, plain))
+    found = judged("sst2", RIGHT, runs(taught, plain))
     for side, wrong in (("taught", (30, 36, 33)), ("plain", (45, 39, 42))):
         shares = [1 - count / ROWS for count in wrong]
         told = found["metrics"]["accuracy"][side]
@@ -77,7 +81,7 @@ def test_means_and_spreads_are_those_of_the_seeds() -> None:
 
 def test_each_row_averaged_over_the_seeds_is_one_observation() -> None:
     """Six rows that all three seeds gain: as rows p is 2/2^6; counted as 18 they would seem far more certain."""
-    found = effect(task("sst2"), RIGHT, runs([answers(range(6, 30))] * 3, [answers(range(30))] * 3))
+    found = judged("sst2", RIGHT, runs([answers(range(6, 30))] * 3, [answers(range(30))] * 3))
     assert found["p_value"] == pytest.approx(2 / 2**6)
     assert found["difference"] == pytest.approx(6 / ROWS)
     assert found["smallest"] == pytest.approx(6 / ROWS)
@@ -86,8 +90,8 @@ def test_each_row_averaged_over_the_seeds_is_one_observation() -> None:
 
 def test_more_seeds_show_a_smaller_difference() -> None:
     smallest = [
-        effect(
-            task("sst2"),
+        judged(
+            "sst2",
             RIGHT,
             runs([random_answers(0.85, n) for n in range(seeds)], [random_answers(0.85, 50 + n) for n in range(seeds)]),
         )["smallest"]
@@ -99,7 +103,7 @@ def test_more_seeds_show_a_smaller_difference() -> None:
 @pytest.mark.parametrize("name", ["sst2", "cola", "mrpc", "stsb"])
 def test_equal_students_show_no_difference_and_the_sentence_says_so(name: str) -> None:
     same = [random_answers(0.85, seed) for seed in range(2)]
-    found = effect(task(name), RIGHT, runs(same, same))
+    found = judged(name, RIGHT, runs(same, same))
     assert (found["difference"], found["p_value"], found["word"]) == (0.0, 1.0, "no difference shown")
     assert "no difference shown, so this does not show that distillation helps" in found["text"]
 
@@ -107,7 +111,7 @@ def test_equal_students_show_no_difference_and_the_sentence_says_so(name: str) -
 @pytest.mark.parametrize("name", ["sst2", "cola", "mrpc", "stsb"])
 def test_the_sides_changed_about_the_difference_and_the_word_turn_round(name: str) -> None:
     good, poor = [random_answers(0.95, seed) for seed in range(3)], [random_answers(0.75, 9 + n) for n in range(3)]
-    found, turned = effect(task(name), RIGHT, runs(good, poor)), effect(task(name), RIGHT, runs(poor, good))
+    found, turned = judged(name, RIGHT, runs(good, poor)), judged(name, RIGHT, runs(poor, good))
     assert (found["word"], turned["word"]) == ("better", "worse")
     assert found["difference"] == pytest.approx(-turned["difference"])
     assert found["interval"] == pytest.approx([-turned["interval"][1], -turned["interval"][0]])
@@ -119,21 +123,21 @@ def test_the_sides_changed_about_the_difference_and_the_word_turn_round(name: st
 
 def test_a_metric_of_the_whole_set_is_averaged_over_the_seeds() -> None:
     taught, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
-    found = effect(task("cola"), RIGHT, runs(taught, plain))
+    found = judged("cola", RIGHT, runs(taught, plain))
     expected = [np.mean([matthews_corrcoef(RIGHT, one) for one in side]) for side in (taught, plain)]
     assert found["difference"] == pytest.approx(expected[0] - expected[1])
     low, high = found["interval"]
     assert low < found["difference"] < high
     assert (found["word"] == "no difference shown") == (found["p_value"] >= 0.05) == (low <= 0 <= high)
     assert found["smallest"] == pytest.approx((high - low) / 2)
-    assert set(found["metrics"]) == set(task("cola").metrics)
+    assert set(found["metrics"]) == set(catalogue.find("tasks", "cola").metrics)
 
 
 def test_a_regression_counts_no_right_answers() -> None:
     noise = np.random.default_rng(0)
     scores = noise.normal(size=ROWS)
     near, far = [scores + noise.normal(0, 0.3, ROWS) for _ in "ab"], [scores + noise.normal(0, 1, ROWS) for _ in "ab"]
-    found = effect(task("stsb"), scores, runs(near, far))
+    found = judged("stsb", scores, runs(near, far))
     assert found["word"] == "better"
     assert found["metric"] == "pearson"
     assert "only_taught_right" not in found
@@ -142,25 +146,25 @@ def test_a_regression_counts_no_right_answers() -> None:
 
 def test_the_facts_are_plain_json_the_same_each_time_and_in_any_order_of_runs() -> None:
     given = runs([random_answers(0.9, n) for n in range(3)], [random_answers(0.87, 9 + n) for n in range(3)])
-    found = effect(task("mrpc"), RIGHT, given)
+    found = judged("mrpc", RIGHT, given)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert effect(task("mrpc"), list(RIGHT), given[::-1]) == found
+    assert judged("mrpc", list(RIGHT), given[::-1]) == found
 
 
 def test_a_collapsed_student_has_no_correlation_and_the_effect_is_absent_with_the_reason() -> None:
     scores = np.random.default_rng(0).normal(size=ROWS)
-    found = effect(task("stsb"), scores, runs([scores, np.zeros(ROWS)], [scores, scores]))
+    found = judged("stsb", scores, runs([scores, np.zeros(ROWS)], [scores, scores]))
     assert found["metrics"]["pearson"]["taught"]["values"] == [pytest.approx(1.0), None]
     assert "are the same" in found["metrics"]["pearson"]["taught"]["absent"]
     assert "mean" not in found["metrics"]["pearson"]["taught"]
     assert "word" not in found
     assert "p_value" not in found
-    assert "cannot be told: pearson of a taught student is undefined" in found["text"]
+    assert "cannot be told: pearson of a distilled student is undefined" in found["text"]
     json.dumps(found, allow_nan=False)
 
 
 def test_the_sentence_names_every_figure() -> None:
-    found = effect(task("sst2"), RIGHT, runs([answers(range(30))] * 2, [answers(range(3, 36))] * 2))
+    found = judged("sst2", RIGHT, runs([answers(range(30))] * 2, [answers(range(3, 36))] * 2))
     assert found["text"] == (
         "Over 2 seeds the teacher brought +1.00 points of accuracy (90.00 against 89.00; −1.00 to +3.00, p = 0.51): "
         "no difference shown, so this does not show that distillation helps; 300 rows could show 2.33 points."
@@ -169,7 +173,7 @@ def test_the_sentence_names_every_figure() -> None:
 
 def test_where_only_some_seeds_gain_the_sentence_warns_of_another_seed() -> None:
     lucky = [answers(range(8, 30)), answers(range(2, 30)), answers(range(30))]
-    found = effect(task("sst2"), RIGHT, runs(lucky, [answers(range(30))] * 3))
+    found = judged("sst2", RIGHT, runs(lucky, [answers(range(30))] * 3))
     assert found["word"] == "better"
     low, high = found["seeds_interval"]
     assert low < 0 < high
@@ -178,9 +182,82 @@ def test_where_only_some_seeds_gain_the_sentence_warns_of_another_seed() -> None
 
 def test_runs_that_cannot_be_paired_are_refused() -> None:
     one = list(answers(range(9)))
-    with pytest.raises(ValueError, match=r"same seeds: \[0\] taught, \[\] plain"):
-        effect(task("sst2"), RIGHT, [Run(True, 0, one)])
+    with pytest.raises(ValueError, match=r"same seeds: \[0\] distilled, \[\] baseline"):
+        judged("sst2", RIGHT, [Run(True, 0, one)])
     with pytest.raises(ValueError, match="comes twice"):
-        effect(task("sst2"), RIGHT, [Run(True, 0, one), Run(True, 0, one), Run(False, 0, one)])
-    with pytest.raises(ValueError, match="299 predictions for 300 labels"):
-        effect(task("sst2"), RIGHT, [Run(True, 0, one), Run(False, 0, one[:-1])])
+        judged("sst2", RIGHT, [Run(True, 0, one), Run(True, 0, one), Run(False, 0, one)])
+    with pytest.raises(ValueError, match="299 outputs for 300 references"):
+        judged("sst2", RIGHT, [Run(True, 0, one), Run(False, 0, one[:-1])])
+
+
+EXAMPLES = 200
+ROUGE, BLEU, PERPLEXITY = (find(name) for name in ("rouge_l", "bleu", "perplexity"))
+
+
+def of_statistics(metric: Any, given: Sequence[Run]) -> dict[str, Any]:
+    """The effect where the statistics of each example are at hand."""
+    return effect([replace(metric, statistics=lambda own, _: np.asarray(own))], [""] * EXAMPLES, given)
+
+
+def f1(seed: int, better: float = 0.0, run: int = 0) -> Any:
+    """An F1 of each example; equal seeds have equal examples, other runs of them other luck."""
+    drawn = np.random.default_rng(seed).beta(2, 4, EXAMPLES)
+    noise = np.random.default_rng((seed, 1, run)).normal(better, 0.05, EXAMPLES)
+    return np.stack([np.clip(drawn + noise, 0, 1), np.ones(EXAMPLES)], axis=1)
+
+
+def losses(seed: int, of_a_token: float) -> Any:
+    """The negative log-likelihood of windows and their tokens."""
+    random = np.random.default_rng(seed)
+    tokens = random.integers(20, 60, EXAMPLES)
+    return np.stack([tokens * (of_a_token + random.normal(0, 0.1, EXAMPLES)), tokens], axis=1)
+
+
+def test_texts_of_one_seed_are_judged_as_the_report_judges_any_two_artifacts() -> None:
+    taught, plain = f1(0, 0.03), f1(0)
+    found = of_statistics(ROUGE, runs([taught], [plain]))
+    expected = statistics.compare_sums(ROUGE.of_sums, taught, plain)
+    assert found["difference"] == pytest.approx(expected.difference)
+    assert found["interval"] == pytest.approx(expected.interval)
+    assert found["word"] == expected.verdict == "better"
+    assert found["rows"] == EXAMPLES
+    assert found["metrics"]["rouge_l"]["plain"]["values"] == [pytest.approx(plain[:, 0].mean())]
+    assert "points of ROUGE-L" in found["text"]
+    json.dumps(found)
+
+
+def test_seeds_are_averaged_and_their_luck_is_told() -> None:
+    taught, plain = [f1(seed, by) for seed, by in enumerate((0.09, 0.0, 0.02))], [f1(seed) for seed in range(3)]
+    found = of_statistics(ROUGE, runs(taught, plain))
+    means = [a[:, 0].mean() - b[:, 0].mean() for a, b in zip(taught, plain, strict=True)]
+    assert found["differences"] == pytest.approx(means)
+    assert found["difference"] == pytest.approx(np.mean(means))
+    assert found["seeds_interval"] == pytest.approx(statistics.mean_interval(means))
+    low, high = found["interval"]
+    assert low < found["difference"] < high
+    assert "another seed may differ" in found["text"]
+
+
+def test_no_difference_is_not_made_one() -> None:
+    found = of_statistics(ROUGE, runs([f1(0, run=1)], [f1(0)]))
+    assert found["word"] == statistics.NOT_SHOWN
+    assert "does not show that distillation helps" in found["text"]
+
+
+def test_a_score_of_the_set_is_that_of_the_summed_statistics() -> None:
+    references = [f"the cat {n} sat on the mat near {n}" for n in range(30)]
+    better, worse = references, [one.replace("sat on", "was at") for one in references]
+    found = effect([BLEU], references, runs([better], [worse]))
+    assert found["metrics"]["bleu"]["taught"]["values"] == [pytest.approx(1.0)]
+    assert found["metrics"]["bleu"]["plain"]["values"] == [pytest.approx(BLEU.score(worse, references))]
+    assert found["word"] == "better"
+
+
+def test_a_lower_perplexity_is_better_and_is_told_as_it_is() -> None:
+    found = of_statistics(PERPLEXITY, runs([losses(0, 2.0)], [losses(0, 2.2)]))
+    assert found["difference"] < 0
+    assert found["word"] == "better"
+    assert found["higher_is_better"] is False
+    assert "of perplexity" in found["text"]
+    assert "points" not in found["text"]
+    assert f"{found['metrics']['perplexity']['taught']['mean']:.2f} against" in found["text"]

@@ -323,7 +323,7 @@ def compared(
 ) -> dict[str, Any]:
     """A distill step that was also run without the teacher: shares of right answers, seed by seed."""
     from compress.core import catalogue
-    from compress.distillation.ablation import Run, effect
+    from compress.distillation.ablation import Run, effect, metrics_of
 
     random = np.random.default_rng(5)
     references = random.integers(0, 2, 872).astype(float)
@@ -337,7 +337,7 @@ def compared(
     facts = {
         **DISTIL["facts"],
         "curves": TWO_STAGES,
-        "teacher_effect": effect(catalogue.find("tasks", task), references, runs),
+        "teacher_effect": effect(metrics_of(catalogue.find("tasks", task)), references, runs, right_or_wrong=True),
         "student": "layers 1, 3 and 5 of the teacher",
         "teachers": ["../models/minilm-sst2", "../models/large-sst2"],
         "training_rows": 75_982,

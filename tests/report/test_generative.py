@@ -431,7 +431,7 @@ def test_references_that_the_teacher_wrote_are_told_in_a_line() -> None:
 def test_what_a_teacher_brought_to_a_student_that_writes_is_told_on_its_scale(
     tmp_path: Path, metric: str, words: str
 ) -> None:
-    from compress.distillation.writing_effect import Written, effect
+    from compress.distillation.ablation import Run, effect
 
     chance = np.random.default_rng(0).uniform(0.2, 0.6, 40)
     tables = {
@@ -441,8 +441,8 @@ def test_what_a_teacher_brought_to_a_student_that_writes_is_told_on_its_scale(
             np.stack([np.full(40, 64 * (math.log(10) - less)), np.full(40, 64.0)], axis=1) for less in (0.1, 0)
         ],
     }
-    runs = [Written(taught, 0, {metric: one}) for taught, one in zip((True, False), tables[metric], strict=True)]
-    found = effect([find(metric)], runs)
+    runs = [Run(distilled, 0, list(one)) for distilled, one in zip((True, False), tables[metric], strict=True)]
+    found = effect([replace(find(metric), statistics=lambda own, _: np.asarray(own))], [""] * 40, runs)
     step = {"technique": "distill", "settings": {"layers": 1}, "facts": {"teacher_effect": found}, "compresses": True}
     measurements = summarizers([replace(WRITERS[0], steps=(step,))], rows=20)
     files = written(measurements, tmp_path)

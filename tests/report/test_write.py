@@ -162,15 +162,16 @@ def test_pages_with_and_without_the_teacher_are_well_formed(
 
 def test_an_effect_that_could_not_be_judged_says_why(make_run: MakeRun, tmp_path: Path) -> None:
     from compress.core import catalogue
-    from compress.distillation.ablation import Run, effect
+    from compress.distillation.ablation import Run, effect, metrics_of
 
     labels = [float(n % 7) for n in range(50)]
-    found = effect(catalogue.find("tasks", "stsb"), labels, [Run(True, 0, [1.0] * 50), Run(False, 0, labels)])
+    metrics = metrics_of(catalogue.find("tasks", "stsb"))
+    found = effect(metrics, labels, [Run(True, 0, [1.0] * 50), Run(False, 0, labels)])
     step = compared()
     step["facts"] = {**step["facts"], "teacher_effect": found}
     files = written(make_run([Made("student", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
     assert "effect cannot be told" in files.html.read_text()
-    assert "Not judged: pearson of a taught student is undefined" in files.html.read_text()
+    assert "Not judged: pearson of a distilled student is undefined" in files.html.read_text()
     with files.csv.open(newline="") as stream:
         assert [line["teacher_effect_pearson_share"] for line in csv.DictReader(stream)] == ["", "", ""]
 

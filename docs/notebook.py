@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A smaller classifier, step by step
 #
-# Open this file as a notebook (VS Code and Jupytext read the `# %%` cells), or run it as a script. Run twice, it finds what
-# it has made.
+# Open this file as a notebook (VS Code and Jupytext read the `# %%` cells), or run it as a script. A second run reuses the
+# results of the first.
 
 # %%
 # `make quickstart` makes this teacher. For a model of your own, name its task too: TASK = {"task": "sst2", "data": "data/sst2"}.
@@ -33,7 +33,7 @@ student = compress.distill(teacher, f"{OUT}/student", layers=LAYERS, temperature
 int8 = compress.quantize(student, f"{OUT}/int8", precision="int8")
 
 # %% [markdown]
-# ## Do they answer the same?
+# ## Do they predict the same?
 
 # %%
 before, after = compress.load(teacher), compress.load(int8)
@@ -41,9 +41,9 @@ for text, one, other in zip(TEXTS, before(TEXTS), after(TEXTS), strict=True):
     print(f"{one['label']:<12} {other['label']:<12} {text}")
 
 # %% [markdown]
-# ## What it cost, and what it brought
+# ## What it cost and what it gained
 #
-# A few minutes: the models run in turns, in processes of their own.
+# This takes a few minutes: the models run in turns, each in its own process.
 
 # %%
 measurements = compress.benchmark({"student": student, "int8": int8}, f"{OUT}/measurements", suite="quick")

@@ -31,9 +31,9 @@ from compress.core.artifact import Artifact, hash_file, write_whole
 from compress.core.machine import machine
 from compress.measure.batches import REAL, Condition, Inputs, prepare, save
 from compress.measure.interference import watcher
-from compress.measure.latency import Timings, time_rounds
 from compress.measure.memory import serve_phases
 from compress.measure.process import WorkerFailed, WorkerProcess
+from compress.measure.rounds import Timings, time_rounds
 from compress.metrics import statistics
 from compress.metrics import timings as timing_statistics
 from compress.runtimes.rows import Rows

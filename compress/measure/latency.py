@@ -1,192 +1,35 @@
-"""Times artifacts against one another: rounds that visit every live worker in turn, repeated when something disturbed them.
-
-What slows the machine for a while slows all of a round, so ratios are taken within rounds and hold where the seconds
-themselves wander.
-"""
+"""Speeds from timed rounds: latency, its percentiles, throughput and speed-up; of generative models also the pace of tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.measurement import Measurement
-from compress.measure.batches import Condition
-from compress.measure.interference import Reading, Watch
-from compress.measure.journal import Journal
-from compress.measure.process import WorkerFailed
+from compress.measure.batches import REAL, Condition
+from compress.measure.quantities import (
+    FIRST,
+    LATENCY,
+    OUTPUT_TOKENS,
+    P90,
+    P99,
+    PER_SECOND,
+    PER_TOKEN,
+    SPEEDUP,
+    THROUGHPUT,
+    TOTAL,
+    absent,
+    measured,
+)
+from compress.measure.rounds import Timings
 from compress.metrics import timings as timing_statistics
 
-SAME = 1e-3
-"""By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""
 STRAY = 0.1
-UNSTEADY = 0.5
-"""Of a writer's outputs: a share that chance at ties does not explain."""
-IN_VAIN = 3
-"""Rounds in a row that stayed disturbed: on a machine that is busy for good, repeating costs time and brings nothing."""
-LEAST_FOR_P99 = 100
-LEAST_FOR_P90 = 10
-
-
-class Contestant(Protocol):
-    """A loaded worker."""
-
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """`time` with `condition` and `calls` -> `seconds` and `logits`, see `compress.measure.worker`; a model that writes
-        gives `seconds`, `first`, `outputs` and `tokens`, see `compress.measure.generation.worker`."""
-
-
-@dataclass
-class Timings:
-    """All that was read from one contestant under one condition."""
-
-    rounds: list[list[float]] = field(default_factory=list)
-    """The seconds of each call, by round."""
-    logits: dict[str, list[float]] = field(default_factory=dict)
-    """The first row of logits of each distinct batch; of a model that writes, none."""
-    outputs: dict[str, list[int]] = field(default_factory=dict)
-    """What a model that writes wrote after the first row of each distinct batch."""
-    first: list[list[float]] = field(default_factory=list)
-    """Its seconds to the first token of each call, by round."""
-    tokens: list[int] = field(default_factory=list)
-    """How many tokens it wrote, by round."""
-    failure: str | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def keep(self, told: Mapping[str, Any]) -> None:
-        """A round that counts: a worker's answer to `time`."""
-        self.rounds.append([float(second) for second in told["seconds"]])
-        if "first" in told:
-            self.first.append([float(second) for second in told["first"]])
-            self.tokens.append(int(told["tokens"]))
-
-    def check(self, told: Mapping[str, Any]) -> None:
-        """Sets `failure` where what was computed is not what a working model gives, and remembers it."""
-        logits, outputs = told.get("logits", {}), told.get("outputs", {})
-        self.failure = _unusable(logits, self.logits) or _unsteady(outputs, self.outputs)
-        self.logits.update(logits)
-        self.outputs.update(outputs)
-
-
-def time_rounds(
-    contestants: Mapping[str, Contestant],
-    conditions: Sequence[Condition],
-    *,
-    rounds: int,
-    repeats: int,
-    watch: Watch,
-    done: Callable[[], None] | None = None,
-    journal: Journal | None = None,
-) -> dict[tuple[str, str], Timings]:
-    """Time every contestant under every condition, round by round, each round in another order.
-
-    A round in which others used the processors is measured again, at most `repeats` times; the least disturbed attempt
-    is kept, with a note when that one was disturbed too. After three rounds in a row that no repetition helped, the machine
-    is taken to be busy for good, and nothing is repeated until a round is quiet again. A contestant that fails is left
-    out from there on.
-
-    Args:
-        contestants: loaded workers by name.
-        conditions: what to time, by key.
-        rounds: 1 or more.
-        repeats: 0 or more.
-        watch: called at the start of each attempt.
-        done: told after each condition of each round.
-        journal: where each round is noted. Rounds that an interrupted run noted of the same contestants are not timed again.
-
-    Returns:
-        (contestant, condition's key) -> its timings; all that did not fail have the same rounds.
-    """
-    found = {(name, condition.key): Timings() for name in contestants for condition in conditions}
-    for condition in conditions:
-        _warm_up(contestants, condition, found)
-    disturbed: dict[str, list[tuple[int, Reading]]] = {}
-    in_vain = before = 0
-    for number in range(rounds):
-        for condition in conditions:
-            names = [name for name in contestants if found[name, condition.key].failure is None]
-            turn = number % len(names) if names else 0
-            again = repeats if in_vain < IN_VAIN else 0
-            former = _noted(journal, number, condition, contestants, found)
-            if former is not None:
-                attempt, before = former, number + 1
-            else:
-                attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
-                _note(journal, number, condition, contestants, found, attempt)
-            for name, told in attempt.told.items():
-                found[name, condition.key].keep(told)
-            if attempt.reading is not None and attempt.reading.is_disturbed():
-                in_vain += 1
-                disturbed.setdefault(condition.key, []).append((number + 1, attempt.reading))
-            else:
-                in_vain = 0
-            if done is not None:
-                done()
-    for (_, key), timings in found.items():
-        if key in disturbed:
-            timings.notes.append(_disturbance_note(disturbed[key], rounds, repeats))
-        if before:
-            timings.notes.append(f"the benchmark was interrupted and went on after {before} of {rounds} rounds")
-    return found
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One round of one condition."""
-
-    told: Mapping[str, Mapping[str, Any]]
-    """By contestant, what it answered."""
-    reading: Reading | None
-
-
-def _round_name(number: int, condition: Condition) -> str:
-    return f"round {number + 1} of {condition.key}"
-
-
-def _note(
-    journal: Journal | None,
-    number: int,
-    condition: Condition,
-    contestants: Mapping[str, Contestant],
-    found: Mapping[tuple[str, str], Timings],
-    attempt: Attempt,
-) -> None:
-    if journal is None:
-        return
-    reading = attempt.reading
-    failed = {name: found[name, condition.key].failure for name in contestants}
-    journal.note(
-        _round_name(number, condition),
-        {
-            "told": dict(attempt.told),
-            "failed": {name: why for name, why in failed.items() if why is not None},
-            "reading": None if reading is None else [reading.other_load, reading.stolen],
-            "contestants": list(contestants),
-        },
-    )
-
-
-def _noted(
-    journal: Journal | None,
-    number: int,
-    condition: Condition,
-    contestants: Mapping[str, Contestant],
-    found: Mapping[tuple[str, str], Timings],
-) -> Attempt | None:
-    """A round as it was timed before the benchmark was interrupted, where the same contestants took part."""
-    raw = None if journal is None else journal.recall(_round_name(number, condition))
-    if raw is None or raw["contestants"] != list(contestants):
-        return None
-    for name, why in raw["failed"].items():
-        found[name, condition.key].failure = why
-    told = {name: one for name, one in raw["told"].items() if found[name, condition.key].failure is None}
-    for name, one in told.items():
-        found[name, condition.key].check(one)  # against what the model says now
-    alive = {name: one for name, one in told.items() if found[name, condition.key].failure is None}
-    return Attempt(alive, None if raw["reading"] is None else Reading(*raw["reading"]))
+PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
+"""Each with the fewest timings that it is told of."""
 
 
 def latency(
@@ -201,36 +44,56 @@ def latency(
         where: runtime, threads, options, device: joined to the condition.
         baseline: the fp32 ONNX model's timings of the same rounds; None when there are none to compare with.
     """
-    under = {"batch": condition.batch, "length": condition.length, **where}
-    if timings.failure is not None or not timings.rounds:
-        reason = timings.failure or "no round was timed"
-        return [absent(fingerprint, name, under, reason) for name in (*QUANTITIES, "speedup")]
-    seconds = [second for one in timings.rounds for second in one]
-    notes = tuple(timings.notes)
-    common: dict[str, Any] = {"condition": under, "samples": len(seconds), "notes": notes}
-    found = [
-        Measurement(
-            fingerprint,
-            "latency_seconds",
-            float(np.median(seconds)),
-            *QUANTITIES["latency_seconds"],
-            interval=timing_statistics.median_interval(timings.rounds),
-            raw=tuple(seconds),
-            **common,
-        )
-    ]
-    for name, share, least in (
-        ("latency_p90_seconds", 0.9, LEAST_FOR_P90),
-        ("latency_p99_seconds", 0.99, LEAST_FOR_P99),
-    ):
-        if len(seconds) < least:
-            found.append(absent(fingerprint, name, under, f"it takes {least} timings, there are {len(seconds)}"))
-        else:
-            value = float(np.quantile(seconds, share))
-            found.append(Measurement(fingerprint, name, value, *QUANTITIES[name], **common))
-    throughput = condition.batch * len(seconds) / sum(seconds)
-    found.append(Measurement(fingerprint, "throughput", throughput, *QUANTITIES["throughput"], **common))
-    found.append(speedup(fingerprint, timings, baseline, under))
+    under = _under(condition, where)
+    if (reason := _failure(timings)) is not None:
+        return [absent(fingerprint, name, under, reason) for name in (LATENCY, P90, P99, THROUGHPUT, SPEEDUP)]
+    return [*_of_calls(fingerprint, timings, condition, under), _speedup(fingerprint, timings, baseline, under)]
+
+
+def speed_of_generation(
+    fingerprint: str,
+    timings: Timings,
+    condition: Condition,
+    where: Mapping[str, Any],
+    baseline: Timings | None,
+    new_tokens: int,
+) -> list[Measurement]:
+    """The same of a generative model, and the pace of its tokens.
+
+    At real lengths every round generates after the same rows up to the model's own end. What is compared is the time of all
+    of them, so the speed-up is the median of the rounds' ratios of *totals*: a median of calls would leave out what the long
+    outputs take. After prompts of fixed length `new_tokens` are generated, whatever the model would say.
+
+    Args:
+        fingerprint, timings, condition, where, baseline: see `latency`.
+        new_tokens: the plan's.
+    """
+    is_real = condition.length == REAL
+    under = _under(condition, where if is_real else {**where, "new_tokens": new_tokens})
+    if (reason := _failure(timings)) is not None:
+        own = (TOTAL,) if is_real else (FIRST, PER_TOKEN, PER_SECOND)
+        names = (LATENCY, P90, P99, THROUGHPUT, SPEEDUP, *own)
+        return [absent(fingerprint, name, under, reason) for name in names]
+    totals = _totals(timings)
+    found = _of_calls(fingerprint, timings, condition, under)
+    found.append(_speedup(fingerprint, totals, baseline and _totals(baseline), under))
+
+    def median(name: str, rounds: Sequence[Sequence[float]]) -> None:
+        found.append(_median(fingerprint, name, rounds, under, timings))
+
+    if is_real:
+        median(TOTAL, totals.rounds)
+        # A model that says less is done sooner.
+        rows = condition.batch * len(timings.rounds[0])
+        found.append(measured(fingerprint, OUTPUT_TOKENS, float(np.mean(timings.tokens)) / rows, under, samples=rows))
+        return found
+    median(FIRST, timings.first)
+    if new_tokens > 1:
+        calls = [zip(*both, strict=True) for both in zip(timings.rounds, timings.first, strict=True)]
+        median(PER_TOKEN, [[(whole - first) / (new_tokens - 1) for whole, first in one] for one in calls])
+    else:
+        found.append(absent(fingerprint, PER_TOKEN, under, "only one token was generated"))
+    median(PER_SECOND, [[count / total] for count, (total,) in zip(timings.tokens, totals.rounds, strict=True)])
     return found
 
 
@@ -252,139 +115,64 @@ def strays(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float
     return f"{what}: {differ} of {len(timed)} timed outputs name another class than the quality measurement did"
 
 
-QUANTITIES: Mapping[str, tuple[str, bool]] = {
-    "latency_seconds": ("seconds", False),
-    "latency_p90_seconds": ("seconds", False),
-    "latency_p99_seconds": ("seconds", False),
-    "throughput": ("examples/second", True),
-}
-"""The unit of each quantity, and whether more of it is better."""
-
-
-def absent(fingerprint: str, name: str, condition: Mapping[str, Any], reason: str) -> Measurement:
-    """A quantity of latency that has no value here."""
-    unit, higher_is_better = QUANTITIES.get(name, ("ratio", True))
-    return Measurement(fingerprint, name, None, unit, higher_is_better, condition, absent=reason)
-
-
 def not_run(
     fingerprint: str, reasons: Mapping[str, str | None], conditions: Sequence[Condition], under: Mapping[str, Any]
 ) -> list[Measurement]:
     """The latencies of runtimes that do not run an artifact, each with the runtime's own reason; none where there is none."""
     return [
-        absent(
-            fingerprint,
-            "latency_seconds",
-            {"batch": condition.batch, "length": condition.length, **under, "runtime": name},
-            reason,
-        )
+        absent(fingerprint, LATENCY, {**_under(condition, under), "runtime": name}, reason)
         for name, reason in reasons.items()
         if reason is not None
         for condition in conditions
     ]
 
 
-def _warm_up(
-    contestants: Mapping[str, Contestant], condition: Condition, found: Mapping[tuple[str, str], Timings]
-) -> None:
-    for name, contestant in contestants.items():
-        try:
-            told = contestant.ask("time", condition=condition.key, calls=max(condition.calls, 2))
-            found[name, condition.key].check(told)
-        except WorkerFailed as error:
-            found[name, condition.key].failure = str(error)
+def _under(condition: Condition, where: Mapping[str, Any]) -> dict[str, Any]:
+    return {"batch": condition.batch, "length": condition.length, **where}
 
 
-def _attempt_round(
-    contestants: Mapping[str, Contestant],
-    names: Sequence[str],
-    condition: Condition,
-    repeats: int,
-    watch: Watch,
-    found: Mapping[tuple[str, str], Timings],
-) -> Attempt:
-    """One round of one condition: the first undisturbed attempt, or the least disturbed of all."""
-    attempts: list[Attempt] = []
-    for _ in range(1 + repeats):
-        stop = watch()
-        answers = {}
-        for name in names:
-            timings = found[name, condition.key]
-            if timings.failure is None:
-                told = _timed(contestants[name], condition, timings)
-                if told is not None:
-                    answers[name] = told
-        attempts.append(Attempt(answers, stop()))
-        reading = attempts[-1].reading
-        if reading is None or not reading.is_disturbed():
-            return attempts[-1]
-    alive = [name for name in names if found[name, condition.key].failure is None]
-    kept = min(attempts, key=lambda attempt: attempt.reading.worst() if attempt.reading is not None else 0.0)
-    return Attempt({name: kept.told[name] for name in alive}, kept.reading)
+def _failure(timings: Timings) -> str | None:
+    return timings.failure or (None if timings.rounds else "no round was timed")
 
 
-def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> dict[str, Any] | None:
-    try:
-        told = contestant.ask("time", condition=condition.key, calls=condition.calls)
-    except WorkerFailed as error:
-        timings.failure = str(error)
-        return None
-    timings.check(told)
-    return None if timings.failure else told
+def _of_calls(fingerprint: str, timings: Timings, condition: Condition, under: Mapping[str, Any]) -> list[Measurement]:
+    """The median of all calls, its percentiles, and the throughput."""
+    seconds = [second for one in timings.rounds for second in one]
+    found = [_median(fingerprint, LATENCY, timings.rounds, under, timings)]
+    common: dict[str, Any] = {"samples": len(seconds), "notes": tuple(timings.notes)}
+    for name, share, least in PERCENTILES:
+        if len(seconds) < least:
+            found.append(absent(fingerprint, name, under, f"it takes {least} timings, there are {len(seconds)}"))
+        else:
+            found.append(measured(fingerprint, name, np.quantile(seconds, share), under, **common))
+    throughput = condition.batch * len(seconds) / sum(seconds)
+    found.append(measured(fingerprint, THROUGHPUT, throughput, under, **common))
+    return found
 
 
-def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]]) -> str | None:
-    """Why the outputs are not those of a working model, so that its speed means nothing; None when they are."""
-    for key, row in logits.items():
-        now = np.asarray(row)
-        if not np.isfinite(now).all():
-            return "its outputs are not finite numbers"
-        if key in before:
-            then = np.asarray(before[key])
-            gap = float(np.max(np.abs(now - then)))
-            if gap > SAME * max(1.0, float(np.max(np.abs(then)))):
-                return f"its outputs for equal inputs differ between rounds by {gap:.2g}"
-    return None
+def _median(
+    fingerprint: str, name: str, rounds: Sequence[Sequence[float]], under: Mapping[str, Any], timings: Timings
+) -> Measurement:
+    raw = tuple(value for one in rounds for value in one)
+    interval = timing_statistics.median_interval(rounds)
+    notes = tuple(timings.notes)
+    return measured(fingerprint, name, np.median(raw), under, samples=len(raw), interval=interval, raw=raw, notes=notes)
 
 
-def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequence[int]]) -> str | None:
-    """Why a writer's speed means nothing; None where it does. Now and then two tokens are equally likely but for rounding,
-    and what follows is another text: so it is most of the outputs that must not change."""
-    known = [key for key in outputs if key in before]
-    changed = sum(list(outputs[key]) != list(before[key]) for key in known)
-    if known and changed > UNSTEADY * len(known):
-        return f"{changed} of {len(known)} outputs for equal inputs differ between rounds"
-    return None
-
-
-def speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
+def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
     """How many times as fast as the fp32 ONNX model it is: the median of the rounds' ratios, and their interval."""
     condition = {**under, "against": "fp32-onnx"}
     if baseline is None or baseline.failure is not None or len(baseline.rounds) != len(timings.rounds):
-        reason = "the fp32 ONNX model could not be timed" + (
-            f": {baseline.failure}" if baseline is not None and baseline.failure else ""
-        )
-        return absent(fingerprint, "speedup", condition, reason)
+        why = f": {baseline.failure}" if baseline is not None and baseline.failure else ""
+        return absent(fingerprint, SPEEDUP, condition, f"the fp32 ONNX model could not be timed{why}")
     value, interval = timing_statistics.ratio(baseline.rounds, timings.rounds)
     ratios = tuple(timing_statistics.round_ratios(baseline.rounds, timings.rounds))
-    return Measurement(
-        fingerprint,
-        "speedup",
-        value,
-        "ratio",
-        True,
-        condition,
-        samples=len(ratios),
-        interval=interval,
-        raw=ratios,
-        notes=tuple(timings.notes),
+    notes = tuple(timings.notes)
+    return measured(
+        fingerprint, SPEEDUP, value, condition, samples=len(ratios), interval=interval, raw=ratios, notes=notes
     )
 
 
-def _disturbance_note(disturbed: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
-    number, worst = max(disturbed, key=lambda one: one[1].worst())
-    times = {0: "once", 1: "up to twice", 2: "up to three times"}.get(repeats, f"up to {repeats + 1} times")
-    return (
-        f"{len(disturbed)} of {rounds} rounds were disturbed although measured {times} "
-        f"(worst: round {number}, {worst}); the least disturbed attempt of each was kept"
-    )
+def _totals(timings: Timings) -> Timings:
+    """The same with one timing in each round: the sum of its calls."""
+    return Timings([[sum(one)] for one in timings.rounds], failure=timings.failure, notes=timings.notes)

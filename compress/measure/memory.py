@@ -1,4 +1,7 @@
-"""Peak memory of a process that does nothing but load an artifact and serve, beside what it took without the model."""
+"""Peak memory of a process that does nothing but load an artifact and serve, beside what it took without the model.
+
+Of a generative model also how the peak grows with what it generates: the cache of keys and values, and what comes with it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.measure.batches import REAL, Condition
+from compress.measure.quantities import DEVICE_PEAK, EMPTY, GROWTH, PEAK, measured
+from compress.measure.quantities import absent as no_value
 
 if TYPE_CHECKING:
     from compress.measure.process import WorkerProcess  # a worker imports this file and wants no more than it needs
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 LOADED = "loaded"
 CALLS = 3
 """Served in each phase: a runtime's arena has reached its size after the first, torch's caches after the second."""
+TIMES = (1, 2, 4)
+"""How many times the suite's number of new tokens is generated, one after the other."""
 
 
 def peak_memory_bytes() -> int:
@@ -81,18 +88,91 @@ def memory(
             found.append(absent(fingerprint, condition, told["error"], phase))
             continue
         where = {**condition, "phase": phase}
-        value = float(told["peak_bytes"])
-        found.append(Measurement(fingerprint, "peak_memory_bytes", value, "bytes", False, where, samples=1))
-        for counter, on_device in told["device_bytes"].items():
-            where = {**condition, "phase": phase, "counter": counter}
-            value = float(on_device)
-            found.append(Measurement(fingerprint, "peak_device_memory_bytes", value, "bytes", False, where, samples=1))
-    value = float(phases[LOADED]["empty_bytes"])
-    found.append(Measurement(fingerprint, "empty_process_bytes", value, "bytes", False, condition, samples=1))
+        found.append(measured(fingerprint, PEAK, told["peak_bytes"], where, samples=1))
+        for counter, value in told["device_bytes"].items():
+            found.append(measured(fingerprint, DEVICE_PEAK, value, {**where, "counter": counter}, samples=1))
+    found.append(measured(fingerprint, EMPTY, phases[LOADED]["empty_bytes"], condition, samples=1))
     return found
 
 
 def absent(fingerprint: str, condition: Mapping[str, Any], reason: str, phase: str = LOADED) -> Measurement:
     """The peak of an artifact that could not be served."""
-    where = {**condition, "phase": phase}
-    return Measurement(fingerprint, "peak_memory_bytes", None, "bytes", False, where, absent=reason)
+    return no_value(fingerprint, PEAK, {**condition, "phase": phase}, reason)
+
+
+def condition_of_growth(conditions: Sequence[Condition]) -> Condition | None:
+    """The fixed length with the most rows, whose caches are easiest to tell from all else; None for real lengths only."""
+    fixed = [one for one in conditions if one.length != REAL]
+    return max(fixed, key=lambda one: one.batch, default=None)
+
+
+def lengths(condition: Condition, new_tokens: int, context: int | None, *, has_encoder: bool) -> list[int]:
+    """How many tokens are generated, fewer where a model does not read so many.
+
+    Args:
+        condition: tells the prompt's length.
+        new_tokens: the suite's.
+        context: the most tokens a row may have; None for no limit.
+        has_encoder: whether an encoder reads the prompt, which then takes none of the decoder's tokens.
+
+    Raises:
+        CompressError: there is no room for different lengths.
+    """
+    room = None if context is None else context - (0 if has_encoder else int(condition.length))
+    least = new_tokens if room is None else min(new_tokens, room // max(TIMES))
+    if least < 1:
+        raise CompressError(
+            f"a prompt of {condition.length} tokens leaves no room among {context} to generate more and more"
+        )
+    return [times * least for times in TIMES]
+
+
+def peaks(worker: WorkerProcess, condition: Condition, counts: Sequence[int]) -> dict[int, float]:
+    """The peak memory while so many tokens are generated, in bytes, by their number.
+
+    Args:
+        worker: a fresh one, which has loaded nothing yet.
+        condition: of a fixed length.
+        counts: rising.
+
+    Raises:
+        WorkerFailed: it cannot load, or not generate.
+    """
+    worker.ask("load")
+    worker.ask("grow", condition=condition.key, new_tokens=counts[0])  # a warm-up: libraries take memory once
+    return {
+        count: float(worker.ask("grow", condition=condition.key, new_tokens=count)["peak_bytes"]) for count in counts
+    }
+
+
+def growth(
+    fingerprint: str, found: Mapping[int, float], condition: Condition, where: Mapping[str, Any]
+) -> list[Measurement]:
+    """The peaks, and what they rise by for each token of each row, from the fewest to the most tokens.
+
+    Args:
+        fingerprint: the artifact's.
+        found: what `peaks` gave.
+        condition: what it was read under.
+        where: runtime, threads, options, device.
+    """
+    under = {"batch": condition.batch, "length": condition.length, **where}
+    told = [
+        measured(
+            fingerprint, PEAK, peak, {**where, "phase": f"{condition.key}+{count}", "new_tokens": count}, samples=1
+        )
+        for count, peak in found.items()
+    ]
+    fewest, most = min(found), max(found)
+    value = (found[most] - found[fewest]) / ((most - fewest) * condition.batch)
+    notes = [f"from {fewest} to {most} tokens in each of {condition.batch} rows"]
+    if value <= 0:
+        notes.append("what was generated fitted into memory that the process held already")
+    raw = tuple(found.values())
+    return [*told, measured(fingerprint, GROWTH, value, under, samples=len(raw), raw=raw, notes=tuple(notes))]
+
+
+def no_growth(fingerprint: str, condition: Condition | None, where: Mapping[str, Any], reason: str) -> Measurement:
+    """The growth of a model that could not be made to generate."""
+    under = dict(where) if condition is None else {"batch": condition.batch, "length": condition.length, **where}
+    return no_value(fingerprint, GROWTH, under, reason)

@@ -25,6 +25,7 @@ from compress.measure.evaluation import Evaluation, Unread
 from compress.measure.plan import BASELINE, Entry, Lane, Plan
 from compress.measure.plan import VARIANT as VARIANT
 from compress.measure.process import WorkerProcess
+from compress.measure.rounds import Timings, time_rounds
 from compress.runtimes import choice
 from compress.runtimes.runtime import Serving
 from compress.tasks import predictions
@@ -108,10 +109,10 @@ class Run(ABC):
     def speed(
         self,
         lane: Lane,
-        timings: latency.Timings,
+        timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
-        baseline: latency.Timings | None,
+        baseline: Timings | None,
     ) -> list[Measurement]:
         """What is told of a lane's timings under one condition, see `compress.measure.latency.latency`."""
 
@@ -159,7 +160,7 @@ class Run(ABC):
         workers = {lane.key: lane.worker for lane in self.lanes if lane.worker is not None and lane.failure is None}
         watch = plan.watch([worker.process_id for worker in workers.values()])
         with bar("Timed rounds", plan.rounds * len(plan.conditions)) as progress:
-            timed = latency.time_rounds(
+            timed = time_rounds(
                 workers,
                 plan.conditions,
                 rounds=plan.rounds,
@@ -175,7 +176,7 @@ class Run(ABC):
         first = next(iter(choices.values()))
         for lane in self.lanes:
             for condition in plan.conditions:
-                timings = timed.get((lane.key, condition.key), latency.Timings(failure=lane.failure))
+                timings = timed.get((lane.key, condition.key), Timings(failure=lane.failure))
                 # A runtime without a choice of options (torch): its timing stands beside the baseline's under each of its own.
                 for options in (lane.serving.options,) if len(lane.runtime.options) > 1 else choices:
                     beside = timed.get((choices.get(options, first), condition.key))
@@ -315,10 +316,10 @@ class ClassifierRun(Run):
     def speed(
         self,
         lane: Lane,
-        timings: latency.Timings,
+        timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
-        baseline: latency.Timings | None,
+        baseline: Timings | None,
     ) -> list[Measurement]:
         """Latency, and a note where what was timed is not what was evaluated."""
         self._check_outputs(lane.entry.name, condition, timings)
@@ -335,7 +336,7 @@ class ClassifierRun(Run):
             raise CompressError("its outputs are not finite numbers")
         return logits
 
-    def _check_outputs(self, name: str, condition: Condition, timings: latency.Timings) -> None:
+    def _check_outputs(self, name: str, condition: Condition, timings: Timings) -> None:
         """Add a note where what was timed is not what was evaluated."""
         if condition.length != REAL or name not in self.predicted or not self.evaluation.task.law.chooses:
             return

@@ -9,11 +9,11 @@ from typing import Any
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
+from compress.measure import quantities
+from compress.measure.quantities import SIZE, measured
 from compress.measure.sparsity import LAYERS, zeros
 from compress.models.stored import graph, model_files, safetensors_parameters
 
-QUANTITIES = {"disk_bytes": "bytes", "parameters": "count", "compressed_bytes": "bytes", "zeros": "share"}
-"""What is measured, and its unit."""
 ZSTD_LEVEL = 3
 """zstd's own default."""
 
@@ -33,7 +33,7 @@ SCALES = {
 
 
 def size(artifact: Artifact) -> list[Measurement]:
-    """The `QUANTITIES` of a finished artifact; torch is not imported, and no file is read whole but the graph itself.
+    """Bytes, parameters and zeros of a finished artifact; torch is not imported, and no file is read whole but the graph itself.
 
     Zeros that cannot be told are absent, with the reason.
 
@@ -45,24 +45,17 @@ def size(artifact: Artifact) -> list[Measurement]:
     count = onnx_parameters(artifact) if artifact.format == "onnx" else safetensors_parameters(files)
     compressed = {"method": "zstd", "level": ZSTD_LEVEL}
     return [
-        Measurement(
-            fingerprint,
-            "disk_bytes",
-            float(disk_bytes(artifact)),
-            "bytes",
-            False,
-            {"files": [file.name for file in files]},
-        ),
-        Measurement(fingerprint, "parameters", float(count), "count", False),
-        Measurement(fingerprint, "compressed_bytes", float(compressed_bytes(files)), "bytes", False, compressed),
+        measured(fingerprint, "disk_bytes", disk_bytes(artifact), {"files": [file.name for file in files]}),
+        measured(fingerprint, "parameters", count),
+        measured(fingerprint, "compressed_bytes", compressed_bytes(files), compressed),
         _zeros(artifact),
     ]
 
 
 def absent(artifact: Artifact, reason: str) -> list[Measurement]:
-    """The `QUANTITIES` of an artifact whose files are not as they should be."""
+    """The size of an artifact whose files are not as they should be."""
     fingerprint = artifact.fingerprint()
-    return [Measurement(fingerprint, name, None, unit, False, absent=reason) for name, unit in QUANTITIES.items()]
+    return [quantities.absent(fingerprint, name, {}, reason) for name in SIZE]
 
 
 def disk_bytes(artifact: Artifact) -> int:
@@ -99,10 +92,10 @@ def _zeros(artifact: Artifact) -> Measurement:
     try:
         found = zeros(artifact)
     except CompressError as error:
-        return Measurement(fingerprint, "zeros", None, "share", False, absent=str(error))
+        return quantities.absent(fingerprint, "zeros", {}, str(error))
     told = {"zeros": found.count, "weights": found.of, "matrices": found.matrices, "counted": found.counted}
     notes = () if found.counted == LAYERS else (f"Counted: {found.counted}",)
-    return Measurement(fingerprint, "zeros", found.share, "share", False, told, samples=found.of, notes=notes)
+    return measured(fingerprint, "zeros", found.share, told, samples=found.of, notes=notes)
 
 
 def onnx_parameters(artifact: Artifact) -> int:

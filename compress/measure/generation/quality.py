@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from compress.core.measurement import Measurement
 from compress.measure.quality import AGREEMENT, of_rows
 from compress.measure.quality import absent as absent
+from compress.measure.quantities import DISTINCT, OUTPUT_TOKENS
 from compress.metrics import statistics, token_accuracy
 from compress.metrics.distinct import distinct
 
-DISTINCT, OUTPUT_TOKENS = "distinct_outputs", "output_tokens"
 OFTEN = 0.01
 """The share of outputs that are one text, or empty, from which on a note says so."""
 

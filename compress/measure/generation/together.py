@@ -13,13 +13,14 @@ from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.core.progress import warn
 from compress.data import generative as generation
-from compress.measure import latency
+from compress.measure import latency, memory
 from compress.measure.batches import Condition, Unnamed
-from compress.measure.generation import memory, quality, speed
+from compress.measure.generation import quality
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
 from compress.measure.generation.worker import open_file
 from compress.measure.plan import Entry, Lane, Plan
 from compress.measure.quality import of_rows
+from compress.measure.rounds import Timings
 from compress.measure.run import Found, Run, carry_out
 from compress.metrics import perplexity, token_accuracy
 from compress.metrics.metric import Undefined
@@ -84,15 +85,15 @@ class GenerationRun(Run):
     def speed(
         self,
         lane: Lane,
-        timings: latency.Timings,
+        timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
-        baseline: latency.Timings | None,
+        baseline: Timings | None,
     ) -> list[Measurement]:
         """All that is told of how fast it writes."""
         new_tokens, beams = self.evaluation.writing.new_tokens, self.evaluation.writing.decoding.beams
         where = {**where, "beams": beams}
-        return speed.speed(lane.entry.fingerprint, timings, condition, where, baseline, new_tokens)
+        return latency.speed_of_generation(lane.entry.fingerprint, timings, condition, where, baseline, new_tokens)
 
     def _of_writing(self, lane: Lane, condition: Mapping[str, Any]) -> list[Measurement]:
         """Of the texts that it writes after the evaluation split's sources."""
@@ -164,7 +165,7 @@ class GenerationRun(Run):
         where, mine = lane.condition, lane.entry.fingerprint
         if condition is None:
             reason = "the suite has no condition of a fixed length"
-            self.measurements.append(memory.absent(mine, None, where, reason))
+            self.measurements.append(memory.no_growth(mine, None, where, reason))
             return
         try:
             counts = self._counts(lane, condition)
@@ -176,12 +177,12 @@ class GenerationRun(Run):
             found = dict(self.plan.once(f"growth of {lane.key}", peaks))
             self.measurements += memory.growth(mine, found, condition, where)
         except CompressError as error:
-            self.measurements.append(memory.absent(mine, condition, where, str(error)))
+            self.measurements.append(memory.no_growth(mine, condition, where, str(error)))
 
     def _counts(self, lane: Lane, condition: Condition) -> list[int]:
         artifact = lane.entry.artifact
         apart = models.has_encoder(artifact.folder)
-        return memory.lengths(condition, self.evaluation.writing.new_tokens, positions(artifact), writes_apart=apart)
+        return memory.lengths(condition, self.evaluation.writing.new_tokens, positions(artifact), has_encoder=apart)
 
     def _absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
         mine = entry.fingerprint

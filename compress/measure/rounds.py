@@ -1,0 +1,265 @@
+"""Times artifacts against one another: rounds that visit every live worker in turn, repeated when something disturbed them.
+
+What slows the machine for a while slows all of a round, so ratios are taken within rounds and hold where the seconds
+themselves wander.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from compress.measure.batches import Condition
+from compress.measure.interference import Reading, Watch
+from compress.measure.journal import Journal
+from compress.measure.process import WorkerFailed
+
+SAME = 1e-3
+"""By how much, of their own size, the logits for equal inputs may differ between rounds: threads add in any order."""
+UNSTEADY = 0.5
+"""Of generated outputs: a share that chance at ties does not explain."""
+IN_VAIN = 3
+"""Rounds in a row that stayed disturbed: on a machine that is busy for good, repeating costs time and brings nothing."""
+
+
+class Contestant(Protocol):
+    """A loaded worker."""
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """`time` with `condition` and `calls` -> `seconds` and `logits`, or of a generative model `seconds`, `first`, `outputs`
+        and `tokens`; see `compress.measure.worker`."""
+
+
+@dataclass
+class Timings:
+    """All that was read from one contestant under one condition."""
+
+    rounds: list[list[float]] = field(default_factory=list)
+    """The seconds of each call, by round."""
+    logits: dict[str, list[float]] = field(default_factory=dict)
+    """The first row of logits of each distinct batch; of a generative model, none."""
+    outputs: dict[str, list[int]] = field(default_factory=dict)
+    """The tokens that a generative model generated after the first row of each distinct batch."""
+    first: list[list[float]] = field(default_factory=list)
+    """Its seconds to the first token of each call, by round."""
+    tokens: list[int] = field(default_factory=list)
+    """How many tokens it generated, by round."""
+    failure: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def keep(self, told: Mapping[str, Any]) -> None:
+        """A round that counts: a worker's answer to `time`."""
+        self.rounds.append([float(second) for second in told["seconds"]])
+        if "first" in told:
+            self.first.append([float(second) for second in told["first"]])
+            self.tokens.append(int(told["tokens"]))
+
+    def check(self, told: Mapping[str, Any]) -> None:
+        """Sets `failure` where what was computed is not what a working model gives, and remembers it."""
+        logits, outputs = told.get("logits", {}), told.get("outputs", {})
+        self.failure = _unusable(logits, self.logits) or _unsteady(outputs, self.outputs)
+        self.logits.update(logits)
+        self.outputs.update(outputs)
+
+
+def time_rounds(
+    contestants: Mapping[str, Contestant],
+    conditions: Sequence[Condition],
+    *,
+    rounds: int,
+    repeats: int,
+    watch: Watch,
+    done: Callable[[], None] | None = None,
+    journal: Journal | None = None,
+) -> dict[tuple[str, str], Timings]:
+    """Time every contestant under every condition, round by round, each round in another order.
+
+    A round in which others used the processors is measured again, at most `repeats` times; the least disturbed attempt
+    is kept, with a note when that one was disturbed too. After three rounds in a row that no repetition helped, the machine
+    is taken to be busy for good, and nothing is repeated until a round is quiet again. A contestant that fails is left
+    out from there on.
+
+    Args:
+        contestants: loaded workers by name.
+        conditions: what to time, by key.
+        rounds: 1 or more.
+        repeats: 0 or more.
+        watch: called at the start of each attempt.
+        done: told after each condition of each round.
+        journal: where each round is noted. Rounds that an interrupted run noted of the same contestants are not timed again.
+
+    Returns:
+        (contestant, condition's key) -> its timings; all that did not fail have the same rounds.
+    """
+    found = {(name, condition.key): Timings() for name in contestants for condition in conditions}
+    for condition in conditions:
+        _warm_up(contestants, condition, found)
+    disturbed: dict[str, list[tuple[int, Reading]]] = {}
+    in_vain = before = 0
+    for number in range(rounds):
+        for condition in conditions:
+            names = [name for name in contestants if found[name, condition.key].failure is None]
+            turn = number % len(names) if names else 0
+            again = repeats if in_vain < IN_VAIN else 0
+            former = _noted(journal, number, condition, contestants, found)
+            if former is not None:
+                attempt, before = former, number + 1
+            else:
+                attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
+                _note(journal, number, condition, contestants, found, attempt)
+            for name, told in attempt.told.items():
+                found[name, condition.key].keep(told)
+            if attempt.reading is not None and attempt.reading.is_disturbed():
+                in_vain += 1
+                disturbed.setdefault(condition.key, []).append((number + 1, attempt.reading))
+            else:
+                in_vain = 0
+            if done is not None:
+                done()
+    for (_, key), timings in found.items():
+        if key in disturbed:
+            timings.notes.append(_disturbance_note(disturbed[key], rounds, repeats))
+        if before:
+            timings.notes.append(f"the benchmark was interrupted and went on after {before} of {rounds} rounds")
+    return found
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One round of one condition."""
+
+    told: Mapping[str, Mapping[str, Any]]
+    """By contestant, what it answered."""
+    reading: Reading | None
+
+
+def _round_name(number: int, condition: Condition) -> str:
+    return f"round {number + 1} of {condition.key}"
+
+
+def _note(
+    journal: Journal | None,
+    number: int,
+    condition: Condition,
+    contestants: Mapping[str, Contestant],
+    found: Mapping[tuple[str, str], Timings],
+    attempt: Attempt,
+) -> None:
+    if journal is None:
+        return
+    reading = attempt.reading
+    failed = {name: found[name, condition.key].failure for name in contestants}
+    journal.note(
+        _round_name(number, condition),
+        {
+            "told": dict(attempt.told),
+            "failed": {name: why for name, why in failed.items() if why is not None},
+            "reading": None if reading is None else [reading.other_load, reading.stolen],
+            "contestants": list(contestants),
+        },
+    )
+
+
+def _noted(
+    journal: Journal | None,
+    number: int,
+    condition: Condition,
+    contestants: Mapping[str, Contestant],
+    found: Mapping[tuple[str, str], Timings],
+) -> Attempt | None:
+    """A round as it was timed before the benchmark was interrupted, where the same contestants took part."""
+    raw = None if journal is None else journal.recall(_round_name(number, condition))
+    if raw is None or raw["contestants"] != list(contestants):
+        return None
+    for name, why in raw["failed"].items():
+        found[name, condition.key].failure = why
+    told = {name: one for name, one in raw["told"].items() if found[name, condition.key].failure is None}
+    for name, one in told.items():
+        found[name, condition.key].check(one)  # against what the model says now
+    alive = {name: one for name, one in told.items() if found[name, condition.key].failure is None}
+    return Attempt(alive, None if raw["reading"] is None else Reading(*raw["reading"]))
+
+
+def _warm_up(
+    contestants: Mapping[str, Contestant], condition: Condition, found: Mapping[tuple[str, str], Timings]
+) -> None:
+    for name, contestant in contestants.items():
+        try:
+            told = contestant.ask("time", condition=condition.key, calls=max(condition.calls, 2))
+            found[name, condition.key].check(told)
+        except WorkerFailed as error:
+            found[name, condition.key].failure = str(error)
+
+
+def _attempt_round(
+    contestants: Mapping[str, Contestant],
+    names: Sequence[str],
+    condition: Condition,
+    repeats: int,
+    watch: Watch,
+    found: Mapping[tuple[str, str], Timings],
+) -> Attempt:
+    """One round of one condition: the first undisturbed attempt, or the least disturbed of all."""
+    attempts: list[Attempt] = []
+    for _ in range(1 + repeats):
+        stop = watch()
+        answers = {}
+        for name in names:
+            timings = found[name, condition.key]
+            if timings.failure is None:
+                told = _timed(contestants[name], condition, timings)
+                if told is not None:
+                    answers[name] = told
+        attempts.append(Attempt(answers, stop()))
+        reading = attempts[-1].reading
+        if reading is None or not reading.is_disturbed():
+            return attempts[-1]
+    alive = [name for name in names if found[name, condition.key].failure is None]
+    kept = min(attempts, key=lambda attempt: attempt.reading.worst() if attempt.reading is not None else 0.0)
+    return Attempt({name: kept.told[name] for name in alive}, kept.reading)
+
+
+def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> dict[str, Any] | None:
+    try:
+        told = contestant.ask("time", condition=condition.key, calls=condition.calls)
+    except WorkerFailed as error:
+        timings.failure = str(error)
+        return None
+    timings.check(told)
+    return None if timings.failure else told
+
+
+def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]]) -> str | None:
+    """Why the outputs are not those of a working model, so that its speed means nothing; None when they are."""
+    for key, row in logits.items():
+        now = np.asarray(row)
+        if not np.isfinite(now).all():
+            return "its outputs are not finite numbers"
+        if key in before:
+            then = np.asarray(before[key])
+            gap = float(np.max(np.abs(now - then)))
+            if gap > SAME * max(1.0, float(np.max(np.abs(then)))):
+                return f"its outputs for equal inputs differ between rounds by {gap:.2g}"
+    return None
+
+
+def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequence[int]]) -> str | None:
+    """Why a generative model's speed means nothing; None where it does. Now and then two tokens are equally likely but for
+    rounding, and what follows is another text: so it is most of the outputs that must not change."""
+    known = [key for key in outputs if key in before]
+    changed = sum(list(outputs[key]) != list(before[key]) for key in known)
+    if known and changed > UNSTEADY * len(known):
+        return f"{changed} of {len(known)} outputs for equal inputs differ between rounds"
+    return None
+
+
+def _disturbance_note(disturbed: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
+    number, worst = max(disturbed, key=lambda one: one[1].worst())
+    times = {0: "once", 1: "up to twice", 2: "up to three times"}.get(repeats, f"up to {repeats + 1} times")
+    return (
+        f"{len(disturbed)} of {rounds} rounds were disturbed although measured {times} "
+        f"(worst: round {number}, {worst}); the least disturbed attempt of each was kept"
+    )

@@ -31,7 +31,7 @@ class WorkerFailed(CompressError):  # noqa: N818 - it says what happened, as the
 
 
 class WorkerProcess:
-    """A live worker, for one artifact; with `writing` (how it writes, see `compress.measure.worker`) one that generates."""
+    """A live worker, for one artifact; with `generation` (see `compress.measure.worker`) for a generative one."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class WorkerProcess:
         serving: Serving,
         inputs: Path | Unnamed,
         *,
-        writing: Mapping[str, Any] | None = None,
+        generation: Mapping[str, Any] | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._silence_seconds = silence_seconds
@@ -57,7 +57,7 @@ class WorkerProcess:
             "artifact": model,
             "serving": asdict(serving),
             "inputs": str(inputs.path if isinstance(inputs, Unnamed) else inputs),
-            "writing": writing,
+            "generation": generation,
             "parent": os.getpid(),
         }
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
@@ -78,10 +78,10 @@ class WorkerProcess:
         return self._process.pid
 
     def ask(self, command: str, *, progress: Callable[[int], None] | None = None, **arguments: Any) -> dict[str, Any]:
-        """One command and its answer, see `compress.measure.worker.Worker`.
+        """One command and its answer, see `compress.measure.worker`.
 
         Args:
-            command: `load`, `serve`, `time` or `predict`; of a model that writes also `grow`, `generate` and `score`.
+            command: one of the worker's `commands`.
             progress: told of each batch of a long command.
             arguments: the command's own.
 

@@ -206,7 +206,9 @@ class Run(ABC):
 
     def worker(self, lane: Lane, file: inputs.Unnamed) -> WorkerProcess:
         """A worker that has loaded nothing yet."""
-        return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, writing=self.examples.worker())
+        return WorkerProcess(
+            lane.runtime.name, lane.entry.artifact, lane.serving, file, generation=self.examples.worker()
+        )
 
     def cached(self, lane: Lane, what: str, rows: int, suffix: str = "", *, examples: Examples | None = None) -> Path:
         """What a worker's command writes for the whole split, as a file in the cache.

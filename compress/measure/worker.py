@@ -21,17 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compress.core.artifact import Artifact
 from compress.core.disk import why_full
 from compress.core.errors import CompressError
 from compress.core.out_of_memory import is_out_of_memory
 from compress.measure import batches as inputs
-from compress.measure.memory import peak_memory_bytes
+from compress.measure import ragged
+from compress.measure.batches import REAL
+from compress.measure.memory import forget_peak, peak_memory_bytes
 from compress.runtimes.rows import predict_all
-from compress.runtimes.runtime import Runtime, Serving, Session, logits_of
+from compress.runtimes.runtime import Runtime, Serving, logits_of
 
 Answer = dict[str, Any]
+LOGITS = 1 << 26
+"""The most numbers that a generative model's logits of one batch may have, 256 MB of float32: a vocabulary is wide."""
 WINDOW_SECONDS = 0.01
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl: the signal that this process gets when its parent dies."""
@@ -43,20 +48,22 @@ MOST_WINDOWS = 50
 
 
 class Worker:
-    """One runtime and, once it is loaded, one model."""
+    """One runtime and, once it is loaded, one model that predicts."""
+
+    commands: tuple[str, ...] = ("load", "serve", "time", "predict")
+    """What it can be asked: names of its methods."""
 
     def __init__(self, runtime: Runtime, artifact: Artifact, serving: Serving, file: Path) -> None:
         self.runtime, self.artifact, self.serving, self.file = runtime, artifact, serving, file
-        self.session: Session | None = None
+        self.opened: Any = None
         self.batches: dict[str, list[dict[str, Any]]] = {}
         self.turns: dict[str, int] = {}
 
     def load(self) -> Answer:
         """Import the runtime, note what that takes, and open the artifact."""
-        for name in self.runtime.imports:
-            importlib.import_module(name)
+        self._import()
         empty = peak_memory_bytes()
-        self.session = self.runtime.open(self.artifact, self.serving)
+        self.opened = self._open()
         return {**self.memory(), "empty_bytes": empty}
 
     def memory(self) -> Answer:
@@ -72,38 +79,146 @@ class Worker:
         return self.memory()
 
     def time(self, condition: str, calls: int) -> Answer:
-        """The seconds of each call, and each distinct batch's first row of logits as last computed."""
-        batches = self._batches(condition)
-        session = self._session()
-        seconds, logits = [], {}
+        """The seconds of each call, and what `_keep` keeps of each distinct batch."""
+        batches, call = self._batches(condition), self._call(condition)
+        told: Answer = {"seconds": []}
         start = self.turns.get(condition, 0)
         for turn in range(start, start + calls):
-            feeds = batches[turn % len(batches)]
+            number = turn % len(batches)
             began = time.perf_counter()
-            output = session.predict(feeds)
-            seconds.append(time.perf_counter() - began)
-            first = logits_of(output)[0]  # of many answers a row the first token's
-            logits[str(turn % len(batches))] = [float(value) for value in (first if first.ndim == 1 else first[0])]
+            output = call(batches[number])
+            told["seconds"].append(time.perf_counter() - began)
+            self._keep(told, str(number), output, began)
         self.turns[condition] = (start + calls) % len(batches)
         come_to_rest()
-        return {"seconds": seconds, "logits": logits}
+        return told
 
     def predict(self, batch_size: int, to: str) -> Answer:
         """Predict the whole split into a file of logits, [examples, labels]."""
         rows = inputs.open_rows(self.file)
-        logits = predict_all(self._session(), rows, batch_size, lambda count: answer({"done": count}))
+        logits = predict_all(self._model(), rows, batch_size, lambda count: answer({"done": count}))
         np.save(to, logits)
         return {"shape": list(logits.shape)}
 
-    def _session(self) -> Session:
-        if self.session is None:
+    def _import(self) -> None:
+        for name in self.runtime.imports:
+            importlib.import_module(name)
+
+    def _open(self) -> Any:
+        return self.runtime.open(self.artifact, self.serving)
+
+    def _call(self, condition: str) -> Callable[[Mapping[str, Any]], Any]:
+        """What is timed, under a condition."""
+        return self._model().predict
+
+    def _keep(self, told: Answer, batch: str, output: Any, began: float) -> None:
+        """`logits`: each distinct batch's first row of logits as last computed."""
+        first = logits_of(output)[0]  # of many answers a row the first token's
+        kept = told.setdefault("logits", {})
+        kept[batch] = [float(value) for value in (first if first.ndim == 1 else first[0])]
+
+    def _model(self) -> Any:
+        if self.opened is None:
             raise CompressError("This worker has no model: load one first.")
-        return self.session
+        return self.opened
 
     def _batches(self, condition: str) -> list[dict[str, Any]]:
         if condition not in self.batches:
             self.batches[condition] = inputs.open_batches(self.file, condition)
         return self.batches[condition]
+
+
+class GenerationWorker(Worker):
+    """The same with a generative model: what is served and timed is `generate()`, see `compress.runtimes.generating`."""
+
+    commands = ("load", "serve", "time", "grow", "generate", "score")
+
+    def __init__(
+        self, runtime: Runtime, artifact: Artifact, serving: Serving, file: Path, decoding: Any, new_tokens: int
+    ) -> None:
+        """`decoding` tells the rules; after a prompt of fixed length `new_tokens` are generated."""
+        super().__init__(runtime, artifact, serving, file)
+        self.decoding, self.new_tokens = decoding, new_tokens
+
+    def grow(self, condition: str, new_tokens: int) -> Answer:
+        """Generate so many tokens after the first batch of a condition, then say what memory that took at its peak."""
+        from compress.runtimes.generating import check_room, generate
+
+        feeds = self._batches(condition)[0]
+        check_room(self._model(), feeds["input_ids"].shape[1], new_tokens)
+        forget_peak()  # that of loading may be greater, and would hide all that is generated
+        generate(self._model(), feeds, self.decoding, exactly=new_tokens)
+        return self.memory()
+
+    def generate(self, batch_size: int, to: str) -> Answer:
+        """Generate after every row of the split, into a file of token ids: `tokens`."""
+        from compress.runtimes.generating import generate
+
+        rows = inputs.open_rows(self.file)
+        tokens: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(rows)
+        for numbers in rows.by_length(batch_size):
+            found = generate(self._model(), rows.batch(numbers), self.decoding)
+            for number, ids in zip(numbers, found, strict=True):
+                tokens[number] = ids
+            answer({"done": len(numbers)})
+        ragged.save(to, tokens=tokens)
+        return {"rows": len(tokens)}
+
+    def score(self, batch_size: int, to: str) -> Answer:
+        """The log-probability of every label and the token thought likeliest in its place, into a file: `log_likelihoods`
+        and `predicted`."""
+        from compress.runtimes.generating import scores
+
+        texts, labels = inputs.open_rows(self.file, "texts", "rows"), inputs.open_rows(self.file, "labels")
+        likelihoods: list[NDArray[Any]] = [np.empty(0)] * len(texts)
+        predicted = list(likelihoods)
+        longest = int(max(texts.lengths().max(), labels.lengths().max()))
+        most = LOGITS // (longest * int(self._model().config.vocab_size))
+        for numbers in texts.by_length(max(1, min(batch_size, most))):
+            wanted = labels.batch(numbers)["input_ids"]
+            found, said = scores(self._model(), texts.batch(numbers), wanted)
+            for line, number in enumerate(numbers):
+                length = len(labels.columns["input_ids"][number])
+                likelihoods[number], predicted[number] = found[line, :length], said[line, :length]
+            answer({"done": len(numbers)})
+        ragged.save(to, log_likelihoods=likelihoods, predicted=predicted)
+        return {"rows": len(texts)}
+
+    def _import(self) -> None:
+        if self.runtime.open_generator is None:
+            raise CompressError(f"{self.runtime.name} runs no generative models")
+        for name in self.runtime.generator_imports:
+            importlib.import_module(name)
+        from compress.runtimes.generating import say_errors_only
+
+        say_errors_only()
+
+    def _open(self) -> Any:
+        assert self.runtime.open_generator is not None
+        return self.runtime.open_generator(self.artifact, self.serving)
+
+    def _call(self, condition: str) -> Callable[[Mapping[str, Any]], Any]:
+        """After prompts of fixed length so many tokens are generated, after real ones up to the model's own end."""
+        from compress.runtimes.generating import check_room, generate
+
+        model = self._model()
+        exactly = None if condition.endswith(REAL) else self.new_tokens
+        if exactly is not None:
+            check_room(model, self._batches(condition)[0]["input_ids"].shape[1], exactly)
+
+        def call(feeds: Mapping[str, Any]) -> tuple[list[NDArray[np.int64]], float]:
+            stamps: list[float] = []
+            return generate(model, feeds, self.decoding, exactly=exactly, stamps=stamps), stamps[0]
+
+        return call
+
+    def _keep(self, told: Answer, batch: str, output: Any, began: float) -> None:
+        """The seconds to the `first` token of each call, what was generated after each distinct batch's first row as last
+        generated (`outputs`), and the number of all `tokens`."""
+        generated, first = output
+        told.setdefault("first", []).append(first - began)
+        told.setdefault("outputs", {})[batch] = generated[0].tolist()
+        told["tokens"] = told.get("tokens", 0) + sum(len(row) for row in generated)
 
 
 def come_to_rest() -> None:
@@ -132,7 +247,7 @@ def main(asked_for: Iterator[bytes]) -> None:
 
     Args:
         asked_for: lines of JSON: first `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`,
-            `inputs` (the file), `writing` (None, or for a generative model `decoding` and `new_tokens`) and the process
+            `inputs` (the file), `generation` (None, or for a generative model `decoding` and `new_tokens`) and the process
             that asks, `parent`; then a command each.
     """
     wanted = json.loads(next(asked_for))
@@ -140,29 +255,27 @@ def main(asked_for: Iterator[bytes]) -> None:
     model = wanted["artifact"]
     artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
     runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
-    commands = _commands(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]), wanted["writing"])
+    worker = _worker(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]), wanted["generation"])
     for line in asked_for:
         asked = json.loads(line)
         try:
-            answer(commands[asked.pop("do")](**asked))
+            command = asked.pop("do")
+            if command not in worker.commands:
+                raise CompressError(f"This worker cannot be asked to {command}: only {', '.join(worker.commands)}.")
+            answer(getattr(worker, command)(**asked))
         except Exception as error:  # whatever a runtime raises becomes the reason why there is no value
             answer({"error": _reason(error)})
 
 
-def _commands(
-    runtime: Runtime, artifact: Artifact, serving: Serving, file: Path, writing: Mapping[str, Any] | None
-) -> dict[str, Callable[..., Answer]]:
-    if writing is not None:
-        from compress.measure.generation.worker import GenerationWorker
-        from compress.runtimes.generating import Decoding
+def _worker(
+    runtime: Runtime, artifact: Artifact, serving: Serving, file: Path, generation: Mapping[str, Any] | None
+) -> Worker:
+    if generation is None:
+        return Worker(runtime, artifact, serving, file)
+    from compress.runtimes.generating import Decoding
 
-        decoding = Decoding(**writing["decoding"])
-        generation = GenerationWorker(
-            runtime, artifact, serving, file, decoding, writing["new_tokens"], answer, come_to_rest
-        )
-        return generation.commands()
-    worker = Worker(runtime, artifact, serving, file)
-    return {one.__name__: one for one in (worker.load, worker.serve, worker.time, worker.predict)}
+    decoding = Decoding(**generation["decoding"])
+    return GenerationWorker(runtime, artifact, serving, file, decoding, generation["new_tokens"])
 
 
 def end_with(parent: int) -> None:

@@ -135,6 +135,13 @@ def logits(generator: Any, feeds: Feeds) -> Any:
         return generator(**_tensors(generator, feeds), use_cache=False).logits
 
 
+def say_errors_only() -> None:
+    """transformers remarks on each call that a config says more of decoding than is used."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+
+
 def room(generator: Any) -> int | None:
     """How many tokens it reads and writes at most; None where its config knows no limit."""
     return positions(generator.config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,6 +71,12 @@ class Rows:
             feeds[name] = values
         return feeds
 
+    def by_length(self, batch_size: int) -> Iterator[NDArray[np.int64]]:
+        """The examples' numbers in batches of like length, so that little is computed on padding; the same at every call."""
+        order = np.argsort(self.lengths(), kind="stable")
+        for start in range(0, len(order), batch_size):
+            yield order[start : start + batch_size]
+
     def filled(self, batch: int, length: int, start: int = 0) -> dict[str, NDArray[np.int64]]:
         """A batch of full rows without padding: the examples' own tokens, from number `start` on, one after another.
 
@@ -124,8 +130,7 @@ def predict_all(
 ) -> NDArray[np.float32]:
     """The scores of every answer, [answers, outputs], in the rows' own order: one answer an example, or those of its tokens.
 
-    Examples of like length share a batch, so little is computed on padding. With dynamic quantization an example's
-    logits depend slightly on its batch, hence the batches are the same at every call.
+    With dynamic quantization an example's logits depend slightly on its batch: see `Rows.by_length`.
 
     Args:
         session: an open model.
@@ -133,12 +138,10 @@ def predict_all(
         batch_size: examples in a batch, 1 or more.
         done: told how many examples each batch finished.
     """
-    order = np.argsort(rows.lengths(), kind="stable")
-    if not len(order):
+    if not len(rows):
         raise ValueError("there are no examples to predict")
-    found: list[Any] = [None] * len(order)
-    for start in range(0, len(order), batch_size):
-        numbers = order[start : start + batch_size]
+    found: list[Any] = [None] * len(rows)
+    for numbers in rows.by_length(batch_size):
         part = logits_of(session.predict(rows.batch(numbers)))
         for line, number in enumerate(numbers):
             found[number] = part[line : line + 1] if rows.answers_at is None else part[line, rows.answers_at[number]]

@@ -12,11 +12,11 @@ import numpy as np
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.labels import NO_LABEL
 from compress.data import generative as generation
 from compress.data.loading import Split
 from compress.measure import batches as inputs
 from compress.measure.batches import REAL, Condition, Inputs
-from compress.measure.generation.worker import labels
 from compress.metrics.metric import Metric
 from compress.metrics.perplexity import perplexity
 from compress.models import load as models
@@ -110,7 +110,7 @@ class GenerativeEvaluation:
         ids = [np.asarray(row, np.int64) for row in pairs.rows["input_ids"]]
         scored: dict[str, Rows] = {}
         if pairs.targets is not None:
-            scored["labels"] = labels([np.asarray(row, np.int64) for row in pairs.rows["labels"]])
+            scored["labels"] = _labels(pairs.rows["labels"])
         if not has_encoder:
             scored["texts"] = _rows(ids, tokenizer)
             ids = [row[:length] for row, length in zip(ids, pairs.rows["prompt"], strict=True)]
@@ -130,7 +130,7 @@ class GenerativeEvaluation:
         filled = inputs.prepare(_rows(texts, tokenizer), fixed, seed=seed)
         scored = {
             "texts": _rows(texts, tokenizer),
-            "labels": labels([np.asarray(r, np.int64) for r in found.rows["labels"]]),
+            "labels": _labels(found.rows["labels"]),
         }
         return replace(prompts, batches={**prompts.batches, **filled.batches}, scored=scored)
 
@@ -214,6 +214,11 @@ def rules_of(folder: Path) -> dict[str, Any]:
 def _readable(artifacts: Sequence[Artifact]) -> list[Artifact]:
     """Those with a config: any other fails by itself, and stops nobody."""
     return [one for one in artifacts if (one.folder / "config.json").is_file()]
+
+
+def _labels(rows: Sequence[Any]) -> Rows:
+    """Labels as rows, padded with what is not counted."""
+    return Rows({"input_ids": tuple(np.asarray(row, np.int64) for row in rows)}, {"input_ids": NO_LABEL})
 
 
 def _rows(ids: Sequence[Any], tokenizer: Any) -> Rows:

@@ -13,11 +13,10 @@ from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.core.progress import warn
 from compress.data import generative as generation
-from compress.measure import latency, memory
+from compress.measure import latency, memory, ragged
 from compress.measure.batches import Condition, Unnamed
 from compress.measure.generation import quality
 from compress.measure.generation.evaluation import GenerativeEvaluation, positions
-from compress.measure.generation.worker import open_file
 from compress.measure.plan import Entry, Lane, Plan
 from compress.measure.quality import of_rows
 from compress.measure.rounds import Timings
@@ -99,7 +98,7 @@ class GenerationRun(Run):
         """Of the texts that it writes after the evaluation split's sources."""
         entry, split = lane.entry, self.evaluation.split
         prepared = self.prepared[entry.name]
-        tokens = open_file(self.cached(lane, "generate", len(prepared.rows), ".npz"))["tokens"]
+        tokens = ragged.load(self.cached(lane, "generate", len(prepared.rows), ".npz"))["tokens"]
         texts = self._texts(entry, tokens)
         self.outputs[entry.name] = texts
         mine = entry.fingerprint
@@ -141,7 +140,7 @@ class GenerationRun(Run):
     def _scores(self, lane: Lane) -> list[NDArray[np.float64]]:
         """Each row's log-probabilities of the references' tokens, and (kept) the likeliest token in each place."""
         name = lane.entry.name
-        found = open_file(self.cached(lane, "score", len(self.prepared[name].scored["labels"]), ".npz"))
+        found = ragged.load(self.cached(lane, "score", len(self.prepared[name].scored["labels"]), ".npz"))
         if not all(np.isfinite(row).all() for row in found["log_likelihoods"]):
             raise CompressError("its outputs are not finite numbers")
         self.predicted[name] = [row.astype(np.int64) for row in found["predicted"]]

@@ -97,16 +97,15 @@ def data_page() -> str:
 
 
 def test_the_table_of_a_tasks_keys_is_the_settings_that_there_are() -> None:
-    from compress.data.description import OF_ANY_TASK, OF_ONES_OWN
-    from compress.data.generative_settings import Described
-    from compress.data.several_labels_description import SETTINGS
+    from compress.data.description import OF_ANY_TASK
+    from compress.tasks import kinds
+    from compress.tasks.kinds.described import LABELLED
 
     rows = re.findall(r"^\| (all|own|labels|several|text) \| `(\w+)` \|", data_page(), re.MULTILINE)
-    labels, text, own = set(OF_ANY_TASK), set(Described.model_fields), {"kind", "labels", "range"}
-    assert set(OF_ONES_OWN) == labels | own
-    expected = {**dict.fromkeys(labels & text, "all"), **dict.fromkeys(labels - text, "labels")}
-    expected |= {**dict.fromkeys(text - labels, "text"), **dict.fromkeys(own, "own")}
-    expected |= dict.fromkeys((key for keys in SETTINGS.values() for key in keys), "several")
+    own = ("kind", "labels", "range")
+    expected = {key: "several" for one in kinds.described().values() for key in one.own_keys}
+    expected |= {key: "text" for one in kinds.described().values() for key in one.keys}
+    expected |= {**dict.fromkeys(OF_ANY_TASK, "all"), **dict.fromkeys(LABELLED, "labels"), **dict.fromkeys(own, "own")}
     assert {key: whose for whose, key in rows} == expected
     assert len(rows) == len(expected)
 

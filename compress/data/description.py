@@ -2,45 +2,34 @@
 
 A known name (`sst2`), a known name with settings (`{name: sst2, data: DIR, limit: {train: 12000}}`), or a task of one's own:
 `{name: mine, kind: classification, data: {train: a.csv, evaluation: b.csv}, text: review, label: stars, labels: [neg, pos]}`.
-Generative tasks have settings of their own: see `compress.data.generative_description`, which reads those.
+Which keys a task takes, and what they mean, is asked of its kind (`compress.tasks.kinds.described`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from compress.core import catalogue, settings
 from compress.core.errors import CompressError, guess, listing, shown
-from compress.data import several_labels_description as several
-from compress.data.described_columns import HELP, column, is_list, labels, texts
+from compress.data import described_columns as columns
+from compress.data.described_files import HELP as DATA_HELP
+from compress.data.described_files import check_split, usual_generation, with_data
+from compress.data.described_generation import with_generation
 from compress.data.file_settings import FileSettings
-from compress.data.sources import formats, is_file, split_by_name, which_split
-from compress.models.labels import folded
-from compress.models.labels import shown as all_labels
 from compress.tasks import kinds
+from compress.tasks.kinds.described import Described
 from compress.tasks.scoring import chosen
-from compress.tasks.task import SPLITS, Source, Task, TextKind
+from compress.tasks.task import Task
 
 OF_FILES = tuple(FileSettings.model_fields)
 OF_ANY_TASK = (
-    "name",
-    "data",
-    "text",
-    "label",
-    "model_labels",
-    "metric",
-    "bad_rows",
-    "holdout",
-    "limit",
-    "seed",
-    "allow_overlap",
+    *("name", "kind", "data", "metric", "bad_rows", "holdout", "limit", "seed", "allow_overlap"),
     *OF_FILES,
 )
-KINDS = kinds.of_tasks()
-OF_ONES_OWN = (*OF_ANY_TASK, "kind", "labels", "range")
+HELP = {**columns.HELP, "data": DATA_HELP}
+USUAL_KIND = "classification"
 
 
 def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
@@ -52,31 +41,27 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         return find(description), None
     if not isinstance(description, Mapping):
         raise CompressError(f"A task is a name or a mapping with a name, not {shown(description)}.")
-    if description.get("name") not in known():
-        description = several.with_kind(description)
-    if _is_generative(description):
-        from compress.data import generative_description as describing
-
-        return describing.resolve(description)
     name = description.get("name")
     if not isinstance(name, str) or not name:
         raise CompressError("The task has no name. Give it one: `task: {name: sst2, data: FOLDER}`.")
+    _check_name(name)
     is_known = name in known()
-    kind = description.get("kind")
-    further = several.SETTINGS.get(kind, ()) if isinstance(kind, str) else ()
-    allowed = OF_ANY_TASK if is_known else (*OF_ONES_OWN, *further)
-    check_name(name)
-    for key in description:
-        if key not in allowed:
-            why = " (it is a known task: give a task of your own another name)" if key in OF_ONES_OWN else ""
-            raise CompressError(
-                f"Unknown setting {shown(key)} in task '{name}'{why}.{guess(key, allowed)} Settings: {listing(allowed)}."
-            )
-    if not is_known and "text" not in description and "kind" not in description:
+    written = dict(description) if is_known else with_kind(description)
+    given = {key: value for key, value in written.items() if value is not None}
+    if not is_known and not {"kind", "text"} & set(given):
         raise _unknown(name)
-    task = find(name) if is_known else _own(name, description)
-    task, data = _with_data(_with_settings(task, description), description)
-    check_columns(task)
+    task = find(name) if is_known else None
+    kind = task.kind if task else given.get("kind", USUAL_KIND)
+    if not isinstance(kind, str) or kind not in kinds.described():
+        known_kinds = tuple(kinds.described())
+        raise CompressError(
+            f"Task '{name}': kind is one of {', '.join(known_kinds)}, not {shown(kind)}.{guess(kind, known_kinds)}"
+        )
+    described = kinds.described()[kind]
+    _check_keys(name, kind, described, written, is_known)
+    task = task or _own(name, kind, described, given)
+    task, data = with_data(_with_settings(task, given), described, given)
+    columns.check_different(task)
     if task.reads_words and not task.label_names:
         from compress.data import tag_names
 
@@ -91,37 +76,12 @@ def settled(description: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     Raises:
         CompressError: see `resolve`.
     """
-    if description is None or several.with_kind(description).get("kind") != "token_classification":
+    if description is None or "labels" in description:
         return description
     task, _ = resolve(description)
-    return (
-        {**description, "labels": list(task.label_names), "labels_from": task.labels_from}
-        if task.labels_from
-        else description
-    )
-
-
-def check_name(name: str) -> None:
-    """CompressError for the name of a task that no message could show."""
-    if len(name) > 100 or not name.isprintable():
-        raise CompressError(f"{shown(name)} cannot be a task's name: give one of at most 100 printable characters.")
-
-
-def check_columns(task: Task) -> None:
-    """CompressError for a task that reads one column twice: of a label that stands in the text nothing is learned."""
-    names = [name for name in (*task.text_columns, task.label_column, *task.label_columns) if name]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise CompressError(
-            f"Task '{task.name}' reads the column {shown(twice)} twice, among its texts and its label. Name a column for each."
-        )
-
-
-def _is_generative(description: Mapping[str, Any]) -> bool:
-    name, kind = description.get("name"), description.get("kind")
-    if isinstance(name, str) and name in known():
-        return find(name).is_generative
-    return kind in get_args(TextKind) or (kind is None and bool({"source", "target"} & set(description)))
+    if not task.labels_from:
+        return description
+    return {**description, "labels": list(task.label_names), "labels_from": task.labels_from}
 
 
 def known() -> tuple[str, ...]:
@@ -137,180 +97,118 @@ def find(name: str) -> Task:
     return task
 
 
-def _unknown(name: str) -> CompressError:
-    names = known()
-    return CompressError(
-        f"Unknown task {shown(name)}.{guess(name, names)} Known: {listing(names)}."
-        " A task of your own takes name, data, text, label and labels (or kind: regression); one whose labels are texts "
-        "takes kind, data, source and target."
-    )
+def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of a task of one's own with the name that we have for its kind.
 
+    >>> with_kind({"kind": "text-classification", "multi_label": True})
+    {'kind': 'multi_label_classification'}
 
-def _own(name: str, description: Mapping[str, Any]) -> Task:
-    kind = description.get("kind", "classification")
-    if kind in several.KINDS:
-        if not description.get("data"):
-            raise CompressError(f"Task '{name}' has no 'data'. {HELP['data']}")
-        _range(name, kind, description.get("range"))
-        task = several.own(name, description)
-        return replace(task, metrics=chosen(task, description["metric"])) if "metric" in description else task
-    if kind not in ("classification", "regression"):
-        raise CompressError(f"Task '{name}': kind is one of {', '.join(KINDS)}, not {shown(kind)}.{guess(kind, KINDS)}")
-    for key in ("text", "label", "data"):
-        if not description.get(key):
-            raise CompressError(f"Task '{name}' has no '{key}'. {HELP[key]}")
-    named = description.get("labels", ())
-    if kind == "regression" and named:
-        raise CompressError(f"Task '{name}': a regression has no `labels`; its bounds go under `range: [0, 5]`.")
-    names, values = labels(name, named) if kind == "classification" else ((), {})
-    task = Task(
-        name=name,
-        kind=kind,
-        text_columns=texts(name, description["text"]),
-        label_column=column(name, "label", description["label"]),
-        label_names=names,
-        label_values=values,
-        label_range=_range(name, kind, description.get("range")),
-        metrics=("accuracy",) if kind == "classification" else ("pearson", "spearman"),
-    )
-    return replace(task, metrics=chosen(task, description["metric"])) if "metric" in description else task
-
-
-def _range(name: str, kind: str, value: Any) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    if kind != "regression":
-        raise CompressError(f"Task '{name}': `range` is for a regression.")
-    if not is_list(value) or len(value) != 2 or not all(_is_number(bound) for bound in value) or value[0] >= value[1]:
+    Raises:
+        CompressError: `multi_label` contradicts the kind.
+    """
+    found, several = dict(description), "multi_label_classification"
+    kind = found.get("kind")
+    if isinstance(kind, str):
+        plain = "_".join(kind.lower().replace("-", " ").replace("_", " ").split())
+        names = {alias: name for name, one in kinds.described().items() for alias in one.aliases}
+        found["kind"] = kind = names.get(plain, plain)
+    multi_label = found.pop("multi_label", None)
+    if multi_label not in (None, True, False):
         raise CompressError(
-            f"Task '{name}': `range` is a list of the least and the greatest label, not {shown(value)}."
+            f"Task {shown(found.get('name'))}: `multi_label` is true or false, not {shown(multi_label)}."
         )
-    return float(value[0]), float(value[1])
+    if kind in (None, USUAL_KIND) and (multi_label or (multi_label is None and columns.is_list(found.get("label")))):
+        found["kind"] = several
+    elif multi_label is not None and multi_label != (kind == several) and kind is not None:
+        raise CompressError(
+            f"Task {shown(found.get('name'))}: `multi_label: {str(multi_label).lower()}` contradicts `kind: {kind}`."
+        )
+    return found
 
 
-def _with_settings(task: Task, description: Mapping[str, Any]) -> Task:
+def _check_name(name: str) -> None:
+    """CompressError for the name of a task that no message could show."""
+    if len(name) > 100 or not name.isprintable():
+        raise CompressError(f"{shown(name)} cannot be a task's name: give one of at most 100 printable characters.")
+
+
+def _unknown(name: str) -> CompressError:
+    return CompressError(
+        f"Unknown task {shown(name)}.{guess(name, known())} Known: {listing(known())}. A task of your own takes a kind "
+        f"({', '.join(kinds.described())}), data, and its columns: text, label and labels, or source and target."
+    )
+
+
+def _check_keys(name: str, kind: str, described: Described, given: Mapping[str, Any], is_known: bool) -> None:
+    if is_known and given.get("kind") not in (None, kind):
+        raise CompressError(
+            f"Task '{name}' is a known one, {described.noun}: give one of your own another name, or leave out its kind."
+        )
+    allowed = (*OF_ANY_TASK, *described.keys, *(() if is_known else described.own_keys))
+    for key in given:
+        if key in allowed:
+            continue
+        others = [one.noun for one in kinds.described().values() if key in (*one.keys, *one.own_keys)]
+        if key in described.own_keys:
+            why = f" (it is a known task: give a task of your own another name).{guess(key, allowed)}"
+        elif others:
+            why = f": {described.noun}, which has no '{key}'; `{key}` is for {', '.join(others)}."
+        else:
+            why = f".{guess(key, allowed)}"
+        raise CompressError(f"Unknown setting {shown(key)} in task '{name}'{why} Settings: {listing(allowed)}.")
+
+
+def _own(name: str, kind: str, described: Described, given: Mapping[str, Any]) -> Task:
+    for key in described.needed:
+        if not given.get(key):
+            raise CompressError(f"Task '{name}' has no '{key}'. {HELP[key]}")
+    text, label = described.usual_columns
+    most = 2 if described.pairs else 1
+    texts = columns.texts(name, described.text, given.get(described.text) or text, most)
+    of_labels = columns.of_labels(name, kind, described.label, given.get(described.label) or label, given)
+    task = Task(name=name, kind=kind, text_columns=texts, metrics=described.metrics, **of_labels)
+    if not task.is_generative:
+        return task
+    return replace(task, generation=usual_generation(task.of_kind.has_references, given["data"]))
+
+
+def _with_settings(task: Task, given: Mapping[str, Any]) -> Task:
     name = task.name
-    if "metric" in description:
-        task = replace(task, metrics=chosen(task, description["metric"]))
-    bad_rows = description.get("bad_rows", task.bad_rows)
+    bad_rows = given.get("bad_rows", task.bad_rows)
     if bad_rows not in ("error", "skip"):
         raise CompressError(f"Task '{name}': `bad_rows` is 'error' or 'skip', not {shown(bad_rows)}.")
-    holdout = description.get("holdout", task.holdout)
-    if not _is_number(holdout) or not 0 < holdout < 1:
+    holdout = given.get("holdout", task.holdout)
+    if not columns.is_number(holdout) or not 0 < holdout < 1:
         raise CompressError(
             f"Task '{name}': `holdout` is a share of the training rows between 0 and 1, not {shown(holdout)}."
         )
-    seed = description.get("seed", task.seed)
+    seed = given.get("seed", task.seed)
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise CompressError(f"Task '{name}': `seed` is a whole number, not {shown(seed)}.")
-    limit = _limit(name, description.get("limit", task.limit))
-    allowed = description.get("allow_overlap", task.allow_overlap)
+    allowed = given.get("allow_overlap", task.allow_overlap)
     if not isinstance(allowed, bool):
         raise CompressError(f"Task '{name}': `allow_overlap` is true or false, not {shown(allowed)}.")
-    of_files = settings.build(
-        FileSettings, {key: description[key] for key in OF_FILES if key in description}, f"task '{name}'"
-    )
+    of_files = settings.build(FileSettings, {key: given[key] for key in OF_FILES if key in given}, f"task '{name}'")
     task = replace(
         task,
+        metrics=chosen(task, given["metric"]) if "metric" in given else task.metrics,
         allow_overlap=allowed,
         bad_rows=bad_rows,
         holdout=float(holdout),
         seed=seed,
-        limit=limit,
+        limit=_limit(name, given.get("limit", task.limit)),
         **of_files.model_dump(exclude_none=True),
     )
-    return replace(task, model_labels=_model_labels(task, description.get("model_labels", {})))
-
-
-def _model_labels(task: Task, value: Any) -> dict[str, str]:
-    """What a model calls its outputs, to the task's labels."""
-    if not isinstance(value, Mapping):
-        raise CompressError(
-            f"Task '{task.name}': `model_labels` maps what a model calls its outputs to the labels, as "
-            f"`model_labels: {{LABEL_A: {(*task.label_names, 'positive')[0]}}}`."
-        )
-    own = {folded(name) for name in task.label_names}
-    for of_model, label in value.items():
-        label = str(label) if isinstance(label, int | float) else label
-        if not isinstance(label, str):
-            raise CompressError(f"Task '{task.name}': `model_labels` maps names to labels, not to {shown(label)}.")
-        if own and folded(label) not in own:
-            raise CompressError(
-                f"Task '{task.name}': `model_labels` maps '{of_model}' to '{label}', which is none of its labels: "
-                f"{all_labels(task.label_names)}."
-            )
-        if folded(of_model) in own and folded(of_model) != folded(label):
-            raise CompressError(
-                f"Task '{task.name}': `model_labels` maps its own label '{of_model}' to another, '{label}'. If the model's "
-                "config has its names in the wrong order, correct `id2label` there."
-            )
-    return {str(of_model): str(label) for of_model, label in value.items()}
+    if task.is_generative:
+        return with_generation(task, given)
+    return replace(task, model_labels=columns.model_labels(task, given.get("model_labels", {})))
 
 
 def _limit(name: str, value: Any) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise CompressError(f"Task '{name}': `limit` is a mapping of splits to rows, as `limit: {{train: 12000}}`.")
     for split, rows in value.items():
-        _check_split(name, "limit", split)
+        check_split(name, "limit", split)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
             raise CompressError(f"Task '{name}': the limit of {split} is a number of rows, not {shown(rows)}.")
     return dict(value)
-
-
-def _with_data(task: Task, description: Mapping[str, Any]) -> tuple[Task, str | None]:
-    data = description.get("data")
-    text = texts(task.name, description["text"]) if "text" in description else ()
-    named = not task.label_columns and description.get("label")
-    label = column(task.name, "label", description["label"]) if named else ""
-    if task.generator and (data is not None or text or label):
-        raise CompressError(f"Task '{task.name}' makes its own data: leave out data, text and label.")
-    if text and len(text) != len(task.text_columns):
-        raise CompressError(f"Task '{task.name}' has {len(task.text_columns)} text(s), but `text` names {len(text)}.")
-    data = by_split(task.name, data)
-    if data is None or isinstance(data, str):
-        columns = replace(task, text_columns=text or task.text_columns, label_column=label or task.label_column)
-        return columns, data
-    if not isinstance(data, Mapping):
-        raise CompressError(
-            f"Task '{task.name}': `data` is a folder or a mapping of splits to files, not {shown(data)}."
-        )
-    chosen: dict[str, tuple[Source, ...]] = {}
-    for split, file in data.items():
-        _check_split(task.name, "data", split)
-        if not isinstance(file, str) or not file:
-            raise CompressError(f"Task '{task.name}': the {split} data is a file, not {shown(file)}.")
-        if Path(file).suffix.lower() not in formats(task):
-            raise CompressError(
-                f"Task '{task.name}': {shown(file, 100)[1:-1]} has no known format. Use one of {' '.join(formats(task))}."
-            )
-        # A known task's own layouts come first, so that GLUE's files may lie anywhere under any name.
-        layouts = () if text or label else task.files.get("train" if split == "holdout" else split, ())
-        chosen[split] = (*(replace(layout, file=file) for layout in layouts), Source(file, text=text, label=label))
-    return replace(task, files=chosen, only_these_files=True), "."
-
-
-def by_split(name: str, data: Any) -> Any:
-    """The data of a task; of a single file, a mapping with the split that its name tells.
-
-    Raises:
-        CompressError: it is a file whose name tells no split.
-    """
-    if not isinstance(data, str | Path) or not data:
-        return data
-    if not is_file(Path(data)):
-        return str(data)
-    split = split_by_name(Path(data))
-    if not split:
-        raise which_split(name, Path(data))
-    return {split: str(data)}
-
-
-def _check_split(name: str, key: str, split: Any) -> None:
-    if not isinstance(split, str) or split not in SPLITS:
-        raise CompressError(
-            f"Task '{name}': `{key}` names the split {shown(split)}.{guess(split, SPLITS)} Splits: {', '.join(SPLITS)}."
-        )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

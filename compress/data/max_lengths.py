@@ -20,7 +20,7 @@ def fitted(task: Task, config: Any) -> Task:
         config: of the model.
 
     >>> from transformers import BartConfig, GPT2Config, T5Config
-    >>> from compress.data.generative_description import find
+    >>> from compress.data.description import find
     >>> [(g.max_source, g.max_target) for g in (
     ...     fitted(find("samsum"), config).generation
     ...     for config in (BartConfig(max_position_embeddings=100), GPT2Config(n_positions=512), T5Config())

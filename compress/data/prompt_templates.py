@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 
+from compress.tasks.kinds.described import SOURCE
 from compress.tasks.task import Generation, Task
-
-SOURCE = "{source}"
-PROMPTS = {"summarization": f"{SOURCE}\n\nTL;DR:", "translation": f"{SOURCE}\n\nTranslation:"}
-"""What a decoder reads by a task's kind. The first is that of GPT-2 (Radford et al. 2019, section 3.6)."""
 
 
 def source_text(task: Task, source: str) -> str:
     """The source with its line ends as the task wants them.
 
-    >>> from compress.data.generative_description import resolve
+    >>> from compress.data.description import resolve
     >>> task, _ = resolve({"name": "samsum", "line_end": " | "})
     >>> source_text(task, "Ada: Hi!\\r\\nBob: Hello.")
     'Ada: Hi! | Bob: Hello.'
@@ -38,18 +35,17 @@ def prefix(task: Task, model_type: str) -> str:
         return said.prefix
     if model_type != "t5":
         return ""
-    if task.kind == "summarization":
-        return "summarize: "
-    return f"translate {said.languages[0]} to {said.languages[1]}: " if said.languages else ""
+    usual = task.described.t5_prefix
+    return "" if "{0}" in usual and not said.languages else usual.format(*said.languages)
 
 
 def prompt(task: Task) -> tuple[str, str]:
     """What stands before and after the source in what a decoder reads."""
-    languages = settings(task).languages
-    usual = PROMPTS.get(task.kind, SOURCE)
-    if task.kind == "translation" and languages:
-        usual = f"{languages[0]}: {SOURCE}\n{languages[1]}:"
-    before, _, after = (settings(task).prompt or usual).partition(SOURCE)
+    said, described = settings(task), task.described
+    usual = described.prompt
+    if said.languages and described.prompt_of_languages:
+        usual = described.prompt_of_languages.format(*said.languages, source=SOURCE)
+    before, _, after = (said.prompt or usual).partition(SOURCE)
     return before, after
 
 

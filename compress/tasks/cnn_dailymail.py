@@ -5,7 +5,7 @@ The version without anonymized names (See et al., ACL 2017), as the hub's 3.0.0 
 
 from __future__ import annotations
 
-from compress.tasks.generative import SUMMARIZATION_METRICS
+from compress.tasks.kinds.text2text_generation import SUMMARIZATION_METRICS
 from compress.tasks.task import Generation, Hub, Task
 
 TASK = Task(

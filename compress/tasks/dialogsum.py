@@ -5,7 +5,7 @@ Its authors' test file has three summaries of each dialogue, of which the first 
 
 from __future__ import annotations
 
-from compress.tasks.generative import SUMMARIZATION_METRICS
+from compress.tasks.kinds.text2text_generation import SUMMARIZATION_METRICS
 from compress.tasks.task import Generation, Hub, Source, Task
 
 TASK = Task(

@@ -6,7 +6,7 @@ bargained over and small talk stands in between, so a summary must select. See `
 
 from __future__ import annotations
 
-from compress.tasks.generative import SUMMARIZATION_METRICS
+from compress.tasks.kinds.text2text_generation import SUMMARIZATION_METRICS
 from compress.tasks.task import Generation, Task
 
 TASK = Task(

@@ -7,7 +7,7 @@ figure, and are reported.
 
 from __future__ import annotations
 
-from compress.tasks.generative import SUMMARIZATION_METRICS
+from compress.tasks.kinds.text2text_generation import SUMMARIZATION_METRICS
 from compress.tasks.task import Generation, Hub, Source, Task
 
 TASK = Task(

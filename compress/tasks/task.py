@@ -10,6 +10,7 @@ from typing import Any, Literal
 from compress.core.errors import CompressError
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
+from compress.tasks.kinds.described import Described
 from compress.tasks.kinds.laws import BINARY, Law
 
 SPLITS = ("train", "holdout", "evaluation", "test")
@@ -29,12 +30,6 @@ KEPT_WHERE_SET = (
     "label_separator",
     "labels_from",
 )
-
-SeveralLabels = Literal["token_classification", "multi_label_classification"]
-"""The kinds whose rows have several labels: a tag for each word, or any number of the labels for a text."""
-
-TextKind = Literal["summarization", "translation", "language_modelling"]
-"""The kinds of generative tasks: their labels are texts, or (language modelling) there are none beside the text itself."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +157,11 @@ class Task:
     def of_kind(self) -> Kind:
         """What its rows, models and answers have in common with those of its like."""
         return kinds.by_task(self.kind)
+
+    @property
+    def described(self) -> Described:
+        """How a user describes tasks of its kind, and what is usual for them."""
+        return self.of_kind.described[self.kind]
 
     @property
     def law(self) -> Law:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compress.tasks.generative import SUMMARIZATION_METRICS
+from compress.tasks.kinds.text2text_generation import SUMMARIZATION_METRICS
 from compress.tasks.task import Generation, Hub, Task
 
 TASK = Task(

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from compress.core.errors import CompressError, guess, listing
+from compress.tasks.kinds.described import Described
 from compress.tasks.kinds.laws import Law
 
 MARK = re.compile(r"^KIND\b.*=", re.MULTILINE)
@@ -40,6 +41,8 @@ class Kind:
     """Of a kind that generates: whether an encoder reads the source (encoder-decoder), or a decoder alone reads all."""
     has_references: bool = True
     """Of a kind that generates: whether a row has a text to be written, rather than being learned itself."""
+    described: Mapping[str, Described] = field(default_factory=dict)
+    """How a user describes a task of one's own, for each value of `Task.kind` that one may give it."""
     problem_types: Mapping[str, str] = field(default_factory=dict)
     """What `problem_type` in a model's config is for each value of `Task.kind`."""
     adapter_type: str = ""
@@ -51,6 +54,12 @@ def every() -> tuple[Kind, ...]:
     """All kinds, in the order of their files' names; a file here with a `KIND` is one."""
     files = [file for file in sorted(Path(__file__).parent.glob("*.py")) if MARK.search(file.read_text("utf-8"))]
     return tuple(importlib.import_module(f"compress.tasks.kinds.{file.stem}").KIND for file in files)
+
+
+@cache
+def described() -> dict[str, Described]:
+    """How a task of one's own is described, by each value of `Task.kind` that it may have."""
+    return {name: how for one in every() for name, how in one.described.items()}
 
 
 def of_tasks() -> tuple[str, ...]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from compress.tasks.kinds.described import PAIRS, SOURCE, Described
 from compress.tasks.kinds.kind import Kind
 from compress.tasks.kinds.laws import TOKENS
+
+SUMMARIZATION_METRICS = ("rouge_l", "rouge1", "rouge2", "rouge_lsum")
+NEEDED = ("data", "source", "target")
 
 KIND = Kind(
     name="text2text-generation",
@@ -11,6 +15,32 @@ KIND = Kind(
     heads=("ForConditionalGeneration", "MTModel"),
     auto_class="AutoModelForSeq2SeqLM",
     in_words="sequence-to-sequence",
+    described={
+        "summarization": Described(
+            noun="a summarization",
+            metrics=SUMMARIZATION_METRICS,
+            keys=PAIRS,
+            needed=NEEDED,
+            text="source",
+            label="target",
+            pairs=False,
+            t5_prefix="summarize: ",
+            prompt=f"{SOURCE}\n\nTL;DR:",  # GPT-2's, Radford et al. 2019, section 3.6
+            has_lead=True,
+        ),
+        "translation": Described(
+            noun="a translation",
+            metrics=("bleu", "chrf"),
+            keys=(*PAIRS, "languages"),
+            needed=NEEDED,
+            text="source",
+            label="target",
+            pairs=False,
+            t5_prefix="translate {0} to {1}: ",
+            prompt=f"{SOURCE}\n\nTranslation:",
+            prompt_of_languages=f"{{0}}: {SOURCE}\n{{1}}:",
+        ),
+    },
     generates=True,
     has_encoder=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compress.tasks.kinds.described import GENERATION, Described
 from compress.tasks.kinds.kind import Kind
 from compress.tasks.kinds.laws import TOKENS
 
@@ -11,6 +12,19 @@ KIND = Kind(
     heads=("ForCausalLM", "LMHeadModel"),
     auto_class="AutoModelForCausalLM",
     in_words="causal language models",
+    described={
+        "language_modelling": Described(
+            noun="language modelling",
+            metrics=("perplexity",),
+            keys=(*GENERATION, "documents", "separate"),
+            needed=("data",),
+            text="source",
+            label="",
+            pairs=False,
+            usual_columns=("text", ""),
+            aliases=("text_generation",),
+        )
+    },
     generates=True,
     has_references=False,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compress.tasks.kinds.described import LABELLED, Described
 from compress.tasks.kinds.kind import Kind
 from compress.tasks.kinds.laws import CATEGORICAL
 
@@ -11,6 +12,18 @@ KIND = Kind(
     heads=("ForTokenClassification",),
     auto_class="AutoModelForTokenClassification",
     in_words="token classification",
+    described={
+        "token_classification": Described(
+            noun="a token classification",
+            metrics=("entity_f1",),
+            keys=LABELLED,
+            own_keys=("labels", "labels_from"),
+            needed=("data",),
+            pairs=False,
+            usual_columns=("tokens", "tags"),
+            aliases=("ner",),
+        )
+    },
     adapter_type="TOKEN_CLS",
     by_token=True,
 )

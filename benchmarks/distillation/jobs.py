@@ -202,7 +202,7 @@ def read(student: Path, place: Place, split: str) -> dict[str, Any]:
     columns, labels = split_rows(place.teacher, place.data, split)
     artifact = Artifact(student, origin={}, task=None)
     session = open_session(artifact, Serving(threads=place.threads))
-    logits = predict_all(session, Rows.encode(columns)).astype(np.float64)
+    logits = predict_all(session, Rows.encode(columns))["logits"].astype(np.float64)
     logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     right = logits.argmax(axis=1) == labels
     return {

@@ -10,7 +10,7 @@ import numpy as np
 
 from compress.core.labels import ANSWERED, LABELS, NO_LABEL
 from compress.data.word_pieces import WORD_IDS, word_starts
-from compress.tasks.predictions import by_word
+from compress.tasks.kinds.token_classification import by_word
 
 PAD_TO = 8
 """Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""

@@ -45,7 +45,7 @@ def of_labels(name: str, kind: str, key: str, value: Any, given: Mapping[str, An
         if given.get("labels"):
             raise CompressError(f"Task '{name}': a regression has no `labels`; its bounds go under `range: [0, 5]`.")
         return found | {"label_range": _range(name, given.get("range"))}
-    if of_kind.by_token and not given.get("labels"):
+    if of_kind.reads_words and not given.get("labels"):
         named: tuple[tuple[str, ...], dict[str, int]] = ((), {})  # they are found in the data
     else:
         named = labels(name, given.get("labels", ()))

@@ -15,6 +15,7 @@ from compress.core.errors import CompressError
 from compress.core.progress import warn
 from compress.data.splits import ROWS, arrow_rows, default_cache
 from compress.data.word_pieces import encoded_words, for_words
+from compress.tasks.kinds.kind import Encode
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,15 +42,25 @@ class Tokenized:
     words_without_tokens: int = 0
 
 
-def tokenize(rows: Dataset, tokenizer: Any, max_length: int, cache: Path | None = None) -> Tokenized:
+def tokenize(
+    rows: Dataset, tokenizer: Any, max_length: int, cache: Path | None = None, *, encode: Encode | None = None
+) -> Tokenized:
     """Tokenizes rows with the columns `text` (a text, or a list of words) and, for pairs, `text_pair`; kept in `cache` and read
     in place from there.
+
+    Args:
+        encode: that of a kind with rows of its own, see `compress.tasks.kinds.kind.Kind.encode`: what it gives is kept in memory.
 
     Raises:
         CompressError: `max_length` leaves no room for text, the tokenizer fails, or it cannot tell words.
     """
-    from datasets import Value
+    from datasets import Dataset, Value
 
+    if encode is not None:
+        counts = {"truncated": 0, "longest": 0}
+        with _told_in_words():
+            columns = encode(rows[:], tokenizer, max_length, counts)
+        return Tokenized(Dataset.from_dict(columns), max_length, **counts)
     of_words = not isinstance(rows.features["text"], Value)
     if of_words:
         tokenizer = for_words(tokenizer)

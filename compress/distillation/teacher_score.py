@@ -27,7 +27,8 @@ from compress.models import load as models
 from compress.models.labels import of_config as labels_of_config
 from compress.models.pretrained import raw_config
 from compress.tasks.kinds.laws import BINARY, NUMBER, Law
-from compress.tasks.predictions import one_class, shifted, thresholds_of
+from compress.tasks.kinds.thresholds import shifted, thresholds_of
+from compress.tasks.predictions import one_class
 from compress.training.data import TrainingData
 from compress.training.objectives import ModelScore, Scored
 

@@ -17,7 +17,7 @@ from compress.measure.batches import Condition, Inputs, prepare
 from compress.metrics.metric import Metric
 from compress.models.reading_length import cut_at
 from compress.runtimes.rows import Rows
-from compress.tasks import predictions
+from compress.tasks.kinds.token_classification import by_word
 from compress.tasks.task import Task
 
 
@@ -50,7 +50,7 @@ class Evaluation:
     @property
     def references(self) -> tuple[float, ...]:
         """The labels in the split's order, where each example has one number; else empty, as where they are hidden."""
-        one_number = not (self.task.of_kind.by_token or self.task.is_multi_label)
+        one_number = not (self.task.of_kind.reads_words or self.task.is_multi_label)
         return (
             tuple(float(label) for label in self.split.rows["label"]) if self.split.is_labelled and one_number else ()
         )
@@ -63,7 +63,7 @@ class Evaluation:
         found = self.split.rows["label"][:]
         return (
             [np.asarray(row, np.int64) for row in found]
-            if self.task.of_kind.by_token
+            if self.task.of_kind.reads_words
             else np.asarray(found, np.float64)
         )
 
@@ -76,7 +76,7 @@ class Evaluation:
         """
         if rows.answer_words is None:
             return predicted
-        return predictions.by_word(predicted, rows.answer_words, [len(words) for words in self.split.rows["text"]])
+        return by_word(predicted, rows.answer_words, [len(words) for words in self.split.rows["text"]])
 
     def identity(self) -> dict[str, Any]:
         """What decides the encoded examples, beside the artifact's tokenizer."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,10 @@ from typing import Any, Self
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.measure.batches import Unnamed
+from compress.models.kinds import kind_of
+from compress.runtimes.rows import ONE
 from compress.runtimes.runtime import Serving
+from compress.tasks.kinds import Output
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 SILENCE_SECONDS = 900.0
@@ -57,6 +60,7 @@ class WorkerProcess:
             "artifact": model,
             "serving": asdict(serving),
             "inputs": str(inputs.path if isinstance(inputs, Unnamed) else inputs),
+            "outputs": [asdict(one) for one in _outputs(artifact)],
             "generation": generation,
             "parent": os.getpid(),
         }
@@ -154,6 +158,12 @@ class WorkerProcess:
             why = ", most likely for want of memory" if name == "SIGKILL" else f": {lines[-1]}" if lines else ""
             return f"its process was ended by {name}{why}"
         return f"its process ended with code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def _outputs(artifact: Artifact) -> Sequence[Output]:
+    """What the artifact's kind gives; the worker is told, so that it need not know its kind."""
+    kind = kind_of(artifact.folder) if (artifact.folder / "config.json").is_file() else None
+    return ONE if kind is None else kind.outputs
 
 
 def environment(threads: int) -> dict[str, str]:

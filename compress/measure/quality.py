@@ -16,6 +16,7 @@ from compress.metrics.metric import Metric, Undefined
 from compress.models import labels
 from compress.models.pretrained import raw_config
 from compress.tasks import predictions
+from compress.tasks.kinds.thresholds import thresholds_of
 from compress.tasks.task import Task
 
 AGREEMENT = "agreement_with_root"
@@ -33,7 +34,7 @@ def said(scores: NDArray[Any], artifact: Artifact, task: Task) -> NDArray[np.flo
     thresholds = None
     if task.is_multi_label:
         names = labels.of_config(raw_config(artifact.folder), artifact.folder)
-        thresholds = predictions.thresholds_of(artifact.facts, names)
+        thresholds = thresholds_of(artifact.facts, names)
     return predictions.predictions(scores, task, thresholds)
 
 

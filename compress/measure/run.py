@@ -342,7 +342,7 @@ class ClassifierRun(Run):
         """Add a note where what was timed is not what was evaluated."""
         if condition.length != REAL or name not in self.predicted or not self.evaluation.task.law.chooses:
             return
-        if self.evaluation.task.of_kind.by_token or self.said[name].ndim > 1:
+        if self.evaluation.task.of_kind.reads_words or self.said[name].ndim > 1:
             return
         numbers = self.prepared[name].numbers[condition.key]
         note = latency.strays(timings, numbers, self.said[name], condition.key)

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ from compress.measure import batches as inputs
 from compress.measure import ragged
 from compress.measure.batches import REAL
 from compress.measure.memory import forget_peak, peak_memory_bytes
-from compress.runtimes.rows import predict_all
-from compress.runtimes.runtime import Runtime, Serving, logits_of
+from compress.runtimes.rows import ONE, given_by_name, predict_all
+from compress.runtimes.runtime import Runtime, Serving
+from compress.tasks.kinds import Output
 
 Answer = dict[str, Any]
 LOGITS = 1 << 26
@@ -53,8 +54,11 @@ class Worker:
     commands: tuple[str, ...] = ("load", "serve", "time", "predict")
     """What it can be asked: names of its methods."""
 
-    def __init__(self, runtime: Runtime, artifact: Artifact, serving: Serving, file: Path) -> None:
+    def __init__(
+        self, runtime: Runtime, artifact: Artifact, serving: Serving, file: Path, outputs: Sequence[Output] = ONE
+    ) -> None:
         self.runtime, self.artifact, self.serving, self.file = runtime, artifact, serving, file
+        self.outputs = outputs
         self.opened: Any = None
         self.batches: dict[str, list[dict[str, Any]]] = {}
         self.turns: dict[str, int] = {}
@@ -94,11 +98,17 @@ class Worker:
         return told
 
     def predict(self, batch_size: int, to: str) -> Answer:
-        """Predict the whole split into a file of logits, [examples, labels]."""
+        """Predict the whole split into a file (.npz): each output by its name, see `compress.runtimes.rows.predict_all`; of a
+        model with a single output its array alone (.npy)."""
         rows = inputs.open_rows(self.file)
-        logits = predict_all(self._model(), rows, batch_size, lambda count: answer({"done": count}))
-        np.save(to, logits)
-        return {"shape": list(logits.shape)}
+        found = predict_all(
+            self._model(), rows, batch_size, lambda count: answer({"done": count}), outputs=self.outputs
+        )
+        if len(found) == 1:
+            np.save(to, next(iter(found.values())))
+        else:
+            np.savez(to, allow_pickle=False, **found)
+        return {"shape": {name: list(values.shape) for name, values in found.items()}}
 
     def _import(self) -> None:
         for name in self.runtime.imports:
@@ -112,8 +122,9 @@ class Worker:
         return self._model().predict
 
     def _keep(self, told: Answer, batch: str, output: Any, began: float) -> None:
-        """`logits`: each distinct batch's first row of logits as last computed."""
-        first = logits_of(output)[0]  # of many answers a row the first token's
+        """`logits`: of each distinct batch the first output's first row as last computed."""
+        first = np.atleast_1d(given_by_name(output, self.outputs[0].name, len(self.outputs))[0])
+        # Of many answers a row the first token's.
         kept = told.setdefault("logits", {})
         kept[batch] = [float(value) for value in (first if first.ndim == 1 else first[0])]
 
@@ -247,15 +258,16 @@ def main(asked_for: Iterator[bytes]) -> None:
 
     Args:
         asked_for: lines of JSON: first `runtime`, `artifact` (its folder, format, parts, precision and facts), `serving`,
-            `inputs` (the file), `generation` (None, or for a generative model `decoding` and `new_tokens`) and the process
-            that asks, `parent`; then a command each.
+            `inputs` (the file), `outputs` (what the artifact's kind gives), `generation` (None, or for a generative model
+            `decoding` and `new_tokens`) and the process that asks, `parent`; then a command each.
     """
     wanted = json.loads(next(asked_for))
     end_with(wanted["parent"])
     model = wanted["artifact"]
     artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
     runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
-    worker = _worker(runtime, artifact, Serving(**wanted["serving"]), Path(wanted["inputs"]), wanted["generation"])
+    outputs, serving = tuple(Output(**one) for one in wanted["outputs"]), Serving(**wanted["serving"])
+    worker = _worker(runtime, artifact, serving, Path(wanted["inputs"]), outputs, wanted["generation"])
     for line in asked_for:
         asked = json.loads(line)
         try:
@@ -268,10 +280,15 @@ def main(asked_for: Iterator[bytes]) -> None:
 
 
 def _worker(
-    runtime: Runtime, artifact: Artifact, serving: Serving, file: Path, generation: Mapping[str, Any] | None
+    runtime: Runtime,
+    artifact: Artifact,
+    serving: Serving,
+    file: Path,
+    outputs: Sequence[Output],
+    generation: Mapping[str, Any] | None,
 ) -> Worker:
     if generation is None:
-        return Worker(runtime, artifact, serving, file)
+        return Worker(runtime, artifact, serving, file, outputs)
     from compress.runtimes.generating import Decoding
 
     decoding = Decoding(**generation["decoding"])

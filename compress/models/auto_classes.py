@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,9 @@ from compress.tasks.kinds import Kind
 
 
 def auto_class(kind: Kind) -> Any:
-    """The `AutoModelFor...` of a kind."""
-    import transformers
-
-    return getattr(transformers, kind.auto_class)
+    """The `AutoModelFor...` of a kind, or the class that it brings."""
+    module, _, name = kind.auto_class.rpartition(":")
+    return getattr(importlib.import_module(module or "transformers"), name)
 
 
 def unequal_class(folder: Path, kind: Kind) -> Any:

@@ -11,7 +11,7 @@ from compress.core.errors import CompressError, listing
 from compress.models.pretrained import raw_config
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
-from compress.tasks.kinds.laws import NUMBER, Law
+from compress.tasks.kinds.laws import Law
 
 MASKED = ("ForMaskedLM", "WithLMHeadModel")
 BASES = ("ForPreTraining", "Model", *MASKED)
@@ -25,6 +25,9 @@ def kind_of(folder: Path) -> Kind | None:
         CompressError: the folder's config cannot be read.
     """
     raw = raw_config(folder)
+    claimed = kinds.by_config(raw)
+    if claimed is not None:
+        return claimed
     names = classes(folder, raw)
     if any(name.endswith(MASKED) for name in names):
         return None
@@ -91,32 +94,21 @@ def handled() -> str:
     return listing([one.in_words for one in kinds.every()])
 
 
-def law_of(kind: Kind, raw: Mapping[str, Any]) -> Law:
-    """How a trained model's answers are to be read, by its config's `problem_type`.
-
-    Args:
-        kind: the model's.
-        raw: its `config.json`. Where it says nothing, one output is a number and several are classes, as transformers has it.
-    """
-    said = raw.get("problem_type")
-    for task, problem in kind.problem_types.items():
-        if said == problem:
-            return kind.laws[task]
-    outputs = len(raw.get("id2label") or ()) or raw.get("num_labels", 2)
-    return NUMBER if NUMBER in kind.laws.values() and outputs == 1 else next(iter(kind.laws.values()))
-
-
 def law_in(folder: Path) -> Law:
-    """The same of the model in a folder, torch or ONNX, by the config beside it; of a base, that of classes."""
-    return law_of(kind_of(folder) or kinds.by_adapter(""), raw_config(folder))
+    """How the answers of the model in a folder, torch or ONNX, are to be read; of a base, those of classes."""
+    return (kind_of(folder) or kinds.by_adapter("")).law_of(raw_config(folder))
+
+
+def kind_of_model(model: Any) -> Kind:
+    """The kind of task that an open model does; a classifier of texts where nothing tells."""
+    found = kinds.by_config(vars(model.config)) or kinds.by_head([type(model).__name__])
+    return found or kinds.by_adapter("")
 
 
 def law_of_model(model: Any) -> Law:
-    """The same of an open model."""
-    kind = kinds.by_head([type(model).__name__])
-    return law_of(
-        kind or kinds.by_adapter(""), {"id2label": model.config.id2label, "problem_type": model.config.problem_type}
-    )
+    """How an open model's answers are to be read."""
+    config = {**vars(model.config), "id2label": model.config.id2label, "problem_type": model.config.problem_type}
+    return kind_of_model(model).law_of(config)
 
 
 def _task(name: str) -> str:

@@ -12,7 +12,7 @@ from compress.core.progress import say
 from compress.models import labels
 from compress.models.auto_classes import auto_class, unequal_class
 from compress.models.generators import generator
-from compress.models.kinds import generates, has_encoder, kind_of, law_of, trained_kind
+from compress.models.kinds import generates, has_encoder, kind_of, trained_kind
 from compress.models.opening import Opened, opened
 from compress.models.pretrained import (
     config,
@@ -264,7 +264,7 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
 
 def _check_law(folder: Path, raw: Mapping[str, Any], task: Any) -> None:
     """Several labels at once are not one of several classes, though a head for the one looks like one for the other."""
-    law = law_of(task.of_kind, raw)
+    law = task.of_kind.law_of(raw)
     if BINARY in (law, task.law) and law is not task.law:
         is_this, wants = (
             "gives any of its labels" if one is BINARY else "gives one of its labels" for one in (law, task.law)

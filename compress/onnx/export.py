@@ -33,8 +33,8 @@ PROVIDERS = ("cpu", "cuda")
 
 
 def export(model: nn.Module, path: Path, *, provider: str = "cpu") -> None:
-    """Write `model` (a `...ForSequenceClassification`) to `path` as fp32 ONNX: integer inputs [batch, sequence],
-    output `logits` [batch, labels].
+    """Write `model` to `path` as fp32 ONNX: integer inputs [batch, sequence], and the outputs of its kind by their names, as
+    `logits` [batch, labels].
 
     Inputs are `input_ids`, `attention_mask`, and `token_type_ids` where the model tells segments apart. Weights keep
     their parameter's name; a Linear's, which ONNX stores transposed, is called `<module>.weight.T`, and a weight that
@@ -188,8 +188,8 @@ def _name_dimensions(model: onnx.ModelProto) -> None:
     for value in model.graph.input:
         first, second = value.type.tensor_type.shape.dim
         first.dim_param, second.dim_param = "batch", "sequence"
-    (logits,) = model.graph.output
-    logits.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for value in model.graph.output:
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
     # The inner shapes carry the tracer's own symbols, one for each input's batch; whoever needs them infers them.
     del model.graph.value_info[:]
     for node in model.graph.node:

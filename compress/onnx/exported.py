@@ -20,7 +20,7 @@ from compress.core.progress import say
 from compress.core.technique import versions
 from compress.core.version import VERSION
 from compress.data import comparison_rows
-from compress.models.kinds import law_of_model
+from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.load import generates, load, tokenizer
 
 
@@ -101,7 +101,12 @@ def export_model(
         fused.replace(draft)
     rows, where = comparison_rows.rows(its_tokenizer, model.config, task)
     checked = parity.check(
-        draft, model, rows, padding={"input_ids": its_tokenizer.pad_token_id or 0}, law=law_of_model(model)
+        draft,
+        model,
+        rows,
+        padding={"input_ids": its_tokenizer.pad_token_id or 0},
+        law=law_of_model(model),
+        kind=kind_of_model(model),
     )
     draft.replace(folder / "model.onnx")
     return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)

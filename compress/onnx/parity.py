@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from torch import nn
 
 from compress.core.errors import CompressError
 from compress.models.families import read_token
-from compress.runtimes.rows import answers
+from compress.runtimes.rows import given_by_name
 from compress.runtimes.session_choices import DEFAULT, SessionChoice
-from compress.runtimes.sessions import logits, open_session
+from compress.runtimes.sessions import open_session, outputs
+from compress.tasks import kinds
+from compress.tasks.kinds import Kind
 from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1, length], integers
@@ -32,7 +34,7 @@ WAY_OUT = {
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an ONNX graph's logits are from its source's.
+    """How far an ONNX graph's outputs (logits, a vector) are from its source's.
 
     largest_gap: by shape, the largest absolute difference of a logit. scale: the source's largest absolute logit.
     tolerance: the largest gap allowed, None where the precision is compared for information only (int8, int4).
@@ -66,16 +68,18 @@ def compare(
     threads: int = 1,
     options: SessionChoice = DEFAULT,
     law: Law = CATEGORICAL,
+    kind: Kind | None = None,
 ) -> Parity:
     """The gap between the graph at `path` and its `source`, a torch model or another ONNX file, on encoded `rows`.
 
     Shapes: `batch 1`, each row as it is; `padded`, all rows in one batch, filled up to the longest with `padding` (a
     value by input name, 0 where not given; the mask always gets 0); `unpadded`, all rows cut to the shortest one but for
-    their last token, which may be the one that is read. Where a row has an answer for each token, those of real tokens are
-    compared.
+    their last token, which may be the one that is read. All outputs of the kind are compared; where a row has an entry for each
+    token, those of real tokens.
 
     Args:
         law: what an answer's logits mean.
+        kind: of the model; by default one with `logits` a row.
     """
     if not rows:
         raise CompressError("The comparison of an export with its source needs at least one encoded row.")
@@ -87,6 +91,7 @@ def compare(
         "padded": [_padded(flat, padding or {})],
         "unpadded": [_cut(flat)],
     }
+    kind = kind or kinds.by_adapter("")
     session = open_session(path, threads=threads, options=options)
     reference = _reference(source, [item.name for item in session.get_inputs()], threads)
     gaps: dict[str, float] = {}
@@ -95,20 +100,18 @@ def compare(
     for shape, batches in shapes.items():
         largest = 0.0
         for batch in batches:
-            found, wanted = logits(session, batch), reference(batch)
-            if (
-                found.shape == wanted.shape
-            ):  # behind the end of a row there is nothing to compare where it has many answers
-                found, wanted = (answers(one, batch["attention_mask"]) for one in (found, wanted))
-            else:
-                raise CompressError(
-                    f"{path} gives logits of {found.shape} where its source gives {wanted.shape}. Export it again."
-                )
-            gap = np.abs(found - wanted)
-            # A NaN compares as nothing: it is the largest gap there can be.
-            largest = max(largest, float(gap.max()) if np.isfinite(gap).all() else float("inf"))
-            scale = max(scale, float(np.abs(wanted).max()))
-            equal.extend((~law.differs(found, wanted)).tolist())
+            found, wanted = (_given(kind, one, batch) for one in (outputs(session, batch), reference(batch)))
+            for name, theirs in wanted.items():
+                if found[name].shape != theirs.shape:
+                    raise CompressError(
+                        f"{path} gives {name} of {found[name].shape} where its source gives {theirs.shape}. Export it again."
+                    )
+                mine, theirs = (_real(one, batch["attention_mask"], kind, name) for one in (found[name], theirs))
+                gap = np.abs(mine - theirs)
+                # A NaN compares as nothing: it is the largest gap there can be.
+                largest = max(largest, float(gap.max()) if np.isfinite(gap).all() else float("inf"))
+                scale = max(scale, float(np.abs(theirs).max()))
+            equal.extend((~law.differs(*(_answers(kind, one, batch) for one in (found, wanted)))).tolist())
         gaps[shape] = largest
     tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
     return Parity(precision, len(rows), gaps, scale, tolerance, float(np.mean(equal)) if law.chooses else None)
@@ -124,10 +127,11 @@ def check(
     threads: int = 1,
     options: SessionChoice = DEFAULT,
     law: Law = CATEGORICAL,
+    kind: Kind | None = None,
 ) -> Parity:
     """`compare`, and a CompressError where a gap is beyond the tolerance (int8 has none: it is only reported)."""
     parity = compare(
-        path, source, rows, precision=precision, padding=padding, threads=threads, options=options, law=law
+        path, source, rows, precision=precision, padding=padding, threads=threads, options=options, law=law, kind=kind
     )
     if not parity.is_within_tolerance:
         shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
@@ -136,6 +140,25 @@ def check(
             f"{parity.tolerance:.3g} for {precision}. {WAY_OUT[precision]}"
         )
     return parity
+
+
+def _given(kind: Kind, found: Mapping[str, np.ndarray], batch: Row) -> dict[str, np.ndarray]:
+    """The outputs of a kind, by name."""
+    return {one.name: given_by_name(found, one.name, len(kind.outputs)) for one in kind.outputs}
+
+
+def _real(values: np.ndarray, mask: np.ndarray, kind: Kind, name: str) -> np.ndarray:
+    """An output without what stands at padding: behind the end of a row there is nothing to compare."""
+    by_row = next(one.of for one in kind.outputs if one.name == name) == "row"
+    return values if by_row else values[np.asarray(mask, bool)]
+
+
+def _answers(kind: Kind, found: Mapping[str, np.ndarray], batch: Row) -> np.ndarray:
+    """The answers, [answers, outcomes], where an outcome that does not exist is never chosen."""
+    tensors, read = ({name: torch.from_numpy(np.array(one)) for name, one in some.items()} for some in (found, batch))
+    answers = kind.answers(tensors, read)
+    values = answers.values if answers.valid is None else answers.values.masked_fill(~answers.valid, -torch.inf)
+    return np.asarray(values.numpy())
 
 
 def _padded(rows: Sequence[Row], padding: dict[str, int]) -> Row:
@@ -157,16 +180,17 @@ def _cut(rows: Sequence[Row]) -> Row:
 def _reference(source: nn.Module | Path, names: Sequence[str], threads: int) -> Any:
     if not isinstance(source, nn.Module):
         session = open_session(source, threads=threads)
-        return lambda batch: logits(session, batch)
+        return lambda batch: outputs(session, batch)
 
-    def run(batch: Row) -> np.ndarray:
+    def run(batch: Row) -> dict[str, np.ndarray]:
         was_training = source.training
         device = next(source.parameters()).device
         source.eval()
         try:
             with torch.no_grad():
                 feeds = {name: torch.from_numpy(np.asarray(batch[name], np.int64)).to(device) for name in names}
-                return np.asarray(read_token.logits(source, feeds).float().cpu().numpy())
+                found = read_token.outputs(source, feeds)
+                return {name: np.asarray(one.float().cpu().numpy()) for name, one in found.items()}
         finally:
             source.train(was_training)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from compress.core.errors import CompressError
-from compress.core.labels import LABELS, TARGETS
+from compress.core.labels import LABELS, inputs_of
 from compress.core.progress import warn
 from compress.distillation.layer_importance import least_missed
 from compress.models.families.families import family, stack
@@ -226,4 +226,4 @@ def _inputs(model: Any, batch: Batch, *left_out: str) -> Batch:
     """
     if model.can_generate():
         return batch
-    return {name: value for name, value in batch.items() if name not in (left_out or TARGETS)}
+    return {name: value for name, value in batch.items() if name not in left_out} if left_out else inputs_of(batch)

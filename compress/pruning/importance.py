@@ -16,15 +16,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compress.core.errors import CompressError, listing
-from compress.core.labels import NO_LABEL, TARGETS
+from compress.core.labels import NO_LABEL, inputs_of
 from compress.distillation import laws
 from compress.models.families.blocks import Block, attentions, feed_forwards
 from compress.models.families.matrices import weight_of
 from compress.models.forward import logits_and_labels
-from compress.models.kinds import law_of_model
+from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.layers import Batch
 from compress.pruning.units import Units, masks_applied, units
-from compress.tasks.kinds.answers import marked
 
 METHODS = ("magnitude", "taylor", "fisher")
 
@@ -74,7 +73,7 @@ def scores(model: Any, method: str, batches: Sequence[Batch] = ()) -> Scores:
     Args:
         model: a sequence classifier or a generative model; it is left as it was.
         method: `magnitude` (needs no batches), `taylor` or `fisher`.
-        batches: what the model reads, and `labels` [batch] or, of tokens, [batch, tokens]; a few hundred to 2,000 rows do.
+        batches: as the kind's `collate` makes them, with `labels`; a few hundred to 2,000 rows do.
 
     Raises:
         CompressError: there is no such method, there are no batches or no labels, or the family is unknown.
@@ -111,7 +110,7 @@ def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
 
     Args:
         model: a sequence classifier or a generative model; it is left as it was, the gradients of its weights as well.
-        batches: what the model reads, and `labels` [batch] or [batch, tokens].
+        batches: as the kind's `collate` makes them, with `labels`.
 
     Raises:
         CompressError: there are no batches or no labels, or the family is unknown.
@@ -135,8 +134,9 @@ def loss_by_example(model: Any, batch: Batch) -> Tensor:
             logits.float().transpose(1, 2), labels, ignore_index=NO_LABEL, reduction="none"
         )  # 0 where none counts
         return losses.sum(dim=1) / (labels != NO_LABEL).sum(dim=1).clamp_min(1)
-    logits = model(**{name: value for name, value in batch.items() if name not in TARGETS}).logits
-    return laws.loss_by_row(law_of_model(model), marked({"logits": logits}, batch), rows)
+    kind = kind_of_model(model)
+    found = kind.answers(kind.named(model(**inputs_of(batch))), batch)
+    return laws.loss_by_row(law_of_model(model), found, rows)
 
 
 def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:

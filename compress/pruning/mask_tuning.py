@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.core.labels import TARGETS
+from compress.core.labels import inputs_of
 from compress.models.families.architecture import Architecture
 from compress.models.families.families import family
+from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch, evaluating
 from compress.pruning.units import Kept, own_layers, units
-from compress.tasks import kinds
 
 RIDGE = 1e-3
 """How strongly masks are held at 1, as a share of the mean diagonal of the normal equations."""
@@ -183,7 +183,7 @@ def _recorded(model: Any, layers: Sequence[nn.Module], batch: Batch) -> _State:
 
         return record
 
-    inputs = {name: value.to(model.device) for name, value in batch.items() if name not in TARGETS}
+    inputs = {name: value.to(model.device) for name, value in inputs_of(batch).items()}
     try:
         for index, layer in enumerate(layers):
             hooks.append(layer.register_forward_pre_hook(hook(index), with_kwargs=True))
@@ -194,9 +194,9 @@ def _recorded(model: Any, layers: Sequence[nn.Module], batch: Batch) -> _State:
     tokens = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).bool()
     first = torch.zeros_like(tokens)
     first[torch.arange(len(tokens)), tokens.int().argmax(dim=1)] = True
-    kind = kinds.by_head([type(model).__name__])
+    kind = kind_of_model(model)
     pools_all = getattr(model.config, "classifier_pooling", "cls") == "mean"  # ModernBERT's choice
-    reads_all = pools_all or (kind is not None and kind.by_token)
+    reads_all = pools_all or any(one.of != "row" for one in kind.outputs)
     return _State(entered[0], entered[0], calls, tokens, tokens if reads_all else first)
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.labels import NO_LABEL
 from compress.core.progress import say, warn
-from compress.tasks.kinds.laws import BINARY, CATEGORICAL, Law
+from compress.tasks import kinds
+from compress.tasks.kinds import Kind, Said
+from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 BATCH = 32
 NEW_TOKENS = 64
@@ -159,44 +160,49 @@ class Predictor:
 
 @dataclass
 class Classifier(Predictor):
-    """A model that gives each text a label or a score."""
+    """A model that generates nothing: what it gives for a text is judged and shown as its kind does."""
 
+    kind: Kind = field(default_factory=lambda: kinds.by_adapter(""))
     session: Any = None
     tokenizer: Any = None
     names: Sequence[str] = ()
     law: Law = CATEGORICAL
-    thresholds: Sequence[float] | None = None
-    """Of labels each by itself, the chance above which each is given; one half where there are none."""
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
-        """The labels with their probabilities, or the scores. Texts of one batch are answered together, but by an int8 model:
-        its ranges are taken over a batch, and an answer must not depend on the texts beside it."""
+        """The labels with their probabilities, the scores, or whatever the kind shows. Texts of one batch are answered together,
+        but by an int8 model: its ranges are taken over a batch, and an answer must not depend on the texts beside it."""
         waiting = iter(texts)
         while some := list(islice(waiting, 1 if self.artifact.precision == "int8" else BATCH)):
             yield from self._answers(some)
 
     def _answers(self, texts: Sequence[Text]) -> Iterator[dict[str, Any]]:
-        for row in self._logits(self._rows(texts)).astype(np.float64):
-            yield self._answer(row)
-
-    def _rows(self, texts: Sequence[Text]) -> Any:
-        from compress.data.loading import encoded
-        from compress.runtimes.rows import Rows
-
-        batch = {"text": [text if isinstance(text, str) else text[0] for text in texts]}
-        if not isinstance(texts[0], str):
-            batch["text_pair"] = [text[1] for text in texts]
-        assert self.length is not None
-        columns = encoded(batch, self.tokenizer, self.length, self.counts)
+        read = self._examples(texts)
+        rows = self._rows(read)
         self.counts["read"] += len(texts)
-        return Rows.encode(columns, self.tokenizer.pad_token_id or 0)
+        said = Said(self._outputs(rows), rows, read, self.law, self.names, self.artifact.facts)
+        if self.kind.present is not None:
+            return self.kind.present(said)
+        return ({"output": np.asarray(one).tolist()} for one in self.kind.judge(said))
 
-    def _logits(self, rows: Any) -> Any:
-        """The scores of all answers, [answers, outputs]."""
+    def _examples(self, texts: Sequence[Text]) -> dict[str, Sequence[Any]]:
+        """As a reader of rows gives them: `text` (words stand between blanks), and `text_pair` where there are two."""
+        first = [text if isinstance(text, str) else text[0] for text in texts]
+        if self.kind.reads_words:
+            return {"text": [text.split() for text in first]}
+        return {"text": first, **({} if isinstance(texts[0], str) else {"text_pair": [text[1] for text in texts]})}
+
+    def _rows(self, texts: Mapping[str, Sequence[Any]]) -> Any:
+        from compress.runtimes.rows import encoded_rows
+
+        assert self.length is not None
+        return encoded_rows(self.kind, texts, self.tokenizer, self.length, self.counts)
+
+    def _outputs(self, rows: Any) -> dict[str, Any]:
+        """What the model gives by the names of its outputs, see `compress.runtimes.rows.predict_all`."""
         from compress.runtimes.rows import predict_all
 
         try:
-            logits = predict_all(self.session, rows)
+            found = predict_all(self.session, rows, outputs=self.kind.outputs)
         except CompressError:
             raise
         except Exception as error:  # a runtime's own, of many classes
@@ -204,57 +210,12 @@ class Classifier(Predictor):
             raise CompressError(
                 f"{self.artifact.folder} cannot answer ({reason[:250]}). Check that tokenizer and weights belong together."
             ) from error
-        if not np.isfinite(logits).all():
+        if not all(np.isfinite(values).all() for values in found.values()):
             raise CompressError(
                 f"{self.artifact.folder} answers with what is no number (NaN or infinity). Its weights are damaged, or its "
                 "precision is too small for it: make it again."
             )
-        return logits
-
-    def _answer(self, row: Any) -> dict[str, Any]:
-        if not self.law.chooses:
-            return {"score": float(row[0])}
-        odds = self.law.probabilities(row)
-        named = {"probabilities": dict(zip(self.names, map(float, odds), strict=True))}
-        if self.law is BINARY:
-            return {
-                "labels": [name for name, is_so in zip(self.names, self.law.decide(row), strict=True) if is_so],
-                **named,
-            }
-        return {"label": self.names[int(odds.argmax())], **named}
-
-
-class Tagger(Classifier):
-    """A model that gives each word of a text a tag. Words stand between blanks."""
-
-    def _answers(self, texts: Sequence[Text]) -> Iterator[dict[str, Any]]:
-        from compress.metrics.entity_f1 import entities, read_tag
-        from compress.tasks.predictions import by_word
-
-        sentences = [text.split() for text in texts if isinstance(text, str)]
-        rows = self._rows_of_words(sentences)
-        best = self.law.decide(self._logits(rows))
-        for words, ids in zip(sentences, by_word(best, rows.answer_words, list(map(len, sentences))), strict=True):
-            tags = [None if one == NO_LABEL else self.names[one] for one in ids]
-            found = entities(read_tag(tag or "O") for tag in tags)
-            yield {
-                "words": words,
-                "tags": tags,  # None where the text was cut, or a word has no tokens
-                "entities": [
-                    {"type": kind, "text": " ".join(words[first : last + 1]), "first_word": first, "last_word": last}
-                    for kind, first, last in found
-                ],
-            }
-
-    def _rows_of_words(self, sentences: Sequence[list[str]]) -> Any:
-        from compress.data.loading import encoded
-        from compress.data.word_pieces import WORD_IDS
-        from compress.runtimes.rows import Rows
-
-        assert self.length is not None
-        columns = encoded({"text": list(sentences)}, self.tokenizer, self.length, self.counts)
-        self.counts["read"] += len(sentences)
-        return Rows.encode(columns, self.tokenizer.pad_token_id or 0, columns.pop(WORD_IDS))
+        return {name: values.astype(np.float64) for name, values in found.items()}
 
 
 @dataclass
@@ -286,20 +247,18 @@ def _classifier(artifact: Artifact, task: Any, session: Any, names: Sequence[str
     from compress.models.kinds import kind_of, law_in
     from compress.models.load import config, tokenizer
     from compress.models.reading_length import cut_at, trained_length
-    from compress.tasks.predictions import thresholds_of
 
     its_tokenizer = tokenizer(artifact.folder)
     length = cut_at(trained_length(artifact.steps), its_tokenizer, config(artifact.folder))
-    kind = kind_of(artifact.folder)
-    return (Tagger if kind is not None and kind.by_token else Classifier)(
+    return Classifier(
         artifact,
         task,
         length,
+        kind=kind_of(artifact.folder) or kinds.by_adapter(""),
         session=session,
         tokenizer=its_tokenizer,
         names=names,
         law=law_in(artifact.folder),
-        thresholds=thresholds_of(artifact.facts, names),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data.word_pieces import word_starts
-from compress.runtimes.runtime import Session, logits_of
+from compress.core.errors import CompressError
+from compress.data.word_pieces import WORD_IDS, word_starts
+from compress.runtimes.runtime import LOGITS, Outputs, Session, logits_of
+from compress.tasks.kinds import Kind, Output
 
 
 @dataclass(frozen=True)
@@ -31,26 +33,30 @@ class Rows:
 
     answer_words: tuple[NDArray[np.int64], ...] | None = None
     """Which word of the example each of these answers is of, [answers] each."""
+    about: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """What else a kind's `encode` says of each of them, for its `judge`: which example a window is of, where its tokens stand."""
 
     @staticmethod
     def encode(
         columns: Mapping[str, Sequence[Sequence[int]]],
         pad_token_id: int = 0,
         word_ids: Sequence[Sequence[int]] | None = None,
+        about: Mapping[str, Sequence[Any]] | None = None,
     ) -> Rows:
         """The columns that a tokenizer gives, each one list of token ids for each example.
 
         Args:
             word_ids: the place of each token's word in its example, below 0 for special tokens: each word's first token is an
                 answer then.
+            about: what else there is of each, kept as it is.
         """
         arrays = {name: tuple(np.asarray(row, dtype=np.int64) for row in rows) for name, rows in columns.items()}
         if word_ids is None:
-            return Rows(arrays, {"input_ids": pad_token_id})
+            return Rows(arrays, {"input_ids": pad_token_id}, about=about or {})
         ids = [np.asarray(row, dtype=np.int64) for row in word_ids]
         at = tuple(np.flatnonzero(word_starts(row)) for row in ids)
         words = tuple(row[places] for row, places in zip(ids, at, strict=True))
-        return Rows(arrays, {"input_ids": pad_token_id}, answers_at=at, answer_words=words)
+        return Rows(arrays, {"input_ids": pad_token_id}, answers_at=at, answer_words=words, about=about or {})
 
     def __len__(self) -> int:
         return len(self.columns["input_ids"])
@@ -66,8 +72,7 @@ class Rows:
         for name, rows in self.columns.items():
             values = np.full((len(numbers), width), self.padding.get(name, 0), dtype=np.int64)
             for line, number in enumerate(numbers):
-                length = len(rows[number])
-                values[line, slice(0, length) if self.side == "right" else slice(width - length, width)] = rows[number]
+                values[line, self.tokens(number, width)] = rows[number]
             feeds[name] = values
         return feeds
 
@@ -76,6 +81,11 @@ class Rows:
         order = np.argsort(self.lengths(), kind="stable")
         for start in range(0, len(order), batch_size):
             yield order[start : start + batch_size]
+
+    def tokens(self, number: int, width: int) -> slice:
+        """Where an example's own tokens stand in a batch of this width."""
+        length = len(self.columns["input_ids"][number])
+        return slice(0, length) if self.side == "right" else slice(width - length, width)
 
     def filled(self, batch: int, length: int, start: int = 0) -> dict[str, NDArray[np.int64]]:
         """A batch of full rows without padding: the examples' own tokens, from number `start` on, one after another.
@@ -125,10 +135,38 @@ class Rows:
         return Rows(columns, padding, "left" if "is_left" in arrays and bool(arrays["is_left"]) else "right", at)
 
 
+def encoded_rows(
+    kind: Kind, examples: Mapping[str, Sequence[Any]], tokenizer: Any, max_length: int, counts: dict[str, int]
+) -> Rows:
+    """Examples as a model of a kind reads them.
+
+    Args:
+        examples: `text` and what else there is of each, column by column.
+        counts: `truncated` and `longest` are kept up to date in it.
+
+    Raises:
+        CompressError: the tokenizer fails.
+    """
+    from compress.data.tokens import encoded
+
+    columns = (kind.encode or encoded)(examples, tokenizer, max_length, counts)
+    word_ids = columns.pop(WORD_IDS, None)
+    read = {name: columns.pop(name) for name in tokenizer.model_input_names if name in columns}
+    return Rows.encode(read, tokenizer.pad_token_id or 0, word_ids, columns)
+
+
+ONE = (Output(LOGITS),)
+
+
 def predict_all(
-    session: Session, rows: Rows, batch_size: int = 32, done: Callable[[int], None] | None = None
-) -> NDArray[np.float32]:
-    """The scores of every answer, [answers, outputs], in the rows' own order: one answer an example, or those of its tokens.
+    session: Session,
+    rows: Rows,
+    batch_size: int = 32,
+    done: Callable[[int], None] | None = None,
+    outputs: Sequence[Output] = ONE,
+) -> dict[str, NDArray[np.float32]]:
+    """What a model gives by the names of its outputs, in the rows' own order: one entry a row, a word or a token, as each
+    output has it; [rows, ...], [words, ...] or [tokens of all rows, ...].
 
     With dynamic quantization an example's logits depend slightly on its batch: see `Rows.by_length`.
 
@@ -137,17 +175,49 @@ def predict_all(
         rows: at least one example.
         batch_size: examples in a batch, 1 or more.
         done: told how many examples each batch finished.
+        outputs: those of the model's kind.
+
+    Raises:
+        CompressError: the model lacks one of several outputs.
     """
     if not len(rows):
         raise ValueError("there are no examples to predict")
-    found: list[Any] = [None] * len(rows)
+    found: dict[str, list[Any]] = {one.name: [None] * len(rows) for one in outputs}
     for numbers in rows.by_length(batch_size):
-        part = logits_of(session.predict(rows.batch(numbers)))
-        for line, number in enumerate(numbers):
-            found[number] = part[line : line + 1] if rows.answers_at is None else part[line, rows.answers_at[number]]
+        feeds = rows.batch(numbers)
+        given = session.predict(feeds)
+        width = feeds["input_ids"].shape[1]
+        for output in outputs:
+            part = given_by_name(given, output.name, len(outputs))
+            for line, number in enumerate(numbers):
+                found[output.name][number] = _of_row(part, line, rows, int(number), output, width)
         if done is not None:
             done(len(numbers))
-    return np.concatenate(found).astype(np.float32, copy=False)
+    return {name: np.concatenate(parts).astype(np.float32, copy=False) for name, parts in found.items()}
+
+
+def given_by_name(given: Outputs, name: str, count: int) -> NDArray[np.float32]:
+    """One of a model's outputs; where its kind has a single one, a graph may call it otherwise.
+
+    Raises:
+        CompressError: it is not there.
+    """
+    if count == 1 and name not in given:
+        return logits_of(given)
+    if name not in given:
+        raise CompressError(f"The model gives {', '.join(given)} and no '{name}'. Export it again.")
+    return given[name]
+
+
+def _of_row(
+    part: NDArray[np.float32], line: int, rows: Rows, number: int, output: Output, width: int
+) -> NDArray[np.float32]:
+    if output.of == "token":
+        return part[line, rows.tokens(number, width)]
+    if output.of == "word":
+        assert rows.answers_at is not None
+        return part[line, rows.answers_at[number]]
+    return part[line : line + 1]
 
 
 def answers(outputs: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:

@@ -82,7 +82,12 @@ def open_session(
 
 
 def logits(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) -> np.ndarray:
-    """The first output, [batch, labels], float32, for encoded `rows`; keys the graph does not know are left out.
+    """The first output, [batch, labels], float32, for encoded `rows`; see `outputs`."""
+    return next(iter(outputs(session, rows).values()))
+
+
+def outputs(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All outputs by name, [batch, ...], float32, for encoded `rows`; keys the graph does not know are left out.
 
     Raises CompressError where one that it knows is missing, or the graph fails on the rows.
     """
@@ -94,7 +99,8 @@ def logits(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) -
             "Encode them with the tokenizer beside the model."
         )
     feeds = {name: np.ascontiguousarray(value, np.int64) for name, value in rows.items() if name in wanted}
-    return np.asarray(run(session, feeds)[0], np.float32)
+    names = [item.name for item in session.get_outputs()]
+    return {name: np.asarray(one, np.float32) for name, one in zip(names, run(session, feeds), strict=True)}
 
 
 def run(

@@ -141,7 +141,7 @@ class Task:
     @property
     def reads_words(self) -> bool:
         """Whether an example is a list of words with a tag for each."""
-        return self.of_kind.by_token
+        return self.of_kind.reads_words
 
     @property
     def is_multi_label(self) -> bool:

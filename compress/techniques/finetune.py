@@ -45,11 +45,10 @@ def _writer(work: Work[Finetune]) -> Made:
 
 
 def _classifier(work: Work[Finetune]) -> Made:
-    from compress.core.labels import TARGETS
+    from compress.core.labels import inputs_of
     from compress.distillation import laws, teacher_score
     from compress.distillation.thresholds import fitted
     from compress.models import load as models
-    from compress.tasks.kinds.answers import marked
     from compress.training.data import data_for
     from compress.training.train import train
 
@@ -57,14 +56,14 @@ def _classifier(work: Work[Finetune]) -> Made:
     data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
     # In fp32, whatever it was stored in: small steps are lost in 16 bits, and fp16's gradients overflow.
     model = models.for_task(work.source.folder, data.task, seed=work.settings.seed).float()
-    before = {}
+    kind, before = data.task.of_kind, {}
     if models.is_trained_for(work.source.folder, data.task):
         before["score_before_training"] = teacher_score.before_training(model, data, its_tokenizer)
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
-        inputs = {name: value for name, value in batch.items() if name not in TARGETS}
-        found = marked({"logits": trained(**inputs).logits}, batch)
-        return laws.hard(data.task.law, found), {}
+        outputs = kind.named(trained(**inputs_of(batch)))
+        found = laws.hard(data.task.law, kind.answers(outputs, batch))
+        return (found if kind.batch_loss is None else found + kind.batch_loss(outputs, batch)), {}
 
     trained = train(
         model,

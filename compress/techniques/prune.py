@@ -19,7 +19,7 @@ from compress.core.progress import say
 from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.pruning.prune_settings import READ, SHAPES, Prune, reads_rows, removes_units
-from compress.tasks.predictions import THRESHOLDS
+from compress.tasks.kinds.thresholds import THRESHOLDS
 
 if TYPE_CHECKING:
     from compress.training.objectives import Hold

@@ -94,7 +94,6 @@ def _delivered(
     Returns:
         The artifact's facts and the step's.
     """
-    from compress.distillation.thresholds import chosen
     from compress.models.kinds import law_of_model
     from compress.onnx import exported as exporting
     from compress.quantization import agreement
@@ -102,6 +101,7 @@ def _delivered(
     from compress.quantization.graphs.qdq import write_scheme
     from compress.quantization.qat import compared, onnx_logits, rounded, unlike
     from compress.tasks.kinds.laws import BINARY
+    from compress.tasks.kinds.thresholds import chosen
 
     found = exporting.export_model(model, work.scratch / "export", its_tokenizer, work.task)
     target = work.folder / "model.onnx"

@@ -16,7 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import EvalPrediction
 
 from compress.core.errors import CompressError
-from compress.core.labels import NO_LABEL, TARGETS
+from compress.core.labels import NO_LABEL, inputs_of
 from compress.core.progress import Bar, bar, say
 from compress.core.stopping import listen
 from compress.data.collate import Collate, Extra, collate, epoch_order, step_lengths
@@ -113,7 +113,7 @@ class Loop(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         if return_outputs:  # evaluation on held-out rows: only the logits count
-            outputs = model(**{name: value for name, value in inputs.items() if name not in TARGETS})
+            outputs = model(**inputs_of(inputs))
             return torch.zeros((), device=outputs.logits.device), {"loss": None, "logits": outputs.logits}
         loss, terms = self.to_minimize(model, inputs, self.progress)
         if isinstance(self.hold, Penalty):

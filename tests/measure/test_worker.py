@@ -67,7 +67,7 @@ def test_a_worker_predicts_the_whole_split_as_a_session_in_this_process_does(
     worker.ask("load")
     told: list[int] = []
     worker.ask("predict", progress=told.append, batch_size=8, to=str(tmp_path / "logits.npy"))
-    expected = predict_all(onnx_runtime.open_session(tiny_onnx, Serving(1)), rows, 8)
+    expected = predict_all(onnx_runtime.open_session(tiny_onnx, Serving(1)), rows, 8)["logits"]
     assert np.allclose(np.load(tmp_path / "logits.npy"), expected, atol=1e-5)
     assert sum(told) == len(rows)
 
@@ -79,7 +79,7 @@ def test_a_timing_gives_its_seconds_and_the_logits_it_computed(start: Start, tin
     assert len(told["seconds"]) == 5
     assert all(second > 0 for second in told["seconds"])
     numbers = inputs.prepare(rows, CONDITIONS, seed=0).numbers["1xreal"]
-    expected = predict_all(onnx_runtime.open_session(tiny_onnx, Serving(1)), rows, 1)
+    expected = predict_all(onnx_runtime.open_session(tiny_onnx, Serving(1)), rows, 1)["logits"]
     for key, logits in told["logits"].items():
         assert logits == pytest.approx(expected[numbers[int(key)]], abs=1e-4)
 

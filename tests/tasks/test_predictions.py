@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from compress.data.loading import find
-from compress.tasks.predictions import by_word, predictions, thresholds_of
+from compress.tasks.kinds.thresholds import thresholds_of
+from compress.tasks.kinds.token_classification import by_word
+from compress.tasks.predictions import predictions
 
 SCORES = np.array([[0.5, -1.0, -3.0], [-0.5, 2.0, -3.0]])
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
+from compress.models.kinds import kind_of_model
 
 
 def reads_last_token(model: Any) -> bool:
@@ -27,46 +28,38 @@ def reads_end_of_text(model: Any) -> bool:
     return bool(model.config.is_encoder_decoder) and hasattr(model, "classification_head")
 
 
-def logits(model: Any, feeds: Mapping[str, Tensor]) -> Tensor:
-    """A classifier's logits [batch, labels], as `outputs` gives them."""
-    return outputs(model, feeds)["logits"]
-
-
 def outputs(model: Any, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a model's head gives by name, each [batch, ...]: all whose names end with `logits`; where none does, every tensor.
+    """What a model gives by the names of its kind's outputs, each [batch, ...], see `compress.tasks.kinds.kind.Output`.
 
     Where the model takes single rows only, each is read alone, without its padding.
 
     Raises:
         CompressError: an encoder-decoder gets rows that it cannot read together, as one with an end of text in its midst.
     """
+    kind = kind_of_model(model)
     if not (reads_last_token(model) and model.config.pad_token_id is None and len(feeds["input_ids"]) > 1):
         try:
-            return _of_head(model(**feeds))
+            return kind.named(model(**feeds))
         except ValueError as error:
             reason = str(error).split("\n", 1)[0].rstrip(".")
             raise CompressError(f"{type(model).__name__} cannot read these rows in one batch: {reason}.") from error
     found = [
-        _of_head(model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}))
+        kind.named(model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}))
         for row, mask in enumerate(feeds["attention_mask"].bool())
     ]
     return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 
 
-def _of_head(found: Mapping[str, Any]) -> dict[str, Tensor]:
-    tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
-    return {name: value for name, value in tensors.items() if name.endswith("logits")} or tensors
-
-
-class _Logits(nn.Module):
-    """A classifier whose only output is its logits."""
+class _Outputs(nn.Module):
+    """A model that gives its kind's outputs and nothing else."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.kind = kind_of_model(model)
 
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
-        return {"logits": self.model(**inputs).logits}
+        return self.kind.named(self.model(**inputs))
 
 
 class _OffLastToken(nn.Module):
@@ -98,12 +91,12 @@ class _OffEndOfText(nn.Module):
 
 
 def traceable(model: Any) -> nn.Module:
-    """A module that holds a classifier as `model`, takes what it takes, and gives its logits alone, however rows are padded."""
+    """A module that holds a model as `model`, takes what it takes, and gives its kind's outputs alone; rows may be padded."""
     if reads_end_of_text(model):
         return _OffEndOfText(model)
     if reads_last_token(model) and model.config.pad_token_id is None:
         return _OffLastToken(model)
-    return _Logits(model)
+    return _Outputs(model)
 
 
 def _at_last(states: Tensor, chosen: Tensor) -> Tensor:

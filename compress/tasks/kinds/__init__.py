@@ -1,5 +1,27 @@
 """What kinds of tasks there are: one file each, with a `KIND`, named as the Hugging Face hub names tasks."""
 
-from compress.tasks.kinds.kind import Kind, by_adapter, by_head, by_task, described, every, of_tasks
+from compress.tasks.kinds.kind import (
+    Kind,
+    Output,
+    Said,
+    by_adapter,
+    by_config,
+    by_head,
+    by_task,
+    described,
+    every,
+    of_tasks,
+)
 
-__all__ = ["Kind", "by_adapter", "by_head", "by_task", "described", "every", "of_tasks"]
+__all__ = [
+    "Kind",
+    "Output",
+    "Said",
+    "by_adapter",
+    "by_config",
+    "by_head",
+    "by_task",
+    "described",
+    "every",
+    "of_tasks",
+]

@@ -7,16 +7,61 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compress.core.errors import CompressError, guess, listing
+from compress.tasks.kinds.answers import Answers, Batch, Outputs, marked
 from compress.tasks.kinds.described import Described
 from compress.tasks.kinds.laws import Law
 
+Predictions = Sequence[Any] | NDArray[Any]
+"""One an example: class ids or numbers, or an array of tag ids or labels, a text, an order; as the kind's metrics take them."""
+Encode = Callable[[Mapping[str, Sequence[Any]], Any, int, dict[str, int]], dict[str, list[Any]]]
 MARK = re.compile(r"^KIND\b.*=", re.MULTILINE)
+GROUP = "compress.kinds"
+"""The group of entry points by which another package brings kinds: `my-kind = "my_package.my_kind:KIND"`."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a model."""
+
+    name: str
+    """As transformers names it in what the model gives: `logits`, `start_logits`. It is exported, served and compared by it."""
+    of: Literal["row", "word", "token"] = "row"
+    """What it has an entry for. Of a row it is [batch, ...]; of a word, at the first of its tokens, or of a token it is
+    [batch, tokens, ...]."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model said of some examples, as NumPy arrays: all that becomes predictions."""
+
+    outputs: Mapping[str, NDArray[np.float32]]
+    """By name, one row's after the other's: [rows, ...], [words, ...] or [tokens, ...], see `Output.of`."""
+    rows: Any
+    """What it read, a `compress.runtimes.rows.Rows`; an example may have several rows (windows, candidates)."""
+    texts: Mapping[str, Sequence[Any]]
+    """The examples as they were loaded: `text`, and what the kind's reader knows besides."""
+    law: Law
+    names: Sequence[str] = ()
+    """What the model calls its outputs (`id2label`)."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """The artifact's facts, in which what `Kind.fitted` chose is kept."""
+
+
+def decided(said: Said) -> Predictions:
+    """The prediction of each example whose single output has one answer a row."""
+    (values,) = said.outputs.values()
+    return said.law.decide(values)
 
 
 @dataclass(frozen=True)
@@ -30,11 +75,36 @@ class Kind:
     heads: tuple[str, ...]
     """How transformers ends the names of the classes that do it (`ForSequenceClassification`)."""
     auto_class: str
-    """The class of transformers that opens such a model."""
+    """The class that opens such a model: of transformers by its name alone, another as `package.module:Class`. It has
+    `from_pretrained` and `from_config`."""
     in_words: str
     """Within a sentence: `sequence classification`."""
-    by_token: bool = False
-    """Whether a row has an answer for each of its marked tokens, rather than one."""
+    claims: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether a model with this `config.json` is one, where its head does not tell: it is asked before heads are."""
+    law_by: Callable[[Mapping[str, Any]], Law] | None = None
+    """The law of a model's answers by its `config.json`; None for the first of `laws`."""
+    outputs: tuple[Output, ...] = (Output("logits"),)
+    """What is exported, served and compared."""
+    answers: Callable[[Outputs, Batch], Answers] = marked
+    """(outputs by name, batch) -> the answers that losses, soft targets and importance are made of. What a teacher said comes as
+    the same outputs. `compress.core.labels` tells what a batch holds beside what the model reads."""
+    batch_loss: Callable[[Outputs, Batch], Any] | None = None
+    """(outputs, batch) -> a loss of the batch as a whole, a scalar, which is added to that of the answers (in-batch negatives).
+    Gradients are not accumulated then, since several batches are not one."""
+    together: Callable[[Mapping[str, Any]], Hashable] | None = None
+    """(feature) -> a key; features of one key stand in one batch, and a batch size counts keys (a query's candidates)."""
+    encode: Encode | None = None
+    """(examples, tokenizer, max_length, counts) -> features, column by column: what the model reads (by the tokenizer's names),
+    `labels`, and whatever else `collate` and `judge` need of each; an example may give several features. `counts` holds how many
+    were `truncated`, and the `longest`. None for texts or words and their labels, see `compress.data.tokens.encoded`."""
+    collate: Callable[..., dict[str, Any]] | None = None
+    """(features, tokenizer, extras) -> a padded batch; None for `compress.data.collate.collate`."""
+    judge: Callable[[Said], Predictions] = decided
+    """What was said -> one prediction an example (joins windows, decodes tags, applies thresholds). NumPy alone."""
+    fitted: Callable[[Said, Any], Mapping[str, Any]] | None = None
+    """(what was said of held-out rows, their labels) -> facts that the artifact keeps (thresholds). NumPy alone."""
+    present: Callable[[Said], Iterator[dict[str, Any]]] | None = None
+    """What was said -> what `compress predict` prints of each example; None for the prediction alone."""
     generates: bool = False
     """Whether its models generate text: exported with a cache of keys and values, measured by tokens."""
     has_encoder: bool = False
@@ -48,12 +118,42 @@ class Kind:
     adapter_type: str = ""
     """What PEFT calls it, in the `task_type` of an adapter's config."""
 
+    @property
+    def reads_words(self) -> bool:
+        """Whether an example is a list of words with an answer for each."""
+        return any(one.of == "word" for one in self.outputs)
+
+    def law_of(self, config: Mapping[str, Any]) -> Law:
+        """How the answers of a model with this `config.json` are to be read."""
+        return next(iter(self.laws.values())) if self.law_by is None else self.law_by(config)
+
+    def named(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Its outputs among all that a model of transformers gives."""
+        return {one.name: found[one.name] for one in self.outputs}
+
 
 @cache
 def every() -> tuple[Kind, ...]:
-    """All kinds, in the order of their files' names; a file here with a `KIND` is one."""
+    """All kinds: a file here with a `KIND` is one, in the order of names, and then those that other packages bring.
+
+    Raises:
+        CompressError: another package's cannot be imported, or has the name or the tasks of one that is there.
+    """
     files = [file for file in sorted(Path(__file__).parent.glob("*.py")) if MARK.search(file.read_text("utf-8"))]
-    return tuple(importlib.import_module(f"compress.tasks.kinds.{file.stem}").KIND for file in files)
+    found: list[Kind] = [importlib.import_module(f"compress.tasks.kinds.{file.stem}").KIND for file in files]
+    for point in entry_points(group=GROUP):
+        try:
+            kind = point.load()
+        except Exception as error:  # whatever another package raises while it is imported
+            raise CompressError(
+                f"The kind of task '{point.name}' cannot be imported from {point.value} ({error}). Mend or remove that package."
+            ) from error
+        if any(kind.name == one.name or kind.laws.keys() & one.laws.keys() for one in found):
+            raise CompressError(
+                f"{point.value} brings the kind of task '{kind.name}' ({listing(kind.laws)}), which there is already. Rename it."
+            )
+        found.append(kind)
+    return tuple(found)
 
 
 @cache
@@ -80,6 +180,11 @@ def by_task(kind: str) -> Kind:
     raise CompressError(f"There is no kind of task '{kind}'.{guess(kind, known)} There are: {listing(known)}.")
 
 
+def by_config(config: Mapping[str, Any]) -> Kind | None:
+    """The kind that claims models with this `config.json`, whatever their head; None where none does."""
+    return next((one for one in every() if one.claims is not None and one.claims(config)), None)
+
+
 def by_head(classes: Sequence[str]) -> Kind | None:
     """The kind whose models were saved from one of these classes of transformers; None where they are of none of them."""
     for one in every():
@@ -90,5 +195,5 @@ def by_head(classes: Sequence[str]) -> Kind | None:
 
 def by_adapter(task_type: str) -> Kind:
     """The kind of head that an adapter belongs to, by PEFT's `task_type`; a classifier of texts where it says none."""
-    known = {one.adapter_type: one for one in every() if not one.generates}
+    known = {one.adapter_type: one for one in every() if one.adapter_type}
     return known.get(task_type, known["SEQ_CLS"])

@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from compress.tasks.kinds.described import LABELLED, Described
-from compress.tasks.kinds.kind import Kind
-from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
+from compress.tasks.kinds.kind import Kind, Predictions, Said
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
+from compress.tasks.kinds.thresholds import chosen, shifted, thresholds_of
+
+LAWS: Mapping[str, Law] = {
+    "classification": CATEGORICAL,
+    "multi_label_classification": BINARY,
+    "regression": NUMBER,
+}
+PROBLEM_TYPES = {
+    "classification": "single_label_classification",
+    "multi_label_classification": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+def _law_by(config: Mapping[str, Any]) -> Law:
+    """By `problem_type`; where it says nothing, one output is a number and several are classes, as transformers has it."""
+    for task, problem in PROBLEM_TYPES.items():
+        if config.get("problem_type") == problem:
+            return LAWS[task]
+    outputs = len(config.get("id2label") or ()) or config.get("num_labels", 2)
+    return NUMBER if outputs == 1 else CATEGORICAL
+
+
+def _judge(said: Said) -> Predictions:
+    """Class ids or numbers, [examples]; of labels each by itself 0 or 1, [examples, labels], with the model's own thresholds."""
+    return said.law.decide(shifted(said.outputs["logits"], thresholds_of(said.kept, said.names)))
+
+
+def _fitted(said: Said, labels: Any) -> Mapping[str, Any]:
+    """The threshold of each label, where labels stand by themselves."""
+    return chosen(said.outputs["logits"], labels, said.names) if said.law is BINARY else {}
+
+
+def _present(said: Said) -> Iterator[dict[str, Any]]:
+    """`{"label", "probabilities"}`, `{"labels", "probabilities"}`, or `{"score"}`."""
+    for row, predicted in zip(said.outputs["logits"], _judge(said), strict=True):
+        if not said.law.chooses:
+            yield {"score": float(predicted)}
+            continue
+        named = {"probabilities": dict(zip(said.names, map(float, said.law.probabilities(row)), strict=True))}
+        if said.law is BINARY:
+            yield {"labels": [name for name, is_so in zip(said.names, predicted, strict=True) if is_so], **named}
+        else:
+            yield {"label": said.names[int(predicted)], **named}
+
 
 KIND = Kind(
     name="text-classification",
-    laws={"classification": CATEGORICAL, "multi_label_classification": BINARY, "regression": NUMBER},
+    laws=LAWS,
     heads=("ForSequenceClassification",),
     auto_class="AutoModelForSequenceClassification",
     in_words="sequence classification",
@@ -32,10 +80,10 @@ KIND = Kind(
             noun="a regression", metrics=("pearson", "spearman"), keys=LABELLED, own_keys=("labels", "range")
         ),
     },
+    law_by=_law_by,
+    judge=_judge,
+    fitted=_fitted,
+    present=_present,
     adapter_type="SEQ_CLS",
-    problem_types={
-        "classification": "single_label_classification",
-        "multi_label_classification": "multi_label_classification",
-        "regression": "regression",
-    },
+    problem_types=PROBLEM_TYPES,
 )

@@ -2,9 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.core.labels import NO_LABEL
 from compress.tasks.kinds.described import LABELLED, Described
-from compress.tasks.kinds.kind import Kind
+from compress.tasks.kinds.kind import Kind, Output, Said
 from compress.tasks.kinds.laws import CATEGORICAL
+
+
+def by_word(
+    values: NDArray[Any], words: Sequence[NDArray[np.int64]], lengths: Sequence[int]
+) -> list[NDArray[np.int64]]:
+    """The prediction of each word of each sentence; `NO_LABEL` for a word that the model did not read.
+
+    Args:
+        values: of each answer, [answers].
+        words: which word each answer of a sentence is of, [answers] a sentence.
+        lengths: the words of each sentence.
+    """
+    ends = np.cumsum([len(one) for one in words])
+    found = []
+    for answers, places, length in zip(np.split(values, ends[:-1]), words, lengths, strict=True):
+        row = np.full(length, NO_LABEL, np.int64)
+        row[places] = answers
+        found.append(row)
+    return found
+
+
+def _judge(said: Said) -> list[NDArray[np.int64]]:
+    """The tag id of each word of each sentence, [words]; `NO_LABEL` for a word that the model did not read."""
+    return by_word(
+        said.law.decide(said.outputs["logits"]), said.rows.answer_words, [len(words) for words in said.texts["text"]]
+    )
+
+
+def _present(said: Said) -> Iterator[dict[str, Any]]:
+    """`{"words", "tags", "entities"}`; a tag is None where the text was cut, or a word has no tokens."""
+    from compress.metrics.entity_f1 import entities, read_tag
+
+    for words, ids in zip(said.texts["text"], _judge(said), strict=True):
+        tags = [None if one == NO_LABEL else said.names[one] for one in ids]
+        found = entities(read_tag(tag or "O") for tag in tags)
+        yield {
+            "words": words,
+            "tags": tags,
+            "entities": [
+                {"type": kind, "text": " ".join(words[first : last + 1]), "first_word": first, "last_word": last}
+                for kind, first, last in found
+            ],
+        }
+
 
 KIND = Kind(
     name="token-classification",
@@ -24,6 +75,8 @@ KIND = Kind(
             aliases=("ner",),
         )
     },
+    outputs=(Output("logits", of="word"),),
+    judge=_judge,
+    present=_present,
     adapter_type="TOKEN_CLS",
-    by_token=True,
 )

@@ -77,7 +77,7 @@ def test_without_a_padding_token_each_row_of_a_batch_gets_the_answer_that_it_get
     ids = torch.tensor([[5, 6, 7, 9], [8, 9, 3, 3]])
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     with torch.no_grad():
-        together = read_token.logits(model, {"input_ids": ids, "attention_mask": mask})
+        together = read_token.outputs(model, {"input_ids": ids, "attention_mask": mask})["logits"]
         alone = torch.cat([model(input_ids=ids[:1]).logits, model(input_ids=ids[1:, :2]).logits])
     assert torch.equal(together, alone)
 
@@ -87,7 +87,9 @@ def test_rows_that_an_encoder_decoder_cannot_read_together_are_refused_in_words(
 
     ids = torch.tensor([[5, END, 7, END], [8, 9, 3, END]])
     with pytest.raises(CompressError, match="same number of <eos>"):
-        read_token.logits(strong_classifier("bart"), {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+        read_token.outputs(strong_classifier("bart"), {"input_ids": ids, "attention_mask": torch.ones_like(ids)})[
+            "logits"
+        ]
 
 
 def test_a_tokenizer_without_padding_takes_the_classifiers(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ Predictions = Sequence[Any] | NDArray[Any]
 """One an example: class ids or numbers, or an array of tag ids or labels, a text, an order; as the kind's metrics take them."""
 Encode = Callable[[Mapping[str, Sequence[Any]], Any, int, dict[str, int]], dict[str, list[Any]]]
 MARK = re.compile(r"^KIND\b.*=", re.MULTILINE)
-GROUP = "compress.kinds"
+GROUP = "compress.models.kinds"
 """The group of entry points by which another package brings kinds: `my-kind = "my_package.my_kind:KIND"`."""
 
 

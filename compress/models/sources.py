@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from compress.core.artifact import Artifact, digest, hash_file, hashes
 from compress.core.errors import CompressError
@@ -16,6 +19,8 @@ from compress.models.weight_files import weights
 
 DEMO = "demo"
 """The name of the base model that the extra `demo` brings: all-MiniLM-L6-v2, 22.7 million parameters, Apache-2.0."""
+OTHER_THAN_TEXT = re.compile(r"vision|image|video|audio|speech|pixel")
+"""In the names of a config's parts, and of model types: what a composite model reads beside text."""
 DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -74,10 +79,24 @@ def adopt(folder: Path, name: str) -> Artifact:
         CompressError: it has no config, no weights, or pickled weights only.
     """
     raw = raw_config(folder)
+    _refuse_other_than_text(folder, raw)
     weights(folder)  # says what is wrong with them
     origin = {"name": name, "weights": digest(hashes(deciding(folder))), "model_type": raw.get("model_type", "")}
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(str(raw.get("dtype") or raw.get("torch_dtype")), "fp32")
     return Artifact(folder=folder, origin=origin, task=None, precision=precision)
+
+
+def _refuse_other_than_text(where: Path, raw: Mapping[str, Any]) -> None:
+    """Raises a CompressError for a model that reads images or sounds, alone or beside text, and says what to give instead."""
+    parts = {key: value for key, value in raw.items() if isinstance(value, Mapping)}
+    named = [*parts, *(str(part.get("model_type", "")) for part in parts.values()), str(raw["model_type"])]
+    found = next((one for one in named if OTHER_THAN_TEXT.search(one)), "num_mel_bins" if "num_mel_bins" in raw else "")
+    if found:
+        text = "its language model saved by itself (the part `text_config`), or " if "text_config" in parts else ""
+        raise CompressError(
+            f"{where} is a {raw['model_type']} that reads more than text ({found} in its config), which compress does not "
+            f"handle. Give {text}a model of text alone."
+        )
 
 
 def _config_alone(file: Path) -> Artifact:
@@ -87,6 +106,7 @@ def _config_alone(file: Path) -> Artifact:
         kind = str(raw["model_type"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CompressError(f"{file} is no config of a transformers model ({first_line(error)}).") from error
+    _refuse_other_than_text(file, raw)
     origin = {"name": file.name, "weights": digest({"config": raw}), "model_type": kind}
     return Artifact(folder=file, origin=origin, task=None, format="config")
 

@@ -154,7 +154,7 @@ def run(pipeline: str | Path, out: str | Path | None = None, *, changes: Mapping
 
     Raises:
         CompressError: anything in the pipeline is unknown or cannot work; all of it is checked before the first step.
-        BudgetNotMet: it ran, and no variant meets its budget. The results and the report are in `out`.
+        BudgetNotMet: it ran, and no variant meets its budget. Its `result` is what would have been returned.
     """
     from pathlib import Path
 

@@ -208,14 +208,14 @@ def run(plan: Pipeline, out: Path) -> Result:
 
 
 def check_budget(plan: Pipeline, result: Result) -> None:
-    """Raises BudgetNotMet when no variant meets the pipeline's budget."""
+    """Raises BudgetNotMet, which keeps the result, when no variant meets the pipeline's budget."""
     if plan.budget is None or result.measurements is None:
         return
     from compress import report as reports
 
     met, reasons = reports.verdict(result.measurements, plan.budget)
     if not met:
-        raise BudgetNotMet(" ".join(reasons))
+        raise BudgetNotMet(" ".join(reasons), result)
 
 
 def _why(expected: Artifact) -> str:

@@ -189,8 +189,9 @@ def test_a_whole_run_ends_with_measurements_a_report_and_a_verdict_on_its_budget
     for suffix in (".html", ".md", ".json", ".csv"):
         assert result.report.with_suffix(suffix).stat().st_size > 500
     assert json.loads(result.report.with_suffix(".json").read_text())
-    with pytest.raises(BudgetNotMet):
+    with pytest.raises(BudgetNotMet) as verdict:
         pipeline.check_budget(plan, result)
+    assert verdict.value.result is result, "what was made and measured stays within reach"
 
 
 def test_paths_of_the_task_are_relative_to_the_pipelines_file_and_changes_to_the_current_folder(

@@ -27,6 +27,11 @@ class CompressError(Exception):
 class BudgetNotMet(CompressError):  # noqa: N818 - it is a verdict, and reads as one
     """The pipeline ran, but its result does not meet the budget; exit code 3."""
 
+    def __init__(self, text: object = "", result: Any = None) -> None:
+        super().__init__(text)
+        self.result = result
+        """What the pipeline made and measured, a `compress.pipeline.Result`."""
+
 
 def guess(word: Any, known: Iterable[Any]) -> str:
     """`" Did you mean 'precision'?"` for the nearest known word, whatever its case, or an empty string.

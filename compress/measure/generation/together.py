@@ -42,7 +42,7 @@ def measure(entries: Sequence[Entry], evaluation: GenerativeEvaluation, plan: Pl
 def lead_3(evaluation: GenerativeEvaluation) -> dict[str, Any]:
     """What the beginnings of the sources would score as their summaries, by metric; empty for any other kind of task."""
     split = evaluation.split
-    if evaluation.task.kind != "summarization" or not split.is_labelled:
+    if not evaluation.task.described.has_lead or not split.is_labelled:
         return {}
     leads, references = generation.lead_baseline(evaluation.task, split.rows["text"]), list(split.rows["label"])
     found = {}

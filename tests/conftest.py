@@ -9,7 +9,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import gc
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,35 @@ import pytest
 
 from tests.tiny import write_model, write_task
 
-pytest_plugins = ["tests.exported"]
+pytest_plugins = ["tests.exported", "tests.traced_once"]
+
+
+_imported = 0
+"""How many modules had been imported when the garbage collector was last told of them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need a GPU or a network are skipped, with the reason, where there is none."""
-    import torch
-
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if "gpu" in item.keywords and not _has_gpu():
             item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
         if "network" in item.keywords and os.environ.get("HF_HUB_OFFLINE") == "1":
             item.add_marker(pytest.mark.skip(reason="HF_HUB_OFFLINE is 1"))
+
+
+def pytest_runtest_setup() -> None:
+    """The garbage collector passes over what was imported: transformers has it run after each training, and to look through
+    torch's and transformers' modules takes longer than a tiny model's training."""
+    global _imported
+    if len(sys.modules) > _imported:
+        _imported = len(sys.modules)
+        gc.freeze()
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @pytest.fixture(autouse=True)

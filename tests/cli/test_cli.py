@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -15,25 +17,37 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from compress.__main__ import _run
 from compress.cli import compress
 from compress.core.errors import CompressError
 
 COMMANDS = compress.list_commands(None)
 
 
-def shell(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "compress", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
+def shell(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "compress", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def fails(expected: str, *arguments: object, code: int = 1) -> None:
+def here(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command in this process, with the messages and codes that its errors get: torch is imported already."""
+    command = ["compress", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        patch.setattr(sys, "argv", command)
+        _run()
+    return subprocess.CompletedProcess(command, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def fails(expected: str, *arguments: object, code: int = 1, run: Callable[..., Any] = here) -> None:
     """The command must end with that code and one line that holds the expected words."""
-    done = shell(*arguments)
+    done = run(*arguments)
     lines = [line for line in done.stderr.splitlines() if line]
     assert done.returncode == code, done.stderr
     assert lines[-1].startswith("Error: ")
@@ -73,7 +87,7 @@ def test_completion_prints_a_script(shell_name: str) -> None:
 
 
 def test_usage_errors_exit_2_and_guess_the_command() -> None:
-    fails("Did you mean 'distill'?", "destill", code=2)
+    fails("Did you mean 'distill'?", "destill", code=2, run=shell)
     fails("Missing option", "distill", "somewhere", code=2)
     fails("No such option", "distill", "somewhere", "--temprature", "3", "-o", "x", code=2)
 
@@ -119,12 +133,12 @@ def test_a_truncated_weights_file_is_told(make_model: Callable[..., Path], tmp_p
     folder = make_model("bert")
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    fails("corrupt or cut short", "export", folder, "-o", tmp_path / "out")
+    fails("corrupt or cut short", "export", folder, "-o", tmp_path / "out", run=shell)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_corrupt_artifact_is_told_before_it_is_used(make_model: Callable[..., Path], tmp_path: Path) -> None:
-    assert shell("import", make_model("bert"), "-o", tmp_path / "a").returncode == 0
+    assert here("import", make_model("bert"), "-o", tmp_path / "a").returncode == 0
     file = tmp_path / "a" / "model.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
@@ -221,18 +235,18 @@ def test_settings_that_cannot_work_are_refused(
 
 def test_what_is_printed_for_scripts_is_json(make_model: Callable[..., Path], tmp_path: Path) -> None:
     model = make_model("bert")
-    assert shell("import", model, "-q", "-o", tmp_path / "a").stderr == ""
-    assert json.loads(shell("inspect", tmp_path / "a", "--json").stdout)["format"] == "torch"
-    assert json.loads(shell("doctor", "--json").stdout)["works"]
-    assert "sst2" in json.loads(shell("list", "tasks", "--json").stdout)["tasks"]
-    (answer,) = shell("predict", tmp_path / "a", "a good film", "--json").stdout.splitlines()
+    assert here("import", model, "-q", "-o", tmp_path / "a").stderr == ""
+    assert json.loads(here("inspect", tmp_path / "a", "--json").stdout)["format"] == "torch"
+    assert json.loads(here("doctor", "--json").stdout)["works"]
+    assert "sst2" in json.loads(here("list", "tasks", "--json").stdout)["tasks"]
+    (answer,) = here("predict", tmp_path / "a", "a good film", "--json").stdout.splitlines()
     assert set(json.loads(answer)["probabilities"]) == {"negative", "positive"}
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     make_model: Callable[..., Path], task_file: Path, tmp_path: Path
 ) -> None:
-    done = shell("distill", make_model("bert"), "--task", task_file, "--layers", 2, "--dry-run", "-o", tmp_path / "out")
+    done = here("distill", make_model("bert"), "--task", task_file, "--layers", 2, "--dry-run", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "nothing was made): runs: it was not made yet" in done.stdout
     assert not list(tmp_path.glob("out*"))
@@ -270,7 +284,7 @@ def test_an_adapter_is_merged_into_its_base(make_model: Callable[..., Path], tmp
             if "lora_B" in name:
                 parameter.normal_()
     adapted.save_pretrained(tmp_path / "adapter")
-    done = shell("import", base, "--adapter", tmp_path / "adapter", "-o", tmp_path / "merged")
+    done = here("import", base, "--adapter", tmp_path / "adapter", "-o", tmp_path / "merged")
     assert done.returncode == 0, done.stderr
     encoded = tokenizer(base)("a good film", return_tensors="pt")
     merged = classifier(tmp_path / "merged")

@@ -20,8 +20,9 @@ from compress.measure import run as together
 from compress.measure.benchmark import Suite, read_suite
 from compress.measure.interference import Reading
 from tests.artifacts import same_model, tiny_onnx, tiny_task, tiny_torch
+from tests.workers import WorkerHere, workers_here
 
-__all__ = ["tiny_onnx", "tiny_task", "tiny_torch"]
+__all__ = ["tiny_onnx", "tiny_task", "tiny_torch", "workers_here"]
 
 SUITE = Suite.model_validate(
     {
@@ -220,17 +221,18 @@ def test_sizes_are_measured_of_every_model_that_is_one(ran: Ran) -> None:
     assert halved == pytest.approx(0.5 * (ran.one("disk_bytes", "fp32-torch").value or 0), rel=0.05)
 
 
+@pytest.mark.usefixtures("workers_here")
 def test_a_second_run_computes_no_quality_and_no_export_again(
     ran: Ran, tiny_task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    original = process.WorkerProcess.ask
+    original = WorkerHere.ask
 
-    def noting(self: process.WorkerProcess, command: str, **arguments: Any) -> dict[str, Any]:
+    def noting(self: WorkerHere, command: str, **arguments: Any) -> dict[str, Any]:
         asked.append(command)
         return original(self, command, **arguments)
 
-    monkeypatch.setattr(process.WorkerProcess, "ask", noting)
+    monkeypatch.setattr(WorkerHere, "ask", noting)
     exports = {file: file.stat().st_mtime_ns for file in ran.cache.rglob("*.onnx")}
     suite = SUITE.model_copy(update={"rounds": 1, "options": ("ours",), "conditions": SUITE.conditions[:2]})
     again = benchmark.run(ran.artifacts[2:3], suite, tmp_path, cache=ran.cache, task=tiny_task)
@@ -275,13 +277,14 @@ class Closed:
         pass
 
 
+@pytest.mark.usefixtures("workers_here")
 def test_an_interrupted_benchmark_goes_on_and_a_finished_one_is_reused(
     ran: Ran, tiny_task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    original = process.WorkerProcess.ask
+    original = WorkerHere.ask
 
-    def interrupted(self: process.WorkerProcess, command: str, **arguments: Any) -> dict[str, Any]:
+    def interrupted(self: WorkerHere, command: str, **arguments: Any) -> dict[str, Any]:
         asked.append(command)
         if asked.count("time") == 7:  # two to warm up, then two a round
             raise KeyboardInterrupt
@@ -293,10 +296,10 @@ def test_an_interrupted_benchmark_goes_on_and_a_finished_one_is_reused(
         asked.clear()
         return benchmark.run(ran.artifacts[2:3], suite, tmp_path, cache=ran.cache, task=tiny_task, **changes)
 
-    monkeypatch.setattr(process.WorkerProcess, "ask", interrupted)
+    monkeypatch.setattr(WorkerHere, "ask", interrupted)
     with pytest.raises(KeyboardInterrupt):
         measured()
-    monkeypatch.setattr(process.WorkerProcess, "ask", lambda *a, **k: asked.append(a[1]) or original(*a, **k))
+    monkeypatch.setattr(WorkerHere, "ask", lambda *a, **k: asked.append(a[1]) or original(*a, **k))
     found = measured()
     assert (asked.count("load"), asked.count("serve"), asked.count("time")) == (2, 0, 2 + 2)
     assert [len(one.raw) for one in found.measurements if one.name == "latency_seconds"] == [12, 12]

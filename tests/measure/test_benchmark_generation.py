@@ -14,7 +14,7 @@ from compress.core.artifact import Artifact, Step
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement, Measurements
 from compress.data import loading
-from compress.measure import benchmark, process
+from compress.measure import benchmark
 from compress.measure import run as together
 from compress.measure.benchmark import Suite, read_suite
 from compress.measure.generation import evaluation as generative
@@ -23,9 +23,9 @@ from compress.models.load import adopt
 from tests.artifacts import tiny_torch
 from tests.generative import strong_generator
 from tests.tiny_generators import write_generator, write_generator_tokenizer, write_pairs, write_text
-from tests.written import onnx_generator
+from tests.workers import WorkerHere, workers_here
 
-__all__ = ["tiny_torch"]
+__all__ = ["tiny_torch", "workers_here"]
 
 SUITE = Suite.model_validate(
     {
@@ -190,15 +190,16 @@ def test_speed_and_memory_of_every_writer_are_those_of_generate(ran: Ran) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_here")
 def test_a_second_run_writes_nothing_again(ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
-    original = process.WorkerProcess.ask
+    original = WorkerHere.ask
 
-    def noting(self: process.WorkerProcess, command: str, **arguments: Any) -> dict[str, Any]:
+    def noting(self: WorkerHere, command: str, **arguments: Any) -> dict[str, Any]:
         asked.append(command)
         return original(self, command, **arguments)
 
-    monkeypatch.setattr(process.WorkerProcess, "ask", noting)
+    monkeypatch.setattr(WorkerHere, "ask", noting)
     monkeypatch.setenv("XDG_CACHE_HOME", str(ran.folder / "xdg"))
     suite = SUITE.model_copy(update={"rounds": 1, "conditions": SUITE.conditions[:1]})
     again = benchmark.run([("root", ran.root)], suite, tmp_path, cache=ran.folder / "cache", task=ran.task)
@@ -208,13 +209,13 @@ def test_a_second_run_writes_nothing_again(ran: Ran, monkeypatch: pytest.MonkeyP
     assert values == [ran.one("rouge_l", name).value for name in ("fp32-torch", "fp32-onnx")]
 
 
+@pytest.mark.usefixtures("workers_here")
 def test_perplexity_is_that_of_transformers_in_windows_that_overlap_and_the_exports_is_the_same(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     root = write_strong(tmp_path / "root", "llama")
     task = write_text(tmp_path / "data")
-    # No fixed length: every process of a writer takes seconds to start, and growth has one of its own.
     suite = SUITE.model_copy(update={"rounds": 1, "conditions": SUITE.conditions[:1]})
     ran = measured(tmp_path, root, [("root", root)], task, suite)
     model = AutoModelForCausalLM.from_pretrained(root.folder).eval()
@@ -296,15 +297,16 @@ def test_a_classifier_is_refused_for_a_task_of_writing(tiny_torch: Artifact, tmp
 
 
 def test_a_classifier_among_models_that_write_is_refused_before_anything_is_measured(
-    tiny_torch: Artifact, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+    tiny_torch: Artifact, tmp_path: Path
 ) -> None:
-    made = [("int8", onnx_generator("bart", tmp_path_factory)), ("model", tiny_torch)]
+    made = [("writer", adopt(write_generator(tmp_path / "writer", "bart"), "writer")), ("model", tiny_torch)]
     with pytest.raises(CompressError, match="writes no text"):
         benchmark.run(made, SUITE, tmp_path / "out", cache=tmp_path / "cache", task=write_pairs(tmp_path / "data"))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_here")
 def test_a_trained_decoders_perplexity_on_text_of_its_own_is_the_same_over_its_export(
     real_data: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,9 @@ from compress.measure import benchmark
 from compress.measure.benchmark import Suite
 from compress.models.load import bring
 from tests.tiny import WORDS, write_model
+from tests.workers import workers_here
+
+__all__ = ["workers_here"]
 
 NAMES = ("entailment", "neutral", "contradiction")
 SUITE = Suite.model_validate(
@@ -33,6 +36,7 @@ def write_split(file: Path, rows: int, first: int) -> None:
     file.write_text("\n".join(["sentence1\tsentence2\tgold_label", *lines, ""]))
 
 
+@pytest.mark.usefixtures("workers_here")
 def test_both_evaluation_splits_are_measured_in_one_run_and_one_that_is_missing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

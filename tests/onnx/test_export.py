@@ -47,6 +47,7 @@ def test_weights_keep_their_modules_names(bert: Exported) -> None:
     assert "bert.embeddings.word_embeddings.weight" in names
 
 
+@pytest.mark.usefixtures("traced_anew")
 def test_export_is_quiet_and_leaves_the_model_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = strong_model(tmp_path / "model", "bert", num_hidden_layers=1)
     model.train()

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from compress.core import catalogue, kept, shipped
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
+from compress.core.cache import default_cache
 from compress.core.destination import check_name
 from compress.core.errors import BudgetNotMet, CompressError, guess, listing, shown
 from compress.core.measurement import Measurements
 from compress.core.paths import named
 from compress.core.progress import say
 from compress.core.reasons import why
+from compress.core.references import references
 from compress.core.settings import Lines, Settings, below, build, read_value, read_yaml
-from compress.core.technique import Technique, default_cache, finished, references
+from compress.tasks.technique import Technique
 from compress.techniques.apply import apply, check, check_destination, check_free, planned
 from compress.techniques.request import written
 

@@ -14,7 +14,7 @@ import yaml
 import compress
 from compress.core import catalogue
 from compress.core.measurement import Measurements
-from compress.core.technique import Technique
+from compress.tasks.technique import Technique
 from tests.reliability.tiny_pipeline import SUITE
 from tests.tiny import write_model, write_task
 

@@ -198,6 +198,16 @@ class Artifact:
         )
 
 
+def finished(out: Path, fingerprint: str) -> bool:
+    """Whether `out` holds the finished artifact with that fingerprint."""
+    if not Artifact.is_one(out):
+        return False
+    try:
+        return Artifact.open(out, verify=False).fingerprint() == fingerprint
+    except CompressError:
+        return False
+
+
 def hash_file(file: Path) -> str:
     """The SHA-256 of a file, read in blocks."""
     with file.open("rb") as stream:

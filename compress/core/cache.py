@@ -170,3 +170,8 @@ def _is_open_at(descriptor: int, file: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
         return False
+
+
+def default_cache(out: Path) -> Path:
+    """The cache beside an artifact: `.compress-cache` in the folder that holds it."""
+    return out.resolve().parent / ".compress-cache"

@@ -6,11 +6,10 @@ import dataclasses
 from itertools import count
 from pathlib import Path
 
-from compress.core.artifact import Artifact, is_main_process
+from compress.core.artifact import Artifact, finished, is_main_process
 from compress.core.destination import check_replaceable
 from compress.core.errors import CompressError
 from compress.core.progress import say
-from compress.core.technique import finished
 from compress.core.work_folder import put_in_place
 
 FOLDER = ".kept"

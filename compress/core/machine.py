@@ -132,3 +132,14 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide results, without importing them."""
+    found = {}
+    for package in ("torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "datasets"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
 from compress.core.setting_names import shown_as
-from compress.core.technique import finished
 from compress.core.work_folder import marked, unfinished
 
 

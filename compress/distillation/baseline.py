@@ -11,7 +11,6 @@ import numpy as np
 
 from compress.core.artifact import is_main_process
 from compress.core.cache import making, opened
-from compress.core.technique import Work
 from compress.data import loading
 from compress.data import prompt_templates as texts
 from compress.data.collate import by_example, collate_causal
@@ -24,6 +23,7 @@ from compress.distillation.students import Student
 from compress.models.reading_length import positions
 from compress.runtimes.generating import scores
 from compress.tasks.task import Task
+from compress.tasks.technique import Work
 from compress.training import validation as holdout
 
 Trained = Callable[[Distill, bool, Path, str], Student]

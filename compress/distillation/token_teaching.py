@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from compress.core.technique import Made, Work
 from compress.distillation import students, token_lessons
 from compress.distillation.baseline import compare
 from compress.distillation.distill_settings import Distill
@@ -15,6 +14,7 @@ from compress.distillation.students import Student
 from compress.distillation.token_lessons import TokenLessons
 from compress.distillation.token_objective import TokenGoal, learning_tokens
 from compress.models import load as models
+from compress.tasks.technique import Made, Work
 from compress.training.objectives import Hold
 from compress.training.train import TrainingSettings, train, wants_bf16
 

@@ -15,10 +15,9 @@ from compress.core.cache import entry
 from compress.core.cores import available_cores
 from compress.core.disk import DiskFull, full_disk_told
 from compress.core.errors import CompressError
-from compress.core.machine import cpu_model, machine, packages, providers
+from compress.core.machine import cpu_model, machine, packages, providers, versions
 from compress.core.measurement import Measurements
 from compress.core.progress import say, warn
-from compress.core.technique import versions
 from compress.core.version import VERSION
 from compress.data import leakage, loading, readable
 from compress.measure import former

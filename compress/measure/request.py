@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from compress.core.artifact import Artifact
+from compress.core.cache import default_cache
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurements
 from compress.core.paths import named
-from compress.core.technique import default_cache
 from compress.data import given
 from compress.measure import benchmark
 from compress.measure.former import check_folder

@@ -15,9 +15,9 @@ from typing import Any
 from compress.core.artifact import Artifact, digest
 from compress.core.cache import entry
 from compress.core.errors import CompressError
+from compress.core.machine import versions
 from compress.core.model_files import copy_beside
 from compress.core.progress import say
-from compress.core.technique import versions
 from compress.core.version import VERSION
 from compress.data import comparison_rows
 from compress.models.kinds import kind_of_model, law_of_model

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from compress.core.headings import ADVANCED, DATA, TEACHER, TRAINING, under
-from compress.core.technique import ArtifactPath
+from compress.core.references import ArtifactPath
 from compress.core.unread_settings import ReadWhen
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.generation_settings import GenerationSettings

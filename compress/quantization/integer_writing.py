@@ -16,7 +16,6 @@ from compress.core.cache import entry, opened
 from compress.core.cores import available_cores
 from compress.core.errors import CompressError
 from compress.core.labels import NO_LABEL
-from compress.core.technique import Made, Work
 from compress.data.collate import Collate
 from compress.distillation import token_lessons
 from compress.distillation.students import Student
@@ -36,6 +35,7 @@ from compress.quantization.qat_settings import Qat
 from compress.quantization.scheme import Scheme
 from compress.runtimes.onnx_generation import open_generator_in
 from compress.runtimes.runtime import Serving
+from compress.tasks.technique import Made, Work
 
 ROWS, BATCH = 64, 8
 """Held-out rows on which the graphs are compared with the model that was trained, at each token of the references."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from compress.core.headings import NOT_SHOWN, TEACHER
-from compress.core.technique import ArtifactPath
+from compress.core.references import ArtifactPath
 from compress.core.unread_settings import ReadWhen
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.loss_settings import Weight

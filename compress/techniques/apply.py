@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from compress.core import destination, out_of_memory, setting_names, temporary
-from compress.core.artifact import RESULTS, SCRATCH, Artifact, Step
+from compress.core.artifact import RESULTS, SCRATCH, Artifact, Step, finished
+from compress.core.cache import default_cache
 from compress.core.disk import full_disk_told
 from compress.core.distributed import is_main_process, world_size
 from compress.core.errors import CompressError
+from compress.core.machine import versions
 from compress.core.progress import say
+from compress.core.references import OnDisk, marked
 from compress.core.settings import Settings
-from compress.core.technique import OnDisk, S, Technique, Work, _marked, default_cache, finished, versions
 from compress.core.work_folder import Aside, discard, finish, settle, work_folder
+from compress.tasks.technique import S, Technique, Work
 from compress.techniques.first_opening import open_once
 
 OF_THE_DATA = {
@@ -113,7 +116,7 @@ def check_destination(
     """
     data = (task or {}).get("data")
     files = data.values() if isinstance(data, Mapping) else [data]
-    read = [str(getattr(settings, name)) for name in _marked(settings, OnDisk) if getattr(settings, name)]
+    read = [str(getattr(settings, name)) for name in marked(settings, OnDisk) if getattr(settings, name)]
     destination.check(out, {"the model": source, **inputs}, [*read, *(str(file) for file in files if file)])
 
 
@@ -194,7 +197,7 @@ def planned(
             plain[setting][int(number)] = artifact.fingerprint()
         else:
             plain[setting] = artifact.fingerprint()
-    on_disk = _marked(settings, OnDisk)
+    on_disk = marked(settings, OnDisk)
     for name, value in plain.items():  # the content is in the data, and where that lies is this machine's affair
         if isinstance(value, str) and (name in on_disk or Path(value).is_absolute()):
             plain[name] = Path(value).name

@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact, hashes
+from compress.core.artifact import Artifact, finished, hashes
 from compress.core.errors import CompressError
 from compress.core.model_files import deciding, of_tokenizer
 from compress.core.paths import named
 from compress.core.progress import warn
-from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.distillation.distill_settings import READ, Distill
+from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
     from compress.distillation.students import Student

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
 from compress.core.settings import Settings
-from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import ReadWhen, refuse_unread
+from compress.tasks.technique import Made, Technique, Work
 
 
 class Export(Settings):

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from compress.core.artifact import Artifact
-from compress.core.technique import Made, Technique, Work
 from compress.core.unread_settings import refuse_unread
+from compress.tasks.technique import Made, Technique, Work
 from compress.training.finetune_settings import READ, Finetune
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from compress.core import catalogue, log
 from compress.core.artifact import Artifact
 from compress.core.headings import grouped
-from compress.core.technique import OnDisk, Reference, Technique
+from compress.core.references import OnDisk, Reference
+from compress.tasks.technique import Technique
 
 MODEL: Any = str | Path | Artifact
 TASK: Any = str | Path | Mapping[str, Any] | None

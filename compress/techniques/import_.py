@@ -15,10 +15,11 @@ from pydantic import Field
 from compress.core.artifact import Artifact, hashes
 from compress.core.model_files import copy_beside, deciding
 from compress.core.paths import named
+from compress.core.references import ReadPath
 from compress.core.settings import Settings
-from compress.core.technique import Made, ReadPath, Technique, Work
 from compress.models.load import generates
 from compress.models.weight_files import weights
+from compress.tasks.technique import Made, Technique, Work
 
 
 class Import(Settings):

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
 from compress.core.progress import say
-from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.pruning.prune_settings import READ, SHAPES, Prune, reads_rows, removes_units
 from compress.tasks.kinds.thresholds import THRESHOLDS
+from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
     from compress.training.objectives import Hold

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
-from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.quantization.qat_settings import READ, Qat
+from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
     from compress.quantization.scheme import Scheme

@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
-from compress.core.technique import Made, Technique, Work, finished
 from compress.core.unread_settings import refuse_unread
 from compress.models.load import kind_of
 from compress.quantization.quantize_settings import INTEGERS, READ, Quantize, calibrates
+from compress.tasks.technique import Made, Technique, Work
 
 
 def _run(work: Work[Quantize]) -> Made:

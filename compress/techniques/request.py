@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, finished
 from compress.core.paths import named
+from compress.core.references import references
 from compress.core.settings import Settings
-from compress.core.technique import Technique, finished, references
 from compress.data import given
 from compress.models.sources import bring
+from compress.tasks.technique import Technique
 from compress.techniques.apply import apply, check, check_destination, check_free, planned
 
 

@@ -12,7 +12,7 @@ from compress.core import kept
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.settings import Settings
-from compress.core.technique import Made, Technique, Work
+from compress.tasks.technique import Made, Technique, Work
 from compress.techniques.apply import apply
 from tests.core.test_work_folder import KILLER, Killed
 

@@ -13,8 +13,8 @@ from pydantic import Field
 from compress.core.artifact import MANIFEST, SCRATCH, Artifact
 from compress.core.errors import CompressError
 from compress.core.settings import Settings
-from compress.core.technique import Made, Technique, Work
 from compress.core.work_folder import LOCK, MARK, finish, unfinished, work_folder
+from compress.tasks.technique import Made, Technique, Work
 from compress.techniques.apply import apply
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree"}

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
+from compress.core.references import references
 from compress.core.settings import build
-from compress.core.technique import references
 from compress.data.loading import resolve
 from compress.distillation import objective, students
 from compress.distillation import train as teaching

@@ -13,8 +13,8 @@ import pytest
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.settings import Settings
-from compress.core.technique import Made, Technique, Work
 from compress.models.load import bring
+from compress.tasks.technique import Made, Technique, Work
 from compress.techniques.apply import apply
 from tests.tiny import write_model
 

@@ -19,7 +19,6 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
-from compress.core.technique import Technique
 from compress.models import load as models
 from compress.models.load import bring
 from compress.pruning.weights import prunable, weights_of
@@ -27,6 +26,7 @@ from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.qat_settings import Qat
 from compress.quantization.quantize_settings import Quantize
 from compress.quantization.scheme import Scheme
+from compress.tasks.technique import Technique
 from compress.techniques.apply import apply
 from compress.training import loop
 from tests.tiny import WORDS, write_model

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.references import ArtifactPath, ReadPath, references
 from compress.core.settings import Settings
-from compress.core.technique import ArtifactPath, Made, ReadPath, Technique, Work, references
+from compress.tasks.technique import Made, Technique, Work
 from compress.techniques.apply import apply, planned
 
 

@@ -4,33 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from compress.core import setting_names
 from compress.core.artifact import Artifact
-from compress.core.errors import CompressError
 from compress.core.settings import Lines, Settings, build
 from compress.core.work_folder import SUFFIX
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Marks a setting that names another artifact (`teacher`): a folder, a hub id, or a pipeline's step."""
-
-
-ArtifactPath = Annotated[str, Reference()]
-"""The type of a setting that names another artifact."""
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """Marks a setting that is the path of something that is read: an adapter, a file of texts."""
-
-
-ReadPath = Annotated[str, OnDisk()]
-"""The type of a setting that is the path of something that is read."""
 
 S = TypeVar("S", bound=Settings)
 Given = TypeVar("Given", bound=Settings, covariant=True)
@@ -108,52 +88,3 @@ class Technique(Generic[S]):
         """
         now, places = setting_names.current(self.name, values, where, lines or {})
         return build(self.settings, now, where, places, also=also)
-
-
-def finished(out: Path, fingerprint: str) -> bool:
-    """Whether `out` holds the finished artifact with that fingerprint."""
-    if not Artifact.is_one(out):
-        return False
-    try:
-        return Artifact.open(out, verify=False).fingerprint() == fingerprint
-    except CompressError:
-        return False
-
-
-def references(settings: Settings) -> dict[str, str]:
-    """What the settings refer to, by the setting's name; where a setting names several, by `name.0`, `name.1`."""
-    found: dict[str, str] = {}
-    for name in _marked(settings, Reference):
-        value = getattr(settings, name)
-        if not value:
-            continue
-        if isinstance(value, str):
-            found[name] = value
-        else:
-            found |= {f"{name}.{number}": one for number, one in enumerate(value)}
-    return found
-
-
-def _marked(settings: Settings, mark: type) -> list[str]:
-    """The names of the settings whose type carries a mark."""
-    return [
-        name
-        for name, info in type(settings).model_fields.items()
-        if any(isinstance(one, mark) for one in info.metadata) or f"{mark.__name__}()" in str(info.annotation)
-    ]
-
-
-def default_cache(out: Path) -> Path:
-    """The cache beside an artifact: `.compress-cache` in the folder that holds it."""
-    return out.resolve().parent / ".compress-cache"
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that decide results, without importing them."""
-    found = {}
-    for package in ("torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "datasets"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -12,7 +12,7 @@ BETTER_MALLOC = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 TRAINS = {"finetune", "distill", "prune", "qat", "run"}
-STOPPED = "Stopped. What is finished is kept; the same command goes on from there."
+STOPPED = "Stopped. Finished work is kept; the same command continues."
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def _in_words(error: BaseException) -> str:
         return f"The path is too long for this system: {error.filename}. Choose a shorter one."
     return (
         f"compress hit an unexpected error ({type(error).__name__}: {str(error)[:2000]}). "
-        "Run the command again with --debug, and report what it shows."
+        "Run the command again with --debug, and report the output."
     )
 
 

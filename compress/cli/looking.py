@@ -16,7 +16,7 @@ from compress.core.printable import json_text
 @command("predict", example='compress predict runs/student "what a charming film"')
 @click.argument("artifact")
 @click.argument("texts", nargs=-1)
-@click.option("--pair", help="The second text, for a model of pairs of texts.")
+@click.option("--pair", help="The second text, for models that read text pairs.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of texts or pairs.")
 @click.option(
     "--format",

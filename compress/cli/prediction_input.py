@@ -134,7 +134,7 @@ def _text(raw: bytes, number: int, layout: Layout) -> str:
         raise CompressError(f"{where} is UTF-16. Convert the file first: `iconv -f UTF-16 -t UTF-8`.")
     if b"\0" in raw:
         raise CompressError(
-            f"{where} has null bytes: it is UTF-16, or no text. Convert it first, for example with `iconv -f UTF-16LE -t UTF-8`."
+            f"{where} has null bytes: it is UTF-16, or not text. Convert it first, for example with `iconv -f UTF-16LE -t UTF-8`."
         )
     try:
         return raw.decode(codec)
@@ -176,7 +176,7 @@ def _from_json(number: int, text: str, layout: Layout) -> Text | None:
             continue
         text = within(cells, key)
         if not isinstance(text, str):
-            raise CompressError(f"{where}: `{key}` is no text. Put it in quotes.")
+            raise CompressError(f"{where}: `{key}` is not text. Put it in quotes.")
         found.append(text)
     return _counted(found, where, layout, "an object with `text`" + (" and `text_pair`" if layout.is_pair else ""))
 
@@ -242,7 +242,7 @@ class _Table:
             if len(names) > 1 and known & set(names) and all(one in known or one.isidentifier() for one in names):
                 shown_as = "\\t" if separator == "\t" else separator
                 raise CompressError(
-                    f"{self.layout.name} has its columns between '{shown_as}': set `separator: \"{shown_as}\"` in the model's "
+                    f"{self.layout.name} has columns separated by '{shown_as}': set `separator: \"{shown_as}\"` in the model's "
                     "task, or convert the file to CSV or TSV."
                 )
 
@@ -264,7 +264,7 @@ def blank_lines(numbers: Sequence[int]) -> str:
     """What is said of lines without a text."""
     shown = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
     one = len(numbers) == 1
-    return f"{'Line' if one else 'Lines'} {shown} {'has' if one else 'have'} no text, and so no answer ({len(numbers)} in all)."
+    return f"{'Line' if one else 'Lines'} {shown} {'has' if one else 'have'} no text, so no prediction ({len(numbers)} in all)."
 
 
 def shown(text: Any) -> str:

@@ -164,7 +164,7 @@ class Artifact:
         added = [file for file in openable(self.folder) if file.relative_to(self.folder).as_posix() not in self.files]
         if self.files and added:
             raise CompressError(
-                f"{added[0]} is not in {MANIFEST}, and might be opened instead of what was made. Take it out of the folder."
+                f"{added[0]} is not in {MANIFEST}, and might be opened instead of the recorded files. Remove it from the folder."
             )
 
     def unlisted(self) -> list[str]:
@@ -241,7 +241,7 @@ def write_whole(file: Path, text: str) -> None:
 
 def _no_artifact(folder: Path) -> str:
     if folder.name and folder.with_name(f"{folder.name}.partial").exists():
-        return f"{folder} is unfinished. Run the command that makes it again; it continues where it stopped."
+        return f"{folder} is unfinished. Run its command again; it continues where it stopped."
     if not folder.exists():
         return f"{folder} does not exist. Make it, or check the path."
     if not folder.is_dir():
@@ -251,4 +251,4 @@ def _no_artifact(folder: Path) -> str:
             f"{folder} holds ONNX graphs that compress did not make (there is no {MANIFEST}). "
             "Give the torch model that they were exported from."
         )
-    return f"{folder} has no {MANIFEST}, so it is not an artifact. Bring a model in with `compress import`."
+    return f"{folder} has no {MANIFEST}, so it is not an artifact. Import a model with `compress import`."

@@ -59,7 +59,7 @@ def full_disk_told(where: Path) -> Iterator[None]:
             raise
         file = written(error) or where
         raise DiskFull(
-            f"{file} cannot be written ({reason}). Free some space; then the same command goes on."
+            f"{file} cannot be written ({reason}). Free some space; then the same command continues."
         ) from error
 
 

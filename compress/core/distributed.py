@@ -61,9 +61,11 @@ def settle() -> None:
     alone = os.environ.get("RANK") == "0" and os.environ.get("WORLD_SIZE") == "1"
     if found and not alone:
         missing = [name for name in LAUNCHED if not os.environ.get(name)]
-        why = f"without {', '.join(missing)}" if missing else "which do not fit one another"
+        why = f"without {', '.join(missing)}" if missing else "which contradict each other"
         told = ", ".join(f"{name}={os.environ[name]}" for name in found)
-        warn(f"The environment has {told} {why}: no launch of several processes, so this one runs alone.")
+        warn(
+            f"The environment has {told} {why}: this is not a launch of several processes, so this process runs alone."
+        )
     for name in found:
         del os.environ[name]
 

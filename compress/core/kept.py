@@ -50,7 +50,9 @@ def set_aside(out: Path) -> None:
     except OSError as error:
         raise CompressError(f"{out} cannot be kept as {there} ({error.strerror}). Move it yourself.") from error
     dataclasses.replace(former, folder=there).write_manifest()  # its paths are relative to its folder
-    say(f"What was at {out} before is kept in {there}. It is put back when its settings are; remove it to save space.")
+    say(
+        f"What was at {out} before is kept in {there}. It is restored when you change the settings back; delete it to save space."
+    )
 
 
 def put_back(out: Path, fingerprint: str) -> None:
@@ -70,7 +72,7 @@ def put_back(out: Path, fingerprint: str) -> None:
     if out.exists():
         check_replaceable(out, is_kept=True)
     put_in_place(there, out, set_aside)
-    say(f"{out} was made before with these settings and kept: it is put back.")
+    say(f"{out} was made before with these settings and kept: it is restored.")
 
 
 def _is_whole(folder: Path) -> bool:

@@ -47,7 +47,7 @@ def told(what: str, settings: Mapping[str, Any] | None = None) -> str:
         settings: those of the step, of which the ones that decide the need are named with their values.
     """
     lower = [f"--{name.replace('_', '-')} ({settings[name]})" for name in LOWERED if settings and settings.get(name)]
-    advice = f"Lower {' or '.join(lower)}" if lower else "Take a smaller model, or fewer and shorter texts"
+    advice = f"Lower {' or '.join(lower)}" if lower else "Use a smaller model, or fewer and shorter texts"
     return f"{what} ran out of memory. {advice}, or use a machine with more of it."
 
 

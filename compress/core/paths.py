@@ -20,12 +20,12 @@ def named(text: str | Path) -> Path:
     if not str(text).strip():
         raise CompressError("A path is empty. Name a file or a folder; '.' is the current one.")
     if "\0" in str(text):
-        raise CompressError(f"{shown(str(text))} has a NUL character, so it is no path. Check what was written.")
+        raise CompressError(f"{shown(str(text))} has a NUL character, so it is not a path. Check the spelling.")
     size = len(str(path).encode(errors="surrogateescape"))
     longest = max((len(part.encode(errors="surrogateescape")) for part in path.parts), default=0)
     if size > LONGEST_PATH or longest > LONGEST_NAME:
         what = f"{longest} bytes in one name" if longest > LONGEST_NAME else f"{size} bytes"
-        raise CompressError(f"The path {shown(str(text))} is too long: {what}. Check what was written, or move it.")
+        raise CompressError(f"The path {shown(str(text))} is too long: {what}. Check the spelling, or move it.")
     try:
         return path.expanduser()
     except RuntimeError:  # there is no such user

@@ -14,9 +14,9 @@ def why(expected: Artifact) -> str:
     if finished(folder, expected.fingerprint()):
         return "finished, reused"
     if marked(unfinished(folder)) == expected.fingerprint():
-        return "was interrupted, goes on"
+        return "was interrupted, continues"
     if not Artifact.is_one(folder):
-        return "runs: it was not made yet"
+        return "new"
     try:
         former = Artifact.open(folder, verify=False)
     except CompressError as error:
@@ -26,11 +26,11 @@ def why(expected: Artifact) -> str:
 
 def _difference(former: Artifact, expected: Artifact) -> str:
     if any(old.results < new.results for old, new in zip(former.steps, expected.steps, strict=False)):
-        return "an older version of compress made it, and since then a fault was mended that may change the result"
+        return "it was made by an older version of compress, and a bug fix since then may change the result"
     if former.origin["weights"] != expected.origin["weights"]:
-        return "the model it starts from is another one"
+        return "its input model has changed"
     if len(former.steps) != len(expected.steps):
-        return "it comes after other steps"
+        return "the steps before it have changed"
     for old, new in zip(former.steps, expected.steps, strict=True):
         if old.technique != new.technique:
             return f"a step before it was {old.technique}, now {new.technique}"
@@ -40,12 +40,12 @@ def _difference(former: Artifact, expected: Artifact) -> str:
             if before != now:
                 return f"{new.technique}'s {name} was {before}, now {now}"
         if old.inputs != new.inputs:
-            return f"another artifact takes part in {new.technique}"
+            return f"another input artifact of {new.technique} has changed"
         if old.data.get("serves") != new.data.get("serves"):
-            return f"the task that {new.technique} is for has changed"
+            return f"the task of {new.technique} has changed"
         if old.data.get("processes") != new.data.get("processes"):
             before, now = old.data.get("processes", 1), new.data.get("processes", 1)
-            return f"{new.technique} ran in {before} process(es), and would now in {now}"
+            return f"{new.technique} ran in {before} process(es), now in {now}"
         if old.data != new.data:
             return f"the data that {new.technique} reads has changed"
     return "it was made by another version of this tool"

@@ -104,7 +104,7 @@ def current(technique: str, values: Mapping[str, Any], where: str, lines: Lines)
         place = f"{where} line {line}" if line else where
         old, new = _spelled(former.name, where), _spelled(name, where)
         if name in found:
-            raise CompressError(f"{old} and {new} are one setting, and {place} gives both. Leave {old} out.")
+            raise CompressError(f"{old} and {new} are one setting, and {place} has both. Remove {old}.")
         given = found.pop(former.name)
         found[name] = former.value_now(given)
         if line:

@@ -65,9 +65,9 @@ class Settings(BaseModel):
     def _fits(cls, value: Any) -> Any:
         for one in value if isinstance(value, tuple | list) else (value,):
             if isinstance(one, int) and not -LARGEST <= one <= LARGEST:
-                raise ValueError("must be a whole number that 64 bits hold")
+                raise ValueError("must be a whole number of at most 64 bits")
             if isinstance(one, str) and (len(one) > LONGEST or "\0" in one):
-                raise ValueError(f"must be a text of at most {LONGEST:,} characters without NUL")
+                raise ValueError(f"must be text of at most {LONGEST:,} characters without NUL")
         return value
 
 
@@ -94,7 +94,7 @@ def build(
     except ValidationError as error:
         raise CompressError(_message(model, error, where, lines or {}, also)) from error
     except (TypeError, ArithmeticError, RecursionError) as error:  # pydantic lets these of a check through
-        raise CompressError(f"A setting in {where} is of another type than it should be ({error}).") from error
+        raise CompressError(f"A setting in {where} has the wrong type ({error}).") from error
 
 
 def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
@@ -198,7 +198,7 @@ def _reason(error: Any) -> str:
         "too_short": f"must have at least {context.get('min_length')} entries",
         "too_long": f"must have at most {context.get('max_length')} entries",
         "int_from_float": "must be a whole number",
-        "int_parsing_size": "must be a whole number that 64 bits hold",
+        "int_parsing_size": "must be a whole number of at most 64 bits",
     }
     if kind in plain:
         return plain[kind]

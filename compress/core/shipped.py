@@ -25,7 +25,7 @@ def folder(name: str) -> Path:
     shipped = PACKAGE / "_shipped" / name
     if shipped.is_dir():
         return shipped
-    raise CompressError(f"This installation lacks its folder '{name}'. Install the package again.")
+    raise CompressError(f"This installation has no folder '{name}'. Install the package again.")
 
 
 def find(kind: str, name: str) -> Path:

@@ -84,7 +84,7 @@ def log_likelihoods(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> N
         [tokens], 0 where the label is -100; the first is never predicted, so its label must be -100.
     """
     if labels[0] != NO_LABEL:
-        raise ValueError("The first token of a window is predicted from nothing: its label must be -100.")
+        raise ValueError("The first token of a window cannot be predicted: its label must be -100.")
     found = np.zeros(len(labels), np.float64)
     places = np.flatnonzero(labels != NO_LABEL)
     before = logits[places - 1].astype(np.float64)

@@ -112,7 +112,7 @@ def is_encoder_decoder(file: Path) -> bool:
     except CompressError:
         raise
     except Exception as error:
-        raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
+        raise CompressError(f"{file} is not the config of a generative model ({first_line(error)}).") from error
 
 
 def from_encoder(folder: Path, *, decoder_layers: int | None = None) -> tuple[Any, Any]:
@@ -169,16 +169,18 @@ def _check(theirs: Any, folder: Path) -> None:
     if theirs.model_type not in LAYERS:
         known = ", ".join(LAYERS)
         raise CompressError(
-            f"A summarizer is made out of an encoder whose layers are BERT's ({known}), and {folder} holds a "
+            f"A summarizer can be initialized from an encoder with BERT's layers ({known}), but {folder} holds a "
             f"{theirs.model_type}. Start from one of these, or from an encoder-decoder."
         )
     kind = getattr(theirs, "position_embedding_type", None) or "absolute"
     if kind != "absolute":
-        raise CompressError(f"The encoder in {folder} has positions of the kind '{kind}', which BART does not know.")
+        raise CompressError(f"The encoder in {folder} has positions of the kind '{kind}', which BART does not support.")
     if getattr(theirs, "embedding_size", theirs.hidden_size) != theirs.hidden_size:
-        raise CompressError(f"The encoder in {folder} has embeddings narrower than its layers, which BART cannot have.")
+        raise CompressError(
+            f"The encoder in {folder} has embeddings narrower than its layers, which BART does not support."
+        )
     if getattr(theirs, "layer_widths", None):
-        raise CompressError(f"The encoder in {folder} has layers of unequal widths. Start from an unpruned one.")
+        raise CompressError(f"The encoder in {folder} has layers of different widths. Start from an unpruned model.")
 
 
 def _positions(encoder: Any) -> Any:

@@ -76,7 +76,7 @@ def _read(file: Path) -> KeptGenerationConfig:
             )
             found.validate()
     except Exception as error:  # transformers raises many kinds, each about the file
-        raise CompressError(f"{file} does not say how the model generates: {first_line(error)}. Correct it.") from error
+        raise CompressError(f"{file} is not a valid generation config: {first_line(error)}. Correct it.") from error
     found._from_model_config = None  # else it is written into the file
     _check(found, file)
     return found
@@ -98,12 +98,12 @@ def _check(config: KeptGenerationConfig, file: Path) -> None:
         least = -math.inf if name == "length_penalty" else 0  # below 0 it makes texts shorter
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= least):
             raise CompressError(
-                f"{file}: '{name}' is {str(value)[:60]!r}, which is no number{' of 0 or more' * (least == 0)}. Correct it."
+                f"{file}: '{name}' is {str(value)[:60]!r}, which is not a number{' of 0 or more' * (least == 0)}. Correct it."
             )
     for name in TOKENS:
         value = getattr(config, name, None)
         ids = value if isinstance(value, list) else [value] * (value is not None)
         if any(isinstance(one, bool) or not isinstance(one, int) for one in ids):
             raise CompressError(
-                f"{file}: '{name}' is {str(value)[:60]!r}, which is no id of a token: give its number. Correct it."
+                f"{file}: '{name}' is {str(value)[:60]!r}, which is not a token id: give a number. Correct it."
             )

@@ -26,7 +26,9 @@ def generator(folder: Path, **changes: Any) -> Any:
     """
     kind = kind_of(folder)
     if kind is None or not kind.generates:
-        raise CompressError(f"The model in {folder} writes no text: it is no encoder-decoder and no decoder.")
+        raise CompressError(
+            f"The model in {folder} is not a generative model: it is neither an encoder-decoder nor a decoder."
+        )
     from compress.models import gptq_checkpoint
     from compress.models.families.cutting import opened_by
     from compress.models.generation_config import generation_config
@@ -55,7 +57,7 @@ def _check_family(folder: Path, config: Any) -> None:
     known = architectures().get(config.model_type)
     reason = known.why_not(config) if known is not None else ""
     if reason:
-        raise CompressError(f"The {config.model_type} model in {folder} cannot be worked with: {reason}.")
+        raise CompressError(f"The {config.model_type} model in {folder} is not supported: {reason}.")
 
 
 def _check_head(folder: Path, found: Opened) -> None:
@@ -90,7 +92,7 @@ def from_config(file: Path) -> Any:
     except CompressError:
         raise
     except Exception as error:
-        raise CompressError(f"{file} is no config of a model that writes text ({first_line(error)}).") from error
+        raise CompressError(f"{file} is not the config of a generative model ({first_line(error)}).") from error
 
 
 def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:

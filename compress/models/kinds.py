@@ -79,7 +79,7 @@ def trained_kind(folder: Path) -> Kind:
         task = _task(name)
         if task:
             raise CompressError(
-                f"The model in {folder} is one for {task} ({name}), which compress does not handle. It handles {handled()}."
+                f"The model in {folder} is one for {task} ({name}), which compress does not support. It supports {handled()}."
             )
         if name.endswith(MASKED):
             raise CompressError(

@@ -145,7 +145,7 @@ def shown(names: Sequence[str]) -> str:
 
 def told_of_order(folder: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
     """What is said where a model's outputs are put in a task's order."""
-    return f"{folder.name}: its outputs {shown(names)} are put in the task's order {shown(wanted)}, by name."
+    return f"{folder.name}: its outputs {shown(names)} are reordered by name to the task's order {shown(wanted)}."
 
 
 def moved_(model: Any, places: Sequence[int], names: Sequence[str]) -> Any:

@@ -21,7 +21,7 @@ def _count_or_indices(given: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         raise ValueError(HOW) from None
     if found == () or (isinstance(found, int) and found < 1):
-        raise ValueError("at least one layer stays")
+        raise ValueError("keep at least one layer")
     return found
 
 

@@ -42,7 +42,7 @@ def chosen_layers(total: int, kept: int, choice: str, *, first: bool = False) ->
     last = tuple(range(total - kept, total))
     choices = {"even": even, "first": tuple(range(kept)), "last": (0, *last[1:]) if first and kept > 1 else last}
     if choice not in choices:
-        raise CompressError(f"There is no choice of layers '{choice}' by place. Choose {listing(choices)}.")
+        raise CompressError(f"Unknown layer choice '{choice}'. Choose {listing(choices)}.")
     return choices[choice]
 
 
@@ -158,7 +158,7 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any
     missing = own.keys() - weights.keys()
     if missing:
         raise CompressError(
-            f"The teacher lacks the student's weights {sorted(missing)[:3]}. Report this family as a bug."
+            f"The teacher has no weights for the student's {sorted(missing)[:3]}. Report this family as a bug."
         )
     # A first layer that differs has fewer weights than the layer whose place it takes: those alone are left behind.
     student.load_state_dict({name: weights[name] for name in own})

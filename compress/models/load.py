@@ -59,7 +59,7 @@ def load(artifact: Artifact) -> Any:
         CompressError: the artifact is not a torch one, its weights do not fit its config, or it has no head.
     """
     if artifact.format != "torch":
-        raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; a torch one is needed here.")
+        raise CompressError(f"{artifact.folder} is an {artifact.format} artifact; this needs a torch one.")
     kind = trained_kind(artifact.folder)
     return generator(artifact.folder) if kind.generates else classifier(artifact.folder, kind, new_head=False)
 
@@ -221,7 +221,7 @@ def check_kind(folder: Path, task: Any) -> None:
         )
     if kind is not None and kind.generates:
         raise CompressError(
-            f"The model in {folder} writes text (it is {'an encoder-decoder' if kind.has_encoder else 'a decoder'}), but the "
+            f"The model in {folder} generates text (it is {'an encoder-decoder' if kind.has_encoder else 'a decoder'}), but the "
             f"task {task.name} is a {task.kind_in_words}. Choose the task that it was trained for, as `--task samsum`."
         )
     if trained_kind(folder) is not wanted:

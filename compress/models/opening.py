@@ -115,7 +115,7 @@ def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool =
     if adapters:
         raise CompressError(
             f"The weights in {folder} hold an adapter that was not merged: {_some(adapters)}. Merge it first "
-            "(`merge_and_unload` in PEFT), or save it apart and use `compress import BASE --adapter FOLDER`."
+            "(`merge_and_unload` in PEFT), or save it separately and use `compress import BASE --adapter FOLDER`."
         )
     strange = [name for name in unexpected if in_body(name)]
     if strange:
@@ -161,7 +161,7 @@ def _tell_of_buffers(folder: Path, files: Iterable[Path], model: Any) -> None:
             left |= {name for name in names if not {name, body + name, name.removeprefix(body)} & own}
     if left:
         warn(
-            f"{folder.name}: {_some(sorted(left))} in its weights are buffers that transformers computes, and are left out."
+            f"{folder.name}: {_some(sorted(left))} in its weights are buffers that transformers computes, and are dropped."
         )
 
 
@@ -210,10 +210,12 @@ def _reason(raw: Mapping[str, Any], name: str) -> str:
         )
     if "embed" in name and "position" not in name:
         return "Tokens were probably added or removed: correct the config (vocab_size), or save the model again."
-    return "Take the config that was saved with these weights."
+    return "Use the config that was saved with these weights."
 
 
 def _why_not(folder: Path, error: Exception) -> str:
     if "above report" in str(error):  # which is on no screen
-        return f"The weights in {folder} cannot be brought into the form that transformers 5 gives them. Save the model again."
+        return (
+            f"The weights in {folder} cannot be converted to the form that transformers 5 uses. Save the model again."
+        )
     return why_not(folder, error)

@@ -100,14 +100,14 @@ def why_not(folder: Path, error: Exception) -> str:
     """Why the model in a folder cannot be loaded, from what transformers raised, in one line."""
     text = first_line(error)
     if "trust_remote_code" in str(error):
-        return f"The model in {folder} brings code of its own, which is not run unless you add --trust-remote-code."
+        return f"The model in {folder} contains its own code, which is not run unless you add --trust-remote-code."
     if isinstance(error, ImportError) and "bitsandbytes" in str(error):
         return f"The model in {folder} was quantized by bitsandbytes. {INSTALL_BITSANDBYTES}"
     if "header" in text.lower() or "safetensor" in type(error).__name__.lower():
         return f"The weights in {folder} are corrupt or cut short ({text}). Copy or download them again."
     if "Unrecognized configuration class" in str(error):
-        return f"The model in {folder} is of a type for which transformers has no class of the kind needed here."
-    return f"The model in {folder} cannot be loaded: {text}. Check that its config and weights belong together."
+        return f"The model in {folder} is of a type for which transformers has no class for this task."
+    return f"The model in {folder} cannot be loaded: {text}. Check that its config and weights match."
 
 
 def first_line(error: BaseException) -> str:

@@ -39,7 +39,7 @@ def bring(where: str | Path | Artifact) -> Artifact:
     where = str(where)
     folder = Path(where)
     if not where.strip():
-        raise CompressError("No model is named. Give an artifact's folder, a Hugging Face folder, or a hub id.")
+        raise CompressError("No model is given. Give an artifact's folder, a Hugging Face folder, or a hub id.")
     try:
         folder.stat()
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def _config_alone(file: Path) -> Artifact:
         raw = json.loads(file.read_text(encoding="utf-8"))
         kind = str(raw["model_type"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CompressError(f"{file} is no config of a transformers model ({first_line(error)}).") from error
+        raise CompressError(f"{file} is not the config of a transformers model ({first_line(error)}).") from error
     _refuse_other_than_text(file, raw)
     origin = {"name": file.name, "weights": digest({"config": raw}), "model_type": kind}
     return Artifact(folder=file, origin=origin, task=None, format="config")
@@ -127,13 +127,13 @@ def _demo() -> Path:
 def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    say(f"There is no folder {name} here: asking the Hugging Face hub for a model of that name.")
+    say(f"No folder {name} here: looking for a model of that name on the Hugging Face hub.")
     try:
         with quiet():
             code = ["*.py"] if trusts_remote_code() else []
             return Path(snapshot_download(name, revision=revision, allow_patterns=[*patterns_to_download(), *code]))
     except Exception as error:
         raise CompressError(
-            f"No such folder: {name}. Nor did the Hugging Face hub give a model of that name "
+            f"No such folder: {name}. No such model on the Hugging Face hub either "
             f"({first_line(error)}). Check the path, or download the model and give its folder."
         ) from error

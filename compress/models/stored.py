@@ -22,7 +22,9 @@ def model_files(artifact: Artifact) -> list[Path]:
         graphs = [artifact.folder / name for name in artifact.parts.values()]
         files = graphs + [artifact.folder / name for file in graphs if file.is_file() for name in _external(file)]
     elif artifact.format == "config":
-        raise CompressError(f"{artifact.folder} is a config without weights. `compress finetune` makes a model of it.")
+        raise CompressError(
+            f"{artifact.folder} is a config without weights. `compress finetune` trains a model from it."
+        )
     else:
         files = sorted(artifact.folder.glob("*.safetensors"))
     missing = [file for file in files if not file.is_file()]

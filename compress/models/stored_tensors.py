@@ -37,7 +37,7 @@ def check_types(folder: Path, files: Sequence[Path], model: Any) -> None:
             for name in tensors.keys():  # noqa: SIM118 - no mapping
                 if name in found:
                     raise CompressError(
-                        f"{name} stands in two files of {folder}, {found[name].name} and {file.name}, and nothing says which "
+                        f"{name} is in two files of {folder}, {found[name].name} and {file.name}, and nothing says which "
                         "is the model's. Save the model again, in an empty folder."
                     )
                 found[name] = file
@@ -45,7 +45,7 @@ def check_types(folder: Path, files: Sequence[Path], model: Any) -> None:
                 is_weight = bool({name, body + name, name.removeprefix(body)} & floating)
                 if is_weight and not is_quantized and kind not in FLOATS:
                     raise CompressError(
-                        f"{name} in {file} is of the type {kind}, but it is a weight, which is a floating-point number. If the "
+                        f"{name} in {file} has the type {kind}, but weights must be floating-point numbers. If the "
                         "model was quantized, its config.json lacks the `quantization_config` that says how: take the model "
                         "from which it was quantized."
                     )

@@ -40,7 +40,7 @@ def tokenizer(folder: Path) -> Any:
         except Exception as error:
             if "trust_remote_code" not in str(error) and (folder / "config.json").is_file():
                 config(folder)  # the tokenizer's class hangs on it, so it may be what is wrong
-            raise CompressError(f"{folder} holds no tokenizer that can be read ({first_line(error)}).") from error
+            raise CompressError(f"{folder} has no readable tokenizer ({first_line(error)}).") from error
     missing = _missing_files(folder, found)
     if missing:
         raise CompressError(
@@ -98,7 +98,7 @@ def _check_length(folder: Path, its_tokenizer: Any) -> None:
     longest = its_tokenizer.model_max_length
     if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
         raise CompressError(
-            f"The tokenizer in {folder} says that it reads {str(longest)[:50]} tokens (model_max_length in its config). "
+            f"The tokenizer in {folder} has a limit of {str(longest)[:50]} tokens (model_max_length in its config). "
             "Write the number of tokens that the model reads, for example 512."
         )
 
@@ -112,7 +112,7 @@ def _check_ids(folder: Path, its_tokenizer: Any, tried: list[int]) -> None:
             "Copy the files of the tokenizer that the model was trained with."
         )
     if not tried:
-        raise CompressError(f"The tokenizer in {folder} makes nothing of a text: copy or download its files again.")
+        raise CompressError(f"The tokenizer in {folder} gives no tokens for a text: copy or download its files again.")
     rows = _embeddings(folder)
     if rows is None:
         return
@@ -120,12 +120,12 @@ def _check_ids(folder: Path, its_tokenizer: Any, tried: list[int]) -> None:
         token = its_tokenizer.convert_ids_to_tokens(max(ids))
         raise CompressError(
             f"The tokenizer in {folder} has the token {token!r} with the id {max(ids)}, but the model has embeddings for "
-            f"{rows} tokens only. Resize the model (`resize_token_embeddings`) and save it, or take its own tokenizer."
+            f"{rows} tokens only. Resize the model (`resize_token_embeddings`) and save it, or use its own tokenizer."
         )
     if 2 * len(ids) < rows:
         warn(
             f"{folder.name}: its tokenizer has {len(ids):,} tokens, and the model embeddings for {rows:,}. "
-            "Check that the two belong together."
+            "Check that the two match."
         )
 
 
@@ -153,7 +153,7 @@ def panics_in_words(folder: Path) -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         raise CompressError(
-            f"{folder} holds no tokenizer that can be used ({first_line(error)}). Copy or download its files again."
+            f"{folder} has no usable tokenizer ({first_line(error)}). Copy or download its files again."
         ) from error
     finally:
         sys.stderr.flush()

@@ -34,7 +34,7 @@ def trained(texts: Iterable[str], size: int, *, opens: bool) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     if size < LEAST:
-        raise CompressError(f"A vocabulary of {size} does not hold all bytes. Set --vocab-size to {LEAST} or more.")
+        raise CompressError(f"A vocabulary of {size} does not contain all bytes. Set --vocab-size to {LEAST} or more.")
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()

@@ -60,7 +60,7 @@ def importances(model: Any, batches: Sequence[Batch]) -> Importance:
         CompressError: there are no batches, or the family is unknown.
     """
     if not batches:
-        raise CompressError("Importance is measured on calibration rows, and there are none. Raise their number.")
+        raise CompressError("Importance needs calibration rows, and there are none. Use a larger calibration set.")
     architecture = family(model.config)
     layers = list(model.get_submodule(architecture.layers))
     norms = list(hidden_norms(model).values())

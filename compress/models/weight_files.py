@@ -47,7 +47,7 @@ def _shards(index: Path) -> list[Path]:
         files = sorted(str(name) for name in named)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CompressError(
-            f"{index} is no index of weights ({type(error).__name__}). Copy or download the model again."
+            f"{index} is not an index of weights ({type(error).__name__}). Copy or download the model again."
         ) from error
     for name in files:
         _check_name(index.parent, name, index.name)

@@ -69,7 +69,7 @@ def narrower(
     new = Widths(hidden_size or heads * size, heads, intermediate_size or old.neurons)
     if new.hidden % heads:
         raise CompressError(
-            f"hidden_size {new.hidden} cannot be shared out among {heads} heads. Choose a multiple of {heads}."
+            f"hidden_size {new.hidden} cannot be divided among {heads} heads. Choose a multiple of {heads}."
         )
     if new.head_size > size:
         raise CompressError(

@@ -143,7 +143,7 @@ class _Choices:
             raise CompressError(
                 f"There is no part {unknown[0]!r} to prune. Choose {listing(PARTS)}."
                 if unknown
-                else "Name a part to prune."
+                else "Give a unit to prune."
             )
         if self.neuron_multiple < 1:
             raise CompressError(f"Neurons are kept in multiples of 1 or more, not {self.neuron_multiple}. Raise it.")

@@ -58,7 +58,8 @@ def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> 
     """
     if getattr(model.config, SETTING, None):
         raise CompressError(
-            "The layers of this model have heads and neurons of unequal number. Prune its hidden width first, and those then."
+            "The layers of this model have different numbers of heads or neurons. "
+            "Prune the hidden width first, then heads and neurons."
         )
     before = widths(model.config).hidden
     smaller = narrow(model, [_inputs(model, batch) for batch in batches], hidden_size=hidden_size)

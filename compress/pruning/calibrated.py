@@ -144,7 +144,9 @@ def _layer_by_layer(
     `prune` gets the module, its statistic, and how many weights are to go besides those that are zero.
     """
     if not batches:
-        raise CompressError("Pruning by inputs needs calibration rows, and there are none. Raise their number.")
+        raise CompressError(
+            "This pruning method needs calibration rows, and there are none. Use a larger calibration set."
+        )
     inside = prunable(model)
     weights = weights_of(model, inside if names is None else names)
     outside = sorted(weights.keys() - inside.keys())
@@ -210,7 +212,7 @@ def _statistics(
             hook.remove()
     unused = sorted(linears.keys() - sums.keys())
     if unused:
-        raise CompressError(f"{unused[0]} is not used by this model, so its inputs are unknown. Leave it alone.")
+        raise CompressError(f"{unused[0]} is not used by this model, so its inputs are unknown. Exclude it.")
     return sums
 
 

@@ -51,7 +51,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if not 0 <= self.initial <= self.final < 1:
             raise CompressError(
-                f"A share of weights rises from 0 or more to below 1, not from {self.initial:g} to {self.final:g}."
+                f"The sparsity must rise from 0 or more to below 1, not from {self.initial:g} to {self.final:g}."
             )
         if not 0 <= self.begin <= self.end <= 1 or self.updates < 1:
             raise CompressError(

@@ -81,7 +81,7 @@ def scores(model: Any, method: str, batches: Sequence[Batch] = ()) -> Scores:
     if method == "magnitude":
         return magnitude(model)
     if method not in METHODS:
-        raise CompressError(f"There is no importance '{method}'. Choose {listing(METHODS)}.")
+        raise CompressError(f"Unknown importance '{method}'. Choose {listing(METHODS)}.")
     found = gradients(model, batches)
     return found.taylor() if method == "taylor" else found.fisher()
 
@@ -117,7 +117,7 @@ def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
     """
     if not batches:
         raise CompressError(
-            "Importance by the loss is measured on labelled rows, and there are none. Raise their number."
+            "Importance from the loss needs labelled rows, and there are none. Use a larger calibration set."
         )
     found = units(model)
     per_batch = [_of_batch(model, found, batch) for batch in batches]
@@ -141,9 +141,7 @@ def loss_by_example(model: Any, batch: Batch) -> Tensor:
 
 def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
     if "labels" not in batch:
-        raise CompressError(
-            "Importance by the loss needs the rows' labels, and these have none. Choose rows with labels."
-        )
+        raise CompressError("Importance from the loss needs labels, and these rows have none. Choose rows with labels.")
     here = {name: value.to(model.device) for name, value in batch.items()}
     rows = len(here["labels"])
     ones = [

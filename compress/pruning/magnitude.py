@@ -69,7 +69,9 @@ def n_of_m(weights: Mapping[str, Tensor], n: int = 2, m: int = 4) -> Masks:
 def check_n_of_m(weights: Mapping[str, Tensor], n: int, m: int) -> None:
     """Refuses what cannot be pruned N:M; see `n_of_m`."""
     if not 1 <= n < m:
-        raise CompressError(f"There is no {n}:{m} sparsity: of each m weights n stay, from 1 to m - 1. Take 2:4.")
+        raise CompressError(
+            f"{n}:{m} is not an N:M sparsity: N of every M weights stay, from 1 to M - 1. Use 2:4, for example."
+        )
     for name, weight in weights.items():
         if weight.shape[1] % m:
             raise CompressError(

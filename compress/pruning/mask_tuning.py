@@ -73,7 +73,7 @@ def tuned(model: Any, kept: Kept, batches: Sequence[Batch], *, ridge: float = RI
         CompressError: there are no batches.
     """
     if not batches:
-        raise CompressError("Masks are tuned on calibration rows, and there are none. Raise their number.")
+        raise CompressError("Mask tuning needs calibration rows, and there are none. Use a larger calibration set.")
     masks = [_on(one, model.device) for one in ones(model, kept)]
     architecture, layers = family(model.config), own_layers(model)
     with evaluating(model):

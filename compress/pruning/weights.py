@@ -40,7 +40,7 @@ def prunable(model: Any, exclude: Sequence[str] = ()) -> dict[str, nn.Module]:
     name_patterns.check(exclude, found, "exclude", "pruned")
     chosen = {name: part for name, part in found.items() if not any(fnmatchcase(name, pattern) for pattern in exclude)}
     if not chosen:
-        raise CompressError(f"The patterns {', '.join(exclude)} exclude all {len(found)} matrices. Name fewer.")
+        raise CompressError(f"The patterns {', '.join(exclude)} exclude all {len(found)} matrices. Give fewer.")
     return chosen
 
 

@@ -76,7 +76,7 @@ def generate(
     except ValueError as error:  # transformers' answer to settings that do not go together, or lack a token
         reason = str(error).strip().split("\n", 1)[0].rstrip(".")[:300]
         raise CompressError(
-            f"This {generator.config.model_type} cannot generate by its generation config: {reason}. Correct it."
+            f"This {generator.config.model_type} cannot generate with its generation config: {reason}. Correct it."
         ) from error
     finally:
         generator.generation_config = own
@@ -102,7 +102,7 @@ def scores(generator: Any, feeds: Feeds, labels: NDArray[np.int64]) -> tuple[NDA
 
     writes = bool(generator.config.is_encoder_decoder)
     if not writes and (labels[:, 0] != NO_LABEL).any():
-        raise ValueError("The first token of a row is predicted from nothing: its label must be -100.")
+        raise ValueError("The first token of a row cannot be predicted: its label must be -100.")
     if writes:
         feeds = {**feeds, "decoder_input_ids": _shifted(labels, _start(generator), _padding(generator))}
     ahead = logits(generator, feeds)
@@ -152,7 +152,7 @@ def check_room(generator: Any, length: int, new_tokens: int) -> None:
     most = room(generator)
     writes = bool(generator.config.is_encoder_decoder)
     if most is not None and (max(length, new_tokens) if writes else length + new_tokens) > most:
-        raise CompressError(f"it reads {most} tokens at most, not {length} and {new_tokens} new ones")
+        raise CompressError(f"it has positions for {most} tokens, not {length} and {new_tokens} new ones")
 
 
 def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:

@@ -119,7 +119,7 @@ class OnnxGenerator(GenerationMixin):
         kind = generation_config.cache_implementation
         if kind not in (None, "dynamic"):
             raise CompressError(
-                f"An export grows its cache by each token; it has none of the kind '{kind}'. Leave out cache_implementation."
+                f"An exported model has a cache that grows with each token, not '{kind}'. Leave out cache_implementation."
             )
         if model_kwargs.get(cache_name()) is None and generation_config.use_cache is not False:
             model_kwargs[cache_name()] = self.empty_cache()

@@ -63,7 +63,7 @@ def check_text(text: Text) -> None:
     """Raises a CompressError where a text is empty, or holds what is no Unicode (half a surrogate pair)."""
     for one in (text,) if isinstance(text, str) else text:
         if not one.strip():
-            raise CompressError("One of the texts is empty. Give something to read.")
+            raise CompressError("One of the texts is empty.")
         if not one.isascii():
             try:
                 one.encode("utf-8")
@@ -101,7 +101,7 @@ def opened(
         return _generator(artifact, task, chosen.opened_generator(artifact, serving), beams, new_tokens)
     if beams or new_tokens:
         raise CompressError(
-            f"{artifact.folder} is a classifier and writes nothing. Leave out --beams and --new-tokens."
+            f"{artifact.folder} is a classifier, which does not generate text. Leave out --beams and --new-tokens."
         )
     names = labels.of_config(raw_config(artifact.folder), artifact.folder)
     return _classifier(artifact, task, chosen.opened(artifact, serving), names)
@@ -128,17 +128,17 @@ class Predictor:
     def check_kind(self, *, is_pair: bool) -> None:
         """Raises a CompressError where two texts are given to a model of one, or one to a model of two."""
         if is_pair and self.is_generative:
-            raise CompressError(f"{self.artifact.folder} writes text for one text at a time. Leave out --pair.")
+            raise CompressError(f"{self.artifact.folder} reads single texts. Leave out --pair.")
         if self.is_pair is None or is_pair == self.is_pair:
             return
         name, columns = self.task.name, " and ".join(self.task.text_columns)
         if is_pair:
             raise CompressError(
-                f"{self.artifact.folder} is a model of the task {name}, which reads one text ({columns}). Leave out the "
+                f"{self.artifact.folder} is a model for {name}, which reads one text ({columns}). Leave out the "
                 "second one (--pair)."
             )
         raise CompressError(
-            f"{self.artifact.folder} is a model of the task {name}, which reads two texts ({columns}). Give the second one with "
+            f"{self.artifact.folder} is a model for {name}, which reads two texts ({columns}). Give the second one with "
             "--pair, or many pairs as `text<TAB>second text` lines: `--file pairs.tsv`, or `-` for standard input."
         )
 
@@ -151,7 +151,7 @@ class Predictor:
         if self.counts["truncated"]:
             many = f"{self.counts['truncated']} of {self.counts['read']} texts"
             limit = "this model reads" if self.length is None else f"the {self.length} tokens that this model reads"
-            warn(f"{many} are longer than {limit} and were cut.")
+            warn(f"{many} are longer than {limit} and were truncated.")
 
 
 @dataclass
@@ -204,11 +204,11 @@ class Classifier(Predictor):
         except Exception as error:  # a runtime's own, of many classes
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise CompressError(
-                f"{self.artifact.folder} cannot answer ({reason[:250]}). Check that tokenizer and weights belong together."
+                f"{self.artifact.folder} cannot predict ({reason[:250]}). Check that tokenizer and weights match."
             ) from error
         if not all(np.isfinite(values).all() for values in found.values()):
             raise CompressError(
-                f"{self.artifact.folder} answers with what is no number (NaN or infinity). Its weights are damaged, or its "
+                f"{self.artifact.folder} gives outputs that are NaN or infinite. Its weights are damaged, or its "
                 "precision is too small for it: make it again."
             )
         return {name: values.astype(np.float64) for name, values in found.items()}
@@ -265,7 +265,7 @@ def _generator(artifact: Artifact, task: Any, generator: Any, beams: int | None,
     said = generator.generation_config.to_dict()
     most = room(generator)
     if new_tokens and most is not None and new_tokens >= most:
-        raise CompressError(f"{artifact.folder} has room for {most} tokens. Ask for fewer with --new-tokens.")
+        raise CompressError(f"{artifact.folder} can generate at most {most} tokens. Set --new-tokens lower.")
     length = new_tokens or _length(task, said)
     if most is not None and not new_tokens:
         length = min(length, most if generator.config.is_encoder_decoder else most // 2)

@@ -150,7 +150,7 @@ def declared(feeds: Mapping[str, Any], inputs: tuple[str, ...], what: str) -> di
     missing = [name for name in inputs if name not in feeds and name != "token_type_ids"]
     if missing:
         raise CompressError(
-            f"{what} wants the input '{missing[0]}', but its tokenizer gives {', '.join(feeds)}. "
-            "Put the tokenizer it was trained with beside it."
+            f"{what} needs the input '{missing[0]}', but its tokenizer gives {', '.join(feeds)}. "
+            "Copy the tokenizer of its training into its folder."
         )
     return {name: feeds[name] if name in feeds else np.zeros_like(feeds["input_ids"]) for name in inputs}

@@ -50,7 +50,7 @@ def open_session(
     if provider not in available:
         raise CompressError(
             f"ONNX Runtime {onnxruntime.__version__} here has no {provider} (it has {', '.join(available)}). "
-            "Install the extra that brings it, `cpu` or `gpu`."
+            "Install the extra that has it, `cpu` or `gpu`."
         )
     if not Path(path).is_file():
         raise CompressError(f"{path} does not exist. Export the model again.")
@@ -95,7 +95,7 @@ def outputs(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) 
     missing = wanted - set(rows)
     if missing:
         raise CompressError(
-            f"The graph wants {', '.join(sorted(wanted))} and the rows have no {', '.join(sorted(missing))}. "
+            f"The graph needs {', '.join(sorted(wanted))}, and the rows lack {', '.join(sorted(missing))}. "
             "Encode them with the tokenizer beside the model."
         )
     feeds = {name: np.ascontiguousarray(value, np.int64) for name, value in rows.items() if name in wanted}

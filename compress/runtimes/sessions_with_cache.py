@@ -52,7 +52,9 @@ class TensorSession:
         """
         missing = [name for name in self.inputs if name not in feeds]
         if missing:
-            raise CompressError(f"{self.path} wants '{missing[0]}', which was not given. Export the model again.")
+            raise CompressError(
+                f"{self.path} needs the input '{missing[0]}', which is missing. Export the model again."
+            )
         binding = self._session.io_binding()
         kept = []  # ONNX Runtime reads these addresses until it has run
         for name, item in self.inputs.items():
@@ -105,7 +107,7 @@ class GenerationSessions:
     def encode(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
         """The encoder's states [batch, source, width], and the cross-attention's keys and values by layer."""
         if self.encoder is None:
-            raise CompressError(f"{self.decode.path} belongs to a decoder: it has no encoder to run.")
+            raise CompressError(f"{self.decode.path} is a decoder and has no encoder.")
         found = self.encoder.run({"input_ids": input_ids, "attention_mask": attention_mask})
         return found["encoder_hidden_states"], _layers(found, "cross", self.layers)
 
@@ -166,7 +168,7 @@ def open_generation(
     unknown = set(parts) - {ENCODER, PREFILL, DECODE}
     if unknown or DECODE not in parts:
         raise CompressError(
-            f"A generative model's parts are encoder, prefill and decode (needed); these are {', '.join(parts)}. "
+            f"A generative model's components are encoder, prefill and decode (required), not {', '.join(parts)}. "
             "Export the model again."
         )
     opened = {

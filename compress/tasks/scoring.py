@@ -34,7 +34,7 @@ def chosen(task: Task, value: Any) -> tuple[str, ...]:
     for name in names:
         _check(task, name)
     if len(set(names)) < len(names):  # all are names by now: an unknown value may take hours to write out
-        raise CompressError(f"Task '{task.name}': a metric stands twice in `metric`: {', '.join(names)}.")
+        raise CompressError(f"Task '{task.name}': `metric` has a duplicate: {', '.join(names)}.")
     return names
 
 

@@ -213,7 +213,7 @@ class Task:
             rest = {key: _frozen(value) for key, value in plain.items()}
             return Task(**rest, files=files, hub=Hub(**hub) if hub else None, limit=limit, generation=generation)
         except (TypeError, AttributeError) as error:
-            raise CompressError(f"This is not a task written by compress ({error}). Name the task anew.") from error
+            raise CompressError(f"This task was not written by compress ({error}). Give the task again.") from error
 
 
 def _plain(value: Any) -> Any:

@@ -257,7 +257,7 @@ def _not_taken(technique: Technique[Any], source: Artifact) -> str:
         file = source.folder
         if any(file.parent.glob("*.safetensors")):
             return f"{file} is the config of a model. Give the folder: compress {technique.name} {file.parent}"
-        return f"{file} is a config without weights. `compress finetune` makes a model of it."
+        return f"{file} is a config without weights. `compress finetune` trains a model from it."
     takes = " or ".join(sorted(technique.accepts))
     return (
         f"{technique.name} takes an artifact in the format {takes}, and {source.folder} is in {source.format}. "

@@ -22,9 +22,9 @@ def last_checkpoint(folder: Path) -> Path | None:
             if checkpoint in whole:
                 continue
             if (checkpoint / MARK).is_file():
-                warn(f"{checkpoint} is damaged, or the best one before it is, so training does not go on from there.")
+                warn(f"{checkpoint} is damaged, or the best one before it is, so training does not continue from it.")
             else:
-                say(f"{checkpoint} was not finished, so training does not go on from there.")
+                say(f"{checkpoint} was not finished, so training does not continue from it.")
             shutil.rmtree(checkpoint, ignore_errors=True)
     return whole[0] if whole else None
 

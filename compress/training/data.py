@@ -72,7 +72,7 @@ def data_for(
             if train.max_length < max_length
             else f"{max_length} tokens"
         )
-        warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were cut.")
+        warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were truncated.")
     only = one_label(task, splits["train"].rows)
     if only:
         what = "score" if task.law is NUMBER else "class"
@@ -109,7 +109,7 @@ def _generative(
         rows, _ = generative_tokens(held_out, task, its_tokenizer, config, max_length)
         score = holdout.written(rows, held_out, task, its_tokenizer, seed=task.seed)
         if facts["cut"]:
-            warn(f"{facts['cut']}. `max_source` and `max_target` of the task say how much is read and written.")
+            warn(f"{facts['cut']}. `max_source` and `max_target` of the task set these lengths.")
         facts |= {"max_source": said.max_source, "max_target": said.max_target}
     return TrainingData(
         task=task,

@@ -88,7 +88,7 @@ def check(settings: Finetune, source: Artifact, description: Mapping[str, Any] |
         ("encoder_lr_multiplier", settings.encoder_lr_multiplier != 1, "an encoder-decoder", stacks),
     ):
         if is_set and not (fits and writes):
-            raise CompressError(f"The setting '{name}' is for {where}, which {source.name} with '{task.name}' is not.")
+            raise CompressError(f"The setting '{name}' is for {where}, not for {source.name} with '{task.name}'.")
 
 
 def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, scratch: Path) -> Start:
@@ -103,7 +103,7 @@ def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, 
     if kind == "encoder":
         model, its_tokenizer = summarizers.from_encoder(source.folder, decoder_layers=settings.decoder_layers)
         layers = f"{model.config.encoder_layers} and {model.config.decoder_layers} layers"
-        say(f"{source.name} becomes the encoder of a BART with {layers}; its decoder is made of copies.")
+        say(f"{source.name} becomes the encoder of a BART with {layers}; the decoder is initialized with copies.")
         return Start(model, its_tokenizer, {"made_from": "encoder", "decoder_layers": model.config.decoder_layers})
     return Start(generators.generator(source.folder).float(), models.tokenizer(source.folder))
 

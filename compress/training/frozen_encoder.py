@@ -187,7 +187,7 @@ def encoder_states(model: Any, rows: Any, its_tokenizer: Any, *, bf16: bool, cac
         room = 0.8 * shutil.disk_usage(cache).free
         if needed > room:
             raise _NoRoom(
-                f"The encoder's states would take {needed / 1e9:.1f} GB of {room / 1e9:.1f} GB: it runs at each step."
+                f"The encoder's states would take {needed / 1e9:.1f} GB of {room / 1e9:.1f} GB: the encoder runs at each step."
             )
         fits = _compute(model, rows, its_tokenizer, starts, work / VALUES, bf16=bf16) <= FLOAT16_MAX
         if not fits:
@@ -227,7 +227,9 @@ def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file
             states = encoder(**inputs).last_hidden_state.float().cpu()[mask]
             largest = max(largest, float(states.abs().max()))
             if not largest <= FLOAT16_MAX:
-                say(f"The encoder's states reach {largest:g}, which 16 bits do not hold: it runs at each step.")
+                say(
+                    f"The encoder's states reach {largest:g}, which 16 bits do not hold: the encoder runs at each step."
+                )
                 return largest
             tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
             found[tokens] = states.numpy()

@@ -276,7 +276,7 @@ class Watch(TrainerCallback):
 
     def _stop(self, number: int) -> None:
         self.loop.interrupted = number
-        say(f"{self.loop.name}: stopping after this step; the same command goes on from there.")
+        say(f"{self.loop.name}: stopping after this step; the same command continues.")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self.running.advance(1, self.loss)

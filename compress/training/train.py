@@ -172,7 +172,7 @@ def train(
     )
     before = last_checkpoint(checkpoints)
     if before:
-        say(f"{name}: goes on from step {before.name.removeprefix('checkpoint-')}.")
+        say(f"{name}: continues from step {before.name.removeprefix('checkpoint-')}.")
     if world_size() > 1:
         say(f"{name}: {world_size()} processes train on {settings.batch_size} rows each in a step.")
     started = time.perf_counter()

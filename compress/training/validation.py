@@ -128,7 +128,7 @@ def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
         total += float(cross_entropy(logits, labels[counted], reduction="sum"))
         tokens += int(counted.sum())
     if not total / tokens < 700:  # exp overflows at 709
-        raise Undefined(f"the mean negative log-likelihood is {total / tokens:g}, so perplexity is no finite number")
+        raise Undefined(f"the mean negative log-likelihood is {total / tokens:g}, so perplexity is not finite")
     return math.exp(total / tokens)
 
 

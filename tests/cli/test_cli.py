@@ -248,7 +248,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 ) -> None:
     done = here("distill", make_model("bert"), "--task", task_file, "--layers", 2, "--dry-run", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "nothing was made): runs: it was not made yet" in done.stdout
+    assert "nothing was made): new" in done.stdout
     assert not list(tmp_path.glob("out*"))
 
 

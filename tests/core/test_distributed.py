@@ -158,7 +158,7 @@ def test_what_another_launch_left_behind_is_told_and_ignored(
     assert distributed.is_main_process()
     logging.getLogger("compress").propagate = True
     distributed.settle()
-    assert "this one runs alone" in caplog.text
+    assert "this process runs alone" in caplog.text
     assert not set(distributed.OWN) & os.environ.keys()
 
 

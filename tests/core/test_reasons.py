@@ -24,10 +24,10 @@ STEP = Step("finetune", {"epochs": 1.0}, data={"rows": 3, "serves": {"labels": [
         ({"data": {**STEP.data, "rows": 4}}, "runs again: the data that finetune reads has changed"),
         (
             {"data": {**STEP.data, "serves": {"labels": ["yes", "no"]}}},
-            "runs again: the task that finetune is for has changed",
+            "runs again: the task of finetune has changed",
         ),
-        ({"data": {**STEP.data, "processes": 2}}, "runs again: finetune ran in 1 process(es), and would now in 2"),
-        ({"inputs": {"teacher": "0"}}, "runs again: another artifact takes part in finetune"),
+        ({"data": {**STEP.data, "processes": 2}}, "runs again: finetune ran in 1 process(es), now in 2"),
+        ({"inputs": {"teacher": "0"}}, "runs again: another input artifact of finetune has changed"),
     ],
 )
 def test_the_reason_is_what_changed(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
@@ -40,6 +40,6 @@ def test_the_reason_is_what_changed(tmp_path: Path, change: dict[str, Any], reas
 
 def test_what_was_not_made_yet_and_what_was_interrupted_are_told_apart(tmp_path: Path) -> None:
     expected = Artifact(tmp_path / "base", {"name": "base", "weights": "00ff"}, None).after(STEP, tmp_path / "a")
-    assert why(expected) == "runs: it was not made yet"
+    assert why(expected) == "new"
     with work_folder(tmp_path / "a", expected.fingerprint()):
-        assert why(expected) == "was interrupted, goes on"
+        assert why(expected) == "was interrupted, continues"

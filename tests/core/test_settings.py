@@ -143,11 +143,11 @@ def test_keys_that_are_numbers_are_settings_that_there_are_not(tmp_path: Path) -
         ({"layers": 0}, "--layers 0: must be at least 1."),
         ({"layers": "x"}, "--layers x: must be a whole number."),
         ({"layers": 2.5}, "--layers 2.5: must be a whole number."),
-        ({"layers": 10**30}, "--layers 1000000000000000000000000000000: must be a whole number that 64 bits hold."),
+        ({"layers": 10**30}, "--layers 1000000000000000000000000000000: must be a whole number of at most 64 bits."),
         ({"epochs": "many"}, "--epochs many: must be a number."),
         ({"embeddings": "perhaps"}, "--embeddings perhaps: must be true or false."),
         ({"precision": "int"}, "--precision int: must be 'int8' or 'fp16'. Did you mean 'int8'?"),
-        ({"exclude": ["a\0"]}, "--exclude a\\x00: must be a text of at most 4,096 characters without NUL."),
+        ({"exclude": ["a\0"]}, "--exclude a\\x00: must be text of at most 4,096 characters without NUL."),
         ({"exclude": 5}, "--exclude 5: must be a list."),
     ],
 )

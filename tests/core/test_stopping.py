@@ -39,7 +39,7 @@ def test_a_command_stops_with_one_line_and_the_code_that_shells_know(number: int
     assert running.stdout.readline() == "at work\n"
     running.send_signal(number)
     _, errors = running.communicate(timeout=30)
-    assert errors.splitlines() == ["Stopped. What is finished is kept; the same command goes on from there."]
+    assert errors.splitlines() == ["Stopped. Finished work is kept; the same command continues."]
     assert running.returncode == code
 
 

@@ -62,7 +62,7 @@ def test_a_described_task_has_what_was_described() -> None:
         ({**OWN, "model_labels": ["a"]}, "`model_labels` maps what a model calls its outputs"),
         ({**OWN, "labels": ["a", "b"], "model_labels": {"x": "c"}}, "maps 'x' to 'c', which is none of its labels: a, b"),
         ({**OWN, "labels": ["a", "b"], "model_labels": {"A": "b"}}, "maps its own label 'A' to another, 'b'"),
-        ({**OWN, "metric": ["accuracy", "accuracy"]}, "a metric stands twice"),
+        ({**OWN, "metric": ["accuracy", "accuracy"]}, "has a duplicate"),
         ({**OWN, "text": OWN["label"]}, "reads the column 'stars' twice"),
         ({**OWN, "text": ["a", "a"]}, "reads the column 'a' twice"),
         ({**OWN, "bad_rows": "drop"}, "`bad_rows` is 'error' or 'skip'"),

@@ -44,7 +44,7 @@ def load(folder: Path) -> Any:
 def test_a_head_of_another_task_is_refused_by_name(name: str, words: str, folder: Path) -> None:
     configured(folder, architectures=[name])
     for opens in (load, lambda one: models.check_labels(one, loading.resolve("sst2")[0])):
-        with pytest.raises(CompressError, match=f"is one for {words} .{name}.*does not handle") as refused:
+        with pytest.raises(CompressError, match=f"is one for {words} .{name}.*does not support") as refused:
             opens(folder)
         assert "finetune" not in str(refused.value)
 

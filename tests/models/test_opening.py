@@ -183,7 +183,7 @@ def test_weights_that_are_no_floats_are_refused(dtype: str, saved: Path, tmp_pat
     def rounded(tensors: dict[str, Any]) -> dict[str, Any]:
         return tensors | {"classifier.weight": (tensors["classifier.weight"] * 50).to(getattr(torch, dtype))}
 
-    with pytest.raises(CompressError, match="classifier.weight in .* is of the type .*quantization_config"):
+    with pytest.raises(CompressError, match="classifier.weight in .* has the type .*quantization_config"):
         load(edited(saved, tmp_path / "m", rounded))
 
 

@@ -136,9 +136,9 @@ def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     model = model_of(tmp_path, "bert")
-    with pytest.raises(CompressError, match="there are none. Raise"):
+    with pytest.raises(CompressError, match="there are none. Use a larger"):
         scores(model, "fisher", [])
-    with pytest.raises(CompressError, match="needs the rows' labels"):
+    with pytest.raises(CompressError, match="needs labels"):
         scores(model, "taylor", [{"input_ids": torch.tensor([[2, 3]])}])
-    with pytest.raises(CompressError, match="no importance 'fischer'.*magnitude, taylor"):
+    with pytest.raises(CompressError, match="Unknown importance 'fischer'.*magnitude, taylor"):
         scores(model, "fischer")

@@ -76,7 +76,7 @@ def test_missing_segments_are_the_first_segment() -> None:
 
 
 def test_a_missing_input_is_named() -> None:
-    with pytest.raises(CompressError, match="wants the input 'attention_mask'"):
+    with pytest.raises(CompressError, match="needs the input 'attention_mask'"):
         declared({"input_ids": np.ones((1, 2))}, ("input_ids", "attention_mask"), "The graph")
 
 

@@ -48,7 +48,7 @@ def test_a_described_task_survives_its_manifest() -> None:
 
 
 def test_what_is_no_task_is_refused() -> None:
-    with pytest.raises(CompressError, match="not a task"):
+    with pytest.raises(CompressError, match="not written by compress"):
         Task.from_json({"name": "x", "colour": "blue"})
 
 

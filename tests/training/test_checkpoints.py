@@ -84,7 +84,7 @@ def test_one_that_was_damaged_is_dropped_for_the_one_before(
     with caplog.at_level(logging.INFO, "compress"):
         weights, facts = killed.resumed(tmp_path / "copy", damaged)
     assert facts["resumed_from_step"] == before
-    assert caplog.text.count("training does not go on from there") == 1
+    assert caplog.text.count("training does not continue from it") == 1
     assert _equal(weights, killed.weights)
 
 

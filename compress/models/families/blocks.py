@@ -101,7 +101,7 @@ def linear(layer: nn.Module, path: str) -> nn.Module:
     module = layer.get_submodule(path)
     if not isinstance(module, LINEAR):
         raise CompressError(
-            f"{path} is a {type(module).__name__} and no linear module, so nothing can be removed there."
+            f"{path} is a {type(module).__name__}, not a linear module, so nothing can be removed from it."
         )
     return module
 

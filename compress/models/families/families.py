@@ -25,7 +25,7 @@ def family(config: Any) -> Architecture:
     known = architectures()
     if config.model_type not in known:
         raise CompressError(
-            f"Models of type '{config.model_type}' are not known here, so their layers cannot be chosen. "
+            f"Models of type '{config.model_type}' are not supported, so their layers cannot be chosen. "
             f"Known types: {listing(known)}."
         )
     found = known[config.model_type]
@@ -42,7 +42,7 @@ def stack(config: Any, side: str = "decoder") -> Architecture:
         CompressError: the family is unknown, or there is no such side.
     """
     if side not in ("encoder", "decoder"):
-        raise CompressError(f"There is no side '{side}' of a model. Choose encoder or decoder.")
+        raise CompressError(f"Unknown stack '{side}'. Choose encoder or decoder.")
     found = family(config)
     return found.stacks[-1] if side == "decoder" else found
 

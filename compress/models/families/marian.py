@@ -10,7 +10,7 @@ from compress.models.families.bart import encoder_decoder
 def _why_not(config: Any) -> str:
     if config.decoder_vocab_size in (None, config.vocab_size):
         return ""
-    return "it reads by one vocabulary and writes by another, and only models with a single one are handled"
+    return "it has separate vocabularies for input and output, and only models with a single vocabulary are supported"
 
 
 ARCHITECTURE = encoder_decoder("marian", embeddings="", starts_from="padding", why_not=_why_not)

@@ -177,7 +177,7 @@ def by_task(kind: str) -> Kind:
         if kind in one.laws:
             return one
     known = of_tasks()
-    raise CompressError(f"There is no kind of task '{kind}'.{guess(kind, known)} There are: {listing(known)}.")
+    raise CompressError(f"Unknown kind of task '{kind}'.{guess(kind, known)} There are: {listing(known)}.")
 
 
 def by_config(config: Mapping[str, Any]) -> Kind | None:

@@ -95,7 +95,7 @@ def test_what_generation_starts_and_ends_with_goes_to_the_student() -> None:
 
 
 def test_a_side_that_is_none_is_refused() -> None:
-    with pytest.raises(CompressError, match="no side 'left'"):
+    with pytest.raises(CompressError, match="Unknown stack 'left'"):
         keep_layers(model("t5"), (0,), "left")
 
 

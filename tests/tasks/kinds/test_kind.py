@@ -46,7 +46,7 @@ def test_every_task_is_of_exactly_one_kind_and_every_class_exists() -> None:
 
 
 def test_an_unknown_kind_is_refused_with_a_guess() -> None:
-    with pytest.raises(CompressError, match="no kind of task 'token_classificaton'.*token_classification"):
+    with pytest.raises(CompressError, match="Unknown kind of task 'token_classificaton'.*token_classification"):
         kinds.by_task("token_classificaton")
 
 

@@ -67,8 +67,8 @@ def format_of(file: Path) -> Format:
     """
     if file.suffix.lower() in OTHERS:
         raise CompressError(
-            f"{file}: '{file.suffix}' files are not read here. Give a text a line (.txt), or .tsv, .csv or .jsonl; a file of "
-            "such lines under another name takes --format."
+            f"{file}: '{file.suffix}' files are not supported. Use .txt (one text per line), .tsv, .csv or .jsonl; "
+            "for another extension set --format."
         )
     return ENDINGS.get(file.suffix.lower(), "text")
 

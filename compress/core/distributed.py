@@ -48,8 +48,8 @@ def settle() -> None:
     several = next((name for name in MPI_SIZES if _number(os.environ.get(name)) > 1), None)
     if several is not None:
         raise CompressError(
-            f"{several} is {os.environ[several]}, but processes started by MPI do not train together here. "
-            f"Start them by `{WORKS}`, or unset {several}."
+            f"{several} is {os.environ[several]}, but processes started by MPI cannot train together here. "
+            f"Start them with `{WORKS}`, or unset {several}."
         )
     # accelerate 1.15 names an address only where several processes are asked for, and leaves them to MPI on CPUs.
     if "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:

@@ -174,7 +174,7 @@ def _put_in_place(partial: Path, out: Path, aside: Aside | None) -> None:
         partial.rename(out)
     except OSError as error:
         raise CompressError(
-            f"{partial} is finished but cannot be renamed to {out} ({error.strerror}). Make that possible, and run the "
+            f"{partial} is finished but cannot be renamed to {out} ({error.strerror}). Remove the cause, and run the "
             "same command again."
         ) from error
     _tidy(out)

@@ -73,7 +73,7 @@ def _resize_(model: Any, shapes: Mapping[str, tuple[int, ...]], its_tokenizer: A
     if largest >= rows:
         raise CompressError(
             f"The tokenizer in {adapter} has the token id {largest}, but the base model has {rows} embeddings, and the "
-            "adapter brings none. Save the adapter with its embeddings (PEFT: save_embedding_layers=True)."
+            "adapter has none. Save the adapter with its embeddings (PEFT: save_embedding_layers=True)."
         )
 
 

@@ -89,8 +89,8 @@ def _check(config: KeptGenerationConfig, file: Path) -> None:
         value = getattr(config, name, None)
         if value not in harmless:
             raise CompressError(
-                f"{file} asks for '{name}' ({str(value)[:60]}), which is not done here, so that texts would be others. "
-                "Take it out if you can do without."
+                f"{file} asks for '{name}' ({str(value)[:60]}), which is not supported and would "
+                "change the generated texts. Remove it if you can do without."
             )
     for name in COUNTS + FACTORS:
         value = getattr(config, name)

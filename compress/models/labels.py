@@ -48,8 +48,8 @@ def of_config(raw: Mapping[str, Any], folder: Path | str) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         twice = shown([next(name for name in names if names.count(name) > 1)])
         raise CompressError(
-            f"`id2label` in {folder}/config.json calls two outputs '{twice}', so that an answer does not say which. Give each "
-            "a name of its own."
+            f"`id2label` in {folder}/config.json calls two outputs '{twice}', so predictions would be ambiguous. Give each "
+            "its own name."
         )
     return names
 

@@ -100,8 +100,8 @@ def embedding_module(model: Any) -> nn.Module:
     path = architecture.embedding_projection if projects_embeddings(model) else architecture.embeddings
     if not path:
         raise CompressError(
-            f"In {model.config.model_type} models no module gives what the first layer reads, so the embeddings' output "
-            "cannot be compared. Leave that loss out."
+            f"In {model.config.model_type} models no module computes the input of the first layer, so the embedding "
+            "loss is not available. Leave it out."
         )
     found: nn.Module = model.get_submodule(path)
     return found

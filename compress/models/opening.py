@@ -141,8 +141,8 @@ def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool =
         )
     if unexpected and tells:
         warn(
-            f"{folder.name}: {_some(unexpected)} in its weights belong to another head than that of "
-            f"{type(model).__name__} and are left out."
+            f"{folder.name}: {_some(unexpected)} in its weights belong to a head that "
+            f"{type(model).__name__} does not have, and are dropped."
         )
     return Opened(model, tuple(missing), mismatched)
 
@@ -199,7 +199,7 @@ def _what_to_do(names: list[str], raw: Mapping[str, Any]) -> str:
     for setting in ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "encoder_layers"):
         if isinstance(raw.get(setting), int) and re.search(rf"\.{raw[setting]}\.", names[0]):
             return f"config.json counts {setting} {raw[setting]}: take the config that was saved with these weights."
-    return "Take the config, and the version of transformers, that the weights were saved with."
+    return "Use the config, and the version of transformers, that the weights were saved with."
 
 
 def _reason(raw: Mapping[str, Any], name: str) -> str:

@@ -46,7 +46,7 @@ def bring(where: str | Path | Artifact) -> Artifact:
         pass
     except (OSError, ValueError) as error:
         shown = where if len(where) <= 100 else f"{where[:80]}..."
-        raise CompressError(f"{shown!r} is no model's folder ({first_line(error)[:60]}). Check the path.") from error
+        raise CompressError(f"{shown!r} is not a model's folder ({first_line(error)[:60]}). Check the path.") from error
     if folder.suffix == ".json" and folder.is_file():
         return _config_alone(folder)
     if where == DEMO and not folder.exists():

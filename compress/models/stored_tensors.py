@@ -37,8 +37,8 @@ def check_types(folder: Path, files: Sequence[Path], model: Any) -> None:
             for name in tensors.keys():  # noqa: SIM118 - no mapping
                 if name in found:
                     raise CompressError(
-                        f"{name} is in two files of {folder}, {found[name].name} and {file.name}, and nothing says which "
-                        "is the model's. Save the model again, in an empty folder."
+                        f"{name} is in two files of {folder}, {found[name].name} and {file.name}, so it is unclear "
+                        "which one to use. Save the model again, in an empty folder."
                     )
                 found[name] = file
                 kind = tensors.get_slice(name).get_dtype()
@@ -46,6 +46,6 @@ def check_types(folder: Path, files: Sequence[Path], model: Any) -> None:
                 if is_weight and not is_quantized and kind not in FLOATS:
                     raise CompressError(
                         f"{name} in {file} has the type {kind}, but weights must be floating-point numbers. If the "
-                        "model was quantized, its config.json lacks the `quantization_config` that says how: take the model "
+                        "model was quantized, its config.json lacks the `quantization_config` that describes it: use the model "
                         "from which it was quantized."
                     )

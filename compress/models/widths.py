@@ -63,8 +63,8 @@ def narrower(
         if hidden_size is not None and hidden_size % size:
             fitting = [width for width in (heads * size, (heads + 1) * size) if width]
             raise CompressError(
-                f"hidden_size {hidden_size} is no multiple of {size}, the size of a head, which stays unless `heads` is given "
-                f"as well. Choose {' or '.join(map(str, fitting))}, or give heads."
+                f"hidden_size {hidden_size} is not a multiple of {size}, the size of a head, which is kept unless `heads` is "
+                f"given too. Choose {' or '.join(map(str, fitting))}, or give heads."
             )
     new = Widths(hidden_size or heads * size, heads, intermediate_size or old.neurons)
     if new.hidden % heads:

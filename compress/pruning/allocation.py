@@ -141,9 +141,7 @@ class _Choices:
         unknown = [part for part in self.parts if part not in PARTS]
         if unknown or not self.parts:
             raise CompressError(
-                f"There is no part {unknown[0]!r} to prune. Choose {listing(PARTS)}."
-                if unknown
-                else "Give a unit to prune."
+                f"Unknown unit {unknown[0]!r}. Choose {listing(PARTS)}." if unknown else "Give a unit to prune."
             )
         if self.neuron_multiple < 1:
             raise CompressError(f"Neurons are kept in multiples of 1 or more, not {self.neuron_multiple}. Raise it.")
@@ -178,7 +176,7 @@ class _Choices:
         least, original = self.costs.total(*self.least), self.costs.total(*self.present)
         heads, neurons = self.least
         return CompressError(
-            f"A budget of {budget:.6g} {self.costs.unit} ({budget / original:.1%} of the layers') is too little: "
+            f"A budget of {budget:.6g} {self.costs.unit} ({budget / original:.1%} of the layers') is too small: "
             f"{min(heads)} heads and {min(neurons)} neurons in each layer take {least:.6g} ({least / original:.1%}) already. "
             "Raise the budget, or drop layers."
         )

@@ -75,8 +75,8 @@ def check_n_of_m(weights: Mapping[str, Tensor], n: int, m: int) -> None:
     for name, weight in weights.items():
         if weight.shape[1] % m:
             raise CompressError(
-                f"{name} has {weight.shape[1]} inputs, which do not divide into groups of {m}. "
-                "Leave it alone, or choose another N:M."
+                f"{name} has {weight.shape[1]} inputs, which is not a multiple of {m}. "
+                "Exclude it, or choose another N:M."
             )
 
 

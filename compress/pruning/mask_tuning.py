@@ -312,7 +312,7 @@ def _held_at_one(squares: Tensor, projected: Tensor, ridge: float) -> Tensor:
     """The solution of squares m = projected that is drawn towards 1, as strongly as keeps it within the limit."""
     if not (squares.isfinite().all() and projected.isfinite().all()):
         raise CompressError(
-            "The model's activations on the calibration rows are NaN or infinite, so that no masks fit them. "
+            "The model's activations on the calibration rows are NaN or infinite, so masks cannot be fitted. "
             "Check its weights, or the rows."
         )
     start = torch.ones_like(projected)

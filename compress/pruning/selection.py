@@ -20,7 +20,7 @@ def pruned_count(share: float, number: int) -> int:
         CompressError: the share is not from 0 to below 1.
     """
     if not 0 <= share < 1:
-        raise CompressError(f"A share of weights to prune is from 0 to below 1, and {share:g} is not. Change it.")
+        raise CompressError(f"The share of weights to prune must be from 0 to below 1, not {share:g}.")
     return round(share * number)
 
 

@@ -136,7 +136,7 @@ def _check_start(train: Any, config: Any) -> None:
     end, start = train[0]["labels"][-1], config.decoder_start_token_id
     if end != start:
         raise CompressError(
-            f"This {config.model_type} learns to start from the token that targets end with, {end}, but would write from "
+            f"This {config.model_type} learns to start from the token that ends targets, {end}, but would generate from "
             f"{start}, its config's `decoder_start_token_id`. Set that to {end}, or the tokenizer's `tgt_lang` to the language."
         )
 

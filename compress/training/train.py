@@ -193,7 +193,7 @@ def train(
     collapsed = "" if only is None else str(model.config.id2label[only])
     if collapsed:
         warn(
-            f"{name}: the model gives all {held_out:,} held-out rows one class, '{collapsed}', though they have several."
+            f"{name}: the model predicts one class, '{collapsed}', for all {held_out:,} held-out rows, which have several."
         )
     return Trained(
         {
@@ -216,8 +216,8 @@ def _few(name: str, rows: int) -> str:
     """What is said of an epoch that is chosen on few rows: half the 95 % interval of a share of one half."""
     points = 100 * 1.96 * math.sqrt(0.25 / rows)
     return (
-        f"{name}: the best epoch is chosen on {rows} held-out rows, where chance moves a share by up to {points:.0f} points. "
-        "Hold out more (`holdout` in the task), or keep the last checkpoint (--keep-checkpoint last)."
+        f"{name}: the best epoch is chosen on only {rows} held-out rows, where a share varies by up to "
+        f"{points:.0f} points by chance. Hold out more (`holdout` in the task), or use --keep-checkpoint last."
     )
 
 

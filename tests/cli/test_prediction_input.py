@@ -72,7 +72,7 @@ def test_a_task_says_what_parts_cells_and_what_encodes_them() -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "a.parquet", "a.csv.gz", "a.ZIP"])
 def test_files_without_lines_of_text_are_refused(name: str) -> None:
-    with pytest.raises(CompressError, match=r"are not read here.*\.jsonl"):
+    with pytest.raises(CompressError, match=r"are not supported.*\.jsonl"):
         format_of(Path(name))
 
 

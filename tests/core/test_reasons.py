@@ -19,7 +19,7 @@ STEP = Step("finetune", {"epochs": 1.0}, data={"rows": 3, "serves": {"labels": [
     ("change", "reason"),
     [
         ({}, "finished, reused"),
-        ({"results": RESULTS + 1}, "runs again: an older version of compress made it"),
+        ({"results": RESULTS + 1}, "runs again: it was made by an older version of compress"),
         ({"settings": {"epochs": 2.0}}, "runs again: finetune's epochs was 1.0, now 2.0"),
         ({"data": {**STEP.data, "rows": 4}}, "runs again: the data that finetune reads has changed"),
         (

@@ -40,7 +40,7 @@ def test_half_of_a_tokenizer_is_none(tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_text(
         json.dumps({"<|endoftext|>": 0, **{w: i for i, w in enumerate(["a", "b", "ab"], 1)}})
     )
-    with pytest.raises(CompressError, match="has no usable tokenizer|no merges.txt that"):
+    with pytest.raises(CompressError, match="has no (usable|readable) tokenizer|no merges.txt that"):
         models.tokenizer(tmp_path)
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")  # no merge: every word would fall into letters
     with pytest.raises(CompressError, match="no merges.txt that .* reads, or an empty one"):

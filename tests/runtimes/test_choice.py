@@ -139,7 +139,7 @@ def test_a_runtime_that_generates_nothing_says_so(tiny_torch: Artifact, monkeypa
 
     monkeypatch.setattr(load, "generates", lambda folder: True)
     monkeypatch.setattr(choice, "runtime_for", lambda *given: replace(PYTORCH, open_generator=None))
-    with pytest.raises(CompressError, match="generates text, which pytorch does not do"):
+    with pytest.raises(CompressError, match="generates text, which pytorch does not support"):
         predict.opened(tiny_torch)
 
 

@@ -266,5 +266,5 @@ def test_a_recovery_without_a_task_and_a_budget_too_small_are_refused(
 ) -> None:
     with pytest.raises(CompressError, match="no task of its own"):
         apply(TECHNIQUE, bring(str(make_model("bert", "bare"))), Prune(method="magnitude", epochs=1), tmp_path / "out")
-    with pytest.raises(CompressError, match="too little"):
+    with pytest.raises(CompressError, match="too small"):
         prune("pruned", target_ratio=0.05)

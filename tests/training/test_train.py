@@ -214,7 +214,7 @@ def test_a_choice_by_chance_and_a_model_that_says_one_class_are_told_in_a_line_e
     _, facts = run(constant, learning_rate=0.5, epochs=2)
     assert facts["one_class_for_all"] == "positive"
     assert "the model gives all 33 held-out rows one class, 'positive', though they have several" in caplog.text
-    assert "the best epoch is chosen on 33 held-out rows, where chance moves a share by up to 17 points" in caplog.text
+    assert "the best epoch is chosen on only 33 held-out rows, where a share varies by up to 17 points" in caplog.text
 
 
 def test_a_training_split_of_one_class_is_told(

@@ -109,7 +109,7 @@ def test_the_loss_is_the_mean_over_a_rows_tokens_then_over_rows(family: str, tmp
 
 def test_an_mbart_that_would_not_write_from_the_token_that_it_learns_to_start_from_is_refused(tmp_path: Path) -> None:
     folder = write_generator(tmp_path / "model", "mbart", decoder_start_token_id=5)
-    with pytest.raises(CompressError, match="targets end with, 1, but would write from 5"):
+    with pytest.raises(CompressError, match="ends targets, 1, but would generate from 5"):
         Run(folder, write_pairs(tmp_path / "data"), tmp_path / "scratch")
 
 

@@ -214,7 +214,7 @@ def check_kind(folder: Path, task: Any) -> None:
     if wanted.generates:
         if kind is not None and kind.generates and (wanted.has_encoder or not kind.has_encoder):
             return
-        is_this = "is an encoder-decoder" if kind is not None and kind.generates else "writes no text"
+        is_this = "is an encoder-decoder" if kind is not None and kind.generates else "is not a generative model"
         needed = "an encoder-decoder or a decoder" if wanted.has_encoder else "a decoder (GPT-2, Llama)"
         raise CompressError(
             f"The task {task.name} is {task.kind_in_words}, which needs {needed}; the model in {folder} {is_this}."

@@ -89,7 +89,7 @@ class Runtime:
         """The artifact's generator, see `open_generator`; raises as `opened`, and where the runtime generates nothing."""
         if self.open_generator is None:
             raise CompressError(
-                f"{artifact.folder} generates text, which {self.name} does not do. Ask for another runtime."
+                f"{artifact.folder} generates text, which {self.name} does not support. Choose another runtime."
             )
         with self._told(artifact):
             return self.open_generator(artifact, serving)

@@ -72,9 +72,7 @@ def test_a_former_value_is_read_and_stored_as_it_was(caplog: pytest.LogCaptureFi
 
 
 def test_a_setting_by_both_of_its_names_is_refused() -> None:
-    with pytest.raises(
-        CompressError, match=r"'keep' and 'target_ratio' are one setting, and my.yaml line 3 has both"
-    ):
+    with pytest.raises(CompressError, match=r"'keep' and 'target_ratio' are one setting, and my.yaml line 3 has both"):
         technique("prune").read({"keep": 0.3, "target_ratio": 0.5}, "my.yaml", {("keep",): 3})
 
 

@@ -111,7 +111,7 @@ def test_a_head_trained_for_the_labels_keeps_its_rows_by_name_and_one_of_other_l
     with torch.no_grad():
         found = model(input_ids=torch.arange(5, 25).reshape(2, 10)).logits
     torch.testing.assert_close(found, logits(folder)[:, [1, 0]], rtol=0, atol=0)
-    assert "POSITIVE, NEGATIVE are put in the task's order negative, positive" in caplog.text
+    assert "POSITIVE, NEGATIVE are reordered by name to the task's order negative, positive" in caplog.text
 
     other = swapped(tmp_path / "other", names=("cat", "dog"))
     anew = for_task(other, task, seed=7)

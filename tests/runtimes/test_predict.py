@@ -109,7 +109,7 @@ def test_a_text_longer_than_the_models_positions_is_cut_and_told(
     (answer,) = predictions(adopt(folder, "short"), [LONG])
     reads = 40 if family == "bert" else 39
     assert set(answer["probabilities"]) == {"negative", "positive"}
-    assert f"1 of 1 texts are longer than the {reads} tokens that this model reads and were cut." in caplog.text
+    assert f"1 of 1 texts are longer than the {reads} tokens that this model reads and were truncated." in caplog.text
 
 
 def test_onnx_cuts_where_torch_does(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:

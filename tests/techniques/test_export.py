@@ -110,12 +110,12 @@ def test_a_task_that_does_not_fit_the_model_is_refused_before_anything_is_loaded
 ) -> None:
     monkeypatch.setattr(exporting, "load", lambda *_: pytest.fail("a weight was loaded"))
     source = torch_generator("bart", tmp_path_factory)
-    with pytest.raises(CompressError, match="writes text .* but the task sst2"):
+    with pytest.raises(CompressError, match="generates text .* but the task sst2"):
         _export(source, tmp_path / "a", {"name": "sst2"})
     from compress.models.load import adopt
 
     classifier = adopt(write_model(tmp_path / "classifier"), "classifier")
-    with pytest.raises(CompressError, match="writes no text"):
+    with pytest.raises(CompressError, match="is not a generative model"):
         _export(classifier, tmp_path / "b", write_pairs(tmp_path / "data"))
 
 

@@ -213,7 +213,7 @@ def test_a_choice_by_chance_and_a_model_that_says_one_class_are_told_in_a_line_e
 
     _, facts = run(constant, learning_rate=0.5, epochs=2)
     assert facts["one_class_for_all"] == "positive"
-    assert "the model gives all 33 held-out rows one class, 'positive', though they have several" in caplog.text
+    assert "the model predicts one class, 'positive', for all 33 held-out rows, which have several" in caplog.text
     assert "the best epoch is chosen on only 33 held-out rows, where a share varies by up to 17 points" in caplog.text
 
 
@@ -300,6 +300,6 @@ def test_rows_longer_than_the_models_positions_are_cut_and_told(
     data = data_for(task, tokenizer(folder), config(folder), 64)
     assert max(len(ids) for ids in data.train["input_ids"]) == reads
     assert data.facts["max_length"] == reads
-    assert f"training rows are longer than the {reads} tokens that this model reads and were cut" in caplog.text
+    assert f"training rows are longer than the {reads} tokens that this model reads and were truncated" in caplog.text
     batch = data.collate([data.train[place] for place in range(8)], tokenizer(folder), {})
     classifier(folder)(**batch)  # padding goes no further than the positions either

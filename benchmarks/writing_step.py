@@ -21,9 +21,9 @@ def main() -> None:
     import torch
     from torch.nn.functional import cross_entropy
 
-    from compress.distillation.token_losses import mean_of_rows
     from compress.models.generators import generator
     from compress.models.load import tokenizer
+    from compress.tasks.kinds.losses import mean_by_row
     from compress.training.data import data_for
     from compress.training.objectives import generator_inputs, reference_tokens
 
@@ -46,7 +46,8 @@ def main() -> None:
         if not model.config.is_encoder_decoder:
             logits, labels = logits[:, :-1], labels[:, 1:]
         counted = labels != -100
-        return mean_of_rows(cross_entropy(logits[counted].float(), labels[counted], reduction="none"), counted), {}
+        losses = cross_entropy(logits[counted].float(), labels[counted], reduction="none")
+        return mean_by_row(losses, counted.nonzero()[:, 0]), {}
 
     seconds: dict[str, list[float]] = {"every place": [], "where a label counts": []}
     both = dict(zip(seconds, (everywhere, counting), strict=True))

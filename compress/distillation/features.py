@@ -19,7 +19,7 @@ PARTS = ("query", "key", "value")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FeatureSpec:
     """Which features of a model are wanted; layers are counted from 0."""
 
     hidden: tuple[int, ...] = ()
@@ -34,7 +34,7 @@ class Wanted:
     def names(self) -> tuple[str, ...]:
         """The name of each feature, once.
 
-        >>> Wanted(hidden=(2,), attention=(1,), relations=(1,), embedding=True).names()
+        >>> FeatureSpec(hidden=(2,), attention=(1,), relations=(1,), embedding=True).names()
         ('hidden.2', 'query.1', 'key.1', 'value.1', 'embedding')
         """
         maps = sorted({*self.attention, *self.relations})
@@ -45,7 +45,7 @@ class Wanted:
 
 
 @contextmanager
-def capture(model: Any, wanted: Wanted) -> Iterator[dict[str, Tensor]]:
+def capture(model: Any, wanted: FeatureSpec) -> Iterator[dict[str, Tensor]]:
     """The features of each forward pass of a model, while the context lasts.
 
     `hidden.i` is what layer i itself gives. Of the last layer it is before the norm that ModernBERT puts behind its

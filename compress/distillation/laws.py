@@ -11,8 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from compress.distillation.token_distributions import Divergence, NextTokens, divergences
 from compress.tasks.kinds.answers import Answers
 from compress.tasks.kinds.laws import Law
+from compress.tasks.kinds.losses import mean_by_row
 
 
 def hard(law: Law, found: Answers) -> Tensor:
@@ -40,6 +42,34 @@ def soft(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], t
     return _mean(each, exist, found.row)
 
 
+def next_tokens(
+    found: Answers, teacher: NextTokens, temperature: float, divergence: Divergence = "forward_kl", beta: float = 0.5
+) -> Tensor:
+    """`T^2 * D(teacher || student)` of the softened next-token distributions; of a vocabulary, so from what is stored of it.
+
+    Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2, at every token of the reference: word-level
+    distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation", section 3.1).
+
+    Args:
+        teacher: at the same tokens and the same temperature, [answers, ...].
+        temperature: T, above 0.
+        divergence: `forward_kl`, `reverse_kl` or `jsd`; see the functions of these names.
+        beta: of `jsd`.
+
+    Returns:
+        A scalar, at least 0 but for rounding.
+    """
+    each = divergences(found.values, teacher, temperature, divergence, beta)
+    return temperature**2 * _mean(each, torch.ones_like(each, dtype=torch.bool), found.row)
+
+
+def weighted(soft: Tensor, hard: Tensor, alpha: float) -> Tensor:
+    """`alpha * soft + (1 - alpha) * hard`; exactly the other one where alpha is 0 or 1, so no gradient of 0 is computed."""
+    if alpha == 0:
+        return hard
+    return soft if alpha == 1 else alpha * soft + (1 - alpha) * hard
+
+
 def loss_by_row(law: Law, found: Answers, rows: int) -> Tensor:
     """Each row's own loss with its labels, [rows]; 0 for a row without any.
 
@@ -62,8 +92,4 @@ def _mean(each: Tensor, known: Tensor, row: Tensor | None) -> Tensor:
     """The mean over a row's known answers, then over the rows that have any; 0, with a gradient of 0, where none has."""
     if not bool(known.any()):
         return each.sum() * 0
-    if row is None:
-        return each[known].mean()
-    here, values = row[known], each[known]
-    counts = torch.bincount(here)
-    return (values / counts[here]).sum() / (counts > 0).sum()
+    return each[known].mean() if row is None else mean_by_row(each[known], row[known])

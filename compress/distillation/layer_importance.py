@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from compress.core.errors import CompressError
 from compress.core.labels import ANSWERED, TARGETS
+from compress.distillation import laws
 from compress.distillation.scores import flat
-from compress.distillation.token_losses import reference_tokens
 from compress.models.families.families import stack
-from compress.models.forward import counted_logits
+from compress.models.forward import answers as next_tokens
 from compress.models.kinds import law_of_model
 from compress.models.layers import Batch, evaluating, evenly_spaced, layer_count
-from compress.tasks.kinds.laws import CATEGORICAL
+from compress.tasks.kinds.laws import CATEGORICAL, TOKENS
 
 
 def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
@@ -79,7 +79,7 @@ def _loss(model: Any, batches: Sequence[Batch]) -> float:
     total = 0.0
     for batch in batches:
         here = {name: value.to(model.device) for name, value in batch.items()}
-        total += float(reference_tokens(*counted_logits(model, here))) * len(here["labels"])
+        total += float(laws.hard(TOKENS, next_tokens(model, here))) * len(here["labels"])
     return total / sum(len(batch["labels"]) for batch in batches)
 
 

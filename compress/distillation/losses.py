@@ -19,13 +19,6 @@ from compress.core.errors import CompressError
 from compress.tasks.kinds.losses import in_fp32
 
 
-def weighted(soft: Tensor, hard: Tensor, alpha: float) -> Tensor:
-    """`alpha * soft + (1 - alpha) * hard`; exactly the other one where alpha is 0 or 1, so no gradient of 0 is computed."""
-    if alpha == 0:
-        return hard
-    return soft if alpha == 1 else alpha * soft + (1 - alpha) * hard
-
-
 def hidden_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     """The mean squared difference of hidden states, over real tokens and their elements.
 

@@ -1,232 +1,211 @@
-"""What a student minimises: its predictions' distance from teachers and labels, and its hidden layers' from the teacher's."""
+"""What a student minimises: its answers' distance from teachers and labels, and its hidden layers' from the teacher's."""
 
 from __future__ import annotations
 
-import math
+import hashlib
+import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from compress.core.errors import CompressError
 from compress.core.labels import ANSWERED, TARGETS
 from compress.distillation import laws, losses
-from compress.distillation.features import Wanted, capture
-from compress.distillation.layer_maps import layer_map
-from compress.distillation.loss_settings import LossSettings
+from compress.distillation.features import PARTS, capture
+from compress.distillation.loss_config import Feature, LayerLoss, LossConfig
 from compress.distillation.projections import EMBEDDING, projected, projections
-from compress.distillation.schedules import Schedule
+from compress.distillation.token_distributions import PREFIX, in_batch, whole
+from compress.models import forward
 from compress.models.families.layer_widths import head_size
-from compress.models.layers import layer_count
 from compress.models.widths import widths
-from compress.tasks.kinds.answers import marked
-from compress.tasks.kinds.laws import CATEGORICAL, Law
+from compress.tasks.kinds.answers import Answers, marked
+from compress.tasks.kinds.laws import TOKENS
 
-Kind = Literal["hidden", "attention", "relations", "embedding"]
-TERMS: Mapping[Kind, str] = {
+TERMS: Mapping[Feature, str] = {
     "hidden": "hidden states",
     "attention": "attention",
     "relations": "relations",
     "embedding": "embeddings",
 }
-"""What each term is called in curves."""
+"""What each layer loss is called in curves."""
 LOGITS = "teacher.logits"
 """The batch's name for the teachers' logits, [batch, teachers, labels], or [batch, tokens, teachers, labels]."""
 FEATURE = "teacher."
 """What the batch's names of the teacher's features begin with."""
 PROJECTIONS = "distillation_projections"
-NEVER, PLAIN = Schedule.of(0.0), Schedule.of(1.0)
-TEMPERATURE = Schedule.of(4.0)
-"""Of classes, where no other is set."""
-
-
-@dataclass(frozen=True)
-class Match:
-    """One intermediate loss: what of the student is to be like what of the teacher."""
-
-    kind: Kind
-    weight: Schedule
-    loss: str = "mse"
-    """hidden: mse, cosine or patient; attention: mse or kl."""
-    pairs: tuple[tuple[int, int], ...] = ()
-    """(student's layer, teacher's layer); not for embeddings. Their losses are added up, as TinyBERT and PKD do."""
-    heads: int = 0
-    """Relation heads."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """All that a student minimises in a stage of its training."""
-
-    matches: tuple[Match, ...] = ()
-    predictions: bool = True
-    """Whether the predictions count; in a first stage the hidden layers alone may."""
-    law: Law = CATEGORICAL
-    alpha: Schedule = NEVER
-    temperature: Schedule = PLAIN
-    teacher_weights: tuple[float, ...] = (1.0,)
-
-    def wanted(self, side: Literal["student", "teacher"]) -> Wanted:
-        """The features that the matches read on one side."""
-        place = 0 if side == "student" else 1
-        layers: dict[str, tuple[int, ...]] = {
-            kind: tuple(sorted({pair[place] for match in self.matches if match.kind == kind for pair in match.pairs}))
-            for kind in ("hidden", "attention", "relations")
-        }
-        return Wanted(**layers, embedding=any(match.kind == "embedding" for match in self.matches))
-
-
-def goals(
-    settings: LossSettings, student: Any, teacher: Any, law: Law, teacher_weights: tuple[float, ...] = (1.0,)
-) -> tuple[Goal, ...]:
-    """What a student minimises in each stage of its training.
-
-    Args:
-        student: its config.
-        teacher: its config.
-        law: of the task's answers.
-        teacher_weights: one a teacher.
-
-    Raises:
-        CompressError: a layer map does not fit the models, or the relation heads do not fit their widths.
-    """
-    layers = layer_count(student), layer_count(teacher)
-    found = []
-    weighted: tuple[tuple[Kind, Schedule, str], ...] = (
-        ("hidden", settings.hidden_weight, settings.hidden_loss),
-        ("attention", settings.attention_weight, settings.attention_loss),
-        ("relations", settings.relation_weight, "kl"),
-        ("embedding", settings.embedding_weight, "mse"),
-    )
-    for kind, weight, loss in weighted:
-        if weight.highest == 0:
-            continue
-        names = {"hidden": settings.layer_map, "attention": settings.layer_map, "relations": settings.relation_map}
-        pairs = layer_map(names[kind], *layers) if kind in names else ()
-        ours, theirs = widths(student), widths(teacher)
-        heads = settings.relation_heads or ours.heads
-        if kind == "relations" and (ours.hidden % heads or theirs.hidden % heads):
-            raise CompressError(
-                f"{heads} relation heads do not divide both the student's width, {ours.hidden}, and the teacher's, "
-                f"{theirs.hidden}. Set relation_heads to a divisor of {math.gcd(ours.hidden, theirs.hidden)}."
-            )
-        found.append(Match(kind, weight, loss, pairs, heads))
-    predictions = Goal((), True, law, settings.alpha, settings.temperature or TEMPERATURE, teacher_weights)
-    matches = tuple(found)
-    if settings.intermediate_epochs:
-        return Goal(matches, predictions=False), predictions
-    return (replace(predictions, matches=matches),)
+Batch = Mapping[str, Any]
+Terms = dict[str, Tensor]
+Sample = Callable[[Any, Batch, int], dict[str, Any]]
+"""(student, batch, seed) -> the batch with what the student itself generates as labels."""
+LayerLosses = Callable[[Batch, float, Terms], Iterator[Tensor]]
+"""(batch, progress, terms) -> the layer losses of the forward pass before it, each times its weight; adds their terms."""
 
 
 @contextmanager
-def learning(
-    student: Any, goal: Goal, teacher_config: Any, *, seed: int, live_teacher: Any = None, bf16: bool = False
-) -> Iterator[Callable[[Any, Mapping[str, Any], float], tuple[Tensor, dict[str, Tensor]]]]:
+def objective_of(
+    student: Any,
+    config: LossConfig,
+    teacher_config: Any = None,
+    *,
+    seed: int,
+    live_teacher: Any = None,
+    bf16: bool = False,
+    sample: Sample | None = None,
+) -> Iterator[Callable[[Any, Batch, float], tuple[Tensor, Terms]]]:
     """The objective for a student, whose learned projections belong to it while this lasts.
 
+    `alpha * T^2 * D(teacher || student) + (1 - alpha) * the loss with the labels`, and the layer losses. On the student's own
+    samples, which no gradient flows into, the divergence alone: Agarwal et al. 2024, "On-Policy Distillation of Language
+    Models", algorithm 1. Which batches are sampled, and what is, depends on the seed, the progress and the batch alone, so a
+    resumed run repeats it.
+
     Args:
-        student: the bare classifier; the objective may be called with a wrapper of it.
-        teacher_config: of the teacher whose features are matched.
-        seed: for the projections, which are there where the widths differ.
-        live_teacher: a model to ask for the features at each step, where the batches do not bring them.
+        student: the bare model; the objective may be called with a wrapper of it.
+        teacher_config: of the teacher whose layers are matched; None where none are.
+        seed: for the projections, which are there where the widths differ, and for samples.
+        live_teacher: a model to ask at each step for what batches do not bring: features, or next tokens.
         bf16: whether the live teacher runs under autocast.
+        sample: what samples from the student; None where `on_policy` is 0.
 
     Yields:
         (model, batch, progress) -> (loss, its terms by name); see `compress.training.objectives.Objective`.
     """
-    pairs = [pair for match in goal.matches if match.kind == "hidden" for pair in match.pairs]
-    wanted = goal.wanted("student")
+
+    @contextmanager
+    def asking(batch: Batch) -> Iterator[Any]:
+        device = batch["input_ids"].device
+        live_teacher.to(device)
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            yield live_teacher
+
+    def next_tokens(found: Answers, batch: Batch, temperature: float) -> Tensor:
+        if f"{PREFIX}ids" in batch:
+            theirs = in_batch(batch, shifted=not student.config.is_encoder_decoder)
+        else:
+            with asking(batch) as teacher:
+                theirs = whole(forward.answers(teacher, batch).values, temperature)
+        return laws.next_tokens(found, theirs, temperature, config.divergence, config.beta)
+
+    def soft_targets(found: Answers, batch: Batch, temperature: float) -> Tensor:
+        theirs, answered = batch[LOGITS], batch.get(ANSWERED)
+        theirs = theirs if answered is None else theirs[answered.bool()]
+        return laws.soft(config.law, found, theirs, config.teacher_weights, temperature)
+
+    def of_answers(found: Answers, batch: Batch, progress: float, terms: Terms, *, is_sampled: bool) -> Tensor:
+        alpha = 1.0 if is_sampled else config.alpha.at(progress)
+        # Terms are averaged over batches and gathered from processes, so each batch has the same ones: own samples lack labels.
+        if config.on_policy:
+            terms["share of own samples"] = torch.tensor(float(is_sampled), device=found.values.device)
+        # Over a vocabulary the loss with the labels costs as much as the other one: it is not computed to be shown alone.
+        is_shown = config.law is not TOKENS or config.alpha.lowest < 1
+        hard = laws.hard(config.law, found) if is_shown and not is_sampled else None
+        if hard is not None and not config.on_policy:
+            terms["labels"] = hard
+        if hard is not None and alpha == 0:
+            return hard
+        soft_of = next_tokens if config.law is TOKENS else soft_targets
+        soft = soft_of(found, batch, config.temperature.at(progress))
+        if not config.on_policy or config.alpha.lowest > 0:
+            terms["soft targets"] = soft
+        return soft if hard is None else laws.weighted(soft, hard, alpha)
+
+    with _layers(student, config, teacher_config, seed, live_teacher, asking) as of_layers:
+
+        def objective(trained: Any, batch: Batch, progress: float) -> tuple[Tensor, Terms]:
+            is_sampled = False
+            if sample is not None:
+                chance, of_sample = _draws(seed, progress, batch)
+                is_sampled = chance < config.on_policy
+                batch = sample(student, batch, of_sample) if is_sampled else batch
+            if config.law is TOKENS:
+                found = forward.answers(trained, batch, inside=student, states=True)
+            else:
+                found = marked({"logits": trained(**_inputs(batch)).logits}, batch)
+            terms: Terms = {}
+            if config.predictions:
+                loss = of_answers(found, batch, progress, terms, is_sampled=is_sampled)
+            else:
+                # Data-parallel training wants a gradient for every weight: without predictions the head's is 0, not none.
+                loss = 0.0 * found.values.float().sum()
+            return sum(of_layers(batch, progress, terms), loss), terms
+
+        yield objective
+
+
+@contextmanager
+def _layers(
+    student: Any, config: LossConfig, teacher_config: Any, seed: int, live_teacher: Any, asking: Callable[[Batch], Any]
+) -> Iterator[LayerLosses]:
+    """The layer losses; while this lasts features are captured, and the student has its projections."""
+    if not config.layer_losses:
+        yield lambda batch, progress, terms: iter(())
+        return
+    pairs = [pair for one in config.layer_losses if one.kind == "hidden" for pair in one.pairs]
+    wanted = config.features("student")
     maps = projections(
         pairs, widths(student.config).hidden, widths(teacher_config).hidden, seed, embedding=wanted.embedding
     )
+    sizes = (head_size(student.config), head_size(teacher_config))
     if len(maps):
         setattr(student, PROJECTIONS, maps.to(next(student.parameters()).device))
-    with ExitStack() as stack:
-        own = stack.enter_context(capture(student, wanted))
-        theirs: Mapping[str, Tensor] = {}
-        if live_teacher is not None:
-            theirs = stack.enter_context(capture(live_teacher, goal.wanted("teacher")))
+    live: Any = nullcontext() if live_teacher is None else capture(live_teacher, config.features("teacher"))
+    try:
+        with capture(student, wanted) as own, live as of_live:
 
-        def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-            inputs = {
-                name: value for name, value in batch.items() if name not in TARGETS and not name.startswith(FEATURE)
-            }
-            logits = trained(**inputs).logits
-            terms: dict[str, Tensor] = {}
-            # Data-parallel training wants a gradient for every weight: without predictions the head's is 0, not none.
-            nothing = 0.0 * logits.float().sum()
-            parts = [_prediction(goal, logits, batch, progress, terms) if goal.predictions else nothing]
-            if goal.matches:
-                if live_teacher is not None:
-                    live_teacher.to(logits.device)
-                    with torch.no_grad(), torch.autocast(logits.device.type, torch.bfloat16, enabled=bf16):
-                        live_teacher(**inputs)
-                    taught = theirs
+            def losses_of(batch: Batch, progress: float, terms: Terms) -> Iterator[Tensor]:
+                theirs = of_live
+                if live_teacher is None:
+                    theirs = {name.removeprefix(FEATURE): batch[name] for name in batch if name.startswith(FEATURE)}
                 else:
-                    taught = {name.removeprefix(FEATURE): batch[name] for name in batch if name.startswith(FEATURE)}
-                sizes = (head_size(student.config), head_size(teacher_config))
-                for match in goal.matches:
-                    value = _matched(match, own, taught, batch["attention_mask"], maps, sizes)
-                    terms[TERMS[match.kind]] = value
+                    with asking(batch) as teacher:
+                        teacher(**_inputs(batch))
+                for one in config.layer_losses:
+                    value = _matched(one, own, theirs, batch["attention_mask"], maps, sizes)
+                    terms[TERMS[one.kind]] = value
                     # Also where the weight is 0 for a while: data-parallel training wants each step's gradients.
-                    parts.append(match.weight.at(progress) * value)
-            return sum(parts[1:], parts[0]), terms
+                    yield one.weight.at(progress) * value
 
-        try:
-            yield objective
-        finally:
-            if len(maps):
-                delattr(student, PROJECTIONS)
+            yield losses_of
+    finally:
+        if len(maps):
+            delattr(student, PROJECTIONS)
 
 
-def _prediction(
-    goal: Goal, logits: Tensor, batch: Mapping[str, Any], progress: float, terms: dict[str, Tensor]
-) -> Tensor:
-    alpha = goal.alpha.at(progress)
-    answered = batch.get(ANSWERED)
-    found = marked({"logits": logits}, batch)
-    hard = laws.hard(goal.law, found)
-    terms["labels"] = hard
-    if alpha == 0:
-        return hard
-    taught = batch[LOGITS] if answered is None else batch[LOGITS][answered.bool()]
-    soft = laws.soft(goal.law, found, taught, goal.teacher_weights, goal.temperature.at(progress))
-    terms["soft targets"] = soft
-    return losses.weighted(soft, hard, alpha)
+def _inputs(batch: Batch) -> dict[str, Any]:
+    """What a model reads of a batch."""
+    return {name: value for name, value in batch.items() if name not in TARGETS and not name.startswith(FEATURE)}
 
 
 def _matched(
-    match: Match,
+    one: LayerLoss,
     own: Mapping[str, Tensor],
-    taught: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
     mask: Tensor,
     maps: nn.ModuleDict,
     head_sizes: tuple[int, int],
 ) -> Tensor:
-    """One match's loss, the sum over its pairs of layers."""
-    if match.kind == "embedding":
-        return losses.hidden_mse(projected(maps, EMBEDDING, own["embedding"]), taught["embedding"], mask)
+    """One layer loss, the sum over its pairs of layers."""
+    if one.kind == "embedding":
+        return losses.hidden_mse(projected(maps, EMBEDDING, own["embedding"]), theirs["embedding"], mask)
     found = []
-    for mine, its in match.pairs:
-        if match.kind == "hidden":
+    for mine, its in one.pairs:
+        if one.kind == "hidden":
             value = projected(maps, f"{mine}:{its}", own[f"hidden.{mine}"])
-            found.append(HIDDEN[match.loss](value, taught[f"hidden.{its}"], mask))
-        elif match.kind == "attention":
-            ours, theirs = (
+            found.append(HIDDEN[one.loss](value, theirs[f"hidden.{its}"], mask))
+        elif one.kind == "attention":
+            mine_of, its_of = (
                 # By the size of a head: a pruned model's layers have fewer of them than its config says.
                 losses.attention_scores(
                     side[f"query.{layer}"], side[f"key.{layer}"], side[f"query.{layer}"].shape[-1] // size
                 )
-                for side, layer, size in ((own, mine, head_sizes[0]), (taught, its, head_sizes[1]))
+                for side, layer, size in ((own, mine, head_sizes[0]), (theirs, its, head_sizes[1]))
             )
-            found.append(ATTENTION[match.loss](ours, theirs, mask))
+            found.append(ATTENTION[one.loss](mine_of, its_of, mask))
         else:
             relations = [
-                losses.relation_kl(own[f"{one}.{mine}"], taught[f"{one}.{its}"], mask, match.heads)
-                for one in ("query", "key", "value")
+                losses.relation_kl(own[f"{part}.{mine}"], theirs[f"{part}.{its}"], mask, one.heads) for part in PARTS
             ]
             found.append(torch.stack(relations).mean())  # MiniLMv2, equation 4: a third each
     return torch.stack(found).sum()
@@ -234,3 +213,10 @@ def _matched(
 
 HIDDEN = {"mse": losses.hidden_mse, "cosine": losses.hidden_cosine, "patient": losses.patient}
 ATTENTION = {"mse": losses.attention_mse, "kl": losses.attention_kl}
+
+
+def _draws(seed: int, progress: float, batch: Mapping[str, Any]) -> tuple[float, int]:
+    """A number from 0 to 1 and a seed, from what a resumed run sees again."""
+    ids = batch["input_ids"].cpu().numpy().tobytes()
+    value = hashlib.blake2b(struct.pack("<qd", seed, progress) + ids, digest_size=16).digest()
+    return int.from_bytes(value[:8], "little") / 2**64, int.from_bytes(value[8:15], "little")

@@ -17,6 +17,7 @@ from compress.distillation.generation_settings import GenerationSettings
 from compress.models import load as models
 from compress.models.layer_choice import Layers
 from compress.models.stored import model_files, safetensors_parameters
+from compress.tasks.task import Task
 
 FLOATING = ("fp32", "fp16", "bf16")
 
@@ -28,22 +29,25 @@ class Student:
     model: Any
     tokenizer: Any
     facts: Mapping[str, Any] = field(default_factory=dict)
-    kept: tuple[int, ...] | None = None
-    """The teacher's layers that it has, where it was cut out of the teacher."""
 
 
-def make(teacher: Artifact, settings: Distill, task: Any, description: Mapping[str, Any]) -> Student:
+def make(teacher: Artifact, settings: Distill, task: Task, description: Mapping[str, Any]) -> Student:
     """The student that the settings of `compress distill` describe.
 
+    Of a generative teacher: shrink and fine-tune, Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3:
+    the layers that stay are copied, spaced as evenly as can be with the first and the last among them; embeddings and head
+    are the teacher's.
+
     Args:
-        settings: layers, layer_choice, hidden_size, intermediate_size, heads, student, calibration, seed.
-        task: the `compress.tasks.task.Task`.
+        task: the student's.
         description: the task's description, for calibration rows.
 
     Raises:
         CompressError: the settings do not fit the teacher, or the student's vocabulary does not fit its tokenizer.
     """
     import torch
+
+    from compress.models.layers import keep_layers, layer_count
 
     torch.manual_seed(settings.seed)
     its_tokenizer = models.tokenizer(teacher.folder)
@@ -52,12 +56,16 @@ def make(teacher: Artifact, settings: Distill, task: Any, description: Mapping[s
     model = models.load(teacher).float()
     told: list[str] = []
     facts: dict[str, Any] = {}
-    kept = None
-    if settings.layers is not None:
-        kept, how = _layers(model, settings.layers, settings, description, its_tokenizer)
-        model, total = _cut(model, kept)
-        facts |= {"layers_kept": list(kept), "layers_of_teacher": total}
-        told.append(f"layers {', '.join(map(str, kept))} of {total} ({how})")
+    for side, asked in _sides(settings, task, model.config).items():
+        total = layer_count(model.config, side or "decoder")
+        if not side and settings.layer_choice == "importance" and isinstance(asked, int):
+            kept, how = _most_important(model, asked, settings, description, its_tokenizer)
+        else:
+            kept, how = chosen(asked, model.config, side, settings.layer_choice)
+        model = keep_layers(model, kept, side or "decoder")
+        of_side, words = (f"{side}_", f"{side} ") if side else ("", "")
+        facts |= {f"{of_side}layers_kept": list(kept), f"{of_side}layers_of_teacher": total}
+        told.append(f"{words}layers {', '.join(map(str, kept))} of {total} ({how})")
     if settings.narrows:
         from compress.models.narrowing import narrow
         from compress.models.widths import widths
@@ -75,39 +83,33 @@ def make(teacher: Artifact, settings: Distill, task: Any, description: Mapping[s
             f"hidden width {before.hidden} to {after.hidden}, heads {before.heads} to {after.heads}, "
             f"feed-forward {before.neurons} to {after.neurons}, by importance"
         )
-    return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)}, kept)
+    return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)})
 
 
-def make_writer(teacher: Artifact, settings: Distill) -> Student:
-    """The student of a teacher that writes text: some of its layers, or another model.
-
-    Shrink and fine-tune: Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3: the layers that stay are
-    copied, spaced as evenly as can be with the first and the last among them; embeddings and head are the teacher's.
-
-    Args:
-        settings: layers (of encoder and decoder), decoder_layers, encoder_layers, layer_choice, student, seed.
+def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
+    """Whether the student has all layers of its teacher, and its widths.
 
     Raises:
-        CompressError: the settings do not fit the teacher, or the student's vocabulary does not fit its tokenizer.
+        CompressError: the layers that are asked for are not there.
     """
-    import torch
+    from compress.models.layers import layer_count
 
-    from compress.models.layers import keep_layers, layer_count
+    counts = []
+    for side, asked in _sides(settings, task, config).items():
+        name, total = f"{side}_layers" if side else "layers", layer_count(config, side or "decoder")
+        choice = "even" if settings.layer_choice == "importance" and not side else settings.layer_choice
+        kept, _ = chosen(asked, config, side, choice)
+        if kept != tuple(sorted(set(kept))) or not 0 <= kept[0] <= kept[-1] < total:
+            raise CompressError(f"{name} {kept} are not increasing indices from 0 to {total - 1}. Correct them.")
+        counts.append(len(kept) == total)
+    return bool(counts) and all(counts) and not settings.narrows
 
-    torch.manual_seed(settings.seed)
-    its_tokenizer = models.tokenizer(teacher.folder)
-    if settings.student is not None:
-        return _told_if_no_smaller(_given_writer(Path(settings.student), its_tokenizer), teacher)
-    model = models.load(teacher).float()
-    facts: dict[str, Any] = {}
-    told = []
-    for side, asked in asked_layers(settings.layers, settings, model.config).items():
-        total = layer_count(model.config, side)
-        kept, how = chosen_of_side(asked, total, settings.layer_choice)
-        model = keep_layers(model, kept, side)
-        facts |= {f"{side}_layers_kept": list(kept), f"{side}_layers_of_teacher": total}
-        told.append(f"{side} layers {', '.join(map(str, kept))} of {total} ({how})")
-    return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)})
+
+def _sides(settings: Distill, task: Task, config: Any) -> dict[str, int | tuple[int, ...]]:
+    """The layers that are asked for, by side of a generative model; those of an encoder are under no name."""
+    if task.is_generative:
+        return asked_layers(settings.layers, settings, config)
+    return {} if settings.layers is None else {"": settings.layers}
 
 
 def asked_layers(layers: Layers, settings: GenerationSettings, config: Any) -> dict[str, int | tuple[int, ...]]:
@@ -128,13 +130,20 @@ def asked_layers(layers: Layers, settings: GenerationSettings, config: Any) -> d
     return {side: asked for side, asked in found.items() if asked is not None}
 
 
-def chosen_of_side(asked: int | tuple[int, ...], total: int, choice: str) -> tuple[tuple[int, ...], str]:
-    """Which layers of one side are kept, and how they were chosen, in words.
+def chosen(asked: int | tuple[int, ...], config: Any, side: str, choice: str) -> tuple[tuple[int, ...], str]:
+    """Which layers are kept, and how they were chosen, in words.
+
+    Args:
+        asked: how many, or which.
+        config: the teacher's.
+        side: of a generative model; empty for an encoder.
+        choice: `even`, `first` or `last`.
 
     Raises:
-        CompressError: there are not as many, or the choice is one for classifiers.
+        CompressError: there are not as many, or the choice is one for encoders.
     """
-    from compress.models.layers import chosen_layers
+    from compress.models.families.families import family
+    from compress.models.layers import chosen_layers, layer_count
 
     if not isinstance(asked, int):
         return tuple(asked), "as named"
@@ -142,22 +151,19 @@ def chosen_of_side(asked: int | tuple[int, ...], total: int, choice: str) -> tup
         raise CompressError(
             "layer_choice importance measures a classifier's answers. Choose even, first or last, or name the layers (0,2)."
         )
-    words = {"even": "evenly spaced, with the first and the last", "first": "the first", "last": "the last"}
-    return chosen_layers(total, asked, choice, first=choice == "even"), words[choice]
+    spaced = "evenly spaced, with the first and the last" if side else "evenly spaced"
+    words = {"even": spaced, "first": "the first", "last": "the last"}
+    first = choice == "even" if side else family(config).first_layer_differs
+    return chosen_layers(layer_count(config, side or "decoder"), asked, choice, first=first), words[choice]
 
 
-def _given_writer(given: Path, teachers_tokenizer: Any) -> Student:
-    """A checkpoint or a config of a model that writes text, with its own tokenizer where one lies beside it."""
-    from compress.models import generators
+def _most_important(
+    model: Any, kept: int, settings: Distill, description: Mapping[str, Any], its_tokenizer: Any
+) -> tuple[tuple[int, ...], str]:
+    from compress.distillation.layer_importance import least_missed
 
-    own = own_tokenizer(str(given))
-    its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
-    is_config = given.is_file()
-    model = generators.from_config(given) if is_config else generators.generator(given).float()
-    _check_tokens(model, its_tokenizer, given, own is not None)
-    return Student(
-        model, its_tokenizer, {"student": f"{'random weights for' if is_config else 'checkpoint'} {given.name}"}
-    )
+    batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config)
+    return least_missed(model, kept, batches), f"those missed most on {settings.calibration}"
 
 
 def own_tokenizer(student: str | None) -> Path | None:
@@ -168,12 +174,18 @@ def own_tokenizer(student: str | None) -> Path | None:
     return folder if of_tokenizer(folder) else None
 
 
-def _given(given: Path, task: Any, teachers_tokenizer: Any, seed: int) -> Student:
+def _given(given: Path, task: Task, teachers_tokenizer: Any, seed: int) -> Student:
     """A checkpoint or a config, with its own tokenizer where one lies beside it."""
+    from compress.models import generators
+
     own = own_tokenizer(str(given))
     its_tokenizer = models.tokenizer(own) if own else teachers_tokenizer
     is_config = given.is_file()
-    model = models.from_config(given, task) if is_config else models.for_task(given, task, seed=seed).float()
+    if task.is_generative:
+        model = generators.from_config(given) if is_config else generators.generator(given)
+    else:
+        model = models.from_config(given, task) if is_config else models.for_task(given, task, seed=seed)
+    model = model if is_config else model.float()
     _check_tokens(model, its_tokenizer, given, own is not None)
     return Student(
         model, its_tokenizer, {"student": f"{'random weights for' if is_config else 'checkpoint'} {given.name}"}
@@ -201,32 +213,3 @@ def _check_tokens(model: Any, its_tokenizer: Any, given: Path, is_own: bool) -> 
             f"The student in {given} knows {model.config.vocab_size} tokens, but {whose} has {len(its_tokenizer)}. "
             "Give a student with that vocabulary, or put its own tokenizer beside it."
         )
-
-
-def _layers(
-    model: Any,
-    asked: int | tuple[int, ...],
-    settings: Distill,
-    description: Mapping[str, Any],
-    its_tokenizer: Any,
-) -> tuple[tuple[int, ...], str]:
-    """Which layers to keep, and how they were chosen, in words."""
-    from compress.distillation.layer_importance import least_missed
-    from compress.models.families.families import family
-    from compress.models.layers import chosen_layers, layer_count
-
-    if not isinstance(asked, int):
-        return asked, "as named"
-    if settings.layer_choice == "importance":
-        batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config)
-        return least_missed(model, asked, batches), f"those missed most on {settings.calibration}"
-    first = family(model.config).first_layer_differs
-    words = {"even": "evenly spaced", "first": "the first", "last": "the last"}
-    total = layer_count(model.config)
-    return chosen_layers(total, asked, settings.layer_choice, first=first), words[settings.layer_choice]
-
-
-def _cut(model: Any, kept: tuple[int, ...]) -> tuple[Any, int]:
-    from compress.models.layers import keep_layers, layer_count
-
-    return keep_layers(model, kept), layer_count(model.config)

@@ -23,7 +23,7 @@ from compress.core.errors import CompressError
 from compress.core.labels import TARGETS
 from compress.core.progress import bar, say
 from compress.data.collate import ByToken, answer_starts, by_length, row_lengths
-from compress.distillation.features import Wanted, capture
+from compress.distillation.features import FeatureSpec, capture
 from compress.distillation.scores import answer_places, flat
 from compress.models.load import load
 from compress.training.train import wants_bf16
@@ -40,7 +40,7 @@ class Answers:
     logits: np.ndarray
     """[answers, labels], float16, memory-mapped, in the rows' order: one answer a row, or one a word."""
     features: Mapping[str, ByToken] = field(default_factory=dict)
-    """By the names of `Wanted.names()`: vectors of each token, float16, memory-mapped."""
+    """By the names of `FeatureSpec.names()`: vectors of each token, float16, memory-mapped."""
     seconds: float = 0.0
     """What computing them took, whenever that was."""
     seconds_saved: float = 0.0
@@ -52,7 +52,7 @@ def answers(
     rows: Any,
     its_tokenizer: Any,
     *,
-    wanted: Wanted,
+    wanted: FeatureSpec,
     precision: str,
     identity: Mapping[str, Any],
     cache: Path,
@@ -101,7 +101,7 @@ def answers(
     )
 
 
-def bytes_needed(rows: Any, wanted: Wanted, width: int) -> int:
+def bytes_needed(rows: Any, wanted: FeatureSpec, width: int) -> int:
     """What the features of all rows take on disk, for a teacher of that hidden width."""
     return int(row_lengths(rows).sum()) * len(wanted.names()) * width * 2
 
@@ -140,7 +140,7 @@ def _compute(
     rows: Any,
     its_tokenizer: Any,
     lengths: np.ndarray,
-    wanted: Wanted,
+    wanted: FeatureSpec,
     names: list[str],
     folder: Path,
     *,

@@ -19,7 +19,7 @@ from compress.core.errors import CompressError
 from compress.core.progress import say, warn
 from compress.data.collate import references, starts_of
 from compress.distillation.distillation_settings import DistillationSettings
-from compress.distillation.features import Wanted
+from compress.distillation.features import FeatureSpec
 from compress.distillation.scores import scores_of
 from compress.distillation.teacher_cache import answers
 from compress.metrics.metric import Undefined, title
@@ -68,7 +68,7 @@ def of_classifier(
     identity = {"holdout": data.holdout_identity, "length": settings.max_length}
     place = cache / "held-out"
     found = answers(
-        teacher, rows, its_tokenizer, wanted=Wanted(), precision=settings.precision, identity=identity, cache=place
+        teacher, rows, its_tokenizer, wanted=FeatureSpec(), precision=settings.precision, identity=identity, cache=place
     )
     logits, labels = np.asarray(found.logits, np.float32), references(data.holdout)
     if data.task.is_multi_label:  # as it is served

@@ -24,8 +24,10 @@ from compress.core.disk import allocated, take_room
 from compress.core.labels import NO_LABEL
 from compress.core.progress import bar, say
 from compress.data.collate import ByToken, Collate, step_lengths
-from compress.distillation.token_losses import Divergence, divergences, mean_of_rows
-from compress.models.forward import PREFIX, counted_logits, in_batch, mass, top_k, whole
+from compress.distillation import laws
+from compress.distillation.loss_config import LossConfig
+from compress.distillation.token_distributions import PREFIX, in_batch, mass, top_k, whole
+from compress.models.forward import answers as next_tokens
 from compress.models.load import load
 from compress.training.train import wants_bf16
 
@@ -112,10 +114,7 @@ def coarsening_error(
     its_tokenizer: Any,
     its_collate: Collate,
     kept: Mapping[str, ByToken],
-    *,
-    temperature: float,
-    divergence: Divergence,
-    beta: float,
+    config: LossConfig,
 ) -> dict[str, Any]:
     """What is lost of the student's loss by what is kept of the teacher's distributions, on some of the rows.
 
@@ -123,6 +122,7 @@ def coarsening_error(
         student, teacher: bare models of one vocabulary; left as they were.
         rows: tokenized training rows, evenly spaced ones of which are taken.
         kept: `TokenAnswers.extras` of these rows.
+        config: tells the temperature and the divergence.
 
     Returns:
         `rows` and `tokens`: how many; `whole` and `kept`: the divergence of the whole distributions and of the coarsened and
@@ -130,6 +130,7 @@ def coarsening_error(
         kept tokens have of the teacher's distribution.
     """
     places = np.unique(np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)).tolist()
+    temperature = config.temperature.start
     found: dict[str, float] = {"whole": 0.0, "kept": 0.0}
     shares = []
     modes = [(model, model.training) for model in (student, teacher)]
@@ -142,13 +143,11 @@ def coarsening_error(
             some = places[start : start + BATCH]
             batch = _batch(rows, some, its_tokenizer, its_collate, kept)
             batch = {name: value.to(device) for name, value in batch.items()}
-            theirs, labels = counted_logits(teacher, batch)
-            ours, _ = counted_logits(student, batch)
-            counted = labels != NO_LABEL
-            targets = in_batch(batch, labels.shape[1]).at(counted)
+            ours, theirs = next_tokens(student, batch), next_tokens(teacher, batch).values
+            targets = in_batch(batch, shifted=not student.config.is_encoder_decoder)
             for name, one in (("whole", whole(theirs, temperature)), ("kept", targets)):
-                value = divergences(ours, one, temperature, divergence, beta)
-                found[name] += float(mean_of_rows(value, counted)) * len(some) / len(places)
+                value = laws.next_tokens(ours, one, temperature, config.divergence, config.beta) / temperature**2
+                found[name] += float(value) * len(some) / len(places)
             shares.append(mass(targets))
     for model, mode in modes:
         model.train(mode)
@@ -223,7 +222,7 @@ def _compute(
             batch = {
                 name: value.to(device) for name, value in _batch(rows, places, its_tokenizer, its_collate, {}).items()
             }
-            logits, _ = counted_logits(model, batch)
+            logits = next_tokens(model, batch).values
             found = top_k(logits, k, temperature)
             fresh.append(tokens(places))
             for name, array in arrays.items():

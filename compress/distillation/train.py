@@ -1,8 +1,9 @@
-"""Teaches a student: its stages of training, one after another, each by the one training loop."""
+"""Trains a student: its stages, one after another, each by the one training loop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,22 @@ from safetensors.torch import load_file, save_file
 from compress.core.artifact import is_main_process
 from compress.core.cache import making, opened
 from compress.distillation.distillation_settings import DistillationSettings
-from compress.distillation.objective import LOGITS, Goal, learning
+from compress.distillation.loss_config import LossConfig
+from compress.distillation.objective import LOGITS, objective_of
+from compress.distillation.on_policy import sampled
 from compress.distillation.students import Student
-from compress.distillation.transfer_set import Lessons
+from compress.distillation.transfer_set import TransferSet
+from compress.tasks.kinds.laws import TOKENS
 from compress.training.objectives import Hold
 from compress.training.train import train, wants_bf16
 
 WEIGHTS = "weights.safetensors"
 
 
-def teach(
+def train_student(
     student: Student,
-    stages: Sequence[Goal],
-    lesson: Lessons,
+    rows: TransferSet,
     settings: DistillationSettings,
-    teacher_config: Any,
     scratch: Path,
     name: str,
     *,
@@ -35,9 +37,7 @@ def teach(
     """Train a student through its stages, in place; goes on where an earlier run of the same was stopped.
 
     Args:
-        stages: what it minimises; the last one is trained for `epochs`, those before for `intermediate_epochs`.
-        settings: `LossSettings` and `TrainingSettings`.
-        teacher_config: of the teacher whose features are matched.
+        rows: with what is minimised on them; the last stage takes `epochs`, those before `intermediate_epochs`.
         scratch: for checkpoints.
         name: for messages.
         steps: how many steps the last stage has, whatever the epochs say.
@@ -52,8 +52,8 @@ def teach(
     curves: dict[str, Any] = {}
     told: dict[str, Any] = {}
     total, seconds = 0, 0.0
-    for number, goal in enumerate(stages, 1):
-        is_last = number == len(stages)
+    for number, config in enumerate(rows.stages, 1):
+        is_last = number == len(rows.stages)
         folder = scratch if is_last else scratch / f"stage-{number}"
         finished = None if is_last else opened(folder / "done")
         if finished is not None:
@@ -62,7 +62,7 @@ def teach(
         else:
             stage = "" if is_last else f"stage {number}"
             epochs = settings.epochs if is_last else settings.intermediate_epochs
-            told = _stage(student, goal, lesson, settings, teacher_config, folder, name, stage, epochs, steps, hold)
+            told = _stage(student, config, rows, settings, folder, name, stage, epochs, steps, hold)
             if not is_last and is_main_process():
                 with making(folder / "done") as work:
                     weights = {key: value.contiguous() for key, value in student.model.state_dict().items()}
@@ -75,10 +75,9 @@ def teach(
 
 def _stage(
     student: Student,
-    goal: Goal,
-    lesson: Lessons,
+    config: LossConfig,
+    rows: TransferSet,
     settings: DistillationSettings,
-    teacher_config: Any,
     scratch: Path,
     name: str,
     stage: str,
@@ -86,31 +85,50 @@ def _stage(
     steps: int | None,
     hold: Hold | None,
 ) -> dict[str, Any]:
-    asks = goal.predictions and goal.alpha.highest > 0
-    with learning(
+    objective = objective_of(
         student.model,
-        goal,
-        teacher_config,
+        config,
+        rows.teacher_config,
         seed=settings.seed,
-        live_teacher=lesson.live_teacher if goal.matches else None,
+        live_teacher=rows.live_teacher,
         bf16=wants_bf16(settings.precision),
-    ) as objective:
+        sample=sampled if config.on_policy else None,
+    )
+    with objective as minimized, _frozen(student.model, rows.freezes_encoder):
         done = train(
             student.model,
-            objective,
-            lesson.data.train,
-            lesson.data.holdout,
+            minimized,
+            rows.data.train,
+            rows.data.holdout,
             settings.model_copy(update={"epochs": epochs}),
             its_tokenizer=student.tokenizer,
             scratch=scratch,
-            score=lesson.data.score,
-            collate=lesson.data.collate,
+            score=rows.data.score,
+            collate=rows.data.collate,
             name=f"{name}, {stage}" if stage else name,
-            extras={
-                key: value for key, value in lesson.answers.items() if (asks if key == LOGITS else bool(goal.matches))
-            },
+            extras={key: value for key, value in rows.extras.items() if _is_read(key, config)},
             steps=steps,
             stage=stage,
             hold=hold,
         )
     return dict(done.facts)
+
+
+def _is_read(extra: str, config: LossConfig) -> bool:
+    """Whether the objective reads it: a stage may have layer losses alone, or none."""
+    if extra == LOGITS:
+        return config.predictions and config.alpha.highest > 0
+    return bool(config.layer_losses) or config.law is TOKENS
+
+
+@contextmanager
+def _frozen(model: Any, freezes_encoder: bool) -> Iterator[None]:
+    """Within it the encoder keeps its weights, if so; those of the embeddings too, where encoder and decoder share them."""
+    frozen = list(model.get_encoder().parameters()) if freezes_encoder else []
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)

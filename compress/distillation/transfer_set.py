@@ -1,11 +1,11 @@
-"""What a student learns from: the task's rows, extra ones, and what the teachers say of them."""
+"""What a student learns from: the task's rows, extra ones or those that the teacher wrote, and what the teachers say of them."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +14,42 @@ import numpy as np
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
+from compress.data import loading
 from compress.data.collate import ByToken, Extra, starts_of
-from compress.data.tokenized import tokens
-from compress.distillation import teacher_score
+from compress.data.tokenized import generative_tokens, tokens
+from compress.distillation import teacher_cache, teacher_score, teacher_tokens
 from compress.distillation.distill_settings import Distill
 from compress.distillation.distillation_settings import DistillationSettings
-from compress.distillation.features import Wanted
+from compress.distillation.features import FeatureSpec
+from compress.distillation.loss_config import LossConfig, stages_of
 from compress.distillation.objective import FEATURE, LOGITS
+from compress.distillation.pseudo_labels import pseudo_labelled
 from compress.distillation.students import Student
-from compress.distillation.teacher_cache import answers, bytes_needed, opened_teacher
 from compress.models import load as models
+from compress.models.forward import STATES
 from compress.models.widths import widths
 from compress.training.data import TrainingData, data_for
+from compress.training.frozen_encoder import encoder_states
+from compress.training.train import wants_bf16
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """The rows a student is trained on, with the teachers' answers beside them."""
+class TransferSet:
+    """The rows a student is trained on, with the teachers' outputs beside them."""
 
     data: TrainingData
-    answers: Mapping[str, Extra] = field(default_factory=dict)
-    """By the names that the objective reads: the teachers' logits, and the first teacher's features."""
+    stages: tuple[LossConfig, ...]
+    """What is minimised on them, stage by stage."""
+    extras: Mapping[str, Extra] = field(default_factory=dict)
+    """What lies on disk of each row, by the names that the objective reads: the teachers' logits, the first teacher's features,
+    a generative teacher's next tokens, the states of an encoder that is frozen."""
     live_teacher: Any = None
-    """The first teacher's model, where its features are computed at each step instead."""
+    """The first teacher's model, where it is asked at each step instead."""
+    teacher_config: Any = None
+    """The first teacher's config."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    freezes_encoder: bool = False
+    """Whether the student's encoder is frozen."""
 
 
 def prepare(
@@ -45,94 +57,58 @@ def prepare(
     student: Student,
     description: Mapping[str, Any],
     settings: DistillationSettings,
-    wanted: Wanted,
     cache: Path,
     *,
+    weights: tuple[float, ...] = (),
     extra: Any = None,
-) -> Lessons:
+    freeze: bool = False,
+) -> TransferSet:
     """Read the rows, and ask the teachers.
 
     Args:
-        teachers: the first one's features are matched; all of them say what they think of each row.
-        settings: `LossSettings` and `TrainingSettings`.
-        wanted: the features of the first teacher.
+        teachers: the first one's features are matched; all of them say what they think of each row. Generative ones are
+            asked alone.
         cache: the folder for content-keyed results.
+        weights: one a teacher; none for equal ones.
         extra: further rows, see `extra`.
+        freeze: whether the student's encoder will be frozen: then its states are kept too.
 
     Raises:
-        CompressError: rows cannot be read, or a model does not read as many tokens.
+        CompressError: rows cannot be read, a model does not read as many tokens, student and teacher do not fit each other, or
+            they do not share the vocabulary whose tokens are compared.
     """
+    task, _ = loading.resolve(dict(description))
+    if not task.is_generative:
+        for teacher in teachers:
+            models.check_labels(teacher.folder, task)
+    teacher_config = models.config(teachers[0].folder)
+    shares = weights or (1.0,) * len(teachers)
+    stages = stages_of(settings, student.model.config, teacher_config, task.law, shares)
     rows = extra.rows if extra else None
     data = data_for(description, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
     names = [f"teacher {one.folder.name}" if len(teachers) > 1 else "teacher" for one in teachers]
     scores = [
-        _score(name, teacher, data, student.tokenizer, settings, cache)
+        _score(name, teacher, data, student.tokenizer, description, settings, cache)
         for name, teacher in zip(names, teachers, strict=True)
     ]
     facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
-    if settings.alpha.highest == 0 and not wanted.names():
-        return Lessons(data, facts=facts)
+    found = TransferSet(data, stages, teacher_config=teacher_config, facts=facts)
+    if task.is_generative:
+        return _with_next_tokens(found, teachers[0], student, description, settings, cache, freeze=freeze)
     identity = {"train": data.train_identity, "extra": extra.identity if extra else {}, "length": settings.max_length}
-    kept = _fits(data, wanted, teachers[0], settings.teacher_cache_gb, cache)
-    logits, seconds, saved = [], 0.0, 0.0
-    features: Mapping[str, Any] = {}
-    for number, teacher in enumerate(teachers):
-        its_tokenizer = models.tokenizer(teacher.folder)
-        config = models.config(teacher.folder)
-        found = answers(
-            teacher,
-            _rows(data, its_tokenizer, student.tokenizer, config, settings.max_length),
-            its_tokenizer,
-            wanted=wanted if number == 0 and kept else Wanted(),
-            precision=settings.precision,
-            identity=identity,
-            cache=cache,
-        )
-        logits.append(found.logits)
-        seconds, saved = seconds + found.seconds, saved + found.seconds_saved
-        features = features or found.features
-    facts |= {"teacher_seconds": round(seconds, 3), "teacher_seconds_saved": round(saved, 3)}
-    if len(teachers) > 1:
-        facts["teachers"] = [teacher.folder.name for teacher in teachers]
-    return Lessons(
-        data,
-        answers={
-            # A single teacher's stay where they are, on disk.
-            LOGITS: _by_answer(logits[0][:, None] if len(logits) == 1 else np.stack(logits, axis=1), data.train),
-            **{f"{FEATURE}{name}": values for name, values in features.items()},
-        },
-        live_teacher=None if kept or not wanted.names() else opened_teacher(teachers[0]),
-        facts=facts,
-    )
+    return _with_outputs(found, teachers, student, settings, identity, cache)
 
 
-def _by_answer(logits: np.ndarray, rows: Any) -> Extra:
-    """The teachers' scores, [answers, teachers, labels], as a batch looks them up: by row, or by a row's answers."""
-    starts = starts_of(rows)
-    return logits if starts is None else ByToken(logits, starts, of_labels=True)
-
-
-def _score(
-    who: str, teacher: Artifact, data: TrainingData, student_tokenizer: Any, settings: DistillationSettings, cache: Path
-) -> dict[str, Any]:
-    """What a teacher scores on the held-out rows."""
-    from compress.data.loading import tokenizer_identity
-
-    its_tokenizer, rows = models.tokenizer(teacher.folder), data.holdout
-    if tokenizer_identity(its_tokenizer) != tokenizer_identity(student_tokenizer):
-        rows = tokens(data.holdout_texts, its_tokenizer, models.config(teacher.folder), settings.max_length).rows
-    return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache, who=who)
-
-
-def plain(student: Student, description: Mapping[str, Any], settings: DistillationSettings) -> Lessons:
-    """The task's own rows and labels, without any teacher."""
-    return Lessons(data_for(description, student.tokenizer, student.model.config, settings.max_length))
+def without_teacher(student: Student, description: Mapping[str, Any], settings: Distill, cache: Path) -> TransferSet:
+    """The task's own rows and labels, for a baseline student."""
+    data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
+    states = _states(student, data, settings, cache) if settings.freeze_encoder else {}
+    return TransferSet(data, (LossConfig(law=data.task.law),), states, freezes_encoder=settings.freeze_encoder)
 
 
 def extra(description: Mapping[str, Any], settings: Distill, cache: Path) -> Any:
     """The unlabelled and augmented rows (an `extra_rows.Extra`), None where the settings ask for none."""
-    from compress.data import loading
     from compress.distillation.augmentation.extra_rows import extra_rows
 
     if settings.unlabelled_data is None and not settings.augment:
@@ -153,32 +129,181 @@ def extra(description: Mapping[str, Any], settings: Distill, cache: Path) -> Any
 
 def _other_splits(task: Any, data: Any) -> Iterator[Any]:
     """The rows that a student must not have seen; a task need not have a test split."""
-    from compress.data import loading
-
     yield from (loading.load(task, data, name).rows for name in ("holdout", "evaluation"))
     with suppress(CompressError):
         yield loading.load(task, data, "test").rows
 
 
-def _rows(data: TrainingData, its_tokenizer: Any, student_tokenizer: Any, config: Any, max_length: int) -> Any:
-    """The training rows as a teacher reads them: another tokenizer cuts the same texts otherwise."""
-    from compress.data.loading import tokenizer_identity
+def _score(
+    who: str,
+    teacher: Artifact,
+    data: TrainingData,
+    student_tokenizer: Any,
+    description: Mapping[str, Any],
+    settings: DistillationSettings,
+    cache: Path,
+) -> dict[str, Any]:
+    """What a teacher scores on the held-out rows, which it reads by its own tokenizer."""
+    its_tokenizer, config = models.tokenizer(teacher.folder), models.config(teacher.folder)
+    if data.task.is_generative:
+        return teacher_score.of_generator(
+            teacher, data_for(description, its_tokenizer, config, settings.max_length), cache
+        )
+    rows = data.holdout
+    if not _same_tokenizer(its_tokenizer, student_tokenizer):
+        rows = tokens(data.holdout_texts, its_tokenizer, config, settings.max_length).rows
+    return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache, who=who)
 
-    if tokenizer_identity(its_tokenizer) == tokenizer_identity(student_tokenizer):
-        return data.train
-    return tokens(data.texts, its_tokenizer, config, max_length).rows
+
+def _with_outputs(
+    found: TransferSet,
+    teachers: Sequence[Artifact],
+    student: Student,
+    settings: DistillationSettings,
+    identity: Mapping[str, Any],
+    cache: Path,
+) -> TransferSet:
+    """With the teachers' logits, and the first one's features, on disk or live."""
+    wanted, data = found.stages[0].features("teacher"), found.data
+    if settings.alpha.highest == 0 and not wanted.names():
+        return found
+    width = widths(found.teacher_config).hidden if wanted.names() else 0
+    kept = _has_room("hidden states", teacher_cache.bytes_needed(data.train, wanted, width), settings, cache)
+    logits, seconds, saved = [], 0.0, 0.0
+    features: Mapping[str, Any] = {}
+    for number, teacher in enumerate(teachers):
+        its_tokenizer, rows = models.tokenizer(teacher.folder), data.train
+        if not _same_tokenizer(its_tokenizer, student.tokenizer):  # it cuts the same texts otherwise
+            rows = tokens(data.texts, its_tokenizer, models.config(teacher.folder), settings.max_length).rows
+        answers = teacher_cache.answers(
+            teacher,
+            rows,
+            its_tokenizer,
+            wanted=wanted if number == 0 and kept else FeatureSpec(),
+            precision=settings.precision,
+            identity=identity,
+            cache=cache,
+        )
+        logits.append(answers.logits)
+        seconds, saved = seconds + answers.seconds, saved + answers.seconds_saved
+        features = features or answers.features
+    facts: dict[str, Any] = {"teacher_seconds": round(seconds, 3), "teacher_seconds_saved": round(saved, 3)}
+    if len(teachers) > 1:
+        facts["teachers"] = [teacher.folder.name for teacher in teachers]
+    # A single teacher's stay where they are, on disk.
+    together, starts = logits[0][:, None] if len(logits) == 1 else np.stack(logits, axis=1), starts_of(data.train)
+    by_answer = together if starts is None else ByToken(together, starts, of_labels=True)
+    return replace(
+        found,
+        extras={LOGITS: by_answer, **{f"{FEATURE}{name}": values for name, values in features.items()}},
+        live_teacher=None if kept or not wanted.names() else teacher_cache.opened_teacher(teachers[0]),
+        facts={**found.facts, **facts},
+    )
 
 
-def _fits(data: TrainingData, wanted: Wanted, teacher: Artifact, limit_gb: float, cache: Path) -> bool:
-    """Whether the teacher's features are kept on disk; where they would take too much, it runs at each step."""
-    if not wanted.names():
+def _with_next_tokens(
+    found: TransferSet,
+    teacher: Artifact,
+    student: Student,
+    description: Mapping[str, Any],
+    settings: DistillationSettings,
+    cache: Path,
+    *,
+    freeze: bool,
+) -> TransferSet:
+    """With what a generative teacher wrote in the place of references, and its next tokens, on disk or live."""
+    data, its_tokenizer, config = found.data, models.tokenizer(teacher.folder), found.stages[-1]
+    facts = dict(found.facts)
+    if settings.sequence_kd:
+        written = pseudo_labelled(
+            teacher,
+            data.texts,
+            data.task,
+            its_tokenizer,
+            share=settings.sequence_kd,
+            beams=settings.beams,
+            cache=cache,
+            description=description,
+        )
+        own = student.tokenizer, student.model.config, settings.max_length
+        data = replace(data, texts=written.rows, train=generative_tokens(written.rows, data.task, *own)[0])
+        facts |= written.facts
+    extras: Mapping[str, Extra] = _states(student, data, settings, cache) if freeze else {}
+    found = replace(found, data=data, extras=extras, facts=facts, freezes_encoder=freeze)
+    if config.alpha.highest == 0 and not config.on_policy:
+        return found
+    _check_vocabulary(teacher, student)
+    if config.alpha.highest == 0 or config.on_policy == 1 or not _is_kept(data, settings, config, cache):
+        return replace(found, live_teacher=_live(teacher))
+    kept = teacher_tokens.token_answers(
+        teacher,
+        data.train,
+        its_tokenizer,
+        data.collate,
+        k=settings.top_k,
+        temperature=config.temperature.start,
+        precision=settings.precision,
+        cache=cache,
+    )
+    model = _live(teacher)
+    error = teacher_tokens.coarsening_error(
+        student.model, model, data.train, its_tokenizer, data.collate, kept.extras, config
+    )
+    facts |= {
+        "teacher_seconds": kept.seconds,
+        "teacher_seconds_saved": kept.seconds_saved,
+        "top_k_error": {"k": settings.top_k, **error},
+    }
+    live = model if config.on_policy else None
+    return replace(found, extras={**kept.extras, **extras}, live_teacher=live, facts=facts)
+
+
+def _live(teacher: Artifact) -> Any:
+    """A generative teacher's model, as it is asked at a step."""
+    return models.load(teacher).float().requires_grad_(False).eval()
+
+
+def _states(student: Student, data: TrainingData, settings: DistillationSettings, cache: Path) -> dict[str, Extra]:
+    """The states of the student's encoder; none where there is no room for them: then it runs at each step."""
+    bf16 = wants_bf16(settings.precision)
+    found = encoder_states(student.model, data.train, student.tokenizer, bf16=bf16, cache=cache)
+    return {} if found is None else {STATES: found}
+
+
+def _same_tokenizer(one: Any, other: Any) -> bool:
+    same: bool = loading.tokenizer_identity(one) == loading.tokenizer_identity(other)
+    return same
+
+
+def _check_vocabulary(teacher: Artifact, student: Student) -> None:
+    same = _same_tokenizer(models.tokenizer(teacher.folder), student.tokenizer)
+    if not same or models.config(teacher.folder).vocab_size != student.model.config.vocab_size:
+        raise CompressError(
+            "Student and teacher do not share a vocabulary, so their next tokens cannot be compared. Let the student learn "
+            "from what the teacher writes: --alpha 0 --sequence-kd 1, without --on-policy."
+        )
+
+
+def _is_kept(data: TrainingData, settings: DistillationSettings, config: LossConfig, cache: Path) -> bool:
+    """Whether the teacher's next tokens are kept on disk; else it runs at each step."""
+    at = config.temperature
+    if settings.top_k == 0:
+        return False
+    if at.start != at.end:
+        say(f"The temperature changes ({at}), and what is kept belongs to one: the teacher runs at each step instead.")
+        return False
+    return _has_room("next tokens", teacher_tokens.bytes_needed(data.train, settings.top_k), settings, cache)
+
+
+def _has_room(what: str, needed: int, settings: DistillationSettings, cache: Path) -> bool:
+    """Whether the teacher's outputs are kept on disk; where they would take too much, it runs at each step."""
+    if not needed:
         return True
-    needed = bytes_needed(data.train, wanted, widths(models.config(teacher.folder)).hidden)
     cache.mkdir(parents=True, exist_ok=True)
-    room = min(limit_gb * 1e9, 0.8 * shutil.disk_usage(cache).free)
+    room = min(settings.teacher_cache_gb * 1e9, 0.8 * shutil.disk_usage(cache).free)
     if needed > room:
         say(
-            f"The teacher's hidden states would take {needed / 1e9:.1f} GB, above the {room / 1e9:.1f} GB there are for "
+            f"The teacher's {what} would take {needed / 1e9:.1f} GB, above the {room / 1e9:.1f} GB there are for "
             "them (--teacher-cache-gb): the teacher runs at each step instead."
         )
     return needed <= room

@@ -17,9 +17,9 @@ from compress.core.cores import available_cores
 from compress.core.errors import CompressError
 from compress.core.labels import NO_LABEL
 from compress.data.collate import Collate
-from compress.distillation import token_lessons
+from compress.distillation import transfer_set
 from compress.distillation.students import Student
-from compress.distillation.token_teaching import goal, teach
+from compress.distillation.train import train_student
 from compress.models import load as models
 from compress.onnx import exported as exporting
 from compress.pruning import apply as slimming
@@ -57,18 +57,18 @@ def train(work: Work[Qat]) -> Made:
     model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
     student = Student(model, its_tokenizer)
     teacher = work.inputs.get("teacher", work.source)
-    lesson = token_lessons.prepare(teacher, student, description, settings, work.cache)
+    rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
     zeros = slimming.held_zeros(model)
     with integer_training.in_integers(model, together(parts), settings, zeros) as hold:
-        told = teach(student, goal(settings), lesson, settings, work.scratch, work.name, hold=hold)
-    told = {**lesson.facts, **told, **lesson.data.facts}
+        told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
+    told = {**rows.facts, **told, **rows.data.facts}
     names = {"encoder": "encoder.onnx", "decode": "decode.onnx"}
     made = Made("onnx", "int8", {part: names[part] for part in parts}, step_facts=told)
     if not is_main_process():
         return made
-    rows = batches(lesson.data.holdout, lesson.data.collate, its_tokenizer)
+    held_out = batches(rows.data.holdout, rows.data.collate, its_tokenizer)
     learned = detach(model.cpu())
-    return _delivered(work, model, its_tokenizer, parts, learned, rows, told)
+    return _delivered(work, model, its_tokenizer, parts, learned, held_out, told)
 
 
 def start(work: Work[Qat]) -> dict[str, Scheme]:

@@ -27,57 +27,50 @@ from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
     from compress.distillation.students import Student
+    from compress.tasks.task import Task
 
 NO_SMALLER = "The student keeps all layers and the full width of its teacher, so it is not smaller."
 
 
 def _run(work: Work[Distill]) -> Made:
     from compress.data import loading
-    from compress.distillation import students
-    from compress.distillation import transfer_set as lessons
+    from compress.distillation import students, transfer_set
     from compress.distillation.baseline import compare
-    from compress.distillation.objective import Goal, goals
     from compress.distillation.thresholds import fitted
-    from compress.distillation.train import teach
+    from compress.distillation.train import train_student
     from compress.models import load as models
 
     settings, description = work.settings, dict(work.task or {})
     task, _ = loading.resolve(description)
-    if task.is_generative:
-        from compress.distillation.token_teaching import distil
-
-        return distil(work)
     teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
-    for teacher in teachers[1:]:
-        models.check_labels(teacher.folder, task)
     student = students.make(work.source, settings, task, description)
-    teacher_config = models.config(work.source.folder)
-    weights = settings.teacher_weights or (1.0,) * len(teachers)
-    stages = goals(settings, student.model.config, teacher_config, task.law, weights)
-    lesson = lessons.prepare(
+    rows = transfer_set.prepare(
         teachers,
         student,
         description,
         settings,
-        stages[0].wanted("teacher"),
         work.cache,
-        extra=lessons.extra(description, settings, work.cache),
+        weights=settings.teacher_weights,
+        extra=transfer_set.extra(description, settings, work.cache),
+        freeze=settings.freeze_encoder,
     )
-    facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name)
+    facts = train_student(student, rows, settings, work.scratch, work.name)
     if settings.with_baseline:
-        alone, steps = lessons.plain(student, description, settings), facts["training_steps"]
+        alone = transfer_set.without_teacher(student, description, settings, work.cache)
+        steps = facts["training_steps"]  # of all stages
 
         def trained(chosen: Distill, distilled: bool, folder: Path, name: str) -> Student:
             other = students.make(work.source, chosen, task, description)
-            goals_of, rows = (stages, lesson) if distilled else ((Goal(law=task.law),), alone)
-            only = None if distilled else steps
-            teach(other, goals_of, rows, chosen, teacher_config, folder, name, steps=only)
+            if distilled:
+                train_student(other, rows, chosen, folder, name)
+            else:
+                train_student(other, alone, chosen, folder, name, steps=steps)
             return other
 
         facts["teacher_effect"] = compare(work, student, task, trained)
     models.save(student.model, student.tokenizer, work.folder)
-    thresholds = fitted(student.model, lesson.data, student.tokenizer)
-    told = {**student.facts, **lesson.facts, **facts, **lesson.data.facts, **thresholds}
+    thresholds = fitted(student.model, rows.data, student.tokenizer)
+    told = {**student.facts, **rows.facts, **facts, **rows.data.facts, **thresholds}
     return Made("torch", "fp32", facts=thresholds, step_facts=told)
 
 
@@ -101,22 +94,35 @@ def _reads(settings: Distill, task: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _check(settings: Distill, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress.data import calibration, loading
-    from compress.distillation.augmentation import extra_rows
-    from compress.distillation.students import own_tokenizer
+    from compress.data import loading
+    from compress.distillation.students import keeps_all
     from compress.models import load as models
-    from compress.models.layers import evenly_spaced, layer_count
-    from compress.models.widths import narrower
 
     refuse_unread(settings, READ)
     if settings.student is not None and not named(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
     described, data = loading.resolve(dict(task or {}))
-    if described.is_generative:
-        _check_writer(settings, source, described, task)
-        if settings.with_baseline and described.of_kind.has_references:
-            _check_labelled(described, data)
-        return
+    (_check_generation if described.is_generative else _check_encoder)(settings, described, task)
+    judges = settings.with_baseline and described.of_kind.has_references
+    if judges and not loading.load(described, data, "evaluation").is_labelled:
+        raise CompressError(
+            f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
+            "Leave with_baseline out."
+        )
+    if source.steps and not finished(source.folder, source.fingerprint()):
+        return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
+    config = models.config(source.folder)
+    (_check_generative_teacher if described.is_generative else _check_encoder_teacher)(
+        settings, source, described, config
+    )
+    if keeps_all(settings, described, config):
+        warn(NO_SMALLER)
+
+
+def _check_encoder(settings: Distill, described: Task, task: Mapping[str, Any] | None) -> None:
+    from compress.data import calibration
+    from compress.distillation.augmentation import extra_rows
+
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
     if of_text:
         raise CompressError(
@@ -129,51 +135,10 @@ def _check(settings: Distill, source: Artifact, task: Mapping[str, Any] | None) 
     )
     if settings.narrows or settings.layer_choice == "importance":
         calibration.check(settings.calibration, task)
-    if settings.with_baseline:
-        _check_labelled(described, data)
-    if source.steps and not finished(source.folder, source.fingerprint()):
-        return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
-    models.check_labels(source.folder, described)
-    config = models.config(source.folder)
-    if isinstance(settings.layers, int):
-        evenly_spaced(layer_count(config), settings.layers)
-    kept = settings.layers if isinstance(settings.layers, int) else len(settings.layers or ())
-    if settings.student is None and not settings.narrows and kept == layer_count(config):
-        warn(NO_SMALLER)
-    if settings.narrows:
-        narrower(
-            config,
-            hidden_size=settings.hidden_size,
-            intermediate_size=settings.intermediate_size,
-            heads=settings.heads,
-        )
-    if settings.matches and settings.student is not None:
-        own = own_tokenizer(settings.student)
-        if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(
-            models.tokenizer(source.folder)
-        ):
-            raise CompressError(
-                f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
-                "cannot be matched token by token. Leave out hidden_weight, attention_weight, relation_weight and "
-                "embedding_weight."
-            )
 
 
-def _check_labelled(described: Any, data: Any) -> None:
-    from compress.data import loading
-
-    if not loading.load(described, data, "evaluation").is_labelled:
-        raise CompressError(
-            f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
-            "Leave with_baseline out."
-        )
-
-
-def _check_writer(settings: Distill, source: Artifact, described: Any, task: Mapping[str, Any] | None) -> None:
+def _check_generation(settings: Distill, described: Task, task: Mapping[str, Any] | None) -> None:
     from compress.data.tokenized import check_max_length
-    from compress.distillation.students import asked_layers, chosen_of_side
-    from compress.models import load as models
-    from compress.models.layers import layer_count
 
     check_max_length(settings, task)
     encoders_only = {
@@ -192,9 +157,36 @@ def _check_writer(settings: Distill, source: Artifact, described: Any, task: Map
         raise CompressError(
             f"sequence_kd: {described.name} has no source texts for the teacher. Use on_policy instead."
         )
-    if source.steps and not finished(source.folder, source.fingerprint()):
-        return
-    config = models.config(source.folder)
+
+
+def _check_encoder_teacher(settings: Distill, source: Artifact, described: Task, config: Any) -> None:
+    from compress.data import loading
+    from compress.distillation.students import own_tokenizer
+    from compress.models import load as models
+    from compress.models.widths import narrower
+
+    models.check_labels(source.folder, described)
+    if settings.narrows:
+        narrower(
+            config,
+            hidden_size=settings.hidden_size,
+            intermediate_size=settings.intermediate_size,
+            heads=settings.heads,
+        )
+    own = own_tokenizer(settings.student) if settings.matches else None
+    if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(
+        models.tokenizer(source.folder)
+    ):
+        raise CompressError(
+            f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
+            "cannot be matched token by token. Leave out hidden_weight, attention_weight, relation_weight and "
+            "embedding_weight."
+        )
+
+
+def _check_generative_teacher(settings: Distill, source: Artifact, described: Task, config: Any) -> None:
+    from compress.models import load as models
+
     if not models.generates(source.folder):
         raise CompressError(
             f"{source.folder} is a classifier, and {described.name} is for generative models. Give a generative model."
@@ -207,18 +199,6 @@ def _check_writer(settings: Distill, source: Artifact, described: Any, task: Map
         raise CompressError(
             "freeze_encoder keeps the teacher's encoder, so it is for students with some of an encoder-decoder's layers."
         )
-    sides = asked_layers(settings.layers, settings, config)
-    all_kept = 0
-    for side, asked in sides.items():
-        kept, total = (
-            chosen_of_side(asked, layer_count(config, side), settings.layer_choice)[0],
-            layer_count(config, side),
-        )
-        if kept != tuple(sorted(set(kept))) or not 0 <= kept[0] <= kept[-1] < total:
-            raise CompressError(f"{side}_layers {kept} are not increasing indices from 0 to {total - 1}. Correct them.")
-        all_kept += len(kept) == total
-    if sides and all_kept == len(sides):
-        warn(NO_SMALLER)
 
 
 TECHNIQUE = Technique(

@@ -94,43 +94,19 @@ def _recovered(
     work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, description: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; what is to be told of it."""
-    from compress.distillation import transfer_set as lessons
-    from compress.distillation.objective import goals
+    from compress.distillation import transfer_set
     from compress.distillation.students import Student
     from compress.distillation.thresholds import fitted
-    from compress.distillation.train import teach
-    from compress.models import load as models
+    from compress.distillation.train import train_student
     from compress.pruning import apply as slimming
 
-    settings = work.settings
+    settings, student = work.settings, Student(model, its_tokenizer)
     teacher = work.inputs.get("teacher", work.source)
-    student = Student(model, its_tokenizer)
-    if task.is_generative:
-        return _recovered_writing(work, student, hold, teacher, description)
-    models.check_labels(teacher.folder, task)
-    teacher_config = models.config(teacher.folder)
-    stages = goals(settings, model.config, teacher_config, task.law)
-    lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
+    rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
     with slimming.adapters(model, settings.lora_rank, settings.seed):
-        facts = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
+        facts = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     slimming.finish_(model, hold)
-    return {**lesson.facts, **facts, **lesson.data.facts, **fitted(model, lesson.data, its_tokenizer)}
-
-
-def _recovered_writing(
-    work: Work[Prune], student: Any, hold: Hold | None, teacher: Artifact, description: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The same of a generative model: it learns its teacher's next-token distributions."""
-    from compress.distillation import token_lessons
-    from compress.distillation.token_teaching import goal, teach
-    from compress.pruning import apply as slimming
-
-    settings = work.settings
-    lesson = token_lessons.prepare(teacher, student, description, settings, work.cache)
-    with slimming.adapters(student.model, settings.lora_rank, settings.seed):
-        facts = teach(student, goal(settings), lesson, settings, work.scratch, work.name, hold=hold)
-    slimming.finish_(student.model, hold)
-    return {**lesson.facts, **facts, **lesson.data.facts}
+    return {**rows.facts, **facts, **rows.data.facts, **fitted(model, rows.data, its_tokenizer)}
 
 
 def _zeros(settings: Prune, model: Any) -> dict[str, Any]:

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 def _run(work: Work[Qat]) -> Made:
     from compress.core.artifact import is_main_process
     from compress.data import loading
-    from compress.distillation import transfer_set as lessons
-    from compress.distillation.objective import goals
+    from compress.distillation import transfer_set
     from compress.distillation.students import Student
-    from compress.distillation.train import teach
+    from compress.distillation.train import train_student
     from compress.models import load as models
     from compress.onnx import exported as exporting
     from compress.pruning import apply as slimming
@@ -46,19 +45,15 @@ def _run(work: Work[Qat]) -> Made:
     whole = exporting.exported(work.source, work.task, work.cache).graph if is_main_process() else None
     scheme = integer_training.start(whole, work.source, work.task, settings, work.scratch)
     model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
-    teacher = work.inputs.get("teacher", work.source)
-    models.check_labels(teacher.folder, task)
-    teacher_config = models.config(teacher.folder)
-    stages = goals(settings, model.config, teacher_config, task.law)
-    student = Student(model, its_tokenizer)
-    lesson = lessons.prepare([teacher], student, description, settings, stages[0].wanted("teacher"), work.cache)
+    teacher, student = work.inputs.get("teacher", work.source), Student(model, its_tokenizer)
+    rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
     zeros = slimming.held_zeros(model)
     with integer_training.in_integers(model, scheme, settings, zeros) as hold:
-        told = teach(student, stages, lesson, settings, teacher_config, work.scratch, work.name, hold=hold)
-    made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**lesson.facts, **told, **lesson.data.facts})
+        told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
+    made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**rows.facts, **told, **rows.data.facts})
     if whole is None:
         return made
-    batches, labels = integer_training.batches_of(lesson.data.holdout, its_tokenizer)
+    batches, labels = integer_training.batches_of(rows.data.holdout, its_tokenizer)
     trained = integer_training.torch_logits(model, batches)
     learned = detach(model.cpu())
     return replace(

@@ -94,14 +94,13 @@ def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs
         from torch.nn.functional import cross_entropy, pad
 
         from compress.models.output_head import logits_at
+        from compress.tasks.kinds.losses import mean_by_row
 
         labels = batch["labels"][:, 1:] if shifted else batch["labels"]
         counted = labels != NO_LABEL
         places = pad(counted, (0, 1)) if shifted else counted  # a decoder's last token foretells none
         logits = logits_at(trained, inputs(model, batch), places, inside=model).float()
         losses = cross_entropy(logits, labels[counted], reduction="none", label_smoothing=label_smoothing)
-        tokens = counted.sum(1)
-        shares = 1 / (tokens.clamp(min=1) * len(tokens)).to(losses.dtype)
-        return (losses * shares.repeat_interleave(tokens)).sum(), {}
+        return mean_by_row(losses, counted.nonzero()[:, 0]), {}
 
     return objective

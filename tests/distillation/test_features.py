@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.distillation.features import Wanted, capture
+from compress.distillation.features import FeatureSpec, capture
 from compress.distillation.losses import attention_scores
 from compress.models.layers import embedding_module, layer_modules
 from compress.models.load import classifier
 from tests.generative import strong_generator
 from tests.tiny import FAMILIES, write_model
 
-ALL = Wanted(hidden=(0, 1, 2, 3), attention=(1, 3), relations=(0, 3), embedding=True)
+ALL = FeatureSpec(hidden=(0, 1, 2, 3), attention=(1, 3), relations=(0, 3), embedding=True)
 
 
 def batch(rows: int = 3, tokens: int = 12) -> dict[str, Tensor]:
@@ -32,7 +32,7 @@ def hook_count(model: nn.Module) -> int:
 
 
 def test_names_say_each_feature_once() -> None:
-    wanted = Wanted(hidden=(2, 0), attention=(1, 0), relations=(1,), embedding=True)
+    wanted = FeatureSpec(hidden=(2, 0), attention=(1, 0), relations=(1,), embedding=True)
     assert wanted.names() == (
         *("hidden.0", "hidden.2"),
         *("query.0", "query.1", "key.0", "key.1", "value.1"),
@@ -60,7 +60,7 @@ def test_the_queries_of_grouped_heads_are_wider_than_the_keys_that_one_matrix_ma
     model = strong_generator("phi3", layers=1)  # 4 heads of queries, 2 of keys and values, each 8 wide
     made: list[Tensor] = []
     model.model.layers[0].self_attn.qkv_proj.register_forward_hook(lambda part, given, output: made.append(output))
-    with torch.no_grad(), capture(model, Wanted(relations=(0,))) as found:
+    with torch.no_grad(), capture(model, FeatureSpec(relations=(0,))) as found:
         model(**batch())
     for name, part in (("query.0", slice(0, 32)), ("key.0", slice(32, 48)), ("value.0", slice(48, 64))):
         assert torch.equal(found[name], made[0][..., part])
@@ -79,7 +79,7 @@ def test_queries_and_keys_give_the_models_own_attention(name: str, tmp_path: Pat
     model = classifier(write_model(tmp_path, name), attn_implementation="eager").eval()
     inputs = batch()
     layers = (0, 1, 2, 3)
-    with torch.no_grad(), capture(model, Wanted(attention=layers)) as found:
+    with torch.no_grad(), capture(model, FeatureSpec(attention=layers)) as found:
         attentions = model(**inputs, output_attentions=True).attentions
     padding = inputs["attention_mask"][:, None, None, :] == 0
     for layer in layers:
@@ -90,7 +90,7 @@ def test_queries_and_keys_give_the_models_own_attention(name: str, tmp_path: Pat
 @pytest.mark.parametrize("name", ["mpnet", "deberta-v2", "modernbert"])
 def test_queries_keys_and_values_are_what_the_layers_own_weights_make_of_its_input(name: str, tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, name)).eval()
-    with torch.no_grad(), capture(model, Wanted(hidden=(1,), relations=(2,))) as found:
+    with torch.no_grad(), capture(model, FeatureSpec(hidden=(1,), relations=(2,))) as found:
         model(**batch())
         layer, before = layer_modules(model)[2], found["hidden.1"]
         if name == "modernbert":
@@ -118,7 +118,7 @@ def test_albert_counts_the_calls_of_its_shared_layer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["bert", "modernbert", "albert"])
 def test_a_loss_on_a_feature_reaches_the_layers_below_it_and_none_above(name: str, tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, name)).train()
-    with capture(model, Wanted(hidden=(1,), relations=(1,))) as found:
+    with capture(model, FeatureSpec(hidden=(1,), relations=(1,))) as found:
         model(**batch())
         (found["hidden.1"].square().mean() + found["value.1"].square().mean()).backward()
     layers = layer_modules(model)
@@ -141,7 +141,7 @@ def test_each_forward_pass_starts_anew(tmp_path: Path) -> None:
 
 def test_only_what_is_wanted_is_kept_and_no_other_layer_is_watched(tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, "bert")).eval()
-    with torch.no_grad(), capture(model, Wanted(hidden=(2,))) as found:
+    with torch.no_grad(), capture(model, FeatureSpec(hidden=(2,))) as found:
         model(**batch())
         assert list(found) == ["hidden.2"]
         assert [hook_count(layer) > 0 for layer in layer_modules(model)] == [False, False, True, False]
@@ -163,7 +163,7 @@ def test_a_layer_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None
     model = classifier(write_model(tmp_path, "bert"))
     with (
         pytest.raises(CompressError, match="no layer 4: this model's layers are 0 to 3"),
-        capture(model, Wanted(hidden=(4,))),
+        capture(model, FeatureSpec(hidden=(4,))),
     ):
         pass
 
@@ -186,7 +186,7 @@ def test_logits_and_gradients_are_the_same_with_and_without_it(tmp_path: Path) -
 def test_it_works_under_bf16_autocast_and_with_checkpointed_gradients(tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, "bert")).train()
     model.activation_checkpointing_enable()
-    with capture(model, Wanted(hidden=(1, 3))) as found, torch.autocast("cpu", torch.bfloat16):
+    with capture(model, FeatureSpec(hidden=(1, 3))) as found, torch.autocast("cpu", torch.bfloat16):
         model(**batch())
         (found["hidden.1"].float().square().mean() + found["hidden.3"].float().square().mean()).backward()
     assert set(found) == {"hidden.1", "hidden.3"}

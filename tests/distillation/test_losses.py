@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compress.core.errors import CompressError
+from compress.distillation.laws import weighted
 from compress.distillation.losses import (
     attention_kl,
     attention_mse,
@@ -22,7 +23,6 @@ from compress.distillation.losses import (
     hidden_mse,
     patient,
     relation_kl,
-    weighted,
 )
 from compress.tasks.kinds.losses import hard_labels, mixed_scores, mixed_targets, scores, soft_targets
 

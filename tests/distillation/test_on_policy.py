@@ -10,11 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from compress.data.collate import collate_causal
+from compress.distillation import laws
+from compress.distillation.loss_config import LossConfig
+from compress.distillation.objective import _draws, objective_of
 from compress.distillation.on_policy import sampled
 from compress.distillation.schedules import Schedule
-from compress.distillation.token_losses import reference_tokens, soft_tokens
-from compress.distillation.token_objective import TokenGoal, _draws, learning_tokens
-from compress.models.forward import logits_and_labels, top_k, whole
+from compress.distillation.token_distributions import top_k, whole
+from compress.models.forward import answers, logits_and_labels
+from compress.tasks.kinds.laws import TOKENS
 from tests.distillation.test_teacher_tokens import FAMILIES, TOKENIZER, rows_for
 from tests.families import ONE_OF_EACH
 from tests.generative import VOCABULARY, prompts, strong_generator
@@ -114,9 +117,16 @@ def test_what_stands_behind_the_end_of_text_does_not_count() -> None:
         assert END not in row[: length - 1]
 
 
-def goal(**changes: Any) -> TokenGoal:
-    return TokenGoal(
-        **{"alpha": Schedule.of(0.3), "temperature": Schedule.of(2.0), "divergence": "jsd", "beta": 0.2, **changes}
+def config(**changes: Any) -> LossConfig:
+    return LossConfig(
+        **{
+            "law": TOKENS,
+            "alpha": Schedule.of(0.3),
+            "temperature": Schedule.of(2.0),
+            "divergence": "jsd",
+            "beta": 0.2,
+            **changes,
+        }
     )
 
 
@@ -124,11 +134,11 @@ def goal(**changes: Any) -> TokenGoal:
 def test_the_objective_is_the_teachers_and_the_references_part(family: str) -> None:
     student, teacher, batch = strong_generator(family, layers=1, seed=3), strong_generator(family), batch_for(family)
     with torch.no_grad():
-        (ours, labels), (theirs, _) = (logits_and_labels(model, batch) for model in (student, teacher))
-        counted = labels != -100
-        soft = soft_tokens(ours[counted], whole(theirs[counted], 2.0), counted, 2.0, "jsd", 0.2)
-        hard = reference_tokens(ours[counted], labels)
-        loss, terms = learning_tokens(student, goal(), seed=0, live_teacher=teacher)(student, batch, 0.5)
+        ours, theirs = answers(student, batch), answers(teacher, batch).values
+        soft = laws.next_tokens(ours, whole(theirs, 2.0), 2.0, "jsd", 0.2)
+        hard = laws.hard(TOKENS, ours)
+        with objective_of(student, config(), seed=0, live_teacher=teacher) as objective:
+            loss, terms = objective(student, batch, 0.5)
     assert loss.item() == pytest.approx((0.3 * soft + 0.7 * hard).item(), rel=1e-6)
     assert terms["labels"].item() == pytest.approx(hard.item())
     assert terms["soft targets"].item() == pytest.approx(soft.item())
@@ -144,20 +154,21 @@ def test_cached_targets_give_the_loss_of_the_live_teachers_coarsened_ones() -> N
             f"teacher.next.{name}": torch.roll(getattr(kept, name), 1, 1)
             for name in ("log_probabilities", "ids", "rest")
         }
-        objective = learning_tokens(student, goal(alpha=Schedule.of(1.0)), seed=0, from_cache=True)
-        cached, _ = objective(student, {**batch, **shifted}, 0.0)
-        ours, labels = logits_and_labels(student, batch)
-        counted = labels != -100
-        expected = soft_tokens(ours[counted], top_k(logits[:, :-1][counted], 6, 2.0), counted, 2.0, "jsd", 0.2)
+        with objective_of(student, config(alpha=Schedule.of(1.0)), seed=0) as objective:
+            cached, terms = objective(student, {**batch, **shifted}, 0.0)
+        counted = batch["labels"][:, 1:] != -100
+        kept = top_k(logits[:, :-1][counted], 6, 2.0)
+        expected = laws.next_tokens(answers(student, batch), kept, 2.0, "jsd", 0.2)
+    assert list(terms) == ["soft targets"]  # the loss with a vocabulary's labels is not computed to be shown alone
     assert cached.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("family", ["t5", "gpt2"])
 def test_a_resumed_run_draws_the_same_samples_for_the_same_batches(family: str) -> None:
     student, teacher, batch = undecided(family, seed=3), strong_generator(family), batch_for(family, 3)
-    objective = learning_tokens(student, goal(on_policy=0.5), seed=5, live_teacher=teacher, sample=sampled)
     steps = [step / 20 for step in range(20)]
-    with torch.no_grad():
+    asked = objective_of(student, config(on_policy=0.5), seed=5, live_teacher=teacher, sample=sampled)
+    with asked as objective, torch.no_grad():
         told = [objective(student, batch, step) for step in steps]
         again = [objective(student, batch, step) for step in steps[10:]]
     assert [loss.item() for loss, _ in again] == [loss.item() for loss, _ in told[10:]]
@@ -169,10 +180,9 @@ def test_a_resumed_run_draws_the_same_samples_for_the_same_batches(family: str) 
 def test_all_batches_have_the_same_terms_which_processes_gather() -> None:
     student, teacher, batch = undecided("gpt2", seed=3), strong_generator("gpt2"), batch_for("gpt2", 3)
     for alpha in ("0", "0.5", "1..0"):
-        objective = learning_tokens(
-            student, goal(alpha=Schedule.of(alpha), on_policy=0.5), seed=5, live_teacher=teacher, sample=sampled
-        )
-        with torch.no_grad():
+        chosen = config(alpha=Schedule.of(alpha), on_policy=0.5)
+        asked = objective_of(student, chosen, seed=5, live_teacher=teacher, sample=sampled)
+        with asked as objective, torch.no_grad():
             told = [objective(student, batch, step / 12)[1] for step in range(12)]
         assert {float(terms["share of own samples"]) for terms in told} == {0.0, 1.0}
         assert len({tuple(terms) for terms in told}) == 1
@@ -186,8 +196,9 @@ def test_as_many_batches_are_sampled_as_asked_for() -> None:
 
 def test_a_sample_teaches_the_student_and_nothing_else() -> None:
     student, teacher = strong_generator("bart", layers=1, seed=3), strong_generator("bart")
-    objective = learning_tokens(student, goal(on_policy=1.0), seed=5, live_teacher=teacher, sample=sampled)
-    loss, _ = objective(student, batch_for("bart"), 0.0)
+    asked = objective_of(student, config(on_policy=1.0), seed=5, live_teacher=teacher, sample=sampled)
+    with asked as objective:
+        loss, _ = objective(student, batch_for("bart"), 0.0)
     loss.backward()
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert (

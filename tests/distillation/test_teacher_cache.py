@@ -14,15 +14,15 @@ import torch
 from compress.core.errors import CompressError
 from compress.data.collate import collate
 from compress.distillation import teacher_cache as teacher
-from compress.distillation.features import Wanted, capture
+from compress.distillation.features import FeatureSpec, capture
 from compress.distillation.teacher_cache import Answers, answers
 from compress.models.load import bring, classifier, tokenizer
 from compress.training.data import TrainingData, data_for
 from tests.disk import files_no_larger_than
 from tests.tiny import write_model, write_task
 
-NOTHING = Wanted()
-WANTED = Wanted(hidden=(1, 3), attention=(2,), relations=(3,), embedding=True)
+NOTHING = FeatureSpec()
+WANTED = FeatureSpec(hidden=(1, 3), attention=(2,), relations=(3,), embedding=True)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def data(make_model: Callable[..., Path], task: dict[str, Any]) -> TrainingData:
 
 @pytest.fixture
 def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Answers]:
-    def ask(wanted: Wanted = NOTHING, rows: Any = None, where: str = "teacher") -> Answers:
+    def ask(wanted: FeatureSpec = NOTHING, rows: Any = None, where: str = "teacher") -> Answers:
         return answers(
             bring(str(tmp_path / where)),
             data.train if rows is None else rows,
@@ -75,7 +75,7 @@ def test_what_is_asked_for_later_is_added_and_the_rest_is_kept(
     assert second.seconds_saved == 0  # the teacher ran again, for the features
     assert np.array_equal(before, second.logits)
     monkeypatch.setattr(teacher, "load", lambda *_: pytest.fail("the teacher was asked again"))
-    assert ask(Wanted(hidden=(3,))).seconds_saved > 0
+    assert ask(FeatureSpec(hidden=(3,))).seconds_saved > 0
     assert len(list((tmp_path / "cache" / "teacher").iterdir())) == 1
 
 
@@ -120,7 +120,7 @@ def test_states_beyond_sixteen_bits_are_refused_with_the_way_out(
         model.bert.encoder.layer[3].output.LayerNorm.bias.fill_(1e5)
     monkeypatch.setattr(teacher, "load", lambda *_: model)
     with pytest.raises(CompressError, match=r"hidden.3 reaches 100\d\d\d.*--teacher-cache-gb 0"):
-        ask(Wanted(hidden=(3,)))
+        ask(FeatureSpec(hidden=(3,)))
 
 
 @pytest.mark.parametrize("family", ["albert", "modernbert", "deberta-v2"])
@@ -151,7 +151,7 @@ def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
 def test_answers_that_were_damaged_are_asked_for_again(
     ask: Callable[..., Answers], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wanted = Wanted(hidden=(3,))
+    wanted = FeatureSpec(hidden=(3,))
     before = ask(wanted)
     logits, hidden = np.array(before.logits), np.array(before.features["hidden.3"].values)
     (file,) = (tmp_path / "cache" / "teacher").glob(f"*/{name}")

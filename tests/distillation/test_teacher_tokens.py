@@ -13,9 +13,12 @@ from torch.nn import functional as F
 
 from compress.data.collate import collate_causal, collate_pairs
 from compress.distillation import teacher_tokens
+from compress.distillation.loss_config import LossConfig
+from compress.distillation.schedules import Schedule
 from compress.distillation.teacher_tokens import TokenAnswers, coarsening_error, token_answers
-from compress.models import forward as next_tokens
-from compress.models.forward import PREFIX, in_batch, logits_and_labels
+from compress.distillation.token_distributions import PREFIX, in_batch
+from compress.models import forward
+from compress.models.forward import logits_and_labels
 from compress.models.load import bring
 from tests.families import GENERATIVE, ONE_OF_EACH, is_seq2seq
 from tests.generative import VOCABULARY, prompts, strong_generator
@@ -73,9 +76,7 @@ def test_a_batch_brings_the_teachers_own_distribution_at_each_label(ask: Any, fa
                 before = row["prompt"] - 1
                 expected_rows.append(model(input_ids=ids).logits[0, before:-1])
     expected = F.softmax(torch.cat(expected_rows) / 2.0, dim=-1)
-    with torch.no_grad():
-        _, labels = logits_and_labels(model, batch)
-    targets = in_batch(batch, labels.shape[1]).at(labels != -100)
+    targets = in_batch(batch, shifted=not model.config.is_encoder_decoder)
     assert targets.ids is not None
     assert targets.rest is not None
     torch.testing.assert_close(targets.log_probabilities.float().exp(), expected.topk(K).values, rtol=6e-3, atol=1e-5)
@@ -95,8 +96,8 @@ def test_blocks_are_predicted_from_their_second_token_on(ask: Any) -> None:
     with torch.no_grad():
         logits, labels = logits_and_labels(model, batch)
     likeliest = F.softmax(logits / 2.0, dim=-1).max(-1).values
-    kept = in_batch(batch, labels.shape[1]).log_probabilities[..., 0].float().exp()
-    torch.testing.assert_close(kept, likeliest, rtol=6e-3, atol=1e-5)
+    kept = in_batch(batch, shifted=True).log_probabilities[..., 0].float().exp()
+    torch.testing.assert_close(kept, likeliest[labels != -100], rtol=6e-3, atol=1e-5)
 
 
 def test_the_teacher_is_asked_once_and_anew_for_other_targets_or_another_temperature(
@@ -126,7 +127,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     whole = ask(cache=tmp_path / "whole")[0]
     monkeypatch.setattr(teacher_tokens, "WRITE_SECONDS", 0.0)
     calls: list[int] = []
-    real = next_tokens.counted_logits
+    real = forward.answers
 
     def stopping(*given: Any, **named: Any) -> Any:
         calls.append(1)
@@ -134,7 +135,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
             raise KeyboardInterrupt
         return real(*given, **named)
 
-    monkeypatch.setattr(teacher_tokens, "counted_logits", stopping)
+    monkeypatch.setattr(teacher_tokens, "next_tokens", stopping)
     with pytest.raises(KeyboardInterrupt):
         ask(cache=tmp_path / "parts")
     if damage:
@@ -175,9 +176,7 @@ def test_the_error_is_measured_and_vanishes_where_all_tokens_are_kept(ask: Any, 
             TOKENIZER,
             FAMILIES[family],
             found.extras,
-            temperature=2.0,
-            divergence="forward_kl",
-            beta=0.5,
+            LossConfig(temperature=Schedule.of(2.0)),
         )
     assert told[2]["rows"] == 40
     assert told[2]["tokens"] == len(found.extras[f"{PREFIX}rest"].values)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from compress.models.forward import counted_logits, logits_and_labels
+from compress.models.forward import answers, logits_and_labels
 from compress.models.output_head import logits_at
 from tests.families import EXPORTABLE
 from tests.generative import strong_generator
@@ -30,13 +30,16 @@ def gradients(model: Any, values: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_logits_and_gradients_are_those_of_the_whole_batch(family: str) -> None:
     model = strong_generator(family)
     batch = batch_of()
-    ours, labels = counted_logits(model, batch)
-    found = gradients(model, ours)
+    counted = answers(model, batch)
+    found = gradients(model, counted.values)
     everywhere, same = logits_and_labels(model, batch)
     theirs = everywhere[same != -100]
     expected = gradients(model, theirs)
-    assert torch.equal(labels, same)
-    torch.testing.assert_close(ours, theirs)
+    assert counted.targets is not None
+    assert torch.equal(counted.targets, same[same != -100])
+    assert counted.row is not None
+    assert counted.row.tolist() == [0] * int((same[0] != -100).sum()) + [1] * int((same[1] != -100).sum())
+    torch.testing.assert_close(counted.values, theirs)
     assert found.keys() == expected.keys()
     for name, one in expected.items():
         torch.testing.assert_close(found[name], one, rtol=1e-4, atol=1e-5)

@@ -19,9 +19,8 @@ from compress.core.errors import CompressError
 from compress.core.references import references
 from compress.core.settings import build
 from compress.data.loading import resolve
-from compress.distillation import objective, students
-from compress.distillation import train as teaching
-from compress.distillation import transfer_set as lessons
+from compress.distillation import objective, students, teacher_cache
+from compress.distillation import train as training
 from compress.distillation.distill_settings import Distill
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule
@@ -95,8 +94,8 @@ def test_the_teacher_is_bit_identical_afterwards(
     """On disk, and as the model that runs at each step."""
     before = (tmp_path / "teacher" / "model.safetensors").read_bytes()
     loaded = []
-    load = lessons.models.load
-    monkeypatch.setattr(lessons.models, "load", lambda artifact: loaded.append(load(artifact)) or loaded[-1])
+    load = teacher_cache.load
+    monkeypatch.setattr(teacher_cache, "load", lambda artifact: loaded.append(load(artifact)) or loaded[-1])
     distil("student", preset="tinybert", intermediate_epochs=1, teacher_cache_gb=0)
     assert (tmp_path / "teacher" / "model.safetensors").read_bytes() == before
     (live,) = [model for model in loaded if model.config.num_hidden_layers == 4 and not model.training][-1:]
@@ -328,13 +327,13 @@ def test_extra_rows_give_the_plain_student_no_fewer_steps(
     distil: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
-    whole = teaching.teach
+    whole = training.train_student
 
     def trained(*given: Any, **named: Any) -> dict[str, Any]:
         counted.append(whole(*given, **named))
         return counted[-1]
 
-    monkeypatch.setattr(teaching, "teach", trained)
+    monkeypatch.setattr(training, "train_student", trained)
     distil("student", augment=1.0, preset="minilm", relation_heads=4, with_baseline=True)
     taught, plain = counted
     assert taught["training_rows"] > 1.5 * plain["training_rows"]

@@ -15,14 +15,16 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
-from compress.distillation import teacher_tokens, token_lessons
+from compress.data.loading import resolve
+from compress.distillation import teacher_tokens, transfer_set
 from compress.distillation.distill_settings import Distill
-from compress.distillation.schedules import Schedule
-from compress.distillation.students import Student, make_writer
-from compress.distillation.token_objective import TokenGoal, learning_tokens
+from compress.distillation.loss_config import LossConfig
+from compress.distillation.objective import objective_of
+from compress.distillation.students import Student, make
 from compress.models.forward import STATES
 from compress.models.generators import generator
 from compress.models.load import bring, tokenizer
+from compress.tasks.kinds.laws import TOKENS
 from compress.techniques.apply import apply, check
 from compress.training import loop
 from tests.families import ONE_OF_EACH, is_seq2seq
@@ -126,13 +128,17 @@ def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> N
         Student(generator(folder).eval(), tokenizer(folder)),
         build(Distill, {"layers": 1, "precision": "fp32"}, ""),
     )
-    lesson = token_lessons.prepare(
-        bring(str(folder)), student, write_pairs(tmp_path / "data", rows=40), settings, tmp_path / "cache", freeze=True
+    found = transfer_set.prepare(
+        [bring(str(folder))],
+        student,
+        write_pairs(tmp_path / "data", rows=40),
+        settings,
+        tmp_path / "cache",
+        freeze=True,
     )
-    rows: list[Mapping[str, Any]] = [{**lesson.data.train[place], "place": place} for place in (3, 20, 7)]
-    batch = lesson.data.collate(rows, student.tokenizer, lesson.extras)
-    objective = learning_tokens(student.model, TokenGoal(Schedule.of(0.0)), seed=0)
-    with torch.no_grad():
+    rows: list[Mapping[str, Any]] = [{**found.data.train[place], "place": place} for place in (3, 20, 7)]
+    batch = found.data.collate(rows, student.tokenizer, found.extras)
+    with objective_of(student.model, LossConfig(law=TOKENS), seed=0) as objective, torch.no_grad():
         kept, _ = objective(student.model, batch, 0.0)
         live, _ = objective(student.model, {name: value for name, value in batch.items() if name != STATES}, 0.0)
     assert STATES in batch
@@ -288,10 +294,11 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folders = [write_generator(tmp_path / str(layers), "bart", layers=layers) for layers in (2, 2, 1)]
-    teacher = bring(str(folders[0]))
+    teacher, described = bring(str(folders[0])), write_pairs(tmp_path / "data", rows=4)
+    task, _ = resolve(described)
     for folder, is_said in zip(folders[1:], (True, False), strict=True):
         caplog.clear()
-        make_writer(teacher, Distill(student=str(folder)))
+        make(teacher, Distill(student=str(folder)), task, described)
         assert ("but is no smaller" in caplog.text) == is_said
 
 

@@ -256,8 +256,8 @@ class Number(Law):
         return losses.scores(student, teacher)
 
 
-class Tokens(Law):
-    """The next token of a text; what is decided is decided token by token, while a text is generated."""
+class Tokens(Categorical):
+    """The next token of a text, one of the vocabulary; a text is decided token by token, while it is generated."""
 
 
 CATEGORICAL = Categorical("categorical", chooses=True, no_label=NO_LABEL, stored_as="int64")

@@ -134,3 +134,15 @@ def mean_of(each: Tensor, valid: Tensor | None) -> Tensor:
     if valid is None:
         return each.mean(-1)
     return each.masked_fill(~valid, 0).sum(-1) / valid.sum(-1).clamp(min=1)
+
+
+def mean_by_row(each: Tensor, row: Tensor) -> Tensor:
+    """The mean over each row's answers, then over the rows that have any; 0, with a gradient of 0, without an answer.
+
+    Args:
+        each: a loss of each answer, [answers].
+        row: the batch's row of each, [answers], rising.
+    """
+    counts = torch.bincount(row)
+    shares = 1 / (counts.clamp(min=1) * (counts > 0).sum()).to(each.dtype)
+    return (each * shares[row]).sum()

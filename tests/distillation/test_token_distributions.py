@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from compress.distillation.token_losses import (
+from compress.distillation import laws
+from compress.distillation.token_distributions import (
     Divergence,
+    NextTokens,
+    alike,
     divergences,
     jsd,
-    mean_of_rows,
-    reference_tokens,
-    soft_tokens,
+    mass,
+    top_k,
+    whole,
 )
-from compress.models.forward import NextTokens, alike, mass, top_k, whole
+from compress.tasks.kinds.answers import Answers
+from compress.tasks.kinds.laws import TOKENS
+from compress.tasks.kinds.losses import mean_by_row
 
 DIVERGENCES = get_args(Divergence)
 LABELS = torch.tensor([[4, 1, -100, -100], [2, 2, 9, 3], [-100, 7, 0, -100]])
@@ -30,6 +35,11 @@ COUNTED = LABELS != -100
 
 def logits(seed: int, *shape: int, spread: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
     return spread * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def answers(scores: Tensor) -> Answers:
+    """The counted tokens of a batch's rows."""
+    return Answers(scores[COUNTED], LABELS[COUNTED], COUNTED.nonzero()[:, 0])
 
 
 def by_hand(p: Tensor, q: Tensor, divergence: str, beta: float) -> float:
@@ -59,7 +69,7 @@ def test_a_loss_is_its_formula_averaged_by_row_and_times_the_temperature_squared
     divergence: Divergence, temperature: float, k: int
 ) -> None:
     student, teacher = logits(1, 3, 4, 11), logits(2, 3, 4, 11)
-    targets = top_k(teacher, k, temperature) if k else whole(teacher, temperature)
+    targets = top_k(teacher[COUNTED], k, temperature) if k else whole(teacher[COUNTED], temperature)
     rows = []
     for row in range(3):
         tokens = []
@@ -71,7 +81,7 @@ def test_a_loss_is_its_formula_averaged_by_row_and_times_the_temperature_squared
             tokens.append(by_hand(p, q, divergence, 0.3))
         rows.append(sum(tokens) / len(tokens))
     expected = temperature**2 * sum(rows) / 3
-    found = soft_tokens(student[COUNTED], targets.at(COUNTED), COUNTED, temperature, divergence, beta=0.3)
+    found = laws.next_tokens(answers(student), targets, temperature, divergence, beta=0.3)
     assert found.item() == pytest.approx(expected, rel=1e-9)
 
 
@@ -127,7 +137,7 @@ def test_gradients_are_the_numerical_ones(divergence: Divergence) -> None:
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_a_student_that_is_the_teacher_has_nothing_to_learn(divergence: Divergence) -> None:
     same = logits(7, 3, 4, 20, dtype=torch.float32).requires_grad_()
-    loss = soft_tokens(same[COUNTED], top_k(same, 5, 2.0).at(COUNTED), COUNTED, 2.0, divergence)
+    loss = laws.next_tokens(answers(same), top_k(same[COUNTED], 5, 2.0), 2.0, divergence)
     loss.backward()
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert same.grad is not None
@@ -146,16 +156,15 @@ def test_the_generalized_jsd_nears_both_kls_and_is_symmetric_in_the_middle() -> 
 def test_references_are_the_cross_entropy_of_counted_tokens() -> None:
     student = logits(10, 3, 4, 11)
     rows = [F.cross_entropy(student[row], LABELS[row], ignore_index=-100) for row in range(3)]
-    assert reference_tokens(student[COUNTED], LABELS).item() == pytest.approx(torch.stack(rows).mean().item())
+    assert laws.hard(TOKENS, answers(student)).item() == pytest.approx(torch.stack(rows).mean().item())
 
 
 def test_a_row_counts_the_same_in_any_batch_and_an_empty_row_is_nothing() -> None:
-    student = logits(11, 3, 4, 11)
-    whole_batch = reference_tokens(student[COUNTED], LABELS)
-    parts = [reference_tokens(student[row][COUNTED[row]], LABELS[row : row + 1]) for row in range(3)]
-    torch.testing.assert_close(whole_batch, torch.stack(parts).mean())
-    empty = torch.zeros(2, 3, dtype=torch.bool)
-    assert mean_of_rows(torch.zeros(0), empty).item() == 0
+    each, row = logits(11, 8).square(), COUNTED.nonzero()[:, 0]
+    parts = [mean_by_row(each[row == line], row[row == line] * 0) for line in range(3)]
+    torch.testing.assert_close(mean_by_row(each, row), torch.stack(parts).mean())
+    torch.testing.assert_close(mean_by_row(each, row + 1), mean_by_row(each, row))
+    assert mean_by_row(each[:0], row[:0]) == 0
 
 
 def test_no_gradient_flows_into_the_teacher_and_half_types_are_widened() -> None:

@@ -163,5 +163,5 @@ def test_a_runtimes_own_words_are_left_as_they_are(aardvark: Runtime) -> None:
 
     with pytest.raises(CompressError, match="^The graph is cut short.$"):
         replace(aardvark, open=refuses).opened(an_artifact("onnx"), Serving())
-    with pytest.raises(CompressError, match="generates text, which aardvark does not do"):
+    with pytest.raises(CompressError, match="generates text, which aardvark does not support"):
         aardvark.opened_generator(an_artifact("onnx"), Serving())

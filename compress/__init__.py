@@ -64,10 +64,10 @@ def open(model: str | Path | Artifact, *, verify: bool = True) -> Artifact:
         CompressError: there is no model, or a file is missing or not as recorded.
     """
     from compress.core import log
-    from compress.models.sources import bring
+    from compress.models.sources import resolve_model
 
     log.heard()
-    artifact = bring(model)
+    artifact = resolve_model(model)
     if verify:
         artifact.check_files()
     return artifact

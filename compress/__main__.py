@@ -79,12 +79,12 @@ def _in_words(error: BaseException) -> str:
 
     from compress.core.disk import why_full, written
     from compress.core.errors import CompressError
-    from compress.core.out_of_memory import OutOfMemory, is_out_of_memory, told
+    from compress.core.out_of_memory import OutOfMemory, is_out_of_memory, message
 
     if isinstance(error, OutOfMemory):
         return str(error)
     if is_out_of_memory(error):
-        return told(f"`compress {next((one for one in sys.argv[1:] if not one.startswith('-')), '')}`")
+        return message(f"`compress {next((one for one in sys.argv[1:] if not one.startswith('-')), '')}`")
     if isinstance(error, CompressError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":

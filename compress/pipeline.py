@@ -120,15 +120,15 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
     Raises:
         CompressError: the model, the data or a calibration set is not there, or a format does not fit.
     """
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
 
     expected: dict[str, Artifact] = {}
-    model = bring(plan.model)
+    model = resolve_model(plan.model)
     task = plan.task if plan.task is not None else model.task
     for step in plan.steps:
         source = model if step.source is None else expected[step.source]
         check(step.technique, source, step.settings, task)
-        inputs = {name: expected[one] if one in expected else bring(one) for name, one in step.inputs.items()}
+        inputs = {name: expected[one] if one in expected else resolve_model(one) for name, one in step.inputs.items()}
         check_destination(out / step.name, source, step.settings, task, inputs)
         future = planned(step.technique, source, step.settings, task, inputs)
         form, precision = step.technique.gives(step.settings)
@@ -169,9 +169,9 @@ def run(plan: Pipeline, out: Path) -> Result:
         CompressError: see `check_all` and each technique.
     """
     expected = check_all(plan, out)
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
 
-    model = bring(plan.model)
+    model = resolve_model(plan.model)
     task = plan.task if plan.task is not None else model.task
     made: dict[str, Artifact] = {}
     cache = default_cache(out / "any")
@@ -180,7 +180,7 @@ def run(plan: Pipeline, out: Path) -> Result:
         say(f"[{number}/{len(plan.steps)}] {step.name} ({step.technique.name}): {_why(expected[step.name])}")
         kept.put_back(folder, expected[step.name].fingerprint())
         source = model if step.source is None else made[step.source]
-        inputs = {name: made[one] if one in made else bring(one) for name, one in step.inputs.items()}
+        inputs = {name: made[one] if one in made else resolve_model(one) for name, one in step.inputs.items()}
         made[step.name] = apply(
             step.technique,
             source,

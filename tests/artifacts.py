@@ -14,11 +14,11 @@ from tests.tiny import write_model, write_task
 @pytest.fixture(scope="session")
 def tiny_torch(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """A BERT of 4 layers and width 64, with logits that differ between sentences as a trained model's do."""
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
 
     # One segment: the little tokenizer gives no `token_type_ids`.
     folder = write_model(tmp_path_factory.mktemp("tiny") / "tiny-bert", initializer_range=0.3, type_vocab_size=1)
-    return adopt(folder, "tiny-bert")
+    return checkpoint_artifact(folder, "tiny-bert")
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,10 @@ _ONNX: dict[str, Artifact] = {}
 
 def torch_generator(family: str, folders: pytest.TempPathFactory) -> Artifact:
     """A `write_strong` model as an artifact without steps."""
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
 
     if family not in _TORCH:
-        _TORCH[family] = adopt(write_strong(folders.mktemp(f"torch-{family}"), family), f"tiny-{family}")
+        _TORCH[family] = checkpoint_artifact(write_strong(folders.mktemp(f"torch-{family}"), family), f"tiny-{family}")
     return _TORCH[family]
 
 

@@ -42,7 +42,7 @@ from compress.core.setting_names import shown_as
 from compress.data import loading
 from compress.data.calibration import batches, model_inputs
 from compress.metrics.statistics import compare, mcnemar
-from compress.models.load import bring, tokenizer
+from compress.models.load import resolve_model, tokenizer
 from compress.onnx import exported as exporting
 from compress.quantization.qat import onnx_logits
 from compress.techniques.apply import apply
@@ -95,7 +95,7 @@ def main() -> None:
         "models": {},
     }
     for name, where in (one.split("=", 1) for one in options.model):
-        source = bring(where)
+        source = resolve_model(where)
         graph = exporting.exported(source, place.task(options.rows), place.work / "cache").graph
         found: dict[str, Any] = {}
         for operators in options.operators or list(OPERATORS):

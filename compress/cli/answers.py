@@ -52,7 +52,7 @@ def answered(
             check_text(one)
         for text, answer in zip(given, predictor.answers(given), strict=True):
             yield _words(text, answer, as_json)
-        predictor.tell()
+        predictor.report_truncated()
         return
     if pair is not None:
         predictor.check_kind(is_pair=True)
@@ -109,7 +109,7 @@ def _bulk(predictor: Predictor, groups: Iterable[Sequence[Line]], pair: str | No
     finally:
         if blank:
             warn(blank_lines(blank))
-        predictor.tell()
+        predictor.report_truncated()
 
 
 def _words(text: Text, answer: Mapping[str, Any], as_json: bool) -> str:

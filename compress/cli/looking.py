@@ -45,13 +45,13 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
     are truncated as in training and in `compress benchmark`.
     """
     from compress.cli import answers
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
 
     if bool(texts) == (file is not None):
         raise click.UsageError("Give texts, or --file, or `-` to read standard input.")
     if layout is not None and file is None and texts != ("-",):
         raise click.UsageError("--format is for --file and for standard input (`-`).")
-    for line in answers.answered(bring(artifact), texts, file, layout, **options):
+    for line in answers.answered(resolve_model(artifact), texts, file, layout, **options):
         click.echo(line)
 
 
@@ -60,9 +60,9 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
 @click.option("--json", "as_json", is_flag=True, help="Print the whole manifest.")
 def inspect(artifact: str, as_json: bool) -> None:
     """Show what an artifact is and how it was made, and check its files against their recorded hashes."""
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
 
-    found = bring(artifact)
+    found = resolve_model(artifact)
     found.check_files()
     if as_json:
         click.echo(json_text(found.manifest(), indent=2))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.core.artifact import digest, hash_file, write_whole
-from compress.core.disk import full_disk_told
+from compress.core.disk import full_disk_errors
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
 
@@ -131,7 +131,7 @@ def making(folder: Path, *, resumes: bool = False) -> Iterator[Making]:
     if not resumes:
         shutil.rmtree(work.folder, ignore_errors=True)
     try:
-        with full_disk_told(folder):
+        with full_disk_errors(folder):
             work.folder.mkdir(parents=True, exist_ok=True)
             yield work
             seal(work.folder, work.facts)

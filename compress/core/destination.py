@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compress.core.artifact import MANIFEST, Artifact
 from compress.core.errors import CompressError
-from compress.core.work_folder import SUFFIX, check_ours, unfinished
+from compress.core.work_folder import SUFFIX, check_made_by_compress, unfinished
 
 LONGEST_NAME = 255 - len(SUFFIX)
 """Bytes of a folder's name: file systems hold 255, and the work folder's name is longer."""
@@ -92,7 +92,7 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
             raise CompressError(f"-o {out} holds {path}, which is read. Choose another folder with -o.")
     if os.path.lexists(out) and not out.is_dir():
         raise CompressError(f"{out} is a file, not a folder. Choose another place with -o.")
-    check_ours(unfinished(out))
+    check_made_by_compress(unfinished(out))
 
 
 def check_beside_models(out: Path, folder: Path) -> None:

@@ -43,7 +43,7 @@ def written(error: BaseException) -> str | None:
 
 
 @contextmanager
-def full_disk_told(where: Path) -> Iterator[None]:
+def full_disk_errors(where: Path) -> Iterator[None]:
     """Within it a full disk ends in one line that names the file, or this place where the file is not known.
 
     Raises:

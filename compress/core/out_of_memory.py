@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return False
 
 
-def told(what: str, settings: Mapping[str, Any] | None = None) -> str:
+def message(what: str, settings: Mapping[str, Any] | None = None) -> str:
     """One line that names what ran out of memory and what to lower.
 
     Args:
@@ -58,7 +58,7 @@ def named(what: str, settings: Mapping[str, Any] | None = None) -> Iterator[None
         yield
     except Exception as error:
         if is_out_of_memory(error) and not isinstance(error, OutOfMemory):
-            raise OutOfMemory(told(what, settings)) from error
+            raise OutOfMemory(message(what, settings)) from error
         raise
 
 

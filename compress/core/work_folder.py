@@ -32,7 +32,7 @@ def marked(partial: Path) -> str | None:
         return None
 
 
-def check_ours(partial: Path) -> None:
+def check_made_by_compress(partial: Path) -> None:
     """Raises a CompressError where something else than a work folder is in its place: nothing of it may be touched."""
     if not os.path.lexists(partial):
         return
@@ -200,7 +200,7 @@ def _locked(partial: Path) -> Iterator[None]:
     Raises:
         CompressError: another process holds it, or the folder cannot be made or is not ours.
     """
-    check_ours(partial)
+    check_made_by_compress(partial)
     try:
         partial.mkdir(parents=True, exist_ok=True)
         lock = (partial / LOCK).open("w")

@@ -13,7 +13,7 @@ from compress.core import catalogue
 from compress.core.artifact import RESULTS, Artifact, digest, write_whole
 from compress.core.cache import entry
 from compress.core.cores import available_cores
-from compress.core.disk import DiskFull, full_disk_told
+from compress.core.disk import DiskFull, full_disk_errors
 from compress.core.errors import CompressError
 from compress.core.machine import cpu_model, machine, packages, providers, versions
 from compress.core.measurement import Measurements
@@ -29,7 +29,7 @@ from compress.measure.run import Found, measure
 from compress.measure.suite import Suite as Suite
 from compress.measure.suite import read_suite as read_suite
 from compress.metrics.metric import Metric
-from compress.models.load import bring, check_kind, check_labels
+from compress.models.load import check_kind, check_labels, resolve_model
 from compress.models.reading_length import trained_length
 from compress.runtimes import choice
 from compress.runtimes.runtime import Runtime, as_measured
@@ -130,7 +130,7 @@ def run(
             raise CompressError(f"Nothing could be measured, so nothing was written. {_reasons(failed)}")
         if existing == "keep":
             former.set_aside(out, key)
-        with full_disk_told(out):
+        with full_disk_errors(out):
             former.remove_outputs(out)
             _save_outputs(judged.found.outputs, split, out)
             measurements.save(out)
@@ -271,7 +271,7 @@ def _root(artifact: Artifact) -> Artifact:
             f"{artifact.folder} was made from {where}, which is gone, and nothing is compared without its origin. "
             "Put that folder back, or make the artifact again."
         )
-    root = bring(where)
+    root = resolve_model(where)
     if root.fingerprint() != origin["fingerprint"]:
         raise CompressError(
             f"{artifact.folder} was made from another model than the one that is in {where} now (or by an older version of "

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from compress.core.disk import full_disk_told
+from compress.core.disk import full_disk_errors
 from compress.core.errors import CompressError
 
 FILE = ".measurements.unfinished.jsonl"
@@ -35,7 +35,7 @@ class Journal:
         Raises:
             CompressError: the disk is full.
         """
-        with full_disk_told(self._file):
+        with full_disk_errors(self._file):
             _append(self._stream, [name, value])
 
     def remove(self) -> None:
@@ -67,7 +67,7 @@ def journal(folder: Path, plan: str) -> Iterator[Journal]:
             is_there = False  # taken, or just finished and removed, by another process
         if not is_there:
             raise CompressError(f"Another process is measuring into {folder}. Wait for it, or choose another folder.")
-        with full_disk_told(file):
+        with full_disk_errors(file):
             known = _read(stream, plan)
         yield Journal(file, stream, known)
 

@@ -42,7 +42,7 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def forget_peak() -> None:
+def reset_peak_memory() -> None:
     """Let the peak begin anew from what is resident now, where the system can (Linux); else it goes on."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # since Linux 4.0, see proc(5)

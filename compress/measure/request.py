@@ -14,7 +14,7 @@ from compress.core.paths import named
 from compress.data import given
 from compress.measure import benchmark
 from compress.measure.former import check_folder
-from compress.models.sources import bring
+from compress.models.sources import resolve_model
 
 
 def measured(
@@ -46,9 +46,9 @@ def measured(
     if isinstance(artifacts, str | Path | Artifact):
         artifacts = [artifacts]
     brought = (
-        [(name, bring(one)) for name, one in artifacts.items()]
+        [(name, resolve_model(one)) for name, one in artifacts.items()]
         if isinstance(artifacts, Mapping)
-        else [(_name(one), bring(one)) for one in artifacts]
+        else [(_name(one), resolve_model(one)) for one in artifacts]
     )
     if not brought:
         raise CompressError("No artifact is named, so there is nothing to measure. Give one or more.")

@@ -30,7 +30,7 @@ from compress.core.out_of_memory import is_out_of_memory
 from compress.measure import batches as inputs
 from compress.measure import ragged
 from compress.measure.batches import REAL
-from compress.measure.memory import forget_peak, peak_memory_bytes
+from compress.measure.memory import peak_memory_bytes, reset_peak_memory
 from compress.runtimes.rows import ONE, given_by_name, predict_all
 from compress.runtimes.runtime import Runtime, Serving
 from compress.tasks.kinds import Output
@@ -157,7 +157,7 @@ class GenerationWorker(Worker):
 
         feeds = self._batches(condition)[0]
         check_room(self._model(), feeds["input_ids"].shape[1], new_tokens)
-        forget_peak()  # that of loading may be greater, and would hide all that is generated
+        reset_peak_memory()  # that of loading may be greater, and would hide all that is generated
         generate(self._model(), feeds, self.decoding, exactly=new_tokens)
         return self.memory()
 

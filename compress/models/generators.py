@@ -10,7 +10,7 @@ from compress.models.auto_classes import auto_class, unequal_class
 from compress.models.finite_weights import check_finite
 from compress.models.kinds import kind_of
 from compress.models.opening import Opened, compared, opened
-from compress.models.pretrained import first_line, quiet, raw_config, told_in_words, trusts_remote_code, why_not
+from compress.models.pretrained import first_line, loading_errors, quiet, raw_config, trusts_remote_code, why_not
 from compress.models.weight_files import weights
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
@@ -36,7 +36,7 @@ def generator(folder: Path, **changes: Any) -> Any:
     settings = generation_config(folder)
     if gptq_checkpoint.is_described(raw_config(folder)):
         return _from_integers(folder, kind, settings)
-    with told_in_words(folder):
+    with loading_errors(folder):
         unequal = unequal_class(folder, kind)
     opener = auto_class(kind) if unequal is None else opened_by(unequal)
     found = opened(folder, opener, kind=unequal, **changes)

@@ -143,7 +143,7 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(few) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
-def told_of_order(folder: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
+def reordered_message(folder: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
     """What is said where a model's outputs are put in a task's order."""
     return f"{folder.name}: its outputs {shown(names)} are reordered by name to the task's order {shown(wanted)}."
 

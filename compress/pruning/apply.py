@@ -93,7 +93,7 @@ def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Pa
         kept = found.kept
     smaller = remove(model, kept)
     return smaller, {
-        **_gone(kept, present),
+        **_removed(kept, present),
         "budget": {
             "unit": found.unit,
             "asked": found.asked / original,
@@ -142,7 +142,7 @@ def _movement(model: Any, settings: Prune, names: Sequence[str]) -> Movement | S
     return Movement(model, gradual.Schedule(settings.sparsity), names, by_matrix=settings.scope == "local")
 
 
-def held_zeros(model: Any) -> Hold | None:
+def sparsity_hold(model: Any) -> Hold | None:
     """What keeps the zeros that a model brought along, None where it has none."""
     return gradual.Fixed(model) if share_of_zeros(model) else None
 
@@ -203,7 +203,7 @@ def _length(model: Any, settings: Prune) -> int:
     return most
 
 
-def _gone(kept: Kept, present: Units) -> dict[str, Any]:
+def _removed(kept: Kept, present: Units) -> dict[str, Any]:
     """Which heads and neurons were removed, by layer, and how many are left."""
     return {
         "heads_removed": _others(kept.heads, present.heads),

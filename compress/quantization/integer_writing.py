@@ -58,7 +58,7 @@ def train(work: Work[Qat]) -> Made:
     student = Student(model, its_tokenizer)
     teacher = work.inputs.get("teacher", work.source)
     rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
-    zeros = slimming.held_zeros(model)
+    zeros = slimming.sparsity_hold(model)
     with integer_training.in_integers(model, together(parts), settings, zeros) as hold:
         told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     told = {**rows.facts, **told, **rows.data.facts}

@@ -56,7 +56,7 @@ def predictions(
     for one in given or [""]:
         check_text(one)
     yield from predictor.answers(given)
-    predictor.tell()
+    predictor.report_truncated()
 
 
 def check_text(text: Text) -> None:
@@ -146,7 +146,7 @@ class Predictor:
         """An answer for each text, in batches as the texts come."""
         raise NotImplementedError
 
-    def tell(self) -> None:
+    def report_truncated(self) -> None:
         """Say how many of the texts were cut."""
         if self.counts["truncated"]:
             many = f"{self.counts['truncated']} of {self.counts['read']} texts"

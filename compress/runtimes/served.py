@@ -69,7 +69,7 @@ class ServedModel:
         found: list[Answer] = [{} for _ in given]
         for number, answer in zip(order, answers, strict=True):
             found[number] = answer
-        self._predictor.tell()
+        self._predictor.report_truncated()
         return found
 
 

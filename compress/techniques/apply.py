@@ -11,7 +11,7 @@ from typing import Any
 from compress.core import destination, out_of_memory, setting_names, temporary
 from compress.core.artifact import RESULTS, SCRATCH, Artifact, Step, finished
 from compress.core.cache import default_cache
-from compress.core.disk import full_disk_told
+from compress.core.disk import full_disk_errors
 from compress.core.distributed import is_main_process, world_size
 from compress.core.errors import CompressError
 from compress.core.machine import versions
@@ -72,7 +72,7 @@ def apply(
     for artifact in (source, *inputs.values()):
         artifact.check_files()
     started = time.perf_counter()
-    with full_disk_told(out), work_folder(out, expected.fingerprint()) as folder:
+    with full_disk_errors(out), work_folder(out, expected.fingerprint()) as folder:
         if (there := _reusable(expected, replace, aside)) is not None:  # another process was faster
             discard(folder)
             return there

@@ -80,13 +80,13 @@ def _pruned(
         for side, layers in asked.items():
             model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side or "decoder")
             told |= facts
-        return model, slimming.held_zeros(model), told
+        return model, slimming.sparsity_hold(model), told
     if settings.hidden_size is not None:
         smaller, told = slimming.fewer_dimensions(model, settings.hidden_size, batches)
-        return smaller, slimming.held_zeros(smaller), told
+        return smaller, slimming.sparsity_hold(smaller), told
     if settings.method in SHAPES:
         smaller, told = slimming.fewer_units(model, settings, batches, work.cache)
-        return smaller, slimming.held_zeros(smaller), told
+        return smaller, slimming.sparsity_hold(smaller), told
     return slimming.zeroed_(model, settings, batches)
 
 

@@ -47,7 +47,7 @@ def _run(work: Work[Qat]) -> Made:
     model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
     teacher, student = work.inputs.get("teacher", work.source), Student(model, its_tokenizer)
     rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
-    zeros = slimming.held_zeros(model)
+    zeros = slimming.sparsity_hold(model)
     with integer_training.in_integers(model, scheme, settings, zeros) as hold:
         told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**rows.facts, **told, **rows.data.facts})

@@ -13,7 +13,7 @@ from compress.core.paths import named
 from compress.core.references import references
 from compress.core.settings import Settings
 from compress.data import given
-from compress.models.sources import bring
+from compress.models.sources import resolve_model
 from compress.tasks.technique import Technique
 from compress.techniques.apply import apply, check, check_destination, check_free, planned
 
@@ -60,9 +60,9 @@ class Request:
             CompressError: a setting, a model or the task is unknown or does not fit.
         """
         settings = technique.read(written(values), where, also=also)
-        source = bring(model)
+        source = resolve_model(model)
         artifacts = {str(one.folder): one for value in values.values() for one in _artifacts(value)}
-        inputs = {name: artifacts.get(one) or bring(one) for name, one in references(settings).items()}
+        inputs = {name: artifacts.get(one) or resolve_model(one) for name, one in references(settings).items()}
         described = given.given(task, data, rows, source.task, "train", allow_overlap=allow_overlap)
         return Request(technique, source, settings, named(out), described, inputs, force)
 

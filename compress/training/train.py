@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from compress.core.disk import full_disk_told
+from compress.core.disk import full_disk_errors
 from compress.core.distributed import world_size
 from compress.core.errors import CompressError
 from compress.core.headings import DATA
@@ -177,7 +177,7 @@ def train(
         say(f"{name}: {world_size()} processes train on {settings.batch_size} rows each in a step.")
     started = time.perf_counter()
     try:
-        with quiet(), full_disk_told(checkpoints):
+        with quiet(), full_disk_errors(checkpoints):
             loop.train(resume_from_checkpoint=str(before) if before else None)
     finally:
         loop.watch.close()  # whatever happened, signals and the screen are as they were

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from compress.core.artifact import write_whole
-from compress.core.disk import allocated, full_disk_told, why_full
+from compress.core.disk import allocated, full_disk_errors, why_full
 from compress.core.errors import CompressError
 from tests.disk import files_no_larger_than, tiny_disk
 
@@ -66,7 +66,7 @@ def test_every_writer_ends_in_one_line(writer: str, tmp_path: Path) -> None:
     with (
         pytest.raises(CompressError, match=r"cannot be written \(.*\)\. Free some space") as told,
         files_no_larger_than(5000),
-        full_disk_told(tmp_path),
+        full_disk_errors(tmp_path),
     ):
         WRITERS[writer](tmp_path / "file.npz")
     assert str(tmp_path) in str(told.value)
@@ -75,9 +75,9 @@ def test_every_writer_ends_in_one_line(writer: str, tmp_path: Path) -> None:
 
 
 def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), full_disk_told(tmp_path):
+    with pytest.raises(KeyError), full_disk_errors(tmp_path):
         raise KeyError("a")
-    with pytest.raises(CompressError, match="^mine$"), full_disk_told(tmp_path):
+    with pytest.raises(CompressError, match="^mine$"), full_disk_errors(tmp_path):
         raise CompressError("mine") from OSError(errno.ENOSPC, "No space left on device")
     assert why_full(OSError(errno.EACCES, "Permission denied")) is None
     assert why_full(RuntimeError("PytorchStreamReader failed reading zip archive")) is None
@@ -97,7 +97,7 @@ def test_a_disk_that_is_really_full_is_told_too(writer: str, tmp_path: Path) -> 
     with (
         tiny_disk(tmp_path / "disk", 8) as folder,
         pytest.raises(CompressError, match=r"cannot be written \(.*Free some space"),
-        full_disk_told(folder),
+        full_disk_errors(folder),
     ):
         WRITERS[writer](folder / "file.npz")
 
@@ -108,5 +108,5 @@ def test_a_copy_that_found_no_room_names_the_new_file(tmp_path: Path) -> None:
     source, target = tmp_path / "model", tmp_path / "copy"
     source.write_bytes(b"w" * 100_000)
     refused = pytest.raises(CompressError, match=f"^{target} cannot be written")
-    with files_no_larger_than(10_000), refused, full_disk_told(tmp_path):
+    with files_no_larger_than(10_000), refused, full_disk_errors(tmp_path):
         shutil.copyfile(source, target)

@@ -12,7 +12,7 @@ import pytest
 
 from compress.core import model_files
 from compress.core.errors import CompressError
-from compress.models.load import adopt, bring
+from compress.models.load import checkpoint_artifact, resolve_model
 from tests.tiny import write_model
 
 
@@ -52,30 +52,30 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ["merges.txt", "spm.model", "spiece.model", "sentencepiece.bpe.model", "bpe.codes", "generation_config.json"],
 )
 def test_another_tokenizer_is_another_model(base: Path, name: str) -> None:
-    before = adopt(base, "base").fingerprint()
+    before = checkpoint_artifact(base, "base").fingerprint()
     try:
         (base / name).write_text("{}")
-        changed = adopt(base, "base").fingerprint()
+        changed = checkpoint_artifact(base, "base").fingerprint()
         (base / name).write_text("{ }")
-        assert len({before, changed, adopt(base, "base").fingerprint()}) == 3
+        assert len({before, changed, checkpoint_artifact(base, "base").fingerprint()}) == 3
     finally:
         (base / name).unlink()
-    assert adopt(base, "base").fingerprint() == before
+    assert checkpoint_artifact(base, "base").fingerprint() == before
 
 
 def test_what_decides_nothing_is_not_in_the_fingerprint(base: Path) -> None:
-    before = adopt(base, "base").fingerprint()
+    before = checkpoint_artifact(base, "base").fingerprint()
     for name in ("README.md", "notes.txt", "train.py"):
         (base / name).write_text("x")
-    assert adopt(base, "base").fingerprint() == before
+    assert checkpoint_artifact(base, "base").fingerprint() == before
 
 
 def test_code_of_its_own_is_in_it_where_the_config_names_some(base: Path) -> None:
     (base / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["mine.Tokenizer", null]}}')
     (base / "mine.py").write_text("x = 1")
-    before = adopt(base, "base").fingerprint()
+    before = checkpoint_artifact(base, "base").fingerprint()
     (base / "mine.py").write_text("x = 2")
-    assert adopt(base, "base").fingerprint() != before
+    assert checkpoint_artifact(base, "base").fingerprint() != before
 
 
 @pytest.mark.parametrize("config", [True, False])
@@ -84,20 +84,20 @@ def test_an_onnx_folder_of_another_program_is_named_as_such(tmp_path: Path, conf
     if config:
         (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(CompressError, match="holds ONNX graphs that compress did not make"):
-        bring(str(tmp_path))
+        resolve_model(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 5000, "a\0b"], ids=["empty", "blank", "long", "zero byte"])
 def test_what_is_no_models_name_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(CompressError) as caught:
-        bring(name)
+        resolve_model(name)
     assert len(str(caught.value)) < 300
 
 
 def test_the_current_folder_is_told_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CompressError, match="is not an artifact"):
-        bring(".")
+        resolve_model(".")
 
 
 def test_a_model_of_the_hub_is_found_again_in_the_same_revision(
@@ -112,8 +112,8 @@ def test_a_model_of_the_hub_is_found_again_in_the_same_revision(
         return str(snapshot)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    brought = bring("org/m")
-    again = bring(brought.root()["model"])
+    brought = resolve_model("org/m")
+    again = resolve_model(brought.root()["model"])
     assert asked == [("org/m", None), ("org/m", "0a1b")]
     assert again == brought
     assert brought.origin["name"] == "org/m"

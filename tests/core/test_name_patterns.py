@@ -11,7 +11,7 @@ import pytest
 from compress.core import name_patterns
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.techniques.apply import apply
 
 NAMES = ["encoder.layer.0.attention.query", "encoder.layer.0.output.dense", "classifier"]
@@ -38,7 +38,7 @@ def test_excluding_what_is_not_quantized_anyway_is_refused(
     pattern: str, make_model: Callable[..., Path], tmp_path: Path, task: dict[str, Any]
 ) -> None:
     quantize = find("techniques", "quantize")
-    source = bring(str(make_model("bert")))
+    source = resolve_model(str(make_model("bert")))
     with pytest.raises(CompressError, match="matches nothing that would be quantized"):
         apply(quantize, source, quantize.settings(exclude=(pattern,)), tmp_path / "int8", task=task)
 

@@ -82,7 +82,7 @@ def test_other_errors_pass() -> None:
 
 def test_a_step_that_runs_out_of_memory_names_itself(make_model: Callable[..., Path], tmp_path: Path) -> None:
     from compress.core import catalogue
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
     from compress.techniques import apply as technique
 
     def fail(work: Any) -> Any:
@@ -91,7 +91,7 @@ def test_a_step_that_runs_out_of_memory_names_itself(make_model: Callable[..., P
     export = catalogue.find("techniques", "export")
     broken = replace(export, run=fail)
     with pytest.raises(CompressError, match=r"'small' \(export\) ran out of memory"):
-        technique.apply(broken, bring(str(make_model("bert"))), export.settings(), tmp_path / "small")
+        technique.apply(broken, resolve_model(str(make_model("bert"))), export.settings(), tmp_path / "small")
 
 
 def test_a_worker_gives_it_as_its_reason() -> None:

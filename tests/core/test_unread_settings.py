@@ -120,11 +120,14 @@ def test_shipped_pipelines_give_nothing_that_is_not_read() -> None:
 
 
 def test_what_is_for_models_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
     from tests.tiny import write_model
     from tests.tiny_generators import write_generator
 
-    classifier, writer = adopt(write_model(tmp_path / "a"), "a"), adopt(write_generator(tmp_path / "b"), "b")
+    classifier, writer = (
+        checkpoint_artifact(write_model(tmp_path / "a"), "a"),
+        checkpoint_artifact(write_generator(tmp_path / "b"), "b"),
+    )
     for name, given, source in (
         ("prune", {"importance": "magnitude", "new_tokens": 64}, classifier),
         ("export", {"fuse": False}, writer),

@@ -15,7 +15,7 @@ from compress.data import loading
 from compress.distillation import pseudo_labels
 from compress.distillation.pseudo_labels import PseudoLabels, pseudo_labelled
 from compress.models.generators import generator
-from compress.models.load import bring, tokenizer
+from compress.models.load import resolve_model, tokenizer
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 Ask = Callable[..., tuple[PseudoLabels, Any]]
@@ -48,7 +48,7 @@ def ask(tmp_path: Path) -> Ask:
             write_generator(folder, family, init_std=0.5, initializer_range=0.5)
         task, data = loading.resolve(description)
         rows = loading.load(task, data, "train").rows
-        teacher = bring(str(folder))
+        teacher = resolve_model(str(folder))
         return pseudo_labelled(
             teacher, rows, task, tokenizer(folder), share=share, beams=beams, cache=tmp_path / cache
         ), rows
@@ -129,7 +129,7 @@ def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask
     assert found.rows is rows
     assert not found.facts
     task, data = loading.resolve(write_text(tmp_path / "text"))
-    teacher = bring(str(write_generator(tmp_path / "gpt2", "gpt2")))
+    teacher = resolve_model(str(write_generator(tmp_path / "gpt2", "gpt2")))
     texts = loading.load(task, data, "train").rows
     with pytest.raises(CompressError, match="no sources"):
         pseudo_labelled(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)

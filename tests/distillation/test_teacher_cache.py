@@ -16,7 +16,7 @@ from compress.data.collate import collate
 from compress.distillation import teacher_cache as teacher
 from compress.distillation.features import FeatureSpec, capture
 from compress.distillation.teacher_cache import Answers, answers
-from compress.models.load import bring, classifier, tokenizer
+from compress.models.load import classifier, resolve_model, tokenizer
 from compress.training.data import TrainingData, data_for
 from tests.disk import files_no_larger_than
 from tests.tiny import write_model, write_task
@@ -35,7 +35,7 @@ def data(make_model: Callable[..., Path], task: dict[str, Any]) -> TrainingData:
 def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Answers]:
     def ask(wanted: FeatureSpec = NOTHING, rows: Any = None, where: str = "teacher") -> Answers:
         return answers(
-            bring(str(tmp_path / where)),
+            resolve_model(str(tmp_path / where)),
             data.train if rows is None else rows,
             tokenizer(tmp_path / where),
             wanted=wanted,
@@ -128,7 +128,7 @@ def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "teacher", family)
     data = data_for(write_task(tmp_path / "data", rows=40), tokenizer(folder), classifier(folder).config, 64)
     found = answers(
-        bring(str(folder)),
+        resolve_model(str(folder)),
         data.train,
         tokenizer(folder),
         wanted=WANTED,

@@ -16,7 +16,7 @@ from compress.core.errors import CompressError
 from compress.distillation.teacher_score import before_training, of_generator, worse_than_guessing
 from compress.metrics.metric import Undefined
 from compress.models import load as models
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
 from compress.techniques.apply import apply
 from compress.training.data import data_for
@@ -64,7 +64,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, dict[str
     task = write_task(folder / "data")
     technique = find("techniques", "finetune")
     settings = technique.settings(epochs=8, batch_size=16, learning_rate=2e-3, max_length=32, precision="fp32")
-    base = bring(str(write_model(folder / "base", num_hidden_layers=2)))
+    base = resolve_model(str(write_model(folder / "base", num_hidden_layers=2)))
     return apply(technique, base, settings, folder / "teacher", task=task), task
 
 
@@ -86,7 +86,7 @@ def with_its_rows_swapped(artifact: Artifact, folder: Path) -> Artifact:
     for name in ("classifier.weight", "classifier.bias"):
         weights[name] = weights[name][[1, 0]].contiguous()
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return bring(str(folder))
+    return resolve_model(str(folder))
 
 
 def test_the_teachers_score_is_told_and_one_whose_labels_are_swapped_is_refused_unless_asked_for(
@@ -128,7 +128,7 @@ def test_a_teacher_with_its_labels_in_another_order_teaches_by_their_names(
     settings = technique.settings(layers=1, epochs=1, max_length=32, precision="fp32")
     students = [
         apply(technique, one, settings, tmp_path / name, task=task)
-        for name, one in (("from-names", bring(str(folder))), ("plain", taught))
+        for name, one in (("from-names", resolve_model(str(folder))), ("plain", taught))
     ]
     of_names, plain = (load_file(one.folder / "model.safetensors") for one in students)
     assert all((of_names[name] == value).all() for name, value in plain.items())
@@ -161,7 +161,7 @@ def test_a_teacher_that_says_one_class_is_told(
 
 def test_a_generators_score_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = write_pairs(tmp_path / "data", rows=60)
-    teacher = bring(str(write_generator(tmp_path / "model", "t5")))
+    teacher = resolve_model(str(write_generator(tmp_path / "model", "t5")))
     its_tokenizer = models.tokenizer(teacher.folder)
     data = data_for(task, its_tokenizer, models.config(teacher.folder), 32)
     first = of_generator(teacher, data, tmp_path / "cache")
@@ -175,7 +175,7 @@ def test_a_generators_score_that_does_not_exist_is_told_as_such(tmp_path: Path) 
     from dataclasses import replace
 
     task = write_pairs(tmp_path / "data", rows=60)
-    teacher = bring(str(write_generator(tmp_path / "model", "t5")))
+    teacher = resolve_model(str(write_generator(tmp_path / "model", "t5")))
     data = data_for(task, models.tokenizer(teacher.folder), models.config(teacher.folder), 32)
     silent = replace(data, score=replace(data.score, of=lambda _: ("rouge_l", Undefined("No words."))))
     assert of_generator(teacher, silent, tmp_path / "cache") == {

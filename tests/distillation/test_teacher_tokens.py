@@ -19,7 +19,7 @@ from compress.distillation.teacher_tokens import TokenAnswers, coarsening_error,
 from compress.distillation.token_distributions import PREFIX, in_batch
 from compress.models import forward
 from compress.models.forward import logits_and_labels
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from tests.families import GENERATIVE, ONE_OF_EACH, is_seq2seq
 from tests.generative import VOCABULARY, prompts, strong_generator
 
@@ -54,7 +54,7 @@ def ask(tmp_path: Path) -> Any:
             model.save_pretrained(folder)
         rows = changes.pop("rows", None) or rows_for(family)
         chosen = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache", **changes}
-        found = token_answers(bring(str(folder)), rows, TOKENIZER, FAMILIES[family], **chosen)
+        found = token_answers(resolve_model(str(folder)), rows, TOKENIZER, FAMILIES[family], **chosen)
         return found, model, rows
 
     return ask

@@ -19,7 +19,7 @@ from compress.measure import run as together
 from compress.measure.benchmark import Suite, read_suite
 from compress.measure.generation import evaluation as generative
 from compress.measure.interference import Reading
-from compress.models.load import adopt
+from compress.models.load import checkpoint_artifact
 from tests.artifacts import tiny_torch
 from tests.generative import strong_generator
 from tests.tiny_generators import write_generator, write_generator_tokenizer, write_pairs, write_text
@@ -86,7 +86,7 @@ def write_strong(folder: Path, family: str, *, seed: int = 1) -> Artifact:
     model = strong_generator(family, layers=1, seed=seed, **tokens)
     model.generation_config.update(no_repeat_ngram_size=2, num_beams=3)
     model.save_pretrained(folder)
-    return adopt(folder, folder.name)
+    return checkpoint_artifact(folder, folder.name)
 
 
 @pytest.fixture(scope="module")
@@ -250,9 +250,9 @@ def test_perplexity_is_that_of_transformers_in_windows_that_overlap_and_the_expo
 
 def test_sources_are_cut_to_what_every_model_reads_and_a_target_too_long_is_refused(tmp_path: Path) -> None:
     task, _ = loading.resolve(write_pairs(tmp_path / "data", max_source=500, max_target=28))
-    wide = adopt(write_generator(tmp_path / "wide", "bart"), "wide")
-    narrow = adopt(write_generator(tmp_path / "narrow", "gpt2", n_positions=48), "narrow")
-    limitless = adopt(write_generator(tmp_path / "limitless", "t5"), "limitless")
+    wide = checkpoint_artifact(write_generator(tmp_path / "wide", "bart"), "wide")
+    narrow = checkpoint_artifact(write_generator(tmp_path / "narrow", "gpt2", n_positions=48), "narrow")
+    limitless = checkpoint_artifact(write_generator(tmp_path / "limitless", "t5"), "limitless")
     absent = replace(wide, folder=tmp_path / "absent")
 
     def longest(*artifacts: Artifact, of_suite: int | None = None) -> int | None:
@@ -269,7 +269,7 @@ def test_sources_are_cut_to_what_every_model_reads_and_a_target_too_long_is_refu
 
 
 def test_the_context_is_what_every_model_reads_and_the_stride_half_of_it(tmp_path: Path) -> None:
-    short = adopt(write_generator(tmp_path / "short", "gpt2", n_positions=48), "short")
+    short = checkpoint_artifact(write_generator(tmp_path / "short", "gpt2", n_positions=48), "short")
     assert generative.context_and_stride([short], None, None) == (48, 24)
     assert generative.context_and_stride([short], 16, 15) == (16, 15)
     with pytest.raises(CompressError, match="one of the models reads 48 at most"):
@@ -299,7 +299,10 @@ def test_a_classifier_is_refused_for_a_task_of_writing(tiny_torch: Artifact, tmp
 def test_a_classifier_among_models_that_write_is_refused_before_anything_is_measured(
     tiny_torch: Artifact, tmp_path: Path
 ) -> None:
-    made = [("writer", adopt(write_generator(tmp_path / "writer", "bart"), "writer")), ("model", tiny_torch)]
+    made = [
+        ("writer", checkpoint_artifact(write_generator(tmp_path / "writer", "bart"), "writer")),
+        ("model", tiny_torch),
+    ]
     with pytest.raises(CompressError, match="is not a generative model"):
         benchmark.run(made, SUITE, tmp_path / "out", cache=tmp_path / "cache", task=write_pairs(tmp_path / "data"))
     assert not (tmp_path / "out").exists()
@@ -315,7 +318,7 @@ def test_a_trained_decoders_perplexity_on_text_of_its_own_is_the_same_over_its_e
 
     from compress.models.load import load, tokenizer
 
-    root = adopt(real_data / "models" / "stories260k", "stories260k")
+    root = checkpoint_artifact(real_data / "models" / "stories260k", "stories260k")
     model = load(root)
     torch.manual_seed(0)
     ids = model.generate(torch.full((12, 1), 1), do_sample=True, top_k=0, max_new_tokens=150, pad_token_id=0)

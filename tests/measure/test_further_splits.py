@@ -11,7 +11,7 @@ from compress.core.measurement import Measurement
 from compress.data.loading import load, resolve
 from compress.measure import benchmark
 from compress.measure.benchmark import Suite
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from tests.tiny import WORDS, write_model
 from tests.workers import workers_here
 
@@ -52,7 +52,9 @@ def test_both_evaluation_splits_are_measured_in_one_run_and_one_that_is_missing_
     task = {"name": "mnli", "data": str(data)}
 
     def run(name: str) -> tuple[Measurement, Measurement]:
-        found = benchmark.run([("m", bring(str(folder)))], SUITE, tmp_path / name, cache=tmp_path / "cache", task=task)
+        found = benchmark.run(
+            [("m", resolve_model(str(folder)))], SUITE, tmp_path / name, cache=tmp_path / "cache", task=task
+        )
         by_name = {one.name: one for one in found.measurements}
         return by_name["accuracy"], by_name["accuracy_mismatched"]
 

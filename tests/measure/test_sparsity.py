@@ -88,10 +88,10 @@ def test_quantizing_keeps_each_zero_and_rounds_some_more_weights_to_zero(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_counted_is_what_can_be_pruned_in_every_family(family: str, tmp_path: Path) -> None:
-    from compress.models.load import adopt, load
+    from compress.models.load import checkpoint_artifact, load
     from compress.pruning.weights import weights_of
 
-    artifact = adopt(write_model(tmp_path / family, family), family)
+    artifact = checkpoint_artifact(write_model(tmp_path / family, family), family)
     assert zeros(artifact).of == sum(weight.numel() for weight in weights_of(load(artifact)).values())
 
 

@@ -10,7 +10,7 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.models.adapters import merged
-from compress.models.load import adopt, load, save
+from compress.models.load import checkpoint_artifact, load, save
 from tests.tiny_generators import write_generator, write_generator_tokenizer
 
 ADDED = ["<sum>", "<end>"]
@@ -21,7 +21,7 @@ def adapted(folder: Path, *, tied: bool, modules: list[str] | None, embeddings: 
     from peft import LoraConfig, get_peft_model
 
     base = write_generator(folder / "base", "llama", tie_word_embeddings=tied)
-    model = load(adopt(base, "base"))
+    model = load(checkpoint_artifact(base, "base"))
     its_tokenizer = write_generator_tokenizer(folder / "adapter", begins=True)
     its_tokenizer.add_tokens(ADDED)
     model.resize_token_embeddings(len(its_tokenizer))
@@ -46,7 +46,7 @@ def test_added_tokens_are_merged_with_the_embeddings_of_the_adapter(
     ids = its_tokenizer("the film <sum> was good <end>", return_tensors="pt")["input_ids"]
     assert set(its_tokenizer.convert_tokens_to_ids(ADDED)) <= set(ids[0].tolist())
     save(found, its_tokenizer, tmp_path / "merged")
-    again = load(adopt(tmp_path / "merged", "merged"))
+    again = load(checkpoint_artifact(tmp_path / "merged", "merged"))
     with torch.no_grad():
         for model in (found, again):
             torch.testing.assert_close(model(ids).logits, wanted(ids).logits, rtol=1e-4, atol=1e-4)

@@ -16,7 +16,7 @@ from compress.cli import compress
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.settings import build
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.techniques.apply import apply
 from tests.families import ENCODERS, GENERATIVE, LIKE_ROBERTA, config, is_seq2seq
 from tests.tiny_generators import write_generator, write_pairs
@@ -73,7 +73,7 @@ def test_a_generative_family_is_distilled_pruned_and_brought_to_fewer_bits(
         return apply(found, source, build(found.settings, settings, name), tmp_path / name, task=task)
 
     shorter = {"decoder_layers": 1} if is_seq2seq(family) else {"layers": 1}
-    student = step("student", "distill", bring(str(tmp_path / "model")), **TRAINING, **shorter)
+    student = step("student", "distill", resolve_model(str(tmp_path / "model")), **TRAINING, **shorter)
     pruned = step("pruned", "prune", student, method="structured", target_ratio=0.6, calibration="task-256")
     technique, settings = WAYS[way]
     made = step("made", technique, pruned, **settings)

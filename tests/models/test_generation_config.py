@@ -54,7 +54,7 @@ def test_settings_in_the_models_config_are_read_as_transformers_reads_them(tmp_p
     theirs = AutoModelForSeq2SeqLM.from_pretrained(folder).generation_config.to_diff_dict()
     assert {name: value for name, value in theirs.items() if not name.startswith("_")} == found
     assert BEFORE_4_26.items() <= found.items()
-    assert models.load(models.adopt(folder, "old")).generation_config.to_diff_dict() == found
+    assert models.load(models.checkpoint_artifact(folder, "old")).generation_config.to_diff_dict() == found
 
 
 def test_settings_in_the_models_config_are_written_beside_graphs_which_then_write_torchs_text(
@@ -62,7 +62,7 @@ def test_settings_in_the_models_config_are_written_beside_graphs_which_then_writ
 ) -> None:
     source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
     shutil.copytree(source.folder, tmp_path / "old")
-    old = models.adopt(settings_in_the_config(tmp_path / "old", **BEFORE_4_26), "old")
+    old = models.checkpoint_artifact(settings_in_the_config(tmp_path / "old", **BEFORE_4_26), "old")
     (tmp_path / "onnx").mkdir()
     exporting.finish_folder(old, tmp_path / "onnx", {part: made.folder / name for part, name in made.parts.items()})
     assert BEFORE_4_26.items() <= json.loads((tmp_path / "onnx" / FILE).read_text()).items()
@@ -75,7 +75,7 @@ def test_settings_in_the_models_config_are_written_beside_graphs_which_then_writ
 def test_an_imported_model_has_its_settings_in_a_file_of_their_own(tmp_path: Path) -> None:
     folder = settings_in_the_config(write_generator(tmp_path / "old", "bart"), **BEFORE_4_26)
     technique = catalogue.find("techniques", "import")
-    made = apply(technique, models.adopt(folder, "old"), technique.settings(), tmp_path / "made")
+    made = apply(technique, models.checkpoint_artifact(folder, "old"), technique.settings(), tmp_path / "made")
     assert BEFORE_4_26.items() <= json.loads((made.folder / FILE).read_text()).items()
     assert FILE in made.files
 
@@ -84,7 +84,7 @@ def test_a_changed_model_is_saved_with_the_sampling_settings_that_it_came_with(t
     """transformers refuses to save such a config once it was changed: after an epoch, when its checkpoint is due."""
     folder = write_generator(tmp_path / "llama", "llama")
     (folder / FILE).write_text(json.dumps(LLAMA_2))
-    model = models.load(models.adopt(folder, "llama"))
+    model = models.load(models.checkpoint_artifact(folder, "llama"))
     model.generation_config.max_new_tokens = 8
     models.save(model, models.tokenizer(folder), tmp_path / "tuned")
     saved = json.loads((tmp_path / "tuned" / FILE).read_text())
@@ -186,7 +186,7 @@ def test_a_setting_that_is_none_is_refused_when_the_model_is_opened(text: str, t
     folder = write_generator(tmp_path / "llama", "llama")
     (folder / FILE).write_text(text)
     with pytest.raises(CompressError, match=FILE) as refused:
-        models.load(models.adopt(folder, "llama"))
+        models.load(models.checkpoint_artifact(folder, "llama"))
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) <= 500
 

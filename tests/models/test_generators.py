@@ -59,7 +59,7 @@ def test_a_checkpoint_in_half_precision_is_opened_in_it(tmp_path: Path) -> None:
 
     strong_generator("gpt2", layers=1).to(torch.bfloat16).save_pretrained(tmp_path)
     assert opened(tmp_path).dtype == torch.bfloat16
-    assert models.adopt(tmp_path, "half").precision == "bf16"
+    assert models.checkpoint_artifact(tmp_path, "half").precision == "bf16"
 
 
 def test_a_missing_tensor_and_pickled_weights_are_refused(saved: dict[str, Path], tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_missing_tensor_and_pickled_weights_are_refused(saved: dict[str, Path]
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(CompressError, match="only pickled weights"):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")
     with pytest.raises(CompressError, match="only pickled weights"):
         opened(folder)
 
@@ -112,10 +112,10 @@ def test_a_marian_that_writes_by_another_vocabulary_is_refused_by_name(tmp_path:
 def test_how_a_model_writes_is_part_of_what_it_is(saved: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "beams"
     shutil.copytree(saved["bart"], folder)
-    before = models.adopt(folder, "x").fingerprint()
+    before = models.checkpoint_artifact(folder, "x").fingerprint()
     raw = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps({**raw, "num_beams": 7}))
-    assert models.adopt(folder, "x").fingerprint() != before
+    assert models.checkpoint_artifact(folder, "x").fingerprint() != before
 
 
 def test_tasks_go_with_models_of_their_kind_only(saved: dict[str, Path], tmp_path: Path) -> None:

@@ -91,10 +91,10 @@ def logits(folder: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "mpnet", "electra", "deberta-v2"])
 def test_a_copy_in_the_tasks_order_gives_the_same_outputs_in_that_order(family: str, tmp_path: Path) -> None:
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
 
     assert family in FAMILIES
-    source = bring(str(swapped(tmp_path / "model", family)))
+    source = resolve_model(str(swapped(tmp_path / "model", family)))
     task = described(MOODS)
     moved = in_task_order(source, task, tmp_path / "scratch")
     torch.testing.assert_close(logits(moved.folder), logits(source.folder)[:, [1, 0]], rtol=0, atol=0)
@@ -140,10 +140,10 @@ def test_what_is_measured_is_scored_by_the_names_of_the_outputs(tmp_path: Path) 
 
 def test_what_is_pruned_or_brought_in_has_its_outputs_in_the_tasks_order(tmp_path: Path, task: dict[str, Any]) -> None:
     from compress.core.catalogue import find
-    from compress.models.load import bring
+    from compress.models.load import resolve_model
     from compress.techniques.apply import apply
 
-    source = bring(str(swapped(tmp_path / "model")))
+    source = resolve_model(str(swapped(tmp_path / "model")))
     for name, settings in (("import", {}), ("prune", {"method": "magnitude", "sparsity": 0.3})):
         technique = find("techniques", name)
         with_task = apply(technique, source, technique.settings(**settings), tmp_path / name, task=task)

@@ -147,7 +147,7 @@ def test_an_adapter_beside_a_whole_model_is_never_applied_unasked(saved: Path, t
         torch.testing.assert_close(merged(folder, folder)[0](ids).logits, adapted(ids).logits, rtol=1e-4, atol=1e-5)
     (folder / "config.json").unlink()
     with pytest.raises(CompressError, match="LoRA adapter without its base"):
-        models.bring(str(folder))
+        models.resolve_model(str(folder))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

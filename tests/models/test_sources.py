@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compress.core.errors import CompressError
-from compress.models.sources import bring
+from compress.models.sources import resolve_model
 
 GEMMA3 = {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}, "vision_config": {"hidden_size": 8}}
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -35,10 +35,10 @@ def test_a_model_of_images_or_sounds_is_refused_by_name(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(CompressError, match=message):
-        bring(tmp_path if form == "folder" else tmp_path / "config.json")
+        resolve_model(tmp_path if form == "folder" else tmp_path / "config.json")
 
 
 def test_a_composite_of_texts_alone_is_not_taken_for_one(tmp_path: Path) -> None:
     config = {"model_type": "encoder-decoder", "encoder": {"model_type": "bert"}, "decoder": {"model_type": "bert"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert bring(tmp_path / "config.json").origin["model_type"] == "encoder-decoder"
+    assert resolve_model(tmp_path / "config.json").origin["model_type"] == "encoder-decoder"

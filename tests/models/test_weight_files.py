@@ -28,10 +28,10 @@ OTHERS = ("bpe.codes", "source.spm", "merges.txt", "chat_template.jinja", "addit
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_tokenizers_file_travels_and_is_part_of_what_a_model_is(name: str, folder: Path, tmp_path: Path) -> None:
-    before = models.adopt(folder, "x").fingerprint()
+    before = models.checkpoint_artifact(folder, "x").fingerprint()
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("one")
-    with_it = models.adopt(folder, "x")
+    with_it = models.checkpoint_artifact(folder, "x")
     assert with_it.fingerprint() != before
     made = apply(TECHNIQUE, with_it, build(TECHNIQUE.settings, {}, "import"), tmp_path / "out")
     assert (made.folder / name).read_text() == "one"
@@ -41,7 +41,9 @@ def test_a_tokenizers_file_travels_and_is_part_of_what_a_model_is(name: str, fol
 def test_what_is_not_the_models_stays_behind(folder: Path, tmp_path: Path) -> None:
     for name in ("README.md", "training_args.bin", "trainer_state.json", "other.safetensors", "own.py"):
         (folder / name).write_text("{}")
-    made = apply(TECHNIQUE, models.adopt(folder, "x"), build(TECHNIQUE.settings, {}, "import"), tmp_path / "out")
+    made = apply(
+        TECHNIQUE, models.checkpoint_artifact(folder, "x"), build(TECHNIQUE.settings, {}, "import"), tmp_path / "out"
+    )
     assert {"model.safetensors", "tokenizer.json"} <= set(made.files)
     assert not {"README.md", "training_args.bin", "trainer_state.json", "other.safetensors", "own.py"} & set(made.files)
 
@@ -56,13 +58,16 @@ def test_an_index_names_safetensors_of_the_folder_only(named: str, folder: Path)
     (folder / "model.safetensors").rename(folder / "model-1.safetensors")
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {}, "weight_map": {"classifier.bias": named}}))
-    for opens in (lambda: models.adopt(folder, "x"), lambda: models.load(Artifact(folder, {"weights": "x"}, None))):
+    for opens in (
+        lambda: models.checkpoint_artifact(folder, "x"),
+        lambda: models.load(Artifact(folder, {"weights": "x"}, None)),
+    ):
         with pytest.raises(CompressError, match="index.json names"):
             opens()
     # Nor beside the file that is read.
     (folder / "model-1.safetensors").rename(folder / "model.safetensors")
     with pytest.raises(CompressError, match="index.json names"):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")
 
 
 def test_an_index_that_names_what_no_system_could_hold_is_refused_in_a_line(folder: Path) -> None:
@@ -75,15 +80,15 @@ def test_an_index_that_names_what_no_system_could_hold_is_refused_in_a_line(fold
 
 
 def test_shards_and_their_index_are_part_of_what_a_model_is(folder: Path) -> None:
-    models.load(models.adopt(folder, "x")).save_pretrained(folder, max_shard_size="50KB")
+    models.load(models.checkpoint_artifact(folder, "x")).save_pretrained(folder, max_shard_size="50KB")
     (folder / "model.safetensors").unlink(missing_ok=True)
     found = weights(folder)
     assert found[0].name == "model.safetensors.index.json"
     assert len(found) > 2
-    before = models.adopt(folder, "x").fingerprint()
-    models.load(models.adopt(folder, "x"))
+    before = models.checkpoint_artifact(folder, "x").fingerprint()
+    models.load(models.checkpoint_artifact(folder, "x"))
     found[0].write_text(found[0].read_text() + "\n")
-    assert models.adopt(folder, "x").fingerprint() != before
+    assert models.checkpoint_artifact(folder, "x").fingerprint() != before
 
 
 @pytest.mark.parametrize("named", ["adapter_model.bin", "../model.safetensors", 5])
@@ -91,7 +96,7 @@ def test_a_config_names_no_other_weights(named: object, folder: Path) -> None:
     raw = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**raw, "transformers_weights": named}))
     with pytest.raises(CompressError, match="config.json names"):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")
 
 
 def test_what_a_folder_has_instead_of_weights_is_told(folder: Path) -> None:
@@ -99,13 +104,13 @@ def test_what_a_folder_has_instead_of_weights_is_told(folder: Path) -> None:
     with pytest.raises(
         CompressError, match=r"only pickled weights.*BertForSequenceClassification as M.*save_pretrained"
     ):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")
     shutil.move(folder / "pytorch_model.bin", folder / "model.onnx")
     with pytest.raises(CompressError, match="ONNX graphs that compress did not make"):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")
     shutil.move(folder / "model.onnx", folder / "other.safetensors")
     with pytest.raises(CompressError, match=r"neither model.safetensors nor .* only other.safetensors"):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")
     shutil.move(folder / "other.safetensors", folder / "shard-00000-model-00001-of-00001.safetensors")
     with pytest.raises(CompressError, match="shards of a distributed training"):
-        models.adopt(folder, "x")
+        models.checkpoint_artifact(folder, "x")

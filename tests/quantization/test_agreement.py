@@ -12,7 +12,7 @@ import pytest
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
-from compress.models.load import adopt, classifier, save, tokenizer
+from compress.models.load import checkpoint_artifact, classifier, save, tokenizer
 from compress.quantization.agreement import Agreement, decided, of_answers, right
 from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
 from compress.techniques.apply import apply
@@ -87,7 +87,7 @@ def ruined(make_model: Callable[..., Path], tmp_path: Path) -> Artifact:
                 maker.bias[:1] = factor
                 reader.weight[:, :1] /= factor
     save(model, its_tokenizer, tmp_path / "ruined")
-    return adopt(tmp_path / "ruined", "ruined")
+    return checkpoint_artifact(tmp_path / "ruined", "ruined")
 
 
 def test_an_int8_graph_of_noise_is_refused_unless_told_to_go_on(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from compress.core.errors import CompressError
-from compress.models.load import bring, load
+from compress.models.load import load, resolve_model
 from compress.quantization import integer_writing
 from compress.quantization.integer_writing import compared, next_tokens, shaken
 from tests.tiny_generators import write_generator
@@ -25,7 +25,9 @@ BATCH = {
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return load(bring(str(write_generator(tmp_path_factory.mktemp("llama"), "llama", initializer_range=0.3)))).eval()
+    return load(
+        resolve_model(str(write_generator(tmp_path_factory.mktemp("llama"), "llama", initializer_range=0.3)))
+    ).eval()
 
 
 def graphs(model: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:

@@ -13,7 +13,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.models import load as models
-from compress.models.load import adopt, save, tokenizer
+from compress.models.load import checkpoint_artifact, save, tokenizer
 from compress.quantization.torch_agreement import WRITTEN, with_source
 from compress.techniques.apply import apply
 from tests.tiny import write_model
@@ -30,7 +30,7 @@ needs_bitsandbytes = pytest.mark.skipif(
 def made(folder: Path, family: str, **changes: Any) -> Artifact:
     write = write_model if family == "bert" else write_generator
     shape = {"num_hidden_layers": 1} if family == "bert" else {}
-    return adopt(
+    return checkpoint_artifact(
         write(folder / f"{family}-{len(list(folder.iterdir()))}", family, **{**WIDE, **shape, **changes}), family
     )
 
@@ -72,7 +72,7 @@ def noise(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
                         one.copy_(one.flatten()[torch.randperm(one.numel())].view_as(one))
             folder = given[-1].parent / "shuffled"
             save(model, tokenizer(source.folder), folder)
-            return write(adopt(folder, "shuffled"), *given)
+            return write(checkpoint_artifact(folder, "shuffled"), *given)
 
         monkeypatch.setattr(weight_only, writer, ruined)
 

@@ -19,7 +19,7 @@ from compress.core.artifact import MANIFEST, Artifact
 from compress.core.measurement import FILE
 from compress.data import calibration, loading
 from compress.measure import benchmark
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.runtimes.predict import predictions
 from tests.reliability import counts
 from tests.reliability.data_strategies import COLUMNS, data_files, descriptions
@@ -150,7 +150,7 @@ def test_a_manifest_is_read_or_refused(place: Path, tmp_path: Path) -> None:
 
 def answering(folder: Path) -> Callable[[], None]:
     """Opens the model in a folder and lets it answer for a text."""
-    return lambda: [None for _ in predictions(bring(str(folder)), ["the film was great"])].clear()
+    return lambda: [None for _ in predictions(resolve_model(str(folder)), ["the film was great"])].clear()
 
 
 @pytest.mark.slow
@@ -224,7 +224,7 @@ def test_measurements_are_reported_or_refused(place: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_any_text_is_answered_or_refused(place: Path, tmp_path: Path) -> None:
-    artifact = bring(str(place / "onnx"))
+    artifact = resolve_model(str(place / "onnx"))
 
     @many
     @given(texts=st.lists(st.one_of(st.text(max_size=200), st.sampled_from(HOSTILE)), min_size=1, max_size=3))

@@ -103,10 +103,10 @@ def _of_task(artifact: Artifact, folder: Path, **task: Any) -> Artifact:
 def test_a_text_longer_than_the_models_positions_is_cut_and_told(
     family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
 
     folder = write_model(tmp_path / "short", family, max_position_embeddings=40)
-    (answer,) = predictions(adopt(folder, "short"), [LONG])
+    (answer,) = predictions(checkpoint_artifact(folder, "short"), [LONG])
     reads = 40 if family == "bert" else 39
     assert set(answer["probabilities"]) == {"negative", "positive"}
     assert f"1 of 1 texts are longer than the {reads} tokens that this model reads and were truncated." in caplog.text
@@ -134,7 +134,7 @@ def test_a_model_stored_in_16_bits_answers_in_fp32_as_it_is_measured(tiny_torch:
 
     model = models.load(tiny_torch).to(torch.bfloat16)
     models.save(model, models.tokenizer(tiny_torch.folder), tmp_path / "half")
-    (answer,) = predictions(models.adopt(tmp_path / "half", "half"), TEXTS[:1])
+    (answer,) = predictions(models.checkpoint_artifact(tmp_path / "half", "half"), TEXTS[:1])
     inputs = models.tokenizer(tiny_torch.folder)(TEXTS[0], return_tensors="pt")
     wanted = model.float()(**inputs).logits.softmax(-1)[0].tolist()
     assert list(answer["probabilities"].values()) == pytest.approx(wanted, abs=1e-6)
@@ -251,14 +251,14 @@ def test_labels_without_numbers_are_named(names: Any, tiny_onnx: Artifact, tmp_p
 def test_a_token_that_the_vocabulary_lacks_is_told_in_one_line(tiny_torch: Artifact, tmp_path: Path) -> None:
     import shutil
 
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
 
     folder = shutil.copytree(tiny_torch.folder, tmp_path / "odd")
     said = json.loads((folder / "tokenizer.json").read_text())
     said["post_processor"]["special_tokens"].pop("[SEP]")
     (folder / "tokenizer.json").write_text(json.dumps(said))
     with pytest.raises(CompressError, match="tokenizer") as raised:
-        list(predictions(adopt(folder, "odd"), TEXTS))
+        list(predictions(checkpoint_artifact(folder, "odd"), TEXTS))
     assert "\n" not in str(raised.value)
 
 

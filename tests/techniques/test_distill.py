@@ -24,7 +24,7 @@ from compress.distillation import train as training
 from compress.distillation.distill_settings import Distill
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule
-from compress.models.load import bring, classifier, tokenizer
+from compress.models.load import classifier, resolve_model, tokenizer
 from compress.tasks.kinds import losses as answer_losses
 from compress.techniques.apply import apply, check
 from compress.training import loop
@@ -35,13 +35,13 @@ TECHNIQUE = find("techniques", "distill")
 
 @pytest.fixture
 def distil(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path) -> Callable[..., Artifact]:
-    teacher = bring(str(make_model("bert", "teacher")))
+    teacher = resolve_model(str(make_model("bert", "teacher")))
 
     def run(name: str, **settings: Any) -> Artifact:
         chosen = Distill(
             **{"layers": 2, "epochs": 1, "batch_size": 32, "precision": "fp32", "max_length": 64, **settings}
         )
-        inputs = {key: bring(where) for key, where in references(chosen).items()}
+        inputs = {key: resolve_model(where) for key, where in references(chosen).items()}
         return apply(TECHNIQUE, teacher, chosen, tmp_path / name, task=task, inputs=inputs)
 
     return run
@@ -111,7 +111,7 @@ def test_alpha_zero_is_plain_fine_tuning_to_the_last_bit(
     distilled = distil("distilled", layers=None, student=str(given), alpha=0.0, learning_rate=1e-3, epochs=2)
     settings = {"epochs": 2, "batch_size": 32, "precision": "fp32", "max_length": 64, "learning_rate": 1e-3}
     technique = find("techniques", "finetune")
-    tuned = apply(technique, bring(str(given)), technique.settings(**settings), tmp_path / "tuned", task=task)
+    tuned = apply(technique, resolve_model(str(given)), technique.settings(**settings), tmp_path / "tuned", task=task)
     assert equal(distilled, tuned)
 
 
@@ -154,7 +154,7 @@ def test_a_regression_is_distilled_by_its_scores(make_model: Callable[..., Path]
     settings = Distill(
         layers=2, epochs=2, batch_size=16, precision="fp32", max_length=64, hidden_weight=1, with_baseline=True
     )
-    facts = apply(TECHNIQUE, bring(str(teacher)), settings, tmp_path / "student", task=task).steps[-1].facts
+    facts = apply(TECHNIQUE, resolve_model(str(teacher)), settings, tmp_path / "student", task=task).steps[-1].facts
     assert "spearman on held-out rows" in facts["curves"]
     assert set(facts["teacher_effect"]["metrics"]) == {"spearman", "pearson"}
     assert classifier(tmp_path / "student").config.num_labels == 1
@@ -169,7 +169,7 @@ def test_another_metric_and_format_need_no_change_of_code(
             lines = [json.dumps(row) for row in csv.DictReader(stream)]
         (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
     changed = task | {"data": {split: str(tmp_path / f"{split}.jsonl") for split in task["data"]}, "metric": "matthews"}
-    teacher = bring(str(make_model("bert", "teacher")))
+    teacher = resolve_model(str(make_model("bert", "teacher")))
     settings = Distill(layers=2, epochs=1, precision="fp32", max_length=64, with_baseline=True)
     facts = apply(TECHNIQUE, teacher, settings, tmp_path / "student", task=changed).steps[-1].facts
     assert "matthews on held-out rows" in facts["curves"]
@@ -379,7 +379,7 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any],
 def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
     layers: Any, make_model: Callable[..., Path], task: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    teacher = bring(str(make_model("bert", "large")))
+    teacher = resolve_model(str(make_model("bert", "large")))
     check(TECHNIQUE, teacher, Distill(layers=layers), task)
     assert "so it is not smaller" in caplog.text
     caplog.clear()
@@ -399,7 +399,7 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
     described = resolve(task)[0]
     for given in (student, student / "config.json"):
         caplog.clear()
-        students.make(bring(str(teacher)), Distill(student=str(given)), described, task)
+        students.make(resolve_model(str(teacher)), Distill(student=str(given)), described, task)
         assert ("but is no smaller" in caplog.text) == is_said
 
 

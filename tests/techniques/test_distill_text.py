@@ -23,7 +23,7 @@ from compress.distillation.objective import objective_of
 from compress.distillation.students import Student, make
 from compress.models.forward import STATES
 from compress.models.generators import generator
-from compress.models.load import bring, tokenizer
+from compress.models.load import resolve_model, tokenizer
 from compress.tasks.kinds.laws import TOKENS
 from compress.techniques.apply import apply, check
 from compress.training import loop
@@ -49,7 +49,7 @@ def distil(tmp_path: Path) -> Run:
         chosen = build(
             Distill, {"epochs": 1, "batch_size": 16, "precision": "fp32", "learning_rate": 1e-3, **settings}, "test"
         )
-        return apply(TECHNIQUE, bring(str(folder)), chosen, tmp_path / name, task=described)
+        return apply(TECHNIQUE, resolve_model(str(folder)), chosen, tmp_path / name, task=described)
 
     return run
 
@@ -129,7 +129,7 @@ def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> N
         build(Distill, {"layers": 1, "precision": "fp32"}, ""),
     )
     found = transfer_set.prepare(
-        [bring(str(folder))],
+        [resolve_model(str(folder))],
         student,
         write_pairs(tmp_path / "data", rows=40),
         settings,
@@ -204,7 +204,7 @@ def test_alpha_zero_is_plain_fine_tuning_to_the_last_bit_and_needs_no_teacher(
     distilled = distil("distilled", family, student=str(given), alpha=0.0)
     technique = find("techniques", "finetune")
     settings = {"epochs": 1, "batch_size": 16, "precision": "fp32", "learning_rate": 1e-3}
-    tuned = apply(technique, bring(str(given)), technique.settings(**settings), tmp_path / "tuned", task=task)
+    tuned = apply(technique, resolve_model(str(given)), technique.settings(**settings), tmp_path / "tuned", task=task)
     assert equal(distilled, tuned)
     assert not (tmp_path / ".compress-cache" / "teacher-tokens").exists()
 
@@ -284,7 +284,7 @@ def test_what_cannot_work_is_said_before_anything_is_loaded(
 def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
     family: str, asked: dict[str, Any], is_said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    teacher = bring(str(write_generator(tmp_path / family, family, layers=3)))
+    teacher = resolve_model(str(write_generator(tmp_path / family, family, layers=3)))
     task = write_pairs(tmp_path / "data", rows=4) if family == "bart" else write_text(tmp_path / "data", lines=4)
     check(TECHNIQUE, teacher, Distill(**asked), task)
     assert ("so it is not smaller" in caplog.text) == is_said
@@ -294,7 +294,7 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folders = [write_generator(tmp_path / str(layers), "bart", layers=layers) for layers in (2, 2, 1)]
-    teacher, described = bring(str(folders[0])), write_pairs(tmp_path / "data", rows=4)
+    teacher, described = resolve_model(str(folders[0])), write_pairs(tmp_path / "data", rows=4)
     task, _ = resolve(described)
     for folder, is_said in zip(folders[1:], (True, False), strict=True):
         caplog.clear()
@@ -305,10 +305,22 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
 def test_settings_of_text_are_refused_for_classes_and_the_other_way_round(tmp_path: Path) -> None:
     classifier, task = write_model(tmp_path / "bert"), write_task(tmp_path / "moods")
     with pytest.raises(CompressError, match="top_k is for generative models"):
-        apply(TECHNIQUE, bring(str(classifier)), TECHNIQUE.settings(layers=2, top_k=8), tmp_path / "student", task=task)
+        apply(
+            TECHNIQUE,
+            resolve_model(str(classifier)),
+            TECHNIQUE.settings(layers=2, top_k=8),
+            tmp_path / "student",
+            task=task,
+        )
     pairs = write_pairs(tmp_path / "pairs")
     with pytest.raises(CompressError, match="is a classifier, and gists is for generative models"):
-        apply(TECHNIQUE, bring(str(classifier)), TECHNIQUE.settings(layers=2), tmp_path / "student", task=pairs)
+        apply(TECHNIQUE, resolve_model(str(classifier)), TECHNIQUE.settings(layers=2), tmp_path / "student", task=pairs)
     decoder = write_generator(tmp_path / "gpt2", "gpt2", layers=2)
     with pytest.raises(CompressError, match="no encoder_layers"):
-        apply(TECHNIQUE, bring(str(decoder)), TECHNIQUE.settings(encoder_layers=1), tmp_path / "student", task=pairs)
+        apply(
+            TECHNIQUE,
+            resolve_model(str(decoder)),
+            TECHNIQUE.settings(encoder_layers=1),
+            tmp_path / "student",
+            task=pairs,
+        )

@@ -95,12 +95,12 @@ def test_a_half_precision_checkpoint_is_exported_in_fp32(tmp_path: Path) -> None
     import torch
 
     from compress.models.generators import generator
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
     from tests.written import write_strong
 
     folder = write_strong(tmp_path / "bf16", "llama")
     generator(folder).to(torch.bfloat16).save_pretrained(folder)
-    found = exporting.exported(adopt(folder, "half"), None, tmp_path / "cache")
+    found = exporting.exported(checkpoint_artifact(folder, "half"), None, tmp_path / "cache")
     assert found.parity["precision"] == "fp32"
     assert found.parity["rows_from"].startswith("sentences of ours")
 
@@ -112,9 +112,9 @@ def test_a_task_that_does_not_fit_the_model_is_refused_before_anything_is_loaded
     source = torch_generator("bart", tmp_path_factory)
     with pytest.raises(CompressError, match="generates text .* but the task sst2"):
         _export(source, tmp_path / "a", {"name": "sst2"})
-    from compress.models.load import adopt
+    from compress.models.load import checkpoint_artifact
 
-    classifier = adopt(write_model(tmp_path / "classifier"), "classifier")
+    classifier = checkpoint_artifact(write_model(tmp_path / "classifier"), "classifier")
     with pytest.raises(CompressError, match="is not a generative model"):
         _export(classifier, tmp_path / "b", write_pairs(tmp_path / "data"))
 

@@ -12,7 +12,7 @@ import torch
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.models.generators import generator
-from compress.models.load import bring, tokenizer
+from compress.models.load import resolve_model, tokenizer
 from compress.techniques.apply import apply
 from compress.techniques.finetune import TECHNIQUE
 from compress.training.finetune_settings import Finetune
@@ -24,7 +24,7 @@ FAST = {"epochs": 1, "batch_size": 16, "precision": "fp32", "learning_rate": 3e-
 
 
 def _tuned(source: Path, out: Path, task: dict[str, Any], **settings: Any) -> Artifact:
-    return apply(TECHNIQUE, bring(str(source)), Finetune(**{**FAST, **settings}), out, task=task)
+    return apply(TECHNIQUE, resolve_model(str(source)), Finetune(**{**FAST, **settings}), out, task=task)
 
 
 def _facts(artifact: Artifact) -> Any:

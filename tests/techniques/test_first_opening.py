@@ -13,7 +13,7 @@ import pytest
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.settings import Settings
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.tasks.technique import Made, Technique, Work
 from compress.techniques.apply import apply
 from tests.tiny import write_model
@@ -25,7 +25,7 @@ class Nothing(Settings):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return bring(str(write_model(tmp_path_factory.mktemp("source") / "model")))
+    return resolve_model(str(write_model(tmp_path_factory.mktemp("source") / "model")))
 
 
 def _copying(damage: Callable[[Path], Any]) -> Technique:

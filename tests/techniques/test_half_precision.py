@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from compress.core.catalogue import find
-from compress.models.load import bring, classifier, load
+from compress.models.load import classifier, load, resolve_model
 from compress.techniques.apply import apply
 from tests.tiny import write_model
 
@@ -32,6 +32,8 @@ def test_a_checkpoint_in_16_bits_is_trained_in_fp32(
     folder = write_model(tmp_path / "m", num_hidden_layers=2)
     classifier(folder).to(dtype).save_pretrained(folder)
     technique = find("techniques", name)
-    made = apply(technique, bring(str(folder)), technique.settings(**SHORT, **settings), tmp_path / "out", task=task)
+    made = apply(
+        technique, resolve_model(str(folder)), technique.settings(**SHORT, **settings), tmp_path / "out", task=task
+    )
     if made.format == "torch":
         assert {parameter.dtype for parameter in load(made).parameters()} == {torch.float32}

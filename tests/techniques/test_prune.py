@@ -15,7 +15,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
-from compress.models.load import bring, classifier, load
+from compress.models.load import classifier, load, resolve_model
 from compress.pruning import costs, latency_table
 from compress.pruning.prune_settings import Prune
 from compress.pruning.units import units
@@ -31,7 +31,7 @@ TECHNIQUE = find("techniques", "prune")
 
 @pytest.fixture
 def prune(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path) -> Callable[..., Artifact]:
-    model = bring(str(make_model("bert", "whole")))
+    model = resolve_model(str(make_model("bert", "whole")))
 
     def run(name: str, source: Artifact | None = None, **settings: Any) -> Artifact:
         training = {"batch_size": 16, "precision": "fp32", "max_length": 64} if settings.get("epochs") else {}
@@ -208,7 +208,7 @@ def test_adapters_recover_and_are_merged(prune: Callable[..., Artifact]) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [*FAMILIES, *LIKE_ROBERTA])
 def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any], tmp_path: Path) -> None:
-    model = bring(str(write_model(tmp_path / "whole", family)))
+    model = resolve_model(str(write_model(tmp_path / "whole", family)))
     for number, settings in enumerate(
         (
             {"method": "structured", "target_ratio": 0.8, "epochs": 1},
@@ -265,6 +265,11 @@ def test_a_recovery_without_a_task_and_a_budget_too_small_are_refused(
     make_model: Callable[..., Path], prune: Callable[..., Artifact], tmp_path: Path
 ) -> None:
     with pytest.raises(CompressError, match="no task of its own"):
-        apply(TECHNIQUE, bring(str(make_model("bert", "bare"))), Prune(method="magnitude", epochs=1), tmp_path / "out")
+        apply(
+            TECHNIQUE,
+            resolve_model(str(make_model("bert", "bare"))),
+            Prune(method="magnitude", epochs=1),
+            tmp_path / "out",
+        )
     with pytest.raises(CompressError, match="too small"):
         prune("pruned", target_ratio=0.05)

@@ -16,7 +16,7 @@ from compress.core.errors import CompressError
 from compress.core.settings import build
 from compress.models.forward import logits_and_labels
 from compress.models.layers import layer_count
-from compress.models.load import bring, load, tokenizer
+from compress.models.load import load, resolve_model, tokenizer
 from compress.pruning import costs
 from compress.pruning.prune_settings import Prune
 from compress.pruning.units import units
@@ -41,7 +41,7 @@ def prune(tmp_path: Path) -> Run:
         training = {"batch_size": 16, "precision": "fp32"} if settings.get("epochs") else {}
         rows = {} if settings.get("method") in ("magnitude", "movement", "layers") else {"calibration": "task-256"}
         chosen = build(Prune, {**training, **rows, **settings}, "test")
-        return apply(TECHNIQUE, bring(str(folder)), chosen, tmp_path / name, task=described)
+        return apply(TECHNIQUE, resolve_model(str(folder)), chosen, tmp_path / name, task=described)
 
     return run
 
@@ -87,7 +87,7 @@ def read_jsonl(file: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])  # heads of a shared table, heads in groups
 def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prune: Run, family: str) -> None:
     artifact = prune("pruned", family, method="structured", target_ratio=0.5)
-    whole, small = load(bring(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
+    whole, small = load(resolve_model(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
     facts = artifact.steps[-1].facts
     price = costs.macs(whole, 128, 32)
     assert facts["budget"]["delivered"] == pytest.approx(price.of(units(small)) / price.of(units(whole)))
@@ -129,7 +129,7 @@ def test_a_pruned_model_recovers_under_the_unpruned_one(prune: Run, family: str)
         "recovered", family, **once, epochs=16, keep_checkpoint="last", alpha=1, top_k=8, learning_rate=3e-3
     )
     cut = load(prune("cut", family, **once))
-    teacher = load(bring(str(artifact.folder.parent / f"whole-{family}")))
+    teacher = load(resolve_model(str(artifact.folder.parent / f"whole-{family}")))
     assert units(load(artifact)) == units(cut)
     rows = read_jsonl(artifact.folder.parent / "data" / "evaluation.jsonl")
     gaps = [gap(model, teacher, family, rows) for model in (load(artifact), cut)]
@@ -184,7 +184,7 @@ def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
     matrices = {name: value.size for path in parts.values() for name, value in Graph.load(path).constants.items()}
     stored = {name: weight.numel() for name, weight in weights_of(model).items()}
     assert {name: matrices.get(f"{name}.weight", matrices.get(f"{name}.weight.T")) for name in stored} == stored
-    whole = weights_of(load(bring(str(tmp_path / f"whole-{family}"))))
+    whole = weights_of(load(resolve_model(str(tmp_path / f"whole-{family}"))))
     assert sum(stored.values()) < 0.7 * sum(weight.numel() for weight in whole.values())
     generator = open_generator_in(tmp_path / "onnx", {part: path.name for part, path in parts.items()}, Serving())
     assert torch.equal(writes(generator), writes(model))

@@ -20,7 +20,7 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
 from compress.models import load as models
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.pruning.weights import prunable, weights_of
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.qat_settings import Qat
@@ -37,7 +37,7 @@ FEW: dict[str, Any] = {"batch_size": 16, "precision": "fp32", "max_length": 64, 
 
 @pytest.fixture
 def source(make_model: Callable[..., Path]) -> Artifact:
-    return bring(str(make_model("bert", "whole", num_hidden_layers=2)))
+    return resolve_model(str(make_model("bert", "whole", num_hidden_layers=2)))
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_structurally_pruned_model_is_trained_as_it_is(
 def test_other_families_are_trained_and_exported(
     family: str, make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
 ) -> None:
-    given = bring(str(make_model(family, "model")))
+    given = resolve_model(str(make_model(family, "model")))
     artifact = apply(QAT, given, chosen(QAT, **FEW, learning_rate=1e-3), tmp_path / "qat", task=task)
     facts = artifact.steps[-1].facts
     assert facts["gap to the trained model"]["rows_that_differ"] == 0
@@ -259,13 +259,15 @@ def test_a_model_that_planted_outliers_ruin_in_static_int8_comes_back(tmp_path: 
         "data": {"train": moods(tmp_path, "train", 1200, 0), "evaluation": moods(tmp_path, "evaluation", 600, 1)},
         "holdout": 0.1,
     }
-    base = bring(str(write_model(tmp_path / "base", "modernbert", num_hidden_layers=3, global_attn_every_n_layers=1)))
+    base = resolve_model(
+        str(write_model(tmp_path / "base", "modernbert", num_hidden_layers=3, global_attn_every_n_layers=1))
+    )
     learn = chosen(FINETUNE, epochs=4, learning_rate=1e-3, max_length=64)
     fitted = apply(FINETUNE, base, learn, tmp_path / "fitted", task=task)
     model = models.load(fitted)
     plant_outliers_(model)
     models.save(model, models.tokenizer(fitted.folder), tmp_path / "planted")
-    planted = bring(str(tmp_path / "planted"))
+    planted = resolve_model(str(tmp_path / "planted"))
     whole = right(planted, task)
     assert whole == right(fitted, task) > 95
     ruined = chosen(QUANTIZE, mode="static", outlier_layers="static", allow_disagreement=True)

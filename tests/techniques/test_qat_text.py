@@ -13,7 +13,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.onnx.graph import Graph
 from compress.quantization.scheme import Scheme
 from compress.runtimes.onnx_generation import open_generator
@@ -29,7 +29,7 @@ def source(folder: Path, family: str) -> Artifact:
     where = folder / f"whole-{family}"
     if not where.exists():
         write_generator(where, family, init_std=0.3, initializer_range=0.3, **config(family, times=4))
-    return bring(str(where))
+    return resolve_model(str(where))
 
 
 def run(technique: Any, folder: Path, family: str, name: str, **settings: Any) -> Artifact:

@@ -11,7 +11,7 @@ import pytest
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.runtimes.predict import predictions
 from compress.techniques.apply import apply
 
@@ -20,7 +20,7 @@ TEXTS = ["a good film", "an awful book but the price is fine", "dull"]
 
 @pytest.fixture
 def quantize(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path) -> Callable[..., Artifact]:
-    source = bring(str(make_model("bert", "source")))
+    source = resolve_model(str(make_model("bert", "source")))
 
     def run(name: str, *, of: Artifact = source, **settings: Any) -> Artifact:
         technique = find("techniques", "quantize")
@@ -52,14 +52,14 @@ def test_every_precision_answers_nearly_as_its_source(
     made = quantize("made", **settings)
     assert made.precision == settings["precision"]
     assert made.format == ("torch" if settings["precision"] == "bf16" else "onnx")
-    assert _shares(made) == pytest.approx(_shares(bring(str(tmp_path / "source"))), abs=tolerance)
+    assert _shares(made) == pytest.approx(_shares(resolve_model(str(tmp_path / "source"))), abs=tolerance)
 
 
 def test_an_onnx_artifact_is_quantized_to_the_same_graph_as_its_torch_source(
     quantize: Callable[..., Artifact], tmp_path: Path, task: dict[str, Any]
 ) -> None:
     export = find("techniques", "export")
-    exported = apply(export, bring(str(tmp_path / "source")), export.settings(), tmp_path / "onnx", task=task)
+    exported = apply(export, resolve_model(str(tmp_path / "source")), export.settings(), tmp_path / "onnx", task=task)
     assert quantize("one", of=exported).files["model.onnx"] == quantize("two").files["model.onnx"]
 
 
@@ -67,7 +67,7 @@ def test_an_export_records_its_parity_with_torch(
     tmp_path: Path, task: dict[str, Any], make_model: Callable[..., Path]
 ) -> None:
     export = find("techniques", "export")
-    made = apply(export, bring(str(make_model("bert"))), export.settings(), tmp_path / "onnx", task=task)
+    made = apply(export, resolve_model(str(make_model("bert"))), export.settings(), tmp_path / "onnx", task=task)
     parity = made.steps[-1].facts["parity"]
     assert set(parity["largest_gap"]) == {"batch 1", "padded", "unpadded"}
     assert 0 < max(parity["largest_gap"].values()) <= parity["tolerance"]
@@ -123,7 +123,7 @@ def test_weights_alone_need_no_calibration_set(quantize: Callable[..., Artifact]
     made = quantize("weights", mode="static", activation_dtype="float")
     assert set(made.steps[-1].facts["kernels"]) == {"MatMul"}
     assert "calibration" not in made.steps[-1].data
-    assert _shares(made) == pytest.approx(_shares(bring(str(tmp_path / "source"))), abs=0.02)
+    assert _shares(made) == pytest.approx(_shares(resolve_model(str(tmp_path / "source"))), abs=0.02)
 
 
 @pytest.mark.parametrize(

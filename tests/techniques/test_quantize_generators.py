@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
-from compress.models.load import adopt
+from compress.models.load import checkpoint_artifact
 from compress.quantization.graphs.layers import SMALLEST_WEIGHT
 from compress.techniques.apply import apply
 from tests.tiny import write_model
@@ -151,6 +151,6 @@ def test_what_a_model_that_writes_text_cannot_have_is_refused(
 
 
 def test_a_classifier_has_no_components(tmp_path: Path) -> None:
-    classifier = adopt(write_model(tmp_path / "classifier"), "classifier")
+    classifier = checkpoint_artifact(write_model(tmp_path / "classifier"), "classifier")
     with pytest.raises(CompressError, match="is a classifier, without separate encoder and decoder"):
         quantized(classifier, tmp_path / "x", decoder="fp32")

@@ -17,7 +17,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.models import load as models
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.quantization import weight_only
 from compress.quantization.quantize_settings import Quantize
 from compress.techniques.apply import apply, check
@@ -49,7 +49,7 @@ def decoder(tmp_path: Path) -> tuple[Artifact, dict[str, Any], Path]:
         (tmp_path / f"{split}.jsonl").write_text("\n".join(json.dumps({"text": line}) for line in lines))
     data = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "evaluation")}
     task = {"name": "lines", "kind": "language_modelling", "source": "text", "data": data}
-    return bring(str(tmp_path / "source")), task, tmp_path
+    return resolve_model(str(tmp_path / "source")), task, tmp_path
 
 
 def test_a_gptq_checkpoint_is_a_torch_artifact_that_opens_and_tells_of_its_rows(decoder: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_classifier_in_blocks_answers_nearly_as_its_source(
 ) -> None:
     from compress.runtimes.predict import predictions
 
-    source = bring(str(make_model("bert", "source")))
+    source = resolve_model(str(make_model("bert", "source")))
     run = runner(source, task, tmp_path)
     shares = {}
     for name, settings in (("nearest", {}), ("gptq", {"rounding": "gptq"})):
@@ -141,7 +141,7 @@ def test_what_cannot_be_made_of_a_source_is_refused_before_a_weight_is_loaded(
         with pytest.raises(CompressError, match=reason):
             check(technique, source, technique.settings(**settings), task)
 
-    classifier = bring(str(make_model("bert", "classifier")))
+    classifier = resolve_model(str(make_model("bert", "classifier")))
     refused(classifier, "mode to weights and rounding to gptq", precision="int4", mode="gptq")
     onnx = Artifact(
         classifier.folder, {"name": "x", "weights": "0"}, None, format="onnx", parts={"model": "model.onnx"}
@@ -152,7 +152,7 @@ def test_what_cannot_be_made_of_a_source_is_refused_before_a_weight_is_loaded(
     write_tokenizer(narrow)
     strong_generator("llama", hidden_size=64, intermediate_size=172).save_pretrained(narrow)
     with pytest.raises(CompressError, match=r"exclude: '\*\.gate_proj'"):
-        runner(bring(str(narrow)), decoder[1], decoder[2])("made", precision="int4", mode="gptq")
+        runner(resolve_model(str(narrow)), decoder[1], decoder[2])("made", precision="int4", mode="gptq")
 
 
 def test_each_setting_of_weights_alone_reaches_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,9 +58,9 @@ def check(task: Task, text: Path | None, masked_lm: Path | None = None) -> None:
     if text is not None:
         unlabelled.check(task, text)
     if masked_lm is not None:
-        from compress.models.load import adopt
+        from compress.models.load import checkpoint_artifact
 
-        adopt(masked_lm, masked_lm.name)
+        checkpoint_artifact(masked_lm, masked_lm.name)
 
 
 def identity(text: Path | None, masked_lm: Path | None) -> dict[str, Any]:
@@ -73,9 +73,9 @@ def identity(text: Path | None, masked_lm: Path | None) -> dict[str, Any]:
     if text is not None:
         found["text"] = {file.name: hash_file(file) for file in unlabelled.text_files(text)}
     if masked_lm is not None:
-        from compress.models.load import adopt
+        from compress.models.load import checkpoint_artifact
 
-        found["masked_lm"] = adopt(masked_lm, masked_lm.name).origin["weights"]
+        found["masked_lm"] = checkpoint_artifact(masked_lm, masked_lm.name).origin["weights"]
     return found
 
 

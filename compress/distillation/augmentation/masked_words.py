@@ -125,7 +125,7 @@ def _masked(draft: Draft, mask: str) -> str:
 def _model(folder: Path) -> Any:
     from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM
 
-    models.adopt(folder, folder.name)  # says what is wrong with the folder
+    models.checkpoint_artifact(folder, folder.name)  # says what is wrong with the folder
     if type(models.config(folder)) not in MODEL_FOR_MASKED_LM_MAPPING:
         raise NoHead(f"{folder} is of a type without a masked language model")
     found = opened(folder, AutoModelForMaskedLM)

@@ -10,7 +10,7 @@ from compress.data import loading
 from compress.measure import batches as inputs
 from compress.measure.batches import Condition, Inputs
 from compress.measure.generation.evaluation import GenerativeEvaluation, Writing, rules_of, start_token
-from compress.models.load import adopt
+from compress.models.load import checkpoint_artifact
 from compress.runtimes.generating import Decoding
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
@@ -20,7 +20,7 @@ CONDITIONS = (Condition(2, "real", 3), Condition(2, 10, 1))
 def prepared(
     folder: Path, family: str, described: dict[str, Any]
 ) -> tuple[Inputs, GenerativeEvaluation, Artifact, Path]:
-    artifact = adopt(write_generator(folder / family, family), family)
+    artifact = checkpoint_artifact(write_generator(folder / family, family), family)
     task, data = loading.resolve(described)
     split = loading.load(task, data, "evaluation", folder / "cache")
     writing = Writing(Decoding(), prompt_tokens=5, context=20, stride=8)

@@ -12,7 +12,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.data import loading
-from compress.models.load import bring
+from compress.models.load import resolve_model
 from compress.runtimes.predict import opened
 from compress.techniques.apply import apply
 from tests.tiny import write_model
@@ -30,7 +30,7 @@ def teacher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp(request.param)
     task = {"name": request.param, "limit": LIMIT, "holdout": 0.3}
     base = write_model(folder / "base", "bert", num_hidden_layers=2)
-    return made("finetune", bring(str(base)), folder / "teacher", task, epochs=1, precision="fp32")
+    return made("finetune", resolve_model(str(base)), folder / "teacher", task, epochs=1, precision="fp32")
 
 
 def _task(one: Artifact) -> dict[str, Any]:
@@ -111,4 +111,4 @@ def test_a_model_of_one_class_a_text_is_refused(teacher: Artifact, make_model: A
         "topics": "gives one of its labels",
     }
     with pytest.raises(CompressError, match=refused[_task(teacher)["name"]]):
-        made("distill", bring(str(make_model("bert"))), tmp_path / "student", _task(teacher), layers=1)
+        made("distill", resolve_model(str(make_model("bert"))), tmp_path / "student", _task(teacher), layers=1)

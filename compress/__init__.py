@@ -7,7 +7,7 @@
     model = compress.load(int8)
     model("a charming film")  # {"label": "positive", "probabilities": {...}}
 
-Each technique is a function (`help(compress.distill)` tells its settings); `docs/api.md` has all names. Nothing heavy is
+Each technique is a function (`help(compress.distill)` lists its settings); `docs/api.md` has all names. Nothing heavy is
 imported before something needs it. Messages go to stderr: `logging.getLogger("compress").setLevel("WARNING")` silences them.
 """
 
@@ -55,7 +55,7 @@ RECORDS = {
 
 
 def open(model: str | Path | Artifact, *, verify: bool = True) -> Artifact:
-    """The artifact in a folder, or what stands for one: a Hugging Face folder or a hub id, as every command takes them.
+    """The artifact in a folder; a Hugging Face folder or a hub id becomes one, as in every command.
 
     Args:
         verify: compare the files with the hashes in the manifest (about a second a gigabyte).
@@ -111,13 +111,13 @@ def benchmark(
 
     Args:
         artifacts: artifacts, folders or hub ids; as a mapping, by the names that the report shows.
-        out: the folder; stopped, the same call goes on from what is there.
+        out: the folder; if stopped, the same call continues from what is there.
         suite: what to measure: a shipped suite's name, or a YAML file.
         runtimes: in which artifacts are measured, by name; the suite's, else that of each format, by default.
         task: a task's name, a YAML file that describes one, or its description; the artifacts' own by default.
         data: a folder, a file of evaluation rows, or a file for each split; the artifacts' own by default.
         rows: measure on no more evaluation rows than so many.
-        allow_overlap: go on although more than 5 % of the evaluation rows stand in the training rows.
+        allow_overlap: continue even if more than 5 % of the evaluation rows are also training rows.
         force: measure again, and replace the measurements in `out`.
 
     Raises:
@@ -145,7 +145,7 @@ def benchmark(
 
 
 def run(pipeline: str | Path, out: str | Path | None = None, *, changes: Mapping[str, Any] | None = None) -> Result:
-    """Run a pipeline; finished steps are reused, and a run that was stopped goes on with the same call.
+    """Run a pipeline; finished steps are reused, and a stopped run continues with the same call.
 
     Args:
         pipeline: a YAML file, or the name of one that is shipped.

@@ -118,7 +118,7 @@ def _fail(text: str) -> None:
 def _leave_at_once(code: int) -> None:
     """Say that the command was stopped, and leave without waiting for libraries to be taken down.
 
-    Everything of ours is put away by now: the interruption went through every block that does so.
+    All cleanup is done by now: the interruption passed through every block that cleans up.
     """
     try:
         print(STOPPED, file=sys.stderr, flush=True)

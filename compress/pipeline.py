@@ -23,7 +23,7 @@ from compress.techniques.apply import apply, check, check_destination, check_fre
 from compress.techniques.request import written
 
 OF_THE_RUN = ("measurements",)
-"""What else lies in a run's folder, beside the report's files."""
+"""The other entries of a run's folder, besides the report's files."""
 KEYS = ("model", "task", "steps", "benchmark", "budget", "title")
 
 
@@ -225,7 +225,7 @@ def _why(expected: Artifact) -> str:
 
 
 def _beside(model: str, file: Path) -> str:
-    """The model as it is named; a config that lies beside the pipeline's file is found from there too."""
+    """The model as it is named; a config in the folder of the pipeline's file is found too."""
     path = named(model)
     there = file.parent / path
     return str(there) if path.suffix == ".json" and not path.is_file() and there.is_file() else model

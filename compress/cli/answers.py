@@ -34,7 +34,7 @@ def answered(
     """The lines to print, each as soon as it is known.
 
     Args:
-        texts: as they were typed; `-` alone stands for standard input.
+        texts: as they were typed; `-` alone means standard input.
         file: instead of texts.
         layout: a `compress.cli.prediction_input.Format`; None: by the file's name, plain text for standard input.
         pair: the second text of each.

@@ -114,7 +114,7 @@ COMMON = [
 
 
 def command(name: str, *, example: str, **attributes: Any) -> Any:
-    """A command of ours: with the common options, and an example at the end of its help."""
+    """A command with the common options, and an example at the end of its help."""
 
     def wrap(function: Any) -> click.Command:
         made: click.Command = compress.command(name, epilog=f"Example: {example}", **attributes)(function)

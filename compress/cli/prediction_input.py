@@ -25,7 +25,7 @@ OTHERS = (*(".json", ".parquet", ".arrow", ".xlsx", ".xls", ".docx", ".pdf"), *(
 """Endings of files whose lines are no texts."""
 CHUNK = 1 << 16
 SEPARATORS = ";\t|,"
-"""What else may stand between the names of columns."""
+"""Other separators of column names, which are reported."""
 SECOND = ("text_pair", "pair", "text2")
 """What the column of a second text may be called, beside the name that the task gives it."""
 
@@ -46,7 +46,7 @@ class Layout:
     """Of the file, for messages."""
     format: Format
     is_pair: bool | None
-    """Whether the model reads two texts; None where nothing tells, and the first line decides."""
+    """Whether the model reads two texts; None if unknown, then the first line decides."""
     columns: Sequence[str] = ()
     """The task's names of the texts."""
     separator: str = ""

@@ -19,7 +19,7 @@ from compress.core.manifest import MANIFEST as MANIFEST
 from compress.core.model_files import openable
 
 RESULTS = 2
-"""Raised when a mended fault changes what a technique gives: what an older version made stays as it is, and is made again
+"""Increased when a bug fix changes what a technique gives: what an older version made stays as it is, and is made again
 where it is asked for by a new one."""
 SCRATCH = ".scratch"
 """Inside a work folder: checkpoints and the like, gone when the artifact is finished."""
@@ -79,8 +79,8 @@ class Artifact:
     files: Mapping[str, str] = field(default_factory=dict)
     """Name -> SHA-256 of every file of a finished artifact."""
     ancestors: tuple[Mapping[str, str], ...] = ()
-    """`{"fingerprint", "folder"}` of each ancestor: the one at index k has the first k steps. What `bring` found by a name
-    has that as its `model`; in the manifest a folder stands as it is from the artifact's own."""
+    """`{"fingerprint", "folder"}` of each ancestor: the one at index k has the first k steps. What `resolve_model` found
+    by a name has that as its `model`; in the manifest a folder is relative to the artifact's own."""
 
     @staticmethod
     def open(folder: Path, *, verify: bool = True) -> Artifact:
@@ -109,7 +109,7 @@ class Artifact:
 
     @staticmethod
     def is_one(folder: Path) -> bool:
-        """Whether the folder holds a finished artifact; other programs write a `manifest.json` too, which is none of ours."""
+        """Whether the folder holds a finished artifact; other programs write a `manifest.json` too."""
         try:
             raw = json.loads((folder / MANIFEST).read_bytes())
         except (PermissionError, ValueError, RecursionError):

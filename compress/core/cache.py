@@ -33,7 +33,7 @@ class Entry:
 
     folder: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What was told when it was made, as JSON values."""
+    """The metadata given when it was made, as JSON values."""
     is_new: bool = field(default=False, compare=False)
     """Whether it was made just now."""
 

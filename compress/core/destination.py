@@ -18,7 +18,7 @@ def check_path(out: Path) -> None:
     """Whether the system can write a file or folder there, by what can be seen beforehand.
 
     Raises:
-        CompressError: the path is too long or no path at all, a dangling link, or lies where nothing can be made.
+        CompressError: the path is too long or no path at all, a dangling link, or a place where nothing can be made.
     """
     short = _short(out)
     if "\0" in str(out):
@@ -62,7 +62,7 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
         read: whatever else is read: files and folders, of data above all.
 
     Raises:
-        CompressError: nothing can be made there, or it would destroy, or lie inside, something that is read.
+        CompressError: nothing can be made there, or it would destroy, or be inside, something that is read.
     """
     check_path(out)
     if not out.name:  # the current folder, or the root: there before us
@@ -76,9 +76,9 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
         if there == folder:
             raise CompressError(f"-o {out} is {what} itself, which would be destroyed. Choose another folder with -o.")
         if there in folder.parents and Artifact.is_one(out):
-            raise CompressError(f"{what} ({folder}) lies inside -o {out}. Choose another folder with -o.")
+            raise CompressError(f"{what} ({folder}) is inside -o {out}. Choose another folder with -o.")
         if folder in there.parents:
-            raise CompressError(f"-o {out} lies inside the folder of {what} ({folder}). Choose a folder outside it.")
+            raise CompressError(f"-o {out} is inside the folder of {what} ({folder}). Choose a folder outside it.")
         for ancestor in artifact.ancestors:
             if "folder" in ancestor and there == Path(ancestor["folder"]).resolve():
                 raise CompressError(
@@ -100,14 +100,14 @@ def check_beside_models(out: Path, folder: Path) -> None:
 
     Args:
         out: what is to be written, for the message.
-        folder: where it would lie.
+        folder: where it would be.
 
     Raises:
-        CompressError: the folder is, or lies in, that of an artifact or a model.
+        CompressError: the folder is, or is inside, that of an artifact or a model.
     """
     for one in (folder, *folder.absolute().parents):
         if _is_artifact(one) or ((one / "config.json").is_file() and any(one.glob("*.safetensors"))):
-            raise CompressError(f"{_short(out)} would lie inside a model's folder ({one}). Choose a place outside it.")
+            raise CompressError(f"{_short(out)} would be inside a model's folder ({one}). Choose a place outside it.")
 
 
 def _is_artifact(folder: Path) -> bool:
@@ -118,7 +118,7 @@ def _is_artifact(folder: Path) -> bool:
 
 
 def check_replaceable(out: Path, *, is_kept: bool = False) -> None:
-    """Whether all that lies at `out` was made by compress, so that it can be made again.
+    """Whether everything at `out` was made by compress, so that it can be made again.
 
     Args:
         is_kept: what is replaced is kept elsewhere, with whatever files of somebody else it holds.

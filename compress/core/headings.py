@@ -1,4 +1,4 @@
-"""Where a setting stands in the help of its technique: headings, said by the settings' classes and fields, and their order."""
+"""The headings of settings in a technique's help, declared by the settings' classes and fields, and their order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRAINING = under("Training")
 TEACHER = under("Teacher and loss")
 ADVANCED = under("Advanced")
 NOT_SHOWN = under("")
-"""The setting does not apply to the technique, though a class that it shares brings it."""
+"""The setting comes from a shared class and does not apply to the technique."""
 
 
 def grouped(model: type[Settings]) -> dict[str, list[str]]:

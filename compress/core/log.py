@@ -37,7 +37,7 @@ def heard() -> None:
 
 
 def settle_processes() -> None:
-    """Of several processes that train together, the first one tells what all of them do.
+    """Of several processes that train together, only the first one logs what all of them do.
 
     Raises:
         CompressError: see `compress.core.distributed.settle`.

@@ -102,7 +102,7 @@ def packages() -> dict[str, str]:
 
 
 def gpus() -> list[dict[str, str]]:
-    """The NVIDIA GPUs by name, memory and driver, as `nvidia-smi` tells them; empty where there is none."""
+    """The NVIDIA GPUs by name, memory and driver, as `nvidia-smi` lists them; empty without one."""
     if shutil.which("nvidia-smi") is None:
         return []
     fields = ("name", "memory.total", "driver_version")

@@ -18,7 +18,7 @@ TOKENIZER = (
 )
 """Every name that a tokenizer of transformers reads its vocabulary, its settings or its chat templates from."""
 OPENED = (*WEIGHTS, *PICKLES, "*.onnx", *SETTINGS, *TOKENIZER)
-"""What a library may open of a folder because it lies there, listed or not."""
+"""Files that a library may open because they are in a folder, listed or not."""
 
 
 def deciding(folder: Path) -> list[Path]:
@@ -48,7 +48,7 @@ def of_tokenizer(folder: Path) -> list[Path]:
 
 
 def openable(folder: Path) -> list[Path]:
-    """The files of any folder that a library may open because they lie there."""
+    """The files of a folder that a library may open because they are there."""
     return _found(folder, OPENED)
 
 

@@ -1,4 +1,4 @@
-"""Why a step runs, goes on, or is reused: what a dry run says, and a run of each step before it begins."""
+"""Why a step runs, continues, or is reused: shown by a dry run, and by a run before each step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from compress.core.work_folder import marked, unfinished
 
 
 def why(expected: Artifact) -> str:
-    """Whether a step is reused, goes on, or runs, and for what reason."""
+    """Whether a step is reused, continues, or runs, and why."""
     folder = expected.folder
     if finished(folder, expected.fingerprint()):
         return "finished, reused"

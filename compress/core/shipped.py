@@ -1,4 +1,4 @@
-"""Where the data that travels with the package lies: the checkout's folder when there is one, else the wheel's copy."""
+"""Finds the data shipped with the package: in the checkout's folder if there is one, else in the wheel's copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temporary folders that nothing leaves behind: while a step runs they lie in its work folder, which its next run cleans."""
+"""Temporary folders that are always removed: while a step runs they are in its work folder, which its next run cleans."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An artifact is made in a work folder beside its place and renamed into it whole, so that a kill at any moment loses nothing.
 
 `<out>.partial` holds the mark of what is being made there, its checkpoints and, for the moment between two renames, the
-artifact that is replaced. Whatever moment a run is killed at, the same command goes on from what it finds there.
+artifact that is replaced. Whenever a run is killed, the same command continues from what it finds there.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def check_made_by_compress(partial: Path) -> None:
 def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
     """`<out>.partial/`, with the checkpoints of an earlier, interrupted run when that one had the same fingerprint.
 
-    Leaving the block by an exception keeps the folder, so that the same command goes on from there.
+    Leaving the block by an exception keeps the folder, so that the same command continues from it.
 
     Raises:
         CompressError: another process is writing the same artifact, the folder cannot be made, or it is not ours.
@@ -146,7 +146,7 @@ def _has(out: Path, fingerprint: str) -> bool:
 
 
 def _is_whole(folder: Path, *, verify: bool = True) -> bool:
-    """Whether all of what the mark stands for is there, manifest and files."""
+    """Whether the work is complete: manifest and all files."""
     try:
         return Artifact.open(folder, verify=verify).fingerprint() == marked(folder)
     except CompressError:
@@ -154,7 +154,7 @@ def _is_whole(folder: Path, *, verify: bool = True) -> bool:
 
 
 def put_in_place(folder: Path, out: Path, aside: Aside | None = None) -> None:
-    """Rename a finished artifact's folder to `out`, whatever artifact is there; killed in between, `settle` goes on.
+    """Rename a finished artifact's folder to `out`, replacing any artifact there; if killed in between, `settle` completes it.
 
     Raises:
         CompressError: it cannot be renamed.

@@ -60,7 +60,7 @@ def blocks(rows: Dataset, task: Task, tokenizer: Any, tokens: int, cache: Path |
 
     Args:
         rows: of `compress.data.loading.load`, with the column `text`.
-        task: tells whether documents are texts of their own.
+        task: says whether documents are separate texts.
         tokenizer: of the model.
         tokens: of a block.
         cache: where token ids are kept.
@@ -106,7 +106,7 @@ def scored_windows(
 
     Args:
         rows: of `compress.data.loading.load`, with the column `text`.
-        task: tells whether documents are texts of their own.
+        task: says whether documents are separate texts.
         tokenizer: of the model.
         context: the most tokens the model reads at once.
         stride: tokens from one window to the next, less than the context.

@@ -44,7 +44,7 @@ def train_student(
         hold: see `compress.training.train.train`.
 
     Returns:
-        What is to be told of it: steps, rows, seconds, curves.
+        The results to record: steps, rows, seconds, curves.
 
     Raises:
         CompressError: see `compress.training.train.train`.

@@ -24,7 +24,7 @@ ADAPTED = "base_model.model."
 def merged(base: Path, adapter: Path) -> tuple[Any, Any]:
     """A base model with a LoRA adapter merged into its weights, and its tokenizer.
 
-    Heads and embeddings that the adapter was trained with replace the base's; so does a tokenizer that lies beside it.
+    Heads and embeddings that the adapter was trained with replace the base's; so does a tokenizer in its folder.
 
     Raises:
         CompressError: peft is not installed, or the adapter does not fit.
@@ -60,7 +60,7 @@ def merged(base: Path, adapter: Path) -> tuple[Any, Any]:
 
 
 def _resize_(model: Any, shapes: Mapping[str, tuple[int, ...]], its_tokenizer: Any, adapter: Path) -> None:
-    """Give the model as many embeddings as the adapter was trained with, whose values the adapter brings."""
+    """Resize the embeddings to the adapter's number; the adapter has their values."""
     modules = dict(model.named_modules())
     rows = model.get_input_embeddings().weight.shape[0]
     for one in (model.get_input_embeddings(), model.get_output_embeddings()):
@@ -95,12 +95,12 @@ def _shapes(adapter: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _labels(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
-    """How many labels the adapter's own classification head has, None when it brought none."""
+    """The number of labels of the adapter's classification head; None without one."""
     heads = [name for name in shapes if name.endswith((".classifier.weight", ".out_proj.weight", ".score.weight"))]
     return shapes[heads[-1]][0] if heads else None
 
 
 def _reason(error: Exception) -> str:
-    """Of several lines, the first that tells something of a tensor."""
+    """The first line that names a tensor."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "size mismatch" in line or "shape" in line), first_line(error)).rstrip(".")

@@ -11,7 +11,7 @@ from compress.tasks.kinds import Kind
 
 
 def auto_class(kind: Kind) -> Any:
-    """The `AutoModelFor...` of a kind, or the class that it brings."""
+    """The `AutoModelFor...` of a kind, or the class that it defines."""
     module, _, name = kind.auto_class.rpartition(":")
     return getattr(importlib.import_module(module or "transformers"), name)
 

@@ -1,6 +1,6 @@
-"""Every setting of transformers' GenerationConfig, by what becomes of it here: each stands in one of these tables.
+"""Every setting of transformers' GenerationConfig, by how it is handled: each is in one of these tables.
 
-The same holds for torch and for exported graphs, so that both write the same text.
+The same holds for torch and for exported graphs, so that both generate the same text.
 """
 
 from __future__ import annotations

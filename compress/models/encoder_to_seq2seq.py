@@ -1,9 +1,9 @@
-"""Makes a model that writes where there is none: from a config, or out of an encoder.
+"""Makes a generative model: from a config with random weights, or from an encoder.
 
-Out of a BERT-like encoder becomes a BART, whose layers are BERT's: attention and feed-forward network with a norm after
-each. Its encoder is the encoder itself; its decoder's layers are copies of the encoder's, and their cross-attention starts
-as a copy of their self-attention (Rothe et al. 2020, "Leveraging Pre-trained Checkpoints for Sequence Generation Tasks",
-section 2; there cross-attention starts at random).
+A BERT-like encoder becomes a BART, whose layers have the same structure: attention and feed-forward network with a norm after
+each. Its encoder is the encoder; its decoder's layers are copies of the encoder's, and their cross-attention is initialized
+from their self-attention (Rothe et al. 2020, "Leveraging Pre-trained Checkpoints for Sequence Generation Tasks",
+section 2; there cross-attention is random).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ STATES = "encoder_states"
 
 
 def logits_and_labels(model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-    """What a generative model predicts for a batch, and what stands there: at the same places.
+    """A generative model's logits for a batch, and the labels at the same positions.
 
     Args:
         model: an encoder-decoder or a decoder.
@@ -62,7 +62,7 @@ def _asked(bare: Any, batch: Mapping[str, Any], read: Mapping[str, Any]) -> tupl
 
 
 def read_of(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model reads of a batch's sources: the states of its encoder where the batch brings them, else token ids."""
+    """The encoder inputs of a batch: cached encoder states if it has them, else token ids."""
     from transformers.modeling_outputs import BaseModelOutput
 
     read = {"attention_mask": batch["attention_mask"]}

@@ -1,7 +1,7 @@
-"""By which settings a generative model decodes: those of its `generation_config.json`, or else of its `config.json`, where
+"""The settings with which a generative model decodes: those of its `generation_config.json`, or else of its `config.json`, where
 transformers kept them before version 4.26.
 
-Whoever decodes, exports or saves reads them here, so that torch, ONNX and a saved model write the same. It brings transformers
+Decoding, export and saving read them here, so that torch, ONNX and a saved model generate the same. It imports transformers:
 with it: import it where it is needed.
 """
 

@@ -1,4 +1,4 @@
-"""Opens the models that write text: encoder-decoders (T5, BART) and decoders (GPT-2, Llama), and tells them from others."""
+"""Opens generative models: encoder-decoders (T5, BART) and decoders (GPT-2, Llama)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def generator(folder: Path, **changes: Any) -> Any:
     A head that is tied to the embeddings, and embeddings that encoder and decoder share, are stored once and stay tied.
 
     Raises:
-        CompressError: it holds a classifier, weights are missing, corrupt or pickled, or it brings code of its own.
+        CompressError: it holds a classifier, weights are missing, corrupt or pickled, or it needs its own code.
     """
     kind = kind_of(folder)
     if kind is None or not kind.generates:
@@ -73,7 +73,7 @@ def from_config(file: Path) -> Any:
     """A generative model with random weights for a `config.json`, with as many heads and neurons as it says.
 
     Raises:
-        CompressError: the file is no config of a model that writes text.
+        CompressError: the file is not the config of a generative model.
     """
     from transformers import AutoConfig
 

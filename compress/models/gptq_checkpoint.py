@@ -23,7 +23,7 @@ PARTS = ("qweight", "qzeros", "scales", "g_idx")
 
 
 def unpack(parts: Mapping[str, Tensor], bits: int, *, second_version: bool) -> Tensor:
-    """The weight that the four tensors stand for, float32 [outputs, inputs], in whatever order inputs are in blocks."""
+    """The weight that the four tensors encode, float32 [outputs, inputs], for any order of inputs in blocks."""
     largest = 2**bits - 1
     integers = _unpacked(parts["qweight"].T, bits).float()
     stored = _unpacked(parts["qzeros"], bits)

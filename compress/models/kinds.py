@@ -100,7 +100,7 @@ def law_in(folder: Path) -> Law:
 
 
 def kind_of_model(model: Any) -> Kind:
-    """The kind of task that an open model does; a classifier of texts where nothing tells."""
+    """The kind of task of an open model; text classification by default."""
     found = kinds.by_config(vars(model.config)) or kinds.by_head([type(model).__name__])
     return found or kinds.by_adapter("")
 

@@ -1,7 +1,7 @@
-"""Which of a model's outputs is which of a task's labels: by name, and by position only where the model gives no names.
+"""Maps a model's outputs to a task's labels: by name, and by position only if the model has no names.
 
-A model that calls its outputs otherwise, or in another order, answers rightly and is scored wrongly. So names decide. Where they
-tell nothing, that is said and nothing is guessed.
+A model with its outputs in another order predicts correctly and is scored wrongly. So names decide. If they do not,
+the model is refused and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TRUE, FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"}
 POSITIVE, NEGATIVE = frozenset({"positive", "pos"}), frozenset({"negative", "neg"})
 NUMBER = r"[+-]?\d+"
 SHORTEST = 3
-"""The fewest letters of a name that may stand for a longer one: `pos` for `positive`."""
+"""The fewest letters of a name that may abbreviate a longer one: `pos` for `positive`."""
 
 
 def of_config(raw: Mapping[str, Any], folder: Path | str) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ def of_config(raw: Mapping[str, Any], folder: Path | str) -> tuple[str, ...]:
 
 
 def order(names: Sequence[str], task: Any) -> tuple[int, ...] | None:
-    """For each label of a task the model's output that stands for it; None where nothing tells.
+    """For each label of a task, the model's output with that meaning; None if the names do not say.
 
     Args:
         names: what the model calls its outputs, see `of_config`, as many as the task has labels.
@@ -132,7 +132,7 @@ def refused(folder: Path | str, names: Sequence[str], task: Any) -> CompressErro
     )
     return CompressError(
         f"The model in {folder} calls its outputs {shown(names)}, and the labels of the task {task.name} are "
-        f"{shown(task.label_names)}: nothing tells which is which. Choose the task that the model was trained for, or write "
+        f"{shown(task.label_names)}: the names do not match. Choose the task that the model was trained for, or write "
         f"it into the task, for example `model_labels: {{{pairs}}}`."
     )
 

@@ -77,7 +77,7 @@ def layer_count(config: Any, side: str = "decoder") -> int:
 
 
 def layer_modules(model: Any, side: str = "decoder") -> list[nn.Module]:
-    """The module that is applied as each layer, in order; ALBERT's one layer stands there as often as it is applied.
+    """The module that is applied as each layer, in order; ALBERT's one layer is repeated as often as it is applied.
 
     Args:
         side: of an encoder-decoder, `encoder` or `decoder`.

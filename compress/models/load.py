@@ -75,7 +75,7 @@ def check_opens(folder: Path) -> None:
     tokenizer(folder)
     kind = kind_of(folder)
     if kind is None:
-        opened(folder, AutoModel, tells=False)
+        opened(folder, AutoModel, reports=False)
     elif kind.generates:
         generator(folder)
     else:
@@ -127,7 +127,7 @@ def _without_head(folder: Path, found: Opened) -> str:
 
 def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config; for a
-    generative task the model that writes text, as it is.
+    generative task the generative model, unchanged.
 
     The rows of a trained head follow their labels' names. A head of as many other labels is newly initialized, with a message.
 

@@ -1,7 +1,7 @@
-"""Opens a transformers model and holds what its file has against what its class has: nothing is dropped or made up unsaid.
+"""Opens a transformers model and compares its file's tensors with its class's: nothing is silently dropped or initialized.
 
-transformers leaves out tensors that a class has no place for, and makes up those that a file lacks. Only a head may differ:
-a file may hold another task's, and lack the one that is to be trained.
+transformers drops tensors that a class does not have, and initializes those that a file lacks. Only a head may differ:
+a file may have another task's head, and lack the one that will be trained.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def opened(
     *,
     kind: Any = None,
     merges_adapter: bool = False,
-    tells: bool = True,
+    reports: bool = True,
     **changes: Any,
 ) -> Opened:
     """The model in a folder: safetensors only, no remote code unless asked for.
@@ -55,12 +55,12 @@ def opened(
         opener: a class of transformers with `from_pretrained`.
         kind: the class that the model is given afterwards, where `opener` only makes it.
         merges_adapter: whether an adapter in the folder is dealt with by the caller.
-        tells: whether a head that is left out is worth a line.
+        reports: whether to log a dropped head.
         changes: of the config, or further arguments of `from_pretrained`.
 
     Raises:
         CompressError: the body of the model lacks tensors, has others than its class, or has them in other shapes or types; a
-            value is NaN or infinite; an adapter lies beside the weights; or transformers cannot open it.
+            value is NaN or infinite; there is an adapter beside the weights; or transformers cannot open it.
     """
     _check_folder(folder, merges_adapter)
     files = weights(folder)
@@ -74,7 +74,7 @@ def opened(
                     "trust_remote_code": trusts_remote_code(),
                     "output_loading_info": True,
                     "ignore_mismatched_sizes": True,  # they are judged here, with names
-                    "adapter_kwargs": {"subfolder": "none"},  # transformers would apply one that lies in the folder
+                    "adapter_kwargs": {"subfolder": "none"},  # transformers would apply one in the folder
                     "dtype": "auto",
                     **attention_anywhere(raw_config(folder)),
                     **changes,
@@ -87,13 +87,13 @@ def opened(
     if kind is not None:
         model.__class__ = kind
     check_types(folder, files, model)
-    found = compared(folder, compute_plainly_(model).eval(), told, tells=tells)
-    if tells:
+    found = compared(folder, compute_plainly_(model).eval(), told, reports=reports)
+    if reports:
         _report_buffers(folder, files, model)
     return found
 
 
-def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool = True) -> Opened:
+def compared(folder: Path, model: Any, told: Mapping[str, Any], *, reports: bool = True) -> Opened:
     """The model, and how its head differs from the file's; a difference in the body is an error.
 
     Args:
@@ -139,7 +139,7 @@ def compared(folder: Path, model: Any, told: Mapping[str, Any], *, tells: bool =
             f"The weights in {folder} lack {len(lacking)} of the model's tensors ({lacking[0]}, ...){instead}. "
             "Save the model again."
         )
-    if unexpected and tells:
+    if unexpected and reports:
         warn(
             f"{folder.name}: {_some(unexpected)} in its weights belong to a head that "
             f"{type(model).__name__} does not have, and are dropped."

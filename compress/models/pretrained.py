@@ -1,4 +1,4 @@
-"""What every folder of a Hugging Face model holds, read without running code that it brings."""
+"""Reads what every Hugging Face model folder has, without running code from it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def raw_config(folder: Path) -> dict[str, Any]:
 
 
 def trusts_remote_code() -> bool:
-    """Whether the user asked to run the code that a model's folder brings. Off by default, and never kept in a file."""
+    """Whether the user allowed running code from a model's folder. Off by default, and never stored in a file."""
     return os.environ.get(REMOTE_CODE) == "1"
 
 

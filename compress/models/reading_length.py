@@ -28,7 +28,7 @@ BEHIND_PADDING = (
 NO_LIMIT = 10**30
 """What transformers writes where nobody set a tokenizer's limit."""
 SANE = 10**8
-"""From this on a tokenizer's limit stands for none."""
+"""A tokenizer's limit from this value on means no limit."""
 
 
 def positions(config: Any) -> int | None:

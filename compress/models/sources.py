@@ -1,4 +1,4 @@
-"""From what a user named to an artifact: a folder of ours, a Hugging Face folder, a hub id, the demo, the file of a config."""
+"""Resolves what a user named to an artifact: an artifact's folder, a Hugging Face folder, a hub id, the demo, a config file."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from compress.models.pretrained import first_line, quiet, raw_config, trusts_rem
 from compress.models.weight_files import weights
 
 DEMO = "demo"
-"""The name of the base model that the extra `demo` brings: all-MiniLM-L6-v2, 22.7 million parameters, Apache-2.0."""
+"""The name of the base model in the extra `demo`: all-MiniLM-L6-v2, 22.7 million parameters, Apache-2.0."""
 OTHER_THAN_TEXT = re.compile(r"vision|image|video|audio|speech|pixel")
 """In the names of a config's parts, and of model types: what a composite model reads beside text."""
 DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def resolve_model(where: str | Path | Artifact) -> Artifact:
-    """The artifact for what a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
+    """The artifact that a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
     config, from which `compress finetune` starts a generative model. What is one already stays as it is.
 
-    A Hugging Face folder is used where it lies; a hub id is downloaded into the hub's own cache (weights in safetensors,
+    A Hugging Face folder is used in place; a hub id is downloaded into the hub's own cache (weights in safetensors,
     no code), `ID@REVISION` in that revision.
 
     Raises:
@@ -75,7 +75,7 @@ def _named(artifact: Artifact, name: str) -> Artifact:
 
 
 def checkpoint_artifact(folder: Path, name: str) -> Artifact:
-    """An artifact without steps for a Hugging Face folder, which is read where it lies and never written to.
+    """An artifact without steps for a Hugging Face folder, which is read in place and never written to.
 
     Raises:
         CompressError: it has no config, no weights, or pickled weights only.

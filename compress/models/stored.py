@@ -1,4 +1,4 @@
-"""What lies in a model's files: their headers and graphs, read without the weights."""
+"""Reads the headers and graphs of a model's files, without the weights."""
 
 from __future__ import annotations
 

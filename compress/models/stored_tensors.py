@@ -1,4 +1,4 @@
-"""Finds tensors of files of weights that another value would silently stand for: integers in the place of floats, a name twice.
+"""Finds tensors that transformers would silently replace: integers in place of floats, two tensors of one name.
 
 transformers casts whatever a file holds to the model's precision, and takes one of two tensors of one name.
 """
@@ -24,7 +24,7 @@ def check_types(folder: Path, files: Sequence[Path], model: Any) -> None:
         model: as transformers opened it. A model quantized by a library has a `quantization_config`, and its own types.
 
     Raises:
-        CompressError: a tensor stands in two files, or one of a floating parameter is of another type.
+        CompressError: a tensor is in two files, or a floating-point parameter has another type.
     """
     from safetensors import safe_open
 

@@ -1,4 +1,4 @@
-"""Trains a tokenizer on a task's own texts, for a model that starts from nothing: byte pairs, so that no text is unknown.
+"""Trains a tokenizer on a task's own texts, for a model trained from scratch: byte-level BPE, so that no text is unknown.
 
 The same texts give the same file, byte for byte.
 """

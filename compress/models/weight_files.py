@@ -1,4 +1,4 @@
-"""Which files transformers reads a model's weights from: safetensors that lie in the model's own folder, and nothing else."""
+"""Finds the files with a model's weights: safetensors in the model's own folder, and nothing else."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _movement(model: Any, settings: Prune, names: Sequence[str]) -> Movement | S
 
 
 def sparsity_hold(model: Any) -> Hold | None:
-    """What keeps the zeros that a model brought along, None where it has none."""
+    """A hold that keeps a model's existing zeros; None if it has none."""
     return gradual.Fixed(model) if share_of_zeros(model) else None
 
 

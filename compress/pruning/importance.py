@@ -104,8 +104,8 @@ def magnitude(model: Any) -> Scores:
 def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
     """The gradient of each example's loss by the mask of each head and neuron, at masks of 1 and without dropout.
 
-    The loss is the one of training: cross-entropy, its mean over a row's tokens where the model writes text, or the squared
-    difference where it gives one score. An example's gradient is its own: neither the batch it stands in nor its padding
+    The loss is the one of training: cross-entropy, its mean over a row's tokens in generative models, or the squared
+    difference where it gives one score. An example's gradient is its own: neither its batch nor its padding
     changes it.
 
     Args:

@@ -24,7 +24,7 @@ from compress.pruning.mask_tuning import LayerMasks
 from compress.pruning.units import Kept, own_layers
 
 TUNING_ROWS = 512
-"""Masks are tuned on so many of the rows: even these bring thousands of equations for each unknown."""
+"""Masks are tuned on so many of the rows: even these give thousands of equations for each unknown."""
 
 
 @dataclass(frozen=True)

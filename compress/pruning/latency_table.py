@@ -1,7 +1,7 @@
 """How many milliseconds an encoder's layers take here, by their heads and neurons, so that a budget can be a time.
 
 ONNX Runtime runs small graphs of one attention block and of one feed-forward block at several widths, as the exporter and
-the fusion write them, in interleaved rounds. What lies between two widths is interpolated. Kwon et al. 2022, "A fast
+the fusion write them, in interleaved rounds. Times between two widths are interpolated. Kwon et al. 2022, "A fast
 post-training pruning framework for transformers", fit such measurements by a line above a threshold; here they stay as they
 are but for being made monotone.
 """
@@ -94,7 +94,7 @@ def table(
     """The latency table of a model's layers on this machine; measured in some tens of seconds, and once.
 
     The blocks are those of BERT, gated where the family is. Disentangled and rotary attention take longer than that: of
-    DeBERTa and ModernBERT the table tells how times change with the widths rather than how long they are.
+    DeBERTa and ModernBERT the table shows how times change with the widths, not the times themselves.
 
     Args:
         model: a sequence classifier; its widths are looked at, not its weights.

@@ -1,4 +1,4 @@
-"""Gives what is kept of each layer the weight at which it best stands in for the whole layer, by least squares.
+"""Rescales the kept units of each layer to reproduce the whole layer's output, by least squares.
 
 Section 4.3 of Kwon et al. 2022, "A fast post-training pruning framework for transformers", from the first layer to the last:
 

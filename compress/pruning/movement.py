@@ -41,7 +41,7 @@ class _Learned:
         """Nothing: the model holds all there is to know."""
 
     def after_step(self, progress: float) -> None:
-        """Makes the masks anew where an update is due; to be called after each step of the optimizer."""
+        """Recomputes the masks if an update is due; call it after each step of the optimizer."""
         update = self._update(progress)
         if int(next(iter(self.linears.values())).update) == update:
             return

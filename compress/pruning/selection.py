@@ -10,7 +10,7 @@ from torch import Tensor
 from compress.core.errors import CompressError
 
 HALF = 1 << 16
-"""Scores are told apart by the upper 16 of their 32 bits first, then by the lower 16."""
+"""Scores are compared by the upper 16 of their 32 bits first, then by the lower 16."""
 
 
 def pruned_count(share: float, number: int) -> int:

@@ -86,13 +86,13 @@ def generate(
 
 
 def scores(generator: Any, feeds: Feeds, labels: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The natural log-probability that the model gives each label, and the token it thinks likeliest in its place.
+    """The natural log-probability of each label, and the most likely token at its position.
 
     Args:
         generator: what a runtime's `open_generator` gave.
         feeds: `input_ids` and `attention_mask`, [batch, length], padded on the right.
         labels: [batch, tokens], -100 where there is none to score. Those of a decoder are of the length of `input_ids`,
-            the label at a place being the token that stands there (the first of a row is predicted from nothing, and must
+            the label at a position is the token there (the first of a row cannot be predicted, and must
             be -100); those of an encoder-decoder are what its decoder shall write.
 
     Returns:

@@ -167,7 +167,7 @@ class OnnxDecoder(OnnxGenerator):
     )  # `generate()` reads from the signature what it may be given
     def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: Any) -> dict[str, Any]:
         """A Phi-3 with LongRoPE turns keys by other angles once a text is longer than those it was first trained on: as its
-        torch model does there, the whole text is read anew."""
+        torch model does there, the whole text is read again."""
         # transformers looks for `kwargs` by that name
         cache, switches_at = kwargs.get(cache_name()), _longer_positions_from(self.config)
         if cache is not None and switches_at is not None and cache.get_seq_length() <= switches_at < input_ids.shape[1]:

@@ -122,7 +122,7 @@ class Predictor:
 
     @property
     def is_pair(self) -> bool | None:
-        """Whether it reads two texts; None where it has no task that tells."""
+        """Whether it reads two texts; None without a task that says so."""
         return None if self.task is None else bool(self.task.is_pair and not self.task.is_generative)
 
     def check_kind(self, *, is_pair: bool) -> None:
@@ -181,7 +181,7 @@ class Classifier(Predictor):
         return ({"output": np.asarray(one).tolist()} for one in self.kind.judge(said))
 
     def _examples(self, texts: Sequence[Text]) -> dict[str, Sequence[Any]]:
-        """As a reader of rows gives them: `text` (words stand between blanks), and `text_pair` where there are two."""
+        """As a reader of rows gives them: `text` (words separated by blanks), and `text_pair` where there are two."""
         first = [text if isinstance(text, str) else text[0] for text in texts]
         if self.kind.reads_words:
             return {"text": [text.split() for text in first]}
@@ -216,7 +216,7 @@ class Classifier(Predictor):
 
 @dataclass
 class Generator(Predictor):
-    """A model that writes a text for each text, one after another, by its own rules of decoding."""
+    """A generative model, which generates a text for each text, one after another, with its own generation config."""
 
     generator: Any = None
     tokenizer: Any = None

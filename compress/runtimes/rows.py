@@ -83,7 +83,7 @@ class Rows:
             yield order[start : start + batch_size]
 
     def tokens(self, number: int, width: int) -> slice:
-        """Where an example's own tokens stand in a batch of this width."""
+        """The positions of an example's own tokens in a batch of this width."""
         length = len(self.columns["input_ids"][number])
         return slice(0, length) if self.side == "right" else slice(width - length, width)
 

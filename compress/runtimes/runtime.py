@@ -65,7 +65,7 @@ class Runtime:
     why_not: Callable[[Artifact, str], str | None]
     """(artifact, device) -> why it cannot sensibly run that artifact here, None when it can."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {DEFAULT: {}})
-    """Its choices of session options, by name, each with the plain values that it stands for."""
+    """Its choices of session options, by name, each with its values."""
     served_with: str = DEFAULT
     """The choice that is taken where none is asked for."""
     device_memory_bytes: Callable[[], Mapping[str, float]] | None = None
@@ -80,7 +80,7 @@ class Runtime:
         """The artifact's session.
 
         Raises:
-            CompressError: it cannot be opened; whatever else the runtime raises is told with its name and the artifact's.
+            CompressError: it cannot be opened; any other error of the runtime is reported with its name and the artifact's.
         """
         with self._told(artifact):
             return self.open(artifact, serving)

@@ -1,6 +1,6 @@
 """Runs the graphs of a generative export on torch tensors: encode an input once, then decode tokens with their cache.
 
-Tensors are bound where they lie and outputs are taken where ONNX Runtime wrote them, so a step copies no cache but in the
+Tensors are bound in place and outputs are used where ONNX Runtime wrote them, so a step copies no cache but in the
 graph itself, which appends to it. Imports ONNX Runtime and torch only, as `sessions` does: serving's memory is measured.
 """
 

@@ -22,7 +22,7 @@ def chosen(task: Task, value: Any) -> tuple[str, ...]:
     """The names of metrics that somebody sets for a task.
 
     Args:
-        task: tells what its metrics must be for: its kind, its number of labels and its splits.
+        task: determines which metrics fit: its kind, its number of labels and its splits.
         value: a name, or a list of names, as it was read.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a task is: its texts, its labels, its metrics, and where each split of its data lies."""
+"""What a task is: its texts, its labels, its metrics, and where each split of its data is."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ class Generation:
 class Task:
     """Everything that reading, training and scoring need to know about a task; plain data, kept in manifests.
 
-    Labels: `label_names` in id order, empty for a regression, whose labels lie within `label_range`. `model_labels` says which
+    Labels: `label_names` in id order, empty for a regression, whose labels are within `label_range`. `model_labels` says which
     of them a model's own name of an output means, where the names do not tell (`compress.models.labels`). `metrics` are names
     of `compress/metrics`, the first of which decides. `absent_labels` are spellings that say "nobody agreed on a label"
     (MNLI's `-`): such rows are left out and counted. `bad_rows` says what a row that cannot be read means: an error, or
     to be left out, counted and reported. `holdout` is the share of the training split, chosen by hash, that is kept out
-    of `train`; `limit` the most rows per split, drawn with `seed`. `allow_overlap` lets evaluation rows stand in the training
+    of `train`; `limit` the most rows per split, drawn with `seed`. `allow_overlap` lets evaluation rows be in the training
     rows (`compress.data.leakage`). `generator` names the package of `compress.tasks`
     that makes the rows, for a task without files. `generation` is there exactly for the generative kinds. `label_values`
     gives the id of each spelling of a label, where the data spells labels otherwise than by name or id. `separator`,
@@ -150,7 +150,7 @@ class Task:
 
     @property
     def is_generative(self) -> bool:
-        """Whether a model for it writes text: its labels are texts, or the text itself."""
+        """Whether its models are generative: its labels are texts, or the text itself."""
         return self.of_kind.generates
 
     @property

@@ -50,7 +50,7 @@ def data_for(
     """The training and held-out rows of a task, tokenized.
 
     Args:
-        config: of the model, which tells a generator from a classifier and how much it reads.
+        config: of the model, which says whether it is generative and how much it reads.
         max_length: see above.
         extra: further training rows, of the same columns: without labels, or for a generative task with targets.
 

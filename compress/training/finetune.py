@@ -1,4 +1,4 @@
-"""Fine-tunes a model that writes: what it starts from (itself, an encoder, a config), and its one or two stages of training.
+"""Fine-tunes a generative model: its initialization (a checkpoint, an encoder, a config), and one or two stages of training.
 
 A summarizer made out of an encoder learns best in two: the decoder alone first, while the encoder stands still, then all of it.
 """
@@ -34,7 +34,7 @@ class Start:
     """Its weights are in fp32, whatever they were stored in."""
     tokenizer: Any
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What is to be told of how it was made."""
+    """The metadata to record of how it was made."""
 
 
 def begun_from(source: Artifact) -> Begun:
@@ -111,7 +111,7 @@ def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, 
 def fine_tune(
     begun: Start, description: Mapping[str, Any], settings: Finetune, *, scratch: Path, cache: Path, name: str
 ) -> dict[str, Any]:
-    """Train it on its task, in place; goes on where an earlier run of the same was stopped.
+    """Train it on its task, in place; continues where an earlier run of the same was stopped.
 
     Args:
         begun: what `start` gave.
@@ -122,12 +122,12 @@ def fine_tune(
         name: of the step, for messages.
 
     Returns:
-        What is to be told of it: steps, rows, seconds, curves.
+        The results to record: steps, rows, seconds, curves.
 
     Raises:
         CompressError: see `compress.training.train.train`.
     """
-    from compress.training.loop import RATE_FACTOR  # brings torch with it, which `check` needs not
+    from compress.training.loop import RATE_FACTOR  # imports torch, which `check` does not need
 
     model = begun.model
     data = data_for(description, begun.tokenizer, model.config, settings.max_length)

@@ -1,9 +1,9 @@
-"""Trains a decoder while its encoder stands still: the encoder's states of all rows are computed once and kept on disk.
+"""Trains a decoder while its encoder is frozen: the encoder's states of all rows are computed once and cached on disk.
 
-The encoder is the larger part of a step, and with it still every epoch would compute the same states again. They lie in 16
-bits, memory-mapped, under a hash of the encoder's weights and the rows, so another run finds them. Embeddings that the decoder
-shares stand still for the encoder as well, or its states would not stay true: the decoder gets a table of its own, which at
-the end becomes that of both.
+The encoder is the larger part of a step, and while it is frozen every epoch would compute the same states again. They are
+stored in 16 bits, memory-mapped, under a hash of the encoder's weights and the rows, so another run finds them. The encoder's
+embeddings are frozen too, or its states would change. A decoder that shares them gets its own table, which becomes that of
+both at the end.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def train_decoder(
 ) -> Mapping[str, Any]:
     """Train all of an encoder-decoder but its encoder, in place; afterwards all of it can be trained again.
 
-    A run that is stopped goes on from its last checkpoint.
+    A stopped run continues from its last checkpoint.
 
     Args:
         model: on which nothing is frozen.
@@ -69,7 +69,7 @@ def train_decoder(
         label_smoothing: see `compress.training.objectives.reference_tokens`.
 
     Returns:
-        What is to be told of it: those of `compress.training.train.train`, and the score on held-out rows at its end.
+        The results to record: those of `compress.training.train.train`, and the score on held-out rows at its end.
 
     Raises:
         CompressError: see `compress.training.train.train`.

@@ -100,7 +100,7 @@ class Loop(Trainer):
 
     @property
     def progress(self) -> float:
-        """The share of the steps that lie behind, from 0 to 1."""
+        """The share of completed steps, from 0 to 1."""
         return float(self.state.global_step / max(self.state.max_steps, 1))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:

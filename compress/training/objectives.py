@@ -13,7 +13,7 @@ from compress.metrics.metric import Undefined
 
 Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, Any]]]
 """(model, batch, progress) -> (loss, its terms by name). The batch has the model's inputs, `labels`, and the extras by
-name; progress is the share of the steps that lie behind, from 0 to 1. Each term's mean is kept as a curve."""
+name; progress is the share of completed steps, from 0 to 1. Each term's mean is kept as a curve."""
 
 Scored = tuple[str, float | Undefined]
 """A metric's name, and its value or the reason why it does not exist."""
@@ -38,7 +38,7 @@ class Hold(Protocol):
     """What keeps a model's weights as they must be while it is trained: masks at zero, for example."""
 
     def start(self) -> None:
-        """Once the weights are those that training begins with or goes on from, before the first step."""
+        """Called when the weights are those from which training starts or continues, before the first step."""
 
     def after_step(self, progress: float) -> None:
         """After each step of the optimizer; `progress` is the share of all steps that are done, above 0, to 1."""
@@ -83,7 +83,7 @@ def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs
     A mean over a row's tokens, then over rows, so that accumulated batches are one batch, whatever their rows' lengths.
 
     Args:
-        model: the one that is trained; a decoder's labels lie under their tokens, and the token after is predicted.
+        model: the one that is trained; a decoder's labels are at their tokens' positions, and the next token is predicted.
         label_smoothing: the share of the target that is spread over all tokens alike (Szegedy et al. 2016, "Rethinking the
             Inception Architecture for Computer Vision", section 7).
         inputs: what the model is called with.

@@ -86,7 +86,7 @@ def train(
     hold: Hold | None = None,
     collate: Collate = collate_rows,
 ) -> Trained:
-    """Train a model in place; goes on from the last checkpoint in `scratch` where there is one.
+    """Train a model in place; continues from the last checkpoint in `scratch` if there is one.
 
     A parameter of the model may have attributes: `no_weight_decay = True`, and `learning_rate_factor`, the multiple of the
     learning rate that it is trained at. They are lost where a model is copied, so set them right before.

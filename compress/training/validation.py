@@ -31,7 +31,7 @@ def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed:
     Args:
         rows: `compress.data.generative.Pairs.rows` of the held-out split.
         references: its rows as they were loaded, in the same order, with the column `label`.
-        task: tells the metric and the most tokens to write.
+        task: gives the metric and the maximum number of generated tokens.
         its_tokenizer: of the model.
         seed: draws the rows, at most 128.
     """
@@ -51,7 +51,7 @@ def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed:
 
 
 def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> list[str]:
-    """What a model writes for tokenized rows, the likeliest token at each place; in the rows' order.
+    """The texts generated for tokenized rows by greedy search, in the rows' order.
 
     Args:
         rows: of `compress.data.generative.for_encoder_decoder` or `for_decoder`.
@@ -80,7 +80,7 @@ def windows(rows: Any, task: Task, its_tokenizer: Any, context: int) -> Any:
 
     Args:
         rows: the held-out split as it was loaded, with the column `text`.
-        task: tells whether documents are texts of their own.
+        task: says whether documents are separate texts.
         its_tokenizer: of the model.
         context: the tokens of a window, at least 4.
 

@@ -154,7 +154,7 @@ def test_a_teacher_whose_labels_are_not_the_tasks_is_refused(
     fails("has 3 labels", "distill", three, "--task", task_file, "--layers", 2, "-o", tmp_path / "out")
     names = {"id2label": {0: "cat", 1: "dog"}, "label2id": {"cat": 0, "dog": 1}}
     other = make_model("bert", name="animals", **names)
-    fails("nothing tells which is which", "distill", other, "--task", task_file, "--layers", 2, "-o", tmp_path / "out")
+    fails("the names do not match", "distill", other, "--task", task_file, "--layers", 2, "-o", tmp_path / "out")
 
 
 def test_a_base_without_a_classifier_is_not_compressed(make_model: Callable[..., Path], tmp_path: Path) -> None:

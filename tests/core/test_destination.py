@@ -52,13 +52,13 @@ def test_what_the_model_was_made_from_is_refused(model: Artifact, tmp_path: Path
 
 
 def test_a_folder_inside_the_model_is_refused(model: Artifact) -> None:
-    assert "lies inside the folder of the model" in _refused(model.folder / "int8", model)
+    assert "is inside the folder of the model" in _refused(model.folder / "int8", model)
 
 
 def test_an_artifact_around_the_model_is_refused(tmp_path: Path) -> None:
     around = _artifact(tmp_path / "around")
     inner = _artifact(around.folder / "inner")
-    assert "lies inside -o" in _refused(around.folder, inner)
+    assert "is inside -o" in _refused(around.folder, inner)
 
 
 def test_an_artifact_that_holds_the_data_is_refused(model: Artifact, tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_only_what_compress_made_can_be_replaced(model: Artifact, tmp_path: Path
 
 def test_nothing_is_written_into_another_models_folder(model: Artifact, tmp_path: Path) -> None:
     other = _artifact(tmp_path / "other")
-    assert "would lie inside a model's folder" in _refused(other.folder / "new" / "int8", model)
+    assert "would be inside a model's folder" in _refused(other.folder / "new" / "int8", model)
     base = tmp_path / "hub"
     base.mkdir()
     for name in ("config.json", "model.safetensors"):
         (base / name).write_text("{}")
-    assert "would lie inside a model's folder" in _refused(base / "int8", model)
+    assert "would be inside a model's folder" in _refused(base / "int8", model)

@@ -75,7 +75,7 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
 def test_measurements_do_not_go_into_a_models_folder(tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(CompressError, match="would lie inside a model's folder"):
+    with pytest.raises(CompressError, match="would be inside a model's folder"):
         former.check_folder(tmp_path)
 
 

@@ -387,7 +387,7 @@ def test_a_report_does_not_become_a_models_settings(make_run: MakeRun, tmp_path:
     make_run().save(tmp_path / "runs")
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(CompressError, match="would lie inside a model's folder"):
+    with pytest.raises(CompressError, match="would be inside a model's folder"):
         report.write([tmp_path / "runs"], tmp_path / "generation_config.html")
 
 

@@ -22,5 +22,5 @@ ARCHITECTURE = Architecture(
     layer_count="n_layer",
     head_count="n_head",
     hidden_width="n_embd",
-    ffn_width="n_inner",  # None stands for 4 times the hidden width
+    ffn_width="n_inner",  # None means 4 times the hidden width
 )

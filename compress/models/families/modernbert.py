@@ -24,6 +24,6 @@ ARCHITECTURE = Architecture(
     gated_ffn=True,
     pre_norm=True,
     rotary=True,
-    first_layer_differs=True,  # its first layer has no norm before its attention, the embeddings' norm stands there
+    first_layer_differs=True,  # its first layer has no norm before its attention, the embeddings' norm takes its place
     layer_config=own_layer_types,
 )

@@ -63,7 +63,7 @@ class _Outputs(nn.Module):
 
 
 class _OffLastToken(nn.Module):
-    """Where the config names no padding, the mask tells it."""
+    """If the config has no padding token, the mask marks padding."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ def _position_bias(attention: Any, call: Mapping[str, Any]) -> Any:
 
 def _cached_layers(side: str, config: Any, kept: Sequence[int]) -> dict[str, Any]:
     """transformers (5.23) makes the decoder's cache with as many layers as the encoder has, which fails where these are fewer,
-    unless a setting of this name tells otherwise (`PreTrainedConfig.get_text_config`)."""
+    unless a setting of this name says otherwise (`PreTrainedConfig.get_text_config`)."""
     return {"decoder_layers": len(kept) if side == "decoder" else config.num_decoder_layers}
 
 

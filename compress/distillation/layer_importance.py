@@ -8,17 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from compress.core.errors import CompressError
-from compress.core.labels import ANSWERED, TARGETS
 from compress.distillation import laws
-from compress.distillation.scores import flat
 from compress.models.families.families import stack
-from compress.models.forward import answers as next_tokens
-from compress.models.kinds import law_of_model
+from compress.models.forward import answers
+from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.layers import Batch, evaluating, evenly_spaced, layer_count
-from compress.tasks.kinds.laws import CATEGORICAL, TOKENS
 
 
 def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
@@ -67,11 +63,11 @@ def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = 
 
 def _change(teacher: Any, batches: Sequence[Batch]) -> Callable[[], float]:
     """How far a model's answers are by now from what they are at this moment, or how far from the references."""
-    if teacher.can_generate():
+    if kind_of_model(teacher).generates:
         return lambda: _loss(teacher, batches)
-    answers = _logits(teacher, batches)
-    distance = _divergence if law_of_model(teacher) is CATEGORICAL else _squared_difference
-    return lambda: distance(answers, _logits(teacher, batches))
+    law = law_of_model(teacher)
+    whole = law.mixed(_values(teacher, batches)[:, None], (1.0,), 1.0)
+    return lambda: float(law.mean_divergence(_values(teacher, batches), whole, 1.0))
 
 
 def _loss(model: Any, batches: Sequence[Batch]) -> float:
@@ -79,29 +75,14 @@ def _loss(model: Any, batches: Sequence[Batch]) -> float:
     total = 0.0
     for batch in batches:
         here = {name: value.to(model.device) for name, value in batch.items()}
-        total += float(laws.hard(TOKENS, next_tokens(model, here))) * len(here["labels"])
+        total += float(laws.hard(law_of_model(model), answers(model, here))) * len(here["labels"])
     return total / sum(len(batch["labels"]) for batch in batches)
 
 
-def _divergence(whole: Tensor, short: Tensor) -> float:
-    log_whole, log_short = F.log_softmax(whole.float(), dim=-1), F.log_softmax(short.float(), dim=-1)
-    return float(F.kl_div(log_short, log_whole, reduction="batchmean", log_target=True))
-
-
-def _squared_difference(whole: Tensor, short: Tensor) -> float:
-    return float(F.mse_loss(short.float(), whole.float()))
-
-
-def _logits(model: Any, batches: Sequence[Batch]) -> Tensor:
-    answers = []
-    for batch in batches:
-        inputs = {name: value.to(model.device) for name, value in batch.items() if name not in TARGETS}
-        logits = model(**inputs).logits
-        if logits.ndim == 3 and ANSWERED not in batch:  # without words known, every token is an answer
-            answers.append(logits[inputs["attention_mask"].bool()])
-        else:
-            answers.append(flat(logits, batch))
-    return torch.cat(answers)
+def _values(model: Any, batches: Sequence[Batch]) -> Tensor:
+    """The scores of all answers, [answers, outcomes]."""
+    here = ({name: value.to(model.device) for name, value in batch.items()} for batch in batches)
+    return torch.cat([answers(model, batch).values for batch in here])
 
 
 @contextmanager

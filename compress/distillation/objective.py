@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress.core.labels import ANSWERED, TARGETS
+from compress.core.labels import ANSWERED, inputs_of
 from compress.distillation import laws, losses
 from compress.distillation.features import PARTS, capture
 from compress.distillation.loss_config import Feature, LayerLoss, LossConfig
@@ -20,7 +20,7 @@ from compress.distillation.token_distributions import PREFIX, in_batch, whole
 from compress.models import forward
 from compress.models.families.layer_widths import head_size
 from compress.models.widths import widths
-from compress.tasks.kinds.answers import Answers, marked
+from compress.tasks.kinds.answers import Answers
 from compress.tasks.kinds.laws import TOKENS
 
 TERMS: Mapping[Feature, str] = {
@@ -119,10 +119,7 @@ def objective_of(
                 chance, of_sample = _draws(seed, progress, batch)
                 is_sampled = chance < config.on_policy
                 batch = sample(student, batch, of_sample) if is_sampled else batch
-            if config.law is TOKENS:
-                found = forward.answers(trained, batch, inside=student, states=True)
-            else:
-                found = marked({"logits": trained(**_inputs(batch)).logits}, batch)
+            found = forward.answers(trained, _without_teacher(batch), inside=student, states=True)
             terms: Terms = {}
             if config.predictions:
                 loss = of_answers(found, batch, progress, terms, is_sampled=is_sampled)
@@ -160,7 +157,7 @@ def _layers(
                     theirs = {name.removeprefix(FEATURE): batch[name] for name in batch if name.startswith(FEATURE)}
                 else:
                     with asking(batch) as teacher:
-                        teacher(**_inputs(batch))
+                        teacher(**inputs_of(_without_teacher(batch)))
                 for one in config.layer_losses:
                     value = _matched(one, own, theirs, batch["attention_mask"], maps, sizes)
                     terms[TERMS[one.kind]] = value
@@ -173,9 +170,9 @@ def _layers(
             delattr(student, PROJECTIONS)
 
 
-def _inputs(batch: Batch) -> dict[str, Any]:
-    """What a model reads of a batch."""
-    return {name: value for name, value in batch.items() if name not in TARGETS and not name.startswith(FEATURE)}
+def _without_teacher(batch: Batch) -> dict[str, Any]:
+    """A batch without what it brings of the teachers."""
+    return {name: value for name, value in batch.items() if not name.startswith(FEATURE)}
 
 
 def _matched(

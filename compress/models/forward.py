@@ -1,4 +1,4 @@
-"""What a generative model predicts for a batch, at the places whose labels count."""
+"""What a model answers to a batch: a generative one at the places whose labels count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from compress.core.labels import NO_LABEL
+from compress.core.labels import NO_LABEL, inputs_of
+from compress.models.kinds import kind_of_model
 from compress.models.output_head import logits_at
 from compress.tasks.kinds.answers import Answers
 from compress.tasks.kinds.losses import in_fp32
@@ -34,16 +35,18 @@ def logits_and_labels(model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Ten
 
 
 def answers(model: Any, batch: Mapping[str, Any], *, inside: Any = None, states: bool = False) -> Answers:
-    """The answers of a generative model: its scores of all tokens wherever a label counts; no other logits are computed.
+    """The answers of a model to a batch, see `Kind.answers`; of a generative one its scores of all tokens wherever a label
+    counts: no other logits are computed.
 
     Args:
+        batch: what the kind's `collate` makes.
         inside: the bare model, where `model` is a wrapper of it.
         states: whether the batch's `STATES`, where it has them, are those of this model's encoder.
-
-    Returns:
-        Row after row, values [labels that count, vocabulary].
     """
     bare = model if inside is None else inside
+    kind = kind_of_model(bare)
+    if not kind.generates:
+        return kind.answers(kind.named(model(**inputs_of(batch))), batch)
     read = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
     inputs, labels = _asked(bare, batch, read)
     counted = labels != NO_LABEL

@@ -13,15 +13,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from compress.core.errors import CompressError, listing
-from compress.core.labels import NO_LABEL, inputs_of
 from compress.distillation import laws
 from compress.models.families.blocks import Block, attentions, feed_forwards
 from compress.models.families.matrices import weight_of
-from compress.models.forward import logits_and_labels
-from compress.models.kinds import kind_of_model, law_of_model
+from compress.models.forward import answers
+from compress.models.kinds import law_of_model
 from compress.models.layers import Batch
 from compress.pruning.units import Units, masks_applied, units
 
@@ -127,16 +125,7 @@ def gradients(model: Any, batches: Sequence[Batch]) -> Gradients:
 
 def loss_by_example(model: Any, batch: Batch) -> Tensor:
     """Each row's own loss, [batch]: the mean over its answers, or, of a generative model, over its tokens that count."""
-    rows = len(batch["labels"])
-    if model.can_generate():
-        logits, labels = logits_and_labels(model, batch)
-        losses = F.cross_entropy(
-            logits.float().transpose(1, 2), labels, ignore_index=NO_LABEL, reduction="none"
-        )  # 0 where none counts
-        return losses.sum(dim=1) / (labels != NO_LABEL).sum(dim=1).clamp_min(1)
-    kind = kind_of_model(model)
-    found = kind.answers(kind.named(model(**inputs_of(batch))), batch)
-    return laws.loss_by_row(law_of_model(model), found, rows)
+    return laws.loss_by_row(law_of_model(model), answers(model, batch), len(batch["labels"]))
 
 
 def _of_batch(model: Any, found: Units, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:

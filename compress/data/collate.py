@@ -10,6 +10,7 @@ import numpy as np
 
 from compress.core.labels import ANSWERED, LABELS, NO_LABEL
 from compress.data.word_pieces import WORD_IDS, word_starts
+from compress.tasks.kinds import Kind
 from compress.tasks.kinds.token_classification import by_word
 
 PAD_TO = 8
@@ -128,12 +129,9 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
     """
     import torch
 
-    names = [name for name in its_tokenizer.model_input_names if name in features[0]]
-    inputs = [{name: feature[name] for name in names} for feature in features]
-    width = _width([feature["input_ids"] for feature in features], its_tokenizer)
-    batch: dict[str, Any] = dict(its_tokenizer.pad(inputs, return_tensors="pt", padding="max_length", max_length=width))
+    batch = padded_inputs(features, its_tokenizer)
     if WORD_IDS in features[0]:
-        side = its_tokenizer.padding_side
+        side, width = its_tokenizer.padding_side, batch["input_ids"].shape[1]
         unknown = [[NO_LABEL] * len(feature["input_ids"]) for feature in features]
         known = [feature.get(LABELS, none) for feature, none in zip(features, unknown, strict=True)]
         starts = [word_starts(feature[WORD_IDS]).tolist() for feature in features]
@@ -143,6 +141,27 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
     labels = [feature["label"] for feature in features]
     batch["labels"] = torch.tensor(labels, dtype=torch.long if isinstance(labels[0], int) else torch.float32)
     return batch | _extras(features, extras, batch["attention_mask"])
+
+
+def padded_inputs(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict[str, Any]:
+    """What the model reads of rows, padded: tensors [batch, tokens] by name."""
+    names = [name for name in its_tokenizer.model_input_names if name in features[0]]
+    inputs = [{name: feature[name] for name in names} for feature in features]
+    width = _width([feature["input_ids"] for feature in features], its_tokenizer)
+    return dict(its_tokenizer.pad(inputs, return_tensors="pt", padding="max_length", max_length=width))
+
+
+def collate_of(kind: Kind) -> Collate:
+    """What makes a batch of the rows of a kind that generates nothing."""
+    own = kind.collate
+    if own is None:
+        return collate
+
+    def made(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
+        batch = own(features, its_tokenizer)
+        return batch | _extras(features, extras, batch["attention_mask"], batch.get(ANSWERED))
+
+    return made
 
 
 def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from compress.core.artifact import digest
 from compress.core.errors import CompressError
 from compress.models.reading_length import cut_at, positions
+from compress.tasks.kinds import Kind
 
 GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
 """What ends the name of an architecture that writes."""
@@ -89,11 +90,16 @@ def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> No
         )
 
 
-def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int) -> Any:
-    """Rows tokenized for a model, see `compress.data.loading.tokenize`; cut where it does not read as many tokens."""
+def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int, kind: Kind | None = None) -> Any:
+    """Rows tokenized for a model, see `compress.data.loading.tokenize`; cut where it does not read as many tokens.
+
+    Args:
+        kind: of their task, which may tokenize them by itself.
+    """
     from compress.data import loading
 
-    return loading.tokenize(texts, its_tokenizer, cut_at(max_length, its_tokenizer, config))
+    limit = cut_at(max_length, its_tokenizer, config)
+    return loading.tokenize(texts, its_tokenizer, limit, encode=None if kind is None else kind.encode)
 
 
 def _joined(rows: Any, extra: Any) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compress.core.artifact import Artifact, digest
 from compress.core.measurement import Measurement
 from compress.metrics import statistics
-from compress.metrics.metric import Metric, Undefined
+from compress.metrics.metric import Metric, Undefined, are_numbers
 from compress.models import labels
 from compress.models.pretrained import raw_config
 from compress.tasks import predictions
@@ -79,7 +79,7 @@ def quality(
             found.append(absent(fingerprint, metric, condition, "the labels of this split are hidden"))
             continue
         try:
-            if np.ndim(predicted[0]) == 0:
+            if are_numbers(predicted):
                 found.append(_of_numbers(fingerprint, metric, predicted, references, condition, notes))
             else:
                 rows = metric.statistics(predicted, references)

@@ -112,7 +112,7 @@ class Metric:
             Undefined: there are no examples, or these have no score; says why.
             ValueError: the two sequences do not match.
         """
-        if self.on_rows is None and not _are_numbers(predictions):
+        if self.on_rows is None and not are_numbers(predictions):
             if self.check is not None:
                 self.check(predictions, references)
             return self.score_of(self.statistics(predictions, references))
@@ -136,7 +136,7 @@ class Metric:
             self.check(predictions, references)
         if self.on_rows is not None:
             return self.on_rows(predictions, references)
-        if not _are_numbers(predictions):
+        if not are_numbers(predictions):
             return statistics.scorer_of_sums(self.of_sums, self.statistics(predictions, references))
         predicted, right = numbers(predictions, references)
         pairs, place = numpy.unique(predicted + 1j * right, return_inverse=True)
@@ -197,6 +197,6 @@ def ratio_of(sums: Statistics) -> float:
     return float(sums[0] / sums[1]) if sums[1] else math.nan
 
 
-def _are_numbers(values: Any) -> bool:
+def are_numbers(values: Any) -> bool:
     """Whether each example is one number, and there are examples."""
     return len(values) > 0 and not isinstance(values[0], str) and numpy.ndim(values[0]) == 0

@@ -24,5 +24,8 @@ def unequal_class(folder: Path, kind: Kind) -> Any:
 
     if SETTING not in raw_config(folder):
         return None
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code())
-    return auto_class(kind)._model_mapping[type(config)]
+    opener = auto_class(kind)
+    by_config = getattr(opener, "_model_mapping", None)
+    if by_config is None:
+        return opener
+    return by_config[type(AutoConfig.from_pretrained(folder, trust_remote_code=trusts_remote_code()))]

@@ -54,6 +54,7 @@ def export(model: nn.Module, path: Path, *, provider: str = "cpu") -> None:
     with as_for_tracing(model), quiet(), plain_products():
         graph = _traced(model, samples)
     drop_prefix(graph)
+    _name_outputs(graph)
     _name_dimensions(graph)
     name_weights(graph, model)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,6 +182,18 @@ def rename(graph: onnx.ModelProto, new: Mapping[str, str]) -> None:
     for node in graph.graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = new.get(name, name)
+
+
+def _name_outputs(model: onnx.ModelProto) -> None:
+    """Calls the outputs as the model does; inner values of these names get others."""
+    names = {value.name: value.name.removeprefix(read_token.TRACED) for value in model.graph.output}
+    new = {**{name: f"{name}.inner" for name in names.values()}, **names}
+    rename(model, new)
+    for node in model.graph.node:
+        for position, name in enumerate(node.output):
+            node.output[position] = new.get(name, name)
+    for value in model.graph.output:
+        value.name = names[value.name]
 
 
 def _name_dimensions(model: onnx.ModelProto) -> None:

@@ -75,6 +75,7 @@ def _classifier(work: Work[Finetune]) -> Made:
         scratch=work.scratch,
         score=data.score,
         collate=data.collate,
+        kind=kind,
         name=work.name,
     )
     models.save(model, its_tokenizer, work.folder)

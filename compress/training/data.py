@@ -14,7 +14,7 @@ import numpy as np
 
 from compress.core.errors import CompressError
 from compress.core.progress import warn
-from compress.data.collate import Collate, collate, collate_causal, collate_pairs
+from compress.data.collate import Collate, collate, collate_causal, collate_of, collate_pairs
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
 from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.predictions import by_row
@@ -64,7 +64,7 @@ def data_for(
     texts = splits["train"].rows if extra is None else _joined(splits["train"].rows, extra)
     if task.is_generative:
         return _generative(splits, texts, task, its_tokenizer, config, max_length)
-    train = tokens(texts, its_tokenizer, config, max_length)
+    train = tokens(texts, its_tokenizer, config, max_length, task.of_kind)
     cut = train.truncated
     if cut:
         reads = (
@@ -83,12 +83,13 @@ def data_for(
         task=task,
         texts=texts,
         train=train.rows,
-        holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length).rows,
+        holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length, task.of_kind).rows,
         train_identity=splits["train"].identity,
         holdout_identity=splits["holdout"].identity,
         holdout_texts=splits["holdout"].rows,
         facts={"rows_cut": cut, "max_length": train.max_length, **({"only_label": only} if only else {})},
         score=holdout_score(task),
+        collate=collate_of(task.of_kind),
     )
 
 

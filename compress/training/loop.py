@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ def trainer(
     extras: Mapping[str, Extra],
     hold: Hold | None = None,
     its_collate: Collate = collate,
+    together: Callable[[Mapping[str, Any]], Hashable] | None = None,
 ) -> Loop:
     """A loop that is ready for `train()`; call its `watch.close()` afterwards, whatever happened.
 
@@ -63,9 +64,9 @@ def trainer(
         hold,
         model=model,
         args=arguments,
-        train_dataset=Placed(rows),
+        train_dataset=Placed(rows) if together is None else Grouped(rows, together),
         eval_dataset=holdout,
-        data_collator=lambda features: its_collate(features, its_tokenizer, extras),
+        data_collator=lambda features: its_collate(rows_of(features), its_tokenizer, extras),
     )
     loop.remove_callback(PrinterCallback)
     loop.add_callback(loop.watch)
@@ -107,7 +108,7 @@ class Loop(Trainer):
         # The rows of one step over all processes, so that they see what one process with as large a batch would see.
         args = self.args
         step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return Order(step_lengths(self.train_dataset.plain), step_rows, args.seed)
+        return Order(self.train_dataset.lengths(), step_rows, args.seed)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -240,6 +241,10 @@ class Placed(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.plain)
 
+    def lengths(self) -> np.ndarray:
+        """What each takes of a step, [rows]."""
+        return step_lengths(self.plain)
+
     def __getitem__(self, place: int) -> dict[str, Any]:
         return {**self.plain[place], "place": place}
 
@@ -248,6 +253,33 @@ class Placed(torch.utils.data.Dataset):
         return [
             {**{key: values[i] for key, values in columns.items()}, "place": place} for i, place in enumerate(places)
         ]
+
+
+class Grouped(torch.utils.data.Dataset):
+    """Rows that stand in one batch together, as one: a query's candidates. A batch size counts them."""
+
+    def __init__(self, plain: Any, together: Callable[[Mapping[str, Any]], Hashable]) -> None:
+        self.placed = Placed(plain)
+        places: dict[Hashable, list[int]] = {}
+        for place, row in enumerate(plain):
+            places.setdefault(together(row), []).append(place)
+        self.places = list(places.values())
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def lengths(self) -> np.ndarray:
+        """What each takes of a step, [groups]."""
+        of_rows = self.placed.lengths()
+        return np.array([of_rows[some].sum() for some in self.places])
+
+    def __getitem__(self, number: int) -> list[dict[str, Any]]:
+        return self.placed.__getitems__(self.places[number])
+
+
+def rows_of(features: list[Any]) -> list[Mapping[str, Any]]:
+    """The rows of a batch, whose features may be several of them each."""
+    return [row for one in features for row in (one if isinstance(one, list) else [one])]
 
 
 class Watch(TrainerCallback):

@@ -21,6 +21,7 @@ from compress.core.stopping import Stopped
 from compress.data.collate import Collate, Extra
 from compress.data.collate import collate as collate_rows
 from compress.models.load import quiet
+from compress.tasks.kinds import Kind
 from compress.training.checkpoints import last_checkpoint
 from compress.training.objectives import Hold, ModelScore, Objective, Score
 
@@ -85,6 +86,7 @@ def train(
     stage: str = "",
     hold: Hold | None = None,
     collate: Collate = collate_rows,
+    kind: Kind | None = None,
 ) -> Trained:
     """Train a model in place; continues from the last checkpoint in `scratch` if there is one.
 
@@ -103,9 +105,11 @@ def train(
             last weights are kept, and its curves are named by it.
         hold: called before the first step and after each one, before a checkpoint is written.
         collate: makes a batch of some rows; `TrainingData.collate` is the one for its rows.
+        kind: of the task, which tells what rows stand in one batch together (`batch_size` counts groups of them then).
 
     Raises:
-        CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`.
+        CompressError: the loss is not finite any more; the last good checkpoint stays in `scratch`. Or batches are to be
+            accumulated though the kind's loss is one of a batch as a whole.
         Stopped: after Ctrl-C, SIGTERM or SIGHUP, once a checkpoint is saved.
     """
     import torch
@@ -113,6 +117,11 @@ def train(
 
     from compress.training.loop import trainer
 
+    if kind is not None and kind.batch_loss is not None and settings.gradient_accumulation_steps > 1:
+        raise CompressError(
+            f"The loss of {kind.in_words} compares all rows of a batch, so accumulated batches are not one batch. Set "
+            "gradient_accumulation_steps to 1, and a larger batch_size."
+        )
     bf16 = wants_bf16(settings.precision)
     checkpoints = scratch / "checkpoints"
     evaluates = not stage
@@ -169,6 +178,7 @@ def train(
         extras=extras or {},
         hold=hold,
         its_collate=collate,
+        together=None if kind is None else kind.together,
     )
     before = last_checkpoint(checkpoints)
     if before:

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from compress.core.errors import CompressError
 from compress.models.kinds import kind_of_model
 
+TRACED = "output."
+"""What the names of a traceable module's outputs begin with: a graph names inner values by what makes them, `embedding` say."""
+
 
 def reads_last_token(model: Any) -> bool:
     """Whether it is a decoder that classifies by the last token that is no padding."""
@@ -59,7 +62,7 @@ class _Outputs(nn.Module):
         self.kind = kind_of_model(model)
 
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
-        return self.kind.named(self.model(**inputs))
+        return {f"{TRACED}{name}": value for name, value in self.kind.named(self.model(**inputs)).items()}
 
 
 class _OffLastToken(nn.Module):
@@ -72,7 +75,7 @@ class _OffLastToken(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         body = getattr(self.model, self.model.base_model_prefix)
         states = body(input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
-        return {"logits": self.model.score(_at_last(states, attention_mask))}
+        return {f"{TRACED}logits": self.model.score(_at_last(states, attention_mask))}
 
 
 class _OffEndOfText(nn.Module):
@@ -87,11 +90,11 @@ class _OffEndOfText(nn.Module):
         begun = {"decoder_input_ids": self.model._shift_right(input_ids)} if hasattr(self.model, "_shift_right") else {}
         states = body(input_ids, attention_mask=attention_mask, use_cache=False, **begun).last_hidden_state
         ends = input_ids == self.model.config.eos_token_id
-        return {"logits": self.model.classification_head(_at_last(states, ends))}
+        return {f"{TRACED}logits": self.model.classification_head(_at_last(states, ends))}
 
 
 def traceable(model: Any) -> nn.Module:
-    """A module that holds a model as `model`, takes what it takes, and gives its kind's outputs alone; rows may be padded."""
+    """A module that holds a model as `model`, takes what it takes, and gives its kind's outputs alone, named behind `TRACED`."""
     if reads_end_of_text(model):
         return _OffEndOfText(model)
     if reads_last_token(model) and model.config.pad_token_id is None:

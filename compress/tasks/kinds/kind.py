@@ -26,7 +26,7 @@ Predictions = Sequence[Any] | NDArray[Any]
 """One an example: class ids or numbers, or an array of tag ids or labels, a text, an order; as the kind's metrics take them."""
 Encode = Callable[[Mapping[str, Sequence[Any]], Any, int, dict[str, int]], dict[str, list[Any]]]
 MARK = re.compile(r"^KIND\b.*=", re.MULTILINE)
-GROUP = "compress.models.kinds"
+GROUP = "compress.task_kinds"
 """The group of entry points by which another package brings kinds: `my-kind = "my_package.my_kind:KIND"`."""
 
 
@@ -97,8 +97,9 @@ class Kind:
     """(examples, tokenizer, max_length, counts) -> features, column by column: what the model reads (by the tokenizer's names),
     `labels`, and whatever else `collate` and `judge` need of each; an example may give several features. `counts` holds how many
     were `truncated`, and the `longest`. None for texts or words and their labels, see `compress.data.tokens.encoded`."""
-    collate: Callable[..., dict[str, Any]] | None = None
-    """(features, tokenizer, extras) -> a padded batch; None for `compress.data.collate.collate`."""
+    collate: Callable[[list[Mapping[str, Any]], Any], dict[str, Any]] | None = None
+    """(features, tokenizer) -> a padded batch of tensors: what the model reads, `labels`, and what `answers` needs besides, under
+    names that begin with `about.` (`compress.core.labels`). None for `compress.data.collate.collate`."""
     judge: Callable[[Said], Predictions] = decided
     """What was said -> one prediction an example (joins windows, decodes tags, applies thresholds). NumPy alone."""
     fitted: Callable[[Said, Any], Mapping[str, Any]] | None = None

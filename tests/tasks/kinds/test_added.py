@@ -1,0 +1,217 @@
+"""A kind that another package brings does what ours do, by its one file: three that exist only here, at random weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compress.core.artifact import Artifact
+from compress.tasks import kinds
+from compress.tasks.kinds import Kind, Said
+from tests.tiny import WORDS, write_tokenizer
+
+ROOT = Path(__file__).parents[3]
+NAMES = ("spans", "vectors", "groups")
+LENGTH = 14
+"""Tokens at most: some texts of the spans are longer."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A package whose entry points bring the three kinds, for this process and those that it starts."""
+    folder = tmp_path_factory.mktemp("installed")
+    told = folder / "kinds_of_tests-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: kinds-of-tests\nVersion: 1.0\n")
+    points = "".join(f"{name} = tests.tasks.kinds.test_only.{name}:KIND\n" for name in NAMES)
+    (told / "entry_points.txt").write_text(f"[compress.task_kinds]\n{points}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        before = os.environ.get("PYTHONPATH", "")
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), str(ROOT), before))))
+        _forget()
+        yield
+    _forget()
+
+
+def _forget() -> None:
+    for one in (kinds.every, kinds.described):
+        one.cache_clear()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind, a model of it, and examples as its reader would give them."""
+
+    kind: Kind
+    metric: Any
+    artifact: Artifact
+    examples: Mapping[str, Sequence[Any]]
+    references: Sequence[Any]
+
+
+def words(count: int, seed: int) -> str:
+    return " ".join(np.random.default_rng(seed).choice(WORDS, count))
+
+
+def spans() -> tuple[dict[str, Any], list[Any]]:
+    texts = [words(4 + 2 * number, number) for number in range(8)]
+    labels = []
+    for number, text in enumerate(texts):
+        first = sum(len(word) + 1 for word in text.split()[:number])
+        labels.append((first, first + len(text.split()[number])))
+    examples = {"text": [words(2, 50 + number) for number in range(8)], "text_pair": texts, "label": labels}
+    return examples, [text[first:last] for text, (first, last) in zip(texts, labels, strict=True)]
+
+
+def vectors() -> tuple[dict[str, Any], list[Any]]:
+    return {"text": [words(2 + number, number) for number in range(8)]}, []
+
+
+def groups() -> tuple[dict[str, Any], list[Any]]:
+    right = [number % 3 for number in range(6)]
+    candidates = [[words(3, 10 * number + place) for place in range(3 + number % 2)] for number in range(6)]
+    return {"text": [words(2, number) for number in range(6)], "text_pair": candidates, "label": right}, right
+
+
+def write(folder: Path, name: str, *, layers: int, seed: int = 0) -> Path:
+    """A BERT of a kind with its tokenizer, wide enough to be wrong."""
+    import torch
+    from transformers import BertConfig, BertForQuestionAnswering, BertForSequenceClassification
+
+    module = import_module(f"tests.tasks.kinds.test_only.{name}")
+    its_tokenizer = write_tokenizer(folder)
+    config = BertConfig(
+        vocab_size=len(its_tokenizer),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=80,
+        type_vocab_size=1,
+        **({"num_labels": 1, "ranks": True} if name == "groups" else {}),
+    )
+    torch.manual_seed(seed)
+    if name == "vectors":
+        model = module.BertForVectors(config)
+    else:
+        model = (BertForQuestionAnswering if name == "spans" else BertForSequenceClassification)(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    from compress.models.load import bring
+
+    folder = tmp_path_factory.mktemp(request.param) / "model"
+    module = import_module(f"tests.tasks.kinds.test_only.{request.param}")
+    examples, references = globals()[request.param]()
+    metric = {"spans": "EXACT", "vectors": "COSINE", "groups": "RECIPROCAL_RANK"}[request.param]
+    artifact = bring(str(write(folder, request.param, layers=3)))
+    return Case(module.KIND, getattr(module, metric), artifact, examples, references)
+
+
+@pytest.fixture(scope="module")
+def exported(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    import compress
+
+    return compress.export(case.artifact.folder, tmp_path_factory.mktemp("exported") / "onnx")
+
+
+def features(case: Case, *, labelled: bool = True) -> tuple[Any, list[dict[str, Any]]]:
+    """A tokenizer, and the examples as rows that are trained on."""
+    from datasets import Dataset
+
+    from compress.data.tokens import tokenize
+    from compress.models.load import tokenizer
+
+    its_tokenizer = tokenizer(case.artifact.folder)
+    rows = Dataset.from_dict({key: value for key, value in case.examples.items() if labelled or key != "label"})
+    return its_tokenizer, list(tokenize(rows, its_tokenizer, LENGTH, encode=case.kind.encode).rows)
+
+
+def test_the_kind_of_a_model_is_found_by_its_head_or_by_its_config(case: Case) -> None:
+    from compress.models.kinds import kind_of, kind_of_model
+    from compress.models.load import load
+
+    assert kind_of(case.artifact.folder) is case.kind
+    assert kind_of_model(load(case.artifact)) is case.kind
+    assert kinds.by_task(next(iter(case.kind.laws))) is case.kind
+
+
+def test_both_runtimes_give_the_same_outputs_by_name_and_a_worker_gives_them_too(
+    case: Case, exported: Artifact, tmp_path: Path
+) -> None:
+    from compress.measure import batches
+    from compress.measure.process import WorkerProcess
+    from compress.measure.quality import quality
+    from compress.models.kinds import law_in
+    from compress.models.load import tokenizer
+    from compress.runtimes import onnx_runtime, pytorch
+    from compress.runtimes.rows import encoded_rows, predict_all
+    from compress.runtimes.runtime import Serving
+
+    parity = exported.steps[-1].facts["parity"]
+    assert max(parity["largest_gap"].values()) <= parity["tolerance"]
+    rows = encoded_rows(
+        case.kind, case.examples, tokenizer(case.artifact.folder), LENGTH, {"truncated": 0, "longest": 0}
+    )
+    torch_said = predict_all(pytorch.open_session(case.artifact, Serving()), rows, 4, outputs=case.kind.outputs)
+    onnx_said = predict_all(onnx_runtime.open_session(exported, Serving()), rows, 4, outputs=case.kind.outputs)
+    assert list(torch_said) == [one.name for one in case.kind.outputs]
+    for name, values in torch_said.items():
+        np.testing.assert_allclose(onnx_said[name], values, atol=1e-4)
+
+    prepared = batches.prepare(rows, [batches.Condition(2, batches.REAL, 2)], seed=0)
+    batches.save(prepared, tmp_path / "inputs.npz")
+    for artifact, runtime, said in ((case.artifact, "pytorch", torch_said), (exported, "onnx_runtime", onnx_said)):
+        with WorkerProcess(runtime, artifact, Serving(), tmp_path / "inputs.npz") as worker:
+            worker.ask("load")
+            assert len(worker.ask("time", condition="2xreal", calls=2)["seconds"]) == 2
+            to = tmp_path / (f"{runtime}.npz" if len(said) > 1 else f"{runtime}.npy")
+            worker.ask("predict", batch_size=4, to=str(to))
+        found = np.load(to)
+        for name, values in said.items():
+            np.testing.assert_array_equal(found[name] if len(said) > 1 else found, values)
+
+    law = law_in(case.artifact.folder)
+    mine, theirs = (case.kind.judge(Said(one, rows, case.examples, law)) for one in (torch_said, onnx_said))
+    assert len(mine) == len(case.examples["text"])
+    references = case.references or theirs
+    (measured,) = quality("abc", mine, references, [case.metric], {})
+    assert measured.absent is None
+    assert measured.value == pytest.approx(case.metric.score(mine, references))
+    assert measured.value == pytest.approx(1, abs=1e-4) if not case.references else 0 <= measured.value <= 1
+
+
+def test_heads_and_neurons_are_scored_by_the_loss_of_the_answers_and_removed(case: Case) -> None:
+    import torch
+
+    from compress.models.load import load
+    from compress.pruning.allocation import equally
+    from compress.pruning.importance import gradients, loss_by_example
+    from compress.pruning.removal import remove
+
+    its_tokenizer, rows = features(case)
+    batch = case.kind.collate(rows, its_tokenizer)  # type: ignore[misc]
+    model = load(case.artifact)
+    if "labels" not in batch:
+        batch["labels"] = torch.randn(len(rows), 32, generator=torch.Generator().manual_seed(0))
+    losses = loss_by_example(model, batch)
+    assert losses.isfinite().all()
+    assert (losses > 0).any()
+    scored = gradients(model, [batch])
+    assert all(one.isfinite().all() and one.abs().sum() > 0 for one in (*scored.heads, *scored.neurons))
+    smaller = remove(model, equally(scored.fisher(), heads=2, neurons=24))
+    assert len(loss_by_example(smaller, batch)) == len(rows)

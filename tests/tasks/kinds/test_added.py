@@ -112,13 +112,13 @@ def write(folder: Path, name: str, *, layers: int, seed: int = 0) -> Path:
 
 @pytest.fixture(scope="module", params=NAMES)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    from compress.models.load import bring
+    from compress.models.sources import resolve_model
 
     folder = tmp_path_factory.mktemp(request.param) / "model"
     module = import_module(f"tests.tasks.kinds.test_only.{request.param}")
     examples, references = globals()[request.param]()
     metric = {"spans": "EXACT", "vectors": "COSINE", "groups": "RECIPROCAL_RANK"}[request.param]
-    artifact = bring(str(write(folder, request.param, layers=3)))
+    artifact = resolve_model(str(write(folder, request.param, layers=3)))
     return Case(module.KIND, getattr(module, metric), artifact, examples, references)
 
 
@@ -134,7 +134,7 @@ def features(case: Case, *, labelled: bool = True) -> tuple[Any, list[dict[str, 
     from datasets import Dataset
 
     from compress.data.tokens import tokenize
-    from compress.models.load import tokenizer
+    from compress.models.tokenizing import tokenizer
 
     its_tokenizer = tokenizer(case.artifact.folder)
     rows = Dataset.from_dict({key: value for key, value in case.examples.items() if labelled or key != "label"})
@@ -157,7 +157,7 @@ def test_both_runtimes_give_the_same_outputs_by_name_and_a_worker_gives_them_too
     from compress.measure.process import WorkerProcess
     from compress.measure.quality import quality
     from compress.models.kinds import law_in
-    from compress.models.load import tokenizer
+    from compress.models.tokenizing import tokenizer
     from compress.runtimes import onnx_runtime, pytorch
     from compress.runtimes.rows import encoded_rows, predict_all
     from compress.runtimes.runtime import Serving

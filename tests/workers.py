@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from compress.core.artifact import Artifact
-from compress.measure.process import WorkerFailed, WorkerProcess
+from compress.measure.process import WorkerFailed, WorkerProcess, outputs_of
 from compress.runtimes.runtime import Serving
 
 
@@ -29,14 +29,14 @@ class WorkerHere(WorkerProcess):
         serving: Serving,
         inputs: Any,
         *,
-        writing: Mapping[str, Any] | None = None,
+        generation: Mapping[str, Any] | None = None,
         silence_seconds: float = 0.0,
     ) -> None:
         from compress.measure import worker
         from compress.runtimes import choice
 
         file = inputs if isinstance(inputs, Path) else inputs.path
-        self._commands = worker._commands(choice.find(runtime), artifact, serving, file, writing)
+        self._worker = worker.made(choice.find(runtime), artifact, serving, file, outputs_of(artifact), generation)
 
     @property
     def process_id(self) -> int:
@@ -46,19 +46,19 @@ class WorkerHere(WorkerProcess):
         from compress.measure import worker
 
         try:
-            answer: dict[str, Any] = json.loads(json.dumps(self._commands[command](**arguments)))
+            answer: dict[str, Any] = json.loads(json.dumps(self._worker.do(command, **arguments)))
         except Exception as error:
             raise WorkerFailed(worker._reason(error)) from error
         return answer
 
     def close(self) -> None:
-        self._commands = {}
+        self._worker.opened = None
 
 
 @pytest.fixture
 def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is benchmarked is measured in this process."""
-    from compress.measure import run, worker
+    from compress.measure import evaluation, worker
 
-    monkeypatch.setattr(run, "WorkerProcess", WorkerHere)
+    monkeypatch.setattr(evaluation, "WorkerProcess", WorkerHere)
     monkeypatch.setattr(worker, "answer", lambda values: None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,17 @@ from compress.core.measurement import Measurements
 from compress.core.progress import say, warn
 from compress.core.version import VERSION
 from compress.data import leakage, loading, readable
-from compress.measure import former
-from compress.measure.evaluation import Evaluation, Unread
+from compress.measure import former, generation, prediction
 from compress.measure.journal import journal
 from compress.measure.line_up import FP32_ONNX, FP32_TORCH, line_up
-from compress.measure.plan import VARIANT, Entry, Plan
-from compress.measure.run import Found, measure
+from compress.measure.plan import VARIANT, Plan
+from compress.measure.run import measure
 from compress.measure.suite import Suite as Suite
 from compress.measure.suite import read_suite as read_suite
-from compress.metrics.metric import Metric
 from compress.models.load import check_kind, check_labels, resolve_model
-from compress.models.reading_length import trained_length
 from compress.runtimes import choice
 from compress.runtimes.runtime import Runtime, as_measured
-from compress.tasks import scoring
-from compress.tasks.task import Generation, Task
+from compress.tasks.task import Task
 from compress.techniques.apply import apply
 
 
@@ -78,7 +73,7 @@ def run(
     root = _root(artifacts[0][1])
     if resolved.is_generative:
         readable.check(resolved, split.rows)
-        suite = suite.for_writers()
+        suite = suite.for_generation()
     if root.format == "torch":
         check_labels(root.folder, resolved)
     for _, artifact in artifacts:
@@ -103,25 +98,24 @@ def run(
             options=suite.options,
             rounds=suite.rounds,
             repeats=suite.repeats,
-            batch_size=suite.batch_size,
-            seed=suite.seed,
             journal=notebook,
         )
         measured = [entry.measured() for entry in entries if entry.is_first]
         say(f"Measuring {len(measured)} models on {len(split.rows)} examples with {plan.threads} threads.")
-        judge = _judge_writers if resolved.is_generative else _judge_classifiers
-        judged = judge(entries, resolved, data, split, suite, plan, cache)
+        kind = generation if resolved.is_generative else prediction
+        evaluation = kind.evaluation(entries, resolved, data, split, suite, cache)
+        found = measure(entries, evaluation, plan)
         measurements = Measurements(
             suite={**suite.to_json(), **_definitions(suite.options, asked)},
             machine={**machine(gpu=True), "onnxruntime_providers": providers()},
-            task={**judged.task.to_json(), "data": data},
-            split={**split.identity, **judged.read},
+            task={**evaluation.task.to_json(), "data": data},
+            split={**split.identity, **evaluation.read},
             artifacts=tuple(measured),
-            measurements=tuple(judged.found.measurements),
-            references=judged.references,
+            measurements=tuple(found.measurements),
+            references=evaluation.references,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            notes=(*notes, *judged.found.notes),
-            baselines=judged.baselines,
+            notes=(*notes, *found.notes),
+            baselines=evaluation.baselines,
             plan=key,
         )
         failed = measurements.unmeasured()
@@ -132,7 +126,7 @@ def run(
             former.set_aside(out, key)
         with full_disk_errors(out):
             former.remove_outputs(out)
-            _save_outputs(judged.found.outputs, split, out)
+            _save_outputs(evaluation.outputs, split, out)
             measurements.save(out)
         notebook.remove()
     return measurements
@@ -172,70 +166,8 @@ def _plan(
     return digest([models, suite.to_json(), described, split.identity, here])
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What was found, and what of the task was read to find it."""
-
-    found: Found
-    task: Task
-    read: Mapping[str, Any]
-    references: tuple[float, ...] = ()
-    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-def _judge_classifiers(
-    entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
-) -> _Judged:
-    metrics = scoring.metrics(task)
-    evaluation = Evaluation(
-        task,
-        [one for one in metrics if one.split == split.name],
-        split,
-        suite.max_length or trained_length(step for one in entries for step in one.artifact.steps),
-        cache,
-        root=entries[0].name,
-    )
-    names = dict.fromkeys(one.split for one in metrics if one.split != split.name)
-    further = tuple(_further(evaluation, name, [one for one in metrics if one.split == name], data) for name in names)
-    evaluation = replace(evaluation, further=further)
-    found = measure(entries, evaluation, plan)
-    return _Judged(found, task, {"max_length": evaluation.max_length}, evaluation.references)
-
-
-def _further(evaluation: Evaluation, name: str, metrics: Sequence[Metric], data: Any) -> Evaluation | Unread:
-    """Another split that the task is measured on, or why it is not."""
-    try:
-        split = loading.load(evaluation.task, data, name)
-    except CompressError as error:
-        return Unread(name, metrics, str(error))
-    return replace(evaluation, metrics=metrics, split=split, name=name)
-
-
-def _judge_writers(
-    entries: Sequence[Entry], task: Task, data: Any, split: loading.Split, suite: Suite, plan: Plan, cache: Path
-) -> _Judged:
-    from compress.measure.generation import evaluation as generative
-    from compress.measure.generation import together
-    from compress.runtimes.generating import Decoding
-
-    artifacts = [one.artifact for one in entries]
-    task = generative.fitted(task, artifacts, suite.max_length)
-    context, stride = generative.context_and_stride(artifacts, suite.context, suite.stride)
-    said = task.generation or Generation()
-    # All write by the root's rules: another n-gram rule would be another comparison.
-    decoding = Decoding(suite.beams, said.max_target, generative.rules_of(artifacts[0].folder))
-    writing = generative.Writing(decoding, suite.new_tokens, suite.prompt_tokens, context, stride)
-    evaluation = generative.GenerativeEvaluation(task, split, writing, cache, root=entries[0].name)
-    lead = together.lead_3(evaluation)
-    found = together.measure(entries, evaluation, plan)
-    read = evaluation.condition
-    if not evaluation.models_text:
-        read |= {"decoding": dict(decoding.rules), "max_source": said.max_source}
-    return _Judged(found, task, read, baselines={"lead-3": lead} if lead else {})
-
-
 def _save_outputs(outputs: Mapping[str, Sequence[str]], split: loading.Split, out: Path) -> None:
-    """`outputs/<artifact>.jsonl`: what each wrote, beside the source and the reference where it is known."""
+    """`outputs/<artifact>.jsonl`: what each generated, beside the source and the reference where it is known."""
     for name, texts in outputs.items():
         file = former.output_file(out, name)
         file.parent.mkdir(parents=True, exist_ok=True)

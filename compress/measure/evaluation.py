@@ -1,114 +1,152 @@
-"""The evaluation split as each artifact reads it: encoded with its own tokenizer, cut at one length for all."""
+"""What the quality of every artifact is measured on, and how: the part of a benchmark that differs between kinds of tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from compress.core.artifact import Artifact
+from compress.core.artifact import Artifact, digest
+from compress.core.cache import entry
+from compress.core.machine import cpu_model
+from compress.core.measurement import Measurement
+from compress.core.progress import bar
 from compress.data.loading import Split
-from compress.data.word_pieces import WORD_IDS
-from compress.measure.batches import Condition, Inputs, prepare
+from compress.measure import latency, quality
+from compress.measure.batches import Condition, Inputs, Unnamed
+from compress.measure.plan import Entry, Lane, Plan
+from compress.measure.process import WorkerProcess
+from compress.measure.rounds import Timings
 from compress.metrics.metric import Metric
-from compress.models.reading_length import cut_at
-from compress.runtimes.rows import Rows
-from compress.tasks.kinds.token_classification import by_word
 from compress.tasks.task import Task
 
-
-@dataclass(frozen=True)
-class Unread:
-    """A further split that cannot be read, and why its metrics are absent."""
-
-    name: str
-    metrics: Sequence[Metric]
-    reason: str
+PREDICT = "predict"
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What the quality of every artifact is measured on."""
+@dataclass(kw_only=True)
+class Evaluation(ABC):
+    """The evaluation split and its metrics, and what each artifact was found to answer on it."""
 
     task: Task
     metrics: Sequence[Metric]
     split: Split
-    max_length: int
-    """Tokens after which a text is cut, special tokens included."""
     cache: Path
-    root: str
+    """Where what models answer is kept by content."""
+    root: str = ""
     """The entry that agreement is measured with."""
-    further: tuple[Evaluation | Unread, ...] = ()
-    """Other splits of the same task, each with metrics of its own, that are judged and not timed."""
-    name: str = "evaluation"
-    """The split's."""
+    batch_size: int = 32
+    seed: int = 0
+    """For the choice of examples that are timed at real lengths."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What each entry answered to every example."""
+    outputs: dict[str, list[str]] = field(default_factory=dict)
+    """The text that each entry generated after every example, where it generates."""
+
+    @property
+    @abstractmethod
+    def condition(self) -> dict[str, Any]:
+        """What quality is read under, beside the runtime."""
+
+    @property
+    @abstractmethod
+    def read(self) -> dict[str, Any]:
+        """What is recorded of how the split was read."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What decides the encoded examples and the answers to them, beside the artifact and its tokenizer."""
+
+    @abstractmethod
+    def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
+        """The split as the artifact's tokenizer gives it, and the batches of each condition, the same at every call.
+
+        Raises:
+            CompressError: the artifact has no tokenizer, or cannot do such a task.
+        """
+
+    @abstractmethod
+    def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+        """Every metric, agreement with the root, and what else is told of the answers.
+
+        Args:
+            lane: whose loaded worker is asked; the root's comes before all others.
+            prepared: what the worker reads.
+            condition: what is read under, the runtime included.
+
+        Raises:
+            CompressError: the worker fails, or its answers are no numbers.
+        """
+
+    def absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
+        """The quality of an artifact that cannot be asked."""
+        return [quality.absent(entry.fingerprint, metric, condition, reason) for metric in self.metrics]
 
     @property
     def references(self) -> tuple[float, ...]:
         """The labels in the split's order, where each example has one number; else empty, as where they are hidden."""
-        one_number = not (self.task.of_kind.reads_words or self.task.is_multi_label)
-        return (
-            tuple(float(label) for label in self.split.rows["label"]) if self.split.is_labelled and one_number else ()
-        )
+        return ()
 
     @property
-    def labels(self) -> Any:
-        """The labels as metrics take them: numbers [examples], sets [examples, labels], or an array [words] an example."""
-        if not self.split.is_labelled:
-            return ()
-        found = self.split.rows["label"][:]
-        return (
-            [np.asarray(row, np.int64) for row in found]
-            if self.task.of_kind.reads_words
-            else np.asarray(found, np.float64)
-        )
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """What takes no model, by its name: the score of each metric."""
+        return {}
 
-    def by_example(self, predicted: NDArray[Any], rows: Rows) -> Any:
-        """Predictions of all answers as metrics take them, see `labels`.
+    @property
+    def generation(self) -> dict[str, Any] | None:
+        """What a worker is told of how a generative model generates; None for any other."""
+        return None
+
+    def speed(
+        self,
+        lane: Lane,
+        timings: Timings,
+        condition: Condition,
+        where: Mapping[str, Any],
+        baseline: Timings | None,
+    ) -> list[Measurement]:
+        """What is told of a lane's timings under one condition, see `compress.measure.latency.latency`."""
+        return latency.latency(lane.entry.fingerprint, timings, condition, where, baseline)
+
+    def growth(self, lane: Lane, file: Unnamed, plan: Plan) -> list[Measurement]:
+        """How memory grows with what a model generates, in a process of its own; nothing for one that does not."""
+        return []
+
+    def worker(self, lane: Lane, file: Unnamed) -> WorkerProcess:
+        """A worker for a lane that has loaded nothing yet."""
+        return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, generation=self.generation)
+
+    def asked(self, lane: Lane, what: str, rows: int, suffix: str = ".npy") -> Path:
+        """What a worker's command writes for the whole split, as a file in the cache.
 
         Args:
-            predicted: [answers] or [answers, labels].
-            rows: the examples as the artifact read them.
-        """
-        if rows.answer_words is None:
-            return predicted
-        return by_word(predicted, rows.answer_words, [len(words) for words in self.split.rows["text"]])
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the encoded examples, beside the artifact's tokenizer."""
-        return {"split": self.split.identity, "max_length": self.max_length}
-
-    def prepare(self, artifact: Artifact, conditions: Sequence[Condition], seed: int) -> Inputs:
-        """The split as the artifact's tokenizer gives it, and the batches of each condition.
+            lane: whose loaded worker is asked.
+            what: the command: `predict`, `generate` or `score`.
+            rows: how many there are.
+            suffix: of the file's name.
 
         Raises:
-            CompressError: the artifact has no tokenizer.
+            CompressError: the worker fails.
         """
-        rows, notes = self.encode(artifact)
-        return prepare(rows, conditions, seed=seed, notes=notes)
+        identity = {
+            "artifact": lane.entry.fingerprint,
+            # A fingerprint tells how it was made, these what came out: the same recipe may give other bytes elsewhere.
+            "files": digest(lane.entry.artifact.files),
+            **lane.condition,
+            "version": lane.runtime.version(),
+            "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
+            "batch_size": self.batch_size,
+            **self.identity(),
+        }
+        if what != PREDICT:
+            identity |= {"what": what, "precision": lane.entry.artifact.precision}
+        name = f"outputs{suffix}"
 
-    def worker(self) -> None:
-        """What a worker is told of writing: a classifier writes nothing."""
-        return
+        def make(folder: Path) -> None:
+            assert lane.worker is not None
+            with bar(f"{lane.entry.name}: evaluation", rows) as progress:
+                to = str((folder / name).resolve())
+                lane.worker.ask(what, progress=progress.advance, batch_size=self.batch_size, to=to)
 
-    def encode(self, artifact: Artifact) -> tuple[Rows, tuple[str, ...]]:
-        """The split's examples as the artifact's tokenizer gives them, and a note where some were cut.
-
-        Raises:
-            CompressError: the artifact has no tokenizer.
-        """
-        from compress.data.loading import tokenize
-        from compress.models.load import config, tokenizer
-
-        its_tokenizer = tokenizer(artifact.folder)
-        limit = cut_at(self.max_length, its_tokenizer, config(artifact.folder))
-        tokenized = tokenize(self.split.rows, its_tokenizer, limit)
-        names = [name for name in its_tokenizer.model_input_names if name in tokenized.rows.column_names]
-        columns = {name: tokenized.rows[name][:] for name in names}
-        word_ids = tokenized.rows[WORD_IDS][:] if WORD_IDS in tokenized.rows.column_names else None
-        cut = f"{tokenized.truncated} of {len(self.split.rows)} examples were cut at {limit} tokens"
-        return Rows.encode(columns, its_tokenizer.pad_token_id or 0, word_ids), (cut,) if tokenized.truncated else ()
+        return entry(quality.cached(self.cache, identity), make).folder / name

@@ -60,8 +60,6 @@ class Plan:
     """Session options by name. Each runtime takes those that it knows, the baseline's too: a speed-up is against the same."""
     rounds: int = 10
     repeats: int = 2
-    batch_size: int = 32
-    seed: int = 0
     watch: Callable[[Sequence[int]], Watch] = watcher
     """From the workers' process ids to a watch."""
     journal: Journal | None = None

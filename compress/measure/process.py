@@ -60,7 +60,7 @@ class WorkerProcess:
             "artifact": model,
             "serving": asdict(serving),
             "inputs": str(inputs.path if isinstance(inputs, Unnamed) else inputs),
-            "outputs": [asdict(one) for one in _outputs(artifact)],
+            "outputs": [asdict(one) for one in outputs_of(artifact)],
             "generation": generation,
             "parent": os.getpid(),
         }
@@ -160,7 +160,7 @@ class WorkerProcess:
         return f"its process ended with code {code}" + (f": {lines[-1]}" if lines else "")
 
 
-def _outputs(artifact: Artifact) -> Sequence[Output]:
+def outputs_of(artifact: Artifact) -> Sequence[Output]:
     """What the artifact's kind gives; the worker is told, so that it need not know its kind."""
     kind = kind_of(artifact.folder) if (artifact.folder / "config.json").is_file() else None
     return ONE if kind is None else kind.outputs

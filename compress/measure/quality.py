@@ -1,4 +1,4 @@
-"""How well an artifact does its task: every metric on the whole evaluation split, and how often it agrees with the root."""
+"""How well an artifact does its task: every metric on the whole evaluation split, with an interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from compress.tasks import predictions
 from compress.tasks.kinds.thresholds import thresholds_of
 from compress.tasks.task import Task
 
-AGREEMENT = "agreement_with_root"
 RESAMPLES = 500
 """For metrics without a score for each example: each resample computes the whole metric."""
 
@@ -155,55 +154,20 @@ def of_rows(
     )
 
 
-def agreement(
-    fingerprint: str,
-    predicted: Any,
-    of_root: Any,
-    task: Task,
-    condition: Mapping[str, Any],
-) -> Measurement:
-    """The share of examples for which the artifact and the uncompressed model predict the same, right or wrong; of tagged words
-    the share of an example's words, the mean over examples.
-
-    Two models of equal accuracy may still differ on many examples; this is what users of the old model will notice.
-    """
-    if not task.law.chooses:
-        return _no_agreement(fingerprint, condition, "scores are not classes: see the correlation instead")
-    if of_root is None:
-        return _no_agreement(fingerprint, condition, "the uncompressed model could not be run")
-    same = np.array(
-        [np.mean(np.equal(ours, theirs)) for ours, theirs in zip(predicted, of_root, strict=True) if np.size(ours)]
-    )
-    if task.is_multi_label:
-        same = np.floor(same)
-    return Measurement(
-        fingerprint,
-        AGREEMENT,
-        float(same.mean()),
-        "share",
-        True,
-        condition,
-        samples=same.size,
-        interval=_of_shares(same),
-        per_example=tuple(float(one) for one in same),
-    )
-
-
-def _of_shares(same: NDArray[np.float64]) -> tuple[float, float]:
-    """Wilson's interval where examples are the same or not, a bootstrap over examples where they are so in part."""
-    if np.isin(same, (0, 1)).all():
-        return statistics.wilson(int(same.sum()), same.size)
-    return statistics.bootstrap(lambda rows: float(same[rows].mean()), same.size)
+def summed(rows: NDArray[np.float64], groups: Sequence[int] | None) -> NDArray[np.float64]:
+    """Rows of statistics [rows, columns] added up by the number of their group, in order; as they are for None."""
+    if groups is None:
+        return rows
+    _, places = np.unique(np.asarray(groups), return_inverse=True)
+    found = np.zeros((int(places.max()) + 1, rows.shape[1]))
+    np.add.at(found, places, rows)
+    return found
 
 
 def absent(fingerprint: str, metric: Metric, condition: Mapping[str, Any], reason: str) -> Measurement:
     """A metric that has no value here."""
     unit = metric.measured_unit
     return Measurement(fingerprint, metric.name, None, unit, metric.higher_is_better, condition, absent=reason)
-
-
-def _no_agreement(fingerprint: str, condition: Mapping[str, Any], reason: str) -> Measurement:
-    return Measurement(fingerprint, AGREEMENT, None, "share", True, condition, absent=reason)
 
 
 def _interval(

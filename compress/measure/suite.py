@@ -24,8 +24,8 @@ class TimedCondition(Settings):
     calls: int = Field(ge=1, description="Timed calls in each round.")
 
 
-class ForWriters(Settings):
-    """What of a suite is otherwise where models write: one call of theirs takes as long as dozens of a classifier's."""
+class ForGeneration(Settings):
+    """What of a suite is otherwise for generative models: one call of theirs takes as long as dozens of a classifier's."""
 
     rounds: int | None = Field(None, ge=1, description="As the suite's.")
     options: tuple[str, ...] | None = Field(None, min_length=1, description="As the suite's.")
@@ -48,12 +48,12 @@ class Suite(Settings):
     batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
     max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
     seed: int = Field(0, ge=0, lt=2**32, description="For the examples timed at real lengths.")
-    beams: int = Field(1, ge=1, description="With which models write; 1: greedily.")
-    new_tokens: int = Field(32, ge=2, description="Written after prompts of a fixed length.")
+    beams: int = Field(1, ge=1, description="Beams of the search; 1: greedily.")
+    new_tokens: int = Field(32, ge=2, description="Generated after prompts of a fixed length.")
     prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")
     context: int | None = Field(None, ge=2, description="Tokens a language model reads at once to score a text.")
     stride: int | None = Field(None, ge=1, description="Tokens from one such reading to the next; half the context.")
-    generation: ForWriters | None = Field(None, description="What differs for generative models.")
+    generation: ForGeneration | None = Field(None, description="What differs for generative models.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -61,7 +61,7 @@ class Suite(Settings):
             raise ValueError(f"the runtime {max(self.runtimes, key=self.runtimes.count)} is there twice")
         runtimes = [*(choice.find(name) for name in choice.DEFAULTS.values()), *self.asked()]
         known = {name for one in runtimes for name in one.options}
-        for suite in (self, self.for_writers()):
+        for suite in (self, self.for_generation()):
             for name in suite.options:
                 if name not in known:
                     raise CompressError(
@@ -76,7 +76,7 @@ class Suite(Settings):
         """The conditions as the measuring code takes them."""
         return tuple(Condition(one.batch, one.length, one.calls) for one in self.conditions)
 
-    def for_writers(self) -> Suite:
+    def for_generation(self) -> Suite:
         """The same for generative models."""
         changes = {} if self.generation is None else dict(self.generation)
         return self.model_copy(update={name: value for name, value in changes.items() if value is not None})

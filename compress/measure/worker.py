@@ -63,6 +63,12 @@ class Worker:
         self.batches: dict[str, list[dict[str, Any]]] = {}
         self.turns: dict[str, int] = {}
 
+    def do(self, command: str, **arguments: Any) -> Answer:
+        """Its answer to one of its `commands`."""
+        if command not in self.commands:
+            raise CompressError(f"This worker cannot be asked to {command}, only to {', '.join(self.commands)}.")
+        return getattr(self, command)(**arguments)
+
     def load(self) -> Answer:
         """Import the runtime, note what that takes, and open the artifact."""
         self._import()
@@ -266,19 +272,16 @@ def main(asked_for: Iterator[bytes]) -> None:
     artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
     runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
     outputs, serving = tuple(Output(**one) for one in wanted["outputs"]), Serving(**wanted["serving"])
-    worker = _worker(runtime, artifact, serving, Path(wanted["inputs"]), outputs, wanted["generation"])
+    worker = made(runtime, artifact, serving, Path(wanted["inputs"]), outputs, wanted["generation"])
     for line in asked_for:
         asked = json.loads(line)
         try:
-            command = asked.pop("do")
-            if command not in worker.commands:
-                raise CompressError(f"This worker cannot be asked to {command}: only {', '.join(worker.commands)}.")
-            answer(getattr(worker, command)(**asked))
+            answer(worker.do(asked.pop("do"), **asked))
         except Exception as error:  # whatever a runtime raises becomes the reason why there is no value
             answer({"error": _reason(error)})
 
 
-def _worker(
+def made(
     runtime: Runtime,
     artifact: Artifact,
     serving: Serving,
@@ -286,6 +289,7 @@ def _worker(
     outputs: Sequence[Output],
     generation: Mapping[str, Any] | None,
 ) -> Worker:
+    """The worker that a process is, see `main`."""
     if generation is None:
         return Worker(runtime, artifact, serving, file, outputs)
     from compress.runtimes.generating import Decoding

@@ -15,9 +15,9 @@ from compress.core.errors import CompressError
 from compress.core.measurement import Measurement, Measurements
 from compress.data import loading
 from compress.measure import benchmark
+from compress.measure import generation_inputs as generative
 from compress.measure import run as together
 from compress.measure.benchmark import Suite, read_suite
-from compress.measure.generation import evaluation as generative
 from compress.measure.interference import Reading
 from compress.models.load import checkpoint_artifact
 from tests.artifacts import tiny_torch
@@ -280,10 +280,10 @@ def test_the_context_is_what_every_model_reads_and_the_stride_half_of_it(tmp_pat
 
 def test_a_suite_may_be_otherwise_for_models_that_write(tmp_path: Path) -> None:
     quick = read_suite("quick")
-    writers = quick.for_writers()
+    writers = quick.for_generation()
     assert (quick.rounds, writers.rounds) == (6, 4)
     assert max(one.batch for one in writers.conditions) == 8
-    assert SUITE.for_writers() == SUITE
+    assert SUITE.for_generation() == SUITE
     file = tmp_path / "mine.yaml"
     file.write_text("conditions: [{batch: 1, length: 8, calls: 1}]\ngeneration: {options: [our]}\n")
     with pytest.raises(CompressError, match="Did you mean 'ours'"):

@@ -1,4 +1,4 @@
-"""Tests of quality: metrics with their examples, intervals and reasons, and agreement with the root."""
+"""Tests of quality: metrics with their examples, signatures, intervals and reasons."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import pytest
 
 from compress.core import catalogue
 from compress.measure import quality
+from compress.measure.quality import of_rows
+from compress.metrics.metric import find
+from compress.metrics.perplexity import perplexity
 from compress.tasks import predictions
 from compress.tasks.task import Task
 
 CLASSES = Task("t", "classification", ("text",), "label", ("accuracy",), ("no", "yes"))
 SCORES = Task("s", "regression", ("text",), "label", ("pearson",), label_range=(0.0, 5.0))
 LABELS = (0.0, 1.0) * 30
+UNDER = {"split": "evaluation", "beams": 1, "max_new_tokens": 6}
+OUTPUTS = ["the old boat sank", "a new ship", "nothing", "the storm was strong"]
+REFERENCES = ["the boat sank", "they took a new ship", "rain", "the storm was strong"]
 
 
 def logits(predicted: list[int]) -> np.ndarray:
@@ -68,18 +74,40 @@ def test_hidden_labels_leave_every_metric_absent() -> None:
     assert (found.value, found.absent) == (None, "the labels of this split are hidden")
 
 
-def test_agreement_counts_equal_classes_whether_right_or_wrong() -> None:
-    mine, root = np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.0, 1.0, 0.0, 1.0])
-    found = quality.agreement("f", mine, root, CLASSES, {})
-    assert found.value == 0.5
-    assert found.per_example == (1.0, 1.0, 0.0, 0.0)
+def test_rouge_has_a_score_for_each_example_rows_that_add_up_an_interval_and_its_signature() -> None:
+    metric = find("rouge_l")
+    found = of_rows("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER, ("2 of 4 were cut",))
+    assert found.value == pytest.approx(np.mean(found.per_example)) == pytest.approx(metric.score(OUTPUTS, REFERENCES))
+    assert (len(found.per_example), found.samples, found.unit, found.higher_is_better) == (4, 4, "share", True)
+    assert metric.of_sums(np.sum(found.statistics, axis=0)) == found.value
     assert found.interval is not None
-    assert found.interval[0] < 0.5 < found.interval[1]
+    assert found.interval[0] < (found.value or 0) < found.interval[1]
+    assert found.notes == (f"signature {metric.signature()}", "2 of 4 were cut")
 
 
-def test_agreement_is_absent_with_its_reason_where_there_is_none() -> None:
-    assert "could not be run" in str(quality.agreement("f", np.ones(3), None, CLASSES, {}).absent)
-    assert "not classes" in str(quality.agreement("f", np.ones(3), np.ones(3), SCORES, {}).absent)
+def test_bleu_has_rows_and_no_score_for_each_example() -> None:
+    metric = find("bleu")
+    found = of_rows("abc", metric, metric.statistics(OUTPUTS, REFERENCES), UNDER)
+    assert found.per_example == ()
+    assert metric.of_sums(np.sum(found.statistics, axis=0)) == found.value == metric.score(OUTPUTS, REFERENCES)
+
+
+def test_perplexity_is_worse_when_greater_and_absent_where_a_token_was_impossible() -> None:
+    metric = perplexity(8, 4)
+    found = of_rows("abc", metric, np.array([[2.0, 4.0], [6.0, 4.0]]), UNDER)
+    assert found.value == pytest.approx(np.e)
+    assert (found.unit, found.higher_is_better) == ("perplexity", False)
+    assert "context:8|stride:4" in found.notes[0]
+    impossible = of_rows("abc", metric, np.array([[np.inf, 4.0]]), UNDER)
+    assert impossible.value is None
+    assert "impossible" in str(impossible.absent)
+
+
+def test_references_that_cannot_be_scored_are_absent_with_the_reason() -> None:
+    metric = find("rouge_l")
+    found = of_rows("abc", metric, np.zeros((0, 2)), UNDER)
+    assert found.value is None
+    assert "no examples" in str(found.absent)
 
 
 def test_results_are_kept_apart_by_all_that_decides_them(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Tests of what a worker is given of the evaluation split: what is written after, what is scored, what is timed."""
+"""Tests of what a worker is given of the evaluation split: what a model continues, what is scored, what is timed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from compress.core.artifact import Artifact
 from compress.data import loading
 from compress.measure import batches as inputs
 from compress.measure.batches import Condition, Inputs
-from compress.measure.generation.evaluation import GenerativeEvaluation, Writing, rules_of, start_token
+from compress.measure.generation import GenerationEvaluation
+from compress.measure.generation_inputs import GenerationPlan, rules_of, start_token
 from compress.models.load import checkpoint_artifact
 from compress.runtimes.generating import Decoding
 from tests.tiny_generators import write_generator, write_pairs, write_text
@@ -19,18 +21,18 @@ CONDITIONS = (Condition(2, "real", 3), Condition(2, 10, 1))
 
 def prepared(
     folder: Path, family: str, described: dict[str, Any]
-) -> tuple[Inputs, GenerativeEvaluation, Artifact, Path]:
+) -> tuple[Inputs, GenerationEvaluation, Artifact, Path]:
     artifact = checkpoint_artifact(write_generator(folder / family, family), family)
     task, data = loading.resolve(described)
     split = loading.load(task, data, "evaluation", folder / "cache")
-    writing = Writing(Decoding(), prompt_tokens=5, context=20, stride=8)
-    evaluation = GenerativeEvaluation(task, split, writing, folder / "cache", "root")
-    found = evaluation.prepare(artifact, CONDITIONS, 0)
+    plan = GenerationPlan(Decoding(), prompt_tokens=5, context=20, stride=8)
+    evaluation = GenerationEvaluation(task=task, metrics=(), split=split, cache=folder / "cache", plan=plan)
+    found = evaluation.prepare(artifact, CONDITIONS)
     inputs.save(found, folder / "inputs.npz")
     return found, evaluation, artifact, folder / "inputs.npz"
 
 
-def test_a_decoder_writes_after_prompts_padded_on_the_left_and_is_scored_on_its_targets_alone(tmp_path: Path) -> None:
+def test_a_decoder_continues_prompts_padded_on_the_left_and_is_scored_on_its_targets_alone(tmp_path: Path) -> None:
     found, evaluation, artifact, file = prepared(tmp_path, "gpt2", write_pairs(tmp_path / "data"))
     prompts, texts, labels = (inputs.open_rows(file, *names) for names in ((), ("texts", "rows"), ("labels",)))
     batch = prompts.batch(range(len(prompts)))
@@ -69,16 +71,14 @@ def test_a_language_model_is_scored_in_windows_and_continues_their_beginnings(tm
     counted = [(row != -100).sum() for row in labels.columns["input_ids"]]
     assert counted[0] == 19
     assert set(counted[1:-1]) == {8}
-    assert len(evaluation.documents(artifact)) == len(texts)
+    assert len(evaluation.rows.documents(artifact)) == len(texts)
     assert evaluation.condition == {"split": "evaluation", "context": 20, "stride": 8}
 
 
 def test_what_decides_the_outputs_is_their_identity_in_the_cache(tmp_path: Path) -> None:
     _, evaluation, _, _ = prepared(tmp_path, "gpt2", write_pairs(tmp_path / "data"))
-    same = GenerativeEvaluation(
-        evaluation.task, evaluation.split, Writing(Decoding(), new_tokens=7), tmp_path, "another"
-    )
-    other = GenerativeEvaluation(evaluation.task, evaluation.split, Writing(Decoding(beams=2)), tmp_path, "root")
+    same = replace(evaluation, plan=GenerationPlan(Decoding(), new_tokens=7), root="another")
+    other = replace(evaluation, plan=GenerationPlan(Decoding(beams=2)))
     assert same.identity() == evaluation.identity() != other.identity()
 
 

@@ -1,10 +1,9 @@
-"""What models that write are evaluated on: the split as each one reads it, and by which rules it writes."""
+"""What generative models read in a benchmark: the split as each one reads it, and by which rules it generates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ import numpy as np
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.labels import NO_LABEL
-from compress.data import generative as generation
+from compress.data import generative
 from compress.data.loading import Split
-from compress.measure import batches as inputs
+from compress.measure import batches
 from compress.measure.batches import REAL, Condition, Inputs
-from compress.metrics.metric import Metric
-from compress.metrics.perplexity import perplexity
+from compress.measure.suite import Suite
 from compress.models import load as models
 from compress.models import reading_length
 from compress.runtimes.generating import Decoding, rules
@@ -32,12 +30,12 @@ FEWEST = 8
 
 
 @dataclass(frozen=True)
-class Writing:
+class GenerationPlan:
     """How generation is measured: the suite's settings that fit all the models measured."""
 
     decoding: Decoding
     new_tokens: int = 32
-    """Written after a prompt of fixed length."""
+    """Generated after a prompt of fixed length."""
     prompt_tokens: int = 32
     """Of a text, that a language model continues where texts of real length are timed."""
     context: int = LONGEST_CONTEXT
@@ -45,106 +43,85 @@ class Writing:
     stride: int = LONGEST_CONTEXT // 2
     """Tokens from where it begins to where it begins again."""
 
+    @staticmethod
+    def of(suite: Suite, task: Task, artifacts: Sequence[Artifact]) -> GenerationPlan:
+        """The plan of a suite. All generate by the first one's rules: another n-gram rule would be another comparison.
+
+        Raises:
+            CompressError: the suite's context or stride fits none of the models.
+        """
+        context, stride = context_and_stride(artifacts, suite.context, suite.stride)
+        most = (task.generation or Generation()).max_target
+        decoding = Decoding(suite.beams, most, rules_of(artifacts[0].folder))
+        return GenerationPlan(decoding, suite.new_tokens, suite.prompt_tokens, context, stride)
+
     def to_json(self) -> dict[str, Any]:
         """What a worker is told."""
         return {"decoding": asdict(self.decoding), "new_tokens": self.new_tokens}
 
 
 @dataclass(frozen=True)
-class GenerativeEvaluation:
-    """What the quality of every artifact is measured on."""
+class GenerativeRows:
+    """A task's split, read by one model after another."""
 
     task: Task
     """Its greatest lengths are such that all the models can read them, see `fitted`."""
     split: Split
-    writing: Writing
+    plan: GenerationPlan
     cache: Path
-    root: str
-    """The entry that agreement is measured with."""
+    seed: int = 0
 
-    @cached_property
-    def metrics(self) -> tuple[Metric, ...]:
-        """The task's, with context and stride where it is perplexity."""
-        stated = perplexity(self.writing.context, self.writing.stride)
-        return tuple(stated if one.name == "perplexity" else one for one in generation.metrics(self.task))
-
-    @property
-    def models_text(self) -> bool:
-        """Whether texts are scored and none are written."""
-        return not self.task.of_kind.has_references
-
-    @property
-    def condition(self) -> dict[str, Any]:
-        """What quality is read under, beside the runtime."""
-        if self.models_text:
-            return {"split": "evaluation", "context": self.writing.context, "stride": self.writing.stride}
-        decoding = self.writing.decoding
-        return {"split": "evaluation", "beams": decoding.beams, "max_new_tokens": decoding.max_new_tokens}
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the rows and what is written after them, beside the artifact and its tokenizer."""
-        said = self.writing
-        how = {"context": said.context, "stride": said.stride} if self.models_text else asdict(said.decoding)
-        return {"split": self.split.identity, "generation": self.task.to_json()["generation"], **how}
-
-    def worker(self) -> dict[str, Any]:
-        """What a worker is told of writing."""
-        return self.writing.to_json()
-
-    def prepare(self, artifact: Artifact, conditions: Sequence[Condition], seed: int) -> Inputs:
+    def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
         """The rows as the artifact's tokenizer gives them, and the batches of each condition.
 
         Raises:
             CompressError: the artifact has no tokenizer, or cannot do such a task.
         """
         tokenizer, has_encoder = models.tokenizer(artifact.folder), models.has_encoder(artifact.folder)
-        if self.models_text:
-            return self._windows(tokenizer, conditions, seed)
+        if not self.task.of_kind.has_references:
+            return self._windows(tokenizer, conditions)
         if has_encoder:
             config, start = models.config(artifact.folder), start_token(artifact.folder)
-            pairs = generation.for_encoder_decoder(
+            pairs = generative.for_encoder_decoder(
                 self.split.rows, self.task, tokenizer, config.model_type, start, self.cache
             )
         else:
-            pairs = generation.for_decoder(self.split.rows, self.task, tokenizer, self.cache)
+            pairs = generative.for_decoder(self.split.rows, self.task, tokenizer, self.cache)
         ids = [np.asarray(row, np.int64) for row in pairs.rows["input_ids"]]
-        scored: dict[str, Rows] = {}
-        if pairs.targets is not None:
-            scored["labels"] = _labels(pairs.rows["labels"])
+        scored = {} if pairs.targets is None else {"labels": _labels(pairs.rows["labels"])}
         if not has_encoder:
             scored["texts"] = _rows(ids, tokenizer)
             ids = [row[:length] for row, length in zip(ids, pairs.rows["prompt"], strict=True)]
         rows = replace(_rows(ids, tokenizer), side="right" if has_encoder else "left")
-        return replace(inputs.prepare(rows, conditions, seed=seed, notes=pairs.notes), scored=scored)
+        return replace(batches.prepare(rows, conditions, seed=self.seed, notes=pairs.notes), scored=scored)
 
-    def _windows(self, tokenizer: Any, conditions: Sequence[Condition], seed: int) -> Inputs:
+    def _windows(self, tokenizer: Any, conditions: Sequence[Condition]) -> Inputs:
         """The texts in windows to be scored; what a model continues is the beginning of some of them."""
-        said = self.writing
-        found = generation.scored_windows(self.split.rows, self.task, tokenizer, said.context, said.stride, self.cache)
+        found = self._scored_windows(tokenizer)
         texts = [np.asarray(row, np.int64) for row in found.rows["input_ids"]]
-        begun = [row[: said.prompt_tokens] for row in texts if len(row) >= said.prompt_tokens] or texts
+        most = self.plan.prompt_tokens
+        begun = [row[:most] for row in texts if len(row) >= most] or texts
         notes = () if not found.not_counted else (f"{found.not_counted} first tokens of texts are not scored",)
         real = [one for one in conditions if one.length == REAL]
         fixed = [one for one in conditions if one.length != REAL]
-        prompts = inputs.prepare(_rows(begun, tokenizer), real, seed=seed, notes=notes)
-        filled = inputs.prepare(_rows(texts, tokenizer), fixed, seed=seed)
-        scored = {
-            "texts": _rows(texts, tokenizer),
-            "labels": _labels(found.rows["labels"]),
-        }
+        prompts = batches.prepare(_rows(begun, tokenizer), real, seed=self.seed, notes=notes)
+        filled = batches.prepare(_rows(texts, tokenizer), fixed, seed=self.seed)
+        scored = {"texts": _rows(texts, tokenizer), "labels": _labels(found.rows["labels"])}
         return replace(prompts, batches={**prompts.batches, **filled.batches}, scored=scored)
 
     def documents(self, artifact: Artifact) -> list[int]:
         """The number of the document that each of a language model's windows begins in."""
-        said, tokenizer = self.writing, models.tokenizer(artifact.folder)
-        found = generation.scored_windows(self.split.rows, self.task, tokenizer, said.context, said.stride, self.cache)
-        return list(found.rows["document"])
+        return list(self._scored_windows(models.tokenizer(artifact.folder)).rows["document"])
+
+    def _scored_windows(self, tokenizer: Any) -> generative.Windows:
+        plan = self.plan
+        return generative.scored_windows(self.split.rows, self.task, tokenizer, plan.context, plan.stride, self.cache)
 
 
 def fitted(task: Task, artifacts: Sequence[Artifact], longest: int | None = None) -> Task:
     """The task with sources so short that every one of these models can read them.
 
-    An encoder-decoder reads a source and writes a target; a decoder has both in one row.
+    An encoder-decoder reads a source and generates a target; a decoder has both in one row.
 
     Args:
         task: a generative one.

@@ -11,8 +11,8 @@ import pytest
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.measure.evaluation import Evaluation
 from compress.measure.plan import Entry, Lane
-from compress.measure.run import Run
 from compress.runtimes.runtime import Serving
 
 
@@ -35,11 +35,8 @@ def cached(tmp_path: Path) -> Any:
     artifact = Artifact(tmp_path, {"weights": "w"}, None, "onnx")
     runtime = SimpleNamespace(name="onnxruntime", version=lambda: "1")
     lane = Lane(Entry("model", artifact, runtime), runtime, Serving(), worker=worker)  # type: ignore[arg-type]  # a stand-in for a process
-    run: Any = SimpleNamespace(
-        examples=SimpleNamespace(cache=tmp_path / "cache", identity=lambda: {"split": "these"}),
-        plan=SimpleNamespace(batch_size=2),
-    )
-    return lambda what="predict": (Run.cached(run, lane, what, 3), worker)
+    split: Any = SimpleNamespace(cache=tmp_path / "cache", identity=lambda: {"split": "these"}, batch_size=2)
+    return lambda what="predict": (Evaluation.asked(split, lane, what, 3), worker)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])

@@ -16,7 +16,7 @@ from compress.core.artifact import write_whole
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurements
 from compress.core.printable import lines
-from compress.report import writers
+from compress.report import data_files, pages
 from compress.report.budget import Budget, Verdict, judge, verdict
 from compress.report.comparison import compare
 from compress.report.page_file import check_page
@@ -75,7 +75,7 @@ def write(
     page = check_page(out)
     found = find(sources)
     sections = tuple(_section(file, measurements, budget) for file, measurements in found.runs)
-    document = writers.Document(
+    document = pages.Document(
         title=title or _title(sections[0]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command
@@ -85,10 +85,10 @@ def write(
     )
     with _as_written(", ".join(str(file) for file, _ in found.runs)):
         files = {
-            page: lines(writers.html(document)),
-            page.with_suffix(".md"): lines(writers.markdown(document)),
-            page.with_suffix(".json"): writers.as_json(document),
-            page.with_suffix(".csv"): lines(writers.as_csv(document)),
+            page: lines(pages.html(document)),
+            page.with_suffix(".md"): lines(pages.markdown(document)),
+            page.with_suffix(".json"): data_files.as_json(document),
+            page.with_suffix(".csv"): lines(data_files.as_csv(document)),
         }
     try:
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -7,16 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from compress.core.measurement import Measured, Measurement, Measurements, name_in
 from compress.report import lineage, scales
-from compress.report.generated import (
-    Baseline,
-    Generated,
-    baselines,
-    decoding,
-    generated,
-    pace_conditions,
-    signatures,
-)
 from compress.report.scales import Scale
+from compress.report.scored import Baseline, baselines, decoding, signatures
 from compress.report.significance import Difference, difference
 from compress.report.values import AGREEMENTS, Condition, Figure, Lookup, Memory, Speed
 
@@ -53,8 +45,16 @@ class Row:
     memory: Mapping[str, Memory]
     device_memory: Mapping[str, Figure]
     """Peaks on a GPU by counter and phase, in bytes; empty without one."""
-    generated: Generated | None = None
-    """What is told of an artifact that writes."""
+    distinct: Figure
+    """Of generated texts, the share that differ from one another."""
+    output_tokens: Figure
+    """Their mean length, in tokens."""
+    same: Figure
+    """The share of examples to which it answers as the uncompressed model does; of texts, to the letter."""
+    growth: Figure
+    """Bytes that each generated token adds to the peak memory."""
+    peaks: Mapping[int, Figure]
+    """The peak resident memory by how many tokens were generated, in bytes."""
     runtime: str = ""
     """In which runtime these figures were read; empty where the benchmark was asked for none."""
     is_first: bool = True
@@ -94,7 +94,7 @@ class Comparison:
     agreement: str = AGREEMENTS[-1]
     """What agreement with the uncompressed model was measured by."""
     is_generative: bool = False
-    """Whether the models write text."""
+    """Whether the models generate text."""
     paces: tuple[Condition, ...] = ()
     """What the pace of generation was read under, the one to quote first."""
     baselines: tuple[Baseline, ...] = ()
@@ -102,7 +102,7 @@ class Comparison:
     signatures: Mapping[str, str] = field(default_factory=dict)
     """How each metric was computed, where that is recorded."""
     decoding: str = ""
-    """By which rule the scored texts were written."""
+    """By which rule the scored texts were generated."""
 
     @property
     def root(self) -> Row | None:
@@ -131,12 +131,12 @@ class Comparison:
 
     @property
     def in_brief(self) -> tuple[str, ...]:
-        """The metrics of the first table: of a model that writes the deciding one alone, since there are many."""
+        """The metrics of the first table: of a generative model the deciding one alone, since there are many."""
         return self.metrics[:1] if self.is_generative else self.metrics
 
     @property
     def conditions_in_brief(self) -> tuple[Condition, ...]:
-        """The latencies of the first table: of a model that writes those of real texts; its paces have a table of their own."""
+        """The latencies of the first table: of a generative model those of real texts; its paces have a table of their own."""
         if not self.is_generative:
             return self.conditions
         return tuple(one for one in self.conditions if one.length == "real") or self.conditions[:1]
@@ -149,7 +149,7 @@ class Comparison:
     @property
     def tells_distinct(self) -> bool:
         """Whether it was measured how outputs differ."""
-        return any(row.generated and row.generated.distinct.value is not None for row in self.rows)
+        return any(row.distinct.value is not None for row in self.rows)
 
     @property
     def tells_totals(self) -> bool:
@@ -159,12 +159,12 @@ class Comparison:
     @property
     def tells_growth(self) -> bool:
         """Whether it was measured what each token takes in memory."""
-        return any(row.generated and row.generated.growth.value is not None for row in self.rows)
+        return any(row.growth.value is not None for row in self.rows)
 
     @property
-    def written_counts(self) -> tuple[int, ...]:
-        """After how many tokens the memory was read."""
-        return tuple(sorted({count for row in self.rows if row.generated for count in row.generated.peaks}))
+    def generated_counts(self) -> tuple[int, ...]:
+        """After how many generated tokens the memory was read."""
+        return tuple(sorted({count for row in self.rows for count in row.peaks}))
 
     @property
     def pace(self) -> Condition | None:
@@ -192,7 +192,6 @@ def compare(measurements: Measurements) -> Comparison:
     measurements = scales.in_shares(measurements)
     index = Lookup(measurements)
     metrics, conditions, phases = index.metrics(), index.conditions(), index.phases()
-    paces = pace_conditions(index)
     order = {"root": 0, "baseline": 1}
     artifacts = sorted(measurements.artifacts, key=lambda one: order.get(one.role, 2))
     baseline = next((one for one in artifacts if one.role == "baseline"), None)
@@ -208,8 +207,6 @@ def compare(measurements: Measurements) -> Comparison:
             parent = _parent(artifact, runtime, rows) if artifact.role == "variant" else None
             row = _row(mine, artifact, of_root, baseline, parent, metrics, conditions, phases)
             row = replace(row, runtime=runtime, is_first=is_first)
-            if index.is_generative:
-                row = replace(row, generated=generated(mine, artifact, paces))
             made.append(row)
             for key in (runtime, ""):
                 rows.setdefault((artifact.fingerprint, key), row)
@@ -225,7 +222,7 @@ def compare(measurements: Measurements) -> Comparison:
         scales={name: scales.scale_of(index.any(name)) for name in metrics},
         agreement=index.agreement(),
         is_generative=index.is_generative,
-        paces=paces,
+        paces=index.paces() if index.is_generative else (),
         baselines=baselines(measurements),
         signatures=signatures(index, (*metrics, index.agreement())),
         decoding=decoding(index, metrics[0] if metrics else None),
@@ -274,6 +271,11 @@ def _row(
         speeds={condition: index.speed(artifact, condition) for condition in conditions},
         memory={phase: index.memory(artifact, phase) for phase in phases},
         device_memory=index.device_memory(artifact),
+        distinct=index.figure(artifact, "distinct_outputs"),
+        output_tokens=index.output_tokens(artifact),
+        same=index.figure(artifact, "agreement_with_root"),
+        growth=index.figure(artifact, "memory_growth_bytes_per_token"),
+        peaks=index.peaks(artifact),
         parent=parent,
         against_parent=against_parent,
     )

@@ -1,4 +1,4 @@
-"""A model that writes and has collapsed, or does no better than copying, must be seen: a sentence for each such artifact."""
+"""A generative model that has collapsed, or does no better than copying, must be seen: a sentence for each such artifact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLLAPSED = 0.5
 
 def has_collapsed(row: Row) -> bool:
     """Whether most of an artifact's outputs repeat another."""
-    share = row.generated.distinct.value if row.generated else None
+    share = row.distinct.value
     return share is not None and share < COLLAPSED
 
 
@@ -25,8 +25,8 @@ def told(comparison: Comparison, row: Row) -> str:
 
 
 def _few(row: Row) -> Iterator[str]:
-    distinct = row.generated.distinct if row.generated else None
-    if distinct is None or distinct.value is None or distinct.value >= FEW:
+    distinct = row.distinct
+    if distinct.value is None or distinct.value >= FEW:
         return
     of = f" of its {distinct.samples:,} outputs are" if distinct.samples else " of its outputs are"
     share = f"{wording.percent(distinct.value)}{of} distinct"

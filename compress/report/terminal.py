@@ -74,7 +74,7 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
     if comparison.headline:
         parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
     if comparison.pace:
-        parts.append(f"tokens written a second at {comparison.pace.words}")
+        parts.append(f"tokens generated a second at {comparison.pace.words}")
     if has_stars:
         parts.append("★ recommended")
     of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
@@ -84,7 +84,7 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
 
 def _distinct(comparison: Comparison) -> Iterator[str]:
     """How many of each artifact's outputs differ: the table has no room for it."""
-    shares = {row.name: row.generated.distinct.value for row in comparison.rows if row.generated}
+    shares = {row.name: row.distinct.value for row in comparison.rows}
     known = {name: share for name, share in shares.items() if share is not None}
     if known and len(set(known.values())) == 1 == len(set(shares.values())):
         yield f"distinct outputs: {wording.percent(next(iter(known.values())))} of each."
@@ -129,9 +129,9 @@ def _size(row: Row) -> str:
 
 
 def _pace(comparison: Comparison, row: Row) -> str:
-    if comparison.pace is None or row.generated is None:
+    if comparison.pace is None:
         return wording.DASH
-    return wording.figure(row.generated.paces[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")
+    return wording.figure(row.speeds[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")
 
 
 def _memory(comparison: Comparison, row: Row) -> str:

@@ -11,6 +11,12 @@ from compress.core.measurement import Measured, Measurement, Measurements
 from compress.tasks import kinds
 
 NOT_MEASURED = "not measured in this run"
+PACES = {
+    "time_to_first_token_seconds": "first_token",
+    "time_per_output_token_seconds": "per_token",
+    "output_tokens_per_second": "per_second",
+}
+"""The quantities of the pace of tokens, and what `Speed` calls them."""
 AGREEMENTS = ("token_accuracy", "agreement_with_root")
 """What tells how often an artifact says what the uncompressed model says: token by token, or by classes."""
 
@@ -26,6 +32,9 @@ class Figure:
     samples: int = 0
 
 
+MISSING = Figure(absent=NOT_MEASURED)
+
+
 @dataclass(frozen=True)
 class Condition:
     """What a latency was read under, as far as it is the same for all artifacts of a column."""
@@ -37,20 +46,20 @@ class Condition:
     options: str = ""
     """The choice of session options: `ours`, `default`."""
     new_tokens: int | None = None
-    """How many tokens were written of each prompt; None where nothing is generated, or as much as the model wants."""
+    """How many tokens were generated after each prompt; None where none are, or as many as the model wants."""
 
     @property
     def short(self) -> str:
         """For a column: `b1 real`, `32×64`; of generation `1×128+32`."""
-        written = f"+{self.new_tokens}" if self.new_tokens is not None else ""
-        return (f"b{self.batch} real" if self.length == "real" else f"{self.batch}×{self.length}") + written
+        new = f"+{self.new_tokens}" if self.new_tokens is not None else ""
+        return (f"b{self.batch} real" if self.length == "real" else f"{self.batch}×{self.length}") + new
 
     @property
     def words(self) -> str:
         """For a sentence: `batch 1, real lengths`; of generation `batch 1, 128 tokens and 32 new tokens`."""
         length = "real lengths" if self.length == "real" else f"{self.length} tokens"
-        written = f" and {self.new_tokens:,} new tokens" if self.new_tokens is not None else ""
-        return f"batch {self.batch}, {length}{written}"
+        new = f" and {self.new_tokens:,} new tokens" if self.new_tokens is not None else ""
+        return f"batch {self.batch}, {length}{new}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,13 @@ class Speed:
     rounds: tuple[tuple[float, ...], ...] = ()
     """The seconds of each call, by round: what ratios to other artifacts than the baseline are made of."""
     total: Figure | None = None
-    """Of a model that writes, the seconds that all the timed rows of a round took in sum; None where that is not told."""
+    """Of a generative model, the seconds that all the timed rows of a round took in sum; None where that is not told."""
+    first_token: Figure = MISSING
+    """Of a generative model, the seconds from the prompt to the first token."""
+    per_token: Figure = MISSING
+    """Its seconds of each further one."""
+    per_second: Figure = MISSING
+    """Its tokens a second, over all sequences of the batch."""
 
     @property
     def time(self) -> Figure:
@@ -139,18 +154,25 @@ class Lookup:
         found = {condition_of(one) for one in latencies if one.value is not None} or {
             condition_of(one) for one in latencies
         }
-        choices = [str(one) for one in self.measurements.suite.get("options", ())]
 
         def rank(condition: Condition) -> tuple[Any, ...]:
-            chosen = choices.index(condition.options) if condition.options in choices else len(choices)
             # What a summarizer takes for real texts is what counts, however many at once.
             headline = condition.length == "real" and (condition.batch == 1 or self.is_generative)
-            return (chosen, condition.options, not headline, *order(condition))
+            return (self._chosen(condition), condition.options, not headline, *_order(condition))
 
         return tuple(sorted(found, key=rank))
 
+    def paces(self) -> tuple[Condition, ...]:
+        """What the pace of tokens was read under: batch 1 first; at equal batches real lengths first."""
+        timed = [one for one in self.measurements.measurements if one.name in PACES]
+        found = {condition_of(one) for one in timed if one.value is not None} or {condition_of(one) for one in timed}
+        first = min(map(self._chosen, found), default=0)
+        known = set(self.conditions())
+        kept = [one for one in found if self._chosen(one) == first and one in known]
+        return tuple(sorted(kept, key=lambda one: (one.batch, one.length != "real", *_order(one))))
+
     def phases(self) -> tuple[str, ...]:
-        """The phases memory was read in, `loaded` first; not those of ever more tokens written, which tell of its growth."""
+        """The phases memory was read in, `loaded` first; not those of ever more tokens generated, which tell of its growth."""
         found = dict.fromkeys(
             str(one.condition.get("phase", "peak"))
             for one in self.measurements.measurements
@@ -190,7 +212,18 @@ class Lookup:
             timings=(median.samples or len(median.raw)) if median else 0,
             rounds=_rounds(timed.raw if timed else (), self.measurements.suite.get("rounds")),
             total=_with_notes(figure_of(total), self._elsewhere(artifact, condition, median)) if total else None,
+            **{name: figure_of(under(quantity)) for quantity, name in PACES.items()},
         )
+
+    def output_tokens(self, artifact: Measured) -> Figure:
+        """Of the whole split; the rows that were timed are few of them."""
+        named = self.named(artifact, "output_tokens")
+        return figure_of(next((one for one in named if "batch" not in one.condition), None))
+
+    def peaks(self, artifact: Measured) -> dict[int, Figure]:
+        """The peak resident memory by how many tokens were generated, in bytes."""
+        named = [(one.condition.get("new_tokens"), one) for one in self.named(artifact, "peak_memory_bytes")]
+        return dict(sorted((tokens, figure_of(one)) for tokens, one in named if isinstance(tokens, int)))
 
     def memory(self, artifact: Measured, phase: str) -> Memory:
         named = list(self.named(artifact, "peak_memory_bytes"))
@@ -217,6 +250,11 @@ class Lookup:
             == (str(condition.batch), condition.length)
         )
 
+    def _chosen(self, condition: Condition) -> int:
+        """The place of its session options in the suite."""
+        choices = [str(one) for one in self.measurements.suite.get("options", ())]
+        return choices.index(condition.options) if condition.options in choices else len(choices)
+
     def named(self, artifact: Measured | None, name: str) -> Iterator[Measurement]:
         """All of that name, under whatever condition."""
         mine = self.by_artifact.get(artifact.fingerprint, ()) if artifact else ()
@@ -232,8 +270,8 @@ def _is_not_run(one: Measurement) -> bool:
     return one.name == "latency_seconds" and one.value is None
 
 
-def order(condition: Condition) -> tuple[int, int, int, int]:
-    """By batch, length, tokens written and threads."""
+def _order(condition: Condition) -> tuple[int, int, int, int]:
+    """By batch, length, tokens generated and threads."""
     length = int(condition.length) if condition.length.isdigit() else 0
     return condition.batch, length, condition.new_tokens or 0, condition.threads or 0
 

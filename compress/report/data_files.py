@@ -1,71 +1,26 @@
-"""The report as files: one HTML page that asks the network for nothing, Markdown, JSON and CSV, all from one comparison."""
+"""The report as data: JSON and CSV, of the same comparison as the pages. What only generative models have is an optional part."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from compress.core import shipped
 from compress.core.printable import json_text
-from compress.report import generation_files, wording
+from compress.report import wording
 from compress.report.comparison import Row
-from compress.report.generation_files import column
+from compress.report.pages import Document
 from compress.report.recommendations import RULE
 from compress.report.scales import scale_of_metric
 from compress.report.section import Section, Told
 from compress.report.significance import Difference
-from compress.report.sources import Unmeasured
-from compress.report.values import Figure
+from compress.report.values import PACES, Condition, Figure
 
 SCHEMA_VERSION = 1
 """Of `report.json`; `reports/README.md` describes it."""
-
-
-@dataclass(frozen=True)
-class Document:
-    """All that the files tell."""
-
-    title: str
-    created: str
-    """ISO time in UTC."""
-    command: str
-    sections: tuple[Section, ...]
-    unmeasured: tuple[Unmeasured, ...]
-
-
-@dataclass
-class Footnotes:
-    """Numbers texts as they are first cited, so that each stands once below its table."""
-
-    prefix: str
-    texts: list[str] = field(default_factory=list)
-
-    def number(self, text: str) -> int:
-        """The text's number, from 1."""
-        if text not in self.texts:
-            self.texts.append(text)
-        return self.texts.index(text) + 1
-
-
-def html(document: Document) -> str:
-    """One self-contained page."""
-    return _environment(autoescape=True).get_template("report.html.j2").render(**_given(document))
-
-
-def markdown(document: Document) -> str:
-    """The same in Markdown, without the pictures."""
-    environment = _environment(autoescape=False)
-    environment.finalize = _markdown_escaped
-    text = environment.get_template("report.md.j2").render(**_given(document))
-    return text.strip() + "\n"
 
 
 def as_json(document: Document) -> str:
@@ -96,67 +51,6 @@ def as_csv(document: Document) -> str:
     for line in lines:
         writer.writerow({name: _safe_cell(value) for name, value in line.items()})
     return stream.getvalue()
-
-
-def _given(document: Document) -> dict[str, Any]:
-    return {"report": document, "rule": RULE, "Footnotes": Footnotes, "shown": wording}
-
-
-def _environment(*, autoescape: bool) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(shipped.folder("reports/templates")),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    names = (
-        "points",
-        "signed_points",
-        "times",
-        "seconds",
-        "duration",
-        "megabytes",
-        "millions",
-        "percent",
-        "rate",
-        "runtime",
-        "p_value",
-    )
-    environment.filters.update({name: getattr(wording, name) for name in names})
-    environment.filters.update(
-        signed_range=wording.signed_range, times_range=wording.times_range, tested=wording.tested, plain=_plain
-    )
-    environment.tests["mapping"] = lambda value: isinstance(value, Mapping)
-    return environment
-
-
-def _plain(value: Any, most: int = 400) -> str:
-    """A setting or a fact as text: no braces and quotes, and not endlessly long."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping):
-        text = ", ".join(f"{name}: {_plain(one)}" for name, one in value.items()) or "none"
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        text = ", ".join(f"({_plain(one)})" if isinstance(one, Mapping) else _plain(one) for one in value) or "none"
-    else:
-        # A SHA-256 stands in full in the JSON; its start is enough to compare by eye.
-        text = re.sub(r"^([0-9a-f]{16})[0-9a-f]{48}$", r"\1…", wording.path(str(value)))
-    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
-
-
-def _markdown_escaped(value: Any) -> Any:
-    """Text so that it stays text in Markdown and in the HTML made of it; `Markup` is taken as it is."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for sign in "\\`*_[]|#~":
-        escaped = escaped.replace(sign, "\\" + sign)
-    return " ".join(escaped.split())
 
 
 def _run(section: Section) -> dict[str, Any]:
@@ -194,7 +88,7 @@ def _run(section: Section) -> dict[str, Any]:
             if one.words
         ],
         "steps": [{"number": one.number, "artifact": one.key, **asdict(one.step)} for one in section.steps],
-        "generation": generation_files.of_run(section),
+        "generation": _generation(section),
     }
 
 
@@ -237,7 +131,41 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "memory_bytes": {phase: asdict(one) for phase, one in row.memory.items()},
         "device_memory_bytes": {where: asdict(one) for where, one in row.device_memory.items()},
         "parent": row.parent.name if row.parent else None,
-        "generation": generation_files.of_artifact(row),
+        "generation": _generation_of(section, row) if section.comparison.is_generative else None,
+    }
+
+
+def _generation(section: Section) -> dict[str, Any] | None:
+    """Of the run as a whole; None where its models do not generate."""
+    comparison = section.comparison
+    if not comparison.is_generative:
+        return None
+    return {
+        "pace": asdict(comparison.pace) if comparison.pace else None,
+        "agreement": comparison.agreement,
+        "decoding": comparison.decoding,
+        "signatures": comparison.signatures,
+        "baselines": {one.name: one.values for one in comparison.baselines},
+        "warnings": section.warnings,
+        "examples": [{**asdict(one), "outputs": dict(one.outputs)} for one in section.examples],
+    }
+
+
+def _generation_of(section: Section, row: Row) -> dict[str, Any]:
+    """Of one artifact."""
+    return {
+        "distinct_outputs_share": asdict(row.distinct),
+        "output_tokens_count": asdict(row.output_tokens),
+        "same_outputs_share": asdict(row.same),
+        "paces": [
+            {
+                **asdict(condition),
+                **{quantity: asdict(getattr(row.speeds[condition], name)) for quantity, name in PACES.items()},
+            }
+            for condition in section.comparison.paces
+        ],
+        "memory_growth_bytes_per_token": asdict(row.growth),
+        "peak_memory_bytes_by_new_tokens": {str(tokens): asdict(one) for tokens, one in row.peaks.items()},
     }
 
 
@@ -278,19 +206,21 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
         line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in figures.items() if one.absent)
         line["notes"] = "; ".join(dict.fromkeys(note for one in figures.values() for note in one.notes))
         yield line
-    yield from generation_files.lines_of_baselines(section)
+    yield from _lines_of_baselines(section)
 
 
 def _figures(section: Section, row: Row) -> Iterator[tuple[str, Figure]]:
+    """Names of columns, with their units, and what stands in them."""
+    comparison = section.comparison
     yield "parameters_count", row.parameters
     yield "disk_bytes", row.disk
     yield "compressed_bytes", row.compressed
     yield "zeros_share", row.zeros
     for metric, quality in row.quality.items():
-        yield section.comparison.scales[metric].column, quality.value
+        yield comparison.scales[metric].column, quality.value
     yield "agreement_share", row.agreement
     for condition, speed in row.speeds.items():
-        where = column(condition)
+        where = _column(condition)
         yield f"latency_p50_seconds_{where}", speed.median
         yield f"latency_p90_seconds_{where}", speed.p90
         yield f"latency_p99_seconds_{where}", speed.p99
@@ -299,7 +229,36 @@ def _figures(section: Section, row: Row) -> Iterator[tuple[str, Figure]]:
     for phase, memory in row.memory.items():
         yield f"peak_memory_bytes_{phase}", memory.peak
         yield f"memory_above_empty_bytes_{phase}", memory.above_empty
-    yield from generation_files.figures(row)
+    if comparison.is_generative:
+        yield "distinct_outputs_share", row.distinct
+        yield "output_tokens_count", row.output_tokens
+        yield "same_outputs_share", row.same
+        for condition, speed in row.speeds.items():
+            if speed.total:
+                yield f"total_seconds_{_column(condition)}", speed.total
+        for condition in comparison.paces:
+            speed, where = row.speeds[condition], _column(condition)
+            yield f"time_to_first_token_seconds_{where}", speed.first_token
+            yield f"time_per_output_token_seconds_{where}", speed.per_token
+            yield f"output_tokens_per_second_{where}", speed.per_second
+        yield "memory_growth_bytes_per_token", row.growth
+        for tokens, peak in row.peaks.items():
+            yield f"peak_memory_bytes_{tokens}_new_tokens", peak
+
+
+def _lines_of_baselines(section: Section) -> Iterator[dict[str, Any]]:
+    """A line of the CSV for what takes no model."""
+    comparison = section.comparison
+    for baseline in comparison.baselines:
+        line: dict[str, Any] = {"run": wording.path(str(section.file)), "name": baseline.name, "role": "no model"}
+        scores = {metric: one for metric, one in baseline.values.items() if metric in comparison.scales}
+        yield line | {comparison.scales[metric].column: one for metric, one in scores.items()}
+
+
+def _column(condition: Condition) -> str:
+    """A condition as a part of a column's name: `b1_real_ours`, `1x128+32_ours`."""
+    where = condition.short.replace("×", "x").replace(" ", "_")
+    return f"{where}_{condition.options}" if condition.options else where
 
 
 def _beside(section: Section, row: Row) -> dict[str, Any]:
@@ -309,7 +268,7 @@ def _beside(section: Section, row: Row) -> dict[str, Any]:
         if one.row is row and one.twin:
             line["without_zeros"] = one.twin.name
             for condition, ratio in (one.beside or {}).items():
-                name = f"times_as_fast_as_without_zeros_{column(condition)}"
+                name = f"times_as_fast_as_without_zeros_{_column(condition)}"
                 low, high = ratio.interval or (None, None)
                 line |= {name: ratio.value, f"{name}_low": low, f"{name}_high": high}
     return line

@@ -15,7 +15,7 @@ from compress.core import shipped
 from compress.core.artifact import Artifact, Step
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement, Measurements
-from compress.measure import benchmark, process
+from compress.measure import benchmark, evaluation, process
 from compress.measure import run as together
 from compress.measure.benchmark import Suite, read_suite
 from compress.measure.interference import Reading
@@ -263,7 +263,7 @@ def test_a_benchmark_in_which_every_worker_dies_is_an_error_and_writes_nothing(
         raise process.WorkerFailed("its process was ended by SIGKILL, most likely for want of memory")
 
     monkeypatch.setattr(together.memory, "serve_phases", dies)
-    monkeypatch.setattr(together, "WorkerProcess", lambda *given, **named: contextlib.nullcontext(Closed()))
+    monkeypatch.setattr(evaluation, "WorkerProcess", lambda *given, **named: contextlib.nullcontext(Closed()))
     monkeypatch.setattr(benchmark, "_fp32_onnx", lambda *given: None)
     with pytest.raises(CompressError, match="Nothing could be measured.* fp32-torch: its process was ended by SIGKILL"):
         benchmark.run([("teacher", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path, task=tiny_task)

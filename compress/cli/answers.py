@@ -1,4 +1,4 @@
-"""What `compress predict` prints: a line for each text, or for each line of a file."""
+"""Prints the predictions of `compress predict`: one line for each text, or for each line of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `compress doctor` says: packages against the tested versions, the processor, GPUs, and what works here."""
+"""`compress doctor`: checks packages against the tested versions, the processor, GPUs, and what works here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that look and ask: predict, inspect, list, doctor, completion."""
+"""The commands predict, inspect, list, doctor and completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that `compress predict` answers, from a file or standard input: line by line, and as they come.
+"""Reads the texts for `compress predict` from a file or standard input, line by line as they come.
 
 A line is a text; for a model of pairs it is two texts with a tab between them. Files may be TSV, CSV or JSON lines as well.
 """

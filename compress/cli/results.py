@@ -1,4 +1,4 @@
-"""The commands that make and measure results: run, benchmark, report."""
+"""The commands run, benchmark and report."""
 
 from __future__ import annotations
 

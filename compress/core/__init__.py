@@ -1,1 +1,3 @@
-"""What every other part stands on: artifacts, settings, errors, the machine, and files that are written whole."""
+"""The base of all other folders: artifacts, settings, errors, the machine, and files that are written completely or not at
+all.
+"""

@@ -1,4 +1,4 @@
-"""An artifact is a folder that holds a model and the manifest of how it came to be; this file reads and writes it."""
+"""An artifact is a folder with a model and the manifest of how it was made; this file reads and writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is computed once and shared by steps and runs: entries on disk, each under a hash of all that decides it.
+"""The cache of results that steps and runs share: entries on disk, each named by a hash of everything that determines it.
 
 An entry is a folder. Who lacks it makes it under its lock in a folder beside it, and renames that into place with the hashes of
 its files: it is there whole or not at all, and processes side by side make it once. The hashes are compared whenever it is

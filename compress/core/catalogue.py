@@ -1,4 +1,4 @@
-"""What there is to choose from: techniques, tasks, metrics and runtimes, each found by its file's name."""
+"""Finds techniques, tasks, metrics and runtimes by their files' names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How many processors this process may use: its affinity, and the quota of the control groups (versions 1 and 2) it is in."""
+"""The number of processors that this process may use: its affinity, and the quota of its control groups (versions 1 and
+2).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an artifact may be written: whatever speaks against a folder is found before any work, and in one line."""
+"""Checks where an artifact may be written, before any work starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is full: found before a memory map is written, and told in one line, whichever library met it."""
+"""Full disks: checked before a memory map is written, and reported in one line, whichever library raised the error."""
 
 from __future__ import annotations
 

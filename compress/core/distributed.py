@@ -1,4 +1,4 @@
-"""Processes that train one model side by side: how many there are, which of them this one is, and waiting for the first."""
+"""Processes that train one model in parallel: their number, this process's rank, and waiting for the first one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one error users see: a line that says what was found, where, and what to do next."""
+"""The error that users see: one line that says what was found, where, and what to do next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a pipeline's changed settings would replace is kept under its fingerprint, and put back when they are changed back."""
+"""Keeps artifacts that a pipeline's changed settings would replace, by fingerprint, and restores them when the settings
+are changed back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch holds beside what the model reads: labels, which tokens are answers, and what else a kind of task has to say."""
+"""The keys of a batch besides the model's inputs: labels, answered tokens, and others that a kind of task defines."""
 
 from __future__ import annotations
 

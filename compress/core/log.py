@@ -1,4 +1,4 @@
-"""Where the messages go: one line each on stderr, each warning once."""
+"""Logging: one line per message on stderr, each warning once."""
 
 from __future__ import annotations
 

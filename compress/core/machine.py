@@ -1,4 +1,4 @@
-"""What a measurement was made on: processor and its features that matter here, memory, versions; nothing is imported."""
+"""Describes the machine of a measurement: processor and its features, memory, versions; imports nothing."""
 
 from __future__ import annotations
 

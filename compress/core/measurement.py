@@ -1,4 +1,4 @@
-"""A measurement: one quantity of one artifact, with its unit, its raw values and the conditions it was read under."""
+"""A measurement: one quantity of one artifact, with its unit, its raw values and its condition."""
 
 from __future__ import annotations
 

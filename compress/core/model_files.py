@@ -1,5 +1,6 @@
-"""Which files of a model's folder decide what model and tokenizer are opened from it: all of them are in its fingerprint, and
-all but weights are copied wherever the model goes."""
+"""Which files of a model's folder determine the model and tokenizer: all are part of its fingerprint, and all except
+weights are copied with it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns of layers' names, as in a shell (`*.layer.0.*`): one that matches nothing is refused with the nearest names."""
+"""Matches patterns of layer names (`*.layer.0.*`); a pattern without a match is refused with the nearest names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether Python runs in a notebook, which has no terminal and shows what happens all the same."""
+"""Whether Python runs in a notebook, which has no terminal but can show progress."""
 
 from __future__ import annotations
 

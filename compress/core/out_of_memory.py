@@ -1,4 +1,4 @@
-"""Running out of memory, in whatever words a library says it, told with what to lower."""
+"""Recognizes the out-of-memory errors of all libraries, and reports them with the settings to lower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths as users name them: what no system could hold is refused in words, before it is looked for."""
+"""Checks paths that users give: impossible ones are refused before they are looked up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text as it may be shown: what moves a cursor, reverses a line or cannot be seen is written as an escape."""
+"""Escapes text for display: control characters, bidirectional marks and invisible characters."""
 
 from __future__ import annotations
 

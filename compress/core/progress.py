@@ -1,4 +1,4 @@
-"""What the user sees while a long step runs: sentences through logging, and a progress bar on a terminal."""
+"""Shows progress of long steps: messages through logging, and a progress bar on a terminal or in a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that refer to something: to another artifact, or to a file or folder that is read."""
+"""Settings that refer to another artifact, or to an input file or folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What settings were called before: the old names are still read, and manifests and fingerprints go on holding them.
+"""Former names of settings: they are still accepted, and manifests and fingerprints keep using them.
 
 A fingerprint is a hash over the names and values of settings. So a setting that gets a better name keeps its stored one for
 good, and what was made before is found finished. This table is the one place where the two names meet.

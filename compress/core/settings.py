@@ -1,4 +1,4 @@
-"""Settings: a validated class, made from what a user writes, with names guessed and lines of YAML in the errors."""
+"""Builds validated settings from user input; errors suggest names and give YAML lines."""
 
 from __future__ import annotations
 

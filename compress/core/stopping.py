@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM (docker stop, Slurm, systemd) and SIGHUP (a closed terminal) stop a command in the same clean way."""
+"""Stops a command cleanly on Ctrl-C, SIGTERM (docker stop, Slurm, systemd) and SIGHUP (a closed terminal)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that were given and that nothing would read are refused by name: what is asked is done, or refused.
+"""Refuses settings that were given but would have no effect.
 
 A technique says when each of its settings is read. Only what a user gave is looked at, on the command line or in YAML: defaults
 decide nothing, and a preset's choices are its own.

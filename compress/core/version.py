@@ -1,3 +1,3 @@
-"""The version, where modules below the package's own face read it."""
+"""The version, for modules below the package's top level."""
 
 VERSION = "0.1.0"

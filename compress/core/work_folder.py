@@ -1,4 +1,5 @@
-"""An artifact is made in a work folder beside its place and renamed into it whole, so that a kill at any moment loses nothing.
+"""An artifact is made in a work folder beside its destination and renamed when complete, so that a kill at any moment
+loses nothing.
 
 `<out>.partial` holds the mark of what is being made there, its checkpoints and, for the moment between two renames, the
 artifact that is replaced. Whenever a run is killed, the same command continues from what it finds there.

@@ -1,4 +1,4 @@
-"""Whether a difference is shown: paired tests on examples, bootstrap intervals, and one of three words at the end."""
+"""Paired tests, bootstrap intervals, and the verdict: better, worse, or no difference shown."""
 
 from __future__ import annotations
 

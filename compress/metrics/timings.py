@@ -1,4 +1,4 @@
-"""Statistics of timings that were taken in rounds: what slowed the machine in a round slowed all that was timed in it."""
+"""Statistics of timings from interleaved rounds, in which a slow moment of the machine affects all models."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Models opened, saved and changed: weights, tokenizers, adapters, layers, widths; one file per family in `families`."""
+"""Opens, saves and changes models: weights, tokenizers, adapters, layers, widths; one file per family in `families`."""

@@ -1,4 +1,4 @@
-"""Finds NaN and infinite values in files of weights, read in blocks, so that neither the whole file nor torch is needed."""
+"""Finds NaN and infinite values in weight files, read in blocks without torch."""
 
 from __future__ import annotations
 

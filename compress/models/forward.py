@@ -1,4 +1,4 @@
-"""What a model answers to a batch: a generative one at the places whose labels count."""
+"""A generative model's predictions for a batch, at the positions whose labels count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPTQ's checkpoint format, read without a library that computes with integers.
+"""Reads GPTQ checkpoints without a library for quantized inference.
 
 `compress.quantization.gptq_checkpoint` writes it, and says what is in it.
 """

@@ -1,4 +1,4 @@
-"""What a model is for, by its config alone: the kind of task of its head, or a base on which a head can be put."""
+"""What a model is for, by its config: the kind of task of its head, or a base without one."""
 
 from __future__ import annotations
 

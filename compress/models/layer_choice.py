@@ -1,4 +1,4 @@
-"""Which layers a model keeps, as a setting: how many, or just which."""
+"""The setting for layers to keep: how many, or which."""
 
 from __future__ import annotations
 

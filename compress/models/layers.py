@@ -1,4 +1,4 @@
-"""The layers of a model: where they are, which a student keeps, and a model cut to them."""
+"""A model's layers: finds them, chooses those that a student keeps, and cuts the model to them."""
 
 from __future__ import annotations
 

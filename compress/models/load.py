@@ -1,4 +1,4 @@
-"""Loads and saves Hugging Face models, classifiers above all: safetensors only, no remote code unless asked for."""
+"""Loads and saves Hugging Face models, mostly classifiers: safetensors only, no remote code unless requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a narrower student of a teacher: fewer hidden dimensions, heads and neurons, those that count for most."""
+"""Makes a narrower student from a teacher: it keeps the most important hidden dimensions, heads and neurons."""
 
 from __future__ import annotations
 

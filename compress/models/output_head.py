@@ -1,4 +1,4 @@
-"""Runs a generative model's output layer where a token is predicted that counts, and nowhere else.
+"""Applies a generative model's output layer only at positions whose prediction counts.
 
 It is the widest matrix of a small model, and in a batch of references of unlike length most places are padding: their logits
 would be computed, widened to fp32 and differentiated for nothing.

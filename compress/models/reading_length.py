@@ -1,4 +1,4 @@
-"""How many tokens of a text a model reads: what its positions and its tokenizer allow, and what it was trained on."""
+"""The number of tokens that a model reads: the limit of its positions and tokenizer, and its training length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained classifier whose outputs are put in the order of a task's labels, before anything else is done with it."""
+"""Reorders a trained classifier's outputs to the order of a task's labels, before it is used."""
 
 from __future__ import annotations
 

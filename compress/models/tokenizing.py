@@ -1,4 +1,4 @@
-"""Opens a folder's tokenizer, and refuses one that is not its model's.
+"""Opens a folder's tokenizer, and refuses one that does not fit the model.
 
 Where a folder has no tokenizer, transformers 5 makes one of five special tokens, to which every word is unknown.
 """

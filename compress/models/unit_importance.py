@@ -1,4 +1,4 @@
-"""How much each neuron, head and dimension of a model counts, measured in one pass over calibration batches."""
+"""Importance of each neuron, head and hidden dimension, measured in one pass over calibration batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which widths a narrower student can have: transformers' configs tie the hidden width to heads times head size."""
+"""The possible widths of a narrower student: transformers' configs tie the hidden size to heads times head size."""
 
 from __future__ import annotations
 

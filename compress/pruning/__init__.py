@@ -1,1 +1,1 @@
-"""Pruning: what a model can do without, masks of it, and its removal."""
+"""Pruning: importance scores, masks, and the removal of units."""

@@ -1,4 +1,6 @@
-"""Which heads and neurons to keep under a budget: equally many in each layer, or wherever they count for most."""
+"""Chooses the heads and neurons to keep under a budget: equally many in each layer, or the most important ones of all
+layers.
+"""
 
 from __future__ import annotations
 

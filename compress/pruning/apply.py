@@ -1,4 +1,4 @@
-"""Carries out what `compress prune` asks for: the model in memory, the settings, and the rows are given."""
+"""Runs the method that `compress prune` asks for on a model in memory, with its settings and rows."""
 
 from __future__ import annotations
 

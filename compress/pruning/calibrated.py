@@ -1,4 +1,4 @@
-"""Pruning by what the inputs are, layer by layer, without training: Wanda and SparseGPT."""
+"""Pruning with calibration inputs, layer by layer and without training: Wanda and SparseGPT."""
 
 from __future__ import annotations
 

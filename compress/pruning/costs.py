@@ -1,4 +1,4 @@
-"""What the layers of a model cost, in parameters or multiplications, by how many heads and neurons they have.
+"""The cost of a model's layers in parameters or MACs, as a function of their heads and neurons.
 
 With hidden width w, head size d and n tokens, one row, in one layer:
 

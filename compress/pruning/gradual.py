@@ -1,4 +1,4 @@
-"""Zeros that hold through training: of masks that are given, or of masks that grow by a schedule.
+"""Sparsity masks that are enforced during training: fixed masks, or masks that grow on a schedule.
 
 Both are a `compress.training.objectives.Hold`: called before the first step and after each one, and asked whether all is pruned.
 """

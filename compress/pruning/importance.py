@@ -1,4 +1,4 @@
-"""How much each head and each neuron of a model counts: by its weights, or by what the loss on labelled rows says of it.
+"""Importance of each head and neuron: from its weights, or from the loss on labelled rows.
 
 The loss speaks through masks. Each head's output and each neuron is multiplied by a mask of 1, and the mask's gradient
 tells what the loss would do without it: a mask of each example's own, so that one backward pass gives every example's.

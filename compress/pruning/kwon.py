@@ -1,4 +1,4 @@
-"""Prunes heads and neurons of a trained model without any retraining, in minutes: search, rearrange, tune.
+"""Prunes heads and neurons of a trained model without retraining (Kwon et al. 2022): search, rearrange, tune.
 
 Kwon et al. 2022, "A fast post-training pruning framework for transformers". What is kept is found by the Fisher information
 of masks: its diagonal says how many units of each layer stay under the budget, its blocks by layer which of them. Then the

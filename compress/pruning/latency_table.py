@@ -1,4 +1,4 @@
-"""How many milliseconds an encoder's layers take here, by their heads and neurons, so that a budget can be a time.
+"""Latency of an encoder's layers on this machine by heads and neurons, for budgets in milliseconds.
 
 ONNX Runtime runs small graphs of one attention block and of one feed-forward block at several widths, as the exporter and
 the fusion write them, in interleaved rounds. Times between two widths are interpolated. Kwon et al. 2022, "A fast

@@ -1,4 +1,4 @@
-"""The smallest weights go: in each matrix, over all matrices, or in each group of a few neighbours (N:M)."""
+"""Magnitude pruning: removes the smallest weights of each matrix, of all matrices, or of each group of neighbours (N:M)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Movement pruning: each weight has a score that is learned with it; what moves away from zero stays."""
+"""Movement pruning: each weight has a learned score, and weights that move towards zero are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of `compress prune`: what is pruned, how it is chosen, and how the model recovers."""
+"""The settings of `compress prune`: the method, how units or weights are chosen, and recovery training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removes heads and neurons for good: a smaller model that computes what the masked one did."""
+"""Removes heads and neurons: the smaller model computes what the masked one did."""
 
 from __future__ import annotations
 

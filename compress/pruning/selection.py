@@ -1,4 +1,4 @@
-"""Which of many scores are the smallest: exactly as many as asked for, the same ones every time."""
+"""Selects the smallest of many scores: exactly as many as requested, and always the same ones."""
 
 from __future__ import annotations
 

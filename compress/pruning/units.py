@@ -1,4 +1,4 @@
-"""The units that can go from a model, heads and feed-forward neurons, and masks of them while the model runs."""
+"""Prunable units (heads and feed-forward neurons), and hooks that mask them while the model runs."""
 
 from __future__ import annotations
 

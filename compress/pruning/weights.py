@@ -1,4 +1,4 @@
-"""Masks of single weights: which weights can be pruned, which are, and how masks are put on a model."""
+"""Masks of single weights: which weights are prunable, which are zero, and applying masks to a model."""
 
 from __future__ import annotations
 

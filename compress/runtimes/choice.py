@@ -1,4 +1,4 @@
-"""Which runtime opens an artifact: the one that is asked for by name, else the default of its format."""
+"""Chooses the runtime that opens an artifact: the one given by name, else the default of its format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drives an open generator of any runtime by the same rules: what it writes, when each token came, what it says of texts."""
+"""Generates and scores texts with an open generator of any runtime: the texts, the time of each token, log-probabilities."""
 
 from __future__ import annotations
 

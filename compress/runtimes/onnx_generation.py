@@ -1,4 +1,4 @@
-"""`generate()` over an ONNX export: transformers' own generation code, with ONNX Runtime in the place of the model.
+"""`generate()` over an ONNX export: transformers' own generation code, with ONNX Runtime in place of the model.
 
 So greedy and beam search, sampling and all of `generate()`'s options are transformers', not a copy of them.
 """

@@ -1,4 +1,4 @@
-"""ONNX Runtime: runs an ONNX artifact with its CPU or CUDA provider, under a stated choice of session options."""
+"""ONNX Runtime: runs an ONNX artifact with its CPU or CUDA provider, with named session options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers for texts by an artifact, torch or ONNX alike: a label with its probabilities, a score, or a text.
+"""Predicts with a torch or an ONNX artifact: a label with its probabilities, tags, a score, or a text.
 
 An artifact answers as `compress benchmark` measures it: texts are cut where they were cut in training, a model that was only
 stored in 16 bits is opened in fp32, and ONNX Runtime has the session options of the suites.

@@ -1,4 +1,4 @@
-"""PyTorch: runs a Hugging Face checkpoint as it was saved, on a CPU or a CUDA device."""
+"""PyTorch: runs a Hugging Face checkpoint in its saved precision, on a CPU or a CUDA device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoded examples of unequal lengths: kept as arrays, cut into padded batches, and predicted in their own order."""
+"""Encoded examples of different lengths: kept as arrays, batched with padding, and predicted in their original order."""
 
 from __future__ import annotations
 

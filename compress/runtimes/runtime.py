@@ -1,4 +1,4 @@
-"""What a runtime is: it opens an artifact, and the session it gives turns encoded inputs into outputs, or generates."""
+"""What a runtime is: it opens an artifact and returns a session that predicts, or generates."""
 
 from __future__ import annotations
 

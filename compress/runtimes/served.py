@@ -1,4 +1,4 @@
-"""A model that is opened once and called with texts, torch or ONNX alike; it answers as `compress predict` does."""
+"""A model that is loaded once and called with texts, torch or ONNX; it predicts as `compress predict` does."""
 
 from __future__ import annotations
 

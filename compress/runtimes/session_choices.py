@@ -1,4 +1,6 @@
-"""Named sets of ONNX Runtime's session options. Imports no ONNX Runtime, so that options are checked without it."""
+"""Named choices of ONNX Runtime's session options. Does not import ONNX Runtime, so that options can be checked without
+it.
+"""
 
 from __future__ import annotations
 

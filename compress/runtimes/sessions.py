@@ -1,4 +1,4 @@
-"""Opens an ONNX file for serving, with a stated choice of session options.
+"""Opens an ONNX file for inference with named session options.
 
 Imports ONNX Runtime and numpy only: the memory of a serving process is measured on a process that imports just this.
 """

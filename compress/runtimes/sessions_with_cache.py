@@ -1,4 +1,4 @@
-"""Runs the graphs of a generative export on torch tensors: encode an input once, then decode tokens with their cache.
+"""Runs a generative export's graphs on torch tensors: encodes an input once, then decodes tokens with a KV cache.
 
 Tensors are bound in place and outputs are used where ONNX Runtime wrote them, so a step copies no cache but in the
 graph itself, which appends to it. Imports ONNX Runtime and torch only, as `sessions` does: serving's memory is measured.

@@ -1,1 +1,1 @@
-"""What a model is for: one file per task, each with a `TASK`; `loading` reads their data."""
+"""Tasks: one file each, with a `TASK`; `data/loading.py` reads their data."""

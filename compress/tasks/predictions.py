@@ -1,4 +1,4 @@
-"""From a model's scores to predictions, by answer and by example."""
+"""Turns a model's scores into predictions, per answer and per example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task is scored by: its metrics, those that one may choose, and the first three sentences or turns beside them."""
+"""The metrics of a task: its own, those that can be chosen, and the Lead-3 baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The checkpoints of a training run: each is whole by a mark that is written last, and one that is not is never gone on from."""
+"""Training checkpoints: a mark that is written last makes each one valid, and training never continues from an invalid
+one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training technique reads: the task's training rows, and those held out of them to choose on.
+"""The rows of a training: the task's training rows, and the held-out rows for choosing the best epoch.
 
 A classifier's texts are cut at `max_length`. A generative task has limits of its own for sources and targets; for language
 modelling `max_length` is what a block of text has.

@@ -1,4 +1,4 @@
-"""One running loop: a `Trainer` with our objective, our order of rows, our checks, and our progress bar."""
+"""The running training loop: a `Trainer` with this project's objective, order of rows, checks and progress bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What steers a training run: the objective it minimizes, what its epochs are judged by, a hold on its weights meanwhile."""
+"""What controls a training: the objective that it minimizes, the score of its epochs, and a hold on its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one training loop, on Hugging Face's `Trainer`: fine-tuning and distillation differ only in their objective."""
+"""The training loop, on Hugging Face's `Trainer`: fine-tuning and distillation differ only in their objective."""
 
 from __future__ import annotations
 

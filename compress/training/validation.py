@@ -1,4 +1,4 @@
-"""How good a generative model is by now, on a few rows held out of the training split: what it writes, or its perplexity.
+"""Scores a generative model on a few held-out rows during training: by generated texts, or perplexity.
 
 Epochs and settings are chosen by this, and not by token accuracy: a model may foresee references and yet write badly.
 """

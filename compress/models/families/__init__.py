@@ -1,1 +1,1 @@
-"""One file per model family: where its layers are, and how it is shrunk."""
+"""One file per model family: where its layers are, and how it is made smaller."""

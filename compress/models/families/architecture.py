@@ -1,4 +1,4 @@
-"""What a technique must know about a model family: where its parts are and which settings give their sizes."""
+"""What techniques need to know about a model family: the paths of its modules, and the config names of its sizes."""
 
 from __future__ import annotations
 

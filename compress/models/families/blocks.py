@@ -1,4 +1,4 @@
-"""A model's attentions and feed-forward networks one after another: which modules make their units, and which reads them.
+"""Lists a model's attention and feed-forward blocks: the modules that produce their units, and the one that reads them.
 
 The units of an attention are its heads; where several heads of queries read one head of keys and values, such groups. The
 units of a feed-forward network are its neurons. An encoder layer has one of each; a decoder layer that reads an encoder's

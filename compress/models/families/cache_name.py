@@ -1,4 +1,4 @@
-"""What transformers calls the cache of keys and values: `past_key_values` up to version 5.23, `cache` from 5.24 on.
+"""transformers' name of the KV cache argument: `past_key_values` up to version 5.23, `cache` from 5.24 on.
 
 Under the wrong name a cache is not an error but is left out, and a decoder then reads each token as if it were the first.
 """

@@ -1,5 +1,4 @@
-"""Makes the layers of a model smaller in place: linear modules keep some of their rows or columns, and their number of
-heads follows."""
+"""Makes a model's layers smaller in place: linear modules keep some rows or columns, and the number of heads is updated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which family a model is of, by its config's `model_type`."""
+"""Finds the family of a model by its config's `model_type`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many heads and neurons each layer has: counted in the model, written in its config, and built from that.
+"""The number of heads and neurons of each layer: counted in the model, stored in its config, and read when it is opened.
 
 transformers' configs know one number of heads and one of neurons for all layers, and tie heads * head size to the hidden
 width. A model whose layers are otherwise says so in its config, under `compress_widths`, and opens with

@@ -1,4 +1,4 @@
-"""Settings of a model's config that change only how it computes, and what would be in the way of tracing or watching it.
+"""Config settings that change only how a model computes, and those that would interfere with tracing or hooks.
 
 A feed-forward network in chunks (`chunk_size_feed_forward`) fixes a traced graph to its sample's length and shows each hook a
 part of the text at a time; recomputed activations show hooks everything twice; tuples in the place of named outputs hide the

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from compress.report.comparison import compare
@@ -37,7 +39,7 @@ def test_of_files_within_two_percent_the_faster_one_is_the_smallest(make_run: Ma
     assert names(make_run, [slow, quick])["Smallest and fastest with no loss shown"] == ("quick", True)
 
 
-@pytest.mark.parametrize(("megabytes", "smallest"), [(20.39, "quick"), (20.41, "slow")])
+@pytest.mark.parametrize(("megabytes", "smallest"), [(20.39, "quick"), (20.4, "quick"), (20.41, "slow")])
 def test_more_than_two_percent_larger_is_not_the_smallest(megabytes: float, smallest: str, make_run: MakeRun) -> None:
     slow, quick = Made("slow", 770, 8, 1.5, 20.0), Made("quick", 766, 8, 2.5, megabytes)
     found = names(make_run, [slow, quick])
@@ -57,6 +59,15 @@ def test_with_a_budget_those_that_keep_it_are_the_candidates(make_run: MakeRun) 
     assert names(make_run, [SAFE_FAST], keeping=()) == {"Least loss": ("safe-fast", False)}
 
 
+def test_the_fastest_of_all_is_faster_than_the_fastest_without_a_loss_and_shows_one(make_run: MakeRun) -> None:
+    small = Made("small", 700, 80, SAFE_FAST.speed, 5)
+    assert "Fastest of all, at a loss" not in names(make_run, [SAFE_FAST, small])
+    over_budget = Made("over-budget", 768, 8, 5.0, 50)
+    assert names(make_run, [SAFE_FAST, over_budget], keeping=("safe-fast",)) == {
+        "Smallest and fastest within the budget": ("safe-fast", True)
+    }
+
+
 def test_a_run_of_baselines_alone_has_no_picks_and_says_so(make_run: MakeRun) -> None:
     comparison = compare(make_run([]))
     assert picks(comparison) == ()
@@ -74,3 +85,10 @@ def test_the_pictures_front_leaves_out_whatever_another_beats_in_both(make_run: 
     beaten = Made("beaten", 760, 20, 2.5, 8)
     front = [row.name for row in picture_front(compare(make_run([SAFE_FAST, beaten, LOSSY])))]
     assert front == ["lossy", "safe-fast", "fp32-onnx"]
+
+
+def test_the_pictures_front_has_one_of_two_that_are_alike_and_none_that_was_not_timed(make_run: MakeRun) -> None:
+    alike = replace(SAFE_FAST, name="alike")
+    untimed = Made("untimed", 790, 0, 9.0, 5, absent={"latency_seconds": "its process was ended"})
+    front = [row.name for row in picture_front(compare(make_run([SAFE_FAST, alike, untimed])))]
+    assert front == ["safe-fast", "fp32-onnx"]

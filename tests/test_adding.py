@@ -24,6 +24,7 @@ SNIPPETS = dict(
         re.MULTILINE | re.DOTALL,
     )
 )
+KIND = "compress/tasks/kinds/text_ranking.py"
 SUITE = "threads: 1\nrounds: 2\nrepeats: 0\noptions: [ours, checked]\nconditions: [{batch: 1, length: 8, calls: 2}]\n"
 OF_IRONY: dict[str, Any] = {"id2label": {0: "plain", 1: "ironic"}, "label2id": {"plain": 0, "ironic": 1}}
 COMMANDS = """
@@ -94,6 +95,7 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
     for name, seed in (("one", 0), ("two", 1)):
         write_model(here / name, seed=seed, **OF_IRONY)
     write_classifier(here / "fused", of=write_classifier(here / "graph"))
+    write_model(here / "ranker", labels=1, ranks=True)
     (here / "data").mkdir()
     for split in ("train", "dev"):
         rows = "".join(f"{word} {split}\t{number % 2}\n" for number, word in enumerate(WORDS))
@@ -108,6 +110,7 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
         "fused by default": ["predict", "fused", "a good film", "--json"],
         "fused": ["predict", "fused", "a good film", "--runtime", "onnx_reference"],
         "torch": ["predict", "soup", "a good film", "--runtime", "onnx_reference"],
+        "rank": ["predict", "ranker", "good film", "--pair", "a lovely film", "--json"],
         "benchmark": [
             *("benchmark", "fused", "-o", "measured", "--suite", "mine.yaml", *of_task),
             *("--runtime", "onnx_runtime", "--runtime", "onnx_reference"),
@@ -126,14 +129,17 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
     return {**json.loads(done.stdout.splitlines()[-1]), "folder": here}
 
 
-def test_the_page_tells_of_a_technique_a_task_and_a_runtime_in_full() -> None:
+def test_the_page_tells_of_a_technique_a_task_a_kind_and_a_runtime_in_full() -> None:
     assert {path.split("/")[1] for path in SNIPPETS} >= {"techniques", "tasks", "runtimes"}
+    assert KIND in SNIPPETS
 
 
 def test_all_that_is_added_is_listed_by_its_file_with_its_first_line(told: Mapping[str, Any]) -> None:
     assert told["list"][0] == 0, told["list"]
     listed = json.loads(told["list"][1])
     for path, text in SNIPPETS.items():
+        if path == KIND:
+            continue  # kinds are not listed: a model of it is opened
         kind, file = path.split("/")[1:]
         assert listed[kind][file.removesuffix(".py")] == text.split('"""')[1].splitlines()[0]
 
@@ -153,6 +159,18 @@ def test_the_technique_runs_as_a_command_on_the_task(told: Mapping[str, Any]) ->
     manifest = json.loads((told["folder"] / "soup" / "manifest.json").read_text())
     assert manifest["steps"][-1]["settings"]["share"] == 0.25
     assert (manifest["task"]["name"], manifest["steps"][-1]["facts"]["averaged_with"]) == ("irony", "two")
+
+
+def test_a_model_of_the_kind_is_opened_and_answers_as_the_kind_shows_it(told: Mapping[str, Any]) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    assert told["rank"][0] == 0, told["rank"]
+    folder = told["folder"] / "ranker"
+    batch = AutoTokenizer.from_pretrained(folder)("good film", "a lovely film", return_tensors="pt")
+    with torch.no_grad():
+        expected = AutoModelForSequenceClassification.from_pretrained(folder)(**batch).logits[0].tolist()
+    assert json.loads(told["rank"][1])["scores"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_runtime_answers_where_it_is_named_and_takes_over_nothing(told: Mapping[str, Any]) -> None:

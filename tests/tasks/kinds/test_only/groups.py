@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.core.labels import NO_LABEL
 from compress.metrics.metric import Metric, ratio_of
 from compress.tasks.kinds import Kind, Said
 from compress.tasks.kinds.answers import Answers, Batch, Outputs
@@ -46,22 +47,18 @@ def collate(features: list[Mapping[str, Any]], tokenizer: Any) -> dict[str, Any]
 def answers(outputs: Outputs, batch: Batch) -> Answers:
     """One answer a group, in the row of its first candidate: which of them is the right one."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    scores, rows = outputs["logits"][:, 0], torch.arange(len(outputs["logits"]), device=outputs["logits"].device)
-    group = batch.get("about.group", rows)
-    counts = torch.bincount(group)
-    first = torch.full_like(counts, len(group)).scatter_reduce(0, group, rows, "amin")
-    order = torch.argsort(group, stable=True)
-    within = torch.empty_like(rows)
-    within[order] = rows - (counts.cumsum(0) - counts).repeat_interleave(counts)
-    values = scores.new_zeros(len(counts), int(counts.max())).index_put((group, within), scores)
-    valid = within.new_zeros(values.shape).index_put((group, within), torch.ones_like(within)).bool()
-    labels = batch.get("labels")
-    targets = None
+    scores = outputs["logits"][:, 0]
+    group = batch.get("about.group", torch.arange(len(scores), device=scores.device))
+    sizes = group.bincount()
+    exists = torch.ones_like(group, dtype=torch.bool)
+    values, valid = (pad_sequence(one.split(sizes.tolist()), batch_first=True) for one in (scores, exists))
+    labels, targets = batch.get("labels"), None
     if labels is not None:
-        right = labels > 0
-        targets = torch.full_like(counts, -100).index_put((group[right],), within[right])
-    return Answers(values, targets, first, valid)
+        right = pad_sequence(labels.split(sizes.tolist()), batch_first=True) > 0
+        targets = torch.where(right.any(1), right.int().argmax(1), NO_LABEL)
+    return Answers(values, targets, sizes.cumsum(0) - sizes, valid)
 
 
 def judge(said: Said) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 FEW = ("--rows", "78", "--epochs", "1", "--batch-size", "8", "--precision", "fp32", "--keep-checkpoint", "last")
@@ -12,6 +13,10 @@ LINES = ("--epochs", "0.5", *FEW[4:], "--max-length", "16", "--learning-rate", "
 DISTILL = ("distill", *SHORT, "--layers", "1")
 WRITE = ("distill", *TEXT, "--decoder-layers", "1", "--encoder-layers", "1")
 CONTINUE = ("distill", *LINES, "--decoder-layers", "1")
+CALIBRATION = ("--calibration", str(Path(__file__).with_name("few_rows.yaml")))
+QAT = ("qat", *CALIBRATION)
+STATIC = ("quantize", "--mode", "static", "--outlier-layers", "static", *CALIBRATION)
+GPTQ = ("--rounding", "gptq", "--group-size", "16", *CALIBRATION, "--allow-disagreement")
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ ENCODER = {
     "movement": Case("encoder/finetuned", ("prune", *SHORT, "--method", "movement", "--sparsity", "0.5")),
     "gradual": Case("encoder/finetuned", ("prune", *SHORT, "--method", "magnitude", "--sparsity", "0.5")),
     "qat": Case("encoder/distilled", ("qat", *SHORT, "--calibration", "task-256")),
+    "int4-gptq": Case("encoder/finetuned", ("quantize", "--mode", "weights", "--precision", "int4", *GPTQ)),
     "regression": Case("regression/finetuned", ("finetune", *SHORT)),
+    "regression-qat": Case("regression/finetuned", (*QAT, *SHORT)),
     "regression-distilled": Case("regression/finetuned", ("distill", *SHORT, "--student", "regression/finetuned")),
 }
 SEQ2SEQ = {
@@ -77,12 +84,21 @@ SEQ2SEQ = {
     ),
     "with-and-without-teacher": Case("seq2seq/imported", (*WRITE, "--with-baseline")),
     "recovery": Case("seq2seq/imported", ("prune", *TEXT, "--method", "structured", "--target-ratio", "0.6")),
+    "qat": Case("seq2seq/imported", (*QAT, *TEXT, "--epochs", "0.5")),
+    "int8-static": Case("seq2seq/imported", STATIC),
+    "int4-gptq": Case("seq2seq/imported", ("quantize", "--mode", "weights", "--precision", "int4", *GPTQ)),
 }
 DECODER = {
     "finetune": Case("decoder/imported", ("finetune", *LINES)),
     "forward-kl": Case("decoder/imported", CONTINUE),
     "on-policy": Case("decoder/imported", (*CONTINUE, "--on-policy", "0.5")),
     "recovery": Case("decoder/imported", ("prune", *LINES, "--method", "structured", "--target-ratio", "0.6")),
+    "qat": Case("decoder/imported", (*QAT, *LINES)),
+    "int8-static": Case("decoder/imported", STATIC),
+    "gptq": Case(
+        "decoder/imported",
+        ("quantize", "--mode", "gptq", "--precision", "int4", "--exclude", "*.[kv]_proj", *GPTQ[2:]),
+    ),
 }
 TRAININGS = {
     f"{kind}/{name}": case

@@ -69,6 +69,8 @@ def weights(folder: Path) -> dict[str, Any]:
     found = {}
     for file in sorted(folder.glob("*.safetensors")):
         found |= {name: one for name, one in load_file(file).items() if not name.endswith(WITHOUT_GRADIENT)}
+    if not found:  # its weights are in its graphs
+        return {"count": 0, "weights": []}
     flat = np.concatenate([found[name].astype(np.float64).ravel() for name in sorted(found)])
     places = np.linspace(0, len(flat) - 1, SAMPLES).astype(int)
     return {"count": len(flat), "weights": [round(float(value), 8) for value in flat[places]]}

@@ -1,7 +1,7 @@
 """Records what the product does, for the tests to compare: `python -m tests.characterization.record`.
 
-It is run again only where behaviour is meant to change, and then CHANGELOG.md says so. With names (`trainings`, `scores`, or
-a pipeline's kind) it records those alone.
+It is run again only where behaviour is meant to change, and then CHANGELOG.md says so. With names (`trainings`, one of these as
+`seq2seq/qat`, `scores`, or a pipeline's kind) it records those alone.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ def main(*parts: str) -> None:
         old = Path(shutil.copytree(OLD, scratch / "runs"))
         if "scores" in parts or not parts:
             write("scores.json", scores())
-        if "trainings" in parts or not parts:
-            write("trainings.json", {name: training(case, old, scratch / name) for name, case in TRAININGS.items()})
+        chosen = TRAININGS if "trainings" in parts or not parts else TRAININGS.keys() & set(parts)
+        if chosen:
+            before = json.loads((RECORDED / "trainings.json").read_text(encoding="utf-8"))
+            made = {name: training(TRAININGS[name], old, scratch / name) for name in TRAININGS if name in chosen}
+            write("trainings.json", {name: one for name in TRAININGS if (one := made.get(name, before.get(name)))})
         for kind in [one for one in PIPELINES if one in parts or not parts]:
             folder = pipeline(kind, old, scratch / "pipelines" / kind)
             write(f"{kind}/measured.json", measured(folder))

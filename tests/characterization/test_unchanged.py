@@ -37,16 +37,20 @@ def near(value: Any, absolute: float) -> Any:
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the old artifacts, which trainings start from; what they keep on disk lies beside their results."""
+    """A copy of the old artifacts, which trainings start from."""
     return Path(shutil.copytree(OLD, tmp_path_factory.mktemp("old") / "runs"))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where results lie, beside what trainings keep on disk: a model is exported once for all that start from it."""
+    return tmp_path_factory.mktemp("made")
+
+
 @pytest.mark.parametrize("name", TRAININGS)
-def test_ten_steps_have_the_recorded_losses_and_end_with_the_recorded_weights(
-    name: str, old: Path, tmp_path: Path
-) -> None:
+def test_ten_steps_have_the_recorded_losses_and_end_with_the_recorded_weights(name: str, old: Path, made: Path) -> None:
     expected = recorded("trainings.json")[name]
-    found = training(TRAININGS[name], old, tmp_path / "made")
+    found = training(TRAININGS[name], old, made / name)
     assert found["losses"] == pytest.approx(expected["losses"], rel=LOSS)
     assert found["count"] == expected["count"]
     assert found["weights"] == pytest.approx(expected["weights"], abs=WEIGHT)

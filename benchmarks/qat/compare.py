@@ -37,6 +37,7 @@ import numpy as np
 
 from compress.core.artifact import Artifact, write_whole
 from compress.core.catalogue import find
+from compress.core.cores import available_cores
 from compress.core.machine import machine
 from compress.core.setting_names import shown_as
 from compress.data import loading
@@ -44,7 +45,7 @@ from compress.data.calibration import batches, model_inputs
 from compress.metrics.statistics import compare, mcnemar
 from compress.models.load import resolve_model, tokenizer
 from compress.onnx import exported as exporting
-from compress.quantization.qat import onnx_logits
+from compress.runtimes.sessions import logits, open_session
 from compress.techniques.apply import apply
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -212,7 +213,8 @@ def answers(graph: Path, source: Artifact, task: Mapping[str, Any], split: str) 
     encoded = [{**model_inputs(row, its_tokenizer), "label": np.asarray(row["label"])} for row in rows]
     together = list(batches(encoded, 32, its_tokenizer.pad_token_id or 0))
     labels = np.concatenate([batch.pop("label") for batch in together])
-    return Answers(onnx_logits(graph, together).argmax(axis=1), labels)
+    session = open_session(graph, threads=available_cores())
+    return Answers(np.concatenate([logits(session, batch) for batch in together]).argmax(axis=1), labels)
 
 
 def write(results: Mapping[str, Any], out: Path, name: str) -> str:

@@ -60,18 +60,37 @@ def of_classifiers(
 
 
 def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law) -> Agreement:
-    """The same of answers at hand, [answers, outputs] each: one a row, or one a token."""
-    if not law.chooses:
-        return Agreement("scores", _correlation(ours[:, 0], theirs[:, 0]), len(theirs), rows_from)
-    same = np.isfinite(ours).all(1) & ~law.differs(ours, theirs)
-    return Agreement("classes", float(same.mean()), len(theirs), rows_from)
+    """The same of scores at hand, [answers, outputs] each: one answer a row, or one a token."""
+    return of_predictions(predictions(ours, law), predictions(theirs, law), rows_from, law)
 
 
-def right(answers: np.ndarray, labels: np.ndarray, law: Law) -> float:
-    """How right answers [answers, outputs] are: the share of their labels that they name, or a regression's correlation."""
+def of_predictions(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law, of: str = "classes") -> Agreement:
+    """The same of `predictions`; `of` tells what a law of choices chooses: `classes` or `tokens`."""
     if not law.chooses:
-        return _correlation(answers[:, 0], labels)
-    return float((law.decide(answers) == labels).reshape(len(labels), -1).all(1).mean())
+        return Agreement("scores", _correlation(ours, theirs), len(theirs), rows_from)
+    return Agreement(of, float((~_differ(ours, theirs)).mean()), len(theirs), rows_from)
+
+
+def predictions(values: np.ndarray, law: Law) -> np.ndarray:
+    """What scores [answers, outputs] predict: class ids or numbers, [answers], or labels, [answers, outputs]; NaN where a score
+    is no number."""
+    found = np.array(law.decide(values), np.float64)
+    found[~np.isfinite(values).all(-1)] = np.nan
+    return found
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray, law: Law) -> int | float:
+    """In how many answers two models' predictions differ; of a regression's scores, their mean absolute difference."""
+    return int(_differ(ours, theirs).sum()) if law.chooses else float(np.abs(ours - theirs).mean())
+
+
+def right(found: np.ndarray, labels: np.ndarray, law: Law) -> float:
+    """How right predictions are: the share of the labels that they name, or a regression's correlation."""
+    return float((~_differ(found, labels)).mean()) if law.chooses else _correlation(found, labels)
+
+
+def _differ(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return (ours != theirs).reshape(len(theirs), -1).any(1)
 
 
 def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = False) -> dict[str, Any]:

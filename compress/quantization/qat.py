@@ -1,73 +1,111 @@
-"""Trains a model in the integers that it will be served with, and hands over the graph that computes them."""
+"""Trains a model in the integers that it will be served with (QAT), and writes the graphs that compute them.
+
+A classifier is exported as one part, `model`; a generative model as `decode` and, with an encoder, `encoder`. Each part starts
+from its own scheme of static quantization. All of them are one scheme while the model is trained, and what was learned goes back
+into the parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from compress.core.artifact import Artifact, wait_until
+from compress.core.artifact import is_main_process, wait_until
 from compress.core.cache import entry, opened
-from compress.core.cores import available_cores
 from compress.core.errors import CompressError
-from compress.core.labels import ANSWERED, LABELS, TARGETS
-from compress.data import calibration
-from compress.quantization.calibrate import static_scheme
+from compress.distillation import transfer_set
+from compress.distillation.students import Student
+from compress.distillation.train import train_student
+from compress.models import load as models
+from compress.models.kinds import kind_of_model
+from compress.onnx import exported as exporting
+from compress.pruning import apply as pruning
+from compress.quantization import agreement
+from compress.quantization import parts as components
+from compress.quantization.calibrate import schemes_of_parts, static_scheme
+from compress.quantization.graphs.kernels import integer_kernels
 from compress.quantization.graphs.qdq import write_scheme
-from compress.quantization.int8_settings import Int8Settings
-from compress.quantization.qat_modules import attach, watch
+from compress.quantization.qat_modules import attach, detach, watch
+from compress.quantization.qat_parity import Batch, answers, compared, held_out, law_of, open_graphs, predicted
 from compress.quantization.qat_settings import Qat
 from compress.quantization.scheme import Scheme
-from compress.runtimes.sessions import logits, open_session
-from compress.tasks.kinds.laws import Law
+from compress.tasks.kinds.kind import Said
+from compress.tasks.technique import Made, Work
+from compress.training.data import TrainingData
 from compress.training.objectives import Hold
-
-SCHEME = "scheme.safetensors"
-ROWS = 1000
-"""Held-out rows on which the graph is compared with the model that was trained."""
-TOLERANCE = 0.05
-"""As a share of the largest logit. A sum that is rounded otherwise in its last bit can move a later layer's input to the
-next integer, and that integer the next layers': on 1,000 sentences a logit of a 6-layer model moved by up to 0.03 of it."""
 
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
 """What modules of transformers call a share that they drop by themselves."""
 
-Batch = dict[str, np.ndarray]
 
-
-def start(
-    graph: Path | None, source: Artifact, task: Mapping[str, Any] | None, settings: Int8Settings, scratch: Path
-) -> Scheme:
-    """The scheme of static quantization, which training starts from; calibrated once, by the process with the graph.
+def train(work: Work[Qat]) -> Made:
+    """What `compress qat` makes.
 
     Raises:
-        CompressError: see `compress.quantization.calibrate.static_scheme`.
+        CompressError: the calibration, the teacher or the training fails, or the graphs do not compute what was trained.
     """
-    kept = scratch / "start"
-    if graph is not None:
-        whole = graph
+    schemes = start(work)
+    student = Student(models.load(work.source).float(), models.tokenizer(work.source.folder))
+    data, told = _trained(work, student, one_scheme(schemes))
+    made = Made("onnx", "int8", {part: f"{part}.onnx" for part in schemes}, step_facts=told)
+    return _delivered(work, made, student, schemes, data) if is_main_process() else made
 
-        def make(folder: Path) -> None:
-            static_scheme(whole, source.folder, task, settings).save(folder / SCHEME)
 
+def start(work: Work[Qat]) -> dict[str, Scheme]:
+    """The scheme of static quantization of each part; calibrated once, by the process that exports."""
+    kept, folder, settings = work.scratch / "start", work.source.folder, work.settings
+    parts: tuple[str, ...] = ("model",)
+    if models.generates(folder):
+        parts = ("encoder", "decode") if models.config(folder).is_encoder_decoder else ("decode",)
+
+    def make(made: Path) -> None:
+        found = exporting.exported(work.source, work.task, work.cache)
+        if parts == ("model",):
+            schemes = {"model": static_scheme(found.graph, folder, work.task, settings)}
+        else:
+            ready = components.folded(found.paths, work.scratch / "fp32")
+            schemes = schemes_of_parts(ready, parts, folder, work.task, settings)
+        for part, scheme in schemes.items():
+            scheme.save(made / f"{part}.safetensors")
+
+    if is_main_process():
         entry(kept, make)
     wait_until(lambda: opened(kept) is not None, "the first process to calibrate")
-    return Scheme.load(kept / SCHEME)
+    return {part: Scheme.load(kept / f"{part}.safetensors") for part in parts}
 
 
-class Following:
-    """Ranges follow what training shows them up to a share of it, and rest from there on."""
+def one_scheme(parts: Mapping[str, Scheme]) -> Scheme:
+    """The parts' schemes as one. A table that two of them read is rounded alike in both, since it is one tensor.
+
+    Raises:
+        CompressError: they disagree about a layer.
+    """
+    found: dict[str, Any] = {}
+    for part, scheme in parts.items():
+        for name, layer in scheme.items():
+            if found.setdefault(name, layer) != layer:
+                raise CompressError(
+                    f"'{name}' is quantized otherwise in {part} than in the part before, and is one module. Leave it in "
+                    f"floating point: --exclude '{name}'."
+                )
+    return Scheme(found)
+
+
+class FreezeObservers:
+    """Range observers see what training shows them up to a share of it, and are frozen from there on."""
 
     def __init__(self, model: nn.Module, until: float) -> None:
         self.model, self.until = model, until
 
     def start(self) -> None:
-        """Whether they follow still is in the checkpoint, with the ranges."""
+        """Whether they observe still is in the checkpoint, with the ranges."""
 
     def after_step(self, progress: float) -> None:
         if progress >= self.until:
@@ -77,7 +115,7 @@ class Following:
         return progress >= self.until
 
 
-class Together:
+class Holds:
     """Several holds as one."""
 
     def __init__(self, holds: Sequence[Hold]) -> None:
@@ -96,11 +134,11 @@ class Together:
 
 
 @contextmanager
-def in_integers(model: Any, scheme: Scheme, settings: Qat, zeros: Hold | None) -> Iterator[Hold | None]:
+def fake_quantized(model: Any, scheme: Scheme, settings: Qat, zeros: Hold | None) -> Iterator[Hold | None]:
     """A model that computes with a scheme while this lasts, and what holds its zeros and ranges.
 
     Args:
-        settings: `step_sizes`, `freeze_observers_at` and `dropout` of `compress qat`.
+        settings: of them `step_sizes`, `freeze_observers_at` and `dropout` are read.
         zeros: what holds the zeros of a pruned model.
     """
     learned = settings.step_sizes == "learned"
@@ -108,11 +146,11 @@ def in_integers(model: Any, scheme: Scheme, settings: Qat, zeros: Hold | None) -
     holds = [zeros] if zeros else []
     if not learned:
         watch(model, True)
-        holds.append(Following(model, settings.freeze_observers_at))
+        holds.append(FreezeObservers(model, settings.freeze_observers_at))
     shares = {} if settings.dropout else dict(_dropouts(model))
     for module, name in shares:
         setattr(module, name, 0.0)
-    yield Together(holds) if holds else None
+    yield Holds(holds) if holds else None
     for (module, name), share in shares.items():
         setattr(module, name, share)
 
@@ -126,87 +164,100 @@ def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
                 yield (module, name), share
 
 
-def batches_of(rows: Any, its_tokenizer: Any) -> tuple[list[Batch], np.ndarray]:
-    """The first held-out rows as padded batches, and the labels of their answers in the same order, [answers]."""
-    few = rows.select(range(min(ROWS, len(rows))))
-    encoded = [{**calibration.model_inputs(row, its_tokenizer), **calibration.targets(row)} for row in few]
-    found = list(calibration.batches(encoded, 32, its_tokenizer.pad_token_id or 0))
-    labels = [batch.pop(LABELS) for batch in found]
-    if ANSWERED in found[0]:
-        labels = [one[batch[ANSWERED].astype(bool)] for one, batch in zip(labels, found, strict=True)]
-    return found, np.concatenate(labels)
+def _trained(work: Work[Qat], student: Student, scheme: Scheme) -> tuple[TrainingData, dict[str, Any]]:
+    """Train the model in a scheme, in place, with its teacher; what it read, and what is told of the training."""
+    settings, teacher = work.settings, work.inputs.get("teacher", work.source)
+    rows = transfer_set.prepare([teacher], student, dict(work.task or {}), settings, work.cache)
+    with fake_quantized(student.model, scheme, settings, pruning.sparsity_hold(student.model)) as hold:
+        told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
+    return rows.data, {**rows.facts, **told, **rows.data.facts}
 
 
-def _answers(logits: np.ndarray, batch: Batch) -> np.ndarray:
-    """[batch, outputs] as it is; of [batch, tokens, outputs] the tokens that are answers."""
-    return logits[batch[ANSWERED].astype(bool)] if ANSWERED in batch else logits
+def _delivered(
+    work: Work[Qat], made: Made, student: Student, schemes: Mapping[str, Scheme], data: TrainingData
+) -> Made:
+    """Write the trained model as graphs in its learned scheme, and compare them with what was trained and where it began.
 
-
-def torch_logits(model: Any, batches: Sequence[Batch]) -> np.ndarray:
-    """What a model answers in fp32, [answers, outputs]."""
-    device = next(model.parameters()).device
-    names = _inputs(model) - set(TARGETS)
+    Args:
+        made: with the facts of the training.
+        student: trained, with its quantizers.
+        schemes: those that training began with, by part.
+        data: what was read, with the held-out rows.
+    """
+    model = student.model
+    learned = detach(model.cpu())
+    found = exporting.export_model(model, work.scratch / "export", student.tokenizer, work.task)
+    paths = _written(work, found, {part: [*scheme] for part, scheme in schemes.items()}, learned)
+    learned.save(work.folder / "scheme.safetensors")
+    graphs = open_graphs(work.folder, exporting.finish_folder(work.source, work.folder, paths))
     model.eval()
-    with torch.no_grad():
-        found = [
-            model(**{key: torch.from_numpy(batch[key]).to(device) for key in batch if key in names}).logits
-            for batch in batches
-        ]
-    return np.concatenate(
-        [_answers(one.float().cpu().numpy(), batch) for one, batch in zip(found, batches, strict=True)]
+    batches = held_out(data, student.tokenizer, generates=kind_of_model(model).generates)
+    attach(model, learned, learned=False)
+    gap = compared(model, graphs, batches, work.folder)
+    detach(model)
+    unquantized, began = (models.load(work.source).float().eval() for _ in range(2))
+    attach(began, one_scheme(schemes), learned=False)
+    unlike, chosen = _unlike(work, model, graphs, unquantized, began, batches)
+    return replace(
+        made,
+        facts={**found.facts, **chosen},
+        step_facts={
+            **made.step_facts,
+            **chosen,
+            "layers_quantized": len(learned),
+            "kernels": dict(Counter(name for path in paths.values() for name in integer_kernels(path).values())),
+            "parity of the fp32 graph": found.parity,
+            "gap to the trained model": gap,
+            **unlike,
+        },
     )
 
 
-def onnx_logits(graph: Path, batches: Sequence[Batch]) -> np.ndarray:
-    """What a graph answers, [answers, outputs]."""
-    session = open_session(graph, threads=available_cores())
-    names = {item.name for item in session.get_inputs()}
-    return np.concatenate([_answers(logits(session, {key: batch[key] for key in names}), batch) for batch in batches])
+def _written(
+    work: Work[Qat], found: exporting.Exported, layers: Mapping[str, Sequence[str]], learned: Scheme
+) -> dict[str, Path]:
+    """The graphs with each part's layers in the learned scheme, by part."""
+
+    def write(part: str, graph: Path, target: Path) -> Mapping[str, Any]:
+        write_scheme(graph, target, Scheme({name: learned[name] for name in layers[part]}))
+        return {}
+
+    if "model" in found.parts:  # its weights stay in the graph's own file
+        target = work.folder / found.parts["model"]
+        write("model", found.graph, target)
+        return {"model": target}
+    ready = components.folded(found.paths, work.scratch / "folded")
+    paths, _ = components.write(found.paths, ready, work.folder, dict.fromkeys(layers, "int8"), {"int8": write})
+    return paths
 
 
-def rounded(graph: Path, scheme: Scheme, scratch: Path) -> Path:
-    """A graph in a scheme's integers, in a folder that goes when the step is done."""
-    file = scratch / "start.onnx"
-    write_scheme(graph, file, scheme)
-    return file
+def _unlike(
+    work: Work[Qat], model: Any, graphs: Any, unquantized: Any, began: Any, batches: Sequence[Batch]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How the graphs answer, compared with the unquantized model and with where training began.
 
-
-def compared(graph: Path, answers: np.ndarray, trained: np.ndarray, law: Law) -> dict[str, Any]:
-    """How far a graph's answers are from those of the model that was trained in its integers.
-
-    Args:
-        graph: for the message.
-        law: of the answers.
-        answers: the graph's logits, [answers, outputs].
-        trained: the model's.
+    Returns:
+        The step's facts, and those that the kind chooses on held-out rows (thresholds).
 
     Raises:
-        CompressError: a row has another class although its highest logits are further apart than the tolerance.
+        CompressError: they are too unlike the unquantized model, and less often right.
     """
-    tolerance = TOLERANCE * max(1.0, float(np.abs(trained).max()))
-    found = {"rows": len(trained), "largest_gap": float(np.abs(answers - trained).max()), "tolerance": tolerance}
-    if not law.chooses:
-        return found
-    differs = law.differs(answers, trained)
-    certain = law.margin(trained) > tolerance
-    if (differs & certain).any():
-        raise CompressError(
-            f"{graph} is not the model that was trained: {int((differs & certain).sum())} of {len(trained)} held-out rows "
-            f"have another class although their logits are more than {tolerance:.2g} apart. It must not be used; please "
-            "report the model's family."
-        )
-    return {**found, "rows_that_differ": int(differs.sum())}
-
-
-def unlike(answers: np.ndarray, reference: np.ndarray, law: Law) -> int | float:
-    """On how many rows two models disagree; of a regression's scores, their mean absolute difference."""
-    if not law.chooses:
-        return float(np.abs(answers - reference).mean())
-    return int(law.differs(answers, reference).sum())
-
-
-def _inputs(model: Any) -> set[str]:
-    import inspect
-
-    forward: Callable[..., Any] = model.forward
-    return set(inspect.signature(forward).parameters)
+    kind, law = kind_of_model(model), law_of(model)
+    (ours, labels), (theirs, _), (first, _) = (predicted(one, model, batches) for one in (graphs, unquantized, began))
+    of = "tokens" if kind.generates else "classes"
+    agreed = agreement.of_predictions(ours, theirs, "held-out rows", law, of)
+    is_as_right = agreement.right(ours, labels, law) >= agreement.right(theirs, labels, law)
+    facts: dict[str, Any] = {}
+    if kind.fitted is not None:
+        values = np.concatenate([answers(graphs, model, batch).values.numpy() for batch in batches])
+        names = [model.config.id2label[place] for place in range(model.config.num_labels)]
+        facts = dict(kind.fitted(Said({kind.outputs[0].name: values}, None, {}, law, names), labels))
+    rows = sum(len(batch["labels"]) for batch in batches)
+    unlike = {
+        "held_out_rows": rows if kind.generates else len(ours),
+        **({"tokens": len(ours)} if kind.generates else {}),
+        "before_training": agreement.difference(first, theirs, law),
+        "after_training": agreement.difference(ours, theirs, law),
+    }
+    decided = agreement.decided(agreed, "int8", allowed=work.settings.allow_disagreement, is_as_right=is_as_right)
+    return {"agreement": decided, "unlike the unquantized model": unlike}, facts

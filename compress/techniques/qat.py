@@ -7,11 +7,8 @@ its scales are exactly the trained ones. A generative model learns its teacher's
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
@@ -19,115 +16,11 @@ from compress.core.unread_settings import refuse_unread
 from compress.quantization.qat_settings import READ, Qat
 from compress.tasks.technique import Made, Technique, Work
 
-if TYPE_CHECKING:
-    from compress.quantization.scheme import Scheme
-
 
 def _run(work: Work[Qat]) -> Made:
-    from compress.core.artifact import is_main_process
-    from compress.data import loading
-    from compress.distillation import transfer_set
-    from compress.distillation.students import Student
-    from compress.distillation.train import train_student
-    from compress.models import load as models
-    from compress.onnx import exported as exporting
-    from compress.pruning import apply as slimming
-    from compress.quantization import qat as integer_training
-    from compress.quantization.qat_modules import detach
+    from compress.quantization.qat import train
 
-    settings, description = work.settings, dict(work.task or {})
-    task, _ = loading.resolve(description)
-    if task.is_generative:
-        from compress.quantization.integer_writing import train
-
-        return train(work)
-    # Of several processes the first one exports and calibrates; the others wait for its scheme.
-    whole = exporting.exported(work.source, work.task, work.cache).graph if is_main_process() else None
-    scheme = integer_training.start(whole, work.source, work.task, settings, work.scratch)
-    model, its_tokenizer = models.load(work.source).float(), models.tokenizer(work.source.folder)
-    teacher, student = work.inputs.get("teacher", work.source), Student(model, its_tokenizer)
-    rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
-    zeros = slimming.sparsity_hold(model)
-    with integer_training.in_integers(model, scheme, settings, zeros) as hold:
-        told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
-    made = Made("onnx", "int8", {"model": "model.onnx"}, step_facts={**rows.facts, **told, **rows.data.facts})
-    if whole is None:
-        return made
-    batches, labels = integer_training.batches_of(rows.data.holdout, its_tokenizer)
-    trained = integer_training.torch_logits(model, batches)
-    learned = detach(model.cpu())
-    return replace(
-        made,
-        **_delivered(work, model, its_tokenizer, whole, scheme, learned, batches, labels, trained, made.step_facts),
-    )
-
-
-def _delivered(
-    work: Work[Qat],
-    model: Any,
-    its_tokenizer: Any,
-    whole: Path,
-    start: Scheme,
-    learned: Scheme,
-    batches: Sequence[dict[str, Any]],
-    labels: Any,
-    trained: Any,
-    told: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Write the trained model as a graph in its learned scheme, and compare it with what was trained and where it began.
-
-    Args:
-        model: the trained weights, without quantizers.
-        whole: the unquantized model's graph.
-        start: the scheme that training began with.
-        learned: the scheme that it ended with.
-        batches: held-out rows.
-        labels: theirs, [rows].
-        trained: what the model answered to them in its integers.
-        told: what is known of the training.
-
-    Returns:
-        The artifact's facts and the step's.
-    """
-    from compress.models.kinds import law_of_model
-    from compress.onnx import exported as exporting
-    from compress.quantization import agreement
-    from compress.quantization.graphs.kernels import integer_kernels
-    from compress.quantization.graphs.qdq import write_scheme
-    from compress.quantization.qat import compared, onnx_logits, rounded, unlike
-    from compress.tasks.kinds.laws import BINARY
-    from compress.tasks.kinds.thresholds import chosen
-
-    found = exporting.export_model(model, work.scratch / "export", its_tokenizer, work.task)
-    target = work.folder / "model.onnx"
-    write_scheme(found.graph, target, learned)
-    learned.save(work.folder / "scheme.safetensors")
-    exporting.finish_folder(work.source, work.folder, target)
-    answers, unquantized = onnx_logits(target, batches), onnx_logits(whole, batches)
-    before = onnx_logits(rounded(whole, start, work.scratch), batches)
-    law, task_labels = law_of_model(model), [model.config.id2label[place] for place in range(model.config.num_labels)]
-    agreed = agreement.of_answers(answers, unquantized, "held-out rows", law)
-    is_as_right = agreement.right(answers, labels, law) >= agreement.right(unquantized, labels, law)
-    thresholds = chosen(answers, labels, task_labels) if law is BINARY else {}
-    return {
-        "facts": {**found.facts, **thresholds},
-        "step_facts": {
-            **told,
-            **thresholds,
-            "layers_quantized": len(learned),
-            "kernels": dict(Counter(integer_kernels(target).values())),
-            "parity of the fp32 graph": found.parity,
-            "agreement": agreement.decided(
-                agreed, "int8", allowed=work.settings.allow_disagreement, is_as_right=is_as_right
-            ),
-            "gap to the trained model": compared(target, answers, trained, law),
-            "unlike the unquantized model": {
-                "held_out_rows": len(answers),
-                "before_training": unlike(before, unquantized, law),
-                "after_training": unlike(answers, unquantized, law),
-            },
-        },
-    }
+    return train(work)
 
 
 def _reads(settings: Qat, task: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.models.load import checkpoint_artifact, classifier, save, tokenizer
-from compress.quantization.agreement import Agreement, decided, of_answers, right
+from compress.quantization.agreement import Agreement, decided, of_answers, predictions, right
 from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
 from compress.techniques.apply import apply
 from tests.tiny import WORDS
@@ -64,7 +64,7 @@ def test_the_scores_of_a_regression_must_correlate() -> None:
 def test_answers_that_are_no_numbers_agree_with_nothing() -> None:
     wanted = np.array([[1.0, 0.0]] * 20)
     assert of_answers(np.full_like(wanted, np.nan), wanted, "rows", CATEGORICAL).share == 0
-    assert right(wanted, np.zeros(20), CATEGORICAL) == 1
+    assert right(predictions(wanted, CATEGORICAL), np.zeros(20), CATEGORICAL) == 1
 
 
 @pytest.fixture

@@ -216,8 +216,9 @@ def moods(folder: Path, name: str, rows: int, seed: int) -> str:
 def right(artifact: Artifact, task: dict[str, Any]) -> float:
     """Percent of the evaluation rows."""
     from compress.data import loading
+    from compress.data.calibration import model_inputs
     from compress.onnx.exported import exported
-    from compress.quantization.qat import batches_of, onnx_logits
+    from compress.runtimes.sessions import logits, open_session
 
     graph = artifact.folder / "model.onnx"
     if artifact.format == "torch":
@@ -225,9 +226,12 @@ def right(artifact: Artifact, task: dict[str, Any]) -> float:
     described, data = loading.resolve(task)
     its_tokenizer = models.tokenizer(artifact.folder)
     rows = loading.tokenize(loading.load(described, data, "evaluation").rows, its_tokenizer, 64).rows
-    lengths = np.argsort([len(row["input_ids"]) for row in rows], kind="stable")
-    labels = np.asarray([rows[int(place)]["label"] for place in lengths])
-    return float((onnx_logits(graph, batches_of(rows, its_tokenizer)[0]).argmax(1) == labels).mean() * 100)
+    session = open_session(graph, threads=1)
+    found = [
+        logits(session, {name: value[None] for name, value in model_inputs(row, its_tokenizer).items()})[0].argmax()
+        for row in rows
+    ]
+    return float((np.asarray(found) == np.asarray(rows["label"])).mean() * 100)
 
 
 def plant_outliers_(model: Any) -> None:

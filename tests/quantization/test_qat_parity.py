@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers.utils import ModelOutput
 
 from compress.core.errors import CompressError
 from compress.models.load import load, resolve_model
-from compress.quantization import integer_writing
-from compress.quantization.integer_writing import compared, next_tokens, shaken
+from compress.quantization import qat_parity
+from compress.quantization.qat_parity import answers, compared, perturbed
 from tests.tiny_generators import write_generator
 
 BATCH = {
@@ -32,7 +32,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def graphs(model: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     """What answers as the model does, but for a change of its logits [rows, tokens, vocabulary]."""
-    return lambda **inputs: SimpleNamespace(logits=change(model(**inputs).logits))
+    return lambda **inputs: ModelOutput(logits=change(model(**inputs).logits))
 
 
 def another_best(logits: torch.Tensor) -> torch.Tensor:
@@ -62,18 +62,18 @@ def test_answers_that_are_no_numbers_are_refused(llama: Any) -> None:
 def test_a_model_that_is_as_far_from_itself_has_its_graphs_and_says_so(
     llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integer_writing, "SHAKEN", 3.0)  # as if a small change went far
+    monkeypatch.setattr(qat_parity, "PERTURBATION", 3.0)  # as if a small change went far
     found = compared(llama, graphs(llama, another_best), [BATCH], Path("made"))
     assert found["tokens_that_differ_for_certain"] == 1
     assert found["own_median_gap"] > found["median_gap"]
 
 
-def test_a_model_is_shaken_a_little_and_is_then_as_it_was(llama: Any) -> None:
-    before = next_tokens(llama, llama, BATCH)
-    with shaken(llama):
-        gap = (next_tokens(llama, llama, BATCH) - before).abs().max()
+def test_a_model_is_perturbed_a_little_and_is_then_as_it_was(llama: Any) -> None:
+    before = answers(llama, llama, BATCH).values
+    with perturbed(llama):
+        gap = (answers(llama, llama, BATCH).values - before).abs().max()
     assert 0 < gap < 1e-3
-    assert torch.equal(next_tokens(llama, llama, BATCH), before)
+    assert torch.equal(answers(llama, llama, BATCH).values, before)
 
 
 def test_batches_are_compared_one_by_one_and_count_together(llama: Any) -> None:
@@ -83,3 +83,16 @@ def test_batches_are_compared_one_by_one_and_count_together(llama: Any) -> None:
     assert found["tokens"] == whole["tokens"]
     assert found["median_gap"] == pytest.approx(0.5, rel=1e-5)
     assert found["tokens_that_differ"] == 0
+
+
+def test_a_classifier_is_held_to_the_class_of_each_row(make_model: Callable[..., Path]) -> None:
+    model = load(resolve_model(str(make_model("bert", "classifier", initializer_range=0.5)))).eval()
+    batch = {**BATCH, "labels": torch.tensor([0, 1])}
+    same = compared(model, graphs(model, lambda logits: logits), [batch], Path("made"))
+    assert {name: same[name] for name in ("rows", "largest_gap", "rows_that_differ")} == {
+        "rows": 2,
+        "largest_gap": 0.0,
+        "rows_that_differ": 0,
+    }
+    with pytest.raises(CompressError, match="at 2 of 2 rows another one is best although"):
+        compared(model, graphs(model, lambda logits: -10 * logits), [batch], Path("made"))

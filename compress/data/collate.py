@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,13 +259,11 @@ def _extras(
     return found
 
 
-def by_length(
-    rows: Any, its_tokenizer: Any, size: int, its_collate: Collate = collate
-) -> Iterator[tuple[list[int], dict[str, Any]]]:
-    """Tokenized rows as padded batches without labels, the longest first: (the rows' places, the model's inputs)."""
-    order = np.argsort(-row_lengths(rows), kind="stable")
-    for start in range(0, len(order), size):
-        places = order[start : start + size].tolist()
-        batch = its_collate([rows[place] for place in places], its_tokenizer, {})
-        batch.pop("labels", None)
-        yield places, batch
+def batches_by_length(lengths: np.ndarray, size: int) -> list[list[int]]:
+    """The places of all rows, so many a batch, the longest first.
+
+    Args:
+        lengths: of each row, [rows].
+    """
+    order = np.argsort(-lengths, kind="stable")
+    return [order[start : start + size].tolist() for start in range(0, len(order), size)]

@@ -23,7 +23,7 @@ from compress.core.disk import DiskFull
 from compress.core.errors import CompressError
 from compress.core.progress import bar, say, warn
 from compress.data import prompt_templates as texts
-from compress.data.collate import collate_pairs, collate_prompts, row_lengths
+from compress.data.collate import batches_by_length, collate_pairs, collate_prompts, row_lengths
 from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
 from compress.models.load import load
@@ -186,7 +186,6 @@ def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer
     """Keep what the model writes for each row, now and then as an entry; the longest rows come first."""
     from compress.models.load import quiet
 
-    order = np.argsort(-row_lengths(read), kind="stable")
     texts: dict[str, str] = {}
 
     def keep() -> None:
@@ -195,9 +194,8 @@ def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer
         texts.clear()
 
     written = time.perf_counter()
-    with quiet(), bar("teacher writes", len(order)) as running:
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH].tolist()
+    with quiet(), bar("teacher writes", len(read)) as running:
+        for places in batches_by_length(row_lengths(read), BATCH):
             features = [read[place] for place in places]
             if model.config.is_encoder_decoder:
                 batch = collate_pairs(features, its_tokenizer, {})

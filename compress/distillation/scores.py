@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from compress.core.labels import ANSWERED, TARGETS
-from compress.data.collate import answer_starts, by_length
+from compress.data.collate import answer_starts, batches_by_length, collate, row_lengths
+from compress.models.forward import answers
 
 BATCH = 64
 
@@ -19,18 +19,9 @@ def scores_of(model: Any, rows: Any, its_tokenizer: Any, task: Any) -> np.ndarra
     starts = answer_starts(rows)
     found = np.zeros((int(starts[-1]), task.num_labels), np.float32)
     with torch.inference_mode():
-        for places, batch in by_length(rows, its_tokenizer, BATCH):
-            inputs = {name: value.to(device) for name, value in batch.items() if name not in TARGETS}
-            logits = model(**inputs).logits.float().cpu()
-            found[answer_places(places, starts)] = flat(logits, batch).numpy()
+        for places in batches_by_length(row_lengths(rows), BATCH):
+            batch = collate([rows[place] for place in places], its_tokenizer, {})
+            values = answers(model, {name: value.to(device) for name, value in batch.items()}).values
+            lines = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
+            found[lines] = values.float().cpu().numpy()
     return found
-
-
-def flat(logits: Any, batch: Any) -> Any:
-    """A batch's answers one after another: [batch, outputs] as it is, [batch, tokens, outputs] -> [answers, outputs]."""
-    return logits[batch[ANSWERED].bool().to(logits.device)] if ANSWERED in batch else logits
-
-
-def answer_places(rows: list[int], starts: np.ndarray) -> np.ndarray:
-    """Where the answers of these rows stand among all answers."""
-    return np.concatenate([np.arange(starts[row], starts[row + 1]) for row in rows])

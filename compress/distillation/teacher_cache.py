@@ -1,7 +1,8 @@
-"""The teacher's forward pass, done once: its logits, and hidden states where asked for, serve every epoch, step and seed.
+"""A teacher's outputs, computed once and kept on disk for all epochs and seeds: scores and features, or next tokens.
 
-They lie in the cache in 16 bits, under a hash of the teacher, the data and how they were computed. What is there already is not
-computed again.
+They lie in the cache in 16 bits, under a hash of the teacher, the rows and how they were computed. An encoder's are an entry
+each, so that what is there already is not computed again. A generative teacher's take hours: they are one entry, and a stopped
+run goes on.
 """
 
 from __future__ import annotations
@@ -17,52 +18,57 @@ from typing import Any
 import numpy as np
 
 from compress.core.artifact import Artifact, digest
-from compress.core.cache import Entry, locked, making, opened
-from compress.core.disk import allocated
+from compress.core.cache import Entry, entry, locked, making, opened
 from compress.core.errors import CompressError
-from compress.core.labels import TARGETS
-from compress.core.progress import bar, say
-from compress.data.collate import ByToken, answer_starts, by_length, row_lengths
+from compress.core.labels import NO_LABEL
+from compress.core.progress import say
+from compress.data.collate import ByToken, Collate, answer_starts, batches_by_length, collate, row_lengths, step_lengths
 from compress.distillation.features import FeatureSpec, capture
-from compress.distillation.scores import answer_places, flat
+from compress.distillation.token_distributions import PREFIX, top_k
+from compress.models import forward
 from compress.models.load import load
+from compress.training.kept_outputs import Table, write_outputs
 from compress.training.train import wants_bf16
 
-BATCH = 64
+BATCH, TEXTS = 64, 16
+"""Rows that an encoder, and that a generative model is asked for at once."""
 LOGITS = "logits"
 VALUES = "values.npy"
+KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
+"""What is kept of each next token. The rounding of a log-probability is 0.05 % of it."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a teacher says of tokenized rows, and what that cost."""
+class Outputs:
+    """What a teacher gives for tokenized rows, and what that cost."""
 
-    logits: np.ndarray
-    """[answers, labels], float16, memory-mapped, in the rows' order: one answer a row, or one a word."""
-    features: Mapping[str, ByToken] = field(default_factory=dict)
-    """By the names of `FeatureSpec.names()`: vectors of each token, float16, memory-mapped."""
+    logits: np.ndarray | None = None
+    """An encoder's, [answers, labels], float16, memory-mapped, in the rows' order: one answer a row, or one a word."""
+    extras: Mapping[str, ByToken] = field(default_factory=dict)
+    """By the names of `FeatureSpec.names()`: vectors of each token, float16, memory-mapped. Or by the names that a batch has next
+    tokens under: log-probabilities [tokens, k], ids [tokens, k] and the rest [tokens]."""
     seconds: float = 0.0
     """What computing them took, whenever that was."""
     seconds_saved: float = 0.0
     """How much of that was not spent now, since it lay in the cache."""
 
 
-def answers(
-    teacher: Any,
+def outputs(
+    teacher: Artifact,
     rows: Any,
     its_tokenizer: Any,
     *,
-    wanted: FeatureSpec,
+    features: FeatureSpec,
     precision: str,
     identity: Mapping[str, Any],
     cache: Path,
-) -> Answers:
-    """A teacher's logits and features for all rows: read from the cache, or computed in batches sorted by length.
+) -> Outputs:
+    """An encoder's logits and features for all rows: read from the cache, or computed.
 
     Args:
         teacher: the torch artifact of the teacher.
         rows: tokenized rows.
-        wanted: which features, besides the logits.
+        features: which ones, besides the logits.
         precision: `auto`, `fp32` or `bf16`, as for training.
         identity: what the rows are (files' hashes, split, length): a change of data or teacher is another key.
         cache: the folder for content-keyed results.
@@ -71,12 +77,11 @@ def answers(
         CompressError: a feature does not fit into 16 bits, or the disk is full.
     """
     autocast = "bf16" if wants_bf16(precision) else "fp32"
-    hashes = _row_hashes(rows)
-    content = hashlib.sha256(hashes.tobytes()).hexdigest()
+    content = hashlib.sha256(_row_hashes(rows).tobytes()).hexdigest()
     key = digest([teacher.fingerprint(), digest(teacher.files), content, identity, autocast])
     folder = cache / "teacher" / key
-    lengths = row_lengths(rows)
-    names = [LOGITS, *wanted.names()]
+    starts = np.concatenate([[0], np.cumsum(row_lengths(rows))])
+    names = [LOGITS, *features.names()]
     kept = _opened(folder, names)
     lacking = [name for name in names if name not in kept]
     if lacking:
@@ -84,26 +89,133 @@ def answers(
             kept = _opened(folder, names)  # another process may have asked meanwhile
             lacking = [name for name in names if name not in kept]
             if lacking:
-                _compute(teacher, rows, its_tokenizer, lengths, wanted, lacking, folder, bf16=autocast == "bf16")
+                _write(teacher, rows, its_tokenizer, starts, features, lacking, folder, bf16=autocast == "bf16")
                 kept = _opened(folder, names)
     seconds = max(one.facts["seconds"] for one in kept.values())
     # Where anything was lacking the teacher ran after all, and what it gave again was no more work.
     saved = 0.0 if lacking else seconds
     if saved:
         say(f"The teacher's answers to {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
-    starts = np.concatenate([[0], np.cumsum(lengths)])
     arrays = {name: np.load(one.folder / VALUES, mmap_mode="r", allow_pickle=False) for name, one in kept.items()}
-    return Answers(
-        logits=arrays[LOGITS],
-        features={name: ByToken(arrays[name], starts) for name in wanted.names()},
+    return Outputs(
+        arrays[LOGITS],
+        {name: ByToken(arrays[name], starts) for name in features.names()},
         seconds=seconds,
         seconds_saved=saved,
     )
 
 
-def bytes_needed(rows: Any, wanted: FeatureSpec, width: int) -> int:
+def next_tokens(
+    teacher: Artifact,
+    rows: Any,
+    its_tokenizer: Any,
+    its_collate: Collate,
+    *,
+    k: int,
+    temperature: float,
+    precision: str,
+    cache: Path,
+) -> Outputs:
+    """A generative teacher's k likeliest tokens at each label that counts, and what the others have: read from the cache, or
+    computed.
+
+    Args:
+        teacher: the torch artifact of an encoder-decoder or a decoder.
+        rows: tokenized rows; without `labels` their `input_ids` are the labels.
+        its_collate: makes a batch of them, with labels.
+        k: how many tokens are kept; no more than the vocabulary has.
+        temperature: that of the distributions.
+        precision: `auto`, `fp32` or `bf16`, as for training.
+        cache: the folder for content-keyed results.
+    """
+    counts, content = _counted(rows)
+    autocast = "bf16" if wants_bf16(precision) else "fp32"
+    key = digest([teacher.fingerprint(), digest(teacher.files), content, k, temperature, autocast])
+    starts = np.concatenate([[0], np.cumsum(counts)])
+
+    def make(work: Path) -> Mapping[str, Any]:
+        model = load(teacher).float()
+
+        def batch_of(places: list[int]) -> Mapping[str, Any]:
+            return its_collate([rows[place] for place in places], its_tokenizer, {})
+
+        def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+            found = top_k(forward.answers(model, batch).values, k, temperature)
+            return {name: getattr(found, name).cpu().numpy() for name in KEPT}
+
+        tables = {name: Table(work / f"{name}.npy", starts, dtype) for name, dtype in KEPT.items()}
+        batches = batches_by_length(step_lengths(rows), TEXTS)
+        bf16 = autocast == "bf16"
+        return {
+            "seconds": write_outputs(model, batches, batch_of, ask, tables, name="teacher", bf16=bf16, resumes=work)
+        }
+
+    kept = entry(cache / "teacher-tokens" / key, make, resumes=True)
+    seconds = float(kept.facts["seconds"])
+    if not kept.is_new:
+        say(f"The teacher's next tokens for {len(rows)} rows are in the cache: {seconds:.1f} seconds saved.")
+    arrays = {name: np.load(kept.folder / f"{name}.npy", mmap_mode="r") for name in KEPT}
+    return Outputs(
+        None,
+        {f"{PREFIX}{name}": ByToken(array, starts, of_labels=True) for name, array in arrays.items()},
+        seconds=seconds,
+        seconds_saved=0.0 if kept.is_new else seconds,
+    )
+
+
+def bytes_of_features(rows: Any, features: FeatureSpec, width: int) -> int:
     """What the features of all rows take on disk, for a teacher of that hidden width."""
-    return int(row_lengths(rows).sum()) * len(wanted.names()) * width * 2
+    return int(row_lengths(rows).sum()) * len(features.names()) * width * 2
+
+
+def bytes_of_tokens(rows: Any, k: int) -> int:
+    """What the next tokens of all rows take on disk."""
+    counts, _ = _counted(rows)
+    return int(counts.sum()) * (6 * k + 2)
+
+
+def opened_teacher(teacher: Artifact) -> Any:
+    """The teacher's model; one that is stored in fp16 computes in fp32, since fp16 overflows and is slow on a CPU."""
+    import torch
+
+    model = load(teacher)
+    return model.float() if model.dtype == torch.float16 else model
+
+
+def _write(
+    teacher: Artifact,
+    rows: Any,
+    its_tokenizer: Any,
+    starts: np.ndarray,
+    features: FeatureSpec,
+    names: list[str],
+    folder: Path,
+    *,
+    bf16: bool,
+) -> None:
+    """Make the entries of some names; one pass makes them all."""
+    began = time.perf_counter()
+    model = opened_teacher(teacher)
+
+    def batch_of(places: list[int]) -> Mapping[str, Any]:
+        return collate([rows[place] for place in places], its_tokenizer, {})
+
+    with ExitStack() as stack:
+        work = {name: stack.enter_context(making(folder / name)) for name in names}
+        found = stack.enter_context(capture(model, features))
+
+        def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+            values = {LOGITS: forward.answers(model, batch).values}
+            values |= {name: found[name][batch["attention_mask"].bool()] for name in names if name != LOGITS}
+            return {name: _narrowed(values[name], name) for name in names}
+
+        answered = answer_starts(rows)
+        tables = {name: Table(work[name].folder / VALUES, answered if name == LOGITS else starts) for name in names}
+        write_outputs(
+            model, batches_by_length(row_lengths(rows), BATCH), batch_of, ask, tables, name="teacher", bf16=bf16
+        )
+        for name in names:
+            work[name].facts["seconds"] = round(time.perf_counter() - began, 3)
 
 
 def _row_hashes(rows: Any) -> np.ndarray:
@@ -127,63 +239,19 @@ def _opened(folder: Path, names: list[str]) -> dict[str, Entry]:
     return {name: one for name, one in found.items() if one is not None}
 
 
-def opened_teacher(teacher: Artifact) -> Any:
-    """The teacher's model; one that is stored in fp16 computes in fp32, since fp16 overflows and is slow on a CPU."""
-    import torch
-
-    model = load(teacher)
-    return model.float() if model.dtype == torch.float16 else model
-
-
-def _compute(
-    teacher: Any,
-    rows: Any,
-    its_tokenizer: Any,
-    lengths: np.ndarray,
-    wanted: FeatureSpec,
-    names: list[str],
-    folder: Path,
-    *,
-    bf16: bool,
-) -> None:
-    import torch
-
-    started = time.perf_counter()
-    model = opened_teacher(teacher)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    answered = answer_starts(rows)
-    arrays: dict[str, np.ndarray] = {}
-
-    with ExitStack() as stack:
-        work = {name: stack.enter_context(making(folder / name)) for name in names}
-
-        def keep(name: str, places: Any, values: np.ndarray) -> None:
-            if name not in arrays:
-                shape = (int(answered[-1]) if name == LOGITS else int(starts[-1]), values.shape[1])
-                arrays[name] = allocated(work[name].folder / VALUES, np.float16, shape)
-            arrays[name][places] = values
-
-        found = stack.enter_context(capture(model, wanted))
-        stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.autocast(device, torch.bfloat16, enabled=bf16))
-        running = stack.enter_context(bar("teacher", len(rows)))
-        for places, batch in by_length(rows, its_tokenizer, BATCH):
-            inputs = {name: value.to(device) for name, value in batch.items() if name not in TARGETS}
-            logits = flat(model(**inputs).logits, batch)
-            mask = batch["attention_mask"].bool()
-            of_tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
-            for name in names:
-                if name == LOGITS:
-                    keep(name, answer_places(places, answered), _narrowed(logits, name))
-                else:
-                    keep(name, of_tokens, _narrowed(found[name][mask.to(device)], name))
-            running.advance(len(places))
-        seconds = round(time.perf_counter() - started, 3)
-        for name in names:
-            arrays[name].flush()  # type: ignore[attr-defined]  # numpy.memmap's
-            work[name].facts["seconds"] = seconds  # one pass makes them all
+def _counted(rows: Any) -> tuple[np.ndarray, str]:
+    """How many tokens of each row are predicted and count, [rows], and a hash of all that the models read and write."""
+    counts = np.empty(len(rows), np.int64)
+    content = hashlib.sha256()
+    is_decoders = "labels" not in rows.column_names or "prompt" in rows.column_names
+    place = 0
+    for batch in rows.iter(1000):
+        for ids, labels in zip(batch["input_ids"], batch.get("labels", batch["input_ids"]), strict=True):
+            for one in (ids, labels):
+                content.update(np.asarray([len(one), *one], np.int32).tobytes())
+            counts[place] = sum(token != NO_LABEL for token in labels[1 if is_decoders else 0 :])
+            place += 1
+    return counts, content.hexdigest()
 
 
 def _narrowed(value: Any, name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from compress.data.collate import references, starts_of
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
 from compress.distillation.scores import scores_of
-from compress.distillation.teacher_cache import answers
+from compress.distillation.teacher_cache import outputs
 from compress.metrics.metric import Undefined, title
 from compress.models import load as models
 from compress.models.labels import of_config as labels_of_config
@@ -67,8 +67,14 @@ def of_classifier(
     """
     identity = {"holdout": data.holdout_identity, "length": settings.max_length}
     place = cache / "held-out"
-    found = answers(
-        teacher, rows, its_tokenizer, wanted=FeatureSpec(), precision=settings.precision, identity=identity, cache=place
+    found = outputs(
+        teacher,
+        rows,
+        its_tokenizer,
+        features=FeatureSpec(),
+        precision=settings.precision,
+        identity=identity,
+        cache=place,
     )
     logits, labels = np.asarray(found.logits, np.float32), references(data.holdout)
     if data.task.is_multi_label:  # as it is served

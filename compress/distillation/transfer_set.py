@@ -17,7 +17,7 @@ from compress.core.progress import say
 from compress.data import loading
 from compress.data.collate import ByToken, Extra, starts_of
 from compress.data.tokenized import generative_tokens, tokens
-from compress.distillation import teacher_cache, teacher_score, teacher_tokens
+from compress.distillation import teacher_cache, teacher_score
 from compress.distillation.distill_settings import Distill
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
@@ -25,6 +25,7 @@ from compress.distillation.loss_config import LossConfig, stages_of
 from compress.distillation.objective import FEATURE, LOGITS
 from compress.distillation.pseudo_labels import pseudo_labelled
 from compress.distillation.students import Student
+from compress.distillation.top_k_error import truncation_error
 from compress.models import load as models
 from compress.models.forward import STATES
 from compress.models.widths import widths
@@ -168,25 +169,26 @@ def _with_outputs(
     if settings.alpha.highest == 0 and not wanted.names():
         return found
     width = widths(found.teacher_config).hidden if wanted.names() else 0
-    kept = _has_room("hidden states", teacher_cache.bytes_needed(data.train, wanted, width), settings, cache)
+    kept = _has_room("hidden states", teacher_cache.bytes_of_features(data.train, wanted, width), settings, cache)
     logits, seconds, saved = [], 0.0, 0.0
     features: Mapping[str, Any] = {}
     for number, teacher in enumerate(teachers):
         its_tokenizer, rows = models.tokenizer(teacher.folder), data.train
         if not _same_tokenizer(its_tokenizer, student.tokenizer):  # it cuts the same texts otherwise
             rows = tokens(data.texts, its_tokenizer, models.config(teacher.folder), settings.max_length).rows
-        answers = teacher_cache.answers(
+        outputs = teacher_cache.outputs(
             teacher,
             rows,
             its_tokenizer,
-            wanted=wanted if number == 0 and kept else FeatureSpec(),
+            features=wanted if number == 0 and kept else FeatureSpec(),
             precision=settings.precision,
             identity=identity,
             cache=cache,
         )
-        logits.append(answers.logits)
-        seconds, saved = seconds + answers.seconds, saved + answers.seconds_saved
-        features = features or answers.features
+        assert outputs.logits is not None
+        logits.append(outputs.logits)
+        seconds, saved = seconds + outputs.seconds, saved + outputs.seconds_saved
+        features = features or outputs.extras
     facts: dict[str, Any] = {"teacher_seconds": round(seconds, 3), "teacher_seconds_saved": round(saved, 3)}
     if len(teachers) > 1:
         facts["teachers"] = [teacher.folder.name for teacher in teachers]
@@ -235,7 +237,7 @@ def _with_next_tokens(
     _check_vocabulary(teacher, student)
     if config.alpha.highest == 0 or config.on_policy == 1 or not _is_kept(data, settings, config, cache):
         return replace(found, live_teacher=_live(teacher))
-    kept = teacher_tokens.token_answers(
+    kept = teacher_cache.next_tokens(
         teacher,
         data.train,
         its_tokenizer,
@@ -246,9 +248,7 @@ def _with_next_tokens(
         cache=cache,
     )
     model = _live(teacher)
-    error = teacher_tokens.coarsening_error(
-        student.model, model, data.train, its_tokenizer, data.collate, kept.extras, config
-    )
+    error = truncation_error(student.model, model, data.train, its_tokenizer, data.collate, kept.extras, config)
     facts |= {
         "teacher_seconds": kept.seconds,
         "teacher_seconds_saved": kept.seconds_saved,
@@ -292,7 +292,7 @@ def _is_kept(data: TrainingData, settings: DistillationSettings, config: LossCon
     if at.start != at.end:
         say(f"The temperature changes ({at}), and what is kept belongs to one: the teacher runs at each step instead.")
         return False
-    return _has_room("next tokens", teacher_tokens.bytes_needed(data.train, settings.top_k), settings, cache)
+    return _has_room("next tokens", teacher_cache.bytes_of_tokens(data.train, settings.top_k), settings, cache)
 
 
 def _has_room(what: str, needed: int, settings: DistillationSettings, cache: Path) -> bool:

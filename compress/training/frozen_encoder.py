@@ -20,10 +20,10 @@ import numpy as np
 
 from compress.core.artifact import digest, is_main_process
 from compress.core.cache import entry, making, opened
-from compress.core.disk import allocated
-from compress.core.progress import bar, say
-from compress.data.collate import ByToken, by_length, collate_pairs, row_lengths
+from compress.core.progress import say
+from compress.data.collate import ByToken, batches_by_length, collate_pairs, row_lengths
 from compress.training.data import TrainingData
+from compress.training.kept_outputs import Table, write_outputs
 from compress.training.objectives import Objective, reference_tokens, written_inputs
 from compress.training.train import TrainingSettings, train, wants_bf16
 
@@ -189,10 +189,7 @@ def encoder_states(model: Any, rows: Any, its_tokenizer: Any, *, bf16: bool, cac
             raise _NoRoom(
                 f"The encoder's states would take {needed / 1e9:.1f} GB of {room / 1e9:.1f} GB: the encoder runs at each step."
             )
-        fits = _compute(model, rows, its_tokenizer, starts, work / VALUES, bf16=bf16) <= FLOAT16_MAX
-        if not fits:
-            (work / VALUES).unlink()
-        return {"fits": fits}
+        return {"fits": _fits(model, rows, its_tokenizer, starts, work / VALUES, bf16=bf16)}
 
     try:
         kept = entry(cache / "encoder" / digest([_weights(model), _content(rows), bf16]), make)
@@ -208,34 +205,32 @@ class _NoRoom(Exception):  # noqa: N818 - it is a reason, not a mistake
     """The states would take too much of the disk; another run may find room, so this is not kept."""
 
 
-def _compute(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file: Path, *, bf16: bool) -> float:
-    """Write the states; returns the greatest magnitude among them."""
-    import torch
+class _TooLarge(Exception):  # noqa: N818 - it is a reason, not a mistake
+    """A state that 16 bits do not hold; its magnitude."""
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = model.to(device).get_encoder().eval()
-    found = allocated(file, np.float16, (int(starts[-1]), model.config.hidden_size))
-    largest = 0.0
-    with (
-        torch.inference_mode(),
-        torch.autocast(device, torch.bfloat16, enabled=bf16),
-        bar("encoder", len(rows)) as running,
-    ):
-        for places, batch in by_length(rows, its_tokenizer, BATCH, collate_pairs):
-            mask = batch["attention_mask"].bool()
-            inputs = {name: value.to(device) for name, value in batch.items()}
-            states = encoder(**inputs).last_hidden_state.float().cpu()[mask]
-            largest = max(largest, float(states.abs().max()))
-            if not largest <= FLOAT16_MAX:
-                say(
-                    f"The encoder's states reach {largest:g}, which 16 bits do not hold: the encoder runs at each step."
-                )
-                return largest
-            tokens = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
-            found[tokens] = states.numpy()
-            running.advance(len(places))
-    found.flush()
-    return largest
+
+def _fits(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file: Path, *, bf16: bool) -> bool:
+    """Write the states; whether 16 bits hold them."""
+
+    def batch_of(places: list[int]) -> Mapping[str, Any]:
+        batch = collate_pairs([rows[place] for place in places], its_tokenizer, {})
+        return {name: batch[name] for name in ("input_ids", "attention_mask")}
+
+    def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+        states = encoder(**batch).last_hidden_state[batch["attention_mask"].bool()].float().cpu()
+        if not float(states.abs().max()) <= FLOAT16_MAX:
+            raise _TooLarge(float(states.abs().max()))
+        return {STATES: states.numpy()}
+
+    encoder = model.get_encoder().eval()
+    batches = batches_by_length(row_lengths(rows), BATCH)
+    try:
+        write_outputs(encoder, batches, batch_of, ask, {STATES: Table(file, starts)}, name="encoder", bf16=bf16)
+    except _TooLarge as reason:
+        say(f"The encoder's states reach {reason.args[0]:g}, which 16 bits do not hold: the encoder runs at each step.")
+        file.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _score(model: Any, data: TrainingData, name: str) -> dict[str, float]:

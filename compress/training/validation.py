@@ -13,7 +13,7 @@ import numpy as np
 from compress.core.labels import NO_LABEL
 from compress.data import generative as generation
 from compress.data import prompt_templates as texts
-from compress.data.collate import collate_causal, collate_pairs, collate_prompts, row_lengths
+from compress.data.collate import batches_by_length, collate_causal, collate_pairs, collate_prompts, row_lengths
 from compress.metrics.metric import Undefined
 from compress.tasks.task import Task
 from compress.training.objectives import ModelScore, Scored
@@ -62,11 +62,9 @@ def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> li
 
     reads = not model.config.is_encoder_decoder
     found = [""] * len(rows)
-    order = np.argsort(-row_lengths(rows), kind="stable")
     decoding = Decoding(1, max_new_tokens, rules(model.generation_config.to_dict()))
     with quiet():
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH].tolist()
+        for places in batches_by_length(row_lengths(rows), BATCH):
             features = [rows[place] for place in places]
             batch = collate_prompts(features, its_tokenizer) if reads else collate_pairs(features, its_tokenizer, {})
             ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)

@@ -18,7 +18,7 @@ from compress.distillation.schedules import Schedule
 from compress.distillation.token_distributions import top_k, whole
 from compress.models.forward import answers, logits_and_labels
 from compress.tasks.kinds.laws import TOKENS
-from tests.distillation.test_teacher_tokens import FAMILIES, TOKENIZER, rows_for
+from tests.distillation.test_teacher_cache_of_tokens import FAMILIES, TOKENIZER, rows_for
 from tests.families import ONE_OF_EACH
 from tests.generative import VOCABULARY, prompts, strong_generator
 

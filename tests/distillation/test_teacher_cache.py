@@ -15,7 +15,7 @@ from compress.core.errors import CompressError
 from compress.data.collate import collate
 from compress.distillation import teacher_cache as teacher
 from compress.distillation.features import FeatureSpec, capture
-from compress.distillation.teacher_cache import Answers, answers
+from compress.distillation.teacher_cache import Outputs, outputs
 from compress.models.load import classifier, resolve_model, tokenizer
 from compress.training.data import TrainingData, data_for
 from tests.disk import files_no_larger_than
@@ -32,13 +32,13 @@ def data(make_model: Callable[..., Path], task: dict[str, Any]) -> TrainingData:
 
 
 @pytest.fixture
-def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Answers]:
-    def ask(wanted: FeatureSpec = NOTHING, rows: Any = None, where: str = "teacher") -> Answers:
-        return answers(
+def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Outputs]:
+    def ask(wanted: FeatureSpec = NOTHING, rows: Any = None, where: str = "teacher") -> Outputs:
+        return outputs(
             resolve_model(str(tmp_path / where)),
             data.train if rows is None else rows,
             tokenizer(tmp_path / where),
-            wanted=wanted,
+            features=wanted,
             precision="fp32",
             identity={"train": "these"},
             cache=tmp_path / "cache",
@@ -48,25 +48,25 @@ def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Answers]:
 
 
 def test_features_come_back_as_the_batch_that_the_student_sees(
-    ask: Callable[..., Answers], data: TrainingData, tmp_path: Path
+    ask: Callable[..., Outputs], data: TrainingData, tmp_path: Path
 ) -> None:
     kept = ask(WANTED)
     model, its_tokenizer = classifier(tmp_path / "teacher"), tokenizer(tmp_path / "teacher")
     places = [17, 3, 90, 41]
     features = [{**data.train[place], "place": place} for place in places]
-    batch = collate(features, its_tokenizer, dict(kept.features))
+    batch = collate(features, its_tokenizer, dict(kept.extras))
     with capture(model, WANTED) as found, torch.no_grad():
         model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
     real = batch["attention_mask"].bool()
     assert real.sum(1).unique().numel() > 1  # rows of several lengths
-    assert set(kept.features) == set(WANTED.names())
+    assert set(kept.extras) == set(WANTED.names())
     for name in WANTED.names():
         torch.testing.assert_close(batch[name][real].float(), found[name][real], rtol=2**-10, atol=1e-4)
         assert not batch[name][~real].any()
 
 
 def test_what_is_asked_for_later_is_added_and_the_rest_is_kept(
-    ask: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Outputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ask()
     before = np.array(first.logits)
@@ -80,7 +80,7 @@ def test_what_is_asked_for_later_is_added_and_the_rest_is_kept(
 
 
 def test_other_rows_or_another_teacher_are_asked_anew(
-    ask: Callable[..., Answers], data: TrainingData, tmp_path: Path
+    ask: Callable[..., Outputs], data: TrainingData, tmp_path: Path
 ) -> None:
     ask()
     folders = tmp_path / "cache" / "teacher"
@@ -93,7 +93,7 @@ def test_other_rows_or_another_teacher_are_asked_anew(
 
 
 def test_answers_that_were_cut_short_are_asked_for_again(
-    ask: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Outputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
 
@@ -113,7 +113,7 @@ def test_answers_that_were_cut_short_are_asked_for_again(
 
 
 def test_states_beyond_sixteen_bits_are_refused_with_the_way_out(
-    ask: Callable[..., Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Outputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = classifier(tmp_path / "teacher")
     with torch.no_grad():
@@ -127,11 +127,11 @@ def test_states_beyond_sixteen_bits_are_refused_with_the_way_out(
 def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "teacher", family)
     data = data_for(write_task(tmp_path / "data", rows=40), tokenizer(folder), classifier(folder).config, 64)
-    found = answers(
+    found = outputs(
         resolve_model(str(folder)),
         data.train,
         tokenizer(folder),
-        wanted=WANTED,
+        features=WANTED,
         precision="fp32",
         identity={},
         cache=tmp_path / "cache",
@@ -142,34 +142,34 @@ def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
         logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0]
     np.testing.assert_allclose(found.logits[5], logits, rtol=2e-3, atol=1e-3)
     for name in WANTED.names():
-        kept = found.features[name]
+        kept = found.extras[name]
         mine = kept.values[kept.starts[5] : kept.starts[6]]
         np.testing.assert_allclose(mine, features[name][0], rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["logits/values.npy", "hidden.3/values.npy", "logits/entry.json"])
 def test_answers_that_were_damaged_are_asked_for_again(
-    ask: Callable[..., Answers], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ask: Callable[..., Outputs], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wanted = FeatureSpec(hidden=(3,))
     before = ask(wanted)
-    logits, hidden = np.array(before.logits), np.array(before.features["hidden.3"].values)
+    logits, hidden = np.array(before.logits), np.array(before.extras["hidden.3"].values)
     (file,) = (tmp_path / "cache" / "teacher").glob(f"*/{name}")
     file.write_bytes(file.read_bytes()[:-8] + bytes(8) if file.suffix == ".npy" else b"{")
     again = ask(wanted)
     assert again.seconds_saved == 0
     assert "is damaged, so it is made again" in caplog.text
     np.testing.assert_array_equal(again.logits, logits)
-    np.testing.assert_array_equal(again.features["hidden.3"].values, hidden)
+    np.testing.assert_array_equal(again.extras["hidden.3"].values, hidden)
 
 
 def test_two_who_ask_at_once_get_the_same_answers_and_the_teacher_runs_once(
-    ask: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Outputs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
     load = teacher.load
     monkeypatch.setattr(teacher, "load", lambda one: calls.append(1) or load(one))
-    found: list[Answers] = []
+    found: list[Outputs] = []
     threads = [threading.Thread(target=lambda: found.append(ask(WANTED))) for _ in range(2)]
     for one in threads:
         one.start()
@@ -180,7 +180,7 @@ def test_two_who_ask_at_once_get_the_same_answers_and_the_teacher_runs_once(
     assert found[0].logits.any(axis=1).all()
 
 
-def test_a_full_disk_is_told_before_a_value_is_written(ask: Callable[..., Answers], tmp_path: Path) -> None:
+def test_a_full_disk_is_told_before_a_value_is_written(ask: Callable[..., Outputs], tmp_path: Path) -> None:
     with files_no_larger_than(3000), pytest.raises(CompressError, match=r"cannot be written .*Free some space"):
         ask(WANTED)
     assert not list((tmp_path / "cache").rglob("*.npy"))

@@ -63,7 +63,7 @@ def test_the_teacher_is_asked_once_for_all_seeds_and_settings(
 ) -> None:
     first = distil("first")
     monkeypatch.setattr(
-        "compress.distillation.teacher_cache._compute", lambda *_, **__: pytest.fail("the teacher was asked again")
+        "compress.distillation.teacher_cache.write_outputs", lambda *_, **__: pytest.fail("the teacher was asked again")
     )
     second = distil("second", seed=1, temperature=2.0)
     facts = first.steps[-1].facts

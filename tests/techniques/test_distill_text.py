@@ -16,7 +16,7 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
 from compress.data.loading import resolve
-from compress.distillation import teacher_tokens, transfer_set
+from compress.distillation import teacher_cache, transfer_set
 from compress.distillation.distill_settings import Distill
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.objective import objective_of
@@ -148,7 +148,7 @@ def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> N
 
 def test_the_teacher_is_asked_once_for_all_seeds_and_losses(distil: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     first = distil("first")
-    monkeypatch.setattr(teacher_tokens, "_compute", lambda *_, **__: pytest.fail("the teacher was asked again"))
+    monkeypatch.setattr(teacher_cache, "write_outputs", lambda *_, **__: pytest.fail("the teacher was asked again"))
     second = distil("second", seed=1, divergence="jsd", jsd_beta=0.1, alpha=0.9)
     assert facts(second)["teacher_seconds"] == facts(first)["teacher_seconds"]
 

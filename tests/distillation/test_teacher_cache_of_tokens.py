@@ -12,14 +12,16 @@ import torch
 from torch.nn import functional as F
 
 from compress.data.collate import collate_causal, collate_pairs
-from compress.distillation import teacher_tokens
+from compress.distillation import teacher_cache
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.schedules import Schedule
-from compress.distillation.teacher_tokens import TokenAnswers, coarsening_error, token_answers
+from compress.distillation.teacher_cache import Outputs, next_tokens
 from compress.distillation.token_distributions import PREFIX, in_batch
+from compress.distillation.top_k_error import truncation_error
 from compress.models import forward
 from compress.models.forward import logits_and_labels
 from compress.models.load import resolve_model
+from compress.training import kept_outputs
 from tests.families import GENERATIVE, ONE_OF_EACH, is_seq2seq
 from tests.generative import VOCABULARY, prompts, strong_generator
 
@@ -48,13 +50,13 @@ def rows_for(family: str, count: int = 40) -> Any:
 def ask(tmp_path: Path) -> Any:
     """`ask("bart", k=3)`: the answers of a teacher of that family, its model, its rows."""
 
-    def ask(family: str = "bart", **changes: Any) -> tuple[TokenAnswers, Any, Any]:
+    def ask(family: str = "bart", **changes: Any) -> tuple[Outputs, Any, Any]:
         model, folder = strong_generator(family), tmp_path / family
         if not folder.exists():
             model.save_pretrained(folder)
         rows = changes.pop("rows", None) or rows_for(family)
         chosen = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache", **changes}
-        found = token_answers(resolve_model(str(folder)), rows, TOKENIZER, FAMILIES[family], **chosen)
+        found = next_tokens(resolve_model(str(folder)), rows, TOKENIZER, FAMILIES[family], **chosen)
         return found, model, rows
 
     return ask
@@ -106,13 +108,13 @@ def test_the_teacher_is_asked_once_and_anew_for_other_targets_or_another_tempera
     first, _, rows = ask()
     assert first.seconds_saved == 0
     with monkeypatch.context() as patched:
-        patched.setattr(teacher_tokens, "load", lambda *_: pytest.fail("the teacher was asked again"))
+        patched.setattr(teacher_cache, "load", lambda *_: pytest.fail("the teacher was asked again"))
         again = ask()[0]
         assert again.seconds_saved == first.seconds
         assert all(np.array_equal(first.extras[name].values, again.extras[name].values) for name in first.extras)
     asked: list[None] = []
-    compute = teacher_tokens._compute
-    monkeypatch.setattr(teacher_tokens, "_compute", lambda *a, **n: asked.append(None) or compute(*a, **n))
+    compute = teacher_cache.write_outputs
+    monkeypatch.setattr(teacher_cache, "write_outputs", lambda *a, **n: asked.append(None) or compute(*a, **n))
     ask(temperature=1.0)
     ask(k=3)
     ask(rows=rows.select(range(20)))
@@ -125,7 +127,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     damage: str, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ask(cache=tmp_path / "whole")[0]
-    monkeypatch.setattr(teacher_tokens, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(kept_outputs, "WRITE_SECONDS", 0.0)
     calls: list[int] = []
     real = forward.answers
 
@@ -135,7 +137,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
             raise KeyboardInterrupt
         return real(*given, **named)
 
-    monkeypatch.setattr(teacher_tokens, "next_tokens", stopping)
+    monkeypatch.setattr(forward, "answers", stopping)
     with pytest.raises(KeyboardInterrupt):
         ask(cache=tmp_path / "parts")
     if damage:
@@ -169,7 +171,7 @@ def test_the_error_is_measured_and_vanishes_where_all_tokens_are_kept(ask: Any, 
     told = {}
     for k in (2, K, VOCABULARY):
         found, model, rows = ask(family, k=k)
-        told[k] = coarsening_error(
+        told[k] = truncation_error(
             student,
             model,
             rows,

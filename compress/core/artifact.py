@@ -124,11 +124,11 @@ class Artifact:
         return self.folder.name
 
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits over the origin and all the steps' settings, inputs and data."""
+        """A hash of the origin and all steps' settings, inputs and data, in sixteen hexadecimal digits."""
         return digest({"format": FORMAT, "origin": self.origin["weights"], "steps": [s.identity() for s in self.steps]})
 
     def root(self) -> Mapping[str, str]:
-        """What `ancestors` hold, of the uncompressed model: the last one before the first step that compresses."""
+        """The uncompressed model's entry, as in `ancestors`: the last model before the first compressing step."""
         prepared = next((i for i, step in enumerate(self.steps) if step.compresses), len(self.steps))
         return self._as_ancestor() if prepared == len(self.steps) else self.ancestors[prepared]
 
@@ -138,7 +138,7 @@ class Artifact:
         return replace(self, folder=folder, steps=(*self.steps, step), **changes)
 
     def manifest(self) -> dict[str, Any]:
-        """All that is written to `manifest.json`."""
+        """The content of `manifest.json`."""
         fields = {name: value for name, value in asdict(self).items() if name != "folder"}
         own = {"format_version": FORMAT, "fingerprint": self.fingerprint()}
         return manifest.written({**own, **fields}, self.folder)
@@ -168,7 +168,7 @@ class Artifact:
             )
 
     def unlisted(self) -> list[str]:
-        """What is in its folder, hidden files and links included, and not in the manifest: somebody else put it there."""
+        """Files in its folder that are not in the manifest, hidden files and links included: somebody else added them."""
         found = [one for one in self.folder.rglob("*") if one.is_symlink() or not one.is_dir()]
         names = [one.relative_to(self.folder) for one in found if one.name not in OF_THE_SYSTEM]
         ours = {*self.files, MANIFEST}
@@ -181,7 +181,7 @@ class Artifact:
         return saved
 
     def write_manifest(self) -> None:
-        """Write the manifest as it is here, whole or not at all."""
+        """Write the manifest, completely or not at all."""
         write_whole(self.folder / MANIFEST, json.dumps(self.manifest(), indent=1, allow_nan=False) + "\n")
 
     def _as_ancestor(self) -> dict[str, str]:
@@ -220,13 +220,13 @@ def hashes(files: Iterable[Path]) -> dict[str, str]:
 
 
 def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits over a JSON value, whatever the order of its keys."""
+    """A hash of a JSON value in sixteen hexadecimal digits, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file completely or not at all."""
     partial = file.with_name(f".{file.name}.partial")
     try:
         with partial.open("w", encoding="utf-8") as stream:

@@ -29,7 +29,7 @@ MARK = "entry.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry that is whole."""
+    """A complete entry."""
 
     folder: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Making:
-    """An entry in the making."""
+    """An entry that is being made."""
 
     folder: Path
     """Where its files are written."""
@@ -48,7 +48,7 @@ class Making:
 
 
 def entry(folder: Path, make: Callable[[Path], Mapping[str, Any] | None], *, resumes: bool = False) -> Entry:
-    """The entry of that folder, made where it is not there or is damaged.
+    """The entry of that folder; it is made if it is missing or damaged.
 
     Args:
         folder: `<cache>/<kind>/<hash of all that decides it>`.
@@ -85,7 +85,7 @@ def opened(folder: Path) -> Entry | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within it no other process or thread makes the entry (or the entries within the folder). Waits for one that does.
+    """While it is held, no other process or thread makes the entry (or entries in the folder). Waits for one that does.
 
     Raises:
         CompressError: the cache cannot be written.
@@ -161,7 +161,7 @@ def seal(folder: Path, facts: Mapping[str, Any] | None = None, *, synced: bool =
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """As they will be when they are read."""
+    """The values as they will be after reading."""
     return dict(json.loads(json.dumps(facts)))
 
 

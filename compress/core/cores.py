@@ -13,7 +13,7 @@ PROCESS = Path("/proc/self")
 
 
 def available_cores(process: Path = PROCESS) -> int:
-    """How many processors this process may use, which a container may make fewer than the machine has; at least 1.
+    """The number of processors that this process may use, at least 1; a container may limit it.
 
     A quota is rounded up: half a processor's time is still spent on one.
     """
@@ -30,7 +30,7 @@ def affinity() -> int:
 
 
 def cpu_quota(process: Path = PROCESS) -> float | None:
-    """The processors' worth of time that may be used, 0.5 for half of one; None where nothing limits it.
+    """The CPU quota in processors, 0.5 for half of one; None without a limit.
 
     `docker run --cpus 2` and a Kubernetes limit set such a quota and leave all processors in sight. Each group above
     this process's own may have one too, and the smallest decides.

@@ -15,7 +15,7 @@ LONGEST_NAME = 255 - len(SUFFIX)
 
 
 def check_path(out: Path) -> None:
-    """Whether the system can write a file or folder there, by what can be seen beforehand.
+    """Check that the system can write a file or folder there, as far as this is known beforehand.
 
     Raises:
         CompressError: the path is too long or no path at all, a dangling link, or a place where nothing can be made.
@@ -44,7 +44,7 @@ def check_path(out: Path) -> None:
 
 
 def check_name(name: str) -> str | None:
-    """Why a name cannot be that of an artifact's folder, None where it can."""
+    """The reason why a name cannot be that of an artifact's folder; None if it can."""
     if any(not letter.isprintable() for letter in name):
         return "it holds a control character"
     if len(os.fsencode(name)) > LONGEST_NAME:
@@ -96,7 +96,7 @@ def check(out: Path, sources: Mapping[str, Artifact], read: Iterable[str] = ()) 
 
 
 def check_beside_models(out: Path, folder: Path) -> None:
-    """Whether a folder is no model's: what is written into one becomes part of the model, or is gone when that is replaced.
+    """Check that a folder is not a model's: files written into one become part of the model, or are deleted when it is replaced.
 
     Args:
         out: what is to be written, for the message.

@@ -21,11 +21,11 @@ CUT_SHORT = (
 
 
 class DiskFull(CompressError):  # noqa: N818 - it is a state of the machine, and reads as one
-    """Nothing more can be written."""
+    """The disk is full."""
 
 
 def why_full(error: BaseException | None) -> str | None:
-    """The reason where an error, or one that caused it, means that nothing more can be written; else None."""
+    """The reason if an error, or its cause, means that the disk is full; else None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             return str(error.strerror)
@@ -44,7 +44,7 @@ def written(error: BaseException) -> str | None:
 
 @contextmanager
 def full_disk_errors(where: Path) -> Iterator[None]:
-    """Within it a full disk ends in one line that names the file, or this place where the file is not known.
+    """Inside it a full disk raises an error of one line that names the file, or this place if the file is unknown.
 
     Raises:
         DiskFull: the disk is full, or a file may not grow as large.
@@ -64,7 +64,7 @@ def full_disk_errors(where: Path) -> Iterator[None]:
 
 
 def allocated(file: Path, dtype: Any, shape: tuple[int, ...]) -> Any:
-    """A new .npy file of zeros, memory-mapped for writing, whose place on the disk is taken before anything is written.
+    """A new .npy file of zeros, memory-mapped for writing, whose disk space is allocated before anything is written.
 
     Without that a write into the map where the disk is full ends the process by SIGBUS.
 
@@ -79,7 +79,7 @@ def allocated(file: Path, dtype: Any, shape: tuple[int, ...]) -> Any:
 
 
 def take_room(file: Path) -> None:
-    """Have all of a file's bytes on the disk, also those that were never written; an OSError where there is no room."""
+    """Allocate all of a file's bytes on disk, also those never written; raises OSError without enough room."""
     if hasattr(os, "posix_fallocate"):
         with file.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, max(1, file.stat().st_size))

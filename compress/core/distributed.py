@@ -19,7 +19,7 @@ SPEAKS_AFTER_SECONDS = 5.0
 
 
 def world_size(environment: Mapping[str, str] = os.environ) -> int:
-    """How many processes were launched to do this together: 1 unless a launcher described all of them.
+    """The number of processes that were launched together: 1 unless a launcher's variables are complete.
 
     >>> world_size({"RANK": "1"})
     1
@@ -30,12 +30,12 @@ def world_size(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def is_main_process(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process writes: the only one, or the first of those that were launched side by side."""
+    """Whether this process writes: the only one, or the first of those launched together."""
     return _place(environment)[0] == 0
 
 
 def settle() -> None:
-    """Forget what is left in the environment of a launch that is not ours, and refuse one that is not whole.
+    """Ignore leftover launch variables of another program, and refuse incomplete launches.
 
     A `RANK` without the rest is a leftover of another launch (or of Slurm's scripts). With it this process would wait
     for a first one that there is not, and torch would wait for the others.
@@ -90,7 +90,7 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 1800.0) ->
 
 
 def _place(environment: Mapping[str, str]) -> tuple[int, int]:
-    """This process's number and how many there are; (0, 1) where it was not launched with others."""
+    """This process's rank and the number of processes; (0, 1) if it was launched alone."""
     if not all(environment.get(name) for name in LAUNCHED):
         return 0, 1
     rank, size = _number(environment["RANK"]), _number(environment["WORLD_SIZE"])

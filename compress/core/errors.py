@@ -15,7 +15,7 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class CompressError(Exception):
-    """A mistake or a condition that the user can mend; one line of at most 500 characters, exit code 1.
+    """An error that the user can fix; one line of at most 500 characters, exit code 1.
 
     Whatever the message quotes (a name, a value, another library's words) is folded and shortened to that here.
     """
@@ -54,7 +54,7 @@ def listing(names: Iterable[Any]) -> str:
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """A user's value as a message quotes it: on one line, shortened in the middle, whatever it is.
+    """A user's value for a message: on one line, shortened in the middle.
 
     A nested value is looked into no deeper than three levels: one of nine YAML aliases within nine others, nine times over,
     would take hours to write out.

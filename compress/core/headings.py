@@ -23,7 +23,7 @@ HEADINGS = (
 
 
 def under(heading: str) -> dict[str, JsonValue]:
-    """For a field's `json_schema_extra`: the heading it stands under, where that is not its class's `HEADING`."""
+    """For a field's `json_schema_extra`: its heading, if that is not its class's `HEADING`."""
     return {"heading": heading}
 
 
@@ -38,7 +38,7 @@ NOT_SHOWN = under("")
 
 
 def grouped(model: type[Settings]) -> dict[str, list[str]]:
-    """The settings that a help shows, by heading, in its order: under each one, the class's own before those it shares."""
+    """The settings shown in a help by heading, in order: under each one, the class's own before shared ones."""
     shared = {name for base in model.__bases__ for name in getattr(base, "model_fields", ())}
     found: dict[str, list[str]] = {}
     for name in sorted(model.model_fields, key=lambda name: name in shared):
@@ -48,12 +48,12 @@ def grouped(model: type[Settings]) -> dict[str, list[str]]:
 
 
 def place(heading: str) -> int:
-    """Where a heading comes among others: -1 for those that are not listed."""
+    """The position of a heading among others; -1 if it is not listed."""
     return HEADINGS.index(heading) if heading in HEADINGS else -1
 
 
 def _heading(model: type[Settings], name: str) -> str:
-    """That of the field, else of the field that it replaces in a class it is derived from, else of the class."""
+    """The heading of the field, else of the inherited field that it replaces, else of the class."""
     owner = [one for one in model.__mro__ if issubclass(one, Settings) and name in one.model_fields][-1]
     for info in (model.model_fields[name], owner.model_fields[name]):
         extra = info.json_schema_extra

@@ -21,7 +21,7 @@ LONG_SECONDS = 60.0
 
 
 def place(out: Path, fingerprint: str) -> Path:
-    """Where an artifact of a run is kept when another one takes its place."""
+    """The place where an artifact of a run is kept when another one replaces it."""
     return out.parent / FOLDER / f"{out.name}-{fingerprint}"
 
 
@@ -34,7 +34,7 @@ def is_kept(out: Path, fingerprint: str) -> bool:
 
 
 def set_aside(out: Path) -> None:
-    """Move the finished artifact at `out` to where it is kept, if it was trained, took long, or holds files of somebody's.
+    """Keep the finished artifact at `out` if it was trained, took long, or has files added by somebody.
 
     Raises:
         CompressError: it cannot be moved.
@@ -58,7 +58,7 @@ def set_aside(out: Path) -> None:
 
 
 def put_back(out: Path, fingerprint: str) -> None:
-    """Put the artifact with that fingerprint back to `out`, where it is kept; what is there now is set aside in turn.
+    """Restore the artifact with that fingerprint to `out` if it is kept; the one there now is kept in turn.
 
     Raises:
         CompressError: something is at `out` that compress did not make, or a folder cannot be moved.

@@ -19,5 +19,5 @@ ABOUT = "about."
 
 
 def inputs_of(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a batch the model reads."""
+    """The entries of a batch that the model reads."""
     return {name: value for name, value in batch.items() if name not in TARGETS and not name.startswith(ABOUT)}

@@ -25,7 +25,7 @@ def to_stderr() -> None:
 
 
 def heard() -> None:
-    """Messages of a Python function go to stderr too, unless the program has said where they go or how many it wants.
+    """Messages of Python functions go to stderr too, unless the program has configured logging.
 
     A level or a handler of the logger `compress` is left as it is, and so are the root logger's handlers, but in a notebook:
     some of these set the root logger up before anybody could.
@@ -48,14 +48,14 @@ def settle_processes() -> None:
 
 
 class _OneLine(logging.Formatter):
-    """Messages quote what others wrote: names, labels, texts."""
+    """Escapes messages, since they quote names, labels and texts from outside."""
 
     def format(self, record: logging.LogRecord) -> str:
         return message(super().format(record))
 
 
 class _Once(logging.Filter):
-    """Lets a warning through once: a command reads a split several times, and each time says what is wrong with it."""
+    """Shows each warning once: a command may read a split several times, and warns each time."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ PACKAGES = (
 
 
 def machine(*, gpu: bool = False) -> dict[str, Any]:
-    """The machine as plain values; a fact that it does not tell is absent.
+    """The machine as plain values; unknown facts are left out.
 
     Args:
         gpu: whether to ask `nvidia-smi` for GPUs.
@@ -91,7 +91,7 @@ def memory_bytes() -> int | None:
 
 
 def packages() -> dict[str, str]:
-    """The installed versions of the packages that decide results."""
+    """The installed versions of the packages that affect results."""
     found = {}
     for name in PACKAGES:
         try:
@@ -135,7 +135,7 @@ def _text(file: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that decide results, without importing them."""
+    """The versions of the packages that affect results, without importing them."""
     found = {}
     for package in ("torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "datasets"):
         try:

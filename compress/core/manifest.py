@@ -37,7 +37,7 @@ STEP: Mapping[str, type] = {
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What the manifest in a folder says, its paths as they are from here: `data` of the task, `folder` of each ancestor.
+    """The manifest in a folder, with absolute paths: `data` of the task, `folder` of each ancestor.
 
     Raises:
         CompressError: there is none that can be read, a field is of another type than it should be, or it names a file
@@ -127,7 +127,7 @@ def _check_types(raw: Mapping[str, Any], kinds: Mapping[str, type], whose: str) 
 
 
 def _check_inside(folder: Path, name: str) -> None:
-    """Raises a CompressError for a file that is not in the folder: whoever wrote the manifest does not choose what is read."""
+    """Raises a CompressError for a file that is not in the folder: a manifest must not choose which other files are read."""
     path = PurePosixPath(name)
     is_outside = path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name or "\\" in name
     if not is_outside:

@@ -18,7 +18,7 @@ EXACT: Any = {"extra": "forbid"}
 
 
 def name_in(name: str, runtime: str) -> str:
-    """An artifact's name where a benchmark was asked for runtimes: `student (onnx_runtime)`."""
+    """An artifact's name in a benchmark with several runtimes: `student (onnx_runtime)`."""
     return f"{name} ({runtime})"
 
 
@@ -63,7 +63,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Measured:
-    """One artifact as it was when it was measured: enough to tell its story after its folder is gone."""
+    """One artifact as it was when it was measured: enough for a report after its folder is deleted."""
 
     __pydantic_config__ = EXACT
 
@@ -78,7 +78,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that one benchmark run found: artifacts side by side on one machine with one suite."""
+    """The results of one benchmark run: artifacts measured together on one machine with one suite."""
 
     __pydantic_config__ = EXACT
 
@@ -113,7 +113,7 @@ class Measurements:
         return found
 
     def save(self, folder: Path) -> Path:
-        """Write `measurements.json` into the folder, whole or not at all."""
+        """Write `measurements.json` into the folder, completely or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / FILE
         write_whole(target, json.dumps({"format": FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n")

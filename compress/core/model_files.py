@@ -23,7 +23,7 @@ OPENED = (*WEIGHTS, *PICKLES, "*.onnx", *SETTINGS, *TOKENIZER)
 
 
 def deciding(folder: Path) -> list[Path]:
-    """The files of a Hugging Face folder that decide what is opened from it: weights, settings, tokenizer, and its own code
+    """The files of a Hugging Face folder that determine what is opened from it: weights, settings, tokenizer, and its own code
     where the settings name some."""
     own_code = ("*.py",) if any(_names_code(folder / name) for name in ("config.json", "tokenizer_config.json")) else ()
     return _found(folder, (*WEIGHTS, *SETTINGS, *TOKENIZER, *own_code))
@@ -39,7 +39,7 @@ def copy_beside(source: Path, target: Path) -> None:
 
 
 def patterns_to_download() -> tuple[str, ...]:
-    """The names of all that a model may consist of, its own code excepted."""
+    """The name patterns of a model's files, except its own code."""
     return (*WEIGHTS, *SETTINGS, *TOKENIZER)
 
 

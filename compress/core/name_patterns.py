@@ -36,7 +36,7 @@ def check(patterns: Iterable[str], names: Iterable[str], setting: str, what: str
 
 
 def nearest(pattern: str, names: Iterable[str]) -> list[str]:
-    """The names that are most like a pattern, by their likest part.
+    """The names most similar to a pattern, by their most similar part.
 
     >>> nearest("*.atention.*", ["encoder.0.attention.query", "encoder.0.ffn", "lm_head"])[0]
     'encoder.0.attention.query'

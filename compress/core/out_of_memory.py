@@ -40,7 +40,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def message(what: str, settings: Mapping[str, Any] | None = None) -> str:
-    """One line that names what ran out of memory and what to lower.
+    """One line that says what ran out of memory and which settings to lower.
 
     Args:
         what: what was going on, as in `quantize (step 'int8')`.
@@ -53,7 +53,7 @@ def message(what: str, settings: Mapping[str, Any] | None = None) -> str:
 
 @contextmanager
 def named(what: str, settings: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Out of memory inside becomes a CompressError that says what ran out and what to lower."""
+    """Running out of memory inside it raises a CompressError that says which settings to lower."""
     try:
         yield
     except Exception as error:

@@ -11,7 +11,7 @@ LONGEST_NAME, LONGEST_PATH = 255, 4095
 
 
 def named(text: str | Path) -> Path:
-    """The path that a user named, a `~` at its beginning written out.
+    """The path that a user gave, with `~` expanded.
 
     Raises:
         CompressError: it is empty, has a NUL character, or is longer than a file system allows.

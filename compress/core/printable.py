@@ -26,7 +26,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def one_line(text: str) -> str:
-    """The text with everything unseen escaped, line feeds too.
+    """The text with all control and invisible characters escaped, line feeds too.
 
     >>> one_line("red \\x1b[31m, reversed \\u202e,\\n next")
     'red \\\\x1b[31m, reversed \\\\u202e,\\\\n next'
@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """The text with everything unseen escaped but its line feeds, which we have set ourselves."""
+    """The text with all control and invisible characters escaped except line feeds."""
     return _ALL_BUT_LINES.sub(_escape, text)
 
 
@@ -64,7 +64,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON that keeps every character, those that are unseen by JSON's own escapes."""
+    """JSON that keeps every character; control and invisible ones use JSON's own escapes."""
     return _BEYOND_JSON.sub(_json_escape, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
 
 

@@ -23,16 +23,16 @@ class Bar(Protocol):
     """A running progress bar."""
 
     def advance(self, by: int = 1, note: str = "") -> None:
-        """Move on by so many units; the note (a loss, a score) is shown beside the bar."""
+        """Advance by some units; the note (a loss, a score) is shown beside the bar."""
 
 
 def say(message: str) -> None:
-    """Tell the user something that is worth a line; silent with `--quiet`."""
+    """Show a message to the user; silent with `--quiet`."""
     logger.info(message)
 
 
 def warn(message: str) -> None:
-    """Tell the user something that must not be missed; shown with `--quiet` too."""
+    """Show a warning to the user, also with `--quiet`."""
     logger.warning(message)
 
 

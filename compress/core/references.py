@@ -19,7 +19,7 @@ ArtifactPath = Annotated[str, Reference()]
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Marks a setting that is the path of something that is read: an adapter, a file of texts."""
+    """Marks a setting that is the path of an input: an adapter, a file of texts."""
 
 
 ReadPath = Annotated[str, OnDisk()]
@@ -27,7 +27,7 @@ ReadPath = Annotated[str, OnDisk()]
 
 
 def references(settings: Settings) -> dict[str, str]:
-    """What the settings refer to, by the setting's name; where a setting names several, by `name.0`, `name.1`."""
+    """The references in settings, by setting name; several references of one setting are `name.0`, `name.1`."""
     found: dict[str, str] = {}
     for name in marked(settings, Reference):
         value = getattr(settings, name)
@@ -41,7 +41,7 @@ def references(settings: Settings) -> dict[str, str]:
 
 
 def marked(settings: Settings, mark: type) -> list[str]:
-    """The names of the settings whose type carries a mark."""
+    """The names of the settings whose type has a mark."""
     return [
         name
         for name, info in type(settings).model_fields.items()

@@ -24,11 +24,11 @@ class Former:
     """Former value -> the value of today, where that has changed too."""
 
     def value_now(self, value: Any) -> Any:
-        """The value of today; what was not renamed stays as it is."""
+        """Today's value; values that were not renamed are unchanged."""
         return self.values.get(value, value) if _is_plain(value) else value
 
     def value_stored(self, value: Any) -> Any:
-        """The value as manifests hold it."""
+        """The stored value, as in manifests."""
         return next((old for old, new in self.values.items() if new == value), value) if _is_plain(value) else value
 
 
@@ -88,7 +88,7 @@ FORMER: Mapping[str, Mapping[str, Former]] = {
 
 
 def current(technique: str, values: Mapping[str, Any], where: str, lines: Lines) -> tuple[dict[str, Any], Lines]:
-    """What a user wrote and its lines, under the names of today; each former name is reported with the new one.
+    """A user's settings and their lines under today's names; each former name is reported with the new one.
 
     Args:
         where, lines: see `compress.core.settings.build`.
@@ -115,7 +115,7 @@ def current(technique: str, values: Mapping[str, Any], where: str, lines: Lines)
 
 
 def stored(technique: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as manifests and fingerprints hold them."""
+    """Settings by their stored names, as in manifests and fingerprints."""
     former = FORMER.get(technique, {})
     return {
         former[name].name if name in former else name: former[name].value_stored(value) if name in former else value
@@ -124,7 +124,7 @@ def stored(technique: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_as(technique: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a manifest under the names of today, to be shown."""
+    """Settings of a manifest by today's names, for display."""
     now = {former.name: (name, former) for name, former in FORMER.get(technique, {}).items()}
     return {
         now[name][0] if name in now else name: now[name][1].value_now(value) if name in now else value

@@ -31,7 +31,7 @@ COMMAND = "compress "
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without keys that are the same value: of `1` and `0x1`, or `on` and `true`, the last one would silently win."""
+    """YAML that refuses equal keys: of `1` and `0x1`, or `on` and `true`, the last one would silently win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping, each of whose own keys is there once; those that `<<` brings in may be given again."""
@@ -57,7 +57,7 @@ class Settings(BaseModel):
 
     @property
     def set_by_preset(self) -> frozenset[str]:
-        """The names of the settings that a preset chose: nobody gave them."""
+        """The names of the settings that a preset set, not the user."""
         return frozenset()
 
     @field_validator("*", mode="after")
@@ -175,7 +175,7 @@ def _without_types(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _reason(error: Any) -> str:
-    """What a value must be, in our words: pydantic speaks of inputs and validation."""
+    """What a value must be, in plain words: pydantic's messages are about inputs and validation."""
     kind, context = error["type"], error.get("ctx", {})
     limits = {
         "greater_than": ("greater than", "gt"),

@@ -31,7 +31,7 @@ from compress.training.objectives import Hold
 def fewer_layers(
     model: Any, layers: int | tuple[int, ...], choice: str, batches: Sequence[Batch], side: str = "decoder"
 ) -> tuple[Any, dict[str, Any]]:
-    """A model with some of the layers, and which.
+    """A model with some of its layers, and their indices.
 
     Args:
         side: of an encoder-decoder, whose layers.
@@ -51,7 +51,7 @@ def fewer_layers(
 
 
 def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> tuple[Any, dict[str, Any]]:
-    """A model of a smaller hidden width, the same in all its layers, whose dimensions are those that count for most.
+    """A model with a smaller hidden size: its most important hidden dimensions, the same in all layers.
 
     Raises:
         CompressError: the width cannot be, or the layers have widths of their own by now.
@@ -67,7 +67,7 @@ def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> 
 
 
 def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Path) -> tuple[Any, dict[str, Any]]:
-    """A model with some of the heads and neurons within a budget, and what went.
+    """A model with the heads and neurons kept within a budget, and those removed.
 
     Args:
         settings: of `compress prune`: method, target_ratio, budget, latency_budget_ms, length, new_tokens, importance,
@@ -109,7 +109,7 @@ def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Pa
 
 
 def zeroed_(model: Any, settings: Prune, batches: Sequence[Batch]) -> tuple[Any, Hold, dict[str, Any]]:
-    """A model with single weights at zero, or one that gets them as it is trained, and what holds them there.
+    """A model with zero weights, or one that gets them during training, and the hold that keeps them zero.
 
     Raises:
         CompressError: a pattern of `exclude` fits no module, or a matrix cannot be pruned N:M.
@@ -136,7 +136,7 @@ def zeroed_(model: Any, settings: Prune, batches: Sequence[Batch]) -> tuple[Any,
 
 
 def _movement(model: Any, settings: Prune, names: Sequence[str]) -> Movement | SoftMovement:
-    """Scores that are learned with the weights: the share grows by the cubic schedule, or a penalty decides it."""
+    """Learned scores: the sparsity grows on the cubic schedule, or a penalty decides it."""
     if settings.penalty is not None:
         return SoftMovement(model, settings.penalty, names)
     return Movement(model, gradual.Schedule(settings.sparsity), names, by_matrix=settings.scope == "local")
@@ -174,7 +174,7 @@ def adapters(model: Any, rank: int, seed: int) -> Iterator[None]:
 
 
 def finish_(model: Any, hold: Hold | None) -> None:
-    """Leave nothing but plain weights behind, with their zeros."""
+    """Restore plain weights, with their zeros."""
     if isinstance(hold, Movement | SoftMovement):
         hold.finish_()
     elif isinstance(hold, gradual.Fixed):
@@ -195,7 +195,7 @@ def _costs(model: Any, settings: Prune, cache: Path) -> costs.Costs:
 
 
 def _length(model: Any, settings: Prune) -> int:
-    """The tokens of a row that milliseconds are measured for: no more than the model reads."""
+    """The sequence length at which latency is measured: no more than the model reads."""
     most = positions(model.config)
     if most is None or settings.length <= most:
         return int(settings.length)
@@ -220,7 +220,7 @@ def _others(kept: Sequence[Sequence[int]], counts: Sequence[int]) -> list[list[i
 
 
 def _inputs(model: Any, batch: Batch, *left_out: str) -> Batch:
-    """What a model reads of a batch; a generative one reads its references too.
+    """A model's inputs in a batch; for a generative model the references too.
 
     Args:
         left_out: the names of what it does not read; all targets where none is given.

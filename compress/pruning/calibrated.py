@@ -28,7 +28,7 @@ BLOCK = 128
 
 
 def wanda_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iterable[str] | None = None) -> Masks:
-    """Prunes where |weight| * ||input|| is smallest, compared within each output.
+    """Wanda: prunes the smallest |weight| * ||input|| of each output.
 
     Sun et al. 2023, "A simple and effective pruning approach for large language models", equation 1. The layers are pruned
     from the first to the last, each by the inputs that it has once those before it are pruned. ALBERT's one layer is pruned
@@ -65,7 +65,7 @@ def wanda_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iterable
 
 
 def sparsegpt_(model: Any, batches: Sequence[Batch], amount: Amount, names: Iterable[str] | None = None) -> Masks:
-    """Prunes what the outputs miss least, and corrects the weights that stay for what goes.
+    """SparseGPT: prunes the weights that change the outputs least, and adjusts the others to compensate.
 
     Frantar & Alistarh 2023, "SparseGPT: Massive language models can be accurately pruned in one-shot", algorithm 1, with
     its blocks of 128 columns and its damping; the layers in order, as in `wanda_`, which see for the arguments. The
@@ -176,7 +176,7 @@ def _layer_by_layer(
 def _statistics(
     model: Any, batches: Sequence[Batch], linears: Mapping[str, nn.Module], statistic: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
-    """The sum over all tokens that are no padding of a statistic of each module's inputs, in fp64."""
+    """The sum of a statistic of each module's inputs over all tokens except padding, in fp64."""
     architecture = family(model.config)
     of_positions = tuple(path for path in (architecture.position_query, architecture.position_key) if path)
     sums: dict[str, Tensor] = {}

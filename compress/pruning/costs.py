@@ -58,7 +58,7 @@ class Costs:
 
     @property
     def are_linear(self) -> bool:
-        """Whether each head costs as much as any other, and each neuron; measured milliseconds do not."""
+        """Whether all heads cost the same, and all neurons; measured latencies do not."""
         for tables in (self.attention, self.ffn):
             each = tables[0][1] - tables[0][0]
             for table in tables:
@@ -70,7 +70,7 @@ class Costs:
 def linear(
     unit: str, head: float | Sequence[float], neuron: float | Sequence[float], units: Units, *, rest: float = 0.0
 ) -> Costs:
-    """Costs that are so much a head and so much a neuron, up to the counts of `units`; in all blocks, or in each."""
+    """Costs that are constant per head and per neuron, up to the counts of `units`; in all blocks, or in each."""
     heads = head if isinstance(head, Sequence) else [head] * len(units.heads)
     neurons = neuron if isinstance(neuron, Sequence) else [neuron] * len(units.neurons)
     return Costs(
@@ -125,13 +125,13 @@ def macs(model: Any, length: int, written: int | None = None) -> Costs:
 
 
 def _parameters_of_unit(block: Block) -> int:
-    """Parameters that go with one unit."""
+    """The parameters of one unit."""
     made = sum(parameter.numel() for maker in block.makers for parameter in maker.module.parameters())
     return (made + weight_of(block.output).numel()) // block.count
 
 
 def _macs_of_unit(block: Block, encoded: int, tokens: int) -> float:
-    """Of one unit.
+    """The MACs of one unit.
 
     Args:
         encoded: tokens of the encoder's states.
@@ -145,7 +145,7 @@ def _macs_of_unit(block: Block, encoded: int, tokens: int) -> float:
 
 
 def _position_macs(config: Any, width: int, head_size: int, length: int) -> int:
-    """Of the relative positions of one head of DeBERTa, at one row in a batch; 0 in other families."""
+    """The MACs of the relative positions of one DeBERTa head, for one row; 0 in other families."""
     if not getattr(config, "relative_attention", False):
         return 0
     furthest = config.max_relative_positions if config.max_relative_positions >= 1 else config.max_position_embeddings

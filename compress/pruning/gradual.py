@@ -18,7 +18,7 @@ from compress.pruning.weights import apply_, masks_of_zeros, prunable, weights_o
 
 
 def share_at(progress: float, final: float, initial: float = 0.0, begin: float = 0.1, end: float = 0.7) -> float:
-    """The share of weights to have pruned by now: fast at first, when there is most to choose from, then ever slower.
+    """The sparsity at this point of the training: it rises fast at first, then more and more slowly.
 
     s = final + (initial - final) (1 - (progress - begin) / (end - begin))^3, from `begin` to `end`: equation 1 of Zhu &
     Gupta 2017, "To prune, or not to prune". Before `begin` nothing is pruned.
@@ -40,7 +40,7 @@ def share_at(progress: float, final: float, initial: float = 0.0, begin: float =
 
 @dataclass(frozen=True)
 class Schedule:
-    """The share to prune over training, see `share_at`; it rises in as many equal steps of progress as `updates`."""
+    """The schedule of sparsity over training, see `share_at`; it rises in `updates` equal steps of progress."""
 
     final: float
     initial: float = 0.0
@@ -60,7 +60,7 @@ class Schedule:
             )
 
     def share(self, progress: float) -> float:
-        """The share to have pruned once so much of the training is done."""
+        """The sparsity at a point of the training."""
         if self.begin <= progress < self.end:
             width = (self.end - self.begin) / self.updates
             # A little more than the floor, lest an update that is due waits for the next step by rounding.
@@ -69,7 +69,7 @@ class Schedule:
 
 
 class Fixed:
-    """Holds masks while a pruned model is trained: what an optimizer does to a pruned weight is undone at once."""
+    """Keeps pruned weights at zero during training: an optimizer's changes to them are undone at once."""
 
     def __init__(self, model: Any, masks: Mapping[str, Tensor] | None = None) -> None:
         """Without masks: the zeros that the model has by now in what is `prunable`."""
@@ -87,7 +87,7 @@ class Fixed:
 
 
 class Gradual:
-    """Prunes while a model trains: at each update the smallest weights go, and what is zero stays zero.
+    """Gradual pruning: at each update the smallest weights are set to zero, and zeros stay zero.
 
     Zhu & Gupta 2017, "To prune, or not to prune": masks are chosen by the magnitudes at that moment. There is no state
     besides the weights, since the masks are their zeros and what is due follows from the progress: a training that goes on

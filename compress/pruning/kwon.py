@@ -29,7 +29,7 @@ TUNING_ROWS = 512
 
 @dataclass(frozen=True)
 class PostTraining:
-    """What to keep and at which weight: fold the masks into the model, then remove the rest."""
+    """The units to keep and their masks: fold the masks into the model, then remove the other units."""
 
     kept: Kept
     masks: tuple[LayerMasks, ...]
@@ -48,7 +48,7 @@ def post_training(
     neuron_multiple: int = NEURON_MULTIPLE,
     tune: bool = True,
 ) -> PostTraining:
-    """What to keep of a model under a budget, and the tuned masks of it.
+    """The units of a model to keep under a budget, and their tuned masks.
 
     Args:
         model: a trained sequence classifier; it is left as it was.
@@ -70,7 +70,7 @@ def post_training(
 
 
 def rearranged(kept: Kept, found: Gradients) -> Kept:
-    """As many units of each layer, but those that can be missed together: section 4.2 of Kwon et al. 2022.
+    """Equally many units of each layer, chosen jointly with their interactions: section 4.2 of Kwon et al. 2022.
 
     What goes should have the least 1' F 1, where F is the block of the Fisher information of one layer's heads, or neurons:
     two that do the same may each be missed, and not both. From the search's choice, each kept unit in turn, the least
@@ -97,7 +97,7 @@ def fold_(model: Any, masks: Sequence[LayerMasks]) -> None:
 
 
 def _some(batches: Sequence[Batch], rows: int) -> Sequence[Batch]:
-    """Every so-many-th batch, so that about as many rows are left: batches may be sorted by length."""
+    """Every n-th batch, so that about this many rows are left: batches may be sorted by length."""
     total = sum(len(batch["input_ids"]) for batch in batches)
     return batches[:: max(1, round(total / rows))]
 

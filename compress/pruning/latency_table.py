@@ -43,7 +43,7 @@ Timer = Callable[[Mapping[str, Any], int], Mapping[str, Sequence[float]]]
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides how long the blocks take, beside their own heads or neurons."""
+    """The sizes that determine the latency of blocks, besides their heads or neurons."""
 
     hidden: int
     head_size: int
@@ -74,7 +74,7 @@ class LatencyTable:
     """The processor and the version of ONNX Runtime."""
 
     def milliseconds(self, counts: Units) -> float:
-        """The time of an encoder's layers that have these counts."""
+        """The latency of an encoder's layers with these counts."""
         return self.costs().of(counts)
 
     def costs(self) -> Costs:
@@ -91,7 +91,7 @@ class LatencyTable:
 def table(
     model: Any, *, batch: int, length: int, threads: int, cache: Path, timer: Timer | None = None
 ) -> LatencyTable:
-    """The latency table of a model's layers on this machine; measured in some tens of seconds, and once.
+    """The latency table of a model's layers on this machine; measured once, in some tens of seconds.
 
     The blocks are those of BERT, gated where the family is. Disentangled and rotary attention take longer than that: of
     DeBERTa and ModernBERT the table shows how times change with the widths, not the times themselves.
@@ -140,7 +140,7 @@ def table(
 
 
 def widths(whole: int, multiple: int) -> list[int]:
-    """The counts that are measured: eighths of the whole in full multiples, the least multiple, and the whole.
+    """The measured counts: eighths of all units rounded to multiples, the smallest multiple, and all.
 
     >>> widths(1536, 16)
     [16, 192, 384, 576, 768, 960, 1152, 1344, 1536]
@@ -164,7 +164,7 @@ def _graphs(shape: Shape) -> dict[str, Any]:
 
 
 def _monotone(seconds: Mapping[str, Sequence[float]], block: str) -> dict[int, float]:
-    """The median milliseconds by width, changed as little as makes none less than that of a smaller width."""
+    """The median milliseconds by width, adjusted minimally so that they never decrease with the width (isotonic regression)."""
     from sklearn.isotonic import isotonic_regression
 
     medians = {}
@@ -236,7 +236,7 @@ def _seconds(call: Callable[[], Any], repeats: int) -> float:
 
 
 class _Block:
-    """Nodes and random weights of a graph in the making."""
+    """Builds a graph: nodes and random weights."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []

@@ -16,7 +16,7 @@ Choice = Callable[[Mapping[str, Tensor], float], Masks]
 
 
 def local(weights: Mapping[str, Tensor], share: float) -> Masks:
-    """The smallest magnitudes of each matrix by itself: of each the share, to one, and round(share * weights) of all.
+    """Prunes the smallest magnitudes of each matrix: the share of each within one weight, round(share * weights) in all.
 
     Weights that are zero already count as pruned and stay so, even where there are more of them than asked for.
 
@@ -35,7 +35,7 @@ def local(weights: Mapping[str, Tensor], share: float) -> Masks:
 
 
 def global_(weights: Mapping[str, Tensor], share: float) -> Masks:
-    """The smallest magnitudes over all matrices: round(share * all weights), as many in each as it happens.
+    """Prunes the smallest magnitudes of all matrices together: round(share * all weights).
 
     As `local` for all else.
     """
@@ -44,7 +44,7 @@ def global_(weights: Mapping[str, Tensor], share: float) -> Masks:
 
 
 def still_to_go(weights: Mapping[str, Tensor], share: float) -> dict[str, int]:
-    """How many weights of each matrix go besides its zeros, so that all zeros together are round(share * all weights).
+    """How many more weights of each matrix to prune, so that the zeros are round(share * all weights) in all.
 
     As many of each matrix as its part of what is not zero yet; of a whole model that is the share of each.
     """
@@ -67,7 +67,7 @@ def n_of_m(weights: Mapping[str, Tensor], n: int = 2, m: int = 4) -> Masks:
 
 
 def check_n_of_m(weights: Mapping[str, Tensor], n: int, m: int) -> None:
-    """Refuses what cannot be pruned N:M; see `n_of_m`."""
+    """Refuses matrices that cannot be pruned N:M; see `n_of_m`."""
     if not 1 <= n < m:
         raise CompressError(
             f"{n}:{m} is not an N:M sparsity: N of every M weights stay, from 1 to M - 1. Use 2:4, for example."

@@ -35,7 +35,7 @@ LIMIT = 10.0
 
 @dataclass(frozen=True)
 class LayerMasks:
-    """By what the outputs of one layer's units are multiplied."""
+    """The factors of the outputs of one layer's units."""
 
     heads: Tensor
     """[heads]; 0 for those that go."""
@@ -44,7 +44,7 @@ class LayerMasks:
 
 
 def ones(model: Any, kept: Kept) -> list[LayerMasks]:
-    """Masks of 1 for what is kept and of 0 for the rest."""
+    """Masks with 1 for kept units and 0 for the others."""
     found = units(model)
 
     def mask(kept_here: Sequence[int], count: int) -> Tensor:
@@ -58,7 +58,7 @@ def ones(model: Any, kept: Kept) -> list[LayerMasks]:
 
 
 def tuned(model: Any, kept: Kept, batches: Sequence[Batch], *, ridge: float = RIDGE) -> list[LayerMasks]:
-    """Masks of what is kept, one entry a layer, fitted so that the pruned model computes what the whole one does.
+    """Masks of the kept units, one entry per layer, fitted so that the pruned model reproduces the unpruned one.
 
     Takes about seven forward passes, fewer where the first layers stay whole. The hidden states of two models at one layer
     are kept for all rows: 80 MB for 2,000 rows of 13 tokens and width 384. Layers that share their weights share their
@@ -94,7 +94,7 @@ def tuned(model: Any, kept: Kept, batches: Sequence[Batch], *, ridge: float = RI
 
 @dataclass(frozen=True)
 class _Call:
-    """What a layer is called with beside the hidden states: masks of attention, positions."""
+    """A layer's arguments besides the hidden states: attention masks, positions."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
@@ -118,7 +118,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Pass:
-    """What one layer computed on one batch; [batch, tokens, ...] each."""
+    """The outputs of one layer on one batch; [batch, tokens, ...] each."""
 
     mixed: Tensor
     """The heads' outputs, before masks."""
@@ -134,14 +134,14 @@ class _Pass:
 
 @dataclass(frozen=True)
 class _Runs:
-    """One layer, and what it is called with on each batch."""
+    """One layer, and its arguments on each batch."""
 
     layer: nn.Module
     architecture: Architecture
     calls: Sequence[Sequence[_Call]]
 
     def through(self, place: int, hidden: Tensor, masks: LayerMasks | None = None) -> Tensor:
-        """What the layer makes of a batch's hidden states, by all its applications."""
+        """The layer's output for a batch's hidden states, after all its applications."""
         for call in self.calls[place]:
             hidden = _run(self.layer, self.architecture, call, hidden, masks).output
         return hidden
@@ -170,7 +170,7 @@ def _something_goes(masks: LayerMasks) -> bool:
 
 
 def _recorded(model: Any, layers: Sequence[nn.Module], batch: Batch) -> _State:
-    """One pass of the whole model, to see what its layers are called with."""
+    """One pass of the whole model that records the arguments of its layers."""
     calls: list[list[_Call]] = [[] for _ in layers]
     entered: list[Tensor] = []
     hooks = []
@@ -203,7 +203,7 @@ def _recorded(model: Any, layers: Sequence[nn.Module], batch: Batch) -> _State:
 def _run(
     layer: nn.Module, architecture: Architecture, call: _Call, hidden: Tensor, masks: LayerMasks | None = None
 ) -> _Pass:
-    """One layer on hidden states of our own, its units multiplied by masks."""
+    """One layer on given hidden states, with its units multiplied by masks."""
     seen: dict[str, Tensor] = {}
 
     def watch(path: str, mask: Tensor | None) -> list[Any]:
@@ -309,7 +309,7 @@ class _NormalEquations:
 
 
 def _held_at_one(squares: Tensor, projected: Tensor, ridge: float) -> Tensor:
-    """The solution of squares m = projected that is drawn towards 1, as strongly as keeps it within the limit."""
+    """The solution of squares m = projected, regularized towards 1 just enough to stay within the limit."""
     if not (squares.isfinite().all() and projected.isfinite().all()):
         raise CompressError(
             "The model's activations on the calibration rows are NaN or infinite, so masks cannot be fitted. "

@@ -38,7 +38,7 @@ class _Learned:
         self.linears: dict[str, Any] = dict(chosen)
 
     def start(self) -> None:
-        """Nothing: the model holds all there is to know."""
+        """Does nothing: the model has all the state."""
 
     def after_step(self, progress: float) -> None:
         """Recomputes the masks if an update is due; call it after each step of the optimizer."""
@@ -50,7 +50,7 @@ class _Learned:
             linear.update.fill_(update)
 
     def is_done(self, progress: float) -> bool:
-        """Whether the schedule has come to its end: only then is the model one to keep."""
+        """Whether the schedule has ended: only then can the model be kept."""
         return self._update(progress) >= self.schedule.end * self.updates - 1e-9
 
     def masks(self, progress: float) -> Masks:
@@ -64,7 +64,7 @@ class _Learned:
         return 1 - kept / sum(linear.mask.numel() for linear in self.linears.values())
 
     def finish_(self) -> Masks:
-        """Sets what is masked to zero, and leaves plain linear modules; returns the masks."""
+        """Sets masked weights to zero and restores plain linear modules; returns the masks."""
         masks = {name: linear.mask.clone() for name, linear in self.linears.items()}
         apply_(self.model, masks)
         for linear in self.linears.values():
@@ -85,7 +85,7 @@ class _Learned:
 
 
 class Movement(_Learned):
-    """Prunes by learned scores while a model trains: those of the largest scores stay, as many as the schedule says.
+    """Prunes by learned scores during training: weights with the largest scores stay, their number follows the schedule.
 
     The forward pass uses W' = W * M, M being the mask that the scores S give. The gradient reaches the scores as if M were
     S: dL/dS = dL/dW' * W; and the weights as it is: dL/dW = dL/dW' * M. So a weight that is masked rests, and comes back
@@ -117,7 +117,7 @@ class Movement(_Learned):
         return self._largest(share_at(progress, schedule.final, schedule.initial, schedule.begin, schedule.end))
 
     def finish_(self) -> Masks:
-        """As for any; a training that was too short for its schedule is pruned to the final share now."""
+        """As in the base class; a training too short for its schedule is pruned to the final share now."""
         masked = sum(int((~linear.mask).sum()) for linear in self.linears.values())
         if masked < pruned_count(self.schedule.final, sum(linear.mask.numel() for linear in self.linears.values())):
             self._mask(self._largest(self.schedule.final))
@@ -137,7 +137,7 @@ class Movement(_Learned):
 
 
 class SoftMovement(_Learned):
-    """As `Movement`, but what stays is where sigmoid(S) is above a threshold, and a penalty on sigmoid(S) lowers scores.
+    """As `Movement`, but weights stay if sigmoid(S) is above a threshold, and a penalty on sigmoid(S) lowers scores.
 
     How much is pruned is decided by the loss, and differs from matrix to matrix. Sanh et al. 2020, section 4, "soft
     movement pruning". Add `loss` to what is trained.

@@ -26,7 +26,7 @@ UNSTRUCTURED = under("Unstructured pruning")
 
 
 class Prune(DistillationSettings):
-    """What goes, how it is chosen, and how the model recovers."""
+    """What is pruned, how it is chosen, and how the model recovers."""
 
     HEADING = "Pruning"
 
@@ -165,12 +165,12 @@ class Prune(DistillationSettings):
 
     @property
     def is_gradual(self) -> bool:
-        """Whether zeros come during the training."""
+        """Whether the sparsity grows during training."""
         return self.method == "magnitude" and self.gradual and self.epochs > 0 and self.pattern is None
 
     @property
     def amount(self) -> float | tuple[int, int]:
-        """How many single weights go: the share, or (n, m)."""
+        """The sparsity of single weights: a share, or (n, m)."""
         if self.pattern is None:
             return self.sparsity
         n, m = self.pattern.split(":")

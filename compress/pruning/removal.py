@@ -13,7 +13,7 @@ __all__ = ["remove", "resized_", "widths_of"]
 
 
 def remove(model: Any, kept: Kept) -> Any:
-    """A copy of a model that has only the units kept.
+    """A copy of a model with only the kept units.
 
     It equals the model with the others masked (`compress.pruning.units.masks_applied`) to rounding. Where every layer keeps
     all its heads (of Llama's groups, equally many) and as many neurons as the others, what `save_pretrained` writes is a

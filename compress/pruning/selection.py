@@ -14,7 +14,7 @@ HALF = 1 << 16
 
 
 def pruned_count(share: float, number: int) -> int:
-    """How many of so many weights a share is: the nearest whole number.
+    """The number of weights in a share: the nearest whole number.
 
     Raises:
         CompressError: the share is not from 0 to below 1.
@@ -58,7 +58,7 @@ def without_smallest(
 
 
 def without_smallest_in_rows(scores: Tensor, counts: int | Sequence[int]) -> Tensor:
-    """A mask that is False at the smallest scores of each row and True elsewhere; of equal ones the first go first.
+    """A mask that is False at the smallest scores of each row and True elsewhere; of equal scores the first are pruned first.
 
     Args:
         scores: [rows, columns].
@@ -71,7 +71,7 @@ def without_smallest_in_rows(scores: Tensor, counts: int | Sequence[int]) -> Ten
 
 
 def spread(count: int, sizes: Sequence[int]) -> list[int]:
-    """A count divided over groups in proportion to their sizes, in whole numbers whose sum is the count.
+    """Divides a count among groups in proportion to their sizes, in whole numbers with this sum.
 
     Each is within one of its exact part, and none is above its group's size while the count is not above their sum.
 
@@ -99,7 +99,7 @@ class _Keys:
             yield name, torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 
     def histogram(self, part: Callable[[Tensor], Tensor]) -> Tensor:
-        """How often each value from 0 to 65535 is there, [65536]."""
+        """How often each value from 0 to 65535 occurs, [65536]."""
         counts = torch.zeros(HALF, dtype=torch.int64)
         for _, key in self:
             counts += torch.bincount(part(key).flatten(), minlength=HALF).cpu()
@@ -107,7 +107,7 @@ class _Keys:
 
 
 def _reach(histogram: Tensor, count: int) -> tuple[int, int]:
-    """The value at which so many are reached, and how many are below it."""
+    """The value at which the cumulative count is reached, and how many are below it."""
     sums = histogram.cumsum(0)
     value = int(torch.searchsorted(sums, count))
     return value, int(sums[value] - histogram[value])

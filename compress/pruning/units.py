@@ -33,7 +33,7 @@ class Kept:
     neurons: tuple[tuple[int, ...], ...]
 
     def checked(self, present: Units) -> Kept:
-        """Itself, if a model with these units can keep these.
+        """`kept` itself, if a model with these units can keep them.
 
         Raises:
             CompressError: there is no such unit or layer, they are out of order, or a layer would lose its last one.

@@ -55,13 +55,13 @@ def weights_of(model: Any, names: Iterable[str] | None = None) -> dict[str, Tens
 
 
 def masks_of_zeros(model: Any, names: Iterable[str] | None = None) -> Masks:
-    """The masks of a model as it is: what is zero is pruned. An all-new model has no zeros, so its masks keep all."""
+    """Masks from a model's zeros: zero weights are pruned."""
     return {name: weight != 0 for name, weight in weights_of(model, names).items()}
 
 
 @torch.no_grad()
 def apply_(model: Any, masks: Mapping[str, Tensor]) -> None:
-    """Sets the weights whose mask is False to exactly zero, whatever they were.
+    """Sets the weights whose mask is False to exactly zero.
 
     Raises:
         CompressError: a mask is not of its weight's shape.
@@ -75,7 +75,7 @@ def apply_(model: Any, masks: Mapping[str, Tensor]) -> None:
 
 
 def share_of_zeros(model: Any, names: Iterable[str] | None = None) -> float:
-    """How many of the weights of these modules are zero, from 0 to 1.
+    """The share of zero weights in these modules, from 0 to 1.
 
     Args:
         names: modules, or masks by module; without them, all that are `prunable`.

@@ -1,4 +1,4 @@
-"""What the artifacts wrote of the same texts: the first rows of `outputs/ARTIFACT.jsonl` beside the measurements."""
+"""What the artifacts generated from the same texts: the first rows of `outputs/ARTIFACT.jsonl` beside the measurements."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Example:
     """What was read; empty where the files do not say."""
     reference: str
     outputs: tuple[tuple[str, str], ...]
-    """Artifact -> what it wrote, in the table's order."""
+    """Artifact -> what it generated, in the table's order."""
 
 
 def examples(file: Path, comparison: Comparison) -> tuple[Example, ...]:

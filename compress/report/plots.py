@@ -69,11 +69,12 @@ def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
     title = f"{scale.title} against {time.removeprefix('median ')}"
     left_out = len(comparison.rows) - len(spots)
     caption = (
-        f"Up is better{'' if scale.higher_is_better else ' (the scale grows downwards)'}, left is faster. The line joins the "
-        f"front: no other artifact is both faster and at least as good in {scale.name}; hollow circles lie behind it. "
-        "Diamond: uncompressed in torch; square: its fp32 ONNX export. Upright whiskers are the 95 % interval of the paired "
-        "difference to the uncompressed model (the dashed line), level ones that of the speed ratio."
-        + (f" {left_out} without both values are left out." if left_out else "")
+        f"Up is better{'' if scale.higher_is_better else ' (the scale grows downwards)'}, left is faster. The line is the Pareto "
+        f"front: no other artifact is both faster and at least as good in {scale.name}. Hollow circles lie behind it. The "
+        "diamond is the uncompressed model in torch, the square its fp32 ONNX export, and the dashed line the uncompressed "
+        "model's score. "
+        "Vertical whiskers are 95 % intervals of the paired difference to it, horizontal ones those of the speed ratio."
+        + (f" {left_out} are left out because they lack one of the two values." if left_out else "")
     )
     told = ", ".join(
         f"{s.name}: {wording.seconds(s.latency)}, {s.score:.4g}{' points' if scale.in_points else ''}" for s in spots

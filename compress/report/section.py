@@ -78,9 +78,9 @@ class Section:
     zeros: tuple[Sparse, ...]
     """What zeros brought; empty where no artifact has many."""
     warnings: tuple[str, ...] = ()
-    """Of models that write: which have collapsed or do no better than copying."""
+    """Of generative models: which have collapsed or do no better than copying."""
     examples: tuple[Example, ...] = ()
-    """What the artifacts wrote of the same texts."""
+    """What the artifacts generated from the same texts."""
 
     @property
     def counts_right(self) -> bool:

@@ -46,7 +46,7 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     shown.add_column("change")
     shown.add_column(f"speed\n{condition.short}" if condition else "speed", justify="right", no_wrap=True)
     shown.add_column("MB\ndisk", justify="right", no_wrap=True)
-    # At 80 columns there is room for one more: of a model that writes, how fast it does.
+    # At 80 columns there is room for one more: of a generative model, how fast it generates.
     shown.add_column("tokens\n/s" if comparison.pace else "MB peak\nmemory", justify="right", no_wrap=True)
     for row in comparison.rows:
         name = Text("★ " if row.name in starred else "", style="bold")

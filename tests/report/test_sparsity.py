@@ -41,7 +41,7 @@ def test_without_zeros_nothing_is_told_of_them_and_rounding_to_int8_makes_none_w
     assert lines(make_run()) == {}
     make_run().save(tmp_path)
     files = report.write([tmp_path], tmp_path / "report.html")
-    assert "Zeros and what they bring" not in files.html.read_text() + files.markdown.read_text()
+    assert "Zeros: size and speed" not in files.html.read_text() + files.markdown.read_text()
     assert json.loads(files.json.read_text())["runs"][0]["zeros"] == []
 
 
@@ -129,7 +129,7 @@ def test_all_four_files_show_zeros_parameters_bytes_and_latency_side_by_side(mak
     make_run([STUDENT, PRUNED, SPARSE_STUDENT]).save(tmp_path)
     files = report.write([tmp_path], tmp_path / "report.html")
     page, text = (file.read_text().replace("\u00a0", " ") for file in (files.html, files.markdown))
-    for part in ("Zeros and what they bring", "60 %", "6,370,099 of 10,616,832", "61.0 MB", "83.9 MB", "22.7 M"):
+    for part in ("Zeros: size and speed", "60 %", "6,370,099 of 10,616,832", "61.0 MB", "83.9 MB", "22.7 M"):
         assert part in page, part
         assert part in text, part
     run = json.loads(files.json.read_text())["runs"][0]

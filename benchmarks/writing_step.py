@@ -21,11 +21,12 @@ def main() -> None:
     import torch
     from torch.nn.functional import cross_entropy
 
+    from compress.models.forward import logits_and_labels
     from compress.models.generators import generator
     from compress.models.load import tokenizer
     from compress.tasks.kinds.losses import mean_by_row
     from compress.training.data import data_for
-    from compress.training.objectives import generator_inputs, reference_tokens
+    from compress.training.objectives import reference_tokens
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
@@ -42,9 +43,7 @@ def main() -> None:
     counting = reference_tokens(model)
 
     def everywhere(model: Any, batch: Any, progress: float) -> tuple[Any, Any]:
-        logits, labels = model(**generator_inputs(model, batch)).logits, batch["labels"]
-        if not model.config.is_encoder_decoder:
-            logits, labels = logits[:, :-1], labels[:, 1:]
+        logits, labels = logits_and_labels(model, batch)
         counted = labels != -100
         losses = cross_entropy(logits[counted].float(), labels[counted], reduction="none")
         return mean_by_row(losses, counted.nonzero()[:, 0]), {}

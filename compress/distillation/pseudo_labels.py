@@ -23,11 +23,11 @@ from compress.core.disk import DiskFull
 from compress.core.errors import CompressError
 from compress.core.progress import bar, say, warn
 from compress.data import prompt_templates as texts
-from compress.data.collate import batches_by_length, collate_pairs, collate_prompts, row_lengths
 from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
 from compress.models.load import load
-from compress.runtimes.generating import Decoding, generate, rules
+from compress.runtimes.generating import Decoding, rules
+from compress.training.validation import generated
 
 BATCH = 16
 WRITE_SECONDS = 20.0
@@ -184,8 +184,6 @@ def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Pat
 
 def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:
     """Keep what the model writes for each row, now and then as an entry; the longest rows come first."""
-    from compress.models.load import quiet
-
     texts: dict[str, str] = {}
 
     def keep() -> None:
@@ -194,16 +192,9 @@ def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer
         texts.clear()
 
     written = time.perf_counter()
-    with quiet(), bar("teacher writes", len(read)) as running:
-        for places in batches_by_length(row_lengths(read), BATCH):
-            features = [read[place] for place in places]
-            if model.config.is_encoder_decoder:
-                batch = collate_pairs(features, its_tokenizer, {})
-            else:
-                batch = collate_prompts(features, its_tokenizer)
-            ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
-            found = its_tokenizer.batch_decode(ids, skip_special_tokens=True)
-            texts |= {hashes[place]: text.strip() for place, text in zip(places, found, strict=True)}
+    with bar("teacher writes", len(read)) as running:
+        for places, found in generated(model, read, its_tokenizer, decoding, BATCH):
+            texts |= {hashes[place]: text for place, text in zip(places, found, strict=True)}
             running.advance(len(places))
             if time.perf_counter() - written > WRITE_SECONDS:
                 keep()

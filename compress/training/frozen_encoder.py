@@ -24,7 +24,7 @@ from compress.core.progress import say
 from compress.data.collate import ByToken, batches_by_length, collate_pairs, row_lengths
 from compress.training.data import TrainingData
 from compress.training.kept_outputs import Table, write_outputs
-from compress.training.objectives import Objective, reference_tokens, written_inputs
+from compress.training.objectives import Objective, reference_tokens
 from compress.training.train import TrainingSettings, train, wants_bf16
 
 STATES = "encoder_states"
@@ -145,24 +145,19 @@ def own_table(model: Any) -> Iterator[None]:
 
 def decoder_objective(model: Any, label_smoothing: float = 0.0) -> Objective:
     """`reference_tokens` from the encoder's states, of the batch, or computed without gradient or dropout where it has none."""
+    minimized = reference_tokens(model, label_smoothing, states=True)
 
-    def inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
         import torch
-        from transformers.modeling_outputs import BaseModelOutput
 
-        if STATES in batch:
-            states = batch[STATES].float()
-        else:
+        if STATES not in batch:
             encoder = model.get_encoder().eval()
             with torch.no_grad():
                 states = encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-        return {
-            **written_inputs(model, batch),
-            "encoder_outputs": BaseModelOutput(last_hidden_state=states),
-            "attention_mask": batch["attention_mask"],
-        }
+            batch = {**batch, STATES: states}
+        return minimized(trained, batch, progress)
 
-    return reference_tokens(model, label_smoothing, inputs=inputs)
+    return objective
 
 
 def encoder_states(model: Any, rows: Any, its_tokenizer: Any, *, bf16: bool, cache: Path) -> ByToken | None:

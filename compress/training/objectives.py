@@ -8,7 +8,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from compress.core.labels import NO_LABEL
 from compress.metrics.metric import Undefined
 
 Objective = Callable[[Any, Mapping[str, Any], float], tuple[Any, Mapping[str, Any]]]
@@ -55,29 +54,7 @@ class Penalty(Protocol):
         """What is added to the loss, a scalar."""
 
 
-Inputs = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
-"""(model, batch) -> what the model is called with."""
-
-
-def generator_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a generative model reads of a batch while it is trained."""
-    return {name: batch[name] for name in ("input_ids", "attention_mask")} | written_inputs(model, batch)
-
-
-def written_inputs(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-    """What it reads beside the sources: an encoder-decoder's references, one place further on.
-
-    Labels themselves are kept from it: it would compute a loss of its own beside ours.
-    """
-    if not model.config.is_encoder_decoder:
-        return {"use_cache": False}
-    return {
-        "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels=batch["labels"]),
-        "use_cache": False,
-    }
-
-
-def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs = generator_inputs) -> Objective:
+def reference_tokens(model: Any, label_smoothing: float = 0.0, *, states: bool = False) -> Objective:
     """The objective of a generative model that learns from references: cross-entropy at each token of theirs.
 
     A mean over a row's tokens, then over rows, so that accumulated batches are one batch, whatever their rows' lengths.
@@ -86,21 +63,19 @@ def reference_tokens(model: Any, label_smoothing: float = 0.0, *, inputs: Inputs
         model: the one that is trained; a decoder's labels are at their tokens' positions, and the next token is predicted.
         label_smoothing: the share of the target that is spread over all tokens alike (Szegedy et al. 2016, "Rethinking the
             Inception Architecture for Computer Vision", section 7).
-        inputs: what the model is called with.
+        states: whether the batches bring the states of its encoder, see `compress.models.forward.STATES`.
     """
-    shifted = not model.config.is_encoder_decoder
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
-        from torch.nn.functional import cross_entropy, pad
+        from torch.nn.functional import cross_entropy
 
-        from compress.models.output_head import logits_at
+        from compress.models.forward import answers
         from compress.tasks.kinds.losses import mean_by_row
 
-        labels = batch["labels"][:, 1:] if shifted else batch["labels"]
-        counted = labels != NO_LABEL
-        places = pad(counted, (0, 1)) if shifted else counted  # a decoder's last token foretells none
-        logits = logits_at(trained, inputs(model, batch), places, inside=model).float()
-        losses = cross_entropy(logits, labels[counted], reduction="none", label_smoothing=label_smoothing)
-        return mean_by_row(losses, counted.nonzero()[:, 0]), {}
+        found = answers(trained, batch, inside=model, states=states)
+        assert found.targets is not None
+        assert found.row is not None
+        each = cross_entropy(found.values.float(), found.targets, reduction="none", label_smoothing=label_smoothing)
+        return mean_by_row(each, found.row), {}
 
     return objective

@@ -6,17 +6,20 @@ Epochs and settings are chosen by this, and not by token accuracy: a model may f
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compress.core.labels import NO_LABEL
 from compress.data import generative as generation
 from compress.data import prompt_templates as texts
 from compress.data.collate import batches_by_length, collate_causal, collate_pairs, collate_prompts, row_lengths
 from compress.metrics.metric import Undefined
 from compress.tasks.task import Task
 from compress.training.objectives import ModelScore, Scored
+
+if TYPE_CHECKING:
+    from compress.runtimes.generating import Decoding
 
 ROWS = 128
 """No more held-out rows are written for, or windows read: enough to tell epochs apart, and soon done."""
@@ -57,20 +60,37 @@ def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> li
         rows: of `compress.data.generative.for_encoder_decoder` or `for_decoder`.
         max_new_tokens: the most it may write.
     """
-    from compress.models.load import quiet
-    from compress.runtimes.generating import Decoding, generate, rules
+    from compress.runtimes.generating import Decoding, rules
 
-    reads = not model.config.is_encoder_decoder
     found = [""] * len(rows)
     decoding = Decoding(1, max_new_tokens, rules(model.generation_config.to_dict()))
-    with quiet():
-        for places in batches_by_length(row_lengths(rows), BATCH):
-            features = [rows[place] for place in places]
-            batch = collate_prompts(features, its_tokenizer) if reads else collate_pairs(features, its_tokenizer, {})
-            ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
-            for place, text in zip(places, its_tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
-                found[place] = text.strip()
+    for places, written in generated(model, rows, its_tokenizer, decoding, BATCH):
+        for place, text in zip(places, written, strict=True):
+            found[place] = text
     return found
+
+
+def generated(
+    model: Any, rows: Any, its_tokenizer: Any, decoding: Decoding, size: int
+) -> Iterator[tuple[list[int], list[str]]]:
+    """The texts generated for tokenized rows, so many at once, the longest first: (the rows' places, their texts).
+
+    Args:
+        model: what `compress.runtimes.generating.generate` takes.
+        rows, its_tokenizer: as of `greedy`.
+    """
+    from compress.models.load import quiet
+    from compress.runtimes.generating import generate
+
+    for places in batches_by_length(row_lengths(rows), size):
+        features = [rows[place] for place in places]
+        if model.config.is_encoder_decoder:
+            batch = collate_pairs(features, its_tokenizer, {})
+        else:
+            batch = collate_prompts(features, its_tokenizer)
+        with quiet():
+            ids = generate(model, {name: value.numpy() for name, value in batch.items()}, decoding)
+        yield places, [text.strip() for text in its_tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 
 def windows(rows: Any, task: Task, its_tokenizer: Any, context: int) -> Any:
@@ -115,16 +135,16 @@ def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
     """
     from torch.nn.functional import cross_entropy
 
+    from compress.models.forward import answers
+
     size = max(1, LOGITS // (int(row_lengths(rows).max()) * model.config.vocab_size))
     total, tokens = 0.0, 0
     for start in range(0, len(rows), size):
         features = [rows[place] for place in range(start, min(start + size, len(rows)))]
         batch = {name: value.to(model.device) for name, value in collate_causal(features, its_tokenizer, {}).items()}
-        labels = batch.pop("labels")[:, 1:]
-        counted = labels != NO_LABEL
-        logits = model(**batch, use_cache=False).logits[:, :-1][counted].float()
-        total += float(cross_entropy(logits, labels[counted], reduction="sum"))
-        tokens += int(counted.sum())
+        found = answers(model, batch)
+        total += float(cross_entropy(found.values.float(), found.targets, reduction="sum"))
+        tokens += len(found.values)
     if not total / tokens < 700:  # exp overflows at 709
         raise Undefined(f"the mean negative log-likelihood is {total / tokens:g}, so perplexity is not finite")
     return math.exp(total / tokens)

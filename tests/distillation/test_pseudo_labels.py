@@ -16,6 +16,7 @@ from compress.distillation import pseudo_labels
 from compress.distillation.pseudo_labels import PseudoLabels, pseudo_labelled
 from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
+from compress.runtimes import generating
 from tests.tiny_generators import write_generator, write_pairs, write_text
 
 Ask = Callable[..., tuple[PseudoLabels, Any]]
@@ -99,7 +100,7 @@ def test_a_stopped_run_goes_on_behind_the_last_part_that_was_kept(
 ) -> None:
     whole, rows = ask(cache="whole")
     monkeypatch.setattr(pseudo_labels, "WRITE_SECONDS", 0.0)
-    write = pseudo_labels.generate
+    write = generating.generate
 
     def stopping(*given: Any) -> Any:
         if next(calls) == 2:
@@ -107,7 +108,7 @@ def test_a_stopped_run_goes_on_behind_the_last_part_that_was_kept(
         return write(*given)
 
     calls = itertools.count()
-    monkeypatch.setattr(pseudo_labels, "generate", stopping)
+    monkeypatch.setattr(generating, "generate", stopping)
     with pytest.raises(KeyboardInterrupt):
         ask(cache="part")
     resumed, _ = ask(cache="part")

@@ -13,12 +13,13 @@ import torch
 from compress.core.errors import CompressError
 from compress.data.collate import step_lengths
 from compress.data.tokenized import check_max_length
+from compress.models.forward import answers
 from compress.models.generators import generator
 from compress.models.load import config, tokenizer
 from compress.training import loop
 from compress.training import validation as holdout
 from compress.training.data import data_for
-from compress.training.objectives import ModelScore, Scored, generator_inputs, reference_tokens
+from compress.training.objectives import ModelScore, Scored, reference_tokens
 from compress.training.train import TrainingSettings, train
 from tests.families import GENERATIVE, ONE_OF_EACH
 from tests.tiny_generators import write_generator, write_pairs, write_text
@@ -119,7 +120,7 @@ def test_label_smoothing_spreads_a_share_of_the_target_over_all_tokens(tmp_path:
     batch = run.data.collate([run.data.train[0]], run.tokenizer, {})
     loss, _ = reference_tokens(model, 0.3)(model, batch, 0.0)
     counted = batch["labels"] != -100
-    log = model(**generator_inputs(model, batch)).logits[counted].log_softmax(-1)
+    log = answers(model, batch).values.log_softmax(-1)
     right = log.gather(-1, batch["labels"][counted][:, None]).mean()
     assert loss.item() == pytest.approx(-(0.7 * right + 0.3 * log.mean()).item(), rel=1e-5)
 

@@ -31,7 +31,7 @@ def answered(
     new_tokens: int | None,
     as_json: bool,
 ) -> Iterator[str]:
-    """The lines to print, each as soon as it is known.
+    """The lines to print, each as soon as it is available.
 
     Args:
         texts: as they were typed; `-` alone means standard input.

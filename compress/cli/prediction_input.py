@@ -261,7 +261,7 @@ class _Table:
 
 
 def blank_lines(numbers: Sequence[int]) -> str:
-    """What is said of lines without a text."""
+    """The message about lines without a text."""
     shown = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
     one = len(numbers) == 1
     return f"{'Line' if one else 'Lines'} {shown} {'has' if one else 'have'} no text, so no prediction ({len(numbers)} in all)."

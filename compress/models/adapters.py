@@ -78,7 +78,7 @@ def _resize_(model: Any, shapes: Mapping[str, tuple[int, ...]], its_tokenizer: A
 
 
 def _part_what_differs_(model: Any) -> None:
-    """A head that is tied to the embeddings is stored once; where the adapter trained one of the two, they are two."""
+    """Unties head and embeddings if the adapter trained only one of the two."""
     head, table = model.get_output_embeddings(), model.get_input_embeddings()
     if head is not None and getattr(model.config, "tie_word_embeddings", False) and head.weight is not table.weight:
         import torch

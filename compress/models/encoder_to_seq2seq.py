@@ -116,7 +116,7 @@ def is_encoder_decoder(file: Path) -> bool:
 
 
 def from_encoder(folder: Path, *, decoder_layers: int | None = None) -> tuple[Any, Any]:
-    """A BART out of a BERT-like encoder, in evaluation mode, and the encoder's tokenizer. No weight in it is random.
+    """A BART initialized from a BERT-like encoder, in evaluation mode, and the encoder's tokenizer. No weight is random.
 
     Its encoder gives the encoder's own hidden states but for one thing: BART's norms add 1e-5 to the variance, BERT's 1e-12.
 

@@ -28,7 +28,7 @@ MASKS = re.compile(r"mask|(attn|attention)\.bias$")
 
 
 def check_finite(files: Sequence[Path]) -> None:
-    """Refuse weights that a training has lost.
+    """Refuse NaN and infinite weights.
 
     Args:
         files: safetensors files; others are passed over. Each is read once in a process, as long as it stays the same.

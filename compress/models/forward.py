@@ -55,7 +55,7 @@ def answers(model: Any, batch: Mapping[str, Any], *, inside: Any = None, states:
 
 
 def _asked(bare: Any, batch: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
-    """What a model is called with, and the labels at the places of its logits."""
+    """A model's arguments, and the labels at the positions of its logits."""
     labels: Tensor = batch["labels"]
     if not bare.config.is_encoder_decoder:
         return {**read, "use_cache": False}, labels[:, 1:]

@@ -30,7 +30,7 @@ FACTORS = ("length_penalty", "repetition_penalty", "encoder_repetition_penalty")
 
 
 class KeptGenerationConfig(GenerationConfig):  # type: ignore[misc, unused-ignore]  # Any in some versions
-    """One that can be saved whenever it could be read.
+    """A generation config that can be saved whenever it could be read.
 
     transformers refuses to save a changed one in which a setting does nothing, as a temperature beside `do_sample: false`
     (Llama 2's, as published): after an epoch, when its checkpoint is due. What the model came with is kept instead.

@@ -96,7 +96,7 @@ def from_config(file: Path) -> Any:
 
 
 def _from_integers(folder: Path, kind: Kind, settings: Any) -> Any:
-    """A GPTQ checkpoint's model with its weights dequantized to fp32: the same numbers, in the memory of a float model."""
+    """A GPTQ checkpoint's model with weights dequantized to fp32; it needs the memory of a float model."""
     from transformers import AutoConfig
 
     from compress.models import gptq_checkpoint

@@ -39,7 +39,7 @@ def is_described(config: Mapping[str, Any]) -> bool:
 
 
 def fill_(model: Any, files: Sequence[Path], config: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Gives a float model the weights of a checkpoint, dequantized: for machines without a library that computes with integers.
+    """Fills a float model with the dequantized weights of a checkpoint, for machines without a library for quantized inference.
 
     Args:
         model: of the checkpoint's config, in fp32.

@@ -90,7 +90,7 @@ def trained_kind(folder: Path) -> Kind:
 
 
 def handled() -> str:
-    """The kinds of models that are handled, in words."""
+    """The supported kinds of models, in words."""
     return listing([one.in_words for one in kinds.every()])
 
 

@@ -189,7 +189,7 @@ def named_(config: Any, names: Sequence[str]) -> None:
 
 
 def _by_name(found: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, ...] | None:
-    """For each wanted name the place of the one that means it: the same, the same truth value, or one short for the other."""
+    """For each wanted name the index of the one with that meaning: the same, the same truth value, or an abbreviation."""
     if len(set(found)) < len(found) or len(found) != len(wanted):
         return None
     if sorted(found) == sorted(wanted):
@@ -204,7 +204,7 @@ def _by_name(found: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, ...]
 
 
 def _by_number(found: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...] | None:
-    """The same where each name holds one number: `1 star`, `2 stars` for `1`, `2`."""
+    """The same if each name contains one number: `1 star`, `2 stars` for `1`, `2`."""
     numbers = [[re.findall(NUMBER, name) for name in side] for side in (found, wanted)]
     if any(len(one) != 1 for side in numbers for one in side):
         return None

@@ -126,7 +126,7 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any:
-    """A student that holds copies of the teacher's embeddings, of the layers named, and of its head.
+    """A student with copies of the teacher's embeddings, of the given layers, and of its head.
 
     Of an encoder-decoder, the other side stays whole; call it once more to shorten that too. Layers find their place in the
     cache of keys and values by their new numbers, and a table that T5's first layers hold for all stays with the first.

@@ -175,7 +175,7 @@ def is_trained_for(folder: Path, task: Any) -> bool:
 
 
 def _with_new_head_(model: Any) -> Any:
-    """A classifier with random weights in all that is no part of its body, in place."""
+    """Newly initializes a classifier's weights outside its body, in place."""
     fresh = type(model)(model.config).state_dict()
     body = f"{model.base_model_prefix}."
     model.load_state_dict({name: value for name, value in fresh.items() if not name.startswith(body)}, strict=False)
@@ -263,7 +263,7 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
 
 
 def _check_law(folder: Path, raw: Mapping[str, Any], task: Any) -> None:
-    """Several labels at once are not one of several classes, though a head for the one looks like one for the other."""
+    """Distinguishes multi-label from single-label models, whose heads look the same."""
     law = task.of_kind.law_of(raw)
     if BINARY in (law, task.law) and law is not task.law:
         is_this, wants = (

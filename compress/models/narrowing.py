@@ -128,7 +128,7 @@ def _largest(scores: Tensor, count: int) -> Tensor:
 
 
 def _named_axes(architecture: Architecture, kept: _Kept, old: Widths) -> dict[str, dict[int, Tensor]]:
-    """What is kept of the axes of heads, neurons and pooled outputs: parameter -> axis -> indices."""
+    """The kept indices along the axes of heads, neurons and pooled outputs: parameter -> axis -> indices."""
     axes: dict[str, dict[int, Tensor]] = {name: {1: kept.heads[0]} for name in architecture.head_tables}
     for path in (architecture.pooler, architecture.pooler_norm):
         axes |= {f"{path}.weight": {0: kept.pooled}, f"{path}.bias": {0: kept.pooled}}
@@ -171,7 +171,7 @@ def _cut(
 
 
 def _scale_queries(weights: dict[str, Tensor], architecture: Architecture, layers: int, factor: float) -> None:
-    """Scores are divided by the root of the head size (Vaswani et al. 2017, equation 1): queries make up for its change."""
+    """Scores are divided by the root of the head size (Vaswani et al. 2017, equation 1); scales queries to compensate."""
     for index in range(layers):
         for path in (architecture.query, architecture.position_query):
             for kind in ("weight", "bias"):
@@ -187,7 +187,7 @@ def _take_up_means(
     importance: Importance,
     kept: _Kept,
 ) -> None:
-    """A bias takes up the mean of what the inputs that go have added to it (An et al. 2024, "baseline bias compensation")."""
+    """Adds the mean contribution of removed inputs to the bias (An et al. 2024, "baseline bias compensation")."""
     every = slice(None)
     readers = [(architecture.classifier, importance.pooled_means, kept.pooled, every)]
     for index, (means, neurons) in enumerate(zip(importance.neuron_means, kept.neurons, strict=True)):
@@ -199,7 +199,7 @@ def _take_up_means(
 
 
 def _refit_norms(weights: dict[str, Tensor], model: Any, batches: Sequence[Batch], kept: _Kept) -> None:
-    """Let each norm over the kept dimensions give what the whole one gave there, by least squares over the tokens.
+    """Refits each norm over the kept dimensions to reproduce the full one's output, by least squares over the tokens.
 
     With a token's mean m and deviation s over all dimensions, and m', s' over those kept, the whole norm gives
     (x - m) / s = (x - m') / s' * (s' / s) + (m' - m) / s: the means of both terms over tokens go into weight and bias.

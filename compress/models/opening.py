@@ -148,7 +148,7 @@ def compared(folder: Path, model: Any, told: Mapping[str, Any], *, reports: bool
 
 
 def _report_buffers(folder: Path, files: Iterable[Path], model: Any) -> None:
-    """Say what is left out since transformers lists it as no weight: old position ids, masks."""
+    """Report dropped buffers that transformers does not list as weights: old position ids, masks."""
     from safetensors import safe_open
 
     patterns = [NO_WEIGHTS, *map(re.compile, model._keys_to_ignore_on_load_unexpected or ())]

@@ -111,6 +111,6 @@ def why_not(folder: Path, error: Exception) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, and the second one where the first only announces it."""
+    """The first line of an error's message, or the first two if the first ends with a colon."""
     lines = [line.strip() for line in (str(error).strip() or type(error).__name__).splitlines()]
     return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])[:LONGEST_REASON].rstrip(".")

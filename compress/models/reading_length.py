@@ -76,7 +76,7 @@ def fitted(its_tokenizer: Any, config: Any) -> Any:
 
 
 def cut_at(wanted: int, its_tokenizer: Any, config: Any) -> int:
-    """The length at which a text is cut: the one wanted, or less where the model does not read as much."""
+    """The length at which a text is truncated: the requested one, or the model's limit."""
     return min(wanted, longest_input(its_tokenizer, config) or wanted)
 
 

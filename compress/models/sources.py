@@ -70,7 +70,7 @@ def resolve_model(where: str | Path | Artifact) -> Artifact:
 
 
 def _named(artifact: Artifact, name: str) -> Artifact:
-    """It with the name by which any machine finds it again, where its folder is this machine's."""
+    """The artifact, with the name by which other machines find it, if its folder is in this machine's cache."""
     return dataclasses.replace(artifact, origin={**artifact.origin, "model": name})
 
 

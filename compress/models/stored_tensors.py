@@ -16,7 +16,7 @@ FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
 def check_types(folder: Path, files: Sequence[Path], model: Any) -> None:
-    """Refuse files whose tensors are not what the model's parameters were made from.
+    """Refuse files with tensors that transformers would cast or replace silently.
 
     Args:
         folder: the model's, for messages.

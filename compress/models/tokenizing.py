@@ -54,7 +54,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 def _pad_as_the_classifier_(its_tokenizer: Any, folder: Path) -> None:
-    """Where a tokenizer has no padding token, as GPT-2's, a classifier's config names it: by it the end of a text is found."""
+    """If a tokenizer has no padding token (GPT-2's), uses the one in a classifier's config, which marks the end of a text."""
     raw = raw_config(folder) if (folder / "config.json").is_file() else {}
     padding = raw.get("pad_token_id")
     if (
@@ -86,7 +86,7 @@ def _missing_files(folder: Path, its_tokenizer: Any) -> str:
 
 
 def _holds_something(file: Path) -> bool:
-    """Whether a file has more than a first comment, `#version: 0.2` of merges: without any merge, words fall into letters."""
+    """Whether a file has more than a first comment (`#version: 0.2` of merges): without merges, words are split into letters."""
     if not file.is_file():
         return False
     with file.open("rb") as stream:
@@ -130,7 +130,7 @@ def _check_ids(folder: Path, its_tokenizer: Any, tried: list[int]) -> None:
 
 
 def _embeddings(folder: Path) -> int | None:
-    """For how many tokens the model in a folder has embeddings, by its config; None where there is no model or no such number."""
+    """The number of embeddings of the model in a folder, by its config; None if unknown."""
     if not (folder / "config.json").is_file():
         return None
     rows = raw_config(folder).get("vocab_size")

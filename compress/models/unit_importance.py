@@ -47,7 +47,7 @@ class Importance:
 
 
 def importances(model: Any, batches: Sequence[Batch]) -> Importance:
-    """What counts in a model, by its activations on calibration batches: one forward pass, no gradients.
+    """The importance of a model's units by their activations on calibration batches: one forward pass, no gradients.
 
     Of each activation a sum over tokens is kept, so that memory does not grow with the number of batches. Padding is left
     out.
@@ -89,7 +89,7 @@ def _weights(layer: nn.Module, path: str) -> Tensor:
 
 
 def _variation(means: TokenMeans, name: str, output: nn.Module) -> Tensor:
-    """The root mean square of inputs, about their mean where there is a bias to take that up, times their weights."""
+    """The root mean square of inputs (around their mean if a bias can absorb it) times their weights."""
     taken_up = means.exact(name) ** 2 if output.bias is not None else 0
     spread = (means.exact(f"squared {name}") - taken_up).clamp(min=0).sqrt().float()
     return spread * output.get_parameter("weight").detach().float().norm(dim=0)

@@ -26,7 +26,7 @@ def find(name: str) -> Runtime:
 
 
 def default(artifact: Artifact) -> Runtime:
-    """The runtime that opens artifacts of that format where none is asked for."""
+    """The default runtime of a format."""
     runtime: Runtime = catalogue.find("runtimes", DEFAULTS[artifact.format])
     return runtime
 

@@ -20,7 +20,7 @@ from compress.runtimes.runtime import Feeds
 
 @dataclass(frozen=True)
 class Decoding:
-    """By which rules a model writes: never by chance, so that the same model writes the same."""
+    """How a model generates: always deterministically."""
 
     beams: int = 1
     """1: greedy."""
@@ -44,7 +44,7 @@ def generate(
     stamps: list[float] | None = None,
     processors: Sequence[Any] = (),
 ) -> list[NDArray[np.int64]]:
-    """What the model writes after each row: token ids [tokens], up to and with its end of text, without the prompt.
+    """The tokens generated for each row: ids [tokens], including the end of text, without the prompt.
 
     Args:
         generator: what a runtime's `open_generator` gave.
@@ -148,7 +148,7 @@ def room(generator: Any) -> int | None:
 
 
 def check_room(generator: Any, length: int, new_tokens: int) -> None:
-    """CompressError where a row of so many tokens and so many new ones are more than the model reads."""
+    """Raises a CompressError if prompt and new tokens exceed the model's positions."""
     most = room(generator)
     writes = bool(generator.config.is_encoder_decoder)
     if most is not None and (max(length, new_tokens) if writes else length + new_tokens) > most:
@@ -173,7 +173,7 @@ def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:
 
 
 def _numbers() -> Any:
-    """Ends a text whose scores are NaN: greedy search would go on with some token all the same."""
+    """Stops at NaN scores: greedy search would continue with an arbitrary token."""
     from transformers import LogitsProcessor
 
     class Numbers(LogitsProcessor):  # type: ignore[misc, unused-ignore]  # transformers types it as Any in some versions
@@ -189,7 +189,7 @@ def _numbers() -> Any:
 
 
 def _clock(stamps: list[float]) -> Any:
-    """Notes the time as each token is there, and stops nothing."""
+    """Records the time of each token, and never stops."""
     import torch
     from transformers import StoppingCriteria
 
@@ -241,6 +241,6 @@ def _start(generator: Any) -> int:
 
 
 def _shifted(labels: NDArray[np.int64], start: int, padding: int) -> NDArray[np.int64]:
-    """What the decoder reads when it shall write the labels: the start, then all of them but the last."""
+    """The decoder's inputs for these labels: the start token, then all labels except the last."""
     ids = np.where(labels == NO_LABEL, padding, labels)
     return np.concatenate([np.full((len(ids), 1), start, np.int64), ids[:, :-1]], axis=1)

@@ -75,7 +75,7 @@ WITHOUT_EFFECT = ("return_dict", "output_attentions", "output_hidden_states")
 
 
 class OnnxGenerator(GenerationMixin):
-    """What `generate()` needs of a model, but for the forward pass. Tensors go in and come out where the graphs run."""
+    """What `generate()` needs from a model, except the forward pass. Tensors are on the device of the graphs."""
 
     main_input_name = "input_ids"
     base_model_prefix = ""
@@ -307,7 +307,7 @@ def _contents(cache: DynamicCache) -> KeysAndValues | None:
 
 
 def _fill(cache: DynamicCache, layers: KeysAndValues) -> DynamicCache:
-    """Puts keys and values into the cache as they are, in the place of what it held."""
+    """Replaces the cache's content by these keys and values."""
     while len(cache.layers) < len(layers):
         cache.layers.append(DynamicLayer())
     for layer, (keys, values) in zip(cache.layers, layers, strict=True):

@@ -60,7 +60,7 @@ def predictions(
 
 
 def check_text(text: Text) -> None:
-    """Raises a CompressError where a text is empty, or holds what is no Unicode (half a surrogate pair)."""
+    """Raises a CompressError if a text is empty or not valid Unicode (half a surrogate pair)."""
     for one in (text,) if isinstance(text, str) else text:
         if not one.strip():
             raise CompressError("One of the texts is empty.")
@@ -143,7 +143,7 @@ class Predictor:
         )
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
-        """An answer for each text, in batches as the texts come."""
+        """A prediction for each text, in batches as the texts come."""
         raise NotImplementedError
 
     def report_truncated(self) -> None:
@@ -156,7 +156,7 @@ class Predictor:
 
 @dataclass
 class Classifier(Predictor):
-    """A model that generates nothing: what it gives for a text is judged and shown as its kind does."""
+    """A model that does not generate: its kind turns its outputs into predictions and shows them."""
 
     kind: Kind = field(default_factory=lambda: kinds.by_adapter(""))
     session: Any = None
@@ -225,7 +225,7 @@ class Generator(Predictor):
     is_generative = True
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
-        """What it writes after each text."""
+        """The text that it generates for each text."""
         from compress.data import prompts
         from compress.runtimes.generating import generate
 

@@ -59,7 +59,7 @@ def open_generator(artifact: Artifact, serving: Serving) -> Any:
 
 
 def _in_precision(model: Any, artifact: Artifact) -> Any:
-    """The model in fp32 where the artifact is said to be fp32, though it may be stored in 16 bits."""
+    """The model in fp32 if the artifact's precision is fp32, even if it is stored in 16 bits."""
     return model.float() if artifact.precision == "fp32" else model
 
 

@@ -77,7 +77,7 @@ class Rows:
         return feeds
 
     def by_length(self, batch_size: int) -> Iterator[NDArray[np.int64]]:
-        """The examples' numbers in batches of like length, so that little is computed on padding; the same at every call."""
+        """The examples' numbers in batches of similar length, so that there is little padding; the same at every call."""
         order = np.argsort(self.lengths(), kind="stable")
         for start in range(0, len(order), batch_size):
             yield order[start : start + batch_size]
@@ -108,7 +108,7 @@ class Rows:
         }
 
     def arrays(self) -> dict[str, NDArray[np.int64]]:
-        """All of it as flat arrays, for a file; `from_arrays` gives an equal value."""
+        """The rows as flat arrays, for a file; `from_arrays` reverses it."""
         flat = {f"column/{name}": np.concatenate(rows) for name, rows in self.columns.items()}
         pads = {f"padding/{name}": np.array(value, dtype=np.int64) for name, value in self.padding.items()}
         found = {"lengths": self.lengths(), "is_left": np.array(self.side == "left"), **flat, **pads}

@@ -24,7 +24,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Serving:
-    """How an artifact is served: what changes its speed and not its meaning."""
+    """How an artifact is run: settings that change its speed but not its outputs."""
 
     threads: int = 1
     """Threads inside one operator, 1 or more."""

@@ -64,7 +64,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class Generation:
-    """How the texts of a generative task become what a model reads and writes; plain data, kept in manifests.
+    """How the texts of a generative task become a model's inputs and targets; plain data, kept in manifests.
 
     `prefix` stands before each source for an encoder-decoder; None: what its family was trained with (T5's `summarize: `).
     `prompt` is what a decoder reads, with `{source}` in it; empty: the usual one of the task's kind (see

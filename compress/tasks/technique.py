@@ -42,7 +42,7 @@ class Work(Generic[Given]):
 
 @dataclass(frozen=True)
 class Made:
-    """What a technique says about what it wrote."""
+    """A technique's description of its result."""
 
     format: str
     precision: str

@@ -17,7 +17,7 @@ KEPT = 2
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; those that are not whole are removed, with a line for each."""
+    """The newest complete checkpoint; incomplete ones are removed, with a message for each."""
     whole = whole_checkpoints(folder)
     if is_main_process():
         for checkpoint in _newest_first(folder):
@@ -41,7 +41,7 @@ def whole_checkpoints(folder: Path) -> list[Path]:
 
 
 def finish(checkpoint: Path) -> None:
-    """Mark a checkpoint as whole, now that all processes have written their files, and remove those that it replaces."""
+    """Mark a checkpoint as complete after all processes have written their files, and remove older ones."""
     seal(checkpoint, synced=True)
     best = _best(checkpoint)
     others = [one for one in _newest_first(checkpoint.parent) if one not in (best, checkpoint)]

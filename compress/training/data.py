@@ -143,7 +143,7 @@ def _check_start(train: Any, config: Any) -> None:
 
 
 def holdout_score(task: Any) -> Score:
-    """Of a classifier: the name and value of the task's first metric."""
+    """A classifier's score: the name and value of the task's first metric."""
     from compress.metrics.metric import Undefined
     from compress.tasks import scoring
 

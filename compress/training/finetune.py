@@ -47,7 +47,7 @@ def begun_from(source: Artifact) -> Begun:
 
 
 def check(settings: Finetune, source: Artifact, description: Mapping[str, Any] | None) -> None:
-    """What cannot work, known before a weight is loaded.
+    """Refuses what cannot work, before any weights are loaded.
 
     Args:
         settings: of `compress.techniques.finetune`.
@@ -181,7 +181,7 @@ def _from_config(source: Artifact, description: Mapping[str, Any], settings: Fin
 
 
 def _texts(rows: Any, task: Any) -> Iterator[str]:
-    """What the tokenizer will have to read and write."""
+    """The texts on which the tokenizer is trained."""
     from compress.data.prompt_templates import source_text
 
     for batch in rows.iter(1000):
@@ -190,7 +190,7 @@ def _texts(rows: Any, task: Any) -> Iterator[str]:
 
 
 def _of_the_encoder_alone(model: Any) -> list[Any]:
-    """The encoder's parameters but for the embeddings that the decoder shares."""
+    """The encoder's parameters except the embeddings that it shares with the decoder."""
     others = {id(parameter) for parameter in model.get_decoder().parameters()}
     return [parameter for parameter in model.get_encoder().parameters() if id(parameter) not in others]
 

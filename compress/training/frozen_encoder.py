@@ -37,7 +37,7 @@ FLOAT16_MAX = 65504.0
 
 @dataclass(frozen=True)
 class Places:
-    """Where a stage of training keeps what it needs."""
+    """The folders of a training stage."""
 
     scratch: Path
     """Checkpoints, and the weights once the stage is done."""

@@ -76,7 +76,7 @@ def trainer(
 
 
 class Loop(Trainer):
-    """The Trainer: what it minimizes, and what it must never go on with."""
+    """The Trainer, with this project's objective and checks."""
 
     metric_name = "score"
     unscored = ""
@@ -194,7 +194,7 @@ class Loop(Trainer):
         return {"score": self._comparable(self.score(logits, labels, starts))}
 
     def _comparable(self, found: Scored, higher_is_better: bool = True) -> float:
-        """What the Trainer chooses the best epoch by: more is better."""
+        """The score by which the Trainer chooses the best epoch: higher is better."""
         self.metric_name, value = found
         self.unscored = str(value) if isinstance(value, Undefined) else ""
         if isinstance(value, Undefined):
@@ -233,7 +233,7 @@ class Order(torch.utils.data.Sampler):
 
 
 class Placed(torch.utils.data.Dataset):
-    """Rows that know their place, so that extras are found without being copied."""
+    """Rows with their indices, so that extra values are found without copying."""
 
     def __init__(self, plain: Any) -> None:
         self.plain = plain
@@ -283,7 +283,7 @@ def rows_of(features: list[Any]) -> list[Mapping[str, Any]]:
 
 
 class Watch(TrainerCallback):
-    """Shows progress, saves now and then, and turns Ctrl-C and its like into a checkpoint and a stop."""
+    """Shows progress, saves checkpoints, and on Ctrl-C and the like saves one and stops."""
 
     running: Bar
     opened: Any = None
@@ -347,7 +347,7 @@ class Watch(TrainerCallback):
         self.close()
 
     def close(self) -> None:
-        """Signals and the screen are as they were."""
+        """Restores signals and the screen."""
         self.restore()
         self.restore = _nothing
         if self.opened is not None:
@@ -357,11 +357,11 @@ class Watch(TrainerCallback):
 
 
 def _nothing() -> None:
-    """There is nothing to put back."""
+    """Does nothing: there is nothing to restore."""
 
 
 class Holding(TrainerCallback):
-    """Lets a hold do its work at the start and after each step."""
+    """Calls a hold at the start and after each step."""
 
     def __init__(self, hold: Hold) -> None:
         self.hold = hold

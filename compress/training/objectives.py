@@ -24,7 +24,7 @@ each row's answers begin, [rows + 1]; None where each row has one."""
 
 @dataclass(frozen=True)
 class ModelScore:
-    """A score that takes the model itself, as that of what it writes."""
+    """A score computed with the model itself, such as that of its generated texts."""
 
     of: Callable[[Any], Scored]
     """(model in evaluation mode) -> the metric's name and value."""
@@ -34,7 +34,7 @@ class ModelScore:
 
 
 class Hold(Protocol):
-    """What keeps a model's weights as they must be while it is trained: masks at zero, for example."""
+    """Keeps a model's weights as required during training, for example masked weights at zero."""
 
     def start(self) -> None:
         """Called when the weights are those from which training starts or continues, before the first step."""
@@ -43,12 +43,12 @@ class Hold(Protocol):
         """After each step of the optimizer; `progress` is the share of all steps that are done, above 0, to 1."""
 
     def is_done(self, progress: float) -> bool:
-        """Whether the weights are by now what was asked for: only then is an epoch one to keep."""
+        """Whether the weights have reached their target: only then can an epoch be kept."""
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """A hold that has a part in the loss."""
+    """A hold that adds a term to the loss."""
 
     def loss(self, progress: float) -> Any:
         """What is added to the loss, a scalar."""

@@ -65,7 +65,7 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run leaves behind, besides the model's weights."""
+    """The results of a training, besides the model's weights."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -223,7 +223,7 @@ def train(
 
 
 def _few(name: str, rows: int) -> str:
-    """What is said of an epoch that is chosen on few rows: half the 95 % interval of a share of one half."""
+    """The warning for an epoch chosen on few rows: half the 95 % interval of a share of one half."""
     points = 100 * 1.96 * math.sqrt(0.25 / rows)
     return (
         f"{name}: the best epoch is chosen on only {rows} held-out rows, where a share varies by up to "
@@ -239,7 +239,7 @@ def _falls(score: Score | ModelScore) -> bool:
 def _curves(
     history: list[dict[str, Any]], metric: str, stage: str, *, falls: bool = False
 ) -> dict[str, list[list[float]]]:
-    """What was logged, by name: the loss, each of its terms where there are several, and the metric on held-out rows."""
+    """The logged curves by name: the loss, its terms if there are several, and the metric on held-out rows."""
     from compress.training.loop import TERM
 
     loss = f"{stage} loss" if stage else "loss"

@@ -48,7 +48,7 @@ class Block:
 
     @property
     def count(self) -> int:
-        """How many units it has at present."""
+        """The current number of units."""
         return inputs_of(self.output) // self.width
 
 
@@ -80,14 +80,14 @@ def feed_forwards(model: Any) -> list[Block]:
 
 
 def head_size(config: Any, stack: Architecture | None = None) -> int:
-    """The width of one head, which stays what it was when heads go: the config still says with how many it was made."""
+    """The width of one head, which does not change when heads are removed: the config still says with how many it was made."""
     stack = family(config) if stack is None else stack
     own = getattr(config, stack.head_width, None) if stack.head_width else None
     return int(own or getattr(config, stack.hidden_width) // getattr(config, stack.head_count))
 
 
 def group_size(config: Any, stack: Architecture) -> int:
-    """How many heads of queries read one head of keys and values."""
+    """The number of query heads per key-value head."""
     fewer = getattr(config, stack.key_value_head_count, None) if stack.key_value_head_count else None
     return int(getattr(config, stack.head_count) // fewer) if fewer else 1
 

@@ -58,7 +58,7 @@ class ConfigOfOneLayer:
 
 
 def cut_(model: Any, heads: Sequence[Sequence[int]], neurons: Sequence[Sequence[int]]) -> None:
-    """Leave only some heads and neurons in each layer of a model. Its config stays as it is.
+    """Keep only some heads and neurons in each layer of a model. Its config does not change.
 
     Args:
         heads: for each attention with weights of its own, the indices of those that stay, in increasing order, counted

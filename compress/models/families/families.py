@@ -49,7 +49,7 @@ def stack(config: Any, side: str = "decoder") -> Architecture:
 
 @cache
 def architectures() -> dict[str, Architecture]:
-    """Every family that a file here describes, by `model_type`."""
+    """All families with a file here, by `model_type`."""
     found: dict[str, Architecture] = {}
     files = [file for folder in compress.models.families.__path__ for file in sorted(Path(folder).glob("*.py"))]
     for file in files:

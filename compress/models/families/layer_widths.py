@@ -66,7 +66,7 @@ def units(model: Any) -> Units:
 
 
 def head_size(config: Any) -> int:
-    """The width of one head, which stays what it was when heads go."""
+    """The width of one head, which does not change when heads are removed."""
     written = widths_of(config)
     return blocks.head_size(config) if written is None else written.head_size
 

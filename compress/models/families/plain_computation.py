@@ -15,7 +15,7 @@ PLAIN = {"chunk_size_feed_forward": 0, "gradient_checkpointing": False}
 
 
 def compute_plainly_(model: Any) -> Any:
-    """The model, whose modules no longer compute as those settings say."""
+    """The model, with those settings reset in its modules."""
     from transformers import PreTrainedConfig
 
     for module in model.modules():

@@ -54,7 +54,7 @@ def outputs(model: Any, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Outputs(nn.Module):
-    """A model that gives its kind's outputs and nothing else."""
+    """A model with only its kind's outputs."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ PAIRS = (*GENERATION, "target", "prefix", "prompt", "line_end", "max_source", "m
 
 @dataclass(frozen=True)
 class Described:
-    """What a user says of a task with one value of `Task.kind`."""
+    """The keys of a task config with one value of `Task.kind`."""
 
     noun: str
     """What such a task is, in a message: `a regression`."""

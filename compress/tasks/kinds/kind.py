@@ -43,7 +43,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Said:
-    """What a model said of some examples, as NumPy arrays: all that becomes predictions."""
+    """A model's outputs for some examples, as NumPy arrays."""
 
     outputs: Mapping[str, NDArray[np.float32]]
     """By name, one row's after the other's: [rows, ...], [words, ...] or [tokens, ...], see `Output.of`."""
@@ -159,7 +159,7 @@ def every() -> tuple[Kind, ...]:
 
 @cache
 def described() -> dict[str, Described]:
-    """How a task of one's own is described, by each value of `Task.kind` that it may have."""
+    """How a task config is read, by each value of `Task.kind` that it may have."""
     return {name: how for one in every() for name, how in one.described.items()}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Law:
-    """What the scores of an answer mean."""
+    """The meaning of an answer's scores."""
 
     name: str
     chooses: bool
@@ -33,7 +33,7 @@ class Law:
     """The Arrow type of a label."""
 
     def decide(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """What is predicted.
+        """The prediction.
 
         Args:
             values: scores, [answers, outputs].
@@ -48,7 +48,7 @@ class Law:
         raise NotImplementedError
 
     def differs(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.bool_]:
-        """Where two models predict otherwise, [answers]."""
+        """Where two models predict differently, [answers]."""
         return (self.decide(ours) != self.decide(theirs)).reshape(len(theirs), -1).any(axis=1)
 
     def margin(self, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -174,7 +174,7 @@ class Categorical(Law):
 
 
 class Binary(Law):
-    """Each label by itself: those with a probability above one half, that is a score above 0."""
+    """Each label separately: those with a probability above one half, that is a score above 0."""
 
     def decide(self, values: NDArray[Any]) -> NDArray[np.float64]:
         return (values > 0).astype(np.float64)

@@ -37,7 +37,7 @@ def _judge(said: Said) -> Predictions:
 
 
 def _fitted(said: Said, labels: Any) -> Mapping[str, Any]:
-    """The threshold of each label, where labels stand by themselves."""
+    """The threshold of each label in multi-label classification."""
     return chosen(said.outputs["logits"], labels, said.names) if said.law is BINARY else {}
 
 

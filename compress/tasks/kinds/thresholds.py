@@ -40,7 +40,7 @@ LEAST = 5
 
 
 def chosen(scores: NDArray[Any], labels: NDArray[Any], names: Sequence[str]) -> dict[str, Any]:
-    """The threshold of each label with the best F1 on these rows: half-way between the two scores that it parts.
+    """The threshold of each label with the best F1 on these rows: half-way between the two scores that it separates.
 
     Args:
         scores: [rows, labels].

@@ -90,7 +90,7 @@ class Gradual:
     """Gradual pruning: at each update the smallest weights are set to zero, and zeros stay zero.
 
     Zhu & Gupta 2017, "To prune, or not to prune": masks are chosen by the magnitudes at that moment. There is no state
-    besides the weights, since the masks are their zeros and what is due follows from the progress: a training that goes on
+    besides the weights, since the masks are their zeros and what is due follows from the progress: a training that continues
     from a checkpoint ends as one that never stopped.
     """
 

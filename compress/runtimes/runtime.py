@@ -131,8 +131,8 @@ def logits_of(outputs: Outputs) -> NDArray[np.float32]:
 
 
 def as_measured(artifact: Artifact) -> Artifact:
-    """The artifact as it is measured and served: in fp32 where it was only stored in 16 bits, by whoever trained it, and no
-    step of ours chose that precision."""
+    """The artifact as it is measured and served: in fp32 if it was only stored in 16 bits and no step chose
+    that precision."""
     chosen = any(step.technique == "quantize" for step in artifact.steps)
     if artifact.format != "torch" or chosen or artifact.precision not in ("bf16", "fp16"):
         return artifact

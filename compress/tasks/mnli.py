@@ -1,7 +1,7 @@
 """MNLI: does the premise entail the hypothesis? A pair, three labels, accuracy.
 
-Its two evaluation splits are measured in one run: the matched genres, which training saw, decide, and the mismatched ones stand
-beside them. `mnli_mismatched` takes the latter as its own.
+Its two evaluation splits are measured in one run: the matched genres, which are in the training split, decide; the mismatched
+ones are reported too. `mnli_mismatched` evaluates on the latter.
 
 Our decision on its known defects: in MultiNLI's own distribution, rows on which the annotators did not agree have the label `-`.
 GLUE leaves them out; they are left out here, counted, and said so. (GLUE's files hold none.) A hypothesis of `n/a` is text.

@@ -59,7 +59,7 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
 @click.argument("artifact")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole manifest.")
 def inspect(artifact: str, as_json: bool) -> None:
-    """Show what an artifact is and how it was made, and check its files against their recorded hashes."""
+    """Show how an artifact was made, and check its files' hashes."""
     from compress.models.load import resolve_model
 
     found = resolve_model(artifact)
@@ -86,7 +86,10 @@ def inspect(artifact: str, as_json: bool) -> None:
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(kind: str | None, as_json: bool) -> None:
-    """List techniques, tasks, metrics, runtimes, pipelines, calibration sets and benchmark suites."""
+    """List tasks, metrics, runtimes, pipelines, suites and more.
+
+    KIND is techniques, tasks, metrics, runtimes, pipelines, calibration (sets) or suites (of benchmarks). Default: all.
+    """
     from compress.core import shipped
     from compress.core.errors import guess, listing
 

@@ -24,7 +24,7 @@ from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would run and why, and stop.")
 def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap: bool, dry_run: bool) -> None:
-    """Run a pipeline: a YAML file, or one that is shipped (see `compress list pipelines`).
+    """Run a pipeline: a YAML file, or a built-in one by name (`compress list pipelines`).
 
     Finished steps are reused. A stopped run continues with the same command. The exit code is 3 if a budget is not met.
     """
@@ -50,7 +50,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @command("benchmark", example="compress benchmark runs/teacher runs/student --suite quick -o runs/measurements")
 @click.argument("artifacts", nargs=-1, required=True)
 @click.option(
-    "--suite", default="cpu", show_default=True, help="Benchmark suite: a shipped one by name, or a YAML file."
+    "--suite", default="cpu", show_default=True, help="Benchmark suite: a built-in one by name, or a YAML file."
 )
 @click.option(
     "--runtime",
@@ -66,7 +66,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option("--force", is_flag=True, help="Measure again, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **given: Any) -> None:
-    """Measure artifacts side by side: quality, latency, memory and size, beside the uncompressed model.
+    """Measure artifacts side by side: quality, latency, memory, size.
 
     The uncompressed model, in torch and as fp32 ONNX, is always measured in the same run. An artifact that cannot be measured
     is listed with the reason; if none can be measured, the exit code is 1. A stopped benchmark continues with the same

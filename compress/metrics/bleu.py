@@ -1,4 +1,4 @@
-"""BLEU by sacrebleu: how many n-grams of up to four words the reference has as well, times a penalty for brevity, 0..1.
+"""BLEU by sacrebleu: the precision of n-grams of up to four words, times a brevity penalty, 0..1.
 
 Papineni et al., "BLEU: a method for automatic evaluation of machine translation", ACL 2002; Post, "A call for clarity in
 reporting BLEU scores", WMT 2018. A score of the whole set, in hundredths of sacrebleu's own numbers.

@@ -1,4 +1,4 @@
-"""chrF by sacrebleu: F2 of the n-grams of up to six letters that output and reference share, 0..1; no words are needed.
+"""chrF by sacrebleu: F2 of character n-grams of up to six letters, 0..1; needs no word boundaries.
 
 Popović, "chrF: character n-gram F-score for automatic MT evaluation", WMT 2015. A score of the whole set, in hundredths of
 sacrebleu's own numbers (`chrF2`: word n-grams are not counted).

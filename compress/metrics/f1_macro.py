@@ -1,4 +1,4 @@
-"""Macro F1: the mean of the F1 of each class or label, 0..1, each alike however rare it is."""
+"""Macro F1: the mean of the F1 of each class or label, 0..1, all weighted equally."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Micro F1: F1 over all decisions on all labels, 0..1, each decision alike; with one label an example it is accuracy."""
+"""Micro F1: F1 over all decisions on all labels, 0..1; with one label per example it equals accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weighted F1: the mean of the F1 of each class or label, 0..1, each weighted by how many references are of it."""
+"""Weighted F1: the mean of the F1 of each class or label, 0..1, weighted by their number of references."""
 
 from __future__ import annotations
 

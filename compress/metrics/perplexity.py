@@ -1,4 +1,4 @@
-"""Perplexity: how many tokens a model seems to choose from at each place, from 1 up; less is better.
+"""Perplexity: exp of the mean negative log-likelihood per token, from 1 up; lower is better.
 
 exp of the mean negative log-likelihood, over all counted tokens of all examples alike (a mean over examples' perplexities would
 weigh a token by the length of its text). A text longer than the model's context is read in `windows` that overlap, so that

@@ -1,4 +1,4 @@
-"""Tag accuracy: the fraction of words whose predicted tag is the right one, 0..1; most words are outside of any entity."""
+"""Tag accuracy: the fraction of words whose predicted tag is the right one, 0..1; most words are outside entities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token accuracy: the fraction of tokens that a model predicts as its teacher does, at the same places, 0..1.
+"""Token accuracy: the fraction of positions at which a model predicts the same token as its teacher, 0..1.
 
 Both see the same tokens before each place (teacher forcing), so one different token does not move all that follow.
 """

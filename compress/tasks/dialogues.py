@@ -1,4 +1,4 @@
-"""Dialogues: what came out of this chat? Chats and summaries that the program generates, so that everything runs offline.
+"""Dialogues: what came out of this chat? Generated chats and summaries, available offline; ROUGE.
 
 Chats of two to four people about thirteen matters (a meeting, a sale, a late train, ...). Plans change on the way, prices are
 bargained over and small talk stands in between, so a summary must select. See `dialogues_corpus` for how they are drawn.

@@ -1,4 +1,4 @@
-"""Reviews: is this product review positive? A corpus that the program generates, so that everything runs offline.
+"""Reviews: is this product review positive? Generated reviews, available offline; accuracy.
 
 Short sentences about twelve kinds of product, whose label follows from how they are built: negation, contrast, concession,
 disappointed expectation, comparison. See `reviews_corpus` for how they are drawn.

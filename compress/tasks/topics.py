@@ -1,4 +1,4 @@
-"""Topics: which of six matters is this message to a shop about, none to three of them? The program generates the messages.
+"""Topics: which of six topics does this message to a shop have, none to three? Generated, available offline; micro F1.
 
 They are made of sentences that we wrote; some name a topic's words and deny it. Half of the evaluation and test messages say what
 they mean in sentences that no training row has. A score here tells whether a compressed model kept what its teacher had

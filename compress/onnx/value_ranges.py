@@ -7,18 +7,17 @@ watched on real rows, with the sums that norms and means take of it.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from compress.onnx.graph import Graph, attribute
-from compress.runtimes.sessions import open_session
+from compress.onnx.observed import Runner, observe_values
 
 LARGEST = 65504.0
 """The greatest finite number of fp16."""
@@ -30,11 +29,6 @@ MASK_IN_FP16 = 65000.0
 SUMS = ("ReduceSum", "ReduceMean", "ReduceL1")
 SQUARES = ("ReduceL2", "ReduceSumSquare", "LpNormalization", "LayerNormalization", "RMSNormalization")
 MORE_SQUARES = ("SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization")
-
-Row = Mapping[str, np.ndarray]
-Show = Callable[[str, np.ndarray], None]
-Drive = Callable[[Path, tuple[str, ...], Show], None]
-"""(a graph whose watched values are outputs too, their names, show): runs it on real rows and shows each of the values."""
 
 
 @dataclass
@@ -65,7 +59,7 @@ class Seen:
             self.squares = max(self.squares, float(np.square(sizes).sum(-1).max()))
 
 
-def beyond_fp16(path: Path, drive: Drive) -> dict[int, float]:
+def beyond_fp16(path: Path, runner: Runner) -> dict[int, float]:
     """The operators of an fp32 graph that pass fp16's range, by their place among its nodes: the largest magnitude that was
     seen of what they read, give, or sum up on the way.
 
@@ -73,7 +67,7 @@ def beyond_fp16(path: Path, drive: Drive) -> dict[int, float]:
         CompressError: the graph cannot be read or run.
     """
     model = Graph.load(path).model
-    seen = _watched(path, _float_values(model), drive)
+    seen = _watched(path, _float_values(model), runner)
     for item in model.graph.initializer:
         if item.data_type == TensorProto.FLOAT:
             seen[item.name] = Seen()
@@ -86,20 +80,6 @@ def beyond_fp16(path: Path, drive: Drive) -> dict[int, float]:
             found[place] = largest
             masked |= {name for name in node.output if name in seen and seen[name].is_masked}
     return found
-
-
-def by_rows(rows: list[Row]) -> Drive:
-    """Drives a classifier's graph: each encoded row, name -> [length], by itself."""
-
-    def drive(watching: Path, names: tuple[str, ...], show: Show) -> None:
-        session = open_session(watching, threads=1)
-        wanted = [item.name for item in session.get_inputs()]
-        for row in rows:
-            feeds = {name: np.asarray(row[name], np.int64)[None] for name in wanted}
-            for name, value in zip(names, session.run(list(names), feeds), strict=True):
-                show(name, value)
-
-    return drive
 
 
 def _float_values(model: onnx.ModelProto) -> list[str]:
@@ -115,21 +95,14 @@ def _float_values(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def _watched(path: Path, names: list[str], drive: Drive) -> dict[str, Seen]:
+def _watched(path: Path, names: list[str], runner: Runner) -> dict[str, Seen]:
     graph = Graph.load(path)
     constant = [name for name in names if name in graph.constants]
     watched = tuple(dict.fromkeys(name for name in names if name not in graph.constants))
     seen = {name: Seen() for name in (*watched, *constant)}
     for name in constant:
         seen[name].see(graph.constants[name])
-    own = set(graph.outputs)
-    for name in watched:
-        if name not in own:
-            graph.model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    with tempfile.TemporaryDirectory() as folder:
-        watching = Path(folder) / "watching.onnx"
-        graph.save(watching)
-        drive(watching, watched, lambda name, values: seen[name].see(values))
+    observe_values(graph, watched, runner, lambda name, values: seen[name].see(values))
     return seen
 
 

@@ -13,7 +13,8 @@ from compress.core.progress import say
 from compress.models import load as models
 from compress.models.reading_length import positions
 from compress.onnx.fp16 import to_fp16
-from compress.onnx.value_ranges import LARGEST, Drive, beyond_fp16, by_rows
+from compress.onnx.observed import Runner, by_generation, by_rows
+from compress.onnx.value_ranges import LARGEST, beyond_fp16
 
 WRITTEN = 12
 """Tokens that a generative model writes after each prompt while its values are watched."""
@@ -27,7 +28,7 @@ def write(graph: Path, target: Path, rows: Sequence[Mapping[str, np.ndarray]], r
     Args:
         rows: encoded, name -> [length] each.
     """
-    few = list(rows[:ROWS])
+    few = [{name: value[None] for name, value in row.items()} for row in rows[:ROWS]]
     return _written(graph, target, by_rows(few), len(few), rows_from)
 
 
@@ -41,18 +42,17 @@ def write_part(
         folder: holds its config and generation config.
         prompts: encoded, [length] each.
     """
-    from compress.quantization.calibrate_decoding import every_value
-
     config = models.config(folder)
     most = positions(config)
     if most is not None and not config.is_encoder_decoder:
         prompts = [row[: max(most - WRITTEN, 1)] for row in prompts]
-    drive = every_value(graphs, part, folder, prompts, new_tokens=min(WRITTEN, most or WRITTEN))
-    return _written(graphs[part], target, drive, len(prompts), rows_from)
+    new_tokens = min(WRITTEN, most or WRITTEN)
+    runner = by_generation(graphs, part, folder, prompts, new_tokens=new_tokens, padding=None)
+    return _written(graphs[part], target, runner, len(prompts), rows_from)
 
 
-def _written(graph: Path, target: Path, drive: Drive, rows: int, rows_from: str) -> dict[str, Any]:
-    beyond = beyond_fp16(graph, drive)
+def _written(graph: Path, target: Path, runner: Runner, rows: int, rows_from: str) -> dict[str, Any]:
+    beyond = beyond_fp16(graph, runner)
     kinds = to_fp16(graph, target, beyond)
     if not beyond:
         return {"kept_in_fp32": {"operators": 0, "rows": rows, "rows_from": rows_from}}

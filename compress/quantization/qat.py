@@ -29,7 +29,7 @@ from compress.onnx import exported as exporting
 from compress.pruning import apply as pruning
 from compress.quantization import agreement
 from compress.quantization import parts as components
-from compress.quantization.calibrate import schemes_of_parts, static_scheme
+from compress.quantization.calibrate import static_schemes
 from compress.quantization.graphs.kernels import integer_kernels
 from compress.quantization.graphs.qdq import write_scheme
 from compress.quantization.qat_modules import attach, detach, watch
@@ -60,18 +60,15 @@ def train(work: Work[Qat]) -> Made:
 
 def start(work: Work[Qat]) -> dict[str, Scheme]:
     """The scheme of static quantization of each part; calibrated once, by the process that exports."""
-    kept, folder, settings = work.scratch / "start", work.source.folder, work.settings
+    kept, folder = work.scratch / "start", work.source.folder
     parts: tuple[str, ...] = ("model",)
     if models.generates(folder):
         parts = ("encoder", "decode") if models.config(folder).is_encoder_decoder else ("decode",)
 
     def make(made: Path) -> None:
         found = exporting.exported(work.source, work.task, work.cache)
-        if parts == ("model",):
-            schemes = {"model": static_scheme(found.graph, folder, work.task, settings)}
-        else:
-            ready = components.folded(found.paths, work.scratch / "fp32")
-            schemes = schemes_of_parts(ready, parts, folder, work.task, settings)
+        graphs = found.paths if "model" in parts else components.folded(found.paths, work.scratch / "fp32")
+        schemes = static_schemes(graphs, parts, folder, work.task, work.settings)
         for part, scheme in schemes.items():
             scheme.save(made / f"{part}.safetensors")
 

@@ -114,9 +114,9 @@ def _parts(work: Work[Quantize], graphs: Mapping[str, Path], facts: Mapping[str,
     by_gptq, of_gptq = _gptq(work, ready, chosen)
     schemes: dict[str, Any] = {}
     if settings.mode == "static" and integers:
-        from compress.quantization.calibrate import schemes_of_parts
+        from compress.quantization.calibrate import static_schemes
 
-        schemes |= schemes_of_parts(ready, tuple(integers), work.source.folder, work.task, settings)
+        schemes |= static_schemes(ready, tuple(integers), work.source.folder, work.task, settings)
     folder_of_source = work.source.folder
     rows, where = comparison_rows.prompts(
         models.tokenizer(folder_of_source), models.config(folder_of_source), work.task
@@ -208,10 +208,10 @@ def _int8(work: Work[Quantize], graph: Any, target: Any) -> dict[str, Any]:
 
         scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
     else:
-        from compress.quantization.calibrate import static_scheme
+        from compress.quantization.calibrate import static_schemes
         from compress.quantization.graphs.qdq import write_scheme
 
-        scheme = static_scheme(graph, work.source.folder, work.task, settings)
+        scheme = static_schemes({"model": graph}, ("model",), work.source.folder, work.task, settings)["model"]
         write_scheme(graph, target, scheme)
     scheme.save(work.folder / "scheme.safetensors")
     return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values()))}

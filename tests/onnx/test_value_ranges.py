@@ -31,7 +31,7 @@ def _graph(tmp_path: Path, nodes: list[Any], **constants: Any) -> Path:
     return path
 
 
-def _drive(watching: Path, names: tuple[str, ...], show: Any) -> None:
+def _run(watching: Path, names: tuple[str, ...], show: Any) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(watching), providers=["CPUExecutionProvider"])
@@ -54,7 +54,7 @@ def test_a_product_beyond_the_range_stays_in_fp32_from_one_operator_to_the_next(
     ]
     path = _graph(tmp_path, nodes, large=1e6, small=1e-6, two=2.0)
     assert not np.isfinite(_in_fp16(_half(path, ()))).all()
-    beyond = beyond_fp16(path, _drive)
+    beyond = beyond_fp16(path, _run)
     assert set(beyond) == {0, 1, 2}
     assert max(beyond.values()) == 4e6
     assert _in_fp16(_half(path, beyond)) == pytest.approx(2 * ROWS, rel=1e-3)
@@ -74,7 +74,7 @@ def test_a_norm_is_told_by_its_sum_of_squares(tmp_path: Path) -> None:
     path = _graph(tmp_path, nodes, factor=30.0)
     squares = 30.0**2 * (1 + 4 + 9 + 16)
     assert 120 * MARGIN < 65504 < squares * MARGIN
-    assert beyond_fp16(path, _drive) == {1: squares}
+    assert beyond_fp16(path, _run) == {1: squares}
 
 
 def test_a_masks_least_number_is_no_value_but_must_not_be_added_to_a_large_score(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_masks_least_number_is_no_value_but_must_not_be_added_to_a_large_score
             helper.make_node("Softmax", ["b"], ["y"]),
         ]
         path = _graph(tmp_path, nodes, factor=factor, mask=[0.0, 0.0, least, least])
-        assert set(beyond_fp16(path, _drive)) == beyond
+        assert set(beyond_fp16(path, _run)) == beyond
         assert np.isfinite(_in_fp16(_half(path, beyond))).all()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from compress.core.setting_names import FORMER
 from compress.core.settings import Settings
-from compress.quantization.calibrate import static_scheme, static_settings
+from compress.quantization.calibrate import static_schemes, static_settings
 from compress.quantization.graphs.static import StaticSettings, calibrate
 from compress.quantization.int8_settings import Int8Settings
 from tests.exported import export_family
@@ -47,10 +47,11 @@ def test_each_setting_of_the_user_becomes_one_of_the_graph() -> None:
 @pytest.mark.slow
 def test_weights_alone_are_quantized_without_a_task_or_a_tokenizer(tmp_path: Path) -> None:
     made = export_family(tmp_path, "bert")
-    scheme = static_scheme(
-        made.path, tmp_path / "nowhere", None, _settings(activation_dtype="float", weight_dtype="int4")
+    settings = _settings(activation_dtype="float", weight_dtype="int4")
+    schemes = static_schemes({"model": made.path}, ("model",), tmp_path / "nowhere", None, settings)
+    assert schemes["model"] == calibrate(
+        made.path, (), StaticSettings("percentile", weights="int4", activations="float")
     )
-    assert scheme == calibrate(made.path, (), StaticSettings("percentile", weights="int4", activations="float"))
 
 
 def _settings(**values: Any) -> Int8Settings:

@@ -9,11 +9,10 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
-from onnx import TensorProto, helper
 
 from compress.core.errors import CompressError
-from compress.core.temporary import temporary_folder
 from compress.onnx.graph import Graph
+from compress.onnx.observed import Runner, by_rows, observe_values
 from compress.quantization.graphs.attention_products import open_products
 from compress.quantization.graphs.dynamic import tables_scheme
 from compress.quantization.graphs.layers import Product, products, refuse_quantized
@@ -21,14 +20,9 @@ from compress.quantization.graphs.qdq import write_scheme
 from compress.quantization.graphs.smoothing import Peaks, factors, reciprocal
 from compress.quantization.observers import Observer, observer
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
-from compress.runtimes.sessions import open_session, run
 
 Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
 Watcher = TypeVar("Watcher", Observer, Peaks)
-See = Callable[[str, np.ndarray], None]
-"""(name of a value, what it was at real tokens): takes note of it."""
-Drive = Callable[[Path, tuple[str, ...], See], None]
-"""(a graph whose watched values are outputs too, their names, see): runs it on calibration data and shows each of the values."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +69,13 @@ def calibrate(
 
     Raises CompressError as `calibrate_by`, and where there is no batch.
     """
-    held: list[Batch] = []  # token ids alone: few bytes
-
-    def drive(watching: Path, names: tuple[str, ...], see: See) -> None:
-        if not held:
-            held.extend(batches)
-        _run(watching, held, names, see, threads)
-
-    return calibrate_by(path, drive, settings)
+    return calibrate_by(path, by_rows(list(batches), threads=threads), settings)
 
 
-def calibrate_by(path: Path, drive: Drive, settings: StaticSettings = StaticSettings()) -> Scheme:
+def calibrate_by(path: Path, runner: Runner, settings: StaticSettings = StaticSettings()) -> Scheme:
     """The scheme for the fp32 graph at `path`: int8 weights for each output channel, uint8 inputs by the ranges seen.
 
-    What `drive` shows is noted at once and let go. A layer that the model uses more than once (ALBERT's) gets one
+    What `runner` shows is noted at once and let go. A layer that the model uses more than once (ALBERT's) gets one
     range for all its uses, and layers that read one value share its range and their smoothing factors.
 
     Raises CompressError for an unknown method, NaN or infinity, a quantized graph, nothing to quantize, or
@@ -109,13 +96,13 @@ def calibrate_by(path: Path, drive: Drive, settings: StaticSettings = StaticSett
     if settings.activations == "float":
         weights = {one.module: symmetric(one.weight, axis=0, type=settings.weights) for one in found}
         return Scheme({**layers, **{name: Layer(one, float_input=True) for name, one in weights.items()}})
-    smooth = _smoothing(graph, found, drive, settings.smooth) if settings.smooth else {}
+    smooth = _smoothing(graph, found, runner, settings.smooth) if settings.smooth else {}
     pairs = [(product.node.input[0], product.module) for product in watched]
     for name, pair in multiplied:
         pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
     observers = _shared(pairs, lambda: observer(settings.method))
     by_value = {product.node.input[0]: smooth[product.module] for product in watched if smooth}
-    _watch(graph, observers, drive, {value: reciprocal(one) for value, one in by_value.items()})
+    _watch(graph, observers, runner, {value: reciprocal(one) for value, one in by_value.items()})
 
     for product in found:
         factor = smooth.get(product.module)
@@ -147,10 +134,10 @@ def _refuse_unknown(settings: StaticSettings) -> None:
         raise CompressError("Weights alone are quantized where activations are float: no smoothing, no attention.")
 
 
-def _smoothing(graph: Graph, found: list[Product], drive: Drive, alpha: float) -> dict[str, np.ndarray]:
+def _smoothing(graph: Graph, found: list[Product], runner: Runner, alpha: float) -> dict[str, np.ndarray]:
     """Factors by module; the same ones for modules that read one value, so that one multiplication serves them."""
     peaks = _shared([(product.node.input[0], product.module) for product in found], Peaks)
-    _watch(graph, peaks, drive)
+    _watch(graph, peaks, runner)
     weights: dict[int, list[np.ndarray]] = {}
     for product in found:
         weights.setdefault(id(peaks[product.node.input[0]]), []).append(product.weight)
@@ -178,50 +165,12 @@ def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[s
 def _watch(
     graph: Graph,
     observers: Mapping[str, Observer | Peaks],
-    drive: Drive,
+    runner: Runner,
     multiply: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
-    """Run the graph with the watched values as outputs; some are multiplied before they are seen."""
-    own = list(graph.outputs)
+    """Observe the graph's values; some are multiplied before they are seen."""
 
-    def see(name: str, values: np.ndarray) -> None:
+    def observe(name: str, values: np.ndarray) -> None:
         observers[name].see(values * multiply[name] if name in multiply else values)
 
-    with temporary_folder() as folder:
-        watching = folder / "watching.onnx"
-        for name in observers:
-            if name not in own:  # an encoder's states are both
-                graph.model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-        graph.save(watching)
-        del graph.model.graph.output[len(own) :]
-        drive(watching, tuple(observers), see)
-
-
-def _run(path: Path, batches: Iterable[Batch], names: tuple[str, ...], see: See, threads: int) -> None:
-    """Run a graph that reads token ids and a mask on each batch."""
-    session = open_session(path, threads=threads)
-    wanted = {item.name for item in session.get_inputs()}
-    count = 0
-    for batch in batches:
-        missing = wanted - set(batch)
-        if missing:
-            raise CompressError(
-                f"The calibration batches have no '{sorted(missing)[0]}', which the graph wants. "
-                "Encode them with the tokenizer beside the model."
-            )
-        feeds = {name: np.ascontiguousarray(batch[name], np.int64) for name in wanted}
-        mask = feeds.get("attention_mask")
-        for name, value in zip(names, run(session, feeds, names), strict=True):
-            see(name, _unpadded(value, mask))
-        count += 1
-    if count == 0:
-        raise CompressError("The calibration set gave no batch. Give at least one row.")
-
-
-def _unpadded(value: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """What padding tokens give is never read, so it must not widen a range: only the mask's tokens are seen."""
-    if mask is not None and value.ndim == 3 and value.shape[:2] == mask.shape:
-        return np.asarray(value[mask.astype(bool)])
-    if mask is not None and value.ndim == 4 and (value.shape[0], value.shape[2]) == mask.shape:
-        return np.asarray(np.moveaxis(value, 2, 1)[mask.astype(bool)])  # probabilities: a row for each query
-    return value
+    observe_values(graph, tuple(observers), runner, observe)

@@ -12,8 +12,8 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
+from compress.onnx.observed import by_generation
 from compress.quantization import parts as components
-from compress.quantization.calibrate_decoding import decoding
 from compress.quantization.graphs.dynamic import tables_scheme
 from compress.quantization.graphs.static import StaticSettings, calibrate_by
 from compress.quantization.scheme import Scheme, affine
@@ -83,8 +83,8 @@ def test_fixed_ranges_are_those_of_the_decoding_loop(
     settings = StaticSettings(method="minmax", wide="static", embeddings=False)
     checked = 0
     for part in graphs:
-        drive = decoding(graphs, part, folder, rows, new_tokens=NEW, padding=0)
-        for name, layer in calibrate_by(graphs[part], drive, settings).items():
+        runner = by_generation(graphs, part, folder, rows, new_tokens=NEW, padding=0)
+        for name, layer in calibrate_by(graphs[part], runner, settings).items():
             assert layer.input is not None
             expected = affine(*wanted[name])
             # One row that ended, or one token of padding, moves a range by far more than sums in another order.
@@ -96,7 +96,7 @@ def test_fixed_ranges_are_those_of_the_decoding_loop(
 
 def test_nothing_to_write_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="no prompt"):
-        decoding({}, "decode", tmp_path, [], new_tokens=3, padding=0)
+        by_generation({}, "decode", tmp_path, [], new_tokens=3, padding=0)
 
 
 def test_the_embeddings_that_both_sides_share_are_quantized_alike(

@@ -61,7 +61,7 @@ def test_work_that_was_interrupted_is_kept_and_does_not_look_finished(tmp_path: 
         assert (partial / SCRATCH / "checkpoint").read_text() == "half"
 
 
-def test_work_for_other_settings_starts_anew(tmp_path: Path) -> None:
+def test_work_for_other_settings_starts_over(tmp_path: Path) -> None:
     with work_folder(tmp_path / "a", "key") as partial:
         (partial / "half").write_text("old")
     with work_folder(tmp_path / "a", "another key") as partial:

@@ -103,7 +103,7 @@ def test_two_processes_make_the_summarizer_that_one_makes(make_model: Callable[.
 
 
 @pytest.mark.slow
-def test_two_processes_distil_the_writer_that_one_distils(tmp_path: Path) -> None:
+def test_two_processes_distil_the_generative_model_that_one_distils(tmp_path: Path) -> None:
     import yaml
 
     task = tmp_path / "gists.yaml"

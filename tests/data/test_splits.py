@@ -94,7 +94,7 @@ def test_the_identity_follows_the_content_and_not_the_place(data: Path, tmp_path
     assert there["content"] != here["content"]
 
 
-def test_a_changed_file_is_read_anew_and_an_unchanged_one_is_not(data: Path) -> None:
+def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(data: Path) -> None:
     read(data, "train")
     kept = {file: file.stat().st_mtime_ns for file in (data / "cache").rglob("*") if file.is_file()}
     read(data, "train")

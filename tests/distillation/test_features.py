@@ -127,7 +127,7 @@ def test_a_loss_on_a_feature_reaches_the_layers_below_it_and_none_above(name: st
     assert any(p.grad is not None for p in embedding_module(model).parameters())
 
 
-def test_each_forward_pass_starts_anew(tmp_path: Path) -> None:
+def test_each_forward_pass_starts_over(tmp_path: Path) -> None:
     model = classifier(write_model(tmp_path, "albert")).eval()
     with torch.no_grad(), capture(model, ALL) as found:
         model(**batch(rows=3))

@@ -81,7 +81,7 @@ def test_a_decoder_continues_its_prompt(ask: Ask) -> None:
     assert not any(text in label for text, label in zip(found.rows["text"], found.rows["label"], strict=True))
 
 
-def test_a_share_is_of_the_same_rows_and_costs_nothing_anew(ask: Ask, asked: list[int]) -> None:
+def test_a_share_is_of_the_same_rows_and_costs_nothing_again(ask: Ask, asked: list[int]) -> None:
     some, rows = ask(share=0.4)
     count = some.facts["pseudo_labels"]["rows"]
     assert 0.15 * len(rows) < count < 0.65 * len(rows)

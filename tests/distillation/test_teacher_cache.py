@@ -79,7 +79,7 @@ def test_what_is_asked_for_later_is_added_and_the_rest_is_kept(
     assert len(list((tmp_path / "cache" / "teacher").iterdir())) == 1
 
 
-def test_other_rows_or_another_teacher_are_asked_anew(
+def test_other_rows_or_another_teacher_are_asked_again(
     ask: Callable[..., Outputs], data: TrainingData, tmp_path: Path
 ) -> None:
     ask()

@@ -102,7 +102,7 @@ def test_blocks_are_predicted_from_their_second_token_on(ask: Any) -> None:
     torch.testing.assert_close(kept, likeliest[labels != -100], rtol=6e-3, atol=1e-5)
 
 
-def test_the_teacher_is_asked_once_and_anew_for_other_targets_or_another_temperature(
+def test_the_teacher_is_asked_once_and_again_for_other_targets_or_another_temperature(
     ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _, rows = ask()

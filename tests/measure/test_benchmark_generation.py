@@ -163,7 +163,9 @@ def test_the_beginnings_of_the_sources_stand_beside_every_summarizer(ran: Ran) -
 
 
 @pytest.mark.slow
-def test_a_writer_that_cannot_be_opened_is_absent_with_the_reason_everywhere_and_stops_nobody(ran: Ran) -> None:
+def test_a_generative_model_that_cannot_be_opened_is_absent_with_the_reason_everywhere_and_stops_nobody(
+    ran: Ran,
+) -> None:
     fingerprint = next(one.fingerprint for one in ran.found.artifacts if one.name == "broken")
     found = [one for one in ran.found.measurements if one.artifact == fingerprint]
     names = {one.name for one in found}
@@ -173,7 +175,7 @@ def test_a_writer_that_cannot_be_opened_is_absent_with_the_reason_everywhere_and
 
 
 @pytest.mark.slow
-def test_speed_and_memory_of_every_writer_are_those_of_generate(ran: Ran) -> None:
+def test_speed_and_memory_of_every_generative_model_are_those_of_generate(ran: Ran) -> None:
     for name in ("fp32-torch", "fp32-onnx", "other"):
         real = ran.one("latency_seconds", name, batch=1, length="real")
         assert len(real.raw) == 2 * 3
@@ -278,7 +280,7 @@ def test_the_context_is_what_every_model_reads_and_the_stride_half_of_it(tmp_pat
         generative.context_and_stride([short], 16, 16)
 
 
-def test_a_suite_may_be_otherwise_for_models_that_write(tmp_path: Path) -> None:
+def test_a_suite_may_be_otherwise_for_generative_models(tmp_path: Path) -> None:
     quick = read_suite("quick")
     writers = quick.for_generation()
     assert (quick.rounds, writers.rounds) == (6, 4)
@@ -296,7 +298,7 @@ def test_a_classifier_is_refused_for_a_task_of_writing(tiny_torch: Artifact, tmp
         benchmark.run([("model", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path / "cache", task=task)
 
 
-def test_a_classifier_among_models_that_write_is_refused_before_anything_is_measured(
+def test_a_classifier_among_generative_models_is_refused_before_anything_is_measured(
     tiny_torch: Artifact, tmp_path: Path
 ) -> None:
     made = [

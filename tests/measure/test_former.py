@@ -20,7 +20,7 @@ def test_an_empty_folder_is_free(tmp_path: Path) -> None:
         assert former.reusable(tmp_path / "new", "plan", existing) is None  # type: ignore[arg-type]  # any of the three words
 
 
-def test_the_same_once_more_is_reused_unless_it_is_to_be_measured_anew(tmp_path: Path) -> None:
+def test_the_same_once_more_is_reused_unless_it_is_to_be_measured_again(tmp_path: Path) -> None:
     FOUND.save(tmp_path)
     assert former.reusable(tmp_path, "plan", "refuse") == FOUND
     assert former.reusable(tmp_path, "plan", "keep") == FOUND

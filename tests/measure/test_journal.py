@@ -24,7 +24,7 @@ def test_what_was_noted_is_recalled(tmp_path: Path) -> None:
         assert notes.recall("round 2") is None
 
 
-def test_another_plan_begins_anew(tmp_path: Path) -> None:
+def test_another_plan_starts_over(tmp_path: Path) -> None:
     _noted(tmp_path)
     with journal(tmp_path, "another") as notes:
         assert notes.recall("round 1") is None

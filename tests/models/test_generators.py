@@ -102,7 +102,7 @@ def test_code_that_a_model_brings_is_run_only_where_it_is_asked_for(
     assert sign.exists()
 
 
-def test_a_marian_that_writes_by_another_vocabulary_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_marian_with_another_output_vocabulary_is_refused_by_name(tmp_path: Path) -> None:
     own = {"share_encoder_decoder_embeddings": False, "tie_word_embeddings": False, "decoder_vocab_size": 250}
     strong_generator("marian", layers=1, **own).save_pretrained(tmp_path)
     with pytest.raises(CompressError, match="The marian model in .* has separate vocabularies for input and output"):
@@ -136,7 +136,7 @@ def test_tasks_go_with_models_of_their_kind_only(saved: dict[str, Path], tmp_pat
         generators.generator(tmp_path)
 
 
-def test_a_task_that_writes_text_takes_the_model_as_it_is(saved: dict[str, Path], tmp_path: Path) -> None:
+def test_a_generative_task_takes_the_model_as_it_is(saved: dict[str, Path], tmp_path: Path) -> None:
     write_model(tmp_path)
     found = models.for_task(saved["t5"], loading.resolve("samsum")[0], seed=0)
     assert type(found).__name__ == "T5ForConditionalGeneration"
@@ -187,9 +187,7 @@ def test_a_config_alone_makes_a_model_of_its_kind(family: str, saved: dict[str, 
 
 
 @pytest.mark.parametrize("family", ["bart", "llama"])
-def test_an_adapter_is_merged_into_a_model_that_writes_text(
-    family: str, saved: dict[str, Path], tmp_path: Path
-) -> None:
+def test_an_adapter_is_merged_into_a_generative_model(family: str, saved: dict[str, Path], tmp_path: Path) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
 

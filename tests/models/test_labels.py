@@ -102,7 +102,7 @@ def test_a_copy_in_the_tasks_order_gives_the_same_outputs_in_that_order(family: 
     assert in_task_order(moved, task, tmp_path / "scratch") is moved
 
 
-def test_a_head_trained_for_the_labels_keeps_its_rows_by_name_and_one_of_other_labels_starts_anew(
+def test_a_head_trained_for_the_labels_keeps_its_rows_by_name_and_one_of_other_labels_is_initialized(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

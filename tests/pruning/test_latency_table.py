@@ -90,7 +90,7 @@ def test_a_kept_table_that_was_damaged_is_measured_again(tmp_path: Path) -> None
     assert timer.calls == 2
 
 
-def test_another_version_of_onnx_runtime_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_onnx_runtime_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timer = FakeTimer()
     measured(tmp_path, timer=timer)
     monkeypatch.setattr(latency_table, "packages", lambda: {"onnxruntime": "99"})

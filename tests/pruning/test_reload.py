@@ -152,7 +152,9 @@ def test_a_file_cut_short_is_told_as_for_any_model(folder: Path) -> None:
         models.classifier(folder)
 
 
-def test_a_missing_head_is_told_or_made_anew_as_for_any_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_head_is_reported_or_newly_made_as_for_any_model(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from safetensors.torch import load_file, save_file
 
     weights = load_file(folder / "model.safetensors")

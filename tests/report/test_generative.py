@@ -292,7 +292,7 @@ def test_tokens_a_second_first_tokens_and_memory_are_told_by_condition(told: rep
         assert words in files.markdown.read_text().replace("\\", "")
 
 
-def test_pages_of_models_that_write_are_well_formed_and_name_every_key(
+def test_pages_of_generative_models_are_well_formed_and_name_every_key(
     told: report.Report, modelled: Measurements, tmp_path: Path
 ) -> None:
     readme = (Path(report.__file__).parents[2] / "reports" / "README.md").read_text()
@@ -413,7 +413,7 @@ def test_hostile_texts_of_models_stay_text(summaries: Measurements, tmp_path: Pa
         ("distill", {"layers": 3, "alpha": 0.0, "hidden_weight": 1.0}, "distil to 3 layers"),
     ],
 )
-def test_steps_of_models_that_write_are_told_in_a_few_words(
+def test_steps_of_generative_models_are_told_in_a_few_words(
     technique: str, settings: dict[str, Any], words: str
 ) -> None:
     assert lineage.steps({"steps": [{"technique": technique, "settings": settings}]})[0].words == words
@@ -429,7 +429,7 @@ def test_references_that_the_teacher_wrote_are_told_in_a_line() -> None:
 
 
 @pytest.mark.parametrize(("metric", "words"), [("rouge_l", "+3.00"), ("perplexity", "−0.952")])
-def test_what_a_teacher_brought_to_a_student_that_writes_is_told_on_its_scale(
+def test_what_a_teacher_brought_to_a_generative_student_is_shown_on_its_scale(
     tmp_path: Path, metric: str, words: str
 ) -> None:
     from compress.distillation.ablation import Run, effect
@@ -489,7 +489,7 @@ def test_real_texts_at_every_batch_size_stand_in_the_first_table(summaries: Meas
     assert comparison.headline == comparison.conditions_in_brief[0]
 
 
-def test_a_report_of_models_that_write_opens_no_model_library(tmp_path: Path) -> None:
+def test_a_report_of_generative_models_opens_no_model_library(tmp_path: Path) -> None:
     summarizers(WRITERS[:1], metrics=("rouge_l", "bleu"), rows=20).save(tmp_path)
     program = (
         "import sys; from pathlib import Path; from compress import report; "

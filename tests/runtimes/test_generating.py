@@ -114,7 +114,7 @@ def test_exactly_so_many_tokens_are_written_and_each_has_its_time(made: Exported
     assert stamps == sorted(stamps)
 
 
-def test_probabilities_and_likeliest_tokens_are_those_of_each_row_alone(
+def test_probabilities_and_most_likely_tokens_are_those_of_each_row_alone(
     made: ExportedGenerator, generator: Any
 ) -> None:
     import torch

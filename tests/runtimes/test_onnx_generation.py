@@ -50,7 +50,7 @@ def test_tokens_are_torchs_by_all_options_of_generate(
 
 
 @pytest.mark.slow
-def test_a_text_that_grows_beyond_a_phi3_s_first_positions_is_read_anew(tmp_path: Path) -> None:
+def test_a_text_that_grows_beyond_a_phi3_s_first_positions_is_read_again(tmp_path: Path) -> None:
     from tests.generative import export_generator
 
     factors = {"short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [2.0, 3.0, 4.0, 5.0], "factor": 8.0}

@@ -63,7 +63,7 @@ def test_a_text_without_words_is_refused(served: ServedModel) -> None:
         served("  ")
 
 
-def test_counts_of_cut_texts_start_anew_at_each_call(served: ServedModel, caplog: pytest.LogCaptureFixture) -> None:
+def test_counts_of_cut_texts_start_again_at_each_call(served: ServedModel, caplog: pytest.LogCaptureFixture) -> None:
     served("good " * 200)
     assert "1 of 1 texts are longer" in caplog.text
     caplog.clear()

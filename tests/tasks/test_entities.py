@@ -66,7 +66,9 @@ def test_evaluation_has_names_that_no_training_row_has(corpus: dict[str, list[tu
     assert not set(lexicon.GIVEN) - known
 
 
-def test_the_likeliest_tag_of_each_word_does_not_solve_it(corpus: dict[str, list[tuple[list[str], list[str]]]]) -> None:
+def test_the_most_likely_tag_of_each_word_does_not_solve_it(
+    corpus: dict[str, list[tuple[list[str], list[str]]]],
+) -> None:
     """As a baseline that looks at words alone: of the words that are entities it must miss many."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for words, tags in corpus["train"]:

@@ -137,7 +137,7 @@ def test_a_torch_artifact_is_exported_on_the_way_to_the_same_graphs(
         ("bart", {"mode": "static", "attention_matmuls": "both"}, "attention_matmuls"),
     ],
 )
-def test_what_a_model_that_writes_text_cannot_have_is_refused(
+def test_what_a_generative_model_cannot_have_is_refused(
     family: str,
     settings: dict[str, Any],
     message: str,

@@ -54,7 +54,7 @@ def test_the_word_that_the_model_prefers_fills_every_gap(family: str, tmp_path: 
             assert (word == "hero") == (draft.words[place] != "hero")
 
 
-def test_words_are_drawn_from_the_likeliest_with_their_probabilities(tmp_path: Path) -> None:
+def test_words_are_drawn_from_the_most_likely_with_their_probabilities(tmp_path: Path) -> None:
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     folder = write_masked_lm(tmp_path / "mlm", initializer_range=0.5)

@@ -46,7 +46,7 @@ def test_layers_keep_their_own_widths() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_model_made_anew_from_a_config_has_the_widths_it_says(name: str, tmp_path: Path) -> None:
+def test_a_new_model_from_a_config_has_the_widths_it_says(name: str, tmp_path: Path) -> None:
     made = config(name)
     layers = 1 if name == "albert" else 4
     wanted = Units((2, 1, 4, 3)[:layers], (10, 20, 128, 40)[:layers], 16)

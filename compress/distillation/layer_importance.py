@@ -1,4 +1,4 @@
-"""Makes a student from its teacher: some of its layers, with everything around them."""
+"""Which layers of a model are the most important, measured by what their removal changes on a calibration set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.layers import Batch, evaluating, evenly_spaced, layer_count
 
 
-def least_missed(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
+def most_important_layers(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
     """Which layers to keep: of those left, the one whose removal changes the answers least goes, again and again.
 
     The change is KL(all layers || without them) of the class probabilities, or the squared difference of a regression's

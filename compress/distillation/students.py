@@ -160,10 +160,10 @@ def chosen(asked: int | tuple[int, ...], config: Any, side: str, choice: str) ->
 def _most_important(
     model: Any, kept: int, settings: Distill, description: Mapping[str, Any], its_tokenizer: Any
 ) -> tuple[tuple[int, ...], str]:
-    from compress.distillation.layer_importance import least_missed
+    from compress.distillation.layer_importance import most_important_layers
 
     batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config)
-    return least_missed(model, kept, batches), f"those missed most on {settings.calibration}"
+    return most_important_layers(model, kept, batches), f"the most important on {settings.calibration}"
 
 
 def own_tokenizer(student: str | None) -> Path | None:

@@ -12,7 +12,7 @@ import torch
 from compress.core.errors import CompressError
 from compress.core.labels import LABELS, inputs_of
 from compress.core.progress import warn
-from compress.distillation.layer_importance import least_missed
+from compress.distillation.layer_importance import most_important_layers
 from compress.models.families.families import family, stack
 from compress.models.families.layer_widths import SETTING
 from compress.models.layers import Batch, chosen_layers, keep_layers, layer_count
@@ -40,7 +40,7 @@ def fewer_layers(
     if not isinstance(layers, int):
         kept = tuple(layers)
     elif choice == "importance":
-        kept = least_missed(model, layers, [_inputs(model, batch, LABELS) for batch in batches], side)
+        kept = most_important_layers(model, layers, [_inputs(model, batch, LABELS) for batch in batches], side)
     else:
         # The classifier reads the last layer; of what writes, the first one meets the tokens.
         first = architecture.first_layer_differs or (choice == "even" and not architecture.classifier)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.core.errors import CompressError
-from compress.distillation.layer_importance import least_missed
+from compress.distillation.layer_importance import most_important_layers
 from compress.models.families.families import family
 from compress.models.layers import chosen_layers, evenly_spaced, keep_layers, layer_count
 from compress.models.load import classifier
@@ -83,7 +83,7 @@ def test_the_layer_that_goes_first_is_the_one_whose_student_differs_least(
             theirs, ours = (torch.cat([model(**batch).logits for batch in BATCHES]) for model in (teacher, student))
         p, q = theirs.softmax(-1), ours.softmax(-1)
         changes[kept] = float(((theirs - ours) ** 2).mean() if labels == 1 else (p * (p / q).log()).sum(-1).mean())
-    assert least_missed(teacher, 3, BATCHES) == min(changes, key=changes.__getitem__)
+    assert most_important_layers(teacher, 3, BATCHES) == min(changes, key=changes.__getitem__)
     assert max(changes.values()) > 1.05 * min(changes.values())
 
 
@@ -109,27 +109,27 @@ def test_a_layer_that_does_nothing_is_not_kept(name: str, tmp_path: Path) -> Non
                 part.weight.fill_(1)
                 if part.bias is not None:
                     part.bias.zero_()
-    assert least_missed(teacher, 3, BATCHES) == (0, 1, 3)
+    assert most_important_layers(teacher, 3, BATCHES) == (0, 1, 3)
 
 
 def test_the_first_layer_of_modernbert_is_never_dropped(tmp_path: Path) -> None:
     teacher = classifier(write_model(tmp_path, "modernbert", initializer_range=0.2))
     for part in (teacher.model.layers[0].attn.Wo, teacher.model.layers[0].mlp.Wo):
         part.weight.data.zero_()  # the one that would be missed least
-    assert least_missed(teacher, 1, BATCHES) == (0,)
-    assert least_missed(teacher, 3, BATCHES)[0] == 0
+    assert most_important_layers(teacher, 1, BATCHES) == (0,)
+    assert most_important_layers(teacher, 3, BATCHES)[0] == 0
 
 
 def test_albert_keeps_as_many_repetitions_as_asked_for(tmp_path: Path) -> None:
     teacher = classifier(write_model(tmp_path, "albert"))
-    assert least_missed(teacher, 3, BATCHES) == (0, 1, 2)
+    assert most_important_layers(teacher, 3, BATCHES) == (0, 1, 2)
 
 
 def test_choosing_by_importance_leaves_the_teacher_and_its_mode_as_they_were(tmp_path: Path) -> None:
     teacher = classifier(write_model(tmp_path, "bert")).train()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     layers = list(teacher.bert.encoder.layer)
-    least_missed(teacher, 2, BATCHES)
+    most_important_layers(teacher, 2, BATCHES)
     assert list(before) == list(teacher.state_dict())
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     assert all(ours is theirs for ours, theirs in zip(teacher.bert.encoder.layer, layers, strict=True))
@@ -145,7 +145,7 @@ def test_a_teacher_has_all_its_layers_again_after_a_pass_that_failed(tmp_path: P
 
     teacher.bert.register_forward_pre_hook(fail_when_short)
     with pytest.raises(MemoryError):
-        least_missed(teacher, 2, BATCHES)
+        most_important_layers(teacher, 2, BATCHES)
     assert len(teacher.bert.encoder.layer) == 4
     assert all(part.training for part in teacher.modules())
 
@@ -153,9 +153,9 @@ def test_a_teacher_has_all_its_layers_again_after_a_pass_that_failed(tmp_path: P
 def test_choosing_by_importance_needs_rows_and_a_number_in_range(tmp_path: Path) -> None:
     teacher = classifier(write_model(tmp_path, "bert"))
     with pytest.raises(CompressError, match="calibration rows"):
-        least_missed(teacher, 2, [])
+        most_important_layers(teacher, 2, [])
     with pytest.raises(CompressError, match="Keep 1 to 4"):
-        least_missed(teacher, 5, BATCHES)
+        most_important_layers(teacher, 5, BATCHES)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -122,10 +122,8 @@ def test_the_teacher_is_asked_once_and_again_for_other_targets_or_another_temper
     assert len(asked) == 4
 
 
-@pytest.mark.parametrize("damage", ["", "cut", "zeros", "parts"])
-def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
-    damage: str, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_goes_on(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of it, and where it goes on, is tested with `compress.training.kept_outputs`."""
     whole = ask(cache=tmp_path / "whole")[0]
     monkeypatch.setattr(kept_outputs, "WRITE_SECONDS", 0.0)
     calls: list[int] = []
@@ -140,17 +138,9 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     monkeypatch.setattr(forward, "answers", stopping)
     with pytest.raises(KeyboardInterrupt):
         ask(cache=tmp_path / "parts")
-    if damage:
-        (part,) = (tmp_path / "parts" / "teacher-tokens").rglob("rest.npy" if damage != "parts" else "parts.json")
-        content = part.read_bytes()
-        part.write_bytes({"cut": content[:-9], "zeros": content[:-9] + bytes(9), "parts": b"["}[damage])
-    calls[:] = [1] * 3
     resumed = ask(cache=tmp_path / "parts")[0]
-    # 40 rows are three batches, two of which were done.
-    assert len(calls) - 3 == {"": 1, "cut": 2, "zeros": 2, "parts": 3}[damage]
+    assert len(calls) == 4  # 40 rows are three batches, two of which were done
     assert all(np.array_equal(whole.extras[name].values, resumed.extras[name].values) for name in whole.extras)
-    files = [{file.name: file.read_bytes() for file in (tmp_path / name).rglob("*.npy")} for name in ("whole", "parts")]
-    assert files[0] == files[1]
 
 
 def test_answers_that_were_damaged_are_asked_for_again(

@@ -403,11 +403,6 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
         assert ("but is no smaller" in caplog.text) == is_said
 
 
-def test_relation_heads_that_divide_no_width_are_refused_before_training(distil: Callable[..., Artifact]) -> None:
-    with pytest.raises(CompressError, match="divisor of 64"):
-        distil("student", relation_weight=1.0, relation_heads=7)
-
-
 def folder_with_letters(folder: Path) -> Path:
     """A model that reads single letters."""
     from tokenizers import Tokenizer, models, pre_tokenizers

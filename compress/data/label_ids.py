@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from compress.core.errors import shown
 from compress.data.raw_row import RawRow
@@ -14,6 +15,10 @@ from compress.tasks.task import Task
 
 LABEL = "label "
 """How the defect of a label begins that is none of the task's."""
+HIDDEN = ("", "-1", "-1.0")
+"""What stands in the place of a label that is kept secret."""
+SPELLINGS = 20
+"""So many spellings of labels are kept for a message."""
 
 
 class Bad(Exception):  # noqa: N818 - never seen outside the reading of rows
@@ -49,6 +54,44 @@ def text_of(value: str, what: str) -> str:
         except UnicodeEncodeError as error:
             raise Bad(f"{what} has half a character, {value[error.start]!r}") from error
     return value
+
+
+def known_label(value: Any, task: Task, spellings: set[str], where: str = "", place: int | None = None) -> int | float:
+    """The id of a label, or the number of a regression.
+
+    Args:
+        value: as the file has it.
+        spellings: collects how labels are spelled.
+        where: what is added to the message where it is none, as ` of word 2`.
+        place: of that word.
+
+    Raises:
+        Bad: it is none of the task's.
+    """
+    spelling = "" if value is None or isinstance(value, bytes | list | tuple | dict) else str(value).strip()
+    if spelling and len(spellings) < SPELLINGS:
+        spellings.add(spelling)
+    found = None
+    if spelling:
+        found = score(spelling, task) if task.law is NUMBER else class_id(spelling, task)
+    if found is None:
+        raise Bad(f"{LABEL}{shown(value, 40)}{where} is not {expected(task)}{_advice(spelling, task)}", place)
+    return found
+
+
+def _advice(spelling: str, task: Task) -> str:
+    """What is most likely wrong with a spelling that is no label."""
+    if task.reads_words:
+        of_type = spelling[:2] in ("B-", "I-") and spelling[2:] in task.label_names
+        return f"; name the tags themselves, as B-{spelling[2:]} and I-{spelling[2:]}" * of_type
+    inner = spelling.strip("[](){} ")
+    several = any(len(parts := inner.split(mark)) > 1 and _are_labels(parts, task) for mark in ",;| ")
+    advice = "set `label_separator` if several stand in a cell"
+    return f"; {advice if task.is_multi_label else 'several in one row take `multi_label: true`'}" * several
+
+
+def _are_labels(parts: list[str], task: Task) -> bool:
+    return {part.strip(" '\"") for part in parts} <= set(task.label_names)
 
 
 def score(spelling: str, task: Task) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +10,14 @@ from typing import Any
 from compress.core.errors import CompressError, shown
 from compress.data import decoding, several_labels
 from compress.data.folding import folded
-from compress.data.label_ids import LABEL, Bad, Empty, class_id, expected, number_of, score, text_cell
+from compress.data.label_ids import HIDDEN, LABEL, Bad, Empty, known_label, number_of, text_cell
 from compress.data.raw_row import RawRow
-from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
 SHOWN = 5
 SHOWN_CHARACTERS = 240
 FEW = 0.05
 """No larger a share of bad rows is offered to be left out: if more are bad, it is rather the description that is wrong."""
-SPELLINGS = 20
-HIDDEN = ("", "-1", "-1.0")
 COLUMNS = ("text", "text_pair")
 
 
@@ -197,8 +193,6 @@ def _label(row: RawRow, task: Task, name: str, hidden: bool, spellings: set[str]
     value = row.cell(name)
     if isinstance(value, list | tuple | set | dict):
         raise Bad(f"{shown(name)} is {shown(value, 40)}: several labels in one row take `multi_label: true`")
-    if isinstance(value, bytes):
-        raise Bad(f"{LABEL}{shown(value, 40)} is not {expected(task)}")
     spelling = "" if value is None else str(value).strip()
     if spelling in task.absent_labels:
         return WITHOUT
@@ -206,21 +200,7 @@ def _label(row: RawRow, task: Task, name: str, hidden: bool, spellings: set[str]
         return None
     if not spelling:
         raise Bad(f"{shown(name)} is empty")
-    if len(spellings) < SPELLINGS:
-        spellings.add(spelling)
-    label = score(spelling, task) if task.law is NUMBER else class_id(spelling, task)
-    if label is None:
-        several = _are_several(spelling, task)
-        raise Bad(
-            f"{LABEL}{shown(value, 40)} is not {expected(task)}{'; several in one row take `multi_label: true`' * several}"
-        )
-    return label
-
-
-def _are_several(spelling: str, task: Task) -> bool:
-    """Whether a cell names several of the labels, as `toxic, threat`."""
-    parts = [part.strip().strip("'\"") for part in re.split(r"[,;|]", spelling.strip("[](){} "))]
-    return len(parts) > 1 and all(part in task.label_names for part in parts)
+    return known_label(value, task, spellings)
 
 
 def _target(value: str, task: Task, name: str) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compress.core.errors import shown
-from compress.data.label_ids import LABEL, Bad, Empty, class_id, expected, text_of
+from compress.data.label_ids import HIDDEN, SPELLINGS, Bad, Empty, known_label, text_of
 from compress.data.raw_row import RawRow
 from compress.tasks.task import Task
 
-SPELLINGS = 20
-HIDDEN = {"", "-1", "-1.0"}
 ON, OFF = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
@@ -52,7 +50,9 @@ def tags(row: RawRow, task: Task, name: str, count: int, hidden: bool, spellings
     found = []
     for place, tag in enumerate(value):
         number = by_name.get(tag) if isinstance(tag, str) else None
-        found.append(_known(tag, task, spellings, f" of word {place + 1}", place) if number is None else number)
+        found.append(
+            int(known_label(tag, task, spellings, f" of word {place + 1}", place)) if number is None else number
+        )
     if len(spellings) < SPELLINGS:
         spellings.update(str(tag) for tag in value)
     return tuple(found)
@@ -74,7 +74,7 @@ def label_set(
     if hidden and (value is None or str(value).strip() in HIDDEN):
         return None
     items = _items(value, task, name)
-    ids = [_known(item, task, spellings) for item in items]
+    ids = [int(known_label(item, task, spellings)) for item in items]
     if len(set(ids)) < len(ids):
         twice = task.label_names[next(one for one in ids if ids.count(one) > 1)]
         raise Bad(
@@ -106,27 +106,6 @@ def _ones(row: RawRow, names: Sequence[str], hidden: bool) -> tuple[int, ...] | 
         if one not in ON | OFF:
             raise Bad(f"{shown(name)} is {shown(one, 40) if one else 'empty'}, not 0 or 1")
     return tuple(int(one in ON) for one in spelled)
-
-
-def _known(value: Any, task: Task, spellings: set[str], where: str = "", place: int | None = None) -> int:
-    """The id of a label, or the defect that it is none of the task's."""
-    spelling = str(value).strip() if isinstance(value, str | int | float) else ""
-    if spelling and len(spellings) < SPELLINGS:
-        spellings.add(spelling)
-    found = class_id(spelling, task) if spelling else None
-    if found is None:
-        separator = "; set `label_separator` if several stand in a cell" * (
-            task.is_multi_label and _are_several(spelling, task)
-        )
-        of_type = spelling[:2] in ("B-", "I-") and spelling[2:] in task.label_names
-        prefixes = f"; name the tags themselves, as B-{spelling[2:]} and I-{spelling[2:]}" * of_type
-        raise Bad(f"{LABEL}{shown(value, 40)}{where} is not {expected(task)}{separator}{prefixes}", place)
-    return found
-
-
-def _are_several(spelling: str, task: Task) -> bool:
-    known = set(task.label_names)
-    return any(len(parts := spelling.split(mark)) > 1 and {part.strip() for part in parts} <= known for mark in ",;| ")
 
 
 def _is_list(value: Any) -> bool:

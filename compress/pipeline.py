@@ -19,7 +19,7 @@ from compress.core.reasons import why
 from compress.core.references import references
 from compress.core.settings import Lines, Settings, below, build, read_value, read_yaml
 from compress.tasks.technique import Technique
-from compress.techniques.apply import apply, check, check_destination, check_free, planned
+from compress.techniques.apply import apply, as_described, check, check_destination, check_free, planned
 from compress.techniques.request import written
 
 OF_THE_RUN = ("measurements",)
@@ -124,7 +124,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
 
     expected: dict[str, Artifact] = {}
     model = resolve_model(plan.model)
-    task = plan.task if plan.task is not None else model.task
+    task = as_described(plan.task if plan.task is not None else model.task)
     for step in plan.steps:
         source = model if step.source is None else expected[step.source]
         check(step.technique, source, step.settings, task)
@@ -132,7 +132,9 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
         check_destination(out / step.name, source, step.settings, task, inputs)
         future = planned(step.technique, source, step.settings, task, inputs)
         form, precision = step.technique.gives(step.settings)
-        draft = source.after(future, out / step.name, task=task, format=form, precision=precision)
+        draft = source.after(
+            future, out / step.name, task=task.description if task else None, format=form, precision=precision
+        )
         if not finished(draft.folder, draft.fingerprint()):
             check_free(draft.folder, True, kept.set_aside)
         expected[step.name] = draft
@@ -145,8 +147,8 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
         check_page(out / "report.html")
         if task is None:
             raise CompressError(f"{plan.name} has a benchmark, but no task. Add `task:`, or `--set task=sst2`.")
-        described, data = loading.resolve(dict(task))
-        is_labelled = loading.load(described, data, "evaluation").is_labelled
+        described = task.task
+        is_labelled = loading.load(described, task.data, "evaluation").is_labelled
         if not is_labelled and described.of_kind.has_references:  # a text is all that it is measured on
             raise CompressError(
                 f"The evaluation split of {described.name} has no labels, so nothing can be measured on it."
@@ -172,7 +174,7 @@ def run(plan: Pipeline, out: Path) -> Result:
     from compress.models.load import resolve_model
 
     model = resolve_model(plan.model)
-    task = plan.task if plan.task is not None else model.task
+    task = as_described(plan.task if plan.task is not None else model.task)
     made: dict[str, Artifact] = {}
     cache = default_cache(out / "any")
     for number, step in enumerate(plan.steps, 1):

@@ -17,6 +17,7 @@ from compress.core.progress import say
 from compress.core.settings import Settings, build, read_yaml
 from compress.data.word_pieces import WORD_IDS, word_starts
 from compress.models.reading_length import cut_at
+from compress.tasks.task import DescribedTask
 
 
 class CalibrationSet(Settings):
@@ -40,37 +41,42 @@ def find(name: str) -> CalibrationSet:
     return build(CalibrationSet, values, str(file), lines)
 
 
-def check(name: str, task: Mapping[str, Any] | None) -> None:
-    """Raises a CompressError where the set does not exist or is of another task than the artifact."""
-    wanted = find(name).task
-    if task is None:
+def needed(name: str, described: DescribedTask | None) -> DescribedTask:
+    """The task whose rows a set reads; raises a CompressError where there is none."""
+    if described is None:
         raise CompressError(
             f"The calibration set '{name}' reads a task's rows. Name the task: `--task sst2 --data DIR`."
         )
-    if wanted not in ("own", task["name"]):
+    return described
+
+
+def check(name: str, described: DescribedTask | None) -> None:
+    """Raises a CompressError where the set does not exist or is of another task than the artifact."""
+    wanted, described = find(name).task, needed(name, described)
+    if wanted not in ("own", described.task.name):
         raise CompressError(
-            f"The calibration set '{name}' is of the task {wanted}, but this model's task is {task['name']}. "
+            f"The calibration set '{name}' is of the task {wanted}, but this model's task is {described.task.name}. "
             "Use `task-256`, which reads the model's own."
         )
 
 
-def identity(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
+def identity(name: str, described: DescribedTask) -> dict[str, Any]:
     """What the set is, for manifests and fingerprints: its settings and the identity of the split it draws from.
 
     Raises:
         CompressError: see `compress.data.leakage.check`.
     """
-    from compress.data import leakage, loading
+    from compress.data import leakage
 
     chosen = find(name)
-    described, data = loading.resolve(dict(task))
-    split = _split(name, described, data)
-    leakage.check(described, data)
+    task, data = described.task, described.data
+    split = _split(name, task, data)
+    leakage.check(task, data)
     return {"set": Path(name).name, **chosen.model_dump(), "from": split.identity}
 
 
 def tensors(
-    name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
+    name: str, described: DescribedTask, its_tokenizer: Any, config: Any, *, labels: bool = False
 ) -> list[dict[str, Any]]:
     """The rows of a set as padded batches of what a model reads, name -> tensor [batch, length].
 
@@ -81,7 +87,7 @@ def tensors(
     import torch
 
     names = {*its_tokenizer.model_input_names, *TARGETS}
-    encoded = rows(name, task, its_tokenizer, config, labels=labels)
+    encoded = rows(name, described, its_tokenizer, config, labels=labels)
     return [
         {key: torch.from_numpy(values) for key, values in batch.items() if key in names}
         for batch in batches(encoded, 32, its_tokenizer.pad_token_id or 0)
@@ -89,7 +95,7 @@ def tensors(
 
 
 def rows(
-    name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any, *, labels: bool = False
+    name: str, described: DescribedTask, its_tokenizer: Any, config: Any, *, labels: bool = False
 ) -> list[dict[str, np.ndarray]]:
     """The encoded rows of a set, each name -> [length], and `labels` where asked for: [], [labels] or [length] as the task is.
 
@@ -98,7 +104,9 @@ def rows(
     """
     from compress.data import loading
 
-    found = loading.tokenize(drawn(name, task), its_tokenizer, cut_at(find(name).max_length, its_tokenizer, config))
+    found = loading.tokenize(
+        drawn(name, described), its_tokenizer, cut_at(find(name).max_length, its_tokenizer, config)
+    )
     tokenized = found.rows
     if found.truncated:
         say(
@@ -118,7 +126,7 @@ def targets(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {LABELS: label.astype(np.float32) if label.dtype.kind == "f" else label}
 
 
-def _split(name: str, described: Any, data: Any) -> Any:
+def _split(name: str, task: Any, data: Any) -> Any:
     """The split that a set draws from.
 
     Raises:
@@ -127,39 +135,37 @@ def _split(name: str, described: Any, data: Any) -> Any:
     from compress.data import loading
 
     try:
-        return loading.load(described, data, find(name).split)
+        return loading.load(task, data, find(name).split)
     except loading.NoSuchSplit as error:
         raise CompressError(
-            f"The calibration set '{name}' reads training rows, and the task {described.name} has none here. Add `train: FILE` "
+            f"The calibration set '{name}' reads training rows, and the task {task.name} has none here. Add `train: FILE` "
             "to its `data`, or choose what needs no rows: --mode dynamic, or weights alone."
         ) from error
 
 
-def drawn(name: str, task: Mapping[str, Any]) -> Any:
+def drawn(name: str, described: DescribedTask) -> Any:
     """The rows of a set as the task has them: `text`, `label`, `row_hash`."""
-    from compress.data import loading
 
     chosen = find(name)
-    described, data = loading.resolve(dict(task))
-    split = _split(name, described, data)
+    task, data = described.task, described.data
+    split = _split(name, task, data)
     hashes = split.rows["row_hash"]
     order = sorted(range(len(split.rows)), key=lambda place: (digest([chosen.seed, hashes[place]]), place))
     return split.rows.select(sorted(order[: chosen.count]))
 
 
-def prompts(name: str, task: Mapping[str, Any], its_tokenizer: Any, config: Any) -> list[np.ndarray]:
+def prompts(name: str, described: DescribedTask, its_tokenizer: Any, config: Any) -> list[np.ndarray]:
     """What a model that writes text is given to write from: the sources of a set's rows as token ids, [length] each.
 
     A source is as long as the task lets it be (`max_source`); of language modelling's text there are as many windows of
     `max_length` tokens as the set has rows.
     """
-    from compress.data import loading
     from compress.data import prompts as of
 
     chosen = find(name)
-    described, _ = loading.resolve(dict(task))
-    tokens = chosen.max_length if not described.of_kind.has_references else None
-    return of.prompts(drawn(name, task), described, its_tokenizer, config, tokens=tokens)[: chosen.count]
+    task = described.task
+    tokens = chosen.max_length if not task.of_kind.has_references else None
+    return of.prompts(drawn(name, described), task, its_tokenizer, config, tokens=tokens)[: chosen.count]
 
 
 def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> dict[str, np.ndarray]:

@@ -5,13 +5,13 @@ Of the evaluation split the texts alone are read, to compare a model with the on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from compress.data.calibration import model_inputs
 from compress.models.reading_length import cut_at
+from compress.tasks.task import DescribedTask
 
 ROWS = 24
 PROMPTS, TOKENS = 8, 128
@@ -47,7 +47,7 @@ WITHOUT_TEXTS = "sentences of ours, since the task has no training or evaluation
 
 
 def rows(
-    its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None, count: int = ROWS
+    its_tokenizer: Any, config: Any, described: DescribedTask | None, count: int = ROWS
 ) -> tuple[list[dict[str, np.ndarray]], str]:
     """Encoded rows, each name -> [length], and where they are from.
 
@@ -57,7 +57,7 @@ def rows(
     from compress.data import loading
 
     length = cut_at(TOKENS, its_tokenizer, config)
-    _, found, where = _texts(task, count)
+    _, found, where = _texts(described, count)
     if found is None:
         encoded = [its_tokenizer(text, truncation=True, max_length=length) for text in SENTENCES[:count]]
     else:
@@ -65,7 +65,7 @@ def rows(
     return [model_inputs(row, its_tokenizer) for row in encoded], where
 
 
-def prompts(its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None) -> tuple[list[np.ndarray], str]:
+def prompts(its_tokenizer: Any, config: Any, described: DescribedTask | None) -> tuple[list[np.ndarray], str]:
     """What generative models are compared on, [length] each, and where it is from.
 
     Raises:
@@ -74,27 +74,27 @@ def prompts(its_tokenizer: Any, config: Any, task: Mapping[str, Any] | None) -> 
     from compress.data import prompts as of
 
     count, tokens = (ROWS, None) if config.is_encoder_decoder else (PROMPTS, TOKENS)
-    described, found, where = _texts(task, count)
+    task, found, where = _texts(described, count)
     if found is None:
         return of.of_texts(SENTENCES[:count], None, its_tokenizer, config, tokens=tokens)[0], where
-    return of.prompts(found, described, its_tokenizer, config, tokens=tokens)[:count], where
+    return of.prompts(found, task, its_tokenizer, config, tokens=tokens)[:count], where
 
 
-def _texts(task: Mapping[str, Any] | None, count: int) -> tuple[Any, Any, str]:
+def _texts(described: DescribedTask | None, count: int) -> tuple[Any, Any, str]:
     """The task, the first rows of its training split, or without labels of its evaluation split, None where it has neither;
     and where they are from."""
-    if task is None:
+    if described is None:
         return None, None, WITHOUT_TASK
     from compress.data import loading
 
-    described, data = loading.resolve(dict(task))
+    task, data = described.task, described.data
     for split in ("train", "evaluation"):
         try:
-            found = loading.load(described, data, split).rows
+            found = loading.load(task, data, split).rows
         except loading.NoSuchSplit:
             continue
         if split == "evaluation" and "label" in found.column_names:
             found = found.remove_columns("label")
-        where = f"{described.name}, {split}" + (", its texts alone" if split == "evaluation" else "")
-        return described, found.select(range(min(count, len(found)))), where
-    return described, None, WITHOUT_TEXTS
+        where = f"{task.name}, {split}" + (", its texts alone" if split == "evaluation" else "")
+        return task, found.select(range(min(count, len(found)))), where
+    return task, None, WITHOUT_TEXTS

@@ -21,7 +21,7 @@ from compress.data.file_settings import FileSettings
 from compress.tasks import kinds
 from compress.tasks.kinds.described import Described
 from compress.tasks.scoring import chosen
-from compress.tasks.task import Task
+from compress.tasks.task import DescribedTask, Task
 
 OF_FILES = tuple(FileSettings.model_fields)
 OF_ANY_TASK = (
@@ -69,19 +69,18 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     return task, data
 
 
-def settled(description: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The description with the names of the labels that were found in its data, so that a model keeps them whatever rows it
-    meets later; any other as it is.
+def described_task(description: str | Mapping[str, Any]) -> DescribedTask:
+    """The task that is described, as it travels. Its description has the names of labels that were found in its data, so that a
+    model keeps them whatever rows it meets later.
 
     Raises:
         CompressError: see `resolve`.
     """
-    if description is None or "labels" in description:
-        return description
-    task, _ = resolve(description)
-    if not task.labels_from:
-        return description
-    return {**description, "labels": list(task.label_names), "labels_from": task.labels_from}
+    task, data = resolve(description)
+    written = {"name": description} if isinstance(description, str) else description
+    if task.labels_from and not written.get("labels"):
+        written = {**written, "labels": list(task.label_names), "labels_from": task.labels_from}
+    return DescribedTask(task, data, written)
 
 
 def known() -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The data of a task: `resolve` a description to a task, `load` a split of it, `tokenize` its rows."""
 
-from compress.data.description import find, known, resolve
+from compress.data.description import described_task, find, known, resolve
 from compress.data.sources import NoSuchSplit
 from compress.data.splits import Split, default_cache, load
 from compress.data.tokens import Tokenized, encoded, tokenize, tokenizer_identity
@@ -10,6 +10,7 @@ __all__ = [
     "Split",
     "Tokenized",
     "default_cache",
+    "described_task",
     "encoded",
     "find",
     "known",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,13 @@ import numpy as np
 from compress.data import calibration
 from compress.data.collate import collate_causal, collate_pairs
 from compress.data.tokenized import generative_tokens
+from compress.tasks.task import DescribedTask
 
 BATCH = 8
 
 
 def batches(
-    name: str, description: Mapping[str, Any], its_tokenizer: Any, config: Any, *, most: int | None = None
+    name: str, described: DescribedTask, its_tokenizer: Any, config: Any, *, most: int | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a set as padded batches of like length, the longest first.
 
@@ -31,13 +31,11 @@ def batches(
     Raises:
         CompressError: the set does not exist, or the model is not one for the task.
     """
-    from compress.data import loading
     from compress.data import max_lengths as fitting
 
-    task, _ = loading.resolve(dict(description))
-    chosen = calibration.drawn(name, description)
+    chosen = calibration.drawn(name, described)
     rows, _ = generative_tokens(
-        chosen, fitting.fitted(task, config), its_tokenizer, config, calibration.find(name).max_length
+        chosen, fitting.fitted(described.task, config), its_tokenizer, config, calibration.find(name).max_length
     )
     order = np.argsort([-len(ids) for ids in rows["input_ids"]], kind="stable")
     if most is not None and len(order) > most:  # of all lengths

@@ -12,6 +12,7 @@ from compress.core.artifact import digest
 from compress.core.errors import CompressError
 from compress.models.reading_length import cut_at, positions
 from compress.tasks.kinds import Kind
+from compress.tasks.task import DescribedTask
 
 GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
 """What ends the name of an architecture that writes."""
@@ -72,17 +73,16 @@ def one_label(task: Any, rows: Any) -> str:
     return f"{found[0]:g}" if not task.law.chooses else str(task.label_names[int(found[0])])
 
 
-def check_max_length(settings: Any, description: Mapping[str, Any] | None) -> None:
+def check_max_length(settings: Any, described: DescribedTask | None) -> None:
     """Refuse a `max_length` that somebody set and that would decide nothing.
 
     Raises:
         CompressError: the task has limits of its own.
     """
-    from compress.data import loading
 
-    if description is None or "max_length" not in settings.model_fields_set:
+    if described is None or "max_length" not in settings.model_fields_set:
         return
-    task, _ = loading.resolve(dict(description))
+    task = described.task
     if task.is_generative and task.of_kind.has_references:
         raise CompressError(
             f"max_length does not apply to '{task.name}', a {task.kind}: set `max_source` and `max_target` in its "
@@ -110,7 +110,7 @@ def _joined(rows: Any, extra: Any) -> Any:
     return Dataset(both.data, info=both.info, fingerprint=digest([rows._fingerprint, extra._fingerprint]))
 
 
-def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
+def identity(described: DescribedTask | None) -> dict[str, Any]:
     """What will be read: the identity of both splits (files' hashes, rows).
 
     Raises:
@@ -118,10 +118,10 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     from compress.data import leakage, loading, readable
 
-    if description is None:
+    if described is None:
         return {}
-    task, data = loading.resolve(dict(description))
-    chosen_by = {"metric": description["metric"]} if "metric" in description else {}  # it decides which epoch is kept
+    task, data, written = described.task, described.data, described.description
+    chosen_by = {"metric": written["metric"]} if "metric" in written else {}  # it decides which epoch is kept
     if task.generation is not None:  # how sources and targets are made of the texts, and where they are cut
         chosen_by["generation"] = dataclasses.asdict(task.generation)
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
@@ -131,9 +131,8 @@ def identity(description: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"task": task.name, **chosen_by, **{name: split.identity for name, split in splits.items()}}
 
 
-def split_identity(description: Mapping[str, Any], split: str) -> Mapping[str, Any]:
+def split_identity(described: DescribedTask, split: str) -> Mapping[str, Any]:
     """The identity of one split."""
     from compress.data import loading
 
-    task, data = loading.resolve(dict(description))
-    return loading.load(task, data, split).identity
+    return loading.load(described.task, described.data, split).identity

@@ -51,7 +51,7 @@ def compare(work: Work[Distill], kept: Student, task: Task, trained: Trained) ->
         trained: trains another one.
     """
     settings = work.settings
-    split = loading.load(task, loading.resolve(dict(work.task or {}))[1], "evaluation")
+    split = loading.load(task, work.described.data, "evaluation")
     evaluation = evaluation_of(kept, task, split.rows, settings.max_length)
     runs = []
     for seed in range(settings.seed, settings.seed + settings.seeds):

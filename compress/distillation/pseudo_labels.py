@@ -27,6 +27,7 @@ from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
 from compress.models.load import load
 from compress.runtimes.generating import Decoding, rules
+from compress.tasks.task import DescribedTask
 from compress.training.validation import generated
 
 BATCH = 16
@@ -54,7 +55,7 @@ def pseudo_labelled(
     share: float,
     beams: int,
     cache: Path,
-    description: Mapping[str, Any] | None = None,
+    described: DescribedTask | None = None,
 ) -> PseudoLabels:
     """Training rows where a share of the references are what the teacher writes: Kim & Rush 2016, section 3.2.
 
@@ -69,7 +70,7 @@ def pseudo_labelled(
         share: of the rows, 0 to 1.
         beams: of the teacher's search; 1 is greedy.
         cache: the folder for content-keyed results.
-        description: of the task, on whose rows an export of the teacher is compared with it.
+        described: the task with its data, on whose rows an export of the teacher is compared with it.
 
     Raises:
         CompressError: the task has no sources to write for.
@@ -82,7 +83,7 @@ def pseudo_labelled(
     places = [place for place, value in enumerate(rows["row_hash"]) if _at(value) < share]
     if not places:
         return PseudoLabels(rows)
-    written, seconds = _written(teacher, rows.select(places), task, its_tokenizer, beams, cache, description)
+    written, seconds = _written(teacher, rows.select(places), task, its_tokenizer, beams, cache, described)
     labels = list(rows["label"])
     for place, text in zip(places, written, strict=True):
         labels[place] = text or labels[place]
@@ -121,7 +122,7 @@ def _written(
     its_tokenizer: Any,
     beams: int,
     cache: Path,
-    description: Mapping[str, Any] | None,
+    described: DescribedTask | None,
 ) -> tuple[list[str], float]:
     """What the teacher writes for each row, and the seconds that took now."""
     from compress.models import load as models
@@ -146,7 +147,7 @@ def _written(
             if lacking:
                 _write(
                     folder,
-                    _writer(teacher, description, cache, len(lacking)),
+                    _writer(teacher, described, cache, len(lacking)),
                     read.select(lacking),
                     [hashes[place] for place in lacking],
                     its_tokenizer,
@@ -158,7 +159,7 @@ def _written(
     return [kept[value] for value in hashes], round(time.perf_counter() - started, 1)
 
 
-def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Path, rows: int) -> Any:
+def _writer(teacher: Artifact, described: DescribedTask | None, cache: Path, rows: int) -> Any:
     """The teacher as it writes fastest: on a GPU by torch, else, for many rows, by its fp32 ONNX graphs, with the same tokens."""
     import torch
 
@@ -171,7 +172,7 @@ def _writer(teacher: Artifact, description: Mapping[str, Any] | None, cache: Pat
     from compress.runtimes.runtime import Serving
 
     try:
-        found = exported(teacher, description, cache)
+        found = exported(teacher, described, cache)
         # The teacher's own folder says how it writes.
         graphs = {part: str(path.resolve()) for part, path in found.paths.items()}
         return open_generator_in(teacher.folder, graphs, Serving(threads=torch.get_num_threads()))

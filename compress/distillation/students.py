@@ -17,7 +17,7 @@ from compress.distillation.generation_settings import GenerationSettings
 from compress.models import load as models
 from compress.models.layer_choice import Layers
 from compress.models.stored import model_files, safetensors_parameters
-from compress.tasks.task import Task
+from compress.tasks.task import DescribedTask, Task
 
 FLOATING = ("fp32", "fp16", "bf16")
 
@@ -31,7 +31,7 @@ class Student:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def make(teacher: Artifact, settings: Distill, task: Task, description: Mapping[str, Any]) -> Student:
+def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedTask) -> Student:
     """The student that the settings of `compress distill` describe.
 
     Of a generative teacher: shrink and fine-tune, Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3:
@@ -40,7 +40,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, description: Mapping[
 
     Args:
         task: the student's.
-        description: the task's description, for calibration rows.
+        described: the same with its data, for calibration rows.
 
     Raises:
         CompressError: the settings do not fit the teacher, or the student's vocabulary does not fit its tokenizer.
@@ -59,7 +59,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, description: Mapping[
     for side, asked in _sides(settings, task, model.config).items():
         total = layer_count(model.config, side or "decoder")
         if not side and settings.layer_choice == "importance" and isinstance(asked, int):
-            kept, how = _most_important(model, asked, settings, description, its_tokenizer)
+            kept, how = _most_important(model, asked, settings, described, its_tokenizer)
         else:
             kept, how = chosen(asked, model.config, side, settings.layer_choice)
         model = keep_layers(model, kept, side or "decoder")
@@ -73,7 +73,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, description: Mapping[
         before = widths(model.config)
         model = narrow(
             model,
-            calibration.tensors(settings.calibration, description, its_tokenizer, model.config),
+            calibration.tensors(settings.calibration, described, its_tokenizer, model.config),
             hidden_size=settings.hidden_size,
             intermediate_size=settings.intermediate_size,
             heads=settings.heads,
@@ -158,11 +158,11 @@ def chosen(asked: int | tuple[int, ...], config: Any, side: str, choice: str) ->
 
 
 def _most_important(
-    model: Any, kept: int, settings: Distill, description: Mapping[str, Any], its_tokenizer: Any
+    model: Any, kept: int, settings: Distill, described: DescribedTask, its_tokenizer: Any
 ) -> tuple[tuple[int, ...], str]:
     from compress.distillation.layer_importance import most_important_layers
 
-    batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config)
+    batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config)
     return most_important_layers(model, kept, batches), f"the most important on {settings.calibration}"
 
 

@@ -29,6 +29,7 @@ from compress.distillation.top_k_error import truncation_error
 from compress.models import load as models
 from compress.models.forward import STATES
 from compress.models.widths import widths
+from compress.tasks.task import DescribedTask
 from compress.training.data import TrainingData, data_for
 from compress.training.frozen_encoder import encoder_states
 from compress.training.train import wants_bf16
@@ -56,7 +57,7 @@ class TransferSet:
 def prepare(
     teachers: Sequence[Artifact],
     student: Student,
-    description: Mapping[str, Any],
+    described: DescribedTask,
     settings: DistillationSettings,
     cache: Path,
     *,
@@ -78,7 +79,7 @@ def prepare(
         CompressError: rows cannot be read, a model does not read as many tokens, student and teacher do not fit each other, or
             they do not share the vocabulary whose tokens are compared.
     """
-    task, _ = loading.resolve(dict(description))
+    task = described.task
     if not task.is_generative:
         for teacher in teachers:
             models.check_labels(teacher.folder, task)
@@ -86,35 +87,35 @@ def prepare(
     shares = weights or (1.0,) * len(teachers)
     stages = stages_of(settings, student.model.config, teacher_config, task.law, shares)
     rows = extra.rows if extra else None
-    data = data_for(description, student.tokenizer, student.model.config, settings.max_length, extra=rows)
+    data = data_for(described, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
     names = [f"teacher {one.folder.name}" if len(teachers) > 1 else "teacher" for one in teachers]
     scores = [
-        _score(name, teacher, data, student.tokenizer, description, settings, cache)
+        _score(name, teacher, data, student.tokenizer, described, settings, cache)
         for name, teacher in zip(names, teachers, strict=True)
     ]
     facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
     found = TransferSet(data, stages, teacher_config=teacher_config, facts=facts)
     if task.is_generative:
-        return _with_next_tokens(found, teachers[0], student, description, settings, cache, freeze=freeze)
+        return _with_next_tokens(found, teachers[0], student, described, settings, cache, freeze=freeze)
     identity = {"train": data.train_identity, "extra": extra.identity if extra else {}, "length": settings.max_length}
     return _with_outputs(found, teachers, student, settings, identity, cache)
 
 
-def without_teacher(student: Student, description: Mapping[str, Any], settings: Distill, cache: Path) -> TransferSet:
+def without_teacher(student: Student, described: DescribedTask, settings: Distill, cache: Path) -> TransferSet:
     """The task's own rows and labels, for a baseline student."""
-    data = data_for(description, student.tokenizer, student.model.config, settings.max_length)
+    data = data_for(described, student.tokenizer, student.model.config, settings.max_length)
     states = _states(student, data, settings, cache) if settings.freeze_encoder else {}
     return TransferSet(data, (LossConfig(law=data.task.law),), states, freezes_encoder=settings.freeze_encoder)
 
 
-def extra(description: Mapping[str, Any], settings: Distill, cache: Path) -> Any:
+def extra(described: DescribedTask, settings: Distill, cache: Path) -> Any:
     """The unlabelled and augmented rows (an `extra_rows.Extra`), None where the settings ask for none."""
     from compress.distillation.augmentation.extra_rows import extra_rows
 
     if settings.unlabelled_data is None and not settings.augment:
         return None
-    task, data = loading.resolve(dict(description))
+    task, data = described.task, described.data
     split = loading.load(task, data, "train")
     return extra_rows(
         task,
@@ -140,7 +141,7 @@ def _score(
     teacher: Artifact,
     data: TrainingData,
     student_tokenizer: Any,
-    description: Mapping[str, Any],
+    described: DescribedTask,
     settings: DistillationSettings,
     cache: Path,
 ) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def _score(
     its_tokenizer, config = models.tokenizer(teacher.folder), models.config(teacher.folder)
     if data.task.is_generative:
         return teacher_score.of_generator(
-            teacher, data_for(description, its_tokenizer, config, settings.max_length), cache
+            teacher, data_for(described, its_tokenizer, config, settings.max_length), cache
         )
     rows = data.holdout
     if not _same_tokenizer(its_tokenizer, student_tokenizer):
@@ -207,7 +208,7 @@ def _with_next_tokens(
     found: TransferSet,
     teacher: Artifact,
     student: Student,
-    description: Mapping[str, Any],
+    described: DescribedTask,
     settings: DistillationSettings,
     cache: Path,
     *,
@@ -225,7 +226,7 @@ def _with_next_tokens(
             share=settings.sequence_kd,
             beams=settings.beams,
             cache=cache,
-            description=description,
+            described=described,
         )
         own = student.tokenizer, student.model.config, settings.max_length
         data = replace(data, texts=written.rows, train=generative_tokens(written.rows, data.task, *own)[0])

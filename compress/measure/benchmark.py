@@ -29,7 +29,7 @@ from compress.measure.suite import read_suite as read_suite
 from compress.models.load import check_kind, check_labels, resolve_model
 from compress.runtimes import choice
 from compress.runtimes.runtime import Runtime, as_measured
-from compress.tasks.task import Task
+from compress.tasks.task import DescribedTask, Task
 from compress.techniques.apply import apply
 
 
@@ -39,7 +39,7 @@ def run(
     out: Path,
     *,
     cache: Path,
-    task: Mapping[str, Any] | None = None,
+    task: DescribedTask | Mapping[str, Any] | None = None,
     existing: former.Existing = "refuse",
 ) -> Measurements:
     """Measure artifacts and their two baselines, and save `measurements.json`. Killed, the same call goes on.
@@ -62,12 +62,13 @@ def run(
     former.check_folder(out)
     suite = suite.with_defaults()
     asked = suite.asked()
-    described = task or next((one.task for _, one in artifacts if one.task is not None), None)
-    if described is None:
+    written = task or next((one.task for _, one in artifacts if one.task is not None), None)
+    if written is None:
         raise CompressError(
             f"{artifacts[0][1].folder} has no task to be measured on. Name one, for example `--task sst2 --data DIR`."
         )
-    resolved, data = loading.resolve(dict(described))
+    described = written if isinstance(written, DescribedTask) else loading.described_task(written)
+    resolved, data = described.task, described.data
     split = loading.load(resolved, data, "evaluation")
     overlap = leakage.check(resolved, data)
     root = _root(artifacts[0][1])
@@ -223,7 +224,7 @@ def _other_roots(artifacts: Sequence[tuple[str, Artifact]], root: Artifact) -> l
     ]
 
 
-def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: Mapping[str, Any], notes: list[str]) -> Artifact | None:
+def _fp32_onnx(root: Artifact, suite: Suite, cache: Path, task: DescribedTask, notes: list[str]) -> Artifact | None:
     """The root's fp32 ONNX export, made once into the cache; None with a note where it cannot be made."""
     if root.format == "onnx":
         return None

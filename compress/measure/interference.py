@@ -21,12 +21,12 @@ class Reading:
     other_load: float
     stolen: float
 
-    def is_noisy(self) -> bool:
+    def is_disturbed(self) -> bool:
         """Whether the round's timings are to be measured again."""
         return self.other_load > OTHER_LOAD or self.stolen > STOLEN
 
     def worst(self) -> float:
-        """How far beyond the limits it is, to choose the least noisy of several attempts."""
+        """How far beyond the limits it is, to choose the least disturbed of several attempts."""
         return max(self.other_load / OTHER_LOAD, self.stolen / STOLEN)
 
     def __str__(self) -> str:

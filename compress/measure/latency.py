@@ -27,7 +27,7 @@ from compress.measure.quantities import (
 from compress.measure.rounds import Timings
 from compress.metrics import timings as timing_statistics
 
-MISMATCH = 0.1
+STRAY = 0.1
 PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
 """Each with the fewest timings that it is told of."""
 
@@ -35,7 +35,7 @@ PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
 def latency(
     fingerprint: str, timings: Timings, condition: Condition, where: Mapping[str, Any], baseline: Timings | None
 ) -> list[Measurement]:
-    """The measurements of one worker under one condition: latency, its percentiles, throughput and speed-up.
+    """The measurements of one contestant under one condition: latency, its percentiles, throughput and speed-up.
 
     Args:
         fingerprint: the artifact's.
@@ -97,7 +97,7 @@ def speed_of_generation(
     return found
 
 
-def output_mismatch(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float64], what: str) -> str | None:
+def strays(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float64], what: str) -> str | None:
     """A note when what was timed is not the model whose quality was measured: its classes differ on many of the rows.
 
     A few may differ where two classes are almost equal, since dynamic quantization depends on the batch.
@@ -110,7 +110,7 @@ def output_mismatch(timings: Timings, numbers: Sequence[int], predicted: NDArray
     """
     timed = {numbers[int(key)]: int(np.argmax(row)) for key, row in timings.logits.items()}
     differ = sum(predicted[number] != said for number, said in timed.items())
-    if differ <= MISMATCH * len(timed):
+    if differ <= STRAY * len(timed):
         return None
     return f"{what}: {differ} of {len(timed)} timed outputs name another class than the quality measurement did"
 

@@ -20,7 +20,7 @@ from compress.data.word_pieces import WORD_IDS
 from compress.measure import agreement, batches, latency, quality
 from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import PREDICT, Evaluation
-from compress.measure.plan import Candidate, Entry
+from compress.measure.plan import Entry, Lane
 from compress.measure.rounds import Timings
 from compress.measure.suite import Suite
 from compress.metrics.metric import Metric
@@ -122,9 +122,9 @@ class PredictionEvaluation(Evaluation):
         cut = f"{tokenized.truncated} of {len(self.split.rows)} examples were cut at {limit} tokens"
         return batches.prepare(rows, conditions, seed=self.seed, notes=(cut,) if tokenized.truncated else ())
 
-    def quality(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
-        entry = candidate.entry
-        said = self._said(candidate, prepared)
+    def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+        entry = lane.entry
+        said = self._said(lane, prepared)
         predicted = quality.of_task(said, entry.artifact.folder, self.task)
         one_class = predictions.one_class(predicted, self.labels, self.task)
         mine = self.answers[entry.name] = self._by_example(predicted, prepared.rows)
@@ -135,7 +135,7 @@ class PredictionEvaluation(Evaluation):
             of_root = self.answers.get(self.root)
             found.append(agreement.of_predictions(entry.fingerprint, mine, of_root, self.task, condition))
         for other in self.further:
-            found += self._on_another_split(candidate, other, {**condition, "split": other.name})
+            found += self._on_another_split(lane, other, {**condition, "split": other.name})
         return found
 
     def absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
@@ -147,32 +147,30 @@ class PredictionEvaluation(Evaluation):
 
     def speed(
         self,
-        candidate: Candidate,
+        lane: Lane,
         timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
         baseline: Timings | None,
     ) -> list[Measurement]:
         """Latency, and a note where what was timed is not what was evaluated."""
-        if condition.length == REAL and candidate.entry.name in self.timed and self.task.law.chooses:
-            prepared, said = self.timed[candidate.entry.name]
+        if condition.length == REAL and lane.entry.name in self.timed and self.task.law.chooses:
+            prepared, said = self.timed[lane.entry.name]
             is_one_class = said.ndim == 1 and not self.task.of_kind.reads_words
             note = (
-                latency.output_mismatch(timings, prepared.numbers[condition.key], said, condition.key)
-                if is_one_class
-                else None
+                latency.strays(timings, prepared.numbers[condition.key], said, condition.key) if is_one_class else None
             )
             if note is not None and note not in timings.notes:
                 timings.notes.append(note)
-                warn(f"{candidate.entry.name}, {note}")
-        return super().speed(candidate, timings, condition, where, baseline)
+                warn(f"{lane.entry.name}, {note}")
+        return super().speed(lane, timings, condition, where, baseline)
 
-    def _said(self, candidate: Candidate, prepared: Inputs) -> NDArray[np.float64]:
+    def _said(self, lane: Lane, prepared: Inputs) -> NDArray[np.float64]:
         """What is predicted for every answer of the split, in the numbers of the artifact's own outputs."""
-        scores = np.load(self.asked(candidate, PREDICT, len(prepared.rows)), allow_pickle=False)
+        scores = np.load(self.asked(lane, PREDICT, len(prepared.rows)), allow_pickle=False)
         if not np.isfinite(scores).all():
             raise CompressError("its outputs are not finite numbers")
-        return quality.said(scores, candidate.entry.artifact, self.task)
+        return quality.said(scores, lane.entry.artifact, self.task)
 
     def _by_example(self, predicted: NDArray[Any], rows: Rows) -> Any:
         """Predictions of all answers, [answers] or [answers, labels], as metrics take them: see `labels`."""
@@ -181,19 +179,19 @@ class PredictionEvaluation(Evaluation):
         return by_word(predicted, rows.answer_words, [len(words) for words in self.split.rows["text"]])
 
     def _on_another_split(
-        self, candidate: Candidate, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]
+        self, lane: Lane, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]
     ) -> list[Measurement]:
         """The metrics of a further split, by a worker of its own that is not timed."""
-        artifact, mine = candidate.entry.artifact, candidate.entry.fingerprint
+        artifact, mine = lane.entry.artifact, lane.entry.fingerprint
         reason = other.reason if isinstance(other, Unread) else ""
         if isinstance(other, PredictionEvaluation):
             file = Unnamed()
             try:
                 prepared = other.prepare(artifact, ())
                 batches.save(prepared, file.path)
-                with other.worker(candidate, file) as worker:
+                with other.worker(lane, file) as worker:
                     worker.ask("load")
-                    said = other._said(replace(candidate, worker=worker), prepared)
+                    said = other._said(replace(lane, worker=worker), prepared)
                 predicted = other._by_example(quality.of_task(said, artifact.folder, other.task), prepared.rows)
                 return quality.quality(mine, predicted, other.labels, other.metrics, condition, prepared.notes)
             except CompressError as error:

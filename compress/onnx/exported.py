@@ -22,6 +22,7 @@ from compress.core.version import VERSION
 from compress.data import comparison_rows
 from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.load import generates, load, tokenizer
+from compress.tasks.task import DescribedTask
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Exported:
 
 
 def exported(
-    source: Artifact, task: Mapping[str, Any] | None, cache: Path, *, provider: str = "cpu", fuse: bool = True
+    source: Artifact, task: DescribedTask | None, cache: Path, *, provider: str = "cpu", fuse: bool = True
 ) -> Exported:
     """The fp32 graphs of a torch artifact.
 
@@ -58,7 +59,7 @@ def exported(
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
     """
-    named = task["name"] if task else None  # the rows that the graph is compared on
+    named = task.task.name if task else None  # the rows that the graph is compared on
     key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), VERSION])
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -75,7 +76,7 @@ def export_model(
     model: Any,
     folder: Path,
     its_tokenizer: Any,
-    task: Mapping[str, Any] | None,
+    task: DescribedTask | None,
     *,
     provider: str = "cpu",
     fuse: bool = True,
@@ -125,7 +126,7 @@ def _check_padding(model: Any, its_tokenizer: Any) -> None:
 
 
 def _export_generator(
-    model: Any, folder: Path, its_tokenizer: Any, task: Mapping[str, Any] | None, provider: str
+    model: Any, folder: Path, its_tokenizer: Any, task: DescribedTask | None, provider: str
 ) -> Exported:
     """No graph is fused: a decoder's fused attention gave wrong logits for padded batches (ONNX Runtime 1.32)."""
     from compress.onnx.export_with_cache import export_generative

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from compress.data import calibration, loading
+from compress.data import calibration
 from compress.data.max_lengths import fitted
 from compress.models.load import config, tokenizer
 from compress.models.reading_length import positions
@@ -15,6 +14,7 @@ from compress.quantization import exclusion
 from compress.quantization.graphs.static import StaticSettings, calibrate_by
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.scheme import Scheme
+from compress.tasks.task import DescribedTask
 
 BATCH_SIZE = 16
 CONTINUED = 32
@@ -25,7 +25,7 @@ def static_schemes(
     graphs: Mapping[str, Path],
     parts: Sequence[str],
     folder: Path,
-    task: Mapping[str, Any] | None,
+    described: DescribedTask | None,
     settings: Int8Settings,
 ) -> dict[str, Scheme]:
     """The schemes that quantize some of a model's fp32 graphs with fixed ranges, by part.
@@ -38,30 +38,31 @@ def static_schemes(
             while it generates.
         parts: those to quantize.
         folder: the artifact's, which holds its tokenizer and configs.
-        task: whose training rows are read, unless weights alone are quantized.
+        described: the task whose training rows are read, unless weights alone are quantized.
 
     Raises:
         CompressError: the calibration set or the task does not fit, or a graph has nothing to quantize.
     """
     exclusion.check(settings, [graphs[part] for part in parts])
-    runner = _runner(graphs, folder, task or {}, settings) if settings.calibrates else lambda part: by_rows(())
+    runner = _runner(graphs, folder, described, settings) if settings.calibrates else lambda part: by_rows(())
     chosen = static_settings(settings)
     return {part: calibrate_by(graphs[part], runner(part), chosen) for part in parts}
 
 
 def _runner(
-    graphs: Mapping[str, Path], folder: Path, task: Mapping[str, Any], settings: Int8Settings
+    graphs: Mapping[str, Path], folder: Path, described: DescribedTask | None, settings: Int8Settings
 ) -> Callable[[str], Runner]:
     """What runs a part on the calibration set."""
+    described = calibration.needed(settings.calibration, described)
     its_tokenizer, its_config = tokenizer(folder), config(folder)
     if "model" in graphs:
-        rows = calibration.rows(settings.calibration, task, its_tokenizer, its_config)
+        rows = calibration.rows(settings.calibration, described, its_tokenizer, its_config)
         batches = list(calibration.batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0))
         return lambda part: by_rows(batches)
-    described, _ = loading.resolve(dict(task))
-    said = fitted(described, its_config).generation
-    prompts, new_tokens = calibration.prompts(settings.calibration, task, its_tokenizer, its_config), CONTINUED
-    if described.of_kind.has_references and said is not None:
+    task = described.task
+    said = fitted(task, its_config).generation
+    prompts, new_tokens = calibration.prompts(settings.calibration, described, its_tokenizer, its_config), CONTINUED
+    if task.of_kind.has_references and said is not None:
         new_tokens = said.max_target
     elif (most := positions(its_config)) is not None:
         new_tokens = min(CONTINUED, most // 2)

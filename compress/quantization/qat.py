@@ -164,7 +164,7 @@ def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
 def _trained(work: Work[Qat], student: Student, scheme: Scheme) -> tuple[TrainingData, dict[str, Any]]:
     """Train the model in a scheme, in place, with its teacher; what it read, and what is told of the training."""
     settings, teacher = work.settings, work.inputs.get("teacher", work.source)
-    rows = transfer_set.prepare([teacher], student, dict(work.task or {}), settings, work.cache)
+    rows = transfer_set.prepare([teacher], student, work.described, settings, work.cache)
     with fake_quantized(student.model, scheme, settings, pruning.sparsity_hold(student.model)) as hold:
         told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     return rows.data, {**rows.facts, **told, **rows.data.facts}

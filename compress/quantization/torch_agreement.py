@@ -25,12 +25,13 @@ from compress.runtimes.generating import Decoding, generate, scores
 from compress.runtimes.pytorch import open_generator, open_session
 from compress.runtimes.rows import answers
 from compress.runtimes.runtime import Serving, logits_of
+from compress.tasks.task import DescribedTask
 
 WRITTEN = 32
 """Tokens of an encoder-decoder's text at most, at each of which the two are compared."""
 
 
-def with_source(folder: Path, precision: str, source: Artifact, task: Any) -> Agreement:
+def with_source(folder: Path, precision: str, source: Artifact, task: DescribedTask | None) -> Agreement:
     """The agreement of the checkpoint in a folder, in a precision, with its source in fp32.
 
     Of a generative model both are asked for the best token at each of the same places: those of a decoder's prompt, or of

@@ -20,6 +20,7 @@ from compress.quantization.graphs.layers import products
 from compress.quantization.graphs.matmul_nbits import WeightOnly, quantize_weights
 from compress.quantization.quantize_settings import Quantize
 from compress.quantization.weight_settings import WeightSettings
+from compress.tasks.task import DescribedTask
 
 BATCH = 16
 BITS = {"int4": 4, "int8": 8}
@@ -51,7 +52,7 @@ def write_blocks(
 
 
 def calibrated(
-    source: Artifact, graphs: Mapping[str, Path], chosen: Mapping[str, str], task: Mapping[str, Any], settings: Quantize
+    source: Artifact, graphs: Mapping[str, Path], chosen: Mapping[str, str], task: DescribedTask, settings: Quantize
 ) -> tuple[dict[str, BlockWeight], dict[str, Any]]:
     """GPTQ's integers for the weights that a torch artifact and its graphs have in common, and what is to be told of them.
 
@@ -91,7 +92,7 @@ def calibrated(
     return {name: one.weight for name, one in found.items()}, errors_told(found)
 
 
-def write_checkpoint(source: Artifact, task: Mapping[str, Any], settings: Quantize, folder: Path) -> dict[str, Any]:
+def write_checkpoint(source: Artifact, task: DescribedTask, settings: Quantize, folder: Path) -> dict[str, Any]:
     """Write a decoder as a GPTQ checkpoint; the facts to report."""
     from compress.quantization import gptq_checkpoint
     from compress.quantization.gptq import by_kind, errors_told, gptq_, linears
@@ -133,20 +134,19 @@ def unpadded(rows: Iterable[Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(source: Artifact, task: Mapping[str, Any], name: str, config: Any) -> Iterable[dict[str, np.ndarray]]:
+def _rows(source: Artifact, described: DescribedTask, name: str, config: Any) -> Iterable[dict[str, np.ndarray]]:
     """The calibration set's rows as a model reads them: a decoder's text with what it is to write, an encoder-decoder's
     source with its reference, so that the decoder's layers see what they see in use."""
-    from compress.data import loading
     from compress.data import max_lengths as fitting
     from compress.data.tokenized import generative_tokens
 
     its_tokenizer = tokenizer(source.folder)
-    described, _ = loading.resolve(dict(task))
-    if not described.is_generative:
-        return calibration.rows(name, task, its_tokenizer, config)
+    task = described.task
+    if not task.is_generative:
+        return calibration.rows(name, described, its_tokenizer, config)
     length = calibration.find(name).max_length
-    texts = calibration.drawn(name, task)
-    rows, _ = generative_tokens(texts, fitting.fitted(described, config), its_tokenizer, config, length)
+    texts = calibration.drawn(name, described)
+    rows, _ = generative_tokens(texts, fitting.fitted(task, config), its_tokenizer, config, length)
     columns = ("input_ids", "labels") if config.is_encoder_decoder else ("input_ids",)
     return [{column: np.asarray(row[column], np.int64) for column in columns} for row in rows]
 

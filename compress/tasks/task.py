@@ -216,6 +216,17 @@ class Task:
             raise CompressError(f"This task was not written by compress ({error}). Give the task again.") from error
 
 
+@dataclass(frozen=True)
+class DescribedTask:
+    """A task as it travels, with the place of its data: read once, by `compress.data.loading.described_task`."""
+
+    task: Task
+    data: str | None
+    """The folder of its data; None for the hub, or a task that makes its own."""
+    description: Mapping[str, Any]
+    """What the user wrote, and the labels that were found in the data: it is kept in manifests."""
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

@@ -9,8 +9,11 @@ from typing import Any, Generic, TypeVar
 
 from compress.core import setting_names
 from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.core.settings import Lines, Settings, build
+from compress.core.unread_settings import ReadWhen
 from compress.core.work_folder import SUFFIX
+from compress.tasks.task import DescribedTask
 
 S = TypeVar("S", bound=Settings)
 Given = TypeVar("Given", bound=Settings, covariant=True)
@@ -29,8 +32,8 @@ class Work(Generic[Given]):
     """Checkpoints and the like: kept when the step is interrupted, removed when it is finished."""
     cache: Path
     """What is keyed by content and may serve other steps: teacher logits, exports, quality results."""
-    task: Mapping[str, Any] | None
-    """The description of the task and its data, see `compress.tasks`."""
+    task: DescribedTask | None
+    """The task and its data."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     """The artifacts that settings refer to, see `references`."""
 
@@ -38,6 +41,19 @@ class Work(Generic[Given]):
     def name(self) -> str:
         """The new artifact's name, for messages."""
         return self.folder.name.removesuffix(SUFFIX)
+
+    @property
+    def described(self) -> DescribedTask:
+        """The task and its data, of a technique that cannot do without.
+
+        Raises:
+            CompressError: there is none.
+        """
+        if self.task is None:
+            raise CompressError(
+                f"{self.source.folder} has no task of its own. Name it, for example `--task sst2 --data DIR`."
+            )
+        return self.task
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class Technique(Generic[S]):
     """(settings) -> the format and the precision of what it makes, so that a pipeline can be checked beforehand."""
     example: str
     """A command line that works, shown at the end of the help."""
-    reads: Callable[[S, Mapping[str, Any] | None], Mapping[str, Any]] | None = None
+    reads: Callable[[S, DescribedTask | None], Mapping[str, Any]] | None = None
     """(settings, task) -> the identity of the data it will read (hashes, rows); None when it reads none."""
     compresses: bool = True
     """False when its result is a model to compress rather than a compressed one (import, finetune)."""
@@ -74,8 +90,13 @@ class Technique(Generic[S]):
     """Whether it is given classifiers with their outputs in the order of the task's labels (`compress.models.task_heads`)."""
     needs_task: bool = False
     """Whether it cannot run without a task and its data."""
-    check: Callable[[S, Artifact, Mapping[str, Any] | None], None] | None = None
-    """(settings, source, task): raises a CompressError for what cannot work, before a weight is loaded."""
+    read_when: tuple[ReadWhen, ...] = ()
+    """When its settings are read: one that is given and that nothing would read is refused."""
+    check: Callable[[S, Artifact, DescribedTask | None], None] | None = None
+    """(settings, source, task): raises a CompressError for what cannot work, whatever lies in the source's folder."""
+    check_model: Callable[[S, Artifact, DescribedTask | None], None] | None = None
+    """The same for what the source's config and tokenizer tell, before a weight is loaded; not called while the source is yet to
+    be made by a step of the same pipeline."""
 
     def read(self, values: Mapping[str, Any], where: str, lines: Lines | None = None, *, also: Iterable[str] = ()) -> S:
         """The settings for the values a user wrote, some perhaps under the names they had before.

@@ -18,7 +18,9 @@ from compress.core.machine import versions
 from compress.core.progress import say
 from compress.core.references import OnDisk, marked
 from compress.core.settings import Settings
+from compress.core.unread_settings import refuse_unread
 from compress.core.work_folder import Aside, discard, finish, settle, work_folder
+from compress.tasks.task import DescribedTask, Task
 from compress.tasks.technique import S, Technique, Work
 from compress.techniques.first_opening import open_once
 
@@ -39,7 +41,7 @@ def apply(
     settings: S,
     out: Path,
     *,
-    task: Mapping[str, Any] | None = None,
+    task: DescribedTask | Mapping[str, Any] | None = None,
     inputs: Mapping[str, Artifact] | None = None,
     cache: Path | None = None,
     replace: bool = False,
@@ -50,7 +52,7 @@ def apply(
     Args:
         source: the artifact to start from.
         out: the folder of the new artifact.
-        task: the task, where it is not the source's own.
+        task: the task or its description, where it is not the source's own.
         inputs: the artifacts that settings refer to, by the setting's name.
         cache: where content-keyed intermediate results live; beside `out` by default.
         replace: whether another artifact at `out` may be replaced.
@@ -59,13 +61,14 @@ def apply(
     Raises:
         CompressError: the formats do not fit, the settings cannot work, or `out` holds something else.
     """
-    task = _settled(task if task is not None else source.task)
+    described = as_described(task if task is not None else source.task)
+    description = described.description if described else None
     inputs = inputs or {}
     cache = cache or default_cache(out)
-    check(technique, source, settings, task)
-    check_destination(out, source, settings, task, inputs)
-    step = planned(technique, source, settings, task, inputs)
-    expected = source.after(step, out, task=task)
+    check(technique, source, settings, described)
+    check_destination(out, source, settings, described, inputs)
+    step = planned(technique, source, settings, described, inputs)
+    expected = source.after(step, out, task=description)
     settle(out, replace=replace, aside=aside)
     if (there := _reusable(expected, replace, aside)) is not None:
         return there
@@ -78,9 +81,9 @@ def apply(
             return there
         scratch = folder / SCRATCH
         with out_of_memory.named(f"'{out.name}' ({technique.name})", dict(settings)), temporary.kept_in(scratch):
-            first, *rest = (_in_order(technique, one, task, scratch) for one in (source, *inputs.values()))
+            first, *rest = (_in_order(technique, one, described, scratch) for one in (source, *inputs.values()))
             given = dict(zip(inputs, rest, strict=True))
-            made = technique.run(Work(first, settings, folder, scratch, cache, task, given))
+            made = technique.run(Work(first, settings, folder, scratch, cache, described, given))
         seconds = round(time.perf_counter() - started, 3)
         told = Step(
             **step.identity(),
@@ -91,7 +94,7 @@ def apply(
         artifact = source.after(
             told,
             folder,
-            task=task,
+            task=description,
             format=made.format,
             precision=made.precision,
             parts=dict(made.parts),
@@ -106,7 +109,7 @@ def check_destination(
     out: Path,
     source: Artifact,
     settings: Settings,
-    task: Mapping[str, Any] | None,
+    task: DescribedTask | None,
     inputs: Mapping[str, Artifact],
 ) -> None:
     """Whether the technique's result may be written to `out`.
@@ -114,7 +117,7 @@ def check_destination(
     Raises:
         CompressError: nothing can be made there, or it would destroy something that is read.
     """
-    data = (task or {}).get("data")
+    data = task.description.get("data") if task else None
     files = data.values() if isinstance(data, Mapping) else [data]
     read = [str(getattr(settings, name)) for name in marked(settings, OnDisk) if getattr(settings, name)]
     destination.check(out, {"the model": source, **inputs}, [*read, *(str(file) for file in files if file)])
@@ -167,26 +170,30 @@ def check_free(out: Path, replace: bool, aside: Aside | None = None) -> None:
             )
 
 
-def _settled(task: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    from compress.data.description import settled
+def as_described(task: DescribedTask | Mapping[str, Any] | None) -> DescribedTask | None:
+    """The task as techniques are given it; None where there is none.
 
-    return settled(task)
+    Raises:
+        CompressError: the description is not one of a task.
+    """
+    from compress.data import loading
+
+    return task if task is None or isinstance(task, DescribedTask) else loading.described_task(task)
 
 
-def _in_order(technique: Technique[Any], artifact: Artifact, task: Mapping[str, Any] | None, scratch: Path) -> Artifact:
+def _in_order(technique: Technique[Any], artifact: Artifact, task: DescribedTask | None, scratch: Path) -> Artifact:
     if not technique.in_task_order or task is None:
         return artifact
-    from compress.data import loading
     from compress.models.task_heads import in_task_order
 
-    return in_task_order(artifact, loading.resolve(dict(task))[0], scratch)
+    return in_task_order(artifact, task.task, scratch)
 
 
 def planned(
     technique: Technique[S],
     source: Artifact,
     settings: S,
-    task: Mapping[str, Any] | None,
+    task: DescribedTask | None,
     inputs: Mapping[str, Artifact],
 ) -> Step:
     """The step as it will be recorded, as far as it is known before it runs; its identity decides the fingerprint."""
@@ -203,7 +210,7 @@ def planned(
             plain[name] = Path(value).name
     data = dict(technique.reads(settings, task)) if technique.reads else {}
     if task is not None:
-        data["serves"] = serves(task)
+        data["serves"] = serves(task.task)
     if world_size() > 1:  # each trains on its share of the rows, and the order of the sums is another
         data["processes"] = world_size()
     return Step(
@@ -216,21 +223,14 @@ def planned(
     )
 
 
-def serves(task: Mapping[str, Any]) -> dict[str, Any]:
+def serves(task: Task) -> dict[str, Any]:
     """What of a task decides how an artifact answers: kind, labels, prefix, lengths. It is part of every fingerprint, so that
-    what is served is what was measured; where the data lies and how much of it is read is not.
-
-    Raises:
-        CompressError: the task is not one.
-    """
-    from compress.data import loading
-
-    described = loading.resolve(dict(task))[0]
-    kept = {name: value for name, value in described.to_json().items() if name not in OF_THE_DATA}
-    return {**kept, "texts": len(described.text_columns)}
+    what is served is what was measured; where the data lies and how much of it is read is not."""
+    kept = {name: value for name, value in task.to_json().items() if name not in OF_THE_DATA}
+    return {**kept, "texts": len(task.text_columns)}
 
 
-def check(technique: Technique[S], source: Artifact, settings: S, task: Mapping[str, Any] | None) -> None:
+def check(technique: Technique[S], source: Artifact, settings: S, task: DescribedTask | None) -> None:
     """All that can be known to be wrong before a weight is loaded.
 
     Raises:
@@ -248,8 +248,12 @@ def check(technique: Technique[S], source: Artifact, settings: S, task: Mapping[
             f"{source.folder} has no task of its own, and {technique.name} needs one. "
             "Name it, for example `--task sst2 --data DIR`."
         )
+    refuse_unread(settings, technique.read_when)
     if technique.check:
         technique.check(settings, source, task)
+    is_made = not source.steps or finished(source.folder, source.fingerprint())
+    if technique.check_model and is_made:  # else what may lie in its folder is another artifact
+        technique.check_model(settings, source, task)
 
 
 def _not_taken(technique: Technique[Any], source: Artifact) -> str:

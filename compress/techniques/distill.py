@@ -12,17 +12,16 @@ encoder's layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact, finished, hashes
+from compress.core.artifact import Artifact, hashes
 from compress.core.errors import CompressError
 from compress.core.model_files import deciding, of_tokenizer
 from compress.core.paths import named
 from compress.core.progress import warn
-from compress.core.unread_settings import refuse_unread
 from compress.distillation.distill_settings import READ, Distill
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
@@ -33,34 +32,33 @@ NO_SMALLER = "The student keeps all layers and the full width of its teacher, so
 
 
 def _run(work: Work[Distill]) -> Made:
-    from compress.data import loading
     from compress.distillation import students, transfer_set
     from compress.distillation.baseline import compare
     from compress.distillation.thresholds import fitted
     from compress.distillation.train import train_student
     from compress.models import load as models
 
-    settings, description = work.settings, dict(work.task or {})
-    task, _ = loading.resolve(description)
+    settings, described = work.settings, work.described
+    task = described.task
     teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
-    student = students.make(work.source, settings, task, description)
+    student = students.make(work.source, settings, task, described)
     rows = transfer_set.prepare(
         teachers,
         student,
-        description,
+        described,
         settings,
         work.cache,
         weights=settings.teacher_weights,
-        extra=transfer_set.extra(description, settings, work.cache),
+        extra=transfer_set.extra(described, settings, work.cache),
         freeze=settings.freeze_encoder,
     )
     facts = train_student(student, rows, settings, work.scratch, work.name)
     if settings.with_baseline:
-        alone = transfer_set.without_teacher(student, description, settings, work.cache)
+        alone = transfer_set.without_teacher(student, described, settings, work.cache)
         steps = facts["training_steps"]  # of all stages
 
         def trained(chosen: Distill, distilled: bool, folder: Path, name: str) -> Student:
-            other = students.make(work.source, chosen, task, description)
+            other = students.make(work.source, chosen, task, described)
             if distilled:
                 train_student(other, rows, chosen, folder, name)
             else:
@@ -74,7 +72,7 @@ def _run(work: Work[Distill]) -> Made:
     return Made("torch", "fp32", facts=thresholds, step_facts=told)
 
 
-def _reads(settings: Distill, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Distill, task: DescribedTask | None) -> dict[str, Any]:
     from compress.data import calibration
     from compress.data.tokenized import identity, split_identity
     from compress.distillation.augmentation import extra_rows
@@ -93,54 +91,54 @@ def _reads(settings: Distill, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _check(settings: Distill, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Distill, source: Artifact, described: DescribedTask | None) -> None:
     from compress.data import loading
+
+    if settings.student is not None and not named(settings.student).exists():
+        raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
+    assert described is not None  # `needs_task`
+    task, data = described.task, described.data
+    (_check_generation if task.is_generative else _check_encoder)(settings, task, described)
+    judges = settings.with_baseline and task.of_kind.has_references
+    if judges and not loading.load(task, data, "evaluation").is_labelled:
+        raise CompressError(
+            f"The evaluation split of {task.name} has no labels, so students cannot be compared on it. "
+            "Leave with_baseline out."
+        )
+
+
+def _check_model(settings: Distill, source: Artifact, described: DescribedTask | None) -> None:
     from compress.distillation.students import keeps_all
     from compress.models import load as models
 
-    refuse_unread(settings, READ)
-    if settings.student is not None and not named(settings.student).exists():
-        raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
-    described, data = loading.resolve(dict(task or {}))
-    (_check_generation if described.is_generative else _check_encoder)(settings, described, task)
-    judges = settings.with_baseline and described.of_kind.has_references
-    if judges and not loading.load(described, data, "evaluation").is_labelled:
-        raise CompressError(
-            f"The evaluation split of {described.name} has no labels, so students cannot be compared on it. "
-            "Leave with_baseline out."
-        )
-    if source.steps and not finished(source.folder, source.fingerprint()):
-        return  # a step of the same pipeline will make it; what may lie in its folder is another artifact
+    assert described is not None  # `needs_task`
+    task = described.task
     config = models.config(source.folder)
-    (_check_generative_teacher if described.is_generative else _check_encoder_teacher)(
-        settings, source, described, config
-    )
-    if keeps_all(settings, described, config):
+    (_check_generative_teacher if task.is_generative else _check_encoder_teacher)(settings, source, task, config)
+    if keeps_all(settings, task, config):
         warn(NO_SMALLER)
 
 
-def _check_encoder(settings: Distill, described: Task, task: Mapping[str, Any] | None) -> None:
+def _check_encoder(settings: Distill, task: Task, described: DescribedTask | None) -> None:
     from compress.data import calibration
     from compress.distillation.augmentation import extra_rows
 
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
     if of_text:
-        raise CompressError(
-            f"{of_text[0]} is for generative models, and {described.name} is a {described.kind}. Leave it out."
-        )
+        raise CompressError(f"{of_text[0]} is for generative models, and {task.name} is a {task.kind}. Leave it out.")
     extra_rows.check(
-        described,
+        task,
         named(settings.unlabelled_data) if settings.unlabelled_data else None,
         named(settings.masked_lm) if settings.masked_lm else None,
     )
     if settings.narrows or settings.layer_choice == "importance":
-        calibration.check(settings.calibration, task)
+        calibration.check(settings.calibration, described)
 
 
-def _check_generation(settings: Distill, described: Task, task: Mapping[str, Any] | None) -> None:
+def _check_generation(settings: Distill, task: Task, described: DescribedTask | None) -> None:
     from compress.data.tokenized import check_max_length
 
-    check_max_length(settings, task)
+    check_max_length(settings, described)
     encoders_only = {
         "hidden_weight, attention_weight, relation_weight and embedding_weight": settings.matches,
         "hidden_size, intermediate_size and heads": settings.narrows,
@@ -150,22 +148,18 @@ def _check_generation(settings: Distill, described: Task, task: Mapping[str, Any
     }
     for names, is_asked in encoders_only.items():
         if is_asked:
-            raise CompressError(
-                f"{names}: only for encoders, and {described.name} is for generative models. Leave it out."
-            )
-    if not described.of_kind.has_references and settings.sequence_kd:
-        raise CompressError(
-            f"sequence_kd: {described.name} has no source texts for the teacher. Use on_policy instead."
-        )
+            raise CompressError(f"{names}: only for encoders, and {task.name} is for generative models. Leave it out.")
+    if not task.of_kind.has_references and settings.sequence_kd:
+        raise CompressError(f"sequence_kd: {task.name} has no source texts for the teacher. Use on_policy instead.")
 
 
-def _check_encoder_teacher(settings: Distill, source: Artifact, described: Task, config: Any) -> None:
+def _check_encoder_teacher(settings: Distill, source: Artifact, task: Task, config: Any) -> None:
     from compress.data import loading
     from compress.distillation.students import own_tokenizer
     from compress.models import load as models
     from compress.models.widths import narrower
 
-    models.check_labels(source.folder, described)
+    models.check_labels(source.folder, task)
     if settings.narrows:
         narrower(
             config,
@@ -184,17 +178,15 @@ def _check_encoder_teacher(settings: Distill, source: Artifact, described: Task,
         )
 
 
-def _check_generative_teacher(settings: Distill, source: Artifact, described: Task, config: Any) -> None:
+def _check_generative_teacher(settings: Distill, source: Artifact, task: Task, config: Any) -> None:
     from compress.models import load as models
 
     if not models.generates(source.folder):
         raise CompressError(
-            f"{source.folder} is a classifier, and {described.name} is for generative models. Give a generative model."
+            f"{source.folder} is a classifier, and {task.name} is for generative models. Give a generative model."
         )
-    if not described.of_kind.has_references and config.is_encoder_decoder:
-        raise CompressError(
-            f"{described.name} is language modelling, for a decoder; {source.folder} has an encoder too."
-        )
+    if not task.of_kind.has_references and config.is_encoder_decoder:
+        raise CompressError(f"{task.name} is language modelling, for a decoder; {source.folder} has an encoder too.")
     if settings.freeze_encoder and (not config.is_encoder_decoder or settings.student is not None):
         raise CompressError(
             "freeze_encoder keeps the teacher's encoder, so it is for students with some of an encoder-decoder's layers."
@@ -210,6 +202,8 @@ TECHNIQUE = Technique(
     reads=_reads,
     in_task_order=True,
     needs_task=True,
+    read_when=READ,
     check=_check,
+    check_model=_check_model,
     example="compress distill runs/teacher --layers 3 --temperature 4 --alpha 0.5 -o runs/student",
 )

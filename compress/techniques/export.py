@@ -8,15 +8,15 @@ export whose difference exceeds the stated tolerance is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from compress.core.artifact import Artifact, finished
+from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.settings import Settings
-from compress.core.unread_settings import ReadWhen, refuse_unread
+from compress.core.unread_settings import ReadWhen
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
@@ -43,19 +43,15 @@ def _run(work: Work[Export]) -> Made:
 READ = (ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),)
 
 
-def _check(settings: Export, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress.data import loading
+def _check_model(settings: Export, source: Artifact, task: DescribedTask | None) -> None:
     from compress.models import load as models
 
-    refuse_unread(settings, READ)
-    if source.steps and not finished(source.folder, source.fingerprint()):
-        return  # what a step of the same pipeline will make is not there to be looked at
     if "fuse" in settings.model_fields_set and models.generates(source.folder):
         raise CompressError(
             f"'fuse' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
         )
     if task is not None:
-        models.check_labels(source.folder, loading.resolve(dict(task))[0])
+        models.check_labels(source.folder, task.task)
 
 
 TECHNIQUE = Technique(
@@ -64,6 +60,7 @@ TECHNIQUE = Technique(
     run=_run,
     accepts=frozenset({"torch"}),
     gives=lambda settings: ("onnx", "fp32"),
-    check=_check,
+    read_when=READ,
+    check_model=_check_model,
     example="compress export runs/student -o runs/student-onnx",
 )

@@ -13,32 +13,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from compress.core.artifact import Artifact
-from compress.core.unread_settings import refuse_unread
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 from compress.training.finetune_settings import READ, Finetune
 
 
-def _check(settings: Finetune, source: Artifact, task: Mapping[str, Any] | None) -> None:
+def _check(settings: Finetune, source: Artifact, task: DescribedTask | None) -> None:
+    from compress.data.tokenized import check_max_length
+
+    check_max_length(settings, task)
+
+
+def _check_model(settings: Finetune, source: Artifact, described: DescribedTask | None) -> None:
     from compress.training.finetune import check
 
-    refuse_unread(settings, READ)
-    check(settings, source, task)
+    if described is not None:
+        check(settings, source, described.task)
 
 
 def _run(work: Work[Finetune]) -> Made:
-    from compress.data import loading
 
-    task, _ = loading.resolve(dict(work.task or {}))
-    return _writer(work) if task.is_generative else _classifier(work)
+    return _writer(work) if work.described.task.is_generative else _classifier(work)
 
 
 def _writer(work: Work[Finetune]) -> Made:
     from compress.models import load as models
     from compress.training import finetune as fine_tuning
 
-    begun = fine_tuning.start(work.source, work.task or {}, work.settings, work.scratch)
+    begun = fine_tuning.start(work.source, work.described, work.settings, work.scratch)
     facts = fine_tuning.fine_tune(
-        begun, work.task or {}, work.settings, scratch=work.scratch, cache=work.cache, name=work.name
+        begun, work.described, work.settings, scratch=work.scratch, cache=work.cache, name=work.name
     )
     models.save(begun.model, begun.tokenizer, work.folder)
     return Made("torch", "fp32", step_facts=facts)
@@ -53,7 +57,7 @@ def _classifier(work: Work[Finetune]) -> Made:
     from compress.training.train import train
 
     its_tokenizer = models.tokenizer(work.source.folder)
-    data = data_for(work.task or {}, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
+    data = data_for(work.described, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
     # In fp32, whatever it was stored in: small steps are lost in 16 bits, and fp16's gradients overflow.
     model = models.for_task(work.source.folder, data.task, seed=work.settings.seed).float()
     kind, before = data.task.of_kind, {}
@@ -83,7 +87,7 @@ def _classifier(work: Work[Finetune]) -> Made:
     return Made("torch", "fp32", facts=thresholds, step_facts={**before, **trained.facts, **data.facts, **thresholds})
 
 
-def _reads(settings: Finetune, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Finetune, task: DescribedTask | None) -> dict[str, Any]:
     from compress.data.tokenized import identity
 
     return identity(task)
@@ -98,6 +102,8 @@ TECHNIQUE = Technique(
     compresses=False,
     reads=_reads,
     needs_task=True,
+    read_when=READ,
     check=_check,
+    check_model=_check_model,
     example="compress finetune demo --task reviews --epochs 1 -o runs/teacher",
 )

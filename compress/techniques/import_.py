@@ -7,18 +7,18 @@ classification head is imported unmodified; `compress finetune` adds the head.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from compress.core.artifact import Artifact, hashes
+from compress.core.artifact import hashes
 from compress.core.model_files import copy_beside, deciding
 from compress.core.paths import named
 from compress.core.references import ReadPath
 from compress.core.settings import Settings
 from compress.models.load import generates
 from compress.models.weight_files import weights
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
@@ -34,10 +34,9 @@ def _run(work: Work[Import]) -> Made:
     source = work.source.folder
     if work.settings.adapter is None:
         if work.task is not None:
-            from compress.data import loading
             from compress.models.task_heads import in_task_order
 
-            source = in_task_order(work.source, loading.resolve(dict(work.task))[0], work.scratch).folder
+            source = in_task_order(work.source, work.task.task, work.scratch).folder
         for file in weights(source):
             shutil.copyfile(file, work.folder / file.name)
         copy_beside(source, work.folder)
@@ -54,19 +53,12 @@ def _run(work: Work[Import]) -> Made:
     return Made("torch", work.source.precision)
 
 
-def _reads(settings: Import, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Import, task: DescribedTask | None) -> dict[str, Any]:
     """The adapter's content decides the result, not its path; the task is what the artifact will remember."""
-    described = {key: value for key, value in (task or {}).items() if key != "data"}
+    described = {key: value for key, value in (task.description if task else {}).items() if key != "data"}
     if settings.adapter is None:
         return {"task": described}
     return {"task": described, "adapter": hashes(deciding(named(settings.adapter)))}
-
-
-def _check(settings: Import, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    if task is not None:
-        from compress.data import loading
-
-        loading.resolve(dict(task))
 
 
 TECHNIQUE = Technique(
@@ -77,6 +69,5 @@ TECHNIQUE = Technique(
     gives=lambda settings: ("torch", "fp32"),
     compresses=False,
     reads=_reads,
-    check=_check,
     example="compress import demo -o runs/base",
 )

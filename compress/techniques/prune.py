@@ -10,15 +10,14 @@ The options of teacher, loss, generation and training are for this recovery trai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact, finished
+from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
-from compress.core.unread_settings import refuse_unread
 from compress.pruning.prune_settings import READ, SHAPES, Prune, reads_rows, removes_units
 from compress.tasks.kinds.thresholds import THRESHOLDS
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
@@ -26,17 +25,16 @@ if TYPE_CHECKING:
 
 
 def _run(work: Work[Prune]) -> Made:
-    from compress.data import loading
     from compress.models import load as models
 
-    settings, description = work.settings, dict(work.task or {})
+    settings, described = work.settings, work.described
     say(f"{work.name}: {prospect(settings)}")
     model = models.load(work.source).float()
     its_tokenizer = models.tokenizer(work.source.folder)
-    pruned, hold, told = _pruned(work, model, its_tokenizer, description)
+    pruned, hold, told = _pruned(work, model, its_tokenizer, described)
     if settings.epochs:
-        task, _ = loading.resolve(description)
-        told |= _recovered(work, pruned, its_tokenizer, hold, task, description)
+        task = described.task
+        told |= _recovered(work, pruned, its_tokenizer, hold, task, described)
     told |= _zeros(settings, pruned)
     models.save(pruned, its_tokenizer, work.folder)
     return Made("torch", "fp32", facts={name: told[name] for name in (THRESHOLDS,) if name in told}, step_facts=told)
@@ -58,7 +56,7 @@ def prospect(settings: Prune) -> str:
 
 
 def _pruned(
-    work: Work[Prune], model: Any, its_tokenizer: Any, description: Mapping[str, Any]
+    work: Work[Prune], model: Any, its_tokenizer: Any, described: DescribedTask
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and what is to be told."""
     from compress.data import calibration, references
@@ -71,9 +69,9 @@ def _pruned(
     batches: list[dict[str, Any]] = []
     if reads_rows(settings):
         if writes:
-            batches = references.batches(settings.calibration, description, its_tokenizer, model.config)
+            batches = references.batches(settings.calibration, described, its_tokenizer, model.config)
         else:
-            batches = calibration.tensors(settings.calibration, description, its_tokenizer, model.config, labels=True)
+            batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
         asked = asked_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}
@@ -91,7 +89,7 @@ def _pruned(
 
 
 def _recovered(
-    work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, description: Mapping[str, Any]
+    work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, described: DescribedTask
 ) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; what is to be told of it."""
     from compress.distillation import transfer_set
@@ -102,7 +100,7 @@ def _recovered(
 
     settings, student = work.settings, Student(model, its_tokenizer)
     teacher = work.inputs.get("teacher", work.source)
-    rows = transfer_set.prepare([teacher], student, description, settings, work.cache)
+    rows = transfer_set.prepare([teacher], student, described, settings, work.cache)
     with slimming.adapters(model, settings.lora_rank, settings.seed):
         facts = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     slimming.finish_(model, hold)
@@ -118,7 +116,7 @@ def _zeros(settings: Prune, model: Any) -> dict[str, Any]:
     return {"share_of_zeros": zeros} if zeros or settings.method not in SHAPES else {}
 
 
-def _reads(settings: Prune, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Prune, task: DescribedTask | None) -> dict[str, Any]:
     from compress.data import calibration
     from compress.data.tokenized import identity
 
@@ -128,14 +126,11 @@ def _reads(settings: Prune, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _check(settings: Prune, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress.data import calibration, loading
+def _check(settings: Prune, source: Artifact, task: DescribedTask | None) -> None:
+    from compress.data import calibration
     from compress.data.tokenized import check_max_length
     from compress.models import load as models
-    from compress.models.families.families import family
-    from compress.models.layers import evenly_spaced, layer_count
 
-    refuse_unread(settings, READ)
     if removes_units(settings) and settings.target_ratio == 1 and settings.latency_budget_ms is None:
         raise CompressError(
             f"target_ratio is 1, so {settings.method} would prune nothing. Set it below 1: 0.5 keeps half."
@@ -151,13 +146,17 @@ def _check(settings: Prune, source: Artifact, task: Mapping[str, Any] | None) ->
         check_max_length(settings, task)
     if settings.lora_rank:
         models.needs_peft("Recovery training with LoRA")
-    if source.steps and not finished(source.folder, source.fingerprint()):
-        return  # a step of the same pipeline will make it
+
+
+def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) -> None:
+    from compress.models import load as models
+    from compress.models.families.families import family
+    from compress.models.layers import evenly_spaced, layer_count
+
     config = models.config(source.folder)
     family(config)
     if task is not None and (settings.epochs or reads_rows(settings)):
-        described, _ = loading.resolve(dict(task))
-        models.check_labels(source.folder, described)
+        models.check_labels(source.folder, task.task)
     if "new_tokens" in settings.model_fields_set and not config.is_encoder_decoder:
         raise CompressError(f"'new_tokens' is for encoder-decoders, and {source.folder} is none. Leave it out.")
     if models.generates(source.folder):
@@ -199,6 +198,8 @@ TECHNIQUE = Technique(
     gives=lambda settings: ("torch", "fp32"),
     reads=_reads,
     in_task_order=True,
+    read_when=READ,
     check=_check,
+    check_model=_check_model,
     example="compress prune runs/teacher --method structured --target-ratio 0.5 --epochs 1 -o runs/pruned",
 )

@@ -7,13 +7,12 @@ its scales are exactly the trained ones. A generative model learns its teacher's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from compress.core.artifact import Artifact, finished
+from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.unread_settings import refuse_unread
 from compress.quantization.qat_settings import READ, Qat
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
@@ -23,7 +22,7 @@ def _run(work: Work[Qat]) -> Made:
     return train(work)
 
 
-def _reads(settings: Qat, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Qat, task: DescribedTask | None) -> dict[str, Any]:
     from compress.data import calibration
     from compress.data.tokenized import identity
 
@@ -33,13 +32,10 @@ def _reads(settings: Qat, task: Mapping[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _check(settings: Qat, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    from compress.data import calibration, loading
+def _check(settings: Qat, source: Artifact, task: DescribedTask | None) -> None:
+    from compress.data import calibration
     from compress.data.tokenized import check_max_length
-    from compress.models import load as models
-    from compress.models.families.families import family
 
-    refuse_unread(settings, READ)
     check_max_length(settings, task)
     # What was stored in 16 bits is trained in fp32; what a step made of fewer bits is not.
     if source.precision != "fp32" and any(step.technique in ("quantize", "qat") for step in source.steps):
@@ -48,12 +44,15 @@ def _check(settings: Qat, source: Artifact, task: Mapping[str, Any] | None) -> N
         )
     if settings.calibrates:
         calibration.check(settings.calibration, task)
-    if source.steps and not finished(source.folder, source.fingerprint()):
-        return  # a step of the same pipeline will make it
+
+
+def _check_model(settings: Qat, source: Artifact, task: DescribedTask | None) -> None:
+    from compress.models import load as models
+    from compress.models.families.families import family
+
     family(models.config(source.folder))
     if task is not None:
-        described, _ = loading.resolve(dict(task))
-        models.check_labels(source.folder, described)
+        models.check_labels(source.folder, task.task)
     _check_kind(settings, source)
 
 
@@ -88,7 +87,9 @@ TECHNIQUE = Technique(
     gives=lambda settings: ("onnx", "int8"),
     reads=_reads,
     in_task_order=True,
+    read_when=READ,
     check=_check,
+    check_model=_check_model,
     needs_task=True,
     example="compress qat runs/student -o runs/qat",
 )

@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compress.core.artifact import Artifact, finished
+from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.unread_settings import refuse_unread
 from compress.models.load import kind_of
 from compress.quantization.quantize_settings import INTEGERS, READ, Quantize, calibrates
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
@@ -162,7 +162,7 @@ def _gptq(
     from compress.quantization import weight_only
 
     return weight_only.calibrated(
-        work.source, {part: graphs[part] for part in in_blocks}, in_blocks, work.task or {}, settings
+        work.source, {part: graphs[part] for part in in_blocks}, in_blocks, work.described, settings
     )
 
 
@@ -171,7 +171,7 @@ def _torch_weights(work: Work[Quantize]) -> Made:
 
     settings = work.settings
     if settings.mode == "gptq":
-        told = weight_only.write_checkpoint(work.source, work.task or {}, settings, work.folder)
+        told = weight_only.write_checkpoint(work.source, work.described, settings, work.folder)
     else:
         told = weight_only.write_bitsandbytes(work.source, settings, work.folder)
     agreed = torch_agreement.with_source(work.folder, settings.precision, work.source, work.task)
@@ -227,30 +227,20 @@ def _bf16(work: Work[Quantize]) -> Made:
     return Made("torch", "bf16")
 
 
-def _reads(settings: Quantize, task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reads(settings: Quantize, task: DescribedTask | None) -> dict[str, Any]:
     if not calibrates(settings):
         return {}
     from compress.data import calibration
 
-    return {"calibration": calibration.identity(settings.calibration, task or {})}
+    return {"calibration": calibration.identity(settings.calibration, calibration.needed(settings.calibration, task))}
 
 
-def _check(settings: Quantize, source: Artifact, task: Mapping[str, Any] | None) -> None:
-    refuse_unread(settings, READ)
+def _check(settings: Quantize, source: Artifact, task: DescribedTask | None) -> None:
     quantized = [step for step in source.steps if step.technique in ("quantize", "qat")]
     if source.precision != "fp32" and (quantized or source.format == "onnx"):
         raise CompressError(
             f"{source.folder} is {source.precision} already. Quantize the fp32 artifact that it was made from."
         )
-    if not source.steps or finished(
-        source.folder, source.fingerprint()
-    ):  # else a step of the same pipeline will make it
-        _check_components(settings, source)
-        if task is not None:
-            from compress.data import loading
-            from compress.models.load import check_labels
-
-            check_labels(source.folder, loading.resolve(dict(task))[0], is_kept=True)
     if settings.precision == "bf16" and source.format == "onnx":
         raise CompressError(
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
@@ -260,6 +250,14 @@ def _check(settings: Quantize, source: Artifact, task: Mapping[str, Any] | None)
         from compress.data import calibration
 
         calibration.check(settings.calibration, task)
+
+
+def _check_model(settings: Quantize, source: Artifact, task: DescribedTask | None) -> None:
+    _check_components(settings, source)
+    if task is not None:
+        from compress.models.load import check_labels
+
+        check_labels(source.folder, task.task, is_kept=True)
 
 
 def _check_weights(settings: Quantize, source: Artifact) -> None:
@@ -315,6 +313,8 @@ TECHNIQUE = Technique(
         settings.precision,
     ),
     reads=_reads,
+    read_when=READ,
     check=_check,
+    check_model=_check_model,
     example="compress quantize runs/student --precision int8 --mode dynamic -o runs/int8",
 )

@@ -14,8 +14,9 @@ from compress.core.references import references
 from compress.core.settings import Settings
 from compress.data import given
 from compress.models.sources import resolve_model
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Technique
-from compress.techniques.apply import apply, check, check_destination, check_free, planned
+from compress.techniques.apply import apply, as_described, check, check_destination, check_free, planned
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Request:
     source: Artifact
     settings: Settings
     out: Path
-    task: Mapping[str, Any] | None
+    task: DescribedTask | None
     inputs: Mapping[str, Artifact]
     replace: bool
     """Whether another artifact at `out` may be replaced."""
@@ -64,7 +65,7 @@ class Request:
         artifacts = {str(one.folder): one for value in values.values() for one in _artifacts(value)}
         inputs = {name: artifacts.get(one) or resolve_model(one) for name, one in references(settings).items()}
         described = given.given(task, data, rows, source.task, "train", allow_overlap=allow_overlap)
-        return Request(technique, source, settings, named(out), described, inputs, force)
+        return Request(technique, source, settings, named(out), as_described(described), inputs, force)
 
     def run(self) -> Artifact:
         """The artifact, made or found finished; see `compress.techniques.apply.apply`."""
@@ -87,7 +88,7 @@ class Request:
         check(self.technique, self.source, self.settings, self.task)
         check_destination(self.out, self.source, self.settings, self.task, self.inputs)
         step = planned(self.technique, self.source, self.settings, self.task, self.inputs)
-        expected = self.source.after(step, self.out, task=self.task)
+        expected = self.source.after(step, self.out, task=self.task.description if self.task else None)
         if not finished(self.out, expected.fingerprint()):
             check_free(self.out, self.replace)
         return expected

@@ -18,6 +18,7 @@ from compress.data.collate import Collate, collate, collate_causal, collate_of, 
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
 from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.predictions import by_row
+from compress.tasks.task import DescribedTask
 from compress.training.objectives import ModelScore, Score, Scored
 
 
@@ -45,7 +46,7 @@ class TrainingData:
 
 
 def data_for(
-    description: Mapping[str, Any], its_tokenizer: Any, config: Any, max_length: int, *, extra: Any = None
+    described: DescribedTask, its_tokenizer: Any, config: Any, max_length: int, *, extra: Any = None
 ) -> TrainingData:
     """The training and held-out rows of a task, tokenized.
 
@@ -59,7 +60,7 @@ def data_for(
     """
     from compress.data import loading
 
-    task, data = loading.resolve(dict(description))
+    task, data = described.task, described.data
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
     texts = splits["train"].rows if extra is None else _joined(splits["train"].rows, extra)
     if task.is_generative:

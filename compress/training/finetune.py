@@ -13,10 +13,10 @@ from typing import Any, Literal
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
-from compress.data.tokenized import check_max_length
 from compress.models import encoder_to_seq2seq as summarizers
 from compress.models import generators
 from compress.models import load as models
+from compress.tasks.task import DescribedTask, Task
 from compress.training import frozen_encoder
 from compress.training.data import data_for
 from compress.training.finetune_settings import Finetune
@@ -46,25 +46,16 @@ def begun_from(source: Artifact) -> Begun:
     return "encoder-decoder" if models.has_encoder(source.folder) else "decoder"
 
 
-def check(settings: Finetune, source: Artifact, description: Mapping[str, Any] | None) -> None:
+def check(settings: Finetune, source: Artifact, task: Task) -> None:
     """Refuses what cannot work, before any weights are loaded.
 
     Args:
         settings: of `compress.techniques.finetune`.
-        source: what it starts from; a step that was not made yet is not looked at.
-        description: of the task.
+        source: what it starts from.
 
     Raises:
         CompressError: a setting decides nothing here, or task and model do not fit.
     """
-    from compress.data import loading
-
-    if description is None:
-        return
-    check_max_length(settings, description)
-    task, _ = loading.resolve(dict(description))
-    if source.format != "config" and not (source.folder / "config.json").is_file():
-        return
     kind = begun_from(source)
     if not task.is_generative and kind == "config":
         raise CompressError(
@@ -91,7 +82,7 @@ def check(settings: Finetune, source: Artifact, description: Mapping[str, Any] |
             raise CompressError(f"The setting '{name}' is for {where}, not for {source.name} with '{task.name}'.")
 
 
-def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, scratch: Path) -> Start:
+def start(source: Artifact, described: DescribedTask, settings: Finetune, scratch: Path) -> Start:
     """The model to train for a generative task.
 
     Raises:
@@ -99,7 +90,7 @@ def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, 
     """
     kind = begun_from(source)
     if kind == "config":
-        return _from_config(source, description, settings, scratch)
+        return _from_config(source, described, settings, scratch)
     if kind == "encoder":
         model, its_tokenizer = summarizers.from_encoder(source.folder, decoder_layers=settings.decoder_layers)
         layers = f"{model.config.encoder_layers} and {model.config.decoder_layers} layers"
@@ -109,13 +100,13 @@ def start(source: Artifact, description: Mapping[str, Any], settings: Finetune, 
 
 
 def fine_tune(
-    begun: Start, description: Mapping[str, Any], settings: Finetune, *, scratch: Path, cache: Path, name: str
+    begun: Start, described: DescribedTask, settings: Finetune, *, scratch: Path, cache: Path, name: str
 ) -> dict[str, Any]:
     """Train it on its task, in place; continues where an earlier run of the same was stopped.
 
     Args:
         begun: what `start` gave.
-        description: of the task.
+        described: the task and its data.
         settings: of `compress.techniques.finetune`.
         scratch: for checkpoints.
         cache: for what is keyed by content.
@@ -130,7 +121,7 @@ def fine_tune(
     from compress.training.loop import RATE_FACTOR  # imports torch, which `check` does not need
 
     model = begun.model
-    data = data_for(description, begun.tokenizer, model.config, settings.max_length)
+    data = data_for(described, begun.tokenizer, model.config, settings.max_length)
     if data.task.of_kind.has_references:
         model.generation_config.max_new_tokens = data.task.generation.max_target
         model.generation_config.max_length = None
@@ -164,11 +155,11 @@ def fine_tune(
     return {**begun.facts, **data.facts, **_together(frozen, done.facts)}
 
 
-def _from_config(source: Artifact, description: Mapping[str, Any], settings: Finetune, scratch: Path) -> Start:
+def _from_config(source: Artifact, described: DescribedTask, settings: Finetune, scratch: Path) -> Start:
     from compress.data import loading
 
-    task, data = loading.resolve(dict(description))
-    rows = loading.load(task, data, "train").rows
+    task = described.task
+    rows = loading.load(task, described.data, "train").rows
     model, its_tokenizer = summarizers.from_config(
         source.folder, _texts(rows, task), scratch / "start", vocabulary=settings.vocab_size, seed=settings.seed
     )

@@ -10,17 +10,8 @@ import pytest
 from compress.core import catalogue
 from compress.core.errors import CompressError
 from compress.core.unread_settings import refuse_unread
-from compress.quantization import quantize_settings
-from compress.techniques import distill, export, finetune, prune, qat
 
-TABLES = {
-    "quantize": quantize_settings.READ,
-    "qat": qat.READ,
-    "export": export.READ,
-    "distill": distill.READ,
-    "finetune": finetune.READ,
-    "prune": prune.READ,
-}
+TABLES = {name: catalogue.find("techniques", name).read_when for name in catalogue.names("techniques")}
 STUDENT = {"layers": 2}
 
 
@@ -134,4 +125,4 @@ def test_what_is_for_models_of_another_kind_is_refused_by_name(tmp_path: Path) -
     ):
         technique = catalogue.find("techniques", name)
         with pytest.raises(CompressError, match=f"'{next(reversed(given))}' .* Leave it out"):
-            technique.check(technique.settings(**given), source, None)
+            technique.check_model(technique.settings(**given), source, None)

@@ -10,6 +10,7 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.data import calibration, comparison_rows
+from compress.data.loading import described_task
 from compress.models.load import config, tokenizer
 
 
@@ -24,13 +25,13 @@ def _only(task: dict[str, Any], split: str) -> dict[str, Any]:
 
 
 def test_training_texts_come_first(opened: tuple[Any, Any], task: dict[str, Any]) -> None:
-    rows, where = comparison_rows.rows(*opened, task, 40)
+    rows, where = comparison_rows.rows(*opened, described_task(task), 40)
     assert len(rows) == 40
     assert where == "moods, train"
 
 
 def test_evaluation_data_alone_is_compared_on_its_texts(opened: tuple[Any, Any], task: dict[str, Any]) -> None:
-    rows, where = comparison_rows.rows(*opened, _only(task, "evaluation"))
+    rows, where = comparison_rows.rows(*opened, described_task(_only(task, "evaluation")))
     assert len(rows) == comparison_rows.ROWS
     assert where == "moods, evaluation, its texts alone"
     assert all("label" not in row for row in rows)
@@ -44,9 +45,9 @@ def test_without_a_task_the_sentences_are_ours(opened: tuple[Any, Any]) -> None:
 
 def test_rows_are_no_longer_than_the_model_reads(make_model: Callable[..., Path], task: dict[str, Any]) -> None:
     folder = make_model("roberta", "short", max_position_embeddings=6)
-    rows, _ = comparison_rows.rows(tokenizer(folder), config(folder), task)
+    rows, _ = comparison_rows.rows(tokenizer(folder), config(folder), described_task(task))
     assert max(len(row["input_ids"]) for row in rows) == 5
-    batches = calibration.tensors("task-256", task, tokenizer(folder), config(folder))
+    batches = calibration.tensors("task-256", described_task(task), tokenizer(folder), config(folder))
     assert max(batch["input_ids"].shape[1] for batch in batches) == 5
 
 
@@ -54,4 +55,4 @@ def test_calibration_says_that_it_wants_training_rows(opened: tuple[Any, Any], t
     with pytest.raises(
         CompressError, match="calibration set 'task-256' reads training rows, and the task moods has none"
     ):
-        calibration.rows("task-256", _only(task, "evaluation"), *opened)
+        calibration.rows("task-256", described_task(_only(task, "evaluation")), *opened)

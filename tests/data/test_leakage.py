@@ -12,7 +12,7 @@ from compress.core.errors import CompressError
 from compress.data import calibration, leakage
 from compress.data.folding import folded
 from compress.data.leakage import Overlap
-from compress.data.loading import load, resolve
+from compress.data.loading import described_task, load, resolve
 from compress.data.rows import Example
 from compress.data.tokenized import identity
 from tests.tabular import as_jsonl
@@ -50,8 +50,8 @@ def test_more_than_five_percent_are_refused_by_all_that_train_or_calibrate_unles
     leaking = described(tmp_path, [*TEXTS[:6], *(f"another {number}" for number in range(94))])
     for ask in (identity, lambda task: calibration.identity("task-256", task)):
         with pytest.raises(CompressError, match=r"6 of 100 evaluation rows of 'mine' \(6.0%\).*--allow-overlap"):
-            ask(leaking)
-        ask({**leaking, "allow_overlap": True})
+            ask(described_task(leaking))
+        ask(described_task({**leaking, "allow_overlap": True}))
     assert found(described(tmp_path, [*TEXTS[:5], *(f"another {number}" for number in range(95))])) == Overlap(
         100, 5, 0
     )

@@ -10,7 +10,7 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.data import readable
-from compress.data.loading import load, resolve
+from compress.data.loading import described_task, load, resolve
 from compress.data.tokenized import identity
 from tests.tabular import as_jsonl
 
@@ -33,7 +33,7 @@ def check(description: dict[str, Any], cache: Path) -> None:
 @pytest.mark.parametrize("text", [CHINESE, THAI, "फ़िल्म अच्छी है", "фильм хороший"])
 def test_rouge_of_another_script_is_refused_with_what_to_set(tmp_path: Path, text: str) -> None:
     with pytest.raises(CompressError, match="'rouge_l' reads 0% of the letters.*Set `metric: chrf`"):
-        identity(described(tmp_path, [text]))
+        identity(described_task(described(tmp_path, [text])))
     check(described(tmp_path, [text], metric="chrf"), tmp_path / "cache")
 
 

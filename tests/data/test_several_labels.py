@@ -10,8 +10,7 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.data import leakage
-from compress.data.description import settled
-from compress.data.loading import Split, load, resolve
+from compress.data.loading import Split, described_task, load, resolve
 from tests.tabular import WRITERS, as_csv, as_jsonl
 
 SENTENCES = [
@@ -56,8 +55,7 @@ def test_tags_are_found_in_the_training_rows_and_the_split_is_recorded(tmp_path:
     task, data = resolve(description)
     assert (task.label_names, task.labels_from, task.metrics) == (TAGS, "train", ("entity_f1",))
     assert load(task, data, "evaluation").identity["labels_from"] == "train"
-    kept = settled(description)
-    assert kept is not None
+    kept = described_task(description).description
     other = resolve({**kept, "data": {"evaluation": str(tmp_path / "dev.conll")}})[0]
     assert (other.label_names, other.labels_from) == (TAGS, "train"), (
         "a model's tags are not those of what it is measured on"
@@ -256,9 +254,9 @@ def test_both_kinds_are_calibrated_and_compared_on_their_texts(tmp_path: Path, k
         task |= {"data": str(tmp_path)}
     as_jsonl(tmp_path / "train.jsonl", rows)
     tokenizer, config = write_tokenizer(tmp_path), BertConfig(max_position_embeddings=64)
-    batch = calibration.tensors("task-256", task, tokenizer, config, labels=True)[0]
+    batch = calibration.tensors("task-256", described_task(task), tokenizer, config, labels=True)[0]
     assert batch["labels"].shape == (32, *((6,) if kind == "tagged" else (2,)))
     assert batch["input_ids"].shape == (32, 6)
-    found, where = comparison_rows.rows(tokenizer, config, task)
+    found, where = comparison_rows.rows(tokenizer, config, described_task(task))
     assert (len(found), where) == (comparison_rows.ROWS, "mine, train")
     assert all(set(row) == {"input_ids", "attention_mask", "token_type_ids"} for row in found)

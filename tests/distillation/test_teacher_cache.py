@@ -13,6 +13,7 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.data.collate import collate
+from compress.data.loading import described_task
 from compress.distillation import teacher_cache as teacher
 from compress.distillation.features import FeatureSpec, capture
 from compress.distillation.teacher_cache import Outputs, outputs
@@ -28,7 +29,7 @@ WANTED = FeatureSpec(hidden=(1, 3), attention=(2,), relations=(3,), embedding=Tr
 @pytest.fixture
 def data(make_model: Callable[..., Path], task: dict[str, Any]) -> TrainingData:
     folder = make_model("bert", "teacher")
-    return data_for(task, tokenizer(folder), classifier(folder).config, 64)
+    return data_for(described_task(task), tokenizer(folder), classifier(folder).config, 64)
 
 
 @pytest.fixture
@@ -126,7 +127,9 @@ def test_states_beyond_sixteen_bits_are_refused_with_the_way_out(
 @pytest.mark.parametrize("family", ["albert", "modernbert", "deberta-v2"])
 def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "teacher", family)
-    data = data_for(write_task(tmp_path / "data", rows=40), tokenizer(folder), classifier(folder).config, 64)
+    data = data_for(
+        described_task(write_task(tmp_path / "data", rows=40)), tokenizer(folder), classifier(folder).config, 64
+    )
     found = outputs(
         resolve_model(str(folder)),
         data.train,

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
+from compress.data.loading import described_task
 from compress.distillation.teacher_score import before_training, of_generator, worse_than_guessing
 from compress.metrics.metric import Undefined
 from compress.models import load as models
@@ -155,7 +156,7 @@ def test_a_teacher_that_says_one_class_is_told(
         model.classifier.weight.zero_()
         model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
     its_tokenizer = models.tokenizer(tmp_path / "model")
-    before_training(model, data_for(task, its_tokenizer, model.config, 32), its_tokenizer)
+    before_training(model, data_for(described_task(task), its_tokenizer, model.config, 32), its_tokenizer)
     assert "it gives all 33 examples one class, 'positive'" in caplog.text
 
 
@@ -163,7 +164,7 @@ def test_a_generators_score_is_computed_once(tmp_path: Path, monkeypatch: pytest
     task = write_pairs(tmp_path / "data", rows=60)
     teacher = resolve_model(str(write_generator(tmp_path / "model", "t5")))
     its_tokenizer = models.tokenizer(teacher.folder)
-    data = data_for(task, its_tokenizer, models.config(teacher.folder), 32)
+    data = data_for(described_task(task), its_tokenizer, models.config(teacher.folder), 32)
     first = of_generator(teacher, data, tmp_path / "cache")
     assert first["metric"] == data.task.metric
     assert 0 <= first["value"] <= 1
@@ -176,7 +177,7 @@ def test_a_generators_score_that_does_not_exist_is_told_as_such(tmp_path: Path) 
 
     task = write_pairs(tmp_path / "data", rows=60)
     teacher = resolve_model(str(write_generator(tmp_path / "model", "t5")))
-    data = data_for(task, models.tokenizer(teacher.folder), models.config(teacher.folder), 32)
+    data = data_for(described_task(task), models.tokenizer(teacher.folder), models.config(teacher.folder), 32)
     silent = replace(data, score=replace(data.score, of=lambda _: ("rouge_l", Undefined("No words."))))
     assert of_generator(teacher, silent, tmp_path / "cache") == {
         "metric": "rouge_l",

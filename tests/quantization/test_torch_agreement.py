@@ -12,6 +12,7 @@ import pytest
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
+from compress.data.loading import described_task
 from compress.models import load as models
 from compress.models.load import checkpoint_artifact, save, tokenizer
 from compress.quantization.torch_agreement import WRITTEN, with_source
@@ -41,7 +42,7 @@ def described(folder: Path, family: str, task: dict[str, Any]) -> dict[str, Any]
 
 @pytest.mark.parametrize("family", ["bert", "bart", "llama"])
 def test_a_model_agrees_with_itself_and_not_with_another(family: str, task: dict[str, Any], tmp_path: Path) -> None:
-    rows = described(tmp_path, family, task)
+    rows = described_task(described(tmp_path, family, task))
     source, other = made(tmp_path, family), made(tmp_path, family, seed=1)
     same = with_source(source.folder, "int8", source, rows)
     assert (same.share, same.of) == (1, "classes" if family == "bert" else "tokens")

@@ -13,8 +13,10 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.references import ArtifactPath, ReadPath, references
 from compress.core.settings import Settings
+from compress.core.unread_settings import ReadWhen
+from compress.data.loading import described_task
 from compress.tasks.technique import Made, Technique, Work
-from compress.techniques.apply import apply, planned
+from compress.techniques.apply import apply, check, planned
 
 
 class Copying(Settings):
@@ -143,7 +145,7 @@ def test_the_task_that_is_served_is_part_of_every_fingerprint_and_where_its_rows
     summaries = {"name": "s", "kind": "summarization", "data": "d", "source": "a", "target": "b"}
 
     def data(described: dict[str, Any]) -> Any:
-        return planned(Copier().technique, source, Copying(), described, {}).data
+        return planned(Copier().technique, source, Copying(), described_task(described), {}).data
 
     for changes in ({"data": "elsewhere"}, {"limit": {"evaluation": 5}}, {"text": "review"}, {"metric": "accuracy"}):
         assert data({**task, **changes}) == data(task)
@@ -190,3 +192,60 @@ def test_tags_that_were_found_in_the_data_stay_with_the_artifact(
     copier = Copier()
     assert apply(copier.technique, source, Copying(), tmp_path / "out", task=task).fingerprint() == made.fingerprint()
     assert copier.runs == 0
+
+
+def test_what_a_technique_must_know_of_its_model_is_asked_once_the_model_is_there(
+    source: Artifact, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    copier = Copier(
+        check=lambda settings, one, task: asked.append("settings"),
+        check_model=lambda settings, one, task: asked.append(one.name),
+    )
+    expected = source.after(planned(copier.technique, source, Copying(), None, {}), tmp_path / "first")
+    check(copier.technique, expected, Copying(), None)
+    assert asked == ["settings"], "a step of the same pipeline will make it"
+    first = apply(copier.technique, source, Copying(), tmp_path / "first")
+    check(copier.technique, first, Copying(), None)
+    assert asked == ["settings", "settings", source.name, "settings", "first"]
+    check(
+        copier.technique, replace(expected, steps=(replace(first.steps[0], settings={"letters": 9}),)), Copying(), None
+    )
+    assert asked[-1] == "settings", "what lies there is another artifact"
+
+
+def test_a_setting_that_nothing_would_read_is_refused_before_anything_else_is_checked(source: Artifact) -> None:
+    copier = Copier(
+        read_when=(ReadWhen(("texts",), lambda one: one.letters > 1, "with several letters"),),
+        check=lambda settings, one, task: pytest.fail("it was checked"),
+    )
+    with pytest.raises(CompressError, match="'texts' has no effect here: it is used only with several letters"):
+        check(copier.technique, source, Copying(texts="a.txt"), None)
+
+
+def test_a_task_is_read_from_its_description_once_and_travels_to_the_technique(
+    source: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compress.data import description
+
+    task = {"name": "moods", "kind": "classification", "data": "d", "text": "t", "label": "l", "labels": ["no", "yes"]}
+    read, given = [], []
+
+    def counted(one: Any) -> Any:
+        read.append(one)
+        return resolve(one)
+
+    resolve = description.resolve
+    monkeypatch.setattr(description, "resolve", counted)
+    copier = Copier(reads=lambda settings, task: {"task": task.task.name}, check=lambda settings, one, task: None)
+    copier.technique = replace(copier.technique, run=lambda work: given.append(work) or copier._run(work))
+    made = apply(copier.technique, source, Copying(), tmp_path / "out", task=task)
+    assert read == [task]
+    assert (given[0].described.task.label_names, given[0].described.data) == (("no", "yes"), "d")
+    assert ((made.task or {})["name"], made.steps[0].data["task"]) == ("moods", "moods")
+
+
+def test_work_without_a_task_says_what_to_name(source: Artifact, tmp_path: Path) -> None:
+    work = Work(source, Copying(), tmp_path, tmp_path, tmp_path, None)
+    with pytest.raises(CompressError, match="has no task of its own. Name it, for example `--task sst2 --data DIR`"):
+        _ = work.described

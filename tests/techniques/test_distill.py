@@ -18,7 +18,7 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.references import references
 from compress.core.settings import build
-from compress.data.loading import resolve
+from compress.data.loading import described_task, resolve
 from compress.distillation import objective, students, teacher_cache
 from compress.distillation import train as training
 from compress.distillation.distill_settings import Distill
@@ -81,7 +81,7 @@ def test_cached_logits_are_the_teachers_in_the_rows_order(
     (file,) = (tmp_path / ".compress-cache" / "teacher").glob("*/logits/values.npy")
     logits = np.load(file)
     teacher = classifier(tmp_path / "teacher")
-    rows = data_for(task, tokenizer(tmp_path / "teacher"), teacher.config, 64).train
+    rows = data_for(described_task(task), tokenizer(tmp_path / "teacher"), teacher.config, 64).train
     with torch.no_grad():
         expected = np.stack([teacher(input_ids=torch.tensor([row["input_ids"]])).logits[0].numpy() for row in rows])
     np.testing.assert_allclose(logits, expected, rtol=2**-11, atol=1e-6)  # half precision's rounding
@@ -305,7 +305,7 @@ def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Art
     assert artifact.fingerprint() != plain.fingerprint()
     more.write_text("another file")
     assert TECHNIQUE.reads is not None
-    told = TECHNIQUE.reads(Distill(layers=2, unlabelled_data=str(more)), artifact.task)
+    told = TECHNIQUE.reads(Distill(layers=2, unlabelled_data=str(more)), described_task(artifact.task or {}))
     assert told["text"] != artifact.steps[-1].data["text"]
 
 
@@ -380,10 +380,10 @@ def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
     layers: Any, make_model: Callable[..., Path], task: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     teacher = resolve_model(str(make_model("bert", "large")))
-    check(TECHNIQUE, teacher, Distill(layers=layers), task)
+    check(TECHNIQUE, teacher, Distill(layers=layers), described_task(task))
     assert "so it is not smaller" in caplog.text
     caplog.clear()
-    check(TECHNIQUE, teacher, Distill(layers=3), task)
+    check(TECHNIQUE, teacher, Distill(layers=3), described_task(task))
     assert "no smaller" not in caplog.text
 
 
@@ -399,7 +399,7 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
     described = resolve(task)[0]
     for given in (student, student / "config.json"):
         caplog.clear()
-        students.make(resolve_model(str(teacher)), Distill(student=str(given)), described, task)
+        students.make(resolve_model(str(teacher)), Distill(student=str(given)), described, described_task(task))
         assert ("but is no smaller" in caplog.text) == is_said
 
 
@@ -440,10 +440,10 @@ def accuracy_of(artifact: Artifact) -> float:
 
 def test_the_rows_that_a_comparison_is_judged_on_are_part_of_its_identity(task: dict[str, Any]) -> None:
     plain, compared = Distill(layers=2), Distill(layers=2, with_baseline=True)
-    before = [TECHNIQUE.reads(settings, task) for settings in (plain, compared)]
+    before = [TECHNIQUE.reads(settings, described_task(task)) for settings in (plain, compared)]
     with Path(task["data"]["evaluation"]).open("a") as file:
         file.write("a very good film,positive\n")
-    after = [TECHNIQUE.reads(settings, task) for settings in (plain, compared)]
+    after = [TECHNIQUE.reads(settings, described_task(task)) for settings in (plain, compared)]
     assert after[0] == before[0]
     assert after[1] != before[1]
 
@@ -458,5 +458,5 @@ def test_a_given_student_with_another_tokenizer_is_another_student(
     seen = []
     for content in ("one", "two"):
         (student / name).write_text(content)
-        seen.append(TECHNIQUE.reads(Distill(student=str(student)), task))
+        seen.append(TECHNIQUE.reads(Distill(student=str(student)), described_task(task)))
     assert seen[0] != seen[1]

@@ -15,7 +15,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
-from compress.data.loading import resolve
+from compress.data.loading import described_task, resolve
 from compress.distillation import teacher_cache, transfer_set
 from compress.distillation.distill_settings import Distill
 from compress.distillation.loss_config import LossConfig
@@ -131,7 +131,7 @@ def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> N
     found = transfer_set.prepare(
         [resolve_model(str(folder))],
         student,
-        write_pairs(tmp_path / "data", rows=40),
+        described_task(write_pairs(tmp_path / "data", rows=40)),
         settings,
         tmp_path / "cache",
         freeze=True,
@@ -286,7 +286,7 @@ def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
 ) -> None:
     teacher = resolve_model(str(write_generator(tmp_path / family, family, layers=3)))
     task = write_pairs(tmp_path / "data", rows=4) if family == "bart" else write_text(tmp_path / "data", lines=4)
-    check(TECHNIQUE, teacher, Distill(**asked), task)
+    check(TECHNIQUE, teacher, Distill(**asked), described_task(task))
     assert ("so it is not smaller" in caplog.text) == is_said
 
 

@@ -13,6 +13,7 @@ from compress.core import catalogue
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.data import comparison_rows
+from compress.data.loading import described_task
 from compress.onnx import exported as exporting
 from compress.techniques.apply import apply
 from tests.families import is_seq2seq, slow_but
@@ -65,7 +66,7 @@ def test_the_size_on_disk_counts_the_weights_beside_the_graphs(tmp_path_factory:
 def test_an_export_is_made_once(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     source, made = torch_generator("bart", tmp_path_factory), onnx_generator("bart", tmp_path_factory)
     monkeypatch.setattr(exporting, "export_model", lambda *_, **__: pytest.fail("it was exported again"))
-    again = exporting.exported(source, made.task, made.folder.parent / ".compress-cache")
+    again = exporting.exported(source, described_task(made.task or {}), made.folder.parent / ".compress-cache")
     assert again.parts == made.parts
     assert again.parity == made.steps[-1].facts["parity"]
 
@@ -86,7 +87,7 @@ def test_a_kept_export_with_a_changed_weight_is_not_used(
         return exporting.Exported(folder, made.parts, made.steps[-1].facts["parity"], {})
 
     monkeypatch.setattr(exporting, "export_model", exports)
-    again = exporting.exported(source, made.task, cache)
+    again = exporting.exported(source, described_task(made.task or {}), cache)
     assert again.folder == weights.parent
     assert weights.read_bytes() == content
 

@@ -19,6 +19,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
+from compress.data.loading import described_task
 from compress.models import load as models
 from compress.models.load import resolve_model
 from compress.pruning.weights import prunable, weights_of
@@ -222,7 +223,7 @@ def right(artifact: Artifact, task: dict[str, Any]) -> float:
 
     graph = artifact.folder / "model.onnx"
     if artifact.format == "torch":
-        graph = exported(artifact, task, artifact.folder.parent / "cache").graph
+        graph = exported(artifact, described_task(task), artifact.folder.parent / "cache").graph
     described, data = loading.resolve(task)
     its_tokenizer = models.tokenizer(artifact.folder)
     rows = loading.tokenize(loading.load(described, data, "evaluation").rows, its_tokenizer, 64).rows

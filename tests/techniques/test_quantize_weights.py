@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
+from compress.data.loading import described_task
 from compress.models import load as models
 from compress.models.load import resolve_model
 from compress.quantization import weight_only
@@ -139,7 +140,7 @@ def test_what_cannot_be_made_of_a_source_is_refused_before_a_weight_is_loaded(
 
     def refused(source: Artifact, reason: str, **settings: Any) -> None:
         with pytest.raises(CompressError, match=reason):
-            check(technique, source, technique.settings(**settings), task)
+            check(technique, source, technique.settings(**settings), described_task(task))
 
     classifier = resolve_model(str(make_model("bert", "classifier")))
     refused(classifier, "mode to weights and rounding to gptq", precision="int4", mode="gptq")

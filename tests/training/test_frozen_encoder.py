@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from compress.data.collate import ByToken
+from compress.data.loading import described_task
 from compress.models.generators import generator
 from compress.models.load import config, tokenizer
 from compress.training import frozen_encoder, loop
@@ -28,7 +29,9 @@ class Little:
     def __init__(self, folder: Path, family: str) -> None:
         made = write_generator(folder / "model", family, **({"dropout_rate": 0.1} if family == "t5" else {}))
         self.model, self.tokenizer = generator(made).float(), tokenizer(made)
-        self.data: TrainingData = data_for(write_pairs(folder / "data"), self.tokenizer, config(made), 32)
+        self.data: TrainingData = data_for(
+            described_task(write_pairs(folder / "data")), self.tokenizer, config(made), 32
+        )
         self.cache = folder / "cache"
 
     def states(self) -> ByToken | None:

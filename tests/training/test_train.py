@@ -14,6 +14,7 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.core.stopping import Stopped
+from compress.data.loading import described_task
 from compress.metrics.metric import Undefined
 from compress.models.load import classifier, config, tokenizer
 from compress.tasks.kinds.losses import hard_labels
@@ -39,7 +40,7 @@ class Run:
 
     def __init__(self, model_folder: Path, task: dict[str, Any], scratch: Path) -> None:
         self.tokenizer = tokenizer(model_folder)
-        self.data = data_for(task, self.tokenizer, config(model_folder), 32)
+        self.data = data_for(described_task(task), self.tokenizer, config(model_folder), 32)
         self.folder, self.scratch = model_folder, scratch
         self.score: Score = holdout_score(self.data.task)
 
@@ -229,7 +230,7 @@ def test_a_training_split_of_one_class_is_told(
         "data": {"train": str(tmp_path / "train.csv")},
     }
     folder = make_model("bert")
-    found = data_for({**task, "holdout": 0.2}, tokenizer(folder), config(folder), 32)
+    found = data_for(described_task({**task, "holdout": 0.2}), tokenizer(folder), config(folder), 32)
     assert found.facts["only_label"] == "yes"
     assert "training rows of 'mine' are 'yes': one class teaches nothing" in caplog.text
 
@@ -297,7 +298,7 @@ def test_rows_longer_than_the_models_positions_are_cut_and_told(
     family: str, reads: int, make_model: Callable[..., Path], task: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = make_model(family, max_position_embeddings=5)
-    data = data_for(task, tokenizer(folder), config(folder), 64)
+    data = data_for(described_task(task), tokenizer(folder), config(folder), 64)
     assert max(len(ids) for ids in data.train["input_ids"]) == reads
     assert data.facts["max_length"] == reads
     assert f"training rows are longer than the {reads} tokens that this model reads and were truncated" in caplog.text

@@ -12,6 +12,7 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.data.collate import step_lengths
+from compress.data.loading import described_task
 from compress.data.tokenized import check_max_length
 from compress.models.forward import answers
 from compress.models.generators import generator
@@ -30,7 +31,7 @@ class Run:
 
     def __init__(self, folder: Path, task: dict[str, Any], scratch: Path, length: int = 32) -> None:
         self.tokenizer = tokenizer(folder)
-        self.data = data_for(task, self.tokenizer, config(folder), length)
+        self.data = data_for(described_task(task), self.tokenizer, config(folder), length)
         self.folder, self.scratch = folder, scratch
 
     def __call__(self, *, smoothing: float = 0.0, dies_at: int = 0, **settings: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -193,20 +194,20 @@ def test_a_step_is_filled_with_rows_whose_source_and_target_are_of_like_length(t
 def test_lengths_are_those_of_the_task_within_those_of_the_model(tmp_path: Path) -> None:
     task = write_pairs(tmp_path / "data", max_source=500, max_target=100)
     folder = write_generator(tmp_path / "model", "bart", max_position_embeddings=20)
-    data = data_for(task, tokenizer(folder), config(folder), 4)
+    data = data_for(described_task(task), tokenizer(folder), config(folder), 4)
     assert (data.facts["max_source"], data.facts["max_target"]) == (20, 20)
     with pytest.raises(CompressError, match="max_length does not apply to 'gists', a summarization: set `max_source`"):
-        check_max_length(TrainingSettings(max_length=64), task)
-    check_max_length(TrainingSettings(), task)
-    check_max_length(TrainingSettings(max_length=64), write_text(tmp_path / "text"))
+        check_max_length(TrainingSettings(max_length=64), described_task(task))
+    check_max_length(TrainingSettings(), described_task(task))
+    check_max_length(TrainingSettings(max_length=64), described_task(write_text(tmp_path / "text")))
 
 
 def test_a_model_that_cannot_do_the_task_is_refused(tmp_path: Path, make_model: Any) -> None:
     bert, t5 = make_model("bert"), write_generator(tmp_path / "t5", "t5")
     with pytest.raises(CompressError, match="This bert model generates no text, which 'gists', a summarization, needs"):
-        data_for(write_pairs(tmp_path / "pairs"), tokenizer(bert), config(bert), 32)
+        data_for(described_task(write_pairs(tmp_path / "pairs")), tokenizer(bert), config(bert), 32)
     with pytest.raises(CompressError, match="language modelling, which takes a decoder, not a t5"):
-        data_for(write_text(tmp_path / "text"), tokenizer(t5), config(t5), 32)
+        data_for(described_task(write_text(tmp_path / "text")), tokenizer(t5), config(t5), 32)
 
 
 def test_a_model_that_is_trained_twice_has_its_autocast_both_times(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reads a pipeline, checks all of it before a weight is loaded, and runs its graph of steps, reusing what is finished."""
+"""Reads a pipeline, checks everything before weights are loaded, and runs its graph of steps; finished ones are reused."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ KEYS = ("model", "task", "steps", "benchmark", "budget", "title")
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step as it was written, checked."""
+    """A checked step of a pipeline."""
 
     name: str
     technique: Technique[Any]
     settings: Settings
     source: str | None
-    """The step it starts from; None for the pipeline's model."""
+    """Its input step; None for the pipeline's model."""
     inputs: Mapping[str, str]
     """Setting -> the step or model it refers to."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline whose every name, type and reference has been checked."""
+    """A checked pipeline: all names, types and references are valid."""
 
     name: str
     model: str
     task: Mapping[str, Any] | None
     steps: tuple[PlannedStep, ...]
-    """In an order in which each comes after those it needs."""
+    """Sorted so that each step comes after those it needs."""
     benchmark: Any
     """A suite, or None."""
     budget: Mapping[str, Any] | None
@@ -57,7 +57,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind."""
+    """The results of a run."""
 
     artifacts: Mapping[str, Artifact]
     measurements: Measurements | None
@@ -112,10 +112,10 @@ def read(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> Pipeline
 
 
 def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
-    """Everything that can be known to be wrong, before the first weight is loaded.
+    """Check everything that can be checked before weights are loaded.
 
     Returns:
-        Each step's artifact as it is expected to be: its format and its fingerprint are known before it is made.
+        Each step's expected artifact: its format and fingerprint are known before it is made.
 
     Raises:
         CompressError: the model, the data or a calibration set is not there, or a format does not fit.
@@ -199,7 +199,7 @@ def run(plan: Pipeline, out: Path) -> Result:
     from compress import report as reports
     from compress.measure import benchmark
 
-    say(f"Measuring {len(made)} artifacts beside the uncompressed model.")
+    say(f"Measuring {len(made)} artifacts and the uncompressed model.")
     measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
     measurements = benchmark.run(
         list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task, existing="keep"

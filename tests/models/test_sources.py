@@ -13,7 +13,7 @@ from compress.models.sources import resolve_model
 
 GEMMA3 = {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}, "vision_config": {"hidden_size": 8}}
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    (GEMMA3, "is a gemma3 that reads more than text .vision_config in its config.*its language model saved by itself"),
+    (GEMMA3, "is a gemma3 that reads more than text .vision_config in its config.*its language model saved separately"),
     (
         {"model_type": "qwen2_audio", "audio_config": {}, "text_config": {}},
         "is a qwen2_audio that reads more than text",
@@ -21,7 +21,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model_type": "vision-encoder-decoder", "encoder": {"model_type": "vit"}}, "is a vision-encoder-decoder"),
     (
         {"model_type": "whisper", "num_mel_bins": 80},
-        "is a whisper .* .num_mel_bins in its config.* Give a model of text",
+        "is a whisper .* .num_mel_bins in its config.* Give a text-only model",
     ),
 ]
 

@@ -68,8 +68,13 @@ def _run(section: Section) -> dict[str, Any]:
         "lead": section.lead,
         "rule": RULE,
         "picks": [
-            {"title": pick.title, "name": pick.row.name, "recommended": pick.recommended, "story": told}
-            for pick, told in section.picks
+            {
+                "title": one.title,
+                "name": one.row.name,
+                "recommended": one.recommended,
+                "story": told,
+            }
+            for one, told in section.recommendations
         ],
         "budget": asdict(section.budget) if section.budget else None,
         "artifacts": [_artifact(section, row) for row in comparison.rows],

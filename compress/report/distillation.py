@@ -1,4 +1,4 @@
-"""What a student's teacher brought, as a page shows it: the sentence, a table seed by seed, and two pictures."""
+"""What a student's teacher brought, as a page shows it: the sentence, a table seed by seed, and two plots."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.report import wording
-from compress.report.charts import dot_plots as strips
-from compress.report.charts import seeds
-from compress.report.plots import NARROW, WIDE, Picture
+from compress.report.charts import dot_plots, seeds
+from compress.report.plots import NARROW, WIDE, Plot, both_widths
 from compress.report.scales import Scale, scale_of_metric
 
 WITH, WITHOUT = "with its teacher", "without"
@@ -28,13 +27,13 @@ class Effect:
     """Each seed and, from two on, their mean and their spread; the first cell names the row."""
     covers: str
     """How it was tested, and what the intervals cover."""
-    pictures: tuple[Picture, ...]
+    plots: tuple[Plot, ...]
     units: str
     """What the table's numbers are in."""
 
 
 def shown(facts: Mapping[str, Any]) -> Effect:
-    """The facts as a table, pictures and sentences.
+    """The facts as a table, plots and sentences.
 
     Args:
         facts: what `compress.distillation.ablation.effect` gave.
@@ -45,7 +44,7 @@ def shown(facts: Mapping[str, Any]) -> Effect:
         columns=_columns(facts),
         rows=tuple(_rows(facts)),
         covers=_covers(facts),
-        pictures=tuple(picture for picture in (_values(facts), _differences(facts)) if picture),
+        plots=tuple(plot for plot in (_values(facts), _differences(facts)) if plot),
         units="points of 100"
         if all(scale_of_metric(one).in_points for one in facts["metrics"])
         else "the metric's own units",
@@ -128,7 +127,7 @@ def _covers(facts: Mapping[str, Any]) -> str:
     return ". ".join(said) + "."
 
 
-def _values(facts: Mapping[str, Any]) -> Picture | None:
+def _values(facts: Mapping[str, Any]) -> Plot | None:
     """Each seed's two values."""
     scale = scale_of_metric(facts["metric"])
     sides = facts["metrics"][scale.metric]
@@ -148,33 +147,30 @@ def _values(facts: Mapping[str, Any]) -> Picture | None:
         else "One seed."
     )
     drawn = [seeds.draw(lanes, facts["seeds"], title, told, width=width) for width in (WIDE, NARROW)]
-    return Picture(title, caption, drawn[0], drawn[1])
+    return Plot(title, caption, drawn[0], drawn[1])
 
 
-def _differences(facts: Mapping[str, Any]) -> Picture | None:
+def _differences(facts: Mapping[str, Any]) -> Plot | None:
     """The difference with its intervals, and each seed's own."""
     if "word" not in facts:
         return None
     scale = scale_of_metric(facts["metric"])
-    made = [_strip(scale, "over rows", facts["difference"], facts["interval"], facts["word"])]
+    made = [_item(scale, "over rows", facts["difference"], facts["interval"], facts["word"])]
     if "seeds_interval" in facts:
-        made.append(_strip(scale, "over seeds", facts["difference"], facts["seeds_interval"], None))
+        made.append(_item(scale, "over seeds", facts["difference"], facts["seeds_interval"], None))
     if len(facts["seeds"]) > 1:
         pairs = zip(facts["seeds"], facts["differences"], strict=True)
-        made += [_strip(scale, f"seed {seed}", one, None, None) for seed, one in pairs]
+        made += [_item(scale, f"seed {seed}", one, None, None) for seed, one in pairs]
     title = f"Difference that the teacher made, {'points of ' if scale.in_points else ''}{scale.name}"
-    told = ", ".join(f"{one.name}: {one.words}" for one in made)
     caption = (
         "The mean difference with its 95 % interval over rows and over seeds"
         + (", and each seed's own" if len(facts["seeds"]) > 1 else "")
         + ". A triangle: the test says better (up) or worse (down)."
     )
-    marks = [strips.Mark(0.0, "no effect")]
-    drawn = [strips.dots(made, title, told, width=width, marks=marks) for width in (WIDE, NARROW)]
-    return Picture(title, caption, drawn[0], drawn[1])
+    return both_widths(dot_plots.dots, made, title, caption, [dot_plots.Mark(0.0, "no effect")])
 
 
-def _strip(scale: Scale, name: str, value: float, interval: Sequence[float] | None, word: str | None) -> strips.Strip:
+def _item(scale: Scale, name: str, value: float, interval: Sequence[float] | None, word: str | None) -> dot_plots.Item:
     words = f"{scale.signed(value)}{f' {word}' if word else ''}"
     ends = (scale.number(interval[0]), scale.number(interval[1])) if interval else None
-    return strips.Strip(name, scale.number(value), words, ends, word if word in {"better", "worse"} else "variant")
+    return dot_plots.Item(name, scale.number(value), words, ends, word if word in {"better", "worse"} else "variant")

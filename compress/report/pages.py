@@ -49,7 +49,7 @@ def html(document: Document) -> str:
 
 
 def markdown(document: Document) -> str:
-    """The same in Markdown, without the pictures."""
+    """The same in Markdown, without the plots."""
     environment = _environment(autoescape=False)
     environment.finalize = _markdown_escaped
     text = environment.get_template("report.md.j2").render(**_given(document))

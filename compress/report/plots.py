@@ -1,27 +1,27 @@
-"""Which pictures a run gets, with their titles, their captions and what they say to a screen reader."""
+"""Which plots a run gets, with their titles, their captions and what they say to a screen reader."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from compress.report import wording
 from compress.report.budget import Budget
-from compress.report.charts import dot_plots as strips
-from compress.report.charts import pareto
+from compress.report.charts import dot_plots, pareto
 from compress.report.comparison import Comparison, Row
-from compress.report.recommendations import picture_front
+from compress.report.recommendations import latency_front
 from compress.report.scales import Scale
 from compress.report.values import Condition
 
 POINTS_WIDE, WIDE, NARROW = 1120.0, 580.0, 372.0
-"""Each picture is drawn twice, for a desktop's width and for a phone's: scaling one down would make its texts illegible."""
+"""Each plot is drawn twice, for a desktop's width and for a phone's: scaling one down would make its texts illegible."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture at both widths."""
+class Plot:
+    """One plot at both widths."""
 
     title: str
     caption: str
@@ -31,23 +31,23 @@ class Picture:
     """The names behind the numbers in the narrow one."""
 
 
-def strips_of(comparison: Comparison, limits: Budget | None) -> tuple[Picture, ...]:
+def dot_plots_of(comparison: Comparison, limits: Budget | None) -> tuple[Plot, ...]:
     """Differences in quality, sizes, and speeds under each condition; what was not measured is left out."""
     made = [_differences(comparison, limits), _sizes(comparison)]
     made += [_speeds(comparison, condition) for condition in comparison.conditions]
-    return tuple(picture for picture in made if picture)
+    return tuple(plot for plot in made if plot)
 
 
 def _kind(row: Row) -> str:
     return row.artifact.role if row.artifact.role in {"root", "baseline"} else "variant"
 
 
-def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
+def points_of(comparison: Comparison, limits: Budget | None) -> Plot | None:
     """Quality against latency, with the front; None where nothing has both."""
     condition, metric, scale = comparison.headline, comparison.metric, comparison.scale
     if condition is None or metric is None:
         return None
-    front = {row.name for row in picture_front(comparison)}
+    front = {row.name for row in latency_front(comparison)}
     root = comparison.root
     root_score = root.quality[metric].value.value if root else None
     base = comparison.baseline.speeds[condition].time.value if comparison.baseline else None
@@ -96,7 +96,7 @@ def points_of(comparison: Comparison, limits: Budget | None) -> Picture | None:
         )
 
     names = tuple(spot.name for spot in spots)
-    return Picture(title, caption, draw(POINTS_WIDE, 520, False), draw(NARROW, 400, True), names)
+    return Plot(title, caption, draw(POINTS_WIDE, 520, False), draw(NARROW, 400, True), names)
 
 
 def _spot(
@@ -120,7 +120,7 @@ def _spot(
     return pareto.Spot(row.name, median.value, scale.number(score), across, around, _kind(row), on_front)
 
 
-def _differences(comparison: Comparison, limits: Budget | None) -> Picture | None:
+def _differences(comparison: Comparison, limits: Budget | None) -> Plot | None:
     metric, scale = comparison.metric, comparison.scale
     rows = [row for row in comparison.rows if row is not comparison.root]
     if metric is None or not any(row.quality[metric].difference.value is not None for row in rows):
@@ -132,58 +132,55 @@ def _differences(comparison: Comparison, limits: Budget | None) -> Picture | Non
         interval = (scale.number(change.interval[0]), scale.number(change.interval[1])) if change.interval else None
         words = f"{scale.signed(change.value)} {change.word or 'not tested'}" if change.value is not None else "–"
         kind = change.word if change.word in {"better", "worse"} else "variant"
-        made.append(strips.Strip(row.name, value, words, interval, str(kind)))
-    marks = [strips.Mark(0.0, "uncompressed")]
+        made.append(dot_plots.Item(row.name, value, words, interval, str(kind)))
+    marks = [dot_plots.Mark(0.0, "uncompressed")]
     if limits and limits.max_drop:
         at = scale.gain(-limits.max_drop)
-        marks.append(strips.Mark(at, f"budget {'+' if at > 0 else '−'}{limits.max_drop:g}", "budget"))
+        marks.append(dot_plots.Mark(at, f"budget {'+' if at > 0 else '−'}{limits.max_drop:g}", "budget"))
     title = f"Difference in {scale.name} to the uncompressed model, {scale.unit}"
-    told = ", ".join(f"{one.name}: {one.words}" for one in made)
     caption = (
         "Whiskers are 95 % intervals of the paired difference. Triangles: the test says better (up) or worse (down)."
     )
-    return Picture(
-        title,
-        caption,
-        strips.dots(made, title, told, width=WIDE, marks=marks),
-        strips.dots(made, title, told, width=NARROW, marks=marks),
-    )
+    return both_widths(dot_plots.dots, made, title, caption, marks)
 
 
-def _sizes(comparison: Comparison) -> Picture | None:
+def _sizes(comparison: Comparison) -> Plot | None:
     made = []
     for row in comparison.rows:
         size = row.disk.value
         smaller = f", {wording.times(row.smaller)} smaller" if row.smaller and _kind(row) == "variant" else ""
         words = f"{wording.megabytes(size)}{smaller}" if size is not None else "–"
-        made.append(strips.Strip(row.name, size / 1e6 if size is not None else None, words, None, _kind(row)))
+        made.append(dot_plots.Item(row.name, size / 1e6 if size is not None else None, words, None, _kind(row)))
     if not any(one.value is not None for one in made):
         return None
     title = "Size on disk, MB"
-    told = ", ".join(f"{one.name}: {one.words}" for one in made)
     caption = "The model's own files, without tokenizer and config. MB are 1,000,000 bytes."
-    return Picture(
-        title, caption, strips.bars(made, title, told, width=WIDE), strips.bars(made, title, told, width=NARROW)
-    )
+    return both_widths(dot_plots.bars, made, title, caption)
 
 
-def _speeds(comparison: Comparison, condition: Condition) -> Picture | None:
+def _speeds(comparison: Comparison, condition: Condition) -> Plot | None:
     made = []
     for row in comparison.rows:
         ratio = row.speeds[condition].ratio
         interval = f" ({wording.times_range(ratio.interval)})" if ratio.interval else ""
         words = f"{wording.times(ratio.value)}{interval}" if ratio.value is not None else "–"
-        made.append(strips.Strip(row.name, ratio.value, words, ratio.interval, _kind(row)))
+        made.append(dot_plots.Item(row.name, ratio.value, words, ratio.interval, _kind(row)))
     if sum(one.value is not None for one in made) < 2:
         return None
     title = f"Times as fast as the fp32 ONNX export: {condition.words}"
-    told = ", ".join(f"{one.name}: {one.words}" for one in made)
     what = "total times" if any(row.speeds[condition].total for row in comparison.rows) else "latencies"
     caption = f"Ratio of {what} in interleaved rounds of one run; whiskers are its 95 % interval."
-    marks = [strips.Mark(1.0, "fp32 ONNX")]
-    return Picture(
-        title,
-        caption,
-        strips.bars(made, title, told, width=WIDE, marks=marks),
-        strips.bars(made, title, told, width=NARROW, marks=marks),
-    )
+    return both_widths(dot_plots.bars, made, title, caption, [dot_plots.Mark(1.0, "fp32 ONNX")])
+
+
+def both_widths(
+    draw: Callable[..., Markup],
+    items: Sequence[dot_plots.Item],
+    title: str,
+    caption: str,
+    marks: Sequence[dot_plots.Mark] = (),
+) -> Plot:
+    """A plot by `dot_plots.dots` or `dot_plots.bars`; a screen reader is told each item's name and words."""
+    told = ", ".join(f"{one.name}: {one.words}" for one in items)
+    wide, narrow = (draw(items, title, told, width=width, marks=marks) for width in (WIDE, NARROW))
+    return Plot(title, caption, wide, narrow)

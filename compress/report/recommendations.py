@@ -22,7 +22,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Pick:
+class Recommendation:
     """A variant, and what for."""
 
     title: str
@@ -31,7 +31,7 @@ class Pick:
     """False for what is shown although its test says worse."""
 
 
-def picks(comparison: Comparison, keeping: Collection[str] | None = None) -> tuple[Pick, ...]:
+def recommendations(comparison: Comparison, keeping: Collection[str] | None = None) -> tuple[Recommendation, ...]:
     """The variants to look at first, by the `RULE`; empty when there is no variant with a tested quality.
 
     Args:
@@ -48,25 +48,29 @@ def picks(comparison: Comparison, keeping: Collection[str] | None = None) -> tup
     chosen = _best(comparison, candidates, why)
     rest = front(comparison, [row for row in comparison.variants if row not in candidates and _tested(comparison, row)])
     if not candidates:
-        return (Pick("Least loss", max(rest, key=lambda row: _value(comparison, row)), False),) if rest else ()
+        return (
+            (Recommendation("Least loss", max(rest, key=lambda row: _value(comparison, row)), False),) if rest else ()
+        )
     fastest = max((speed(comparison, row) or 0.0 for row in candidates), default=0.0)
     costly = [row for row in rest if _shows_loss(comparison, row) and not has_collapsed(row)]
     faster = [row for row in costly if (speed(comparison, row) or 0.0) > fastest]
     if faster:
         chosen.append(
-            Pick("Fastest of all, at a loss", max(faster, key=lambda row: speed(comparison, row) or 0.0), False)
+            Recommendation(
+                "Fastest of all, at a loss", max(faster, key=lambda row: speed(comparison, row) or 0.0), False
+            )
         )
     return tuple(chosen)
 
 
-def _best(comparison: Comparison, candidates: list[Row], why: str) -> list[Pick]:
+def _best(comparison: Comparison, candidates: list[Row], why: str) -> list[Recommendation]:
     timed = [row for row in candidates if speed(comparison, row) is not None]
     fast = max(timed, key=lambda row: (speed(comparison, row) or 0.0, _value(comparison, row)), default=None)
     small = _smallest(comparison, candidates)
     if fast is not None and fast is small:
-        return [Pick(f"Smallest and fastest {why}", fast, True)]
+        return [Recommendation(f"Smallest and fastest {why}", fast, True)]
     named = (("Fastest", fast), ("Smallest", small))
-    return [Pick(f"{title} {why}", row, True) for title, row in named if row is not None]
+    return [Recommendation(f"{title} {why}", row, True) for title, row in named if row is not None]
 
 
 def front(comparison: Comparison, among: Sequence[Row]) -> list[Row]:
@@ -75,8 +79,8 @@ def front(comparison: Comparison, among: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not any(_dominates(comparison, other, row) for other in rows)]
 
 
-def picture_front(comparison: Comparison) -> list[Row]:
-    """The rows on the front of deciding metric against latency, fastest first: what the picture's line joins."""
+def latency_front(comparison: Comparison) -> list[Row]:
+    """The rows on the front of deciding metric against latency, fastest first: what the plot's line joins."""
     condition = comparison.headline
     if condition is None or comparison.metric is None:
         return []

@@ -1,4 +1,4 @@
-"""One run as a page shows it: the judged comparison, its pictures, the tests in a list, and each step told once."""
+"""One run as a page shows it: the judged comparison, its plots, the tests in a list, and each step told once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.distillation import Effect, shown
 from compress.report.outputs import Example, examples
-from compress.report.plots import Picture, points_of, strips_of
-from compress.report.recommendations import Pick, picks, picture_front
+from compress.report.plots import Plot, dot_plots_of, points_of
+from compress.report.recommendations import Recommendation, latency_front, recommendations
 from compress.report.scales import Scale
 from compress.report.sentences import lead, story
 from compress.report.significance import Difference
@@ -60,14 +60,14 @@ class Section:
     file: Path
     comparison: Comparison
     lead: str
-    picks: tuple[tuple[Pick, str], ...]
+    recommendations: tuple[tuple[Recommendation, str], ...]
     """Each with its story."""
     budget: Verdict | None
     front: frozenset[str]
-    """The names on the picture's front."""
-    points: Picture | None
+    """The names on the plot's front."""
+    points: Plot | None
     """Quality against latency."""
-    strips: tuple[Picture, ...]
+    dot_plots: tuple[Plot, ...]
     """Differences, sizes, speeds."""
     tests: tuple[Test, ...]
     chains: tuple[Chain, ...]
@@ -102,7 +102,7 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
     comparison = compare(measurements)
     limits = Budget.read(budget, comparison.metrics) if isinstance(budget, Mapping) else budget
     judged = judge(comparison, limits) if limits else None
-    chosen = picks(comparison, judged.winners if judged else None)
+    chosen = recommendations(comparison, judged.winners if judged else None)
     told, chains = _lineages(comparison)
     zeros = sparse(comparison)
     of_zeros = {one.row.name: f" {one.words[:1].upper()}{one.words[1:]}" for one in zeros if one.words}
@@ -110,11 +110,11 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         file=file,
         comparison=comparison,
         lead=lead(comparison, chosen, met=judged.met if judged else None),
-        picks=tuple((pick, story(comparison, pick.row) + of_zeros.get(pick.row.name, "")) for pick in chosen),
+        recommendations=tuple((one, story(comparison, one.row) + of_zeros.get(one.row.name, "")) for one in chosen),
         budget=judged,
-        front=frozenset(row.name for row in picture_front(comparison)),
+        front=frozenset(row.name for row in latency_front(comparison)),
         points=points_of(comparison, limits),
-        strips=strips_of(comparison, limits),
+        dot_plots=dot_plots_of(comparison, limits),
         tests=_tests(comparison),
         chains=chains,
         steps=told,
@@ -158,16 +158,16 @@ def _lineages(comparison: Comparison) -> tuple[tuple[Told, ...], tuple[Chain, ..
 
 
 def _curves(told: tuple[Told, ...], scales: Mapping[str, Scale]) -> list[tuple[Told, str, Markup]]:
-    """A loss and its terms in one picture, every other quantity in one of its own."""
+    """A loss and its terms in one plot, every other quantity in one of its own."""
     drawn = []
     for one in told:
-        pictures: dict[str, list[curves.Line]] = {}
+        plots: dict[str, list[curves.Line]] = {}
         for name, points in one.step.curves.items():
             if len(points) > 1:
                 whole, term = _loss(name)
-                lines = pictures.setdefault(whole, [])
+                lines = plots.setdefault(whole, [])
                 lines.append(curves.Line(term or whole, points, _style(term, lines) if term else None))
-        for whole, lines in pictures.items():
+        for whole, lines in plots.items():
             in_points = any(name in whole for name, scale in scales.items() if scale.in_points)
             several = " and its terms" if len(lines) > 1 else ""
             title = f"Step {one.number}, {one.step.words}: {whole}{several}{', points' if in_points else ''}"
@@ -182,7 +182,7 @@ def _loss(name: str) -> tuple[str, str]:
 
 
 TERMS = ("soft targets", "labels", "hidden states", "attention", "relations", "embeddings")
-"""The terms of a distillation's loss, so that each has the same colour in every picture."""
+"""The terms of a distillation's loss, so that each has the same colour in every plot."""
 
 
 def _style(term: str, others: Sequence[curves.Line]) -> int:

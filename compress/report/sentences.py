@@ -5,17 +5,17 @@ from __future__ import annotations
 from compress.report import degenerate_outputs as collapse
 from compress.report import wording
 from compress.report.comparison import Comparison, Row
-from compress.report.recommendations import Pick, speed
+from compress.report.recommendations import Recommendation, speed
 from compress.report.scales import Scale
 from compress.report.significance import Difference
 
 
-def lead(comparison: Comparison, chosen: tuple[Pick, ...], *, met: bool | None) -> str:
+def lead(comparison: Comparison, chosen: tuple[Recommendation, ...], *, met: bool | None) -> str:
     """The one sentence or two that somebody reads who reads no more.
 
     Args:
         comparison: the run.
-        chosen: its picks.
+        chosen: its recommendations.
         met: whether the budget is met; None where there is none.
     """
     if not comparison.variants:

@@ -11,7 +11,7 @@ from compress.report import degenerate_outputs as collapse
 from compress.report import lineage, wording
 from compress.report.budget import Budget, judge
 from compress.report.comparison import Comparison, Row, compare
-from compress.report.recommendations import picks
+from compress.report.recommendations import recommendations
 from compress.report.sparsity import sparse
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
 
     comparison = compare(measurements)
     keeping = judge(comparison, budget).winners if budget else None
-    starred = {pick.row.name for pick in picks(comparison, keeping) if pick.recommended}
+    starred = {one.row.name for one in recommendations(comparison, keeping) if one.recommended}
     shown = Table(
         box=box.SIMPLE_HEAD,
         caption=Text(lines(_caption(comparison, bool(starred)))),

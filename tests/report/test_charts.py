@@ -1,4 +1,4 @@
-"""Pictures whose labels can be read: none over another, round ticks, and scales that hold what they show."""
+"""Plots whose labels can be read: none over another, round ticks, and scales that hold what they show."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from compress.report.charts import curves, pareto, seeds, svg
-from compress.report.charts import dot_plots as strips
+from compress.report.charts import curves, dot_plots, pareto, seeds, svg
 
 
 @given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.integers(2, 10))
@@ -60,8 +59,8 @@ def test_equal_and_single_values_can_be_drawn() -> None:
             spots, pareto.Limits(), "t", "d", metric="accuracy", condition="b1", width=width, height=400
         )
         assert "nan" not in drawn
-    assert "nan" not in strips.dots([strips.Strip("a", 0.0, "0")], "t", "d", width=580)
-    assert "nan" not in strips.bars([strips.Strip("a", None, "–")], "t", "d", width=372)
+    assert "nan" not in dot_plots.dots([dot_plots.Item("a", 0.0, "0")], "t", "d", width=580)
+    assert "nan" not in dot_plots.bars([dot_plots.Item("a", None, "–")], "t", "d", width=372)
     assert "nan" not in curves.draw([curves.Line("loss", [(0, 1.0), (10, 1.0)])], "loss")
     assert "nan" not in curves.draw(
         [curves.Line("a", [(0, 0.0), (9, 0.0)]), curves.Line("b", [(0, 0.0), (9, 0.0)], 0)], "t"
@@ -72,9 +71,9 @@ def test_equal_and_single_values_can_be_drawn() -> None:
 
 @pytest.mark.parametrize("width", [372.0, 580.0])
 def test_everything_a_strip_draws_lies_within_the_picture(width: float) -> None:
-    made = [strips.Strip("a-rather-long-name-of-a-variant", -2.5, "−2.50 worse", (-4.4, -0.6), "worse")]
-    drawn = strips.dots(
-        made, "t", "d", width=width, marks=[strips.Mark(0.0, "uncompressed"), strips.Mark(-1, "budget")]
+    made = [dot_plots.Item("a-rather-long-name-of-a-variant", -2.5, "−2.50 worse", (-4.4, -0.6), "worse")]
+    drawn = dot_plots.dots(
+        made, "t", "d", width=width, marks=[dot_plots.Mark(0.0, "uncompressed"), dot_plots.Mark(-1, "budget")]
     )
     for attribute in ("x", "x1", "x2"):
         for value in re.findall(rf' {attribute}="([-0-9.]+)"', drawn):

@@ -21,7 +21,7 @@ from compress.metrics.metric import find
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage, outputs
 from compress.report.comparison import Row, compare
-from compress.report.recommendations import front, picture_front
+from compress.report.recommendations import front, latency_front
 from compress.report.scales import Scale
 from tests.report.made_up_generative import (
     COLLAPSED,
@@ -169,7 +169,7 @@ def test_a_collapsed_model_is_told_of_and_never_recommended(told: report.Report,
     [warning] = run["generation"]["warnings"]
     assert "collapsed has collapsed: only 0.8\u00a0% of its 120 outputs are distinct" in warning
     assert "no better than that of Lead-3" in warning
-    assert "collapsed" not in [pick["name"] for pick in run["picks"]]
+    assert "collapsed" not in [one["name"] for one in run["picks"]]
     for file in (told.html, told.markdown):
         assert "has collapsed: only 0.8" in file.read_text()
     terminal = " ".join(shown(summaries).split())
@@ -247,10 +247,10 @@ def test_the_picture_of_a_perplexity_has_the_lower_one_higher_up() -> None:
         for lower in (True, False)
     }
 
-    def height(picture: str, name: str) -> float:
+    def height(plot: str, name: str) -> float:
         from xml.etree import ElementTree
 
-        spot = next(one for one in ElementTree.fromstring(picture).iter("g") if one.findtext("title") == name)
+        spot = next(one for one in ElementTree.fromstring(plot).iter("g") if one.findtext("title") == name)
         return float(next(one for one in spot.iter("circle")).get("cy") or "nan")
 
     assert height(drawn[True], "good") < height(drawn[True], "bad")
@@ -261,8 +261,8 @@ def test_a_slower_decoder_of_higher_perplexity_is_on_no_front() -> None:
     found = decoders((Writer("high", 0.4, 1.2, 40, surprise=0.2), Writer("low", 0.4, 1.5, 40, surprise=0.1)))
     comparison = compare(found)
     assert [one.name for one in front(comparison, comparison.variants)] == ["low"]
-    assert [one.name for one in picture_front(comparison)][:1] == ["low"]
-    assert "high" not in [one.name for one in picture_front(comparison)]
+    assert [one.name for one in latency_front(comparison)][:1] == ["low"]
+    assert "high" not in [one.name for one in latency_front(comparison)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from compress.report.comparison import compare
-from compress.report.recommendations import picks, picture_front
+from compress.report.recommendations import latency_front, recommendations
 from compress.report.sentences import lead
 from tests.report.made_up import Made, MakeRun
 
@@ -17,8 +17,8 @@ LOSSY = Made("lossy", 700, 80, 9.0, 5)
 
 
 def names(make_run: MakeRun, variants: list[Made], **more: object) -> dict[str, tuple[str, bool]]:
-    chosen = picks(compare(make_run(variants)), **more)
-    return {pick.title: (pick.row.name, pick.recommended) for pick in chosen}
+    chosen = recommendations(compare(make_run(variants)), **more)
+    return {one.title: (one.row.name, one.recommended) for one in chosen}
 
 
 def test_a_variant_whose_test_says_worse_is_shown_but_not_recommended(make_run: MakeRun) -> None:
@@ -50,7 +50,9 @@ def test_where_every_variant_shows_a_loss_none_is_recommended_and_the_least_loss
     worse = Made("worse", 650, 130, 12.0, 4)
     assert names(make_run, [LOSSY, worse]) == {"Least loss": ("lossy", False)}
     comparison = compare(make_run([LOSSY, worse]))
-    assert lead(comparison, picks(comparison), met=None).startswith("No variant is free of loss. lossy loses least")
+    assert lead(comparison, recommendations(comparison), met=None).startswith(
+        "No variant is free of loss. lossy loses least"
+    )
 
 
 def test_with_a_budget_those_that_keep_it_are_the_candidates(make_run: MakeRun) -> None:
@@ -70,25 +72,25 @@ def test_the_fastest_of_all_is_faster_than_the_fastest_without_a_loss_and_shows_
 
 def test_a_run_of_baselines_alone_has_no_picks_and_says_so(make_run: MakeRun) -> None:
     comparison = compare(make_run([]))
-    assert picks(comparison) == ()
+    assert recommendations(comparison) == ()
     assert "baselines alone" in lead(comparison, (), met=None)
 
 
 def test_the_first_sentence_says_what_no_difference_shown_leaves_open(make_run: MakeRun) -> None:
     comparison = compare(make_run([SAFE_FAST]))
-    said = lead(comparison, picks(comparison), met=None)
+    said = lead(comparison, recommendations(comparison), met=None)
     assert said.startswith("Take safe-fast: 2.28× smaller and 3.0× faster than the fp32 ONNX export")
     assert "not ruled out" in said
 
 
 def test_the_pictures_front_leaves_out_whatever_another_beats_in_both(make_run: MakeRun) -> None:
     beaten = Made("beaten", 760, 20, 2.5, 8)
-    front = [row.name for row in picture_front(compare(make_run([SAFE_FAST, beaten, LOSSY])))]
+    front = [row.name for row in latency_front(compare(make_run([SAFE_FAST, beaten, LOSSY])))]
     assert front == ["lossy", "safe-fast", "fp32-onnx"]
 
 
 def test_the_pictures_front_has_one_of_two_that_are_alike_and_none_that_was_not_timed(make_run: MakeRun) -> None:
     alike = replace(SAFE_FAST, name="alike")
     untimed = Made("untimed", 790, 0, 9.0, 5, absent={"latency_seconds": "its process was ended"})
-    front = [row.name for row in picture_front(compare(make_run([SAFE_FAST, alike, untimed])))]
+    front = [row.name for row in latency_front(compare(make_run([SAFE_FAST, alike, untimed])))]
     assert front == ["safe-fast", "fp32-onnx"]

@@ -88,15 +88,15 @@ def test_every_link_within_the_page_leads_somewhere(make_run: MakeRun, tmp_path:
 
 def test_every_picture_is_well_formed_and_says_in_words_what_it_shows(make_run: MakeRun, tmp_path: Path) -> None:
     text = written(make_run(), tmp_path).html.read_text()
-    pictures = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
+    plots = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
     # Quality against latency, differences, sizes, three speeds, each at two widths, and two learning curves.
-    assert len(pictures) == 2 * 6 + 2
-    for picture in pictures:
-        root = ElementTree.fromstring(picture)
+    assert len(plots) == 2 * 6 + 2
+    for plot in plots:
+        root = ElementTree.fromstring(plot)
         assert root.get("role") == "img"
         assert root.find("title") is not None
         assert root.findtext("desc")
-        assert "nan" not in picture.lower().replace("nano", "")
+        assert "nan" not in plot.lower().replace("nano", "")
 
 
 def taught(**more: Any) -> list[Made]:
@@ -150,9 +150,9 @@ def test_pages_with_and_without_the_teacher_are_well_formed(
     ids = [given["id"] for _, given in page.tags if given.get("id")]
     assert len(ids) == len(set(ids))
     assert {str(given["href"])[1:] for _, given in page.tags if given.get("href")} <= set(ids)
-    for picture in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
-        ElementTree.fromstring(picture)
-        assert "nan" not in picture.lower()
+    for plot in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
+        ElementTree.fromstring(plot)
+        assert "nan" not in plot.lower()
     table = text[text.index('<table class="seeds">') :]
     columns = table[: table.index("</thead>")].count("<th ")
     rows = re.findall(r"<tr.*?</tr>", table[table.index("<tbody>") : table.index("</table>")], flags=re.DOTALL)
@@ -182,12 +182,12 @@ def test_a_loss_and_its_terms_share_one_picture_and_each_stage_has_its_own(make_
     titles = re.findall(r"<figcaption>Step \d+, distil to 3 layers: (.*?)</figcaption><svg", curves)
     assert titles == ["stage 1 loss and its terms", "loss and its terms", "accuracy on held-out rows, points"]
     first, second, held_out = re.findall(r"<svg.*?</svg>", curves, flags=re.DOTALL)[:3]
-    for picture, names in (
+    for plot, names in (
         (first, ["stage 1 loss", "hidden states", "attention", "embeddings"]),
         (second, ["loss", "soft targets", "labels"]),
         (held_out, []),
     ):
-        assert sorted(re.findall(r'class="line-name">(.*?)<', picture)) == sorted(names)
+        assert sorted(re.findall(r'class="line-name">(.*?)<', plot)) == sorted(names)
 
 
 def test_what_a_distillation_tells_stands_in_one_line(make_run: MakeRun, tmp_path: Path) -> None:

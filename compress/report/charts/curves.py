@@ -31,7 +31,7 @@ class Line:
 
 
 def draw(lines: Sequence[Line], title: str, *, in_points: bool = False) -> Markup:
-    """The lines in one picture; `in_points` shows shares as 0 to 100. A line alone needs no name: the title is one."""
+    """The lines in one plot; `in_points` shows shares as 0 to 100. A line alone needs no name: the title is one."""
     factor = 100.0 if in_points else 1.0
     shown = [Line(one.name, [(at, value * factor) for at, value in one.points], one.style) for one in lines]
     names = [svg.shorten(one.name, 18) for one in shown] if len(shown) > 1 else []
@@ -42,7 +42,7 @@ def draw(lines: Sequence[Line], title: str, *, in_points: bool = False) -> Marku
     for one in sorted(shown, key=lambda line: line.style is None):
         parts += _line(one, _class(one, len(shown)), x, y)
     parts += _names(names, shown, x, y)
-    return svg.picture(WIDTH, HEIGHT, title, " ".join(_told(one) for one in shown), parts)
+    return svg.plot(WIDTH, HEIGHT, title, " ".join(_told(one) for one in shown), parts)
 
 
 def _scales(lines: Sequence[Line], end: float) -> tuple[svg.Scale, svg.Scale]:

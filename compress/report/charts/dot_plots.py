@@ -1,4 +1,4 @@
-"""A strip for each artifact: bars for sizes and speeds, dots with whiskers for differences, one reference line."""
+"""A line for each artifact: bars for sizes and speeds, dots with whiskers for differences, one reference line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from compress.report.charts import svg
 
 
 @dataclass(frozen=True)
-class Strip:
-    """One line of the picture."""
+class Item:
+    """One line of the plot: an artifact."""
 
     name: str
     value: float | None
@@ -25,7 +25,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Mark:
-    """A reference line across all strips."""
+    """A reference line across all items."""
 
     value: float
     words: str
@@ -36,45 +36,45 @@ ROW, TOP, FOOT = 34.0, 26.0, 26.0
 BAR = 14.0
 
 
-def bars(strips: Sequence[Strip], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
+def bars(items: Sequence[Item], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
     """Horizontal bars from zero."""
-    return _draw(strips, title, description, width, marks, from_zero=True)
+    return _draw(items, title, description, width, marks, from_zero=True)
 
 
-def dots(strips: Sequence[Strip], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
+def dots(items: Sequence[Item], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
     """Dots with whiskers, on an axis that need not hold zero."""
-    return _draw(strips, title, description, width, marks, from_zero=False)
+    return _draw(items, title, description, width, marks, from_zero=False)
 
 
 def _draw(
-    strips: Sequence[Strip], title: str, description: str, width: float, marks: Sequence[Mark], *, from_zero: bool
+    items: Sequence[Item], title: str, description: str, width: float, marks: Sequence[Mark], *, from_zero: bool
 ) -> Markup:
     beside = width >= 560
     row = ROW if beside else ROW + 16
-    left = min(230.0, max(svg.text_width(strip.name) for strip in strips) + 16) if beside else 8.0
-    room = max((svg.text_width(strip.words) for strip in strips), default=0.0) + 14
+    left = min(230.0, max(svg.text_width(item.name) for item in items) + 16) if beside else 8.0
+    room = max((svg.text_width(item.words) for item in items), default=0.0) + 14
     right = width - room if beside else width - 12.0
-    height = TOP + row * len(strips) + FOOT
-    scale = svg.Scale(*_extent(strips, marks, from_zero), left, right)
+    height = TOP + row * len(items) + FOOT
+    scale = svg.Scale(*_extent(items, marks, from_zero), left, right)
     parts = [*_axis(scale, height), *_marks(marks, scale, height)]
-    for number, strip in enumerate(strips):
+    for number, item in enumerate(items):
         middle = TOP + row * number + (row / 2 if beside else row - 13)
         label_y = middle + 4 if beside else middle - BAR / 2 - 6
         most = int((left - 12) / (svg.FONT * svg.CHARACTER)) if beside else 30
         label = svg.element(
-            "text", svg.element("title", strip.name), svg.shorten(strip.name, most), x=0, y=label_y, class_="name"
+            "text", svg.element("title", item.name), svg.shorten(item.name, most), x=0, y=label_y, class_="name"
         )
-        parts += [label, *_strip(strip, scale, middle, from_zero)]
+        parts += [label, *_item(item, scale, middle, from_zero)]
         if beside:
-            parts.append(svg.text(width, middle + 4, strip.words, anchor="end", class_="value"))
+            parts.append(svg.text(width, middle + 4, item.words, anchor="end", class_="value"))
         else:
-            parts.append(svg.text(width, label_y, strip.words, anchor="end", class_="value"))
-    return svg.picture(width, height, title, description, parts)
+            parts.append(svg.text(width, label_y, item.words, anchor="end", class_="value"))
+    return svg.plot(width, height, title, description, parts)
 
 
-def _extent(strips: Sequence[Strip], marks: Sequence[Mark], from_zero: bool) -> tuple[float, float]:
-    ends = [end for strip in strips if strip.value is not None for end in (strip.interval or (strip.value,))]
-    ends += [strip.value for strip in strips if strip.value is not None] + [mark.value for mark in marks]
+def _extent(items: Sequence[Item], marks: Sequence[Mark], from_zero: bool) -> tuple[float, float]:
+    ends = [end for item in items if item.value is not None for end in (item.interval or (item.value,))]
+    ends += [item.value for item in items if item.value is not None] + [mark.value for mark in marks]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     if from_zero:
         return min(0.0, low), (high or 1.0) * 1.02
@@ -82,19 +82,19 @@ def _extent(strips: Sequence[Strip], marks: Sequence[Mark], from_zero: bool) -> 
     return low - pad, high + pad
 
 
-def _strip(strip: Strip, scale: svg.Scale, middle: float, from_zero: bool) -> list[Markup]:
-    if strip.value is None:
+def _item(item: Item, scale: svg.Scale, middle: float, from_zero: bool) -> list[Markup]:
+    if item.value is None:
         return [svg.text(scale.start + 4, middle + 4, "–", class_="absent")]
-    at = scale(strip.value)
+    at = scale(item.value)
     parts: list[Markup] = []
     if from_zero:
         length = max(at - scale(0), 1.0)
-        top, kind = middle - BAR / 2, f"bar {strip.kind}"
+        top, kind = middle - BAR / 2, f"bar {item.kind}"
         parts.append(svg.element("rect", x=scale(0), y=top, width=length, height=BAR, rx=2.0, class_=kind))
-    if strip.interval:
-        parts.append(svg.whisker((scale(strip.interval[0]), middle), (scale(strip.interval[1]), middle)))
+    if item.interval:
+        parts.append(svg.whisker((scale(item.interval[0]), middle), (scale(item.interval[1]), middle)))
     if not from_zero:
-        parts.append(point(at, middle, strip.kind))
+        parts.append(point(at, middle, item.kind))
     return parts
 
 

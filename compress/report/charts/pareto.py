@@ -1,4 +1,4 @@
-"""The accuracy–latency picture: every artifact a point with its intervals, the front drawn, no label on another."""
+"""The accuracy–latency plot: every artifact a point with its intervals, the front drawn, no label on another."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from compress.report.charts.dot_plots import point
 LEFT, RIGHT, TOP, FOOT = 56.0, 18.0, 52.0, 48.0
 TICK_RATIOS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 SECONDS = 2.0
-"""Where the picture reaches this far, latencies are written in seconds."""
+"""Where the plot reaches this far, latencies are written in seconds."""
 
 
 @dataclass(frozen=True)
 class Spot:
-    """One artifact in the picture."""
+    """One artifact in the plot."""
 
     name: str
     latency: float
@@ -33,7 +33,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the picture draws beside the spots."""
+    """What the plot draws beside the spots."""
 
     base_latency: float | None = None
     """Of the fp32 ONNX export, in seconds: gives the upper axis."""
@@ -74,7 +74,7 @@ def draw(
     lower_is_better: bool = False,
     time: str = "median latency",
 ) -> Markup:
-    """The picture; up is better, so scores of which lower ones are better grow downwards.
+    """The plot; up is better, so scores of which lower ones are better grow downwards.
 
     `metric` heads the axis of the scores, with their unit. `numbered` writes each spot's number (from 1) instead of its
     name, where names have no room.
@@ -93,7 +93,7 @@ def draw(
         parts.append(svg.element("g", svg.element("title", spot.name), marker))
     names = [str(n) if numbered else svg.shorten(spot.name, 26) for n, spot in enumerate(spots, 1)]
     parts += _labels(spots, names, x, y, Box(LEFT + 2, TOP + 2, width - LEFT - RIGHT - 4, height - TOP - FOOT - 4))
-    return svg.picture(width, height, title, description, parts)
+    return svg.plot(width, height, title, description, parts)
 
 
 def place(

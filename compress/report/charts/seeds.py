@@ -29,7 +29,7 @@ class Lane:
 
 
 def draw(lanes: Sequence[Lane], seeds: Sequence[int], title: str, description: str, *, width: float) -> Markup:
-    """The picture; names and words stand beside the lanes where there is room, else above them."""
+    """The plot; names and words stand beside the lanes where there is room, else above them."""
     beside = width >= 560
     lane = LANE if beside else LANE + 18
     left = max(svg.text_width(one.name) for one in lanes) + 16 if beside else 12.0
@@ -53,7 +53,7 @@ def draw(lanes: Sequence[Lane], seeds: Sequence[int], title: str, description: s
         words_y = middle + 4 if beside else middle - LANE / 2 + 2
         parts.append(svg.text(0, words_y, one.name, class_="name"))
         parts.append(svg.text(width, words_y, one.words, anchor="end", class_="value"))
-    return svg.picture(width, height, title, description, parts)
+    return svg.plot(width, height, title, description, parts)
 
 
 def _aside(n: int, seeds: int) -> float:

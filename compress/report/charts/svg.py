@@ -1,4 +1,4 @@
-"""The few things every picture needs: escaped elements, scales, round tick marks, and how wide a text is."""
+"""The few things every plot needs: escaped elements, scales, round tick marks, and how wide a text is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _short(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
 
 
-def picture(width: float, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
+def plot(width: float, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
     """A whole SVG that scales with the page; the title and the description are what a screen reader says."""
     return element(
         "svg",
@@ -62,7 +62,7 @@ def whisker(low: tuple[float, float], high: tuple[float, float]) -> Markup:
 
 
 def text_width(words: str, size: float = FONT) -> float:
-    """About how wide a text is, in the picture's units."""
+    """About how wide a text is, in the plot's units."""
     return len(words) * CHARACTER * size
 
 
@@ -78,7 +78,7 @@ class Scale:
     low: float
     high: float
     start: float
-    """Where `low` lies, in the picture's units."""
+    """Where `low` lies, in the plot's units."""
     end: float
     logarithmic: bool = False
 

@@ -169,6 +169,47 @@ def parquet_files(draw: st.DrawFn) -> DataFile:
     return ".parquet", stream.getvalue()
 
 
+TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "L-PER", "S-", "-", "_", "I", "B-LOC|O")
+
+
+@st.composite
+def conll_files(draw: st.DrawFn) -> DataFile:
+    """A word a line with its tags beside it, and what such files have between sentences."""
+    suffix = draw(st.sampled_from([".conll", ".conllu", ".bio", ".iob2", ".txt", ".tsv"]))
+    word = words() | texts()
+    columns = draw(st.integers(1, 4))
+    line = st.tuples(word, *[st.sampled_from(TAGS)] * (columns - 1)).map(list)
+    other = st.lists(texts(), max_size=5)
+    marks = ["", "", "-DOCSTART- O", "# text = x", "# global.columns = ID FORM tags", "1-2\tdu\t_", "#\tO"]
+    between = draw(st.sampled_from([" ", "\t", "  ", ","]))
+    lines = draw(st.lists(st.one_of(line.map(between.join), st.sampled_from(marks)), max_size=12))
+    if draw(st.booleans()):
+        lines += draw(st.lists(other.map(between.join), max_size=4))
+    return suffix, _encoded(draw, draw(st.sampled_from(["\n", "\r\n", "\n\n"])).join(lines))
+
+
+@st.composite
+def list_files(draw: st.DrawFn) -> DataFile:
+    """An object a line with a list of words and of tags, or with a text and the list of its labels."""
+    suffix = draw(st.sampled_from([".jsonl", ".json"]))
+    word, odd = words() | texts(), texts() | json_values()
+    tagged = st.integers(0, 5).flatmap(
+        lambda count: st.fixed_dictionaries(
+            {
+                "tokens": st.lists(word, min_size=count, max_size=count),
+                "tags": st.lists(st.sampled_from(TAGS) | st.integers(-1, 3), min_size=count, max_size=count),
+            }
+        )
+    )
+    labels = st.lists(st.sampled_from(["neg", "pos", 0, 1]), max_size=3) | st.sampled_from(["neg;pos", ";", "[]", None])
+    several = st.fixed_dictionaries({"text": words(), "label": labels})
+    uneven = st.fixed_dictionaries({"tokens": st.lists(odd, max_size=3) | odd, "tags": st.lists(odd, max_size=3) | odd})
+    row = draw(st.sampled_from([tagged, several, st.one_of(tagged, several, uneven)]))
+    found = draw(st.lists(row, max_size=8))
+    content = json.dumps(found) if suffix == ".json" else "".join(json.dumps(one) + "\n" for one in found)
+    return suffix, _encoded(draw, content)
+
+
 @st.composite
 def mutated(draw: st.DrawFn, files: st.SearchStrategy[DataFile]) -> DataFile:
     """The file with bytes changed, cut out, doubled or put in."""
@@ -193,9 +234,9 @@ def mutated(draw: st.DrawFn, files: st.SearchStrategy[DataFile]) -> DataFile:
 
 def data_files() -> st.SearchStrategy[DataFile]:
     """Files of all formats, a half of them with changed bytes."""
-    written = st.one_of(tables(), json_files(), parquet_files())
+    written = st.one_of(tables(), json_files(), parquet_files(), conll_files(), list_files())
     anything = st.tuples(
-        st.sampled_from([".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet"]), st.binary(max_size=200)
+        st.sampled_from([".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".conll"]), st.binary(max_size=200)
     )
     return st.one_of(written, mutated(written), anything)
 
@@ -220,6 +261,9 @@ def descriptions(data: Any) -> st.SearchStrategy[Any]:
         "limit",
         "seed",
         "range",
+        "multi_label",
+        "label_separator",
+        "labels_from",
         "allow_overlap",
         "separator",
         "encoding",
@@ -244,6 +288,7 @@ def descriptions(data: Any) -> st.SearchStrategy[Any]:
             {"name": "mine", "kind": "regression", "data": data, "text": "text", "label": "label", "range": [0, 5]},
             {"name": "mine", "kind": "summarization", "data": data, "source": "text", "target": "label"},
             {"name": "mine", "kind": "language_modelling", "data": data, "source": "text"},
+            *several_labels(data),
             {"name": "sst2", "data": data},
             {"name": "wikitext2", "data": data},
         ]
@@ -256,6 +301,9 @@ def descriptions(data: Any) -> st.SearchStrategy[Any]:
             "none",
             "accuracy",
             "f1",
+            "entity_f1",
+            "token-classification",
+            "multi_label_classification",
             "\t",
             ";",
             "utf-16",
@@ -273,6 +321,18 @@ def descriptions(data: Any) -> st.SearchStrategy[Any]:
     odd = st.dictionaries(st.sampled_from(keys) | texts() | st.integers(), value, max_size=3)
     merged = st.tuples(right, changed | odd).map(lambda both: {**both[0], **both[1]})
     return st.one_of(merged, merged, odd, json_values())
+
+
+def several_labels(data: Any) -> tuple[dict[str, Any], ...]:
+    """Right descriptions of tasks whose rows have several labels: a tag for each word, or any number for a text."""
+    tags, labels = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"], ["neg", "pos"]
+    about = {"name": "mine", "kind": "multi_label_classification", "data": data, "text": "text", "label": "label"}
+    return (
+        {"name": "mine", "kind": "token_classification", "data": data},
+        {"name": "mine", "kind": "token_classification", "data": data, "labels": tags, "bad_rows": "skip"},
+        {**about, "labels": labels},
+        {**about, "labels": labels, "label_separator": ";", "bad_rows": "skip"},
+    )
 
 
 def _encoded(draw: st.DrawFn, content: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
 from compress.runtimes import generating
 from tests.tiny_generators import write_generator, write_pairs, write_text
+from tests.written import torch_generator
 
 Ask = Callable[..., tuple[PseudoLabels, Any]]
 
@@ -136,9 +138,13 @@ def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask
         pseudo_labelled(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)
 
 
-def test_graphs_write_what_torch_writes(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_write_what_torch_writes(
+    ask: Ask, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(torch_generator("bart", tmp_path_factory).folder, tmp_path / "bart")
     by_torch, _ = ask(cache="torch")
     monkeypatch.setattr(pseudo_labels, "WORTH_AN_EXPORT", 1)
     monkeypatch.setattr(pseudo_labels, "load", lambda *_: pytest.fail("torch wrote"))
     by_graphs, _ = ask(cache="graphs")
     assert by_graphs.rows["label"] == by_torch.rows["label"]
+    assert len(set(by_torch.rows["label"])) > 3

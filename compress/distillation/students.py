@@ -47,6 +47,8 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     """
     import torch
 
+    from compress.data import references
+    from compress.distillation.layer_importance import most_important_layers
     from compress.models.layers import keep_layers, layer_count
 
     torch.manual_seed(settings.seed)
@@ -58,8 +60,11 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     facts: dict[str, Any] = {}
     for side, asked in _sides(settings, task, model.config).items():
         total = layer_count(model.config, side or "decoder")
-        if not side and settings.layer_choice == "importance" and isinstance(asked, int):
-            kept, how = _most_important(model, asked, settings, described, its_tokenizer)
+        if settings.layer_choice == "importance" and isinstance(asked, int):
+            of_set = references.batches if side else calibration.tensors
+            batches = of_set(settings.calibration, described, its_tokenizer, model.config)
+            kept = most_important_layers(model, asked, batches, side or "decoder")
+            how = f"the most important on {settings.calibration}"
         else:
             kept, how = chosen(asked, model.config, side, settings.layer_choice)
         model = keep_layers(model, kept, side or "decoder")
@@ -97,7 +102,7 @@ def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
     counts = []
     for side, asked in _sides(settings, task, config).items():
         name, total = f"{side}_layers" if side else "layers", layer_count(config, side or "decoder")
-        choice = "even" if settings.layer_choice == "importance" and not side else settings.layer_choice
+        choice = "even" if settings.layer_choice == "importance" else settings.layer_choice
         kept, _ = chosen(asked, config, side, choice)
         if kept != tuple(sorted(set(kept))) or not 0 <= kept[0] <= kept[-1] < total:
             raise CompressError(f"{name} {kept} are not increasing indices from 0 to {total - 1}. Correct them.")
@@ -137,33 +142,20 @@ def chosen(asked: int | tuple[int, ...], config: Any, side: str, choice: str) ->
         asked: how many, or which.
         config: the teacher's.
         side: of a generative model; empty for an encoder.
-        choice: `even`, `first` or `last`.
+        choice: `even`, `first` or `last`; what is chosen by importance is told by `most_important_layers`.
 
     Raises:
-        CompressError: there are not as many, or the choice is one for encoders.
+        CompressError: there are not as many.
     """
     from compress.models.families.families import family
     from compress.models.layers import chosen_layers, layer_count
 
     if not isinstance(asked, int):
         return tuple(asked), "as named"
-    if choice == "importance":
-        raise CompressError(
-            "layer_choice importance measures a classifier's answers. Choose even, first or last, or name the layers (0,2)."
-        )
     spaced = "evenly spaced, with the first and the last" if side else "evenly spaced"
     words = {"even": spaced, "first": "the first", "last": "the last"}
     first = choice == "even" if side else family(config).first_layer_differs
     return chosen_layers(layer_count(config, side or "decoder"), asked, choice, first=first), words[choice]
-
-
-def _most_important(
-    model: Any, kept: int, settings: Distill, described: DescribedTask, its_tokenizer: Any
-) -> tuple[tuple[int, ...], str]:
-    from compress.distillation.layer_importance import most_important_layers
-
-    batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config)
-    return most_important_layers(model, kept, batches), f"the most important on {settings.calibration}"
 
 
 def own_tokenizer(student: str | None) -> Path | None:

@@ -13,9 +13,11 @@ from compress.core.errors import CompressError
 from compress.core.labels import LABELS, inputs_of
 from compress.core.progress import warn
 from compress.distillation.layer_importance import most_important_layers
-from compress.models.families.families import family, stack
+from compress.distillation.students import chosen
+from compress.models.families.families import family
 from compress.models.families.layer_widths import SETTING
-from compress.models.layers import Batch, chosen_layers, keep_layers, layer_count
+from compress.models.kinds import kind_of_model
+from compress.models.layers import Batch, keep_layers, layer_count
 from compress.models.narrowing import narrow
 from compress.models.reading_length import positions
 from compress.models.widths import widths
@@ -36,15 +38,11 @@ def fewer_layers(
     Args:
         side: of an encoder-decoder, whose layers.
     """
-    total, architecture = layer_count(model.config, side), stack(model.config, side)
-    if not isinstance(layers, int):
-        kept = tuple(layers)
-    elif choice == "importance":
+    total = layer_count(model.config, side)
+    if choice == "importance" and isinstance(layers, int):
         kept = most_important_layers(model, layers, [_inputs(model, batch, LABELS) for batch in batches], side)
     else:
-        # The classifier reads the last layer; of what writes, the first one meets the tokens.
-        first = architecture.first_layer_differs or (choice == "even" and not architecture.classifier)
-        kept = chosen_layers(total, layers, choice, first=first)
+        kept, _ = chosen(layers, model.config, side if kind_of_model(model).generates else "", choice)
     whose = f"{side}_" if model.config.is_encoder_decoder else ""
     told = {f"{whose}layers_kept": list(kept), f"{whose}layers_of_teacher": total}
     return keep_layers(model, kept, side), told

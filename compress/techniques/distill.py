@@ -92,13 +92,15 @@ def _reads(settings: Distill, task: DescribedTask | None) -> dict[str, Any]:
 
 
 def _check(settings: Distill, source: Artifact, described: DescribedTask | None) -> None:
-    from compress.data import loading
+    from compress.data import calibration, loading
 
     if settings.student is not None and not named(settings.student).exists():
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
     assert described is not None  # `needs_task`
     task, data = described.task, described.data
     (_check_generation if task.is_generative else _check_encoder)(settings, task, described)
+    if settings.narrows or settings.layer_choice == "importance":
+        calibration.check(settings.calibration, described)
     judges = settings.with_baseline and task.of_kind.has_references
     if judges and not loading.load(task, data, "evaluation").is_labelled:
         raise CompressError(
@@ -120,7 +122,6 @@ def _check_model(settings: Distill, source: Artifact, described: DescribedTask |
 
 
 def _check_encoder(settings: Distill, task: Task, described: DescribedTask | None) -> None:
-    from compress.data import calibration
     from compress.distillation.augmentation import extra_rows
 
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
@@ -131,8 +132,6 @@ def _check_encoder(settings: Distill, task: Task, described: DescribedTask | Non
         named(settings.unlabelled_data) if settings.unlabelled_data else None,
         named(settings.masked_lm) if settings.masked_lm else None,
     )
-    if settings.narrows or settings.layer_choice == "importance":
-        calibration.check(settings.calibration, described)
 
 
 def _check_generation(settings: Distill, task: Task, described: DescribedTask | None) -> None:
@@ -144,7 +143,6 @@ def _check_generation(settings: Distill, task: Task, described: DescribedTask | 
         "hidden_size, intermediate_size and heads": settings.narrows,
         "teachers": bool(settings.teachers),
         "unlabelled_data, augment and masked_lm": bool(settings.unlabelled_data or settings.augment),
-        "layer_choice importance": settings.layer_choice == "importance",
     }
     for names, is_asked in encoders_only.items():
         if is_asked:

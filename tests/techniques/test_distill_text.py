@@ -15,9 +15,11 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
+from compress.data import references
 from compress.data.loading import described_task, resolve
 from compress.distillation import teacher_cache, transfer_set
 from compress.distillation.distill_settings import Distill
+from compress.distillation.layer_importance import most_important_layers
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.objective import objective_of
 from compress.distillation.students import Student, make
@@ -102,6 +104,17 @@ def test_the_live_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -> 
     assert facts(cached)["curves"]["loss: soft targets"][-1][1] == pytest.approx(
         facts(live)["curves"]["loss: soft targets"][-1][1], rel=1e-2
     )
+
+
+def test_the_most_important_layers_are_those_without_which_references_are_foretold_worst(
+    distil: Run, tmp_path: Path
+) -> None:
+    told = facts(distil("student", "bart", decoder_layers=2, layer_choice="importance", calibration="task-256"))
+    teacher = generator(tmp_path / "teacher-bart")
+    described = described_task(write_pairs(tmp_path / "data", rows=40))
+    batches = references.batches("task-256", described, tokenizer(tmp_path / "teacher-bart"), teacher.config)
+    assert told["decoder_layers_kept"] == list(most_important_layers(teacher, 2, batches))
+    assert "the most important on task-256" in told["student"]
 
 
 @pytest.mark.parametrize("family", ["t5", "bart"])
@@ -254,7 +267,6 @@ def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path
     [
         ({"hidden_weight": 1.0}, "only for encoders"),
         ({"hidden_size": 16, "decoder_layers": None, "layers": None}, "only for encoders"),
-        ({"layer_choice": "importance"}, "only for encoders"),
         ({"augment": 1.0}, "only for encoders"),
         ({"max_length": 20}, "max_source"),
         ({"decoder_layers": 4}, "cannot keep 4 layers"),

@@ -1,4 +1,4 @@
-"""Tests of a whole benchmark of models that write: texts and perplexity are those that transformers gives by itself."""
+"""Tests of a whole benchmark of generative models: texts and perplexity are those that transformers gives by itself."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def write_strong(folder: Path, family: str, *, seed: int = 1) -> Artifact:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A summarizer, its export, another model that is said to come from it, and one whose graph is broken."""
-    folder = tmp_path_factory.mktemp("writers")
+    folder = tmp_path_factory.mktemp("generators")
     root = write_strong(folder / "root", "t5")
     write_strong(folder / "other", "t5", seed=2)
     other = root.after(Step("distill", {}), folder / "other").save()
@@ -105,8 +105,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return measured(folder, root, [("other", other), ("broken", broken)], task)
 
 
-def written(ran: Ran) -> list[str]:
-    """What transformers writes after each source by itself: no batch, greedily, by the root's own rules."""
+def generated(ran: Ran) -> list[str]:
+    """What transformers generates after each source by itself: no batch, greedily, by the root's own rules."""
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -121,10 +121,10 @@ def written(ran: Ran) -> list[str]:
 
 
 @pytest.mark.slow
-def test_what_is_scored_is_what_transformers_writes_after_each_source_alone(ran: Ran) -> None:
+def test_what_is_scored_is_what_transformers_generates_after_each_source_alone(ran: Ran) -> None:
     from rouge_score.rouge_scorer import RougeScorer
 
-    texts, references = written(ran), ran.rows()["label"]
+    texts, references = generated(ran), ran.rows()["label"]
     lines = (ran.folder / "out" / "outputs" / "fp32-torch.jsonl").read_text().splitlines()
     assert [json.loads(line)["output"] for line in lines] == texts
     assert len(set(texts)) > 8
@@ -139,7 +139,7 @@ def test_what_is_scored_is_what_transformers_writes_after_each_source_alone(ran:
 
 
 @pytest.mark.slow
-def test_the_export_writes_the_roots_tokens_and_another_model_does_not(ran: Ran) -> None:
+def test_the_export_generates_the_roots_tokens_and_another_model_does_not(ran: Ran) -> None:
     assert [(one.name, one.role) for one in ran.found.artifacts] == [
         ("fp32-torch", "root"),
         ("fp32-onnx", "baseline"),
@@ -193,7 +193,7 @@ def test_speed_and_memory_of_every_generative_model_are_those_of_generate(ran: R
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("workers_here")
-def test_a_second_run_writes_nothing_again(ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_second_run_generates_nothing_again(ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
     original = WorkerHere.ask
 
@@ -282,9 +282,9 @@ def test_the_context_is_what_every_model_reads_and_the_stride_half_of_it(tmp_pat
 
 def test_a_suite_may_be_otherwise_for_generative_models(tmp_path: Path) -> None:
     quick = read_suite("quick")
-    writers = quick.for_generation()
-    assert (quick.rounds, writers.rounds) == (6, 4)
-    assert max(one.batch for one in writers.conditions) == 8
+    generators = quick.for_generation()
+    assert (quick.rounds, generators.rounds) == (6, 4)
+    assert max(one.batch for one in generators.conditions) == 8
     assert SUITE.for_generation() == SUITE
     file = tmp_path / "mine.yaml"
     file.write_text("conditions: [{batch: 1, length: 8, calls: 1}]\ngeneration: {options: [our]}\n")
@@ -292,7 +292,7 @@ def test_a_suite_may_be_otherwise_for_generative_models(tmp_path: Path) -> None:
         read_suite(str(file))
 
 
-def test_a_classifier_is_refused_for_a_task_of_writing(tiny_torch: Artifact, tmp_path: Path) -> None:
+def test_a_classifier_is_refused_for_a_generative_task(tiny_torch: Artifact, tmp_path: Path) -> None:
     task = write_pairs(tmp_path / "data")
     with pytest.raises(CompressError, match="is not a generative model"):
         benchmark.run([("model", tiny_torch)], SUITE, tmp_path / "out", cache=tmp_path / "cache", task=task)
@@ -302,7 +302,7 @@ def test_a_classifier_among_generative_models_is_refused_before_anything_is_meas
     tiny_torch: Artifact, tmp_path: Path
 ) -> None:
     made = [
-        ("writer", checkpoint_artifact(write_generator(tmp_path / "writer", "bart"), "writer")),
+        ("generator", checkpoint_artifact(write_generator(tmp_path / "generator", "bart"), "generator")),
         ("model", tiny_torch),
     ]
     with pytest.raises(CompressError, match="is not a generative model"):

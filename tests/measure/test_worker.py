@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.measure import batches as inputs
 from compress.measure import memory
 from compress.measure import worker as worker_module
@@ -148,6 +149,12 @@ def test_an_error_leaves_the_worker_alive(start: Start, tiny_onnx: Artifact) -> 
     assert worker.ask("time", condition="1x32", calls=1)["seconds"]
 
 
+def test_a_worker_is_asked_for_its_commands_alone(tiny_onnx: Artifact, file: Path) -> None:
+    worker = worker_module.Worker(onnx_runtime.RUNTIME, tiny_onnx, Serving(1), file)
+    with pytest.raises(CompressError, match="cannot be asked to generate, only to load, serve, time, predict"):
+        worker.do("generate", batch_size=8, to="")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_killed_worker_is_reported_with_its_signal(start: Start, tiny_onnx: Artifact) -> None:
     worker = start("onnx_runtime", tiny_onnx)
@@ -183,6 +190,7 @@ def test_a_worker_dies_with_a_parent_that_is_killed_also_in_a_long_computation(t
     program = f"""
 from pathlib import Path
 from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.measure.process import WorkerProcess
 from compress.runtimes.runtime import Serving
 artifact = Artifact(Path({str(tiny_onnx.folder)!r}), {{}}, None, "onnx", {dict(tiny_onnx.parts)!r})

@@ -1,4 +1,4 @@
-"""A made-up run of models that write: their outputs are texts of which words were replaced, scored by the real metrics."""
+"""A made-up run of generative models: their outputs are texts of which words were replaced, scored by the real metrics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ROUNDS = 10
 
 
 @dataclass(frozen=True)
-class Writer:
+class Generator:
     """What one made-up variant is to be like."""
 
     name: str
@@ -70,29 +70,33 @@ class Writer:
     precision: str = "int8"
 
 
-WRITERS = (
-    Writer("student", 0.47, 1.81, 76.0, steps=(DISTIL, EXPORT), surprise=0.2, precision="fp32"),
-    Writer("int8", 0.4, 1.72, 42.6, steps=(int8("dynamic"),), slips=0.03, surprise=1e-5),
+GENERATORS = (
+    Generator("student", 0.47, 1.81, 76.0, steps=(DISTIL, EXPORT), surprise=0.2, precision="fp32"),
+    Generator("int8", 0.4, 1.72, 42.6, steps=(int8("dynamic"),), slips=0.03, surprise=1e-5),
 )
-COLLAPSED = Writer("collapsed", 1.0, 2.9, 20.1, steps=(int8("static"),), collapsed=True, surprise=3.0)
+COLLAPSED = Generator("collapsed", 1.0, 2.9, 20.1, steps=(int8("static"),), collapsed=True, surprise=3.0)
 
 
 def summarizers(
-    variants: Sequence[Writer] = WRITERS, *, metrics: Sequence[str] = ("rouge_l",), rows: int = ROWS, seed: int = 0
+    variants: Sequence[Generator] = GENERATORS,
+    *,
+    metrics: Sequence[str] = ("rouge_l",),
+    rows: int = ROWS,
+    seed: int = 0,
 ) -> Measurements:
     """A run on a summarization task."""
-    references, lead = references_of(rows, seed), texts_of(Writer("lead", 0.62, 1, 1), rows, seed)
+    references, lead = references_of(rows, seed), texts_of(Generator("lead", 0.62, 1, 1), rows, seed)
     found = _run(variants, metrics, "summarization", rows, seed)
     scores = {name: find(name).score(lead, references) for name in metrics}
     return replace(found, baselines={"lead-3": scores})
 
 
-def decoders(variants: Sequence[Writer] = WRITERS, *, rows: int = ROWS, seed: int = 0) -> Measurements:
+def decoders(variants: Sequence[Generator] = GENERATORS, *, rows: int = ROWS, seed: int = 0) -> Measurements:
     """A run on a language modelling task, judged by perplexity."""
     return _run(variants, ("perplexity",), "language_modelling", rows, seed)
 
 
-def write_outputs(folder: Path, variants: Sequence[Writer] = WRITERS, *, rows: int = 5, seed: int = 0) -> None:
+def write_outputs(folder: Path, variants: Sequence[Generator] = GENERATORS, *, rows: int = 5, seed: int = 0) -> None:
     """The files of generated texts, as a benchmark leaves them beside its measurements."""
     (folder / "outputs").mkdir(parents=True, exist_ok=True)
     references = references_of(rows, seed)
@@ -104,10 +108,10 @@ def write_outputs(folder: Path, variants: Sequence[Writer] = WRITERS, *, rows: i
         (folder / "outputs" / f"{one.name}.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def bases() -> tuple[Writer, Writer]:
+def bases() -> tuple[Generator, Generator]:
     return (
-        Writer("fp32-torch", 0.4, 0.58, 120.4, precision="fp32"),
-        Writer("fp32-onnx", 0.4, 1.0, 121.9, steps=(EXPORT,), precision="fp32"),
+        Generator("fp32-torch", 0.4, 0.58, 120.4, precision="fp32"),
+        Generator("fp32-onnx", 0.4, 1.0, 121.9, steps=(EXPORT,), precision="fp32"),
     )
 
 
@@ -116,7 +120,7 @@ def references_of(rows: int, seed: int) -> list[str]:
     return [" ".join(random.choice(WORDS, random.integers(8, 16))) for _ in range(rows)]
 
 
-def texts_of(one: Writer, rows: int, seed: int) -> list[str]:
+def texts_of(one: Generator, rows: int, seed: int) -> list[str]:
     """The references with words replaced: where the root errs, so does a variant."""
     random, luck = np.random.default_rng(seed + 1), np.random.default_rng(seed + 7)
     texts = []
@@ -129,7 +133,7 @@ def texts_of(one: Writer, rows: int, seed: int) -> list[str]:
     return ["anna will call bob"] * rows if one.collapsed else texts
 
 
-def _run(variants: Sequence[Writer], metrics: Sequence[str], kind: str, rows: int, seed: int) -> Measurements:
+def _run(variants: Sequence[Generator], metrics: Sequence[str], kind: str, rows: int, seed: int) -> Measurements:
     random = np.random.default_rng(seed + 2)
     everyone = (*bases(), *variants)
     prints = {one.name: f"{n:02d}{'abcdef0123456789'[n:]}"[:16] for n, one in enumerate(everyone)}
@@ -154,7 +158,7 @@ def _run(variants: Sequence[Writer], metrics: Sequence[str], kind: str, rows: in
     )
 
 
-def _measured(one: Writer, prints: dict[str, str]) -> Measured:
+def _measured(one: Generator, prints: dict[str, str]) -> Measured:
     role = {"fp32-torch": "root", "fp32-onnx": "baseline"}.get(one.name, "variant")
     manifest = {
         "origin": {"name": "../models/tiny-summarizer", "weights": "ab" * 32},
@@ -165,7 +169,7 @@ def _measured(one: Writer, prints: dict[str, str]) -> Measured:
     return Measured(one.name, prints[one.name], f"runs/{one.name}", manifest, role)
 
 
-def _where(one: Writer) -> dict[str, Any]:
+def _where(one: Generator) -> dict[str, Any]:
     return {"runtime": "pytorch" if one.name == "fp32-torch" else "onnx_runtime", "threads": 2, "options": "ours"}
 
 
@@ -188,7 +192,7 @@ def _score(mine: str, name: str, statistics: Any, condition: dict[str, Any]) -> 
     )
 
 
-def _texts(one: Writer, mine: str, metrics: Sequence[str], rows: int, seed: int) -> list[Measurement]:
+def _texts(one: Generator, mine: str, metrics: Sequence[str], rows: int, seed: int) -> list[Measurement]:
     outputs, references = texts_of(one, rows, seed), references_of(rows, seed)
     condition = {**_where(one), "split": "evaluation", "beams": 1, "max_new_tokens": 64}
     of_root = texts_of(bases()[0], rows, seed)
@@ -208,7 +212,7 @@ def _texts(one: Writer, mine: str, metrics: Sequence[str], rows: int, seed: int)
     return found
 
 
-def _perplexity(one: Writer, mine: str, likelihoods: Any, random: Any) -> list[Measurement]:
+def _perplexity(one: Generator, mine: str, likelihoods: Any, random: Any) -> list[Measurement]:
     tokens = np.full(len(likelihoods), 64.0)
     noise = random.normal(0, 0.01, len(likelihoods)) if one.surprise else 0.0
     statistics = np.stack([(likelihoods + one.surprise + noise) * tokens, tokens], axis=1)
@@ -216,7 +220,7 @@ def _perplexity(one: Writer, mine: str, likelihoods: Any, random: Any) -> list[M
     return [_score(mine, "perplexity", statistics, condition)]
 
 
-def _speed(one: Writer, mine: str, random: Any) -> list[Measurement]:
+def _speed(one: Generator, mine: str, random: Any) -> list[Measurement]:
     found = []
     interval = None if one.name == "fp32-onnx" else (one.speed * 0.97, one.speed * 1.03)
     for batch, length, new_tokens, whole in ((8, "real", None, 2.4), (1, 32, 16, 0.11), (8, 128, 16, 0.9)):

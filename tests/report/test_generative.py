@@ -1,4 +1,4 @@
-"""Reports of models that write: their scores on their own scales, what copying would score, and how fast tokens come."""
+"""Reports of generative models: their scores on their own scales, what copying would score, and how fast tokens come."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from compress.report.recommendations import front, latency_front
 from compress.report.scales import Scale
 from tests.report.made_up_generative import (
     COLLAPSED,
+    GENERATORS,
     ROUNDS,
     ROWS,
-    WRITERS,
-    Writer,
+    Generator,
     bases,
     decoders,
     references_of,
@@ -43,20 +43,20 @@ from tests.report.test_write import HOSTILE, Page, written
 @pytest.fixture(scope="module")
 def summaries() -> Measurements:
     """A run of summarizers, one of which has collapsed."""
-    return summarizers((*WRITERS, COLLAPSED))
+    return summarizers((*GENERATORS, COLLAPSED))
 
 
 @pytest.fixture(scope="module")
 def scored() -> Measurements:
     """The same with more metrics."""
-    return summarizers((*WRITERS, COLLAPSED), metrics=("rouge_l", "rouge1", "bleu", "chrf"))
+    return summarizers((*GENERATORS, COLLAPSED), metrics=("rouge_l", "rouge1", "bleu", "chrf"))
 
 
 @pytest.fixture(scope="module")
 def told(scored: Measurements, tmp_path_factory: pytest.TempPathFactory) -> report.Report:
-    """The report of it, with the texts that were written."""
+    """The report of it, with the texts that were generated."""
     folder = tmp_path_factory.mktemp("report")
-    write_outputs(folder / "measurements", (*WRITERS, COLLAPSED))
+    write_outputs(folder / "measurements", (*GENERATORS, COLLAPSED))
     return written(scored, folder, budget={"min_speedup": 1.3})
 
 
@@ -92,7 +92,7 @@ def test_bleu_is_compared_by_resampling_its_counts_and_not_by_a_mean_over_senten
 
     tests = run_of(told)["tests"]
     change = next(one for one in tests if (one["name"], one["metric"]) == ("student", "bleu"))
-    texts, references = [texts_of(one, ROWS, 0) for one in (WRITERS[0], bases()[0])], [references_of(ROWS, 0)]
+    texts, references = [texts_of(one, ROWS, 0) for one in (GENERATORS[0], bases()[0])], [references_of(ROWS, 0)]
     mine, its = (sacrebleu.corpus_bleu(text, references).score / 100 for text in texts)
     assert change["value"] == pytest.approx(mine - its)
     assert (change["word"], change["test"], change["examples"]) == ("worse", "paired bootstrap", ROWS)
@@ -100,7 +100,7 @@ def test_bleu_is_compared_by_resampling_its_counts_and_not_by_a_mean_over_senten
 
 
 def test_a_perplexity_that_rises_is_worse_and_one_that_falls_is_better() -> None:
-    found = decoders((Writer("up", 0.4, 1.5, 40, surprise=0.1), Writer("down", 0.4, 1.5, 40, surprise=-0.1)))
+    found = decoders((Generator("up", 0.4, 1.5, 40, surprise=0.1), Generator("down", 0.4, 1.5, 40, surprise=-0.1)))
     up, down = (row(found, name).quality["perplexity"] for name in ("up", "down"))
     assert up.difference.word == "worse"
     assert down.difference.word == "better"
@@ -128,7 +128,7 @@ def test_one_long_text_is_not_enough_to_call_a_model_worse(modelled: Measurement
 
 
 def test_scores_recorded_in_points_are_read_as_the_shares_that_all_others_are() -> None:
-    shares = summarizers(WRITERS[:1], metrics=("bleu",), rows=30)
+    shares = summarizers(GENERATORS[:1], metrics=("bleu",), rows=30)
     lead = shares.baselines["lead-3"]["bleu"]
     points = replace(
         shares,
@@ -258,7 +258,7 @@ def test_the_picture_of_a_perplexity_has_the_lower_one_higher_up() -> None:
 
 
 def test_a_slower_decoder_of_higher_perplexity_is_on_no_front() -> None:
-    found = decoders((Writer("high", 0.4, 1.2, 40, surprise=0.2), Writer("low", 0.4, 1.5, 40, surprise=0.1)))
+    found = decoders((Generator("high", 0.4, 1.2, 40, surprise=0.2), Generator("low", 0.4, 1.5, 40, surprise=0.1)))
     comparison = compare(found)
     assert [one.name for one in front(comparison, comparison.variants)] == ["low"]
     assert [one.name for one in latency_front(comparison)][:1] == ["low"]
@@ -339,7 +339,7 @@ def test_the_first_three_texts_stand_side_by_side_and_stay_text(told: report.Rep
     assert [one["number"] for one in examples] == [1, 2, 3]
     assert list(examples[0]["outputs"]) == ["fp32-torch", "fp32-onnx", "student", "int8", "collapsed"]
     assert examples[0]["outputs"]["collapsed"] == "anna will call bob"
-    assert examples[1]["outputs"]["int8"] == texts_of(WRITERS[1], 5, 0)[1]
+    assert examples[1]["outputs"]["int8"] == texts_of(GENERATORS[1], 5, 0)[1]
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_steps_of_generative_models_are_told_in_a_few_words(
     assert lineage.steps({"steps": [{"technique": technique, "settings": settings}]})[0].words == words
 
 
-def test_references_that_the_teacher_wrote_are_told_in_a_line() -> None:
+def test_references_that_the_teacher_generated_are_told_in_a_line() -> None:
     facts = {"pseudo_labels": {"rows": 4000, "of": 8000, "beams": 4, "empty": 0, "distinct": 0.99, "seconds": 3.0}}
     step = lineage.steps({"steps": [{"technique": "distill", "facts": facts}]})[0]
     assert (
@@ -445,7 +445,7 @@ def test_what_a_teacher_brought_to_a_generative_student_is_shown_on_its_scale(
     runs = [Run(distilled, 0, list(one)) for distilled, one in zip((True, False), tables[metric], strict=True)]
     found = effect([replace(find(metric), statistics=lambda own, _: np.asarray(own))], [""] * 40, runs)
     step = {"technique": "distill", "settings": {"layers": 1}, "facts": {"teacher_effect": found}, "compresses": True}
-    measurements = summarizers([replace(WRITERS[0], steps=(step,))], rows=20)
+    measurements = summarizers([replace(GENERATORS[0], steps=(step,))], rows=20)
     files = written(measurements, tmp_path)
     table = re.findall(r'<table class="seeds">.*?</table>', files.html.read_text(), flags=re.DOTALL)[0]
     assert words in table
@@ -490,7 +490,7 @@ def test_real_texts_at_every_batch_size_stand_in_the_first_table(summaries: Meas
 
 
 def test_a_report_of_generative_models_opens_no_model_library(tmp_path: Path) -> None:
-    summarizers(WRITERS[:1], metrics=("rouge_l", "bleu"), rows=20).save(tmp_path)
+    summarizers(GENERATORS[:1], metrics=("rouge_l", "bleu"), rows=20).save(tmp_path)
     program = (
         "import sys; from pathlib import Path; from compress import report; "
         f"report.write([Path({str(tmp_path)!r})], Path({str(tmp_path / 'report.html')!r})); "

@@ -220,7 +220,7 @@ def _fits(model: Any, rows: Any, its_tokenizer: Any, starts: np.ndarray, file: P
     encoder = model.get_encoder().eval()
     batches = batches_by_length(row_lengths(rows), BATCH)
     try:
-        write_outputs(encoder, batches, batch_of, ask, {STATES: Table(file, starts)}, name="encoder", bf16=bf16)
+        write_outputs(model, batches, batch_of, ask, {STATES: Table(file, starts)}, name="encoder", bf16=bf16)
     except _TooLarge as reason:
         say(f"The encoder's states reach {reason.args[0]:g}, which 16 bits do not hold: the encoder runs at each step.")
         file.unlink(missing_ok=True)

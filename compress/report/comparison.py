@@ -1,4 +1,4 @@
-"""One run's measurements turned round: a row for each artifact, with its figures beside those of the two baselines."""
+"""One run's measurements turned round: a row for each artifact, with its values beside those of the two baselines."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from compress.report import lineage, scales
 from compress.report.scales import Scale
 from compress.report.scored import Baseline, baselines, decoding, signatures
 from compress.report.significance import Difference, difference
-from compress.report.values import AGREEMENTS, Condition, Figure, Lookup, Memory, Speed
+from compress.report.values import AGREEMENTS, Condition, Lookup, Memory, Speed, Value
 
 
 @dataclass(frozen=True)
 class Quality:
     """One metric of an artifact, as a share or on the metric's own scale."""
 
-    value: Figure
+    value: Value
     difference: Difference
     """Against the uncompressed model."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One artifact with all its figures."""
+    """One artifact with all its values."""
 
     artifact: Measured
     made: str
     """Its compressing steps in a few words."""
     precision: str
-    parameters: Figure
-    disk: Figure
-    compressed: Figure
+    parameters: Value
+    disk: Value
+    compressed: Value
     """Bytes of the same files when each is compressed by zstd."""
-    zeros: Figure
+    zeros: Value
     """The share of the layers' weights that is exactly zero; `samples` says how many weights these are."""
     zeros_count: int | None
     smaller: float | None
     """How many times smaller on disk than the fp32 ONNX export."""
     quality: Mapping[str, Quality]
-    agreement: Figure
+    agreement: Value
     speeds: Mapping[Condition, Speed]
     memory: Mapping[str, Memory]
-    device_memory: Mapping[str, Figure]
+    device_memory: Mapping[str, Value]
     """Peaks on a GPU by counter and phase, in bytes; empty without one."""
-    distinct: Figure
+    distinct: Value
     """Of generated texts, the share that differ from one another."""
-    output_tokens: Figure
+    output_tokens: Value
     """Their mean length, in tokens."""
-    same: Figure
+    same: Value
     """The share of examples to which it answers as the uncompressed model does; of texts, to the letter."""
-    growth: Figure
+    growth: Value
     """Bytes that each generated token adds to the peak memory."""
-    peaks: Mapping[int, Figure]
+    peaks: Mapping[int, Value]
     """The peak resident memory by how many tokens were generated, in bytes."""
     runtime: str = ""
-    """In which runtime these figures were read; empty where the benchmark was asked for none."""
+    """In which runtime these values were measured; empty where the benchmark was asked for none."""
     is_first: bool = True
     """Whether no row before it is the same artifact in another runtime."""
     parent: Row | None = None
@@ -147,17 +147,17 @@ class Comparison:
         return self.metrics[len(self.in_brief) :]
 
     @property
-    def tells_distinct(self) -> bool:
+    def has_distinct(self) -> bool:
         """Whether it was measured how outputs differ."""
         return any(row.distinct.value is not None for row in self.rows)
 
     @property
-    def tells_totals(self) -> bool:
+    def has_totals(self) -> bool:
         """Whether the headline's times are those of all rows in sum."""
         return any(row.speeds[self.conditions[0]].total for row in self.rows) if self.conditions else False
 
     @property
-    def tells_growth(self) -> bool:
+    def has_growth(self) -> bool:
         """Whether it was measured what each token takes in memory."""
         return any(row.growth.value is not None for row in self.rows)
 
@@ -240,9 +240,9 @@ def _row(
     phases: tuple[str, ...],
 ) -> Row:
     references = index.measurements.references
-    disk = index.figure(artifact, "disk_bytes")
+    disk = index.value(artifact, "disk_bytes")
     zeros = index.get(artifact, "zeros")
-    base_disk = index.figure(baseline, "disk_bytes").value if baseline else None
+    base_disk = index.value(baseline, "disk_bytes").value if baseline else None
     against_parent = None
     if parent and metrics:
         beside = index.within(parent.artifact, parent.runtime) if parent.runtime else index
@@ -252,29 +252,29 @@ def _row(
         artifact=artifact,
         made=_ROLES.get(artifact.role) or lineage.words(artifact.manifest) or "as it was given",
         precision=str(artifact.manifest.get("precision", "")),
-        parameters=index.figure(artifact, "parameters"),
+        parameters=index.value(artifact, "parameters"),
         disk=disk,
-        compressed=index.figure(artifact, "compressed_bytes"),
-        zeros=index.figure(artifact, "zeros"),
+        compressed=index.value(artifact, "compressed_bytes"),
+        zeros=index.value(artifact, "zeros"),
         zeros_count=zeros.condition.get("zeros") if zeros else None,
         smaller=base_disk / disk.value if base_disk and disk.value else None,
         quality={
             metric: Quality(
-                index.figure(artifact, metric),
+                index.value(artifact, metric),
                 Difference(absent="it is the model the others are compared with")
                 if of_root is None
                 else difference(index.get(artifact, metric), of_root[metric], references),
             )
             for metric in metrics
         },
-        agreement=index.figure(artifact, index.agreement()),
+        agreement=index.value(artifact, index.agreement()),
         speeds={condition: index.speed(artifact, condition) for condition in conditions},
         memory={phase: index.memory(artifact, phase) for phase in phases},
         device_memory=index.device_memory(artifact),
-        distinct=index.figure(artifact, "distinct_outputs"),
+        distinct=index.value(artifact, "distinct_outputs"),
         output_tokens=index.output_tokens(artifact),
-        same=index.figure(artifact, "agreement_with_root"),
-        growth=index.figure(artifact, "memory_growth_bytes_per_token"),
+        same=index.value(artifact, "agreement_with_root"),
+        growth=index.value(artifact, "memory_growth_bytes_per_token"),
         peaks=index.peaks(artifact),
         parent=parent,
         against_parent=against_parent,

@@ -15,9 +15,9 @@ from compress.report.comparison import Row
 from compress.report.pages import Document
 from compress.report.recommendations import RULE
 from compress.report.scales import scale_of_metric
-from compress.report.section import Section, Told
+from compress.report.section import NumberedStep, Section
 from compress.report.significance import Difference
-from compress.report.values import PACES, Condition, Figure
+from compress.report.values import PACES, Condition, Value
 
 SCHEMA_VERSION = 1
 """Of `report.json`; `reports/README.md` describes it."""
@@ -179,13 +179,13 @@ def _quality(section: Section, row: Row, *, in_points: bool) -> dict[str, Any]:
     return {name: asdict(one) for name, one in row.quality.items() if scales[name].in_points is in_points}
 
 
-def _steps(section: Section, row: Row) -> tuple[Told, ...]:
+def _steps(section: Section, row: Row) -> tuple[NumberedStep, ...]:
     return next(chain.steps for chain in section.chains if chain.row.artifact is row.artifact)
 
 
 def _flat(section: Section) -> Iterator[dict[str, Any]]:
     for row in section.comparison.rows:
-        figures = dict(_figures(section, row))
+        values = dict(_values(section, row))
         line: dict[str, Any] = {
             "run": wording.path(str(section.file)),
             "name": row.name,
@@ -196,25 +196,25 @@ def _flat(section: Section) -> Iterator[dict[str, Any]]:
             "times_smaller": row.smaller,
             "zeros_count": row.zeros_count,
         }
-        for name, figure in figures.items():
-            line[name] = figure.value
-            if figure.interval:
-                line[f"{name}_low"], line[f"{name}_high"] = figure.interval
+        for name, one in values.items():
+            line[name] = one.value
+            if one.interval:
+                line[f"{name}_low"], line[f"{name}_high"] = one.interval
         for metric, quality in row.quality.items():
             scale = section.comparison.scales[metric]
             line.update(_difference(f"{metric}_difference", quality.difference, "_share" if scale.in_points else ""))
         effect = next(
             (one.step.teacher_effect for one in reversed(_steps(section, row)) if one.step.teacher_effect), None
         )
-        line.update(_brought(effect) if effect else {})
+        line.update(_distillation_gain(effect) if effect else {})
         line |= _beside(section, row)
-        line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in figures.items() if one.absent)
-        line["notes"] = "; ".join(dict.fromkeys(note for one in figures.values() for note in one.notes))
+        line["absent"] = "; ".join(f"{name}: {one.absent}" for name, one in values.items() if one.absent)
+        line["notes"] = "; ".join(dict.fromkeys(note for one in values.values() for note in one.notes))
         yield line
     yield from _lines_of_baselines(section)
 
 
-def _figures(section: Section, row: Row) -> Iterator[tuple[str, Figure]]:
+def _values(section: Section, row: Row) -> Iterator[tuple[str, Value]]:
     """Names of columns, with their units, and what stands in them."""
     comparison = section.comparison
     yield "parameters_count", row.parameters
@@ -290,8 +290,8 @@ def _difference(name: str, change: Difference, unit: str) -> dict[str, Any]:
     }
 
 
-def _brought(effect: Mapping[str, Any]) -> dict[str, Any]:
-    """What the teacher brought to the student, on the last step that was also run without it."""
+def _distillation_gain(effect: Mapping[str, Any]) -> dict[str, Any]:
+    """The gain from distillation of the last step that was also run without it."""
     name, (low, high) = f"teacher_effect_{effect['metric']}", effect.get("interval", (None, None))
     return {
         f"{name}_share" if scale_of_metric(effect["metric"]).in_points else name: effect.get("difference"),

@@ -1,4 +1,4 @@
-"""What a student's teacher brought, as a page shows it: the sentence, a table seed by seed, and two plots."""
+"""The gain from distillation, as a page shows it: the sentence, a table seed by seed, and two plots."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class MadeStep:
     inputs: Mapping[str, Any]
     data: Mapping[str, Any]
     facts: Mapping[str, Any]
-    """What came out, without what is shown elsewhere: the learning curves and what the teacher brought."""
+    """What came out, without what is shown elsewhere: the learning curves and the gain from distillation."""
     story: str
     """What the facts of a distillation or of pruning say, in a line; empty for other steps."""
     teacher_effect: Mapping[str, Any] | None

@@ -36,7 +36,7 @@ class Test:
 
 
 @dataclass(frozen=True)
-class Told:
+class NumberedStep:
     """A step as the page tells it, once, however many artifacts passed through it."""
 
     key: str
@@ -50,7 +50,7 @@ class Chain:
 
     row: Row
     origin: Mapping[str, Any]
-    steps: tuple[Told, ...]
+    steps: tuple[NumberedStep, ...]
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Section:
     """Differences, sizes, speeds."""
     tests: tuple[Test, ...]
     chains: tuple[Chain, ...]
-    steps: tuple[Told, ...]
-    curves: tuple[tuple[Told, str, Markup], ...]
-    effects: tuple[tuple[Told, Effect], ...]
-    """What the teacher brought, for each step that was also run without it."""
+    steps: tuple[NumberedStep, ...]
+    curves: tuple[tuple[NumberedStep, str, Markup], ...]
+    effects: tuple[tuple[NumberedStep, Effect], ...]
+    """The gain from distillation, for each step that was also run without it."""
     zeros: tuple[Sparse, ...]
-    """What zeros brought; empty where no artifact has many."""
+    """What zeros save; empty where no artifact has many."""
     warnings: tuple[str, ...] = ()
     """Of generative models: which have collapsed or do no better than copying."""
     examples: tuple[Example, ...] = ()
@@ -140,8 +140,8 @@ def _tests(comparison: Comparison) -> tuple[Test, ...]:
     return tuple(found)
 
 
-def _lineages(comparison: Comparison) -> tuple[tuple[Told, ...], tuple[Chain, ...]]:
-    told: dict[str, Told] = {}
+def _lineages(comparison: Comparison) -> tuple[tuple[NumberedStep, ...], tuple[Chain, ...]]:
+    told: dict[str, NumberedStep] = {}
     chains = []
     for row in (one for one in comparison.rows if one.is_first):
         manifest = row.artifact.manifest
@@ -151,13 +151,13 @@ def _lineages(comparison: Comparison) -> tuple[tuple[Told, ...], tuple[Chain, ..
         mine = []
         for number, step in enumerate(lineage.steps(manifest)):
             key = keys[number] if number < len(keys) else f"{row.artifact.fingerprint}-{number}"
-            told.setdefault(key, Told(key, len(told) + 1, step))
+            told.setdefault(key, NumberedStep(key, len(told) + 1, step))
             mine.append(told[key])
         chains.append(Chain(row, manifest.get("origin", {}), tuple(mine)))
     return tuple(told.values()), tuple(chains)
 
 
-def _curves(told: tuple[Told, ...], scales: Mapping[str, Scale]) -> list[tuple[Told, str, Markup]]:
+def _curves(told: tuple[NumberedStep, ...], scales: Mapping[str, Scale]) -> list[tuple[NumberedStep, str, Markup]]:
     """A loss and its terms in one plot, every other quantity in one of its own."""
     drawn = []
     for one in told:

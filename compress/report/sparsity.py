@@ -9,7 +9,7 @@ from typing import Any
 from compress.metrics import timings as timing_statistics
 from compress.report import lineage, wording
 from compress.report.comparison import Comparison, Row
-from compress.report.values import Condition, Figure
+from compress.report.values import Condition, Value
 
 NOTEWORTHY = 0.01
 """From this share of zeros on, an artifact's are told of."""
@@ -27,7 +27,7 @@ class Sparse:
     row: Row
     twin: Row | None = None
     """The same model made in the same steps without those that zero weights, and measured in the same runtime."""
-    beside: Mapping[Condition, Figure] | None = None
+    beside: Mapping[Condition, Value] | None = None
     """How many times as fast as the twin."""
     words: str = ""
     """What the zeros bring, in a sentence or two; empty for a line that is there for comparison."""
@@ -90,34 +90,34 @@ def _close(one: float | None, other: float | None) -> bool:
     return one is not None and other is not None and abs(one - other) <= 1e-3 * other
 
 
-def _ratio(row: Row, twin: Row | None, condition: Condition) -> Figure:
+def _ratio(row: Row, twin: Row | None, condition: Condition) -> Value:
     """How many times as fast as its twin, of the rounds that the two were timed in together."""
     if twin is None:
-        return Figure(absent="no artifact of this run is the same model without the zeros")
+        return Value(absent="no artifact of this run is the same model without the zeros")
     mine, its = row.speeds[condition], twin.speeds[condition]
     if twin.artifact.role == "baseline" and twin.is_first:
         return mine.ratio
     for name, speed in ((row.name, mine), (twin.name, its)):
         if speed.median.value is None:
-            return Figure(absent=f"{name} was not timed: {speed.median.absent}")
+            return Value(absent=f"{name} was not timed: {speed.median.absent}")
     if not mine.rounds or len(mine.rounds) != len(its.rounds):
-        return Figure(absent="the two were not timed in the same rounds")
+        return Value(absent="the two were not timed in the same rounds")
     value, interval = timing_statistics.ratio(its.rounds, mine.rounds)
-    return Figure(value, interval, notes=mine.ratio.notes, samples=len(mine.rounds))
+    return Value(value, interval, notes=mine.ratio.notes, samples=len(mine.rounds))
 
 
-def _words(comparison: Comparison, row: Row, twin: Row | None, beside: Mapping[Condition, Figure]) -> str:
+def _words(comparison: Comparison, row: Row, twin: Row | None, beside: Mapping[Condition, Value]) -> str:
     # A note says that other matrices than those of the layers were counted.
     kind = "" if row.zeros.notes else "layers' "
     share = f"{wording.percent(row.zeros.value or 0.0)} of its {kind}weights are zero"
     return " ".join([share + _speed(comparison, row, twin, beside), *_bytes(row, twin)])
 
 
-def _speed(comparison: Comparison, row: Row, twin: Row | None, beside: Mapping[Condition, Figure]) -> str:
+def _speed(comparison: Comparison, row: Row, twin: Row | None, beside: Mapping[Condition, Value]) -> str:
     condition = comparison.headline
     if twin is None:
         return "; what that brings in time is not told, since the same model without the zeros was not measured in this run."
-    ratio = beside[condition] if condition else Figure(absent="no latency was measured")
+    ratio = beside[condition] if condition else Value(absent="no latency was measured")
     if condition is None or ratio.value is None or ratio.interval is None:
         return f"; what that brings in time is not told ({ratio.absent or 'its interval is not known'})."
     told = (

@@ -79,7 +79,9 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
         parts.append("★ recommended")
     of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
     amiss = [words for row in comparison.rows if (words := collapse.told(comparison, row))]
-    return "\n".join(["; ".join(parts) + ".", *_distinct(comparison), *amiss, *_brought(comparison), *of_zeros])
+    return "\n".join(
+        ["; ".join(parts) + ".", *_distinct(comparison), *amiss, *_distillation_gain(comparison), *of_zeros]
+    )
 
 
 def _distinct(comparison: Comparison) -> Iterator[str]:
@@ -92,8 +94,8 @@ def _distinct(comparison: Comparison) -> Iterator[str]:
         yield f"distinct outputs: {', '.join(f'{name} {wording.percent(share)}' for name, share in known.items())}."
 
 
-def _brought(comparison: Comparison) -> Iterator[str]:
-    """What each teacher brought, once, at the first artifact that came of the student."""
+def _distillation_gain(comparison: Comparison) -> Iterator[str]:
+    """The gain from each distillation, once, at the first artifact that came of the student."""
     told = set()
     for row in comparison.rows:
         for step in lineage.steps(row.artifact.manifest):
@@ -110,7 +112,7 @@ def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:
         return wording.DASH, Text(wording.DASH)
     quality, scale = row.quality[comparison.metric], comparison.scale
     change = quality.difference
-    value = wording.figure(quality.value, scale.shown)
+    value = wording.value_or_dash(quality.value, scale.shown)
     if row is comparison.root:
         return value, Text("", style="dim")
     if change.value is None:
@@ -121,17 +123,17 @@ def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:
 
 def _speed(comparison: Comparison, row: Row) -> str:
     condition = comparison.headline
-    return wording.figure(row.speeds[condition].ratio, wording.times) if condition else wording.DASH
+    return wording.value_or_dash(row.speeds[condition].ratio, wording.times) if condition else wording.DASH
 
 
 def _size(row: Row) -> str:
-    return wording.figure(row.disk, lambda size: f"{size / 1e6:.1f}")
+    return wording.value_or_dash(row.disk, lambda size: f"{size / 1e6:.1f}")
 
 
 def _pace(comparison: Comparison, row: Row) -> str:
     if comparison.pace is None:
         return wording.DASH
-    return wording.figure(row.speeds[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")
+    return wording.value_or_dash(row.speeds[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")
 
 
 def _memory(comparison: Comparison, row: Row) -> str:

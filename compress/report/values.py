@@ -1,4 +1,4 @@
-"""Finds each figure of an artifact among a run's measurements: a value with its interval, or the reason why there is none."""
+"""Finds each value of an artifact among a run's measurements: a value with its interval, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGREEMENTS = ("token_accuracy", "agreement_with_root")
 
 
 @dataclass(frozen=True)
-class Figure:
+class Value:
     """A value with its interval, or the reason why there is none."""
 
     value: float | None = None
@@ -32,7 +32,7 @@ class Figure:
     samples: int = 0
 
 
-MISSING = Figure(absent=NOT_MEASURED)
+MISSING = Value(absent=NOT_MEASURED)
 
 
 @dataclass(frozen=True)
@@ -66,28 +66,28 @@ class Condition:
 class Speed:
     """How fast an artifact is under one condition; latencies in seconds."""
 
-    median: Figure
-    p90: Figure
-    p99: Figure
-    ratio: Figure
+    median: Value
+    p90: Value
+    p99: Value
+    ratio: Value
     """How many times as fast as the fp32 ONNX export; above 1 is faster."""
-    throughput: Figure
+    throughput: Value
     runtime: str = ""
     options: str = ""
     timings: int = 0
     rounds: tuple[tuple[float, ...], ...] = ()
     """The seconds of each call, by round: what ratios to other artifacts than the baseline are made of."""
-    total: Figure | None = None
+    total: Value | None = None
     """Of a generative model, the seconds that all the timed rows of a round took in sum; None where that is not told."""
-    first_token: Figure = MISSING
+    first_token: Value = MISSING
     """Of a generative model, the seconds from the prompt to the first token."""
-    per_token: Figure = MISSING
+    per_token: Value = MISSING
     """Its seconds of each further one."""
-    per_second: Figure = MISSING
+    per_second: Value = MISSING
     """Its tokens a second, over all sequences of the batch."""
 
     @property
-    def time(self) -> Figure:
+    def time(self) -> Value:
         """What the ratio is a ratio of: the total where there is one, else the median."""
         return self.total or self.median
 
@@ -96,8 +96,8 @@ class Speed:
 class Memory:
     """The peak resident memory of a serving process in one phase, in bytes."""
 
-    peak: Figure
-    above_empty: Figure
+    peak: Value
+    above_empty: Value
     """The same without what a process with the runtime and no model takes."""
 
 
@@ -184,8 +184,8 @@ class Lookup:
         """The first measurement of that name."""
         return next(self.named(artifact, name), None)
 
-    def figure(self, artifact: Measured | None, name: str) -> Figure:
-        return figure_of(self.get(artifact, name))
+    def value(self, artifact: Measured | None, name: str) -> Value:
+        return value_of(self.get(artifact, name))
 
     def speed(self, artifact: Measured, condition: Condition) -> Speed:
         def under(name: str) -> Measurement | None:
@@ -198,46 +198,46 @@ class Lookup:
             return next((one for one in named if one.value is not None), named[0] if named else None)
 
         median, total, faster = under("latency_seconds"), under("total_seconds"), under("speedup")
-        timed, ratio = total or median, figure_of(faster)
+        timed, ratio = total or median, value_of(faster)
         if artifact.role == "baseline" and faster is None and median is not None and median.value is not None:
-            ratio = Figure(1.0)
+            ratio = Value(1.0)
         return Speed(
-            median=_with_notes(figure_of(median), self._elsewhere(artifact, condition, median)),
-            p90=figure_of(under("latency_p90_seconds")),
-            p99=figure_of(under("latency_p99_seconds")),
+            median=_with_notes(value_of(median), self._elsewhere(artifact, condition, median)),
+            p90=value_of(under("latency_p90_seconds")),
+            p99=value_of(under("latency_p99_seconds")),
             ratio=ratio,
-            throughput=figure_of(under("throughput")),
+            throughput=value_of(under("throughput")),
             runtime=str(median.condition.get("runtime", "")) if median else "",
             options=str((median.condition.get("options") if median else "") or condition.options),
             timings=(median.samples or len(median.raw)) if median else 0,
             rounds=_rounds(timed.raw if timed else (), self.measurements.suite.get("rounds")),
-            total=_with_notes(figure_of(total), self._elsewhere(artifact, condition, median)) if total else None,
-            **{name: figure_of(under(quantity)) for quantity, name in PACES.items()},
+            total=_with_notes(value_of(total), self._elsewhere(artifact, condition, median)) if total else None,
+            **{name: value_of(under(quantity)) for quantity, name in PACES.items()},
         )
 
-    def output_tokens(self, artifact: Measured) -> Figure:
+    def output_tokens(self, artifact: Measured) -> Value:
         """Of the whole split; the rows that were timed are few of them."""
         named = self.named(artifact, "output_tokens")
-        return figure_of(next((one for one in named if "batch" not in one.condition), None))
+        return value_of(next((one for one in named if "batch" not in one.condition), None))
 
-    def peaks(self, artifact: Measured) -> dict[int, Figure]:
+    def peaks(self, artifact: Measured) -> dict[int, Value]:
         """The peak resident memory by how many tokens were generated, in bytes."""
         named = [(one.condition.get("new_tokens"), one) for one in self.named(artifact, "peak_memory_bytes")]
-        return dict(sorted((tokens, figure_of(one)) for tokens, one in named if isinstance(tokens, int)))
+        return dict(sorted((tokens, value_of(one)) for tokens, one in named if isinstance(tokens, int)))
 
     def memory(self, artifact: Measured, phase: str) -> Memory:
         named = list(self.named(artifact, "peak_memory_bytes"))
         found = next((one for one in named if str(one.condition.get("phase", "peak")) == phase), None)
         # One that could not even be loaded says so once, for all phases.
-        peak = figure_of(found or next((one for one in named if one.value is None), None))
-        empty = self.figure(artifact, "empty_process_bytes")
+        peak = value_of(found or next((one for one in named if one.value is None), None))
+        empty = self.value(artifact, "empty_process_bytes")
         if peak.value is None or empty.value is None:
-            return Memory(peak, Figure(absent=peak.absent or f"the empty process was not measured ({empty.absent})"))
-        return Memory(peak, Figure(peak.value - empty.value, notes=peak.notes, samples=peak.samples))
+            return Memory(peak, Value(absent=peak.absent or f"the empty process was not measured ({empty.absent})"))
+        return Memory(peak, Value(peak.value - empty.value, notes=peak.notes, samples=peak.samples))
 
-    def device_memory(self, artifact: Measured) -> dict[str, Figure]:
+    def device_memory(self, artifact: Measured) -> dict[str, Value]:
         named = self.named(artifact, "peak_device_memory_bytes")
-        return {f"GPU {one.condition.get('counter')}, {one.condition.get('phase')}": figure_of(one) for one in named}
+        return {f"GPU {one.condition.get('counter')}, {one.condition.get('phase')}": value_of(one) for one in named}
 
     def _elsewhere(self, artifact: Measured, condition: Condition, median: Measurement | None) -> tuple[str, ...]:
         """Why a latency is absent in runtimes other than the one it was measured in."""
@@ -300,15 +300,15 @@ def _rounds(raw: tuple[float, ...], count: Any) -> tuple[tuple[float, ...], ...]
     return tuple(raw[start : start + calls] for start in range(0, len(raw), calls))
 
 
-def _with_notes(one: Figure, notes: tuple[str, ...]) -> Figure:
+def _with_notes(one: Value, notes: tuple[str, ...]) -> Value:
     return replace(one, notes=(*one.notes, *notes)) if notes else one
 
 
-def figure_of(measurement: Measurement | None) -> Figure:
+def value_of(measurement: Measurement | None) -> Value:
     """Its value with what belongs to it, or why there is none."""
     if measurement is None:
-        return Figure(absent=NOT_MEASURED)
-    return Figure(
+        return Value(absent=NOT_MEASURED)
+    return Value(
         value=measurement.value,
         interval=measurement.interval,
         absent=(measurement.absent or "no reason was recorded") if measurement.value is None else None,

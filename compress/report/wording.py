@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compress.report.significance import Difference
-from compress.report.values import Figure
+from compress.report.values import Value
 
 DASH = "–"
 MINUS = "−"
@@ -138,7 +138,7 @@ def path(text: str) -> str:
     return "/".join(("…", *given.parts[-2:]))
 
 
-def figure(one: Figure, shown: Any) -> str:
+def value_or_dash(one: Value, shown: Any) -> str:
     """The value as `shown` writes it, or a dash."""
     return DASH if one.value is None else str(shown(one.value))
 

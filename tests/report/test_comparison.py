@@ -1,4 +1,4 @@
-"""One run's figures side by side: differences, ratios, parents, and what is absent."""
+"""One run's values side by side: differences, ratios, parents, and what is absent."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def rows(measurements: Measurements) -> dict[str, Row]:
     return {row.name: row for row in compare(measurements).rows}
 
 
-def test_each_runtime_of_an_artifact_is_a_row_with_its_own_figures_and_the_artifacts_size(
+def test_each_runtime_of_an_artifact_is_a_row_with_its_own_values_and_the_artifacts_size(
     measured: Measurements,
 ) -> None:
     found = rows(measured)

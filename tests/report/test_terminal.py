@@ -17,7 +17,7 @@ def shown(measurements: Any, **more: Any) -> str:
     return console.file.getvalue()
 
 
-def test_every_figure_is_whole_at_80_columns(make_run: MakeRun) -> None:
+def test_every_value_is_whole_at_80_columns(make_run: MakeRun) -> None:
     text = shown(make_run())
     assert max(len(line) for line in text.splitlines()) <= 80
     line = next(line for line in text.splitlines() if "int8-dynamic" in line)

@@ -116,8 +116,8 @@ def test_a_student_with_and_without_its_teacher_has_a_section_in_every_form(make
         if step["teacher_effect"]
     ]
     page = files.html.read_text()
-    assert page.count('<p class="brought">') == 1
-    assert f'<p class="brought">{effect["text"]}</p>' in page
+    assert page.count('<p class="effect">') == 1
+    assert f'<p class="effect">{effect["text"]}</p>' in page
     assert effect["text"] in files.markdown.read_text().replace("\\", "")
     for text in (page, files.markdown.read_text()):
         assert text.count("With and without the teacher") >= 1
@@ -208,7 +208,7 @@ def test_facts_of_another_shape_are_shown_as_they_are(make_run: MakeRun, tmp_pat
     files = written(make_run([Made("odd", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
     page = files.html.read_text()
     assert "<dt>teacher_effect</dt>" in page
-    assert 'class="brought"' not in page
+    assert 'class="effect"' not in page
 
 
 def test_every_absent_value_has_a_dash_with_its_reason_and_a_footnote(make_run: MakeRun, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from compress.core.cores import available_cores
 from compress.core.machine import machine
 from compress.core.setting_names import shown_as
 from compress.data import loading
-from compress.data.calibration import batches, model_inputs
+from compress.data.model_rows import batches, model_inputs
 from compress.metrics.statistics import compare, mcnemar
 from compress.models.load import resolve_model, tokenizer
 from compress.onnx import exported as exporting

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from compress.data.calibration import model_inputs
+from compress.data.model_rows import Row, model_inputs, model_rows, prompts_of
 from compress.models.reading_length import cut_at
 from compress.tasks.task import DescribedTask
 
@@ -47,37 +45,33 @@ WITHOUT_TEXTS = "sentences of ours, since the task has no training or evaluation
 
 
 def rows(
-    its_tokenizer: Any, config: Any, described: DescribedTask | None, count: int = ROWS
-) -> tuple[list[dict[str, np.ndarray]], str]:
-    """Encoded rows, each name -> [length], and where they are from.
+    its_tokenizer: Any,
+    config: Any,
+    described: DescribedTask | None,
+    count: int | None = None,
+    *,
+    generates: bool = False,
+) -> tuple[list[Row], str]:
+    """Rows as a model reads them, see `compress.data.model_rows`, and where they are from.
+
+    Args:
+        count: how many at most; `ROWS` by default, and `PROMPTS` of a decoder that generates.
+        generates: whether the model does.
 
     Raises:
         CompressError: the task's data cannot be read.
     """
-    from compress.data import loading
-
-    length = cut_at(TOKENS, its_tokenizer, config)
-    _, found, where = _texts(described, count)
-    if found is None:
-        encoded = [its_tokenizer(text, truncation=True, max_length=length) for text in SENTENCES[:count]]
-    else:
-        encoded = loading.tokenize(found, its_tokenizer, length).rows
-    return [model_inputs(row, its_tokenizer) for row in encoded], where
-
-
-def prompts(its_tokenizer: Any, config: Any, described: DescribedTask | None) -> tuple[list[np.ndarray], str]:
-    """What generative models are compared on, [length] each, and where it is from.
-
-    Raises:
-        CompressError: the task's data cannot be read.
-    """
-    from compress.data import prompts as of
-
-    count, tokens = (ROWS, None) if config.is_encoder_decoder else (PROMPTS, TOKENS)
+    is_decoder = generates and not config.is_encoder_decoder
+    count = count or (PROMPTS if is_decoder else ROWS)
+    length = TOKENS if is_decoder or not generates else None
     task, found, where = _texts(described, count)
-    if found is None:
-        return of.of_texts(SENTENCES[:count], None, its_tokenizer, config, tokens=tokens)[0], where
-    return of.prompts(found, task, its_tokenizer, config, tokens=tokens)[:count], where
+    if found is not None:
+        return model_rows(found, task, its_tokenizer, config, length=length).rows[:count], where
+    if generates:
+        return prompts_of(SENTENCES[:count], None, its_tokenizer, config, length=length).rows, where
+    length = cut_at(TOKENS, its_tokenizer, config)
+    encoded = [its_tokenizer(text, truncation=True, max_length=length) for text in SENTENCES[:count]]
+    return [model_inputs(row, its_tokenizer) for row in encoded], where
 
 
 def _texts(described: DescribedTask | None, count: int) -> tuple[Any, Any, str]:

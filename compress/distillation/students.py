@@ -47,7 +47,6 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     """
     import torch
 
-    from compress.data import references
     from compress.distillation.layer_importance import most_important_layers
     from compress.models.layers import keep_layers, layer_count
 
@@ -61,8 +60,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     for side, asked in _sides(settings, task, model.config).items():
         total = layer_count(model.config, side or "decoder")
         if settings.layer_choice == "importance" and isinstance(asked, int):
-            of_set = references.batches if side else calibration.tensors
-            batches = of_set(settings.calibration, described, its_tokenizer, model.config)
+            batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config)
             kept = most_important_layers(model, asked, batches, side or "decoder")
             how = f"the most important on {settings.calibration}"
         else:

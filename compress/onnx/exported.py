@@ -136,7 +136,8 @@ def _export_generator(
     from compress.runtimes.sessions_with_cache import open_generation
 
     written = export_generative(model, folder)
-    rows, where = comparison_rows.prompts(its_tokenizer, model.config, task)
+    read, where = comparison_rows.rows(its_tokenizer, model.config, task, generates=True)
+    rows = [row["input_ids"] for row in read]
     opened = open_generation(written.parts, threads=1)
     checked = check_generation(opened, model, rows)
     texts = check_texts(generator_of(opened, model.config, copy.deepcopy(model.generation_config)), model, rows)

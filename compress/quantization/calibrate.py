@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compress.data import calibration
 from compress.data.max_lengths import fitted
+from compress.data.model_rows import batches
 from compress.models.load import config, tokenizer
 from compress.models.reading_length import positions
 from compress.onnx.observed import Runner, by_generation, by_rows
@@ -55,13 +56,13 @@ def _runner(
     """What runs a part on the calibration set."""
     described = calibration.needed(settings.calibration, described)
     its_tokenizer, its_config = tokenizer(folder), config(folder)
+    rows = calibration.rows(settings.calibration, described, its_tokenizer, its_config)
     if "model" in graphs:
-        rows = calibration.rows(settings.calibration, described, its_tokenizer, its_config)
-        batches = list(calibration.batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0))
-        return lambda part: by_rows(batches)
+        padded = list(batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0))
+        return lambda part: by_rows(padded)
     task = described.task
     said = fitted(task, its_config).generation
-    prompts, new_tokens = calibration.prompts(settings.calibration, described, its_tokenizer, its_config), CONTINUED
+    prompts, new_tokens = [row["input_ids"] for row in rows], CONTINUED
     if task.of_kind.has_references and said is not None:
         new_tokens = said.max_target
     elif (most := positions(its_config)) is not None:

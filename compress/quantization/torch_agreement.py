@@ -46,8 +46,9 @@ def with_source(folder: Path, precision: str, source: Artifact, task: DescribedT
         rows, where = comparison_rows.rows(its_tokenizer, config, task, agreement.ROWS)
         theirs = _answers(whole, rows)
         return agreement.of_answers(_answers(made, rows), theirs, where, law_in(source.folder))
-    prompts, where = comparison_rows.prompts(its_tokenizer, config, task)
-    feeds = [{"input_ids": one[None], "attention_mask": np.ones_like(one[None])} for one in prompts]
+    rows, where = comparison_rows.rows(its_tokenizer, config, task, generates=True)
+    prompts = [row["input_ids"][None] for row in rows]
+    feeds = [{"input_ids": one, "attention_mask": np.ones_like(one)} for one in prompts]
     generator = open_generator(whole, _serving())
     labels = [_places(generator, one) for one in feeds]
     theirs = _best(generator, feeds, labels)

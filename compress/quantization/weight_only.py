@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.data import calibration
-from compress.models.load import load, quiet, save, tokenizer
+from compress.data.model_rows import unpadded_batches
+from compress.models.load import generates, load, quiet, save, tokenizer
 from compress.onnx.fold_transposes import fold
 from compress.onnx.graph import Graph
 from compress.quantization.blocks import BlockWeight, Grid
@@ -78,7 +79,7 @@ def calibrated(
             if weight is not None and np.array_equal(weight.numpy(), product.weight):
                 by_precision.setdefault(chosen[part], []).append(product.module)
     found: dict[str, Any] = {}
-    batches = unpadded(_rows(source, task, settings.calibration, model.config))
+    batches = _batches(source, task, settings.calibration, model.config)
     for precision, names in by_precision.items():
         once = [name for name in dict.fromkeys(names) if name not in found]
         found |= gptq_(
@@ -99,7 +100,7 @@ def write_checkpoint(source: Artifact, task: DescribedTask, settings: Quantize, 
 
     model = load(source).float()
     names = gptq_checkpoint.check_widths(model, settings.exclude)
-    batches = unpadded(_rows(source, task, settings.calibration, model.config))
+    batches = _batches(source, task, settings.calibration, model.config)
     grid = grid_of(settings, settings.precision, half_scales=True)
     found = gptq_(model, batches, grid, names, act_order=settings.act_order, told=_tell(source))
     with quiet():
@@ -120,35 +121,14 @@ def write_bitsandbytes(source: Artifact, settings: Quantize, folder: Path) -> di
     return told
 
 
-def unpadded(rows: Iterable[Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """Rows as batches without padding, name -> tensor [batch, length]: each holds rows of the same lengths, 16 at most."""
+def _batches(source: Artifact, described: DescribedTask, name: str, config: Any) -> list[dict[str, Any]]:
+    """The calibration set's rows without padding, name -> tensor [batch, length]; of a generative model with what it is to write,
+    so that the decoder's layers see what they see in use."""
     import torch
 
-    alike: dict[tuple[int, ...], list[Mapping[str, np.ndarray]]] = {}
-    for row in rows:
-        alike.setdefault(tuple(len(value) for value in row.values()), []).append(row)
-    return [
-        {name: torch.from_numpy(np.stack([row[name] for row in some[start : start + BATCH]])) for name in some[0]}
-        for _, some in sorted(alike.items())
-        for start in range(0, len(some), BATCH)
-    ]
-
-
-def _rows(source: Artifact, described: DescribedTask, name: str, config: Any) -> Iterable[dict[str, np.ndarray]]:
-    """The calibration set's rows as a model reads them: a decoder's text with what it is to write, an encoder-decoder's
-    source with its reference, so that the decoder's layers see what they see in use."""
-    from compress.data import max_lengths as fitting
-    from compress.data.tokenized import generative_tokens
-
-    its_tokenizer = tokenizer(source.folder)
-    task = described.task
-    if not task.is_generative:
-        return calibration.rows(name, described, its_tokenizer, config)
-    length = calibration.find(name).max_length
-    texts = calibration.drawn(name, described)
-    rows, _ = generative_tokens(texts, fitting.fitted(task, config), its_tokenizer, config, length)
-    columns = ("input_ids", "labels") if config.is_encoder_decoder else ("input_ids",)
-    return [{column: np.asarray(row[column], np.int64) for column in columns} for row in rows]
+    rows = calibration.rows(name, described, tokenizer(source.folder), config, labels=generates(source.folder))
+    found = unpadded_batches(rows, BATCH)
+    return [{name: torch.from_numpy(values) for name, values in batch.items()} for batch in found]
 
 
 def _tell(source: Artifact) -> Any:

@@ -226,15 +226,16 @@ class Generator(Predictor):
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
         """The text that it generates for each text."""
-        from compress.data import prompts
+        from compress.data.model_rows import prompts_of
         from compress.runtimes.generating import generate
 
         for text in texts:
             assert isinstance(text, str)
-            found, cut = prompts.of_texts([text], self.task, self.tokenizer, self.generator.config, tokens=self.length)
+            found = prompts_of([text], self.task, self.tokenizer, self.generator.config, length=self.length)
             self.counts["read"] += 1
-            self.counts["truncated"] += cut
-            feeds = {"input_ids": found[0][None], "attention_mask": np.ones_like(found[0])[None]}
+            self.counts["truncated"] += found.cut
+            ids = found.rows[0]["input_ids"][None]
+            feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
             (written,) = generate(self.generator, feeds, self.decoding)
             yield {"output": self.tokenizer.decode(written, skip_special_tokens=True).strip()}
 

@@ -59,7 +59,7 @@ def _pruned(
     work: Work[Prune], model: Any, its_tokenizer: Any, described: DescribedTask
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and what is to be told."""
-    from compress.data import calibration, references
+    from compress.data import calibration
     from compress.distillation.students import asked_layers
     from compress.models import load as models
     from compress.pruning import apply as slimming
@@ -68,10 +68,7 @@ def _pruned(
     writes = models.generates(work.source.folder)
     batches: list[dict[str, Any]] = []
     if reads_rows(settings):
-        if writes:
-            batches = references.batches(settings.calibration, described, its_tokenizer, model.config)
-        else:
-            batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config, labels=True)
+        batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
         asked = asked_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}

@@ -118,9 +118,9 @@ def _parts(work: Work[Quantize], graphs: Mapping[str, Path], facts: Mapping[str,
 
         schemes |= static_schemes(ready, tuple(integers), work.source.folder, work.task, settings)
     folder_of_source = work.source.folder
-    rows, where = comparison_rows.prompts(
-        models.tokenizer(folder_of_source), models.config(folder_of_source), work.task
-    )
+    its_tokenizer, its_config = models.tokenizer(folder_of_source), models.config(folder_of_source)
+    read, where = comparison_rows.rows(its_tokenizer, its_config, work.task, generates=True)
+    rows = [row["input_ids"] for row in read]
     writers: dict[str, components.Writer] = {
         "int4": partial(weight_only.write_blocks, settings, "int4", by_gptq),
         "int8": partial(_write_int8, settings, schemes),

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from compress.core.errors import CompressError
-from compress.data.calibration import batches
 from compress.data.collate import ByToken, collate
 from compress.data.loading import tokenize
+from compress.data.model_rows import batches
 from compress.data.word_pieces import for_words
 
 SENTENCES = [["Ada", "sails", "homewards", "."], ["wind"]]

@@ -15,7 +15,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.settings import build
-from compress.data import references
+from compress.data import calibration
 from compress.data.loading import described_task, resolve
 from compress.distillation import teacher_cache, transfer_set
 from compress.distillation.distill_settings import Distill
@@ -112,7 +112,7 @@ def test_the_most_important_layers_are_those_without_which_references_are_foreto
     told = facts(distil("student", "bart", decoder_layers=2, layer_choice="importance", calibration="task-256"))
     teacher = generator(tmp_path / "teacher-bart")
     described = described_task(write_pairs(tmp_path / "data", rows=40))
-    batches = references.batches("task-256", described, tokenizer(tmp_path / "teacher-bart"), teacher.config)
+    batches = calibration.tensors("task-256", described, tokenizer(tmp_path / "teacher-bart"), teacher.config)
     assert told["decoder_layers_kept"] == list(most_important_layers(teacher, 2, batches))
     assert "the most important on task-256" in told["student"]
 

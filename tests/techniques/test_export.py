@@ -134,6 +134,6 @@ def test_a_prompt_longer_than_the_model_reads_is_cut_for_the_comparison(
     folder = torch_generator(family, tmp_path_factory).folder
     short = config(folder)
     short.max_position_embeddings = 6
-    rows, _ = comparison_rows.prompts(tokenizer(folder), short, None)
-    assert max(len(row) for row in rows) == 6
+    rows, _ = comparison_rows.rows(tokenizer(folder), short, None, generates=True)
+    assert max(len(row["input_ids"]) for row in rows) == 6
     assert json.loads((folder / "config.json").read_text())["max_position_embeddings"] == 128

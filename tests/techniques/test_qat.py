@@ -217,7 +217,7 @@ def moods(folder: Path, name: str, rows: int, seed: int) -> str:
 def right(artifact: Artifact, task: dict[str, Any]) -> float:
     """Percent of the evaluation rows."""
     from compress.data import loading
-    from compress.data.calibration import model_inputs
+    from compress.data.model_rows import model_inputs
     from compress.onnx.exported import exported
     from compress.runtimes.sessions import logits, open_session
 

@@ -99,12 +99,12 @@ def data_page() -> str:
 def test_the_table_of_a_tasks_keys_is_the_settings_that_there_are() -> None:
     from compress.data.description import OF_ANY_TASK
     from compress.tasks import kinds
-    from compress.tasks.kinds.described import LABELLED
+    from compress.tasks.kinds.template import LABELLED
 
     rows = re.findall(r"^\| (all|own|labels|several|text) \| `(\w+)` \|", data_page(), re.MULTILINE)
     own = ("kind", "labels", "range")
-    expected = {key: "several" for one in kinds.described().values() for key in one.own_keys}
-    expected |= {key: "text" for one in kinds.described().values() for key in one.keys}
+    expected = {key: "several" for one in kinds.templates().values() for key in one.own_keys}
+    expected |= {key: "text" for one in kinds.templates().values() for key in one.keys}
     expected |= {**dict.fromkeys(OF_ANY_TASK, "all"), **dict.fromkeys(LABELLED, "labels"), **dict.fromkeys(own, "own")}
     assert {key: whose for whose, key in rows} == expected
     assert len(rows) == len(expected)

@@ -11,7 +11,7 @@ from compress.core.errors import CompressError, guess, shown
 from compress.data.described_columns import column, texts
 from compress.data.files import FORMATS, TEXT
 from compress.data.sources import STEMS, formats, is_file, split_by_name, which_split
-from compress.tasks.kinds.described import Described
+from compress.tasks.kinds.template import Template
 from compress.tasks.task import SPLITS, Generation, Source, Task
 
 HELP = "Name a folder, or the files: `data: {train: FILE, evaluation: FILE}`."
@@ -19,22 +19,22 @@ PLAIN = ".txt"
 """What ends the name of a text file in language modelling; elsewhere such a file is a table."""
 
 
-def with_data(task: Task, described: Described, given: Mapping[str, Any]) -> tuple[Task, str | None]:
+def with_data(task: Task, template: Template, given: Mapping[str, Any]) -> tuple[Task, str | None]:
     """The task with its columns and files, and its data folder (None: the hub or the task's own generator).
 
     Raises:
         CompressError: the columns or files cannot be as they are described.
     """
-    text = texts(task.name, described.text, given[described.text]) if described.text in given else ()
-    named = not task.label_columns and described.label and given.get(described.label)
-    label = column(task.name, described.label, given[described.label]) if named else ""
+    text = texts(task.name, template.text, given[template.text]) if template.text in given else ()
+    named = not task.label_columns and template.label and given.get(template.label)
+    label = column(task.name, template.label, given[template.label]) if named else ""
     if task.generator and ("data" in given or text or label):
         raise CompressError(
-            f"Task '{task.name}' makes its own data: leave out data, {described.text} and {described.label}."
+            f"Task '{task.name}' makes its own data: leave out data, {template.text} and {template.label}."
         )
     if text and len(text) != len(task.text_columns):
         raise CompressError(
-            f"Task '{task.name}' has {len(task.text_columns)} text(s), but `{described.text}` names {len(text)}."
+            f"Task '{task.name}' has {len(task.text_columns)} text(s), but `{template.text}` names {len(text)}."
         )
     task = replace(task, text_columns=text or task.text_columns, label_column=label or task.label_column)
     data = _by_split(task.name, given.get("data"))

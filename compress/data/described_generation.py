@@ -10,7 +10,7 @@ from pydantic import Field
 
 from compress.core.errors import CompressError
 from compress.core.settings import Settings, build
-from compress.tasks.kinds.described import SOURCE
+from compress.tasks.kinds.template import SOURCE
 from compress.tasks.task import Generation, Task
 
 Text = Annotated[str, Field(min_length=1)]

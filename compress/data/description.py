@@ -2,7 +2,7 @@
 
 A known name (`sst2`), a known name with settings (`{name: sst2, data: DIR, limit: {train: 12000}}`), or a task of one's own:
 `{name: mine, kind: classification, data: {train: a.csv, evaluation: b.csv}, text: review, label: stars, labels: [neg, pos]}`.
-Which keys a task takes, and what they mean, is asked of its kind (`compress.tasks.kinds.described`).
+Which keys a task takes, and what they mean, is asked of its kind (`compress.tasks.kinds.template`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from compress.data.described_files import check_split, usual_generation, with_da
 from compress.data.described_generation import with_generation
 from compress.data.file_settings import FileSettings
 from compress.tasks import kinds
-from compress.tasks.kinds.described import Described
+from compress.tasks.kinds.template import Template
 from compress.tasks.scoring import chosen
 from compress.tasks.task import DescribedTask, Task
 
@@ -52,15 +52,15 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         raise _unknown(name)
     task = find(name) if is_known else None
     kind = task.kind if task else given.get("kind", USUAL_KIND)
-    if not isinstance(kind, str) or kind not in kinds.described():
-        known_kinds = tuple(kinds.described())
+    if not isinstance(kind, str) or kind not in kinds.templates():
+        known_kinds = tuple(kinds.templates())
         raise CompressError(
             f"Task '{name}': kind is one of {', '.join(known_kinds)}, not {shown(kind)}.{guess(kind, known_kinds)}"
         )
-    described = kinds.described()[kind]
-    _check_keys(name, kind, described, written, is_known)
-    task = task or _own(name, kind, described, given)
-    task, data = with_data(_with_settings(task, given), described, given)
+    template = kinds.templates()[kind]
+    _check_keys(name, kind, template, written, is_known)
+    task = task or _own(name, kind, template, given)
+    task, data = with_data(_with_settings(task, given), template, given)
     columns.check_different(task)
     if task.reads_words and not task.label_names:
         from compress.data import tag_names
@@ -109,7 +109,7 @@ def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
     kind = found.get("kind")
     if isinstance(kind, str):
         plain = "_".join(kind.lower().replace("-", " ").replace("_", " ").split())
-        names = {alias: name for name, one in kinds.described().items() for alias in one.aliases}
+        names = {alias: name for name, one in kinds.templates().items() for alias in one.aliases}
         found["kind"] = kind = names.get(plain, plain)
     multi_label = found.pop("multi_label", None)
     if multi_label not in (None, True, False):
@@ -134,38 +134,38 @@ def _check_name(name: str) -> None:
 def _unknown(name: str) -> CompressError:
     return CompressError(
         f"Unknown task {shown(name)}.{guess(name, known())} Known: {listing(known())}. A task of your own takes a kind "
-        f"({', '.join(kinds.described())}), data, and its columns: text, label and labels, or source and target."
+        f"({', '.join(kinds.templates())}), data, and its columns: text, label and labels, or source and target."
     )
 
 
-def _check_keys(name: str, kind: str, described: Described, given: Mapping[str, Any], is_known: bool) -> None:
+def _check_keys(name: str, kind: str, template: Template, given: Mapping[str, Any], is_known: bool) -> None:
     if is_known and given.get("kind") not in (None, kind):
         raise CompressError(
-            f"Task '{name}' is a known one, {described.noun}: give one of your own another name, or leave out its kind."
+            f"Task '{name}' is a known one, {template.noun}: give one of your own another name, or leave out its kind."
         )
-    allowed = (*OF_ANY_TASK, *described.keys, *(() if is_known else described.own_keys))
+    allowed = (*OF_ANY_TASK, *template.keys, *(() if is_known else template.own_keys))
     for key in given:
         if key in allowed:
             continue
-        others = [one.noun for one in kinds.described().values() if key in (*one.keys, *one.own_keys)]
-        if key in described.own_keys:
+        others = [one.noun for one in kinds.templates().values() if key in (*one.keys, *one.own_keys)]
+        if key in template.own_keys:
             why = f" (it is a known task: give a task of your own another name).{guess(key, allowed)}"
         elif others:
-            why = f": {described.noun}, which has no '{key}'; `{key}` is for {', '.join(others)}."
+            why = f": {template.noun}, which has no '{key}'; `{key}` is for {', '.join(others)}."
         else:
             why = f".{guess(key, allowed)}"
         raise CompressError(f"Unknown setting {shown(key)} in task '{name}'{why} Settings: {listing(allowed)}.")
 
 
-def _own(name: str, kind: str, described: Described, given: Mapping[str, Any]) -> Task:
-    for key in described.needed:
+def _own(name: str, kind: str, template: Template, given: Mapping[str, Any]) -> Task:
+    for key in template.needed:
         if not given.get(key):
             raise CompressError(f"Task '{name}' has no '{key}'. {HELP[key]}")
-    text, label = described.usual_columns
-    most = 2 if described.pairs else 1
-    texts = columns.texts(name, described.text, given.get(described.text) or text, most)
-    of_labels = columns.of_labels(name, kind, described.label, given.get(described.label) or label, given)
-    task = Task(name=name, kind=kind, text_columns=texts, metrics=described.metrics, **of_labels)
+    text, label = template.usual_columns
+    most = 2 if template.pairs else 1
+    texts = columns.texts(name, template.text, given.get(template.text) or text, most)
+    of_labels = columns.of_labels(name, kind, template.label, given.get(template.label) or label, given)
+    task = Task(name=name, kind=kind, text_columns=texts, metrics=template.metrics, **of_labels)
     if not task.is_generative:
         return task
     return replace(task, generation=usual_generation(task.of_kind.has_references, given["data"]))

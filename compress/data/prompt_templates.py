@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compress.tasks.kinds.described import SOURCE
+from compress.tasks.kinds.template import SOURCE
 from compress.tasks.task import Generation, Task
 
 
@@ -35,16 +35,16 @@ def prefix(task: Task, model_type: str) -> str:
         return said.prefix
     if model_type != "t5":
         return ""
-    usual = task.described.t5_prefix
+    usual = task.template.t5_prefix
     return "" if "{0}" in usual and not said.languages else usual.format(*said.languages)
 
 
 def prompt(task: Task) -> tuple[str, str]:
     """What stands before and after the source in what a decoder reads."""
-    said, described = settings(task), task.described
-    usual = described.prompt
-    if said.languages and described.prompt_of_languages:
-        usual = described.prompt_of_languages.format(*said.languages, source=SOURCE)
+    said, template = settings(task), task.template
+    usual = template.prompt
+    if said.languages and template.prompt_of_languages:
+        usual = template.prompt_of_languages.format(*said.languages, source=SOURCE)
     before, _, after = (said.prompt or usual).partition(SOURCE)
     return before, after
 

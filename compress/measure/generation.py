@@ -82,7 +82,7 @@ class GenerationEvaluation(Evaluation):
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
         """What the beginnings of the sources would score as their summaries; nothing for any other kind of task."""
-        if not self.task.described.has_lead or not self.split.is_labelled:
+        if not self.task.template.has_lead or not self.split.is_labelled:
             return {}
         leads, references = generative.lead_baseline(self.task, self.split.rows["text"]), list(self.split.rows["label"])
         found = {}

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from compress.core.errors import CompressError
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
-from compress.tasks.kinds.described import Described
 from compress.tasks.kinds.laws import BINARY, Law
+from compress.tasks.kinds.template import Template
 
 SPLITS = ("train", "holdout", "evaluation", "test")
 
@@ -159,9 +159,9 @@ class Task:
         return kinds.by_task(self.kind)
 
     @property
-    def described(self) -> Described:
-        """How a user describes tasks of its kind, and what is usual for them."""
-        return self.of_kind.described[self.kind]
+    def template(self) -> Template:
+        """What tasks of its kind are made from, and what is usual for them."""
+        return self.of_kind.templates[self.kind]
 
     @property
     def law(self) -> Law:

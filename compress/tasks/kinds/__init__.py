@@ -8,9 +8,9 @@ from compress.tasks.kinds.kind import (
     by_config,
     by_head,
     by_task,
-    described,
     every,
     of_tasks,
+    templates,
 )
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "by_config",
     "by_head",
     "by_task",
-    "described",
     "every",
     "of_tasks",
+    "templates",
 ]

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from compress.core.errors import CompressError, guess, listing
 from compress.tasks.kinds.answers import Answers, Batch, Outputs, marked
-from compress.tasks.kinds.described import Described
 from compress.tasks.kinds.laws import Law
+from compress.tasks.kinds.template import Template
 
 Predictions = Sequence[Any] | NDArray[Any]
 """One an example: class ids or numbers, or an array of tag ids or labels, a text, an order; as the kind's metrics take them."""
@@ -112,8 +112,8 @@ class Kind:
     """Of a kind that generates: whether an encoder reads the source (encoder-decoder), or a decoder alone reads all."""
     has_references: bool = True
     """Of a kind that generates: whether a row has a text to be written, rather than being learned itself."""
-    described: Mapping[str, Described] = field(default_factory=dict)
-    """How a user describes a task of one's own, for each value of `Task.kind` that one may give it."""
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    """What a task of one's own is made from, for each value of `Task.kind` that a user may give it."""
     problem_types: Mapping[str, str] = field(default_factory=dict)
     """What `problem_type` in a model's config is for each value of `Task.kind`."""
     adapter_type: str = ""
@@ -158,9 +158,9 @@ def every() -> tuple[Kind, ...]:
 
 
 @cache
-def described() -> dict[str, Described]:
+def templates() -> dict[str, Template]:
     """How a task config is read, by each value of `Task.kind` that it may have."""
-    return {name: how for one in every() for name, how in one.described.items()}
+    return {name: how for one in every() for name, how in one.templates.items()}
 
 
 def of_tasks() -> tuple[str, ...]:

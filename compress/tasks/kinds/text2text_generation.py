@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compress.tasks.kinds.described import PAIRS, SOURCE, Described
 from compress.tasks.kinds.kind import Kind
 from compress.tasks.kinds.laws import TOKENS
+from compress.tasks.kinds.template import PAIRS, SOURCE, Template
 
 SUMMARIZATION_METRICS = ("rouge_l", "rouge1", "rouge2", "rouge_lsum")
 NEEDED = ("data", "source", "target")
@@ -15,8 +15,8 @@ KIND = Kind(
     heads=("ForConditionalGeneration", "MTModel"),
     auto_class="AutoModelForSeq2SeqLM",
     in_words="sequence-to-sequence",
-    described={
-        "summarization": Described(
+    templates={
+        "summarization": Template(
             noun="a summarization",
             metrics=SUMMARIZATION_METRICS,
             keys=PAIRS,
@@ -28,7 +28,7 @@ KIND = Kind(
             prompt=f"{SOURCE}\n\nTL;DR:",  # GPT-2's, Radford et al. 2019, section 3.6
             has_lead=True,
         ),
-        "translation": Described(
+        "translation": Template(
             noun="a translation",
             metrics=("bleu", "chrf"),
             keys=(*PAIRS, "languages"),

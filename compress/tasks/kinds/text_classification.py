@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compress.tasks.kinds.described import LABELLED, Described
 from compress.tasks.kinds.kind import Kind, Predictions, Said
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
+from compress.tasks.kinds.template import LABELLED, Template
 from compress.tasks.kinds.thresholds import chosen, shifted, thresholds_of
 
 LAWS: Mapping[str, Law] = {
@@ -60,15 +60,15 @@ KIND = Kind(
     heads=("ForSequenceClassification",),
     auto_class="AutoModelForSequenceClassification",
     in_words="sequence classification",
-    described={
-        "classification": Described(
+    templates={
+        "classification": Template(
             noun="a classification",
             metrics=("accuracy",),
             keys=LABELLED,
             own_keys=("labels",),
             aliases=("text_classification", "single_label_classification"),
         ),
-        "multi_label_classification": Described(
+        "multi_label_classification": Template(
             noun="a multi-label classification",
             metrics=("f1_micro", "f1_macro"),
             keys=LABELLED,
@@ -76,7 +76,7 @@ KIND = Kind(
             needed=("text", "data"),
             aliases=("multi_label", "multilabel", "multilabel_classification"),
         ),
-        "regression": Described(
+        "regression": Template(
             noun="a regression", metrics=("pearson", "spearman"), keys=LABELLED, own_keys=("labels", "range")
         ),
     },

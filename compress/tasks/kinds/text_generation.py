@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compress.tasks.kinds.described import GENERATION, Described
 from compress.tasks.kinds.kind import Kind
 from compress.tasks.kinds.laws import TOKENS
+from compress.tasks.kinds.template import GENERATION, Template
 
 KIND = Kind(
     name="text-generation",
@@ -12,8 +12,8 @@ KIND = Kind(
     heads=("ForCausalLM", "LMHeadModel"),
     auto_class="AutoModelForCausalLM",
     in_words="causal language models",
-    described={
-        "language_modelling": Described(
+    templates={
+        "language_modelling": Template(
             noun="language modelling",
             metrics=("perplexity",),
             keys=(*GENERATION, "documents", "separate"),

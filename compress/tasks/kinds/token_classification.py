@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.labels import NO_LABEL
-from compress.tasks.kinds.described import LABELLED, Described
 from compress.tasks.kinds.kind import Kind, Output, Said
 from compress.tasks.kinds.laws import CATEGORICAL
+from compress.tasks.kinds.template import LABELLED, Template
 
 
 def by_word(
@@ -63,8 +63,8 @@ KIND = Kind(
     heads=("ForTokenClassification",),
     auto_class="AutoModelForTokenClassification",
     in_words="token classification",
-    described={
-        "token_classification": Described(
+    templates={
+        "token_classification": Template(
             noun="a token classification",
             metrics=("entity_f1",),
             keys=LABELLED,

@@ -42,7 +42,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def _forget() -> None:
-    for one in (kinds.every, kinds.described):
+    for one in (kinds.every, kinds.templates):
         one.cache_clear()
 
 

@@ -1,4 +1,4 @@
-"""How a task of a kind is described under `task:` and scored where nothing else is said: plain data of its kind's file."""
+"""What a task of one's own is made from: its keys under `task:`, and what is usual for its kind; data of the kind's file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAIRS = (*GENERATION, "target", "prefix", "prompt", "line_end", "max_source", "m
 
 
 @dataclass(frozen=True)
-class Described:
+class Template:
     """The keys of a task config with one value of `Task.kind`."""
 
     noun: str

@@ -1,1 +1,1 @@
-"""From files to rows that a model reads: loading, splits, tokens, batches, calibration sets."""
+"""From files to model inputs: loading, splits, tokens, batches, calibration sets."""

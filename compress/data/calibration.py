@@ -1,4 +1,4 @@
-"""A calibration set by name: which rows of the training split are read to calibrate ranges and to tell what is important."""
+"""Calibration sets by name: the training rows that static quantization observes, as batches of arrays."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from compress.tasks.task import DescribedTask
 
 
 class CalibrationSet(Settings):
-    """What a file in `calibration/` says."""
+    """The content of a file in `calibration/`."""
 
     task: str = Field("own", description="The task whose rows are read; `own` is the artifact's.")
     split: Literal["train"] = Field("train", description="Always the training split, never what is evaluated.")
     count: int = Field(256, ge=1, description="How many rows.")
     seed: int = Field(0, ge=0, description="Which rows.")
-    max_length: int = Field(128, ge=4, description="Tokens after which a row is cut.")
+    max_length: int = Field(128, ge=4, description="Maximum number of tokens of a row.")
 
 
 def find(name: str) -> CalibrationSet:
@@ -61,7 +61,7 @@ def check(name: str, described: DescribedTask | None) -> None:
 
 
 def identity(name: str, described: DescribedTask) -> dict[str, Any]:
-    """What the set is, for manifests and fingerprints: its settings and the identity of the split it draws from.
+    """The identity of the set, for manifests and fingerprints: its settings and the identity of the split it draws from.
 
     Raises:
         CompressError: see `compress.data.leakage.check`.

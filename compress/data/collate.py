@@ -1,4 +1,4 @@
-"""Which rows make a batch: an order that depends on seed and epoch alone, rows of like length together, padded tensors."""
+"""Makes batches: an order that depends only on seed and epoch, rows of similar length together, padded tensors."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def by_example(values: np.ndarray | None, texts: Any, rows: Any) -> Any:
 
 
 def step_lengths(rows: Any) -> np.ndarray:
-    """What each tokenized row takes of a step, [rows]: its tokens, and those of a target of its own."""
+    """The cost of each tokenized row in a step, [rows]: its tokens, and those of its target."""
     found = row_lengths(rows)
     if "labels" in rows.column_names and WORD_IDS not in rows.column_names:
         found += np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["labels"]), np.int64, len(rows))
@@ -144,7 +144,7 @@ def collate(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mappi
 
 
 def padded_inputs(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict[str, Any]:
-    """What the model reads of rows, padded: tensors [batch, tokens] by name."""
+    """A model's padded inputs from rows: tensors [batch, tokens] by name."""
     names = [name for name in its_tokenizer.model_input_names if name in features[0]]
     inputs = [{name: feature[name] for name in names} for feature in features]
     width = _width([feature["input_ids"] for feature in features], its_tokenizer)
@@ -152,7 +152,7 @@ def padded_inputs(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict
 
 
 def collate_of(kind: Kind) -> Collate:
-    """What makes a batch of the rows of a kind that generates nothing."""
+    """The collate function of kinds that do not generate."""
     own = kind.collate
     if own is None:
         return collate
@@ -202,7 +202,7 @@ def collate_causal(
 
 
 def collate_prompts(features: list[Mapping[str, Any]], its_tokenizer: Any) -> dict[str, Any]:
-    """What a decoder reads before it writes, padded on the left, so that what it writes follows at once.
+    """A decoder's prompts, padded on the left, so that generated tokens follow directly.
 
     Returns:
         `input_ids` and `attention_mask` [batch, tokens of the longest prompt].
@@ -239,7 +239,7 @@ def _padded(rows: Sequence[Sequence[int]], value: int, side: str, width: int) ->
 def _extras(
     features: list[Mapping[str, Any]], extras: Mapping[str, Extra], mask: Any, counted: Any = None
 ) -> dict[str, Any]:
-    """What else there is of each row, looked up by its place.
+    """Extra values of each row, by its index.
 
     Args:
         mask: where tokens are read, [batch, tokens].

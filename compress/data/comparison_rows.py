@@ -1,4 +1,4 @@
-"""Real rows on which two models are compared: the task's training texts, else its evaluation texts, else sentences of ours.
+"""Real rows for comparing two models: the task's training texts, else its evaluation texts, else built-in sentences.
 
 Of the evaluation split the texts alone are read, to compare a model with the one that it was made of: nothing is chosen on it.
 """
@@ -40,8 +40,8 @@ SENTENCES = (
     "The jokes are old and the songs are older.",
     "Would buy again.",
 )
-WITHOUT_TASK = "sentences of ours, since the model has no task"
-WITHOUT_TEXTS = "sentences of ours, since the task has no training or evaluation texts here"
+WITHOUT_TASK = "built-in sentences, since the model has no task"
+WITHOUT_TEXTS = "built-in sentences, since the task has no training or evaluation texts here"
 
 
 def rows(

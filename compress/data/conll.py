@@ -1,4 +1,4 @@
-"""Sentences of a CoNLL file: a word a line with its tags in columns beside it, an empty line after each sentence.
+"""Reads CoNLL files: one word per line with its tags in columns, and an empty line after each sentence.
 
 Columns lie between tabs, or between blanks in a line without a tab. `-DOCSTART-` lines part documents and comments begin with
 `#`; neither is a word. A first comment `# global.columns = ID FORM ... ` (CoNLL-U Plus) names the columns.

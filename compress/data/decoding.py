@@ -1,4 +1,4 @@
-"""Lines of a text file in whatever encoding it has, one after another: memory holds one of them.
+"""Decodes the lines of a text file in any encoding, one line at a time.
 
 A byte order mark at the beginning decides the encoding; else the task's `encoding`; else it is UTF-8.
 """
@@ -93,13 +93,13 @@ def opened(path: Path, named: str) -> Iterator[IO[str]]:
 
 
 def hint(codec: str) -> str:
-    """What to do where text is not of the encoding that was expected."""
+    """The advice for text in an unexpected encoding."""
     other = "windows-1252" if "utf" in codec.lower() else "utf-8"
     return f"If the file is in another encoding, name it in the task, as `encoding: {other}`."
 
 
 def keeps_line_feeds(codec: str) -> bool:
-    """Whether a line feed is one byte that nothing else has a part in, so that lines can be told by bytes."""
+    """Whether a line feed is one byte that nothing else has a part in, so that lines can be split by bytes."""
     return "\n".encode(codec.removesuffix("-sig")) == b"\n" and "utf-7" not in codec.lower().replace("_", "-")
 
 

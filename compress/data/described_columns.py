@@ -1,4 +1,4 @@
-"""What a task says of its columns and labels, checked."""
+"""Checks the columns and labels of a task config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HELP = {
 
 
 def of_labels(name: str, kind: str, key: str, value: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a description says of the labels, as fields of a `Task`: their columns, names and range.
+    """The labels in a task config, as fields of a `Task`: columns, names and range.
 
     Args:
         key: that names the column, empty where there is none.
@@ -93,7 +93,7 @@ def _range(name: str, value: Any) -> tuple[float, float] | None:
 
 
 def model_labels(task: Task, value: Any) -> dict[str, str]:
-    """What a model calls its outputs, to the task's labels."""
+    """Maps the model's output names to the task's labels."""
     if not isinstance(value, Mapping):
         raise CompressError(
             f"Task '{task.name}': `model_labels` maps what a model calls its outputs to the labels, as "
@@ -118,7 +118,7 @@ def model_labels(task: Task, value: Any) -> dict[str, str]:
 
 
 def check_different(task: Task) -> None:
-    """CompressError for a task that reads one column twice: of a label that stands in the text nothing is learned."""
+    """Raises a CompressError for a task that reads one column twice: a label in the text teaches nothing."""
     names = [name for name in (*task.text_columns, task.label_column, *task.label_columns) if name]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -139,7 +139,7 @@ def labels(name: str, given: Any) -> tuple[tuple[str, ...], dict[str, int]]:
     spelled = [_spelling(label) for label in (given.values() if is_mapping else given)]
     names = tuple(dict.fromkeys(spelled))
     if not is_mapping and len(names) < len(spelled):
-        raise CompressError(f"Task '{name}': a label stands twice among `labels`: {shown(', '.join(spelled))}.")
+        raise CompressError(f"Task '{name}': `labels` has a duplicate: {shown(', '.join(spelled))}.")
     if len(names) < 2:
         raise CompressError(
             f"Task '{name}': a classification takes `labels`, a list of two names or more in id order, or for each value of "
@@ -152,7 +152,7 @@ def labels(name: str, given: Any) -> tuple[tuple[str, ...], dict[str, int]]:
 def _spelling(label: Any) -> str:
     # YAML reads `no` and `yes` as truth values; a label list almost never means those.
     if isinstance(label, bool):
-        raise CompressError(f"The label {label!r} was read from YAML as a truth value: write it in quotes, as 'yes'.")
+        raise CompressError(f"The label {label!r} was read from YAML as a boolean: write it in quotes, such as 'yes'.")
     if not isinstance(label, str | int | float) or not (text := shown(label, 200).strip("'")):
         raise CompressError(f"A label is a name, not {shown(label)}.")
     return label if isinstance(label, str) else text

@@ -1,4 +1,4 @@
-"""From what a task's description says of its data to the files of each split."""
+"""Finds the files of each split from a task config."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def with_data(task: Task, template: Template, given: Mapping[str, Any]) -> tuple
 
 
 def usual_generation(has_references: bool, data: Any) -> Generation:
-    """How a generative task of one's own reads its data where it does not say it.
+    """The defaults of a generative task config.
 
     The rows of a table are documents; the lines of a text file are none, and the file is one text.
     """
@@ -77,7 +77,7 @@ def usual_generation(has_references: bool, data: Any) -> Generation:
 
 
 def check_split(name: str, key: str, split: Any) -> None:
-    """CompressError for what is no split."""
+    """Raises a CompressError for an unknown split."""
     if not isinstance(split, str) or split not in SPLITS:
         raise CompressError(
             f"Task '{name}': `{key}` names the split {shown(split)}.{guess(split, SPLITS)} Splits: {', '.join(SPLITS)}."

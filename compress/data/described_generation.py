@@ -1,4 +1,4 @@
-"""What a generative task says of how texts are read and written, checked."""
+"""Checks the settings of a generative task config: prefix, prompt, lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user writes under `task:` to a task and the place of its data.
+"""Reads a task config: from the mapping under `task:` to a task and the location of its data.
 
 A known name (`sst2`), a known name with settings (`{name: sst2, data: DIR, limit: {train: 12000}}`), or a task of one's own:
 `{name: mine, kind: classification, data: {train: a.csv, evaluation: b.csv}, text: review, label: stars, labels: [neg, pos]}`.
@@ -126,7 +126,7 @@ def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_name(name: str) -> None:
-    """CompressError for the name of a task that no message could show."""
+    """Raises a CompressError for a task name that cannot be shown."""
     if len(name) > 100 or not name.isprintable():
         raise CompressError(f"{shown(name)} cannot be a task's name: give one of at most 100 printable characters.")
 

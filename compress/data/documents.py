@@ -1,4 +1,6 @@
-"""From rows of text (lines of a file) to documents: what is held out, drawn and shuffled whole in language modelling."""
+"""Groups text rows (lines of a file) into documents, which are held out, sampled and shuffled as units in language
+modelling.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ def documents(raw: Iterable[RawRow], column: str, how: str, *, separate: bool = 
         how: `rows`: each is a document already. `paragraphs`: rows up to an empty one. `wikitext`: from an article's title,
             which stands between empty rows, to the next (an expression with two signs of equality looks the same).
         separate: whether documents are texts of their own: then the white space around one, the empty rows with it, only
-            parts it from the next. A model that writes such texts does not write it, and would be scored for it.
+            parts it from the next. A generative model does not generate it, and would be scored for it.
 
     Returns:
         Documents that are the file's text again when they are joined, unless they are separate: a row that ends without a
@@ -56,7 +58,7 @@ def _document(place: str, column: str, parts: list[str], separate: bool) -> RawR
 
 
 def _with_next(raw: Iterable[RawRow], column: str) -> Iterator[tuple[RawRow, str]]:
-    """Each row, and the text of the one after it; empty after the last."""
+    """Each row with the text of the next one; empty after the last."""
     before: RawRow | None = None
     for row in raw:
         if before is not None:

@@ -1,4 +1,4 @@
-"""What a task may say of its text files: how cells are separated, what quotes mean, the encoding."""
+"""The settings of a task's text files: separator, quoting, encoding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _encoding(value: str) -> str:
 
 
 class FileSettings(Settings):
-    """How a task's text files are read; None where the file or its format decides."""
+    """The settings of a task's text files; None if the file or its format decides."""
 
     separator: Annotated[str, AfterValidator(_separator)] | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None

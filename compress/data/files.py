@@ -1,4 +1,4 @@
-"""Rows of a data file, one after another, each with its place: TSV, CSV, JSONL, JSON, Parquet, CoNLL, lines of text.
+"""Reads the rows of a data file one by one, each with its position: TSV, CSV, JSONL, JSON, Parquet, CoNLL, text lines.
 
 Memory does not grow with the file. A row that is not one (wrong number of columns, not an object) comes as a row with a defect,
 so that the caller can count such rows and name their lines.

@@ -1,4 +1,4 @@
-"""Texts without case, space and punctuation: what is equal then is one text to a reader, and near enough to a model."""
+"""Normalizes texts without case, space and punctuation, to find near duplicates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class _Plain(dict[int, str | None]):
-    """What becomes of a character, by its code: nothing of punctuation, spaces and control characters."""
+    """Maps characters by code; punctuation, spaces and control characters are removed."""
 
     def __missing__(self, code: int) -> str | None:
         letter = chr(code)

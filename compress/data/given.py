@@ -1,4 +1,4 @@
-"""The task that a command or a pipeline is given: a name, a file or a mapping, with the paths of its data made absolute.
+"""The task given to a command or a pipeline: a name, a file or a mapping, with absolute paths of its data.
 
 Paths in a file are relative to that file; those that are typed, to the current folder. An artifact remembers them.
 """
@@ -23,7 +23,7 @@ def described(task: Any, beside: Path, *, is_final: bool = True) -> dict[str, An
 
     Args:
         beside: the folder from which paths go.
-        is_final: False where what it says of data may be changed yet: then nobody is told that the data is elsewhere.
+        is_final: False where what it says of data may be changed yet: then no message says that the data is elsewhere.
 
     Raises:
         CompressError: it is none of these, a path is none, the file cannot be read, or its data lies in the current folder

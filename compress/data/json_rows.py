@@ -1,4 +1,4 @@
-"""Rows that are JSON objects: one a line (JSONL), or the items of one list, decoded one at a time."""
+"""Reads rows that are JSON objects: one per line (JSONL), or the items of one list, decoded one at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _Twice(f"{shown(next(name for name in names if names.count(name) > 1))} stands twice in one object")
+        raise _Twice(f"{shown(next(name for name in names if names.count(name) > 1))} is in one object twice")
     return found
 
 
@@ -69,7 +69,7 @@ def _items(path: Path, file: IO[str], text: str) -> Iterator[RawRow]:
         if text.startswith("]"):
             if text[1:].strip() or file.read(CHUNK_CHARACTERS).strip():
                 raise CompressError(
-                    f"{path} goes on after the end of its JSON list. Keep one list, or one object a line."
+                    f"{path} continues after the end of its JSON list. Keep one list, or one object per line."
                 )
             return
         try:

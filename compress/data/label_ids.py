@@ -1,4 +1,4 @@
-"""The id of a label, or the number of a regression, from how a file spells it."""
+"""Converts a label in a file to its id, or to a regression's number."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def known_label(value: Any, task: Task, spellings: set[str], where: str = "", pl
 
 
 def _advice(spelling: str, task: Task) -> str:
-    """What is most likely wrong with a spelling that is no label."""
+    """The most likely cause of an unknown label."""
     if task.reads_words:
         of_type = spelling[:2] in ("B-", "I-") and spelling[2:] in task.label_names
         return f"; name the tags themselves, as B-{spelling[2:]} and I-{spelling[2:]}" * of_type
     inner = spelling.strip("[](){} ")
     several = any(len(parts := inner.split(mark)) > 1 and _are_labels(parts, task) for mark in ",;| ")
-    advice = "set `label_separator` if several stand in a cell"
+    advice = "set `label_separator` if a cell has several"
     return f"; {advice if task.is_multi_label else 'several in one row take `multi_label: true`'}" * several
 
 
@@ -139,7 +139,7 @@ def _by_truth(spelling: str, names: tuple[str, ...]) -> int | None:
 
 
 def _by_value(spelling: str, values: Mapping[str, int]) -> int | None:
-    """By what the task says that the file has for each label: text for text, number for number."""
+    """By the task's mapping of the file's values to labels."""
     if spelling in values:
         return values[spelling]
     number = number_of(spelling)
@@ -163,7 +163,7 @@ def number_of(spelling: str) -> float | None:
 
 
 def expected(task: Task) -> str:
-    """What a label should have been, for messages."""
+    """The expected labels, for messages."""
     if task.law is NUMBER:
         low, high = task.label_range or (-math.inf, math.inf)
         return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"

@@ -1,4 +1,4 @@
-"""Whether rows that a model is judged on stand among those it learned from: then its score tells what it remembers."""
+"""Finds evaluation rows that are also training rows: a score on them measures memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many evaluation rows stand in the training rows, by their texts; a pair counts as a pair, whatever its label."""
+    """The number of evaluation rows that are also training rows, by text; pairs as pairs, whatever the label."""
 
     rows: int
     exactly: int
@@ -34,7 +34,7 @@ class Overlap:
     """Only after case, space and punctuation are left out."""
 
     def sentence(self, task: str) -> str:
-        """What is said of it; empty where no row does."""
+        """The message; empty without such rows."""
         found = []
         if self.exactly:
             found.append(f"{self.exactly:,} word for word")
@@ -51,7 +51,7 @@ class Overlap:
 
 
 def check(task: Task, data: Any) -> Overlap | None:
-    """Count, once for the same rows, and report what is found; None where there are no two splits to compare.
+    """Count overlapping rows, once for the same rows, and report them; None without two splits to compare.
 
     Memory holds two numbers of eight bytes for each evaluation row, and none for a training row.
 

@@ -1,4 +1,4 @@
-"""A task's greatest lengths within those of a model: what is longer than its table of positions cannot be read."""
+"""Limits a task's maximum lengths to the model's number of positions."""
 
 from __future__ import annotations
 

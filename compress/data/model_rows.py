@@ -106,7 +106,7 @@ def _of_ids(rows: Sequence[Sequence[int]], cut: int = 0) -> ModelRows:
 
 
 def model_inputs(row: Mapping[str, Any], its_tokenizer: Any) -> Row:
-    """A tokenized row as a graph takes it, name -> [length].
+    """A tokenized row as a graph's inputs, name -> [length].
 
     Segments are all 0 where the tokenizer tells none, which is what the models themselves assume.
     """

@@ -1,4 +1,6 @@
-"""Rows of a Parquet file, few at a time: a file of a kilobyte may hold gigabytes, since a repeated value is stored once."""
+"""Reads the rows of a Parquet file, a few at a time: a kilobyte of a file can hold gigabytes, since repeated values are
+stored once.
+"""
 
 from __future__ import annotations
 

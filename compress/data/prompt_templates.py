@@ -1,4 +1,4 @@
-"""From a row's source to the text that a model reads: line ends, an encoder-decoder's prefix, a decoder's prompt."""
+"""Makes the model's input from a row's source: line ends, an encoder-decoder's prefix, a decoder's prompt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def source_text(task: Task, source: str) -> str:
 
 
 def prefix(task: Task, model_type: str) -> str:
-    """What stands before a source: the task's own prefix, or else that which the model's family was pretrained with.
+    """The prefix of a source: the task's own, or else that of the model family's pretraining.
 
     T5 (Raffel et al. 2020, appendix D) learned its tasks by prefixes. mT5 and the other families had none.
 
@@ -40,7 +40,7 @@ def prefix(task: Task, model_type: str) -> str:
 
 
 def prompt(task: Task) -> tuple[str, str]:
-    """What stands before and after the source in what a decoder reads."""
+    """The parts of a prompt before and after the source."""
     said, template = settings(task), task.template
     usual = template.prompt
     if said.languages and template.prompt_of_languages:

@@ -1,4 +1,4 @@
-"""Whether the quotes of a table between tabs enclose its cells, as pandas and spreadsheets write them, or are text, as in GLUE.
+"""Detects whether quotes in a TSV file enclose cells, as pandas and spreadsheets write them, or are text, as in GLUE.
 
 Who encloses cells encloses each one that has a quote in it, and doubles that quote. So a file in which all cells with quotes are
 enclosed, and some hold doubled ones, or whose header is enclosed, was written so; one with a single quote elsewhere was not.
@@ -45,7 +45,7 @@ class Quotes:
 
 
 def quoting(path: Path, source: Source, *, of_known_layout: bool) -> str:
-    """How a table between tabs is to be read: `csv` where its quotes enclose cells, else `none`.
+    """The quoting of a TSV file: `csv` if its quotes enclose cells, else `none`.
 
     Args:
         of_known_layout: the file has the layout of a known task, whose quotes are text in any case; where they look

@@ -1,4 +1,4 @@
-"""One row as it stands in its file: its cells by name, or the defect that kept them from being read."""
+"""A row of a file: its cells by name, or the defect that prevented reading them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RawRow:
 
 
 def within(cells: Any, name: str) -> Any:
-    """What lies under a name: a cell, or a field of an object or an item of a list within one; `ABSENT` if nothing does.
+    """The value of a name: a cell, or a field of an object or an item of a list in it; `ABSENT` without one.
 
     >>> row = {"review": {"body": {"text": "fine"}, "tags": ["a", "b"]}, "a.b": 1}
     >>> within(row, "review.body.text"), within(row, "review.tags.1"), within(row, "a.b")

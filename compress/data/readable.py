@@ -1,4 +1,4 @@
-"""Whether a task's metrics can read its references: ROUGE knows a-z and 0-9 alone, BLEU needs spaces between words."""
+"""Whether a task's metrics support its references' script: ROUGE reads only a-z and 0-9, BLEU needs spaces between words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a raw row to an example: texts and label checked, and every row that fails the check named."""
+"""Converts a raw row to an example: checks texts and label, and reports every row that fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Example:
 
     @property
     def cells(self) -> dict[str, Any]:
-        """What stands in the columns `text` and, for pairs, `text_pair` of a split."""
+        """The columns `text` and, for pairs, `text_pair` of a split."""
         return {"text": list(self.texts)} if self.of_words else dict(zip(COLUMNS, self.texts, strict=False))
 
     @property
@@ -56,7 +56,7 @@ class Example:
 
 @dataclass
 class LeftOut:
-    """Counts what did not become an example, and remembers the first few places."""
+    """Counts rows that did not become examples, with the positions of the first few."""
 
     bad: int = 0
     places: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Sources and targets as token ids: for an encoder-decoder two rows, for a decoder a prompt and what follows it."""
+"""Sources and targets as token ids: two rows for an encoder-decoder; a prompt and its continuation for a decoder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Side:
-    """What happened to one side of the rows."""
+    """The truncation counts of sources or targets."""
 
     limit: int
     """The most tokens a row may have there, those that mark its ends included."""
@@ -54,7 +54,7 @@ class Pairs:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know: a sentence for each side that was cut."""
+        """A note for sources and targets that were truncated."""
         sides = (("sources", self.sources), ("targets", self.targets))
         found = (side.sentence(name, len(self.rows)) for name, side in sides if side is not None)
         return tuple(sentence for sentence in found if sentence)
@@ -66,7 +66,7 @@ def for_encoder_decoder(
     """The rows of `compress.data.loading.load` as an encoder-decoder reads and writes them.
 
     A target ends with the tokenizer's own mark, or else its end of text. A mark at its beginning is left out where the
-    decoder starts from the same token: it would be taught to begin twice.
+    decoder starts from the same token: it would learn to begin twice.
 
     Args:
         rows: with the columns `text`, `row_hash` and, for targets, `label`.

@@ -1,4 +1,4 @@
-"""The labels of rows that have several: a tag for each word of a sentence, or any number of the task's labels."""
+"""Rows with several labels: a tag for each word, or any number of the task's labels."""
 
 from __future__ import annotations
 

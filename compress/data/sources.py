@@ -1,4 +1,4 @@
-"""Where the raw rows of a split are: in which of a folder's files and which of its layouts, on the hub, or generated."""
+"""Locates the raw rows of a split: in the files of a folder, on the hub, or generated."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class NoSuchSplit(CompressError):  # noqa: N818 - it reads as what is found
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the raw rows of a split come from.
+    """The source of a split's raw rows.
 
-    `identity` is what manifests remember of it; `layout` how its columns lie. `read` starts anew at each call.
+    `identity` is what manifests remember of it; `layout` how its columns lie. `read` starts over at each call.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Origin:
 
 
 def origin(task: Task, data: str | Path | None, split: str) -> Origin:
-    """Where the rows of a split are; CompressError where they are nowhere, or lack a column."""
+    """The location of a split's rows; raises CompressError if there is none, or a column is missing."""
     if task.generator:
         return _generated(task, split)
     if data is None:
@@ -60,7 +60,7 @@ def origin(task: Task, data: str | Path | None, split: str) -> Origin:
 
 def _generated(task: Task, split: str) -> Origin:
     if not task.generator.isidentifier():
-        raise CompressError(f"Task '{task.name}' names the generator '{task.generator}', which is not one of ours.")
+        raise CompressError(f"Task '{task.name}' names the generator '{task.generator}', which does not exist.")
     module = importlib.import_module(f"compress.data.corpora.{task.generator.removesuffix('_corpus')}")
 
     def read() -> Iterator[RawRow]:
@@ -130,7 +130,7 @@ def formats(task: Task) -> Mapping[str, str]:
 
 
 def _named_columns(split: str, task: Task) -> tuple[Source, ...]:
-    """Files in any format whose columns are called as the task calls them."""
+    """Files in any format whose columns have the task's names."""
     return tuple(Source(f"{stem}{suffix}") for stem in STEMS[split] for suffix in formats(task))
 
 
@@ -269,7 +269,7 @@ def _on_the_hub(task: Task, split: str) -> Origin:
 
 @contextmanager
 def _quiet_retries() -> Iterator[None]:
-    """Without a network the hub's client warns of each of its five tries; our error says it once."""
+    """Silences the hub client's warning for each of its five tries without a network; the error says it once."""
     client = logging.getLogger("huggingface_hub")
     level = client.level
     client.setLevel(logging.ERROR)

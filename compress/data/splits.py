@@ -1,4 +1,4 @@
-"""A split of a task's data: from files, the hub or a generator into an Arrow file that is read in place.
+"""Makes a split of a task's data: from files, the hub or a generator to a memory-mapped Arrow file.
 
 The Arrow file lies in a cache under a name that is a hash of everything it depends on: the contents of the source, the
 task, the split. So reading costs memory for one batch of rows, and reading again costs nothing.
@@ -130,7 +130,7 @@ def _settings(task: Task, split: str, cut_out_of_train: bool) -> dict[str, Any]:
 
 
 def _reading(task: Task) -> list[Any]:
-    """What of the task changes how its rows are read."""
+    """The task's settings that change how its rows are read."""
     plain = task.to_json()
     names = ("kind", "text_columns", "label_column", "label_names", "label_range", "absent_labels", "empty_text_is_bad")
     several = {name: plain[name] for name in ("label_columns", "label_separator") if name in plain}

@@ -1,4 +1,4 @@
-"""Rows of a table in a text file: cells between commas that quotes may enclose (CSV), or between tabs (TSV)."""
+"""Reads tables in text files: cells separated by commas with optional quotes (CSV), or by tabs (TSV)."""
 
 from __future__ import annotations
 

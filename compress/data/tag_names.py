@@ -1,4 +1,4 @@
-"""The names of a token classification's tags, found in its data where the task does not name them."""
+"""Finds the tag names of token classification in the data, if the task does not name them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents as token ids for language modelling: blocks of equal length to train on, windows that overlap to score.
+"""Documents as token ids for language modelling: blocks of equal length for training, overlapping windows for scoring.
 
 Where documents are texts of their own, each begins with the tokenizer's beginning of text, as in pretraining; GPT-2 has its
 end of text there. Where they are parts of one text, only that begins so. This token is read and never scored. Each document
@@ -39,7 +39,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Windows:
-    """Documents as a model with a limited context reads them to be scored.
+    """Documents as overlapping windows for scoring with a limited context.
 
     `rows` has `input_ids`, `labels` (the same ids, -100 where a token is context only or a mark) and `document`, the number
     of the document that a window begins in. Each token of the texts is a label once, but for `not_counted`.
@@ -149,7 +149,7 @@ def scored_windows(
 
 
 def _beginning(tokenizer: Any) -> list[int]:
-    """What stands before a text: the beginning of text, or the end of the one before."""
+    """The token before a text: beginning of text, or the end of the previous one."""
     ids = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return [one for one in ids if one is not None][:1]
 

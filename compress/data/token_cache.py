@@ -1,4 +1,4 @@
-"""Rows of token ids kept in an Arrow file that is read in place, under a hash of all that decides them."""
+"""Caches token ids in memory-mapped Arrow files, named by a hash of everything that determines them."""
 
 from __future__ import annotations
 

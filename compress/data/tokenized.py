@@ -1,4 +1,4 @@
-"""A task's rows tokenized as a model reads them, and the identity of what is read."""
+"""A task's tokenized rows for a model, and the identity of the data."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _joined(rows: Any, extra: Any) -> Any:
 
 
 def identity(described: DescribedTask | None) -> dict[str, Any]:
-    """What will be read: the identity of both splits (files' hashes, rows).
+    """The identity of the data: both splits (file hashes, rows).
 
     Raises:
         CompressError: it cannot be read, or the task's metrics cannot read its references.

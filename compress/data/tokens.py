@@ -1,4 +1,4 @@
-"""Rows turned into token ids for a model, with a count of the rows that were too long for it."""
+"""Tokenizes rows, and counts those that were too long for the model."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def tokenize(
 
 
 def tokenizer_identity(tokenizer: Any) -> str:
-    """All that decides a tokenizer's ids: its whole state for the fast kind, its class and vocabulary otherwise."""
+    """Everything that determines a tokenizer's ids: its whole state for the fast kind, its class and vocabulary otherwise."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         state = json.loads(backend.to_str())
@@ -125,7 +125,7 @@ def _write(path: Path, rows: Dataset, tokenizer: Any, max_length: int) -> Mappin
 def encoded(
     batch: Mapping[str, Any], tokenizer: Any, max_length: int, counts: dict[str, int]
 ) -> dict[str, list[list[int]]]:
-    """What the tokenizer gives for texts, without padding: first whole, to see which are too long; then those again, cut.
+    """The tokenized texts, without padding: first in full, to find those too long; then these again, truncated.
 
     Args:
         batch: `text`, and `text_pair` for pairs; or as `text` the words of each sentence, and `label` where they are tagged.

@@ -1,4 +1,4 @@
-"""Texts without labels for a task, from a file or from the files of a folder: a line each, or the columns of a table.
+"""Reads unlabelled texts for a task from a file or a folder: text lines, or the columns of a table.
 
 Where a task reads words, a line's words stand between blanks.
 """
@@ -22,7 +22,7 @@ PLAIN = ".txt"
 
 @dataclass
 class Skipped:
-    """Counts of the rows that were left out."""
+    """Counts of skipped rows."""
 
     empty: int = 0
     bad: int = 0
@@ -80,7 +80,7 @@ def read(task: Task, where: Path, skipped: Skipped) -> Iterator[tuple[str, ...]]
 
 
 def _tell_others(where: Path) -> None:
-    """What lies in the folder and is not read."""
+    """The files in the folder that are not read."""
     read = set(text_files(where))
     others = [file.name for file in sorted(where.iterdir()) if file not in read] if where.is_dir() else []
     others = [name for name in others if not name.startswith(".")]
@@ -110,7 +110,7 @@ def _raw(task: Task, file: Path, skipped: Skipped) -> Iterator[RawRow]:
 
 
 def _source(task: Task, file: Path) -> Source:
-    """Columns called as the task calls them, or as one of its own files does."""
+    """Columns with the task's names, or with those of one of its own files."""
     own = [source for sources in task.files.values() for source in sources if source.text and source.columns is None]
     plainly = as_told(task, file, Source(file.name), of_known_layout=False)
     for layout in (plainly, *(replace(plainly, text=source.text) for source in own)):

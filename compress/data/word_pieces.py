@@ -1,4 +1,4 @@
-"""Sentences that come as words, turned into token ids: which token belongs to which word, and the label of each token.
+"""Tokenizes sentences that are lists of words: the word of each token, and the label of each token.
 
 The first piece of a word has its tag, the other pieces and the special tokens have none (-100), as in the `run_ner` example of
 transformers. So a word is answered once, however many pieces it has.
@@ -69,7 +69,7 @@ def encoded_words(
     max_length: int,
     counts: dict[str, int],
 ) -> dict[str, list[list[int]]]:
-    """What the tokenizer gives for sentences, without padding, cut at `max_length`.
+    """The tokenized sentences, without padding, truncated at `max_length`.
 
     Args:
         sentences: the words of each.
@@ -109,7 +109,7 @@ def _word_ids(encoding: Any, row: int) -> list[int]:
 
 
 def word_starts(word_ids: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Where the first piece of a word is, [tokens] of truth values.
+    """The first token of each word, [tokens], boolean.
 
     >>> word_starts([-1, 0, 0, 1, -1]).tolist()
     [False, True, False, True, False]

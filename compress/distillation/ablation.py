@@ -1,4 +1,4 @@
-"""What the teacher brought: distilled students beside baseline students, which learned the labels alone, judged over seeds."""
+"""The distillation gain: distilled students compared with baseline students, trained on labels only, over several seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IN_WORDS = {"taught": "distilled", "plain": "baseline"}
 
 @dataclass(frozen=True)
 class Run:
-    """What one trained student gives for the evaluation split."""
+    """A trained student's outputs for the evaluation split."""
 
     distilled: bool
     """Whether it had its teacher; if not, it is a baseline student, trained on the labels alone."""
@@ -34,7 +34,7 @@ class Run:
 
 
 def metrics_of(task: Task) -> list[Metric]:
-    """The metrics by which a task's students are judged, the deciding one first; without the mean of others of them."""
+    """The metrics that compare a task's students, the main one first; without means of other metrics."""
     found = [one for one in scoring.metrics(task) if one.split == "evaluation"]
     return [one for one in found if not (one.mean_of and set(one.mean_of) <= set(task.metrics))]
 
@@ -101,7 +101,7 @@ def effect(
 
 
 def _sides(runs: Sequence[Run], examples: int) -> tuple[tuple[int, ...], dict[str, list[Any]]]:
-    """The seeds in order, and the outputs of each of them by side."""
+    """The seeds in order, and the outputs of each seed by side."""
     found: dict[str, dict[int, Any]] = {side: {} for side in SIDES.values()}
     for run in runs:
         of_side = found[SIDES[run.distilled]]
@@ -139,7 +139,7 @@ def _scores(metric: Metric, outputs: Sequence[Any], references: Sequence[Any]) -
 
 
 def _discordant(distilled: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> dict[str, Any]:
-    """How many rows only one of the two has right, seed by seed; both [seeds, rows]."""
+    """The number of rows that only one of the two predicts correctly, by seed; both [seeds, rows]."""
     only_distilled = [int(count) for count in np.sum(distilled & ~baseline, axis=1)]
     only_baseline = [int(count) for count in np.sum(baseline & ~distilled, axis=1)]
     p_values = [statistics.mcnemar(a, b) for a, b in zip(only_distilled, only_baseline, strict=True)]
@@ -220,11 +220,11 @@ def _by_resamples(metric: Metric, sides: Mapping[str, list[Any]], references: Se
 
 
 def sentence(found: Mapping[str, Any]) -> str:
-    """What was seen, plainly: also where the teacher did not help. Shares are told in points, a perplexity as it is."""
+    """What was seen, plainly: also where the teacher did not help. Shares are given in points, a perplexity as it is."""
     seeds, metric = len(found["seeds"]), found["metric"]
     over = f"Over {seeds} seeds" if seeds > 1 else "With one seed"
     if "difference" not in found:
-        return f"{over} the teacher's effect cannot be told: {found['absent'].rstrip('.')}."
+        return f"{over} the distillation gain is unknown: {found['absent'].rstrip('.')}."
     scale, of = (100, "points of") if found["unit"] in IN_POINTS else (1, "of")
     distilled, baseline = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
     seen = (
@@ -248,11 +248,11 @@ def sentence(found: Mapping[str, Any]) -> str:
 
 
 def _luck_of_seeds(found: Mapping[str, Any], scale: float) -> list[str]:
-    """Where rows show a difference that the seeds, few as they are, do not."""
+    """A note for a difference that is significant over rows but not over the few seeds."""
     if found["word"] == statistics.NOT_SHOWN:
         return []
     if "seeds_interval" not in found:
-        return ["one seed does not tell what another would bring"]
+        return ["the result of one seed says nothing about other seeds"]
     low, high = (one * scale for one in found["seeds_interval"])
     if low > 0 or high < 0:
         return []
@@ -262,6 +262,6 @@ def _luck_of_seeds(found: Mapping[str, Any], scale: float) -> list[str]:
 
 
 def _signed(value: float) -> str:
-    """A difference, as it is told, with a true minus sign."""
+    """A difference for display, with a true minus sign."""
     text = f"{value:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""Trains the baseline students of a distillation, those of further seeds, and judges all of them on the evaluation split."""
+"""Trains the baseline students and those of further seeds, and evaluates all on the evaluation split."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Evaluation:
 
 
 def compare(work: Work[Distill], kept: Student, task: Task, trained: Trained) -> dict[str, Any]:
-    """Train the other seeds, and as many students without the teacher; judge all on the evaluation split.
+    """Train the other seeds and the baseline students without the teacher; evaluate all on the evaluation split.
 
     Each student is made, ordered and trained from the same seed on both sides, and read against the evaluation split once,
     at its end.
@@ -75,7 +75,7 @@ def compare(work: Work[Distill], kept: Student, task: Task, trained: Trained) ->
 
 
 def evaluation_of(student: Student, task: Task, rows: Any, max_length: int) -> Evaluation:
-    """What students are judged on: predictions, texts that are generated greedily, or the log-likelihood of text in windows
+    """The outputs on which students are compared: predictions, texts generated greedily, or the log-likelihood of text in windows
     that overlap by half, which are as long as the blocks that were trained on.
 
     Args:

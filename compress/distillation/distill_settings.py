@@ -1,4 +1,4 @@
-"""The settings of `compress distill`: what the student is, and how it learns."""
+"""The settings of `compress distill`: the student, and its training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compress.models.layer_choice import Layers
 
 
 class Distill(DistillationSettings):
-    """What the student is, and how it learns."""
+    """The student, and its training."""
 
     HEADING = "Student"
 

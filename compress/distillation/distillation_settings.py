@@ -1,4 +1,4 @@
-"""How a model learns from a teacher: the settings that `compress distill`, `prune` (recovery training) and `qat` share."""
+"""The distillation settings that `compress distill`, `prune` (recovery training) and `qat` share."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from compress.training.train import TrainingSettings
 
 
 class DistillationSettings(LossSettings, GenerationSettings, TrainingSettings):
-    """Of whatever has a teacher, losses and a training."""
+    """The settings of every training with a teacher."""

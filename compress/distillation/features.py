@@ -1,4 +1,4 @@
-"""What a model computes on its way, by name: hidden states, queries, keys and values, taken as it runs."""
+"""Captures a model's intermediate outputs by name, with hooks: hidden states, queries, keys and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a generative student is made and learns from its teacher: the settings that classifiers do not have."""
+"""The distillation settings of generative students."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compress.models.layer_choice import Layers
 
 
 class GenerationSettings(Settings):
-    """Of generative models (T5, BART, Llama, ...)."""
+    """The settings of generative students (T5, BART, Llama, ...)."""
 
     HEADING = "Generation (generative models)"
 
@@ -55,6 +55,6 @@ class GenerationSettings(Settings):
     beams: int = Field(4, ge=1, le=64, description="Beams of the teacher's beam search for --sequence-kd.")
 
     def given(self) -> tuple[str, ...]:
-        """Those of these settings that are not as by default."""
+        """The settings that differ from their defaults."""
         own = GenerationSettings.model_fields
         return tuple(name for name in own if getattr(self, name) != own[name].default)

@@ -18,7 +18,7 @@ from compress.tasks.kinds.losses import mean_by_row
 
 
 def hard(law: Law, found: Answers) -> Tensor:
-    """The loss with the labels, over the rows that have any; 0, with a gradient of 0, where none has."""
+    """The loss on the labels, over the rows that have any; 0, with a gradient of 0, without labels."""
     if found.targets is None:
         return found.values.float().sum() * 0
     if found.row is None and found.valid is None:
@@ -89,7 +89,7 @@ def loss_by_row(law: Law, found: Answers, rows: int) -> Tensor:
 
 
 def _mean(each: Tensor, known: Tensor, row: Tensor | None) -> Tensor:
-    """The mean over a row's known answers, then over the rows that have any; 0, with a gradient of 0, where none has."""
+    """The mean over a row's known answers, then over the rows that have any; 0, with a gradient of 0, without any."""
     if not bool(known.any()):
         return each.sum() * 0
     return each[known].mean() if row is None else mean_by_row(each[known], row[known])

@@ -1,4 +1,4 @@
-"""Which layers of a model are the most important, measured by what their removal changes on a calibration set."""
+"""Chooses the layers that a student keeps by their importance, and makes the student from its teacher."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compress.models.layers import Batch, evaluating, evenly_spaced, layer_count
 
 
 def most_important_layers(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
-    """Which layers to keep: of those left, the one whose removal changes the answers least goes, again and again.
+    """Chooses the layers to keep: repeatedly removes the one whose removal changes the outputs least.
 
     The change is KL(all layers || without them) of the class probabilities, or the squared difference of a regression's
     scores, both the mean over the rows; of a generative model, what its loss on the references becomes. Greedy layer
@@ -62,7 +62,7 @@ def most_important_layers(teacher: Any, kept: int, batches: Sequence[Batch], sid
 
 
 def _change(teacher: Any, batches: Sequence[Batch]) -> Callable[[], float]:
-    """How far a model's answers are by now from what they are at this moment, or how far from the references."""
+    """Measures how much a model's answers change from this moment on, or their distance from references."""
     if kind_of_model(teacher).generates:
         return lambda: _loss(teacher, batches)
     law = law_of_model(teacher)
@@ -87,7 +87,7 @@ def _values(model: Any, batches: Sequence[Batch]) -> Tensor:
 
 @contextmanager
 def _without(model: Any, layers: str, left: Sequence[int]) -> Iterator[None]:
-    """The model with some of its layers passed over: its list of layers is a shorter one of the same modules."""
+    """The model without some of its layers: its list of layers is a shorter one of the same modules."""
     parent, _, name = layers.rpartition(".")
     owner, whole = model.get_submodule(parent), model.get_submodule(layers)
     setattr(owner, name, nn.ModuleList([whole[index] for index in left]))

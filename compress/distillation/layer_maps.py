@@ -1,4 +1,4 @@
-"""Which of the teacher's layers each of the student's learns from."""
+"""Maps each student layer to the teacher layer that it is matched to."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def explicit_pairs(text: str) -> tuple[tuple[int, int], ...]:
     wrong = next((part for part, match in zip(parts, found, strict=True) if match is None), None)
     if wrong is not None:
         raise CompressError(
-            f"The layer map '{text}' has '{wrong}', which is no pair of layers. Write 'uniform', 'last', or pairs of a "
+            f"The layer map '{text}' has '{wrong}', which is not a pair of layers. Write 'uniform', 'last', or pairs of a "
             "student's and a teacher's layer, counted from 0, such as '0:1,1:3'."
         )
     pairs = sorted((int(match[1]), int(match[2])) for match in found if match)

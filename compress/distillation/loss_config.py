@@ -1,4 +1,4 @@
-"""What a student minimises in each stage of its training, as data: the losses, their weights, the layers that they compare."""
+"""The loss config of each training stage, as data: losses, their weights, and the layers that they match."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPERATURE = Schedule.of(4.0)
 
 @dataclass(frozen=True)
 class LayerLoss:
-    """One intermediate loss: what of the student is to be like what of the teacher."""
+    """One intermediate loss: which features of the student match which of the teacher."""
 
     kind: Feature
     weight: Schedule
@@ -39,7 +39,7 @@ class LayerLoss:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """All that a student minimises in a stage of its training. By default that is the loss with the labels alone."""
+    """The loss config of one training stage. By default it is the loss on the labels only."""
 
     layer_losses: tuple[LayerLoss, ...] = ()
     predictions: bool = True
@@ -66,14 +66,14 @@ class LossConfig:
 
 
 def temperature_of(settings: LossSettings, law: Law) -> Schedule:
-    """That of the soft targets."""
+    """The loss on the soft targets."""
     return settings.temperature or (PLAIN if law is TOKENS else TEMPERATURE)
 
 
 def stages_of(
     settings: LossSettings, student: Any, teacher: Any, law: Law, teacher_weights: tuple[float, ...] = (1.0,)
 ) -> tuple[LossConfig, ...]:
-    """What a student minimises in each stage of its training.
+    """The loss config of each training stage.
 
     Args:
         settings: also `GenerationSettings`, for next tokens.

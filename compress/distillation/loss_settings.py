@@ -1,4 +1,4 @@
-"""How a student is made to learn from its teacher: the settings that all techniques with a teacher share."""
+"""The loss settings that all techniques with a teacher share."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ class LossSettings(Settings):
 
     @property
     def matches(self) -> bool:
-        """Whether anything but the predictions is matched."""
+        """Whether anything besides the predictions is matched."""
         weights = (self.hidden_weight, self.attention_weight, self.relation_weight, self.embedding_weight)
         return any(one.highest > 0 for one in weights)

@@ -99,7 +99,7 @@ def attention_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
 
 
 def attention_kl(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-    """KL(teacher || student) of the attention maps, the mean over heads and real tokens; padding gets no attention.
+    """KL(teacher || student) of attention probabilities, the mean over heads and real tokens; padding gets no attention.
 
     Wang et al. 2020, "MiniLM: Deep Self-Attention Distillation", section 3.1. Where the numbers of heads differ, each
     side's mean map over its heads is compared.
@@ -119,7 +119,7 @@ def attention_kl(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
 
 
 def relation_kl(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) -> Tensor:
-    """KL(teacher || student) of how tokens relate to one another, the mean over relation heads and real tokens.
+    """KL(teacher || student) of self-attention relations, the mean over relation heads and real tokens.
 
     Wang et al. 2021, "MiniLMv2: Multi-Head Self-Attention Relation Distillation", equations 4 to 6, of one of queries,
     keys and values: each is cut into relation heads of width d_r, whose relations are `softmax(X X^T / sqrt(d_r))`. So

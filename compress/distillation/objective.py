@@ -1,4 +1,4 @@
-"""What a student minimises: its answers' distance from teachers and labels, and its hidden layers' from the teacher's."""
+"""The student's training objective: its distance from teachers and labels, and from the teacher's hidden layers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def objective_of(
     bf16: bool = False,
     sample: Sample | None = None,
 ) -> Iterator[Callable[[Any, Batch, float], tuple[Tensor, Terms]]]:
-    """The objective for a student, whose learned projections belong to it while this lasts.
+    """The objective of a student; inside the context its learned projections are part of it.
 
     `alpha * T^2 * D(teacher || student) + (1 - alpha) * the loss with the labels`, and the layer losses. On the student's own
     samples, which no gradient flows into, the divergence alone: Agarwal et al. 2024, "On-Policy Distillation of Language
@@ -171,7 +171,7 @@ def _layers(
 
 
 def _without_teacher(batch: Batch) -> dict[str, Any]:
-    """A batch without what it brings of the teachers."""
+    """A batch without the teachers' values."""
     return {name: value for name, value in batch.items() if not name.startswith(FEATURE)}
 
 
@@ -213,7 +213,7 @@ ATTENTION = {"mse": losses.attention_mse, "kl": losses.attention_kl}
 
 
 def _draws(seed: int, progress: float, batch: Mapping[str, Any]) -> tuple[float, int]:
-    """A number from 0 to 1 and a seed, from what a resumed run sees again."""
+    """A number from 0 to 1 and a seed, reproducible in a resumed run."""
     ids = batch["input_ids"].cpu().numpy().tobytes()
     value = hashlib.blake2b(struct.pack("<qd", seed, progress) + ids, digest_size=16).digest()
     return int.from_bytes(value[:8], "little") / 2**64, int.from_bytes(value[8:15], "little")

@@ -1,4 +1,4 @@
-"""A student's own samples as a batch: what it writes for the batch's sources or prompts becomes the labels."""
+"""Student-generated outputs as a batch: the texts generated for a batch's sources or prompts become the labels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sampled(model: Any, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
         seed: of the sample.
 
     Returns:
-        The three anew, on the same device, labels -100 behind a row's end; and the encoder's states where the batch had them.
+        The three again, on the same device, labels -100 behind a row's end; and the encoder's states where the batch had them.
     """
     labels = batch["labels"]
     was_training, device, own_config = model.training, labels.device, model.generation_config
@@ -82,7 +82,7 @@ class _Padding:
 
 
 def _config_(model: Any, new_tokens: int) -> Any:
-    """Gives the model a config by which chance alone decides: no beams, no rules, all tokens possible.
+    """Gives the model a generation config for plain sampling: no beams, no rules, all tokens possible.
 
     It stands in the place of the model's own, which `generate()` would read for what a config given to it leaves out.
     """
@@ -107,6 +107,6 @@ def _ends(config: Any) -> list[int]:
 
 
 def _behind_end(written: Any, config: Any) -> Any:
-    """Where tokens stand behind a row's first end of text, [batch, tokens], boolean."""
+    """The positions after a row's first end of text, [batch, tokens], boolean."""
     ends = torch.isin(written, torch.tensor(_ends(config), device=written.device, dtype=written.dtype))
     return (ends.cumsum(1) - ends.long()) > 0

@@ -1,4 +1,4 @@
-"""Well-known recipes by name: settings of `compress distill` that stand where the user gives none."""
+"""Published recipes by name: settings of `compress distill` that the user's own override."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learned linear maps from a student's width to its teacher's, used in training only."""
+"""Learned linear projections from the student's width to the teacher's, used during training only."""
 
 from __future__ import annotations
 

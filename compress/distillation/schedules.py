@@ -1,4 +1,4 @@
-"""A setting that may change over training: a number, or the way from one number to another."""
+"""A setting that can change during training: a number, or a range from one number to another."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ class Schedule:
 
     @property
     def lowest(self) -> float:
-        """The least value it takes."""
+        """Its least value."""
         return min(self.start, self.end)
 
     @property
     def highest(self) -> float:
-        """The greatest value it takes: 0 where a weight is never used."""
+        """Its greatest value: 0 if a weight is never used."""
         return max(self.start, self.end)
 
     def plain(self) -> float | str:
-        """A number where it never changes, else its text: what `of` reads back."""
+        """A number if it is constant, else its text, which `of` parses."""
         return self.start if self.start == self.end else str(self)
 
     def __str__(self) -> str:

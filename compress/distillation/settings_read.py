@@ -1,4 +1,4 @@
-"""When the settings of distillation are read; any other that is given is refused."""
+"""Which distillation settings have an effect; any other given setting is refused."""
 
 from __future__ import annotations
 

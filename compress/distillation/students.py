@@ -1,4 +1,4 @@
-"""Makes the student that a distillation trains: some of the teacher's layers, a narrower teacher, or another model."""
+"""Makes the student: some of the teacher's layers, a narrower teacher, or another model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Student:
 
 
 def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedTask) -> Student:
-    """The student that the settings of `compress distill` describe.
+    """The student described by the settings of `compress distill`.
 
     Of a generative teacher: shrink and fine-tune, Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3:
     the layers that stay are copied, spaced as evenly as can be with the first and the last among them; embeddings and head
@@ -109,14 +109,14 @@ def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
 
 
 def _sides(settings: Distill, task: Task, config: Any) -> dict[str, int | tuple[int, ...]]:
-    """The layers that are asked for, by side of a generative model; those of an encoder are under no name."""
+    """The requested layers, by `encoder` and `decoder` of a generative model; those of an encoder are under no name."""
     if task.is_generative:
         return asked_layers(settings.layers, settings, config)
     return {} if settings.layers is None else {"": settings.layers}
 
 
 def asked_layers(layers: Layers, settings: GenerationSettings, config: Any) -> dict[str, int | tuple[int, ...]]:
-    """The layers that the settings ask for, by side of the model: `encoder` and `decoder`.
+    """The requested layers of `encoder` and `decoder`.
 
     Args:
         layers: those of each side for which the settings have none of its own.
@@ -140,7 +140,7 @@ def chosen(asked: int | tuple[int, ...], config: Any, side: str, choice: str) ->
         asked: how many, or which.
         config: the teacher's.
         side: of a generative model; empty for an encoder.
-        choice: `even`, `first` or `last`; what is chosen by importance is told by `most_important_layers`.
+        choice: `even`, `first` or `last`; `most_important_layers` chooses by importance.
 
     Raises:
         CompressError: there are not as many.
@@ -183,16 +183,14 @@ def _given(given: Path, task: Task, teachers_tokenizer: Any, seed: int) -> Stude
 
 
 def _told_if_no_smaller(student: Student, teacher: Artifact) -> Student:
-    """The student, after a warning where it has as many parameters as its teacher or more."""
+    """The student, with a warning if it has as many parameters as its teacher or more."""
     if teacher.precision not in FLOATING:
         return student  # its integers are packed, so that its file does not tell how many they are
     stored = {one.data_ptr(): one.numel() for one in student.model.state_dict().values() if one.is_floating_point()}
     own = sum(stored.values())
     of_teacher = safetensors_parameters(model_files(teacher))
     if own >= of_teacher:
-        warn(
-            f"The student has {own:,} parameters and its teacher {of_teacher:,}: it learns from the teacher, but is no smaller."
-        )
+        warn(f"The student has {own:,} parameters and its teacher {of_teacher:,}: it is not smaller than its teacher.")
     return student
 
 

@@ -1,4 +1,4 @@
-"""A teacher's outputs, computed once and kept on disk for all epochs and seeds: scores and features, or next tokens.
+"""The teacher's cached outputs: logits, and hidden states if needed, for all epochs, steps and seeds.
 
 They lie in the cache in 16 bits, under a hash of the teacher, the rows and how they were computed. An encoder's are an entry
 each, so that what is there already is not computed again. A generative teacher's take hours: they are one entry, and a stopped
@@ -40,7 +40,7 @@ KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a teacher gives for tokenized rows, and what that cost."""
+    """A teacher's outputs for tokenized rows, and the time they took."""
 
     logits: np.ndarray | None = None
     """An encoder's, [answers, labels], float16, memory-mapped, in the rows' order: one answer a row, or one a word."""
@@ -116,7 +116,7 @@ def next_tokens(
     precision: str,
     cache: Path,
 ) -> Outputs:
-    """A generative teacher's k likeliest tokens at each label that counts, and what the others have: read from the cache, or
+    """A generative teacher's k most likely tokens at each label that counts, and what the others have: read from the cache, or
     computed.
 
     Args:
@@ -164,12 +164,12 @@ def next_tokens(
 
 
 def bytes_of_features(rows: Any, features: FeatureSpec, width: int) -> int:
-    """What the features of all rows take on disk, for a teacher of that hidden width."""
+    """The bytes on disk of the features of all rows, for a teacher of this hidden size."""
     return int(row_lengths(rows).sum()) * len(features.names()) * width * 2
 
 
 def bytes_of_tokens(rows: Any, k: int) -> int:
-    """What the next tokens of all rows take on disk."""
+    """The bytes on disk of the next-token distributions of all rows."""
     counts, _ = _counted(rows)
     return int(counts.sum()) * (6 * k + 2)
 
@@ -193,7 +193,7 @@ def _write(
     *,
     bf16: bool,
 ) -> None:
-    """Make the entries of some names; one pass makes them all."""
+    """Makes several cache entries in one pass."""
     began = time.perf_counter()
     model = opened_teacher(teacher)
 
@@ -255,7 +255,7 @@ def _counted(rows: Any) -> tuple[np.ndarray, str]:
 
 
 def _narrowed(value: Any, name: str) -> np.ndarray:
-    """In 16 bits; half precision, whose rounding of 0.05 % is finer than that of bf16."""
+    """The values in fp16, whose rounding of 0.05 % is finer than that of bf16."""
     import torch
 
     narrow = value.float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""How good a teacher is on the held-out rows, told before anything is learned from it: what a student's scores stand beside.
+"""The teacher's score on the held-out rows, reported before training for comparison with the student's.
 
 A teacher whose labels are swapped answers as surely as a good one. It does worse than guessing, and that shows.
 """
@@ -48,7 +48,7 @@ def of_classifier(
     *,
     who: str = "teacher",
 ) -> dict[str, Any]:
-    """Report a classifier's score on the held-out rows; its answers to them are kept with those to the training rows.
+    """Report a classifier's score on the held-out rows; its outputs for them are cached with those for training rows.
 
     Args:
         teacher: a torch artifact with its outputs in the task's order.
@@ -90,7 +90,7 @@ def of_classifier(
 
 
 def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str, Any]:
-    """Report what a generative model scores on the held-out rows, computed once; there is nothing that guesses a text.
+    """Report the score of a generative model on the held-out rows, computed once; there is no baseline of guessing.
 
     Args:
         teacher: a torch artifact.
@@ -124,7 +124,7 @@ def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str
 
 
 def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[str, Any]:
-    """Report what a classifier that was trained before scores on the held-out rows."""
+    """Report the score of an already trained classifier on the held-out rows."""
     import torch
 
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -140,7 +140,7 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
 
 
 def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], law: Law) -> str:
-    """What shows that a model does worse than a guess, at the level of 1 %, one-sided; empty where nothing does.
+    """The evidence that a model is worse than guessing, at the level of 1 %, one-sided; empty without any.
 
     A guess draws labels by their frequencies p and is right with the chance of the sum of p squared: the exact binomial test. A
     regression is worse than a guess where its correlation is shown to be negative, by Fisher's transformation.

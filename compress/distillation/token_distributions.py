@@ -1,4 +1,5 @@
-"""A teacher's distributions of the next token, whole or its k likeliest tokens and the rest, and a student's distance from them.
+"""Next-token distributions of a teacher, full or top k with the rest as one outcome, and their divergence from a
+student's.
 
 A vocabulary has tens of thousands of tokens, and nearly all of the teacher's mass lies on a few. Both distributions are
 coarsened alike: the k tokens stay, all others are added up. A divergence of the coarsened two is never above that of the whole
@@ -51,7 +52,7 @@ def whole(logits: Tensor, temperature: float) -> NextTokens:
 
 
 def top_k(logits: Tensor, k: int, temperature: float) -> NextTokens:
-    """The k likeliest tokens of a teacher's softened distribution, and the log of the others' mass.
+    """The k most likely tokens of a teacher's softened distribution, and the log of the others' mass.
 
     The rest's mass is summed, not taken as one minus the sum of the k, which would leave rounding errors where it is small.
 
@@ -87,7 +88,7 @@ def alike(student: Tensor, teacher: NextTokens, temperature: float) -> tuple[Ten
 
 
 def mass(teacher: NextTokens) -> Tensor:
-    """How much of the teacher's distribution its k tokens have, [...]: a share."""
+    """The probability of the teacher's k tokens, [...]."""
     return in_fp32(teacher.log_probabilities).exp().sum(-1)
 
 
@@ -116,7 +117,7 @@ def divergences(
 
 
 def forward_kl(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(teacher || student): the student is to cover all that the teacher may say.
+    """Forward KL(teacher || student): the student covers everything that the teacher finds likely.
 
     Args:
         student: log-probabilities, [..., outcomes].
@@ -129,7 +130,7 @@ def forward_kl(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def reverse_kl(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(student || teacher): the student is to say nothing that the teacher would not.
+    """Reverse KL(student || teacher): mode-seeking; the student avoids what the teacher finds unlikely.
 
     Gu et al. 2024, "MiniLLM: Knowledge Distillation of Large Language Models", equation 1, at each token. Args as `forward_kl`.
     """

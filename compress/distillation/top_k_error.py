@@ -1,4 +1,4 @@
-"""How much of a student's loss is lost by keeping the k likeliest tokens of its teacher's distributions, in 16 bits."""
+"""How much of a student's loss is lost by caching only the k most likely tokens of its teacher's distributions, in 16 bits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def truncation_error(
     extras: Mapping[str, ByToken],
     config: LossConfig,
 ) -> dict[str, Any]:
-    """What is lost of the student's loss by what is kept of the teacher's distributions, on some of the rows.
+    """The top-k truncation error: how much of the student's loss is lost by the cached distributions, on some of the rows.
 
     Args:
         student, teacher: bare models of one vocabulary; left as they were.

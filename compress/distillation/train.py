@@ -1,4 +1,4 @@
-"""Trains a student: its stages, one after another, each by the one training loop."""
+"""Trains a student in one or more stages, each with the training loop."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _is_read(extra: str, config: LossConfig) -> bool:
 
 @contextmanager
 def _frozen(model: Any, freezes_encoder: bool) -> Iterator[None]:
-    """Within it the encoder keeps its weights, if so; those of the embeddings too, where encoder and decoder share them."""
+    """Inside it the encoder is frozen, if requested, and with it embeddings shared by encoder and decoder."""
     frozen = list(model.get_encoder().parameters()) if freezes_encoder else []
     for parameter in frozen:
         parameter.requires_grad_(False)

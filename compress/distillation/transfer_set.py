@@ -1,4 +1,4 @@
-"""What a student learns from: the task's rows, extra ones or those that the teacher wrote, and what the teachers say of them."""
+"""The transfer set: the task's rows, additional rows or teacher-generated texts, with the teacher's outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from compress.training.train import wants_bf16
 
 @dataclass(frozen=True)
 class TransferSet:
-    """The rows a student is trained on, with the teachers' outputs beside them."""
+    """The rows on which a student is trained, with the teachers' outputs."""
 
     data: TrainingData
     stages: tuple[LossConfig, ...]
@@ -65,7 +65,7 @@ def prepare(
     extra: Any = None,
     freeze: bool = False,
 ) -> TransferSet:
-    """Read the rows, and ask the teachers.
+    """Reads the rows and the teachers' outputs.
 
     Args:
         teachers: the first one's features are matched; all of them say what they think of each row. Generative ones are
@@ -145,7 +145,7 @@ def _score(
     settings: DistillationSettings,
     cache: Path,
 ) -> dict[str, Any]:
-    """What a teacher scores on the held-out rows, which it reads by its own tokenizer."""
+    """A teacher's score on the held-out rows, with its own tokenizer."""
     its_tokenizer, config = models.tokenizer(teacher.folder), models.config(teacher.folder)
     if data.task.is_generative:
         return teacher_score.of_generator(
@@ -165,7 +165,7 @@ def _with_outputs(
     identity: Mapping[str, Any],
     cache: Path,
 ) -> TransferSet:
-    """With the teachers' logits, and the first one's features, on disk or live."""
+    """A transfer set with the teachers' logits, and the first one's features, cached on disk or computed online."""
     wanted, data = found.stages[0].features("teacher"), found.data
     if settings.alpha.highest == 0 and not wanted.names():
         return found
@@ -214,7 +214,7 @@ def _with_next_tokens(
     *,
     freeze: bool,
 ) -> TransferSet:
-    """With what a generative teacher wrote in the place of references, and its next tokens, on disk or live."""
+    """A transfer set with teacher-generated texts in place of references, and next-token distributions, cached or online."""
     data, its_tokenizer, config = found.data, models.tokenizer(teacher.folder), found.stages[-1]
     facts = dict(found.facts)
     if settings.sequence_kd:
@@ -260,7 +260,7 @@ def _with_next_tokens(
 
 
 def _live(teacher: Artifact) -> Any:
-    """A generative teacher's model, as it is asked at a step."""
+    """A generative teacher's model, run online at each step."""
     return models.load(teacher).float().requires_grad_(False).eval()
 
 

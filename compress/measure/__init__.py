@@ -1,1 +1,1 @@
-"""Measurements of one artifact or several: latency, memory, size, quality, the machine, and their statistics."""
+"""Measures artifacts: latency, memory, size and quality."""

@@ -51,7 +51,7 @@ def of_tokens(
     groups: Sequence[int] | None,
     condition: Mapping[str, Any],
 ) -> Measurement:
-    """Token accuracy against the uncompressed model: both read the reference, and say the likeliest token at each place.
+    """Token accuracy against the uncompressed model: both read the reference, and give the most likely token at each position.
 
     Args:
         fingerprint: the artifact's.

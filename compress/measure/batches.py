@@ -1,4 +1,4 @@
-"""What every worker is given: the whole evaluation split for the quality, and the same batches for every timing."""
+"""The inputs of every worker: the whole evaluation split for quality, and the same batches for all timings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISTINCT = 4
 
 @dataclass(frozen=True)
 class Condition:
-    """What one timing is read under: so many examples at once, of so many tokens."""
+    """The condition of a timing: batch size and length."""
 
     batch: int
     """Examples at once, 1 or more."""
@@ -91,12 +91,12 @@ class Unnamed:
 
     @property
     def descriptor(self) -> int:
-        """What a process that is to read it must inherit."""
+        """The file descriptor that a reading process must inherit."""
         return self._stream.fileno()
 
     @property
     def path(self) -> Path:
-        """Where it is opened, here and in a process that inherited it."""
+        """Its path, here and in a process that inherited it."""
         return Path(f"/dev/fd/{self.descriptor}")
 
     def close(self) -> None:

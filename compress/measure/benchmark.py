@@ -1,4 +1,6 @@
-"""Measures artifacts side by side, each in processes of its own, beside the uncompressed model in torch and as fp32 ONNX."""
+"""Measures artifacts side by side, each in its own processes, together with the uncompressed model in torch and as fp32
+ONNX.
+"""
 
 from __future__ import annotations
 
@@ -214,7 +216,7 @@ def _root(artifact: Artifact) -> Artifact:
 
 
 def _other_roots(artifacts: Sequence[tuple[str, Artifact]], root: Artifact) -> list[str]:
-    """A note for each artifact that came from another model than the one all are compared with."""
+    """A note for each artifact whose root is not the model that all are compared with."""
     mine = root.fingerprint()
     theirs = [(name, one.root()) for name, one in artifacts]
     return [

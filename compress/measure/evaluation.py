@@ -1,4 +1,4 @@
-"""What the quality of every artifact is measured on, and how: the part of a benchmark that differs between kinds of tasks."""
+"""The evaluation split for each artifact: encoded with its own tokenizer, truncated at one length for all."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class Evaluation(ABC):
     @property
     @abstractmethod
     def condition(self) -> dict[str, Any]:
-        """What quality is read under, beside the runtime."""
+        """The condition of quality, besides the runtime."""
 
     @property
     @abstractmethod
     def read(self) -> dict[str, Any]:
-        """What is recorded of how the split was read."""
+        """The recorded metadata of how the split was read."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """What decides the encoded examples and the answers to them, beside the artifact and its tokenizer."""
+        """What determines the encoded examples and the outputs, besides the artifact and its tokenizer."""
 
     @abstractmethod
     def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
@@ -68,7 +68,7 @@ class Evaluation(ABC):
 
     @abstractmethod
     def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
-        """Every metric, agreement with the root, and what else is told of the answers.
+        """Every metric, agreement with the root, and other values of the outputs.
 
         Args:
             lane: whose loaded worker is asked; the root's comes before all others.
@@ -90,12 +90,12 @@ class Evaluation(ABC):
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
-        """What takes no model, by its name: the score of each metric."""
+        """Baselines without a model, by name: the score of each metric."""
         return {}
 
     @property
     def generation(self) -> dict[str, Any] | None:
-        """What a worker is told of how a generative model generates; None for any other."""
+        """The generation settings given to a worker; None for any other."""
         return None
 
     def speed(
@@ -106,7 +106,7 @@ class Evaluation(ABC):
         where: Mapping[str, Any],
         baseline: Timings | None,
     ) -> list[Measurement]:
-        """What is told of a lane's timings under one condition, see `compress.measure.latency.latency`."""
+        """The measurements from a lane's timings under one condition, see `compress.measure.latency.latency`."""
         return latency.latency(lane.entry.fingerprint, timings, condition, where, baseline)
 
     def growth(self, lane: Lane, file: Unnamed, plan: Plan) -> list[Measurement]:

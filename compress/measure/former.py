@@ -1,4 +1,4 @@
-"""What lies in the folder of a benchmark already: it is reused, refused, replaced when asked for, or kept."""
+"""Earlier measurements in a benchmark's folder: they are reused, refused, replaced if requested, or kept."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def set_aside(out: Path, plan: str) -> None:
 
 
 def output_file(out: Path, name: str) -> Path:
-    """Where what an artifact wrote lies beside the measurements."""
+    """The file of an artifact's generated texts, beside the measurements."""
     return out / OUTPUTS / f"{name.replace('/', '_')}.jsonl"
 
 
 def remove_outputs(out: Path) -> None:
-    """Remove what the artifacts of the measurements in the folder wrote: it would stand beside the new ones as theirs."""
+    """Remove what the artifacts of the measurements in the folder wrote: they would look like the new ones."""
     try:
         found = Measurements.open(out / FILE)
     except CompressError:

@@ -56,7 +56,7 @@ def evaluation(
 
 @dataclass(kw_only=True)
 class GenerationEvaluation(Evaluation):
-    """Models that generate text. What they answer is the likeliest token at each place of the references."""
+    """Models that generate text. Their answers are the most likely tokens at each position of the references."""
 
     plan: GenerationPlan
 
@@ -81,7 +81,7 @@ class GenerationEvaluation(Evaluation):
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
-        """What the beginnings of the sources would score as their summaries; nothing for any other kind of task."""
+        """The scores of the sources' beginnings as summaries (Lead-3); empty for other kinds of tasks."""
         if not self.task.template.has_lead or not self.split.is_labelled:
             return {}
         leads, references = generative.lead_baseline(self.task, self.split.rows["text"]), list(self.split.rows["label"])
@@ -102,7 +102,7 @@ class GenerationEvaluation(Evaluation):
 
     @property
     def rows(self) -> GenerativeRows:
-        """What every model reads in its own way."""
+        """The data that every model encodes in its own way."""
         return GenerativeRows(self.task, self.split, self.plan, self.cache, self.seed)
 
     def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
@@ -129,7 +129,7 @@ class GenerationEvaluation(Evaluation):
         where: Mapping[str, Any],
         baseline: Timings | None,
     ) -> list[Measurement]:
-        """All that is told of how fast it generates."""
+        """All measurements of its decoding speed."""
         where = {**where, "beams": self.plan.decoding.beams}
         new_tokens, mine = self.plan.new_tokens, lane.entry.fingerprint
         return latency.speed_of_generation(mine, timings, condition, where, baseline, new_tokens)

@@ -56,7 +56,7 @@ class GenerationPlan:
         return GenerationPlan(decoding, suite.new_tokens, suite.prompt_tokens, context, stride)
 
     def to_json(self) -> dict[str, Any]:
-        """What a worker is told."""
+        """The values given to a worker."""
         return {"decoding": asdict(self.decoding), "new_tokens": self.new_tokens}
 
 
@@ -168,7 +168,7 @@ def context_and_stride(artifacts: Sequence[Artifact], context: int | None, strid
 
 
 def positions(artifact: Artifact) -> int | None:
-    """How many tokens a model reads at most by its config; None where it knows no limit (T5, BLOOM)."""
+    """The maximum number of tokens by a model's config; None without a limit (T5, BLOOM)."""
     return reading_length.positions(models.config(artifact.folder))
 
 

@@ -1,4 +1,4 @@
-"""Whether something else used the processors while a round was timed: other processes' load, and time stolen by the host."""
+"""Detects whether something else used the processors during a round: load of other processes, and stolen time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOLEN = 0.03
 
 @dataclass(frozen=True)
 class Reading:
-    """What happened beside our own work during one round, as shares of all the processors' time."""
+    """The load of other processes during one round, as shares of all processors' time."""
 
     other_load: float
     stolen: float
@@ -26,7 +26,7 @@ class Reading:
         return self.other_load > OTHER_LOAD or self.stolen > STOLEN
 
     def worst(self) -> float:
-        """How far beyond the limits it is, to choose the least disturbed of several attempts."""
+        """How far it exceeds the limits, to choose the quietest of several attempts."""
         return max(self.other_load / OTHER_LOAD, self.stolen / STOLEN)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a benchmark has measured is noted at once, so that one that was killed goes on with the same command.
+"""Records finished measurements at once, so that a killed benchmark continues with the same command.
 
 A file in the folder of the measurements, a line of JSON for each thing measured; the first line says what is measured.
 """
@@ -26,7 +26,7 @@ class Journal:
         self._file, self._stream, self._known = file, stream, known
 
     def recall(self, name: str) -> Any | None:
-        """What was noted under a name before, None where nothing was."""
+        """The entry recorded under a name, None without one."""
         return self._known.get(name)
 
     def note(self, name: str, value: Any) -> None:

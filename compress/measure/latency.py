@@ -1,4 +1,4 @@
-"""Speeds from timed rounds: latency, its percentiles, throughput and speed-up; of generative models also the pace of tokens."""
+"""Speeds from timed rounds: latency, its percentiles, throughput and speed-up; for generative models also decoding speed."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def speed_of_generation(
 
 
 def strays(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float64], what: str) -> str | None:
-    """A note when what was timed is not the model whose quality was measured: its classes differ on many of the rows.
+    """A note if timed outputs do not match the quality measurement: their classes differ on many rows.
 
     A few may differ where two classes are almost equal, since dynamic quantization depends on the batch.
 
@@ -160,7 +160,7 @@ def _median(
 
 
 def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
-    """How many times as fast as the fp32 ONNX model it is: the median of the rounds' ratios, and their interval."""
+    """The speed-up over the fp32 ONNX model: the median of the rounds' ratios, and their interval."""
     condition = {**under, "against": "fp32-onnx"}
     if baseline is None or baseline.failure is not None or len(baseline.rounds) != len(timings.rounds):
         why = f": {baseline.failure}" if baseline is not None and baseline.failure else ""

@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: the baselines first, then every artifact, each in the runtimes that were asked for."""
+"""The participants of a benchmark: the baselines first, then every artifact, each in the requested runtimes."""
 
 from __future__ import annotations
 

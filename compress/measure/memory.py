@@ -1,4 +1,4 @@
-"""Peak memory of a process that does nothing but load an artifact and serve, beside what it took without the model.
+"""Peak memory of a process that only loads and runs an artifact, and of the same process without the model.
 
 Of a generative model also how the peak grows with what it generates: the cache of keys and values, and what comes with it.
 """
@@ -43,7 +43,7 @@ def peak_memory_bytes() -> int:
 
 
 def reset_peak_memory() -> None:
-    """Let the peak begin anew from what is resident now, where the system can (Linux); else it goes on."""
+    """Reset the peak to the memory resident now, where the system can (Linux); else it continues."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # since Linux 4.0, see proc(5)
     except OSError:

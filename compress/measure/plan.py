@@ -1,4 +1,4 @@
-"""What a benchmark run is about: the artifacts, under which choices of options, and what of them is measured how often."""
+"""The plan of a benchmark: the artifacts, their session options, and what is measured how often."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Plan:
     """Where what is measured is noted, and what an interrupted run had noted."""
 
     def once(self, name: str, measure: Callable[[], Any]) -> Any:
-        """What was noted under that name before the benchmark was interrupted, else what is measured now."""
+        """The measurement recorded under that name before an interruption, else measured now."""
         if self.journal is None:
             return measure()
         known = self.journal.recall(name)

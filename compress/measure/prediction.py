@@ -166,7 +166,7 @@ class PredictionEvaluation(Evaluation):
         return super().speed(lane, timings, condition, where, baseline)
 
     def _said(self, lane: Lane, prepared: Inputs) -> NDArray[np.float64]:
-        """What is predicted for every answer of the split, in the numbers of the artifact's own outputs."""
+        """The predictions for all answers of the split, as indices of the artifact's own outputs."""
         scores = np.load(self.asked(lane, PREDICT, len(prepared.rows)), allow_pickle=False)
         if not np.isfinite(scores).all():
             raise CompressError("its outputs are not finite numbers")

@@ -1,4 +1,4 @@
-"""Starts a worker process with pinned thread counts, asks it things, and says why when it fails or dies."""
+"""Starts a worker process with pinned thread counts, sends it requests, and explains its failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SILENCE_SECONDS = 900.0
 
 
 class WorkerFailed(CompressError):  # noqa: N818 - it says what happened, as the reason for an absent value
-    """A worker could not do what it was asked; the message is the reason, fit to stand for an absent value."""
+    """A worker could not do what it was asked; the message can be the reason of an absent value."""
 
 
 class WorkerProcess:
@@ -86,7 +86,7 @@ class WorkerProcess:
 
         Args:
             command: one of the worker's `commands`.
-            progress: told of each batch of a long command.
+            progress: called after each batch of a long command.
             arguments: the command's own.
 
         Raises:
@@ -161,7 +161,7 @@ class WorkerProcess:
 
 
 def outputs_of(artifact: Artifact) -> Sequence[Output]:
-    """What the artifact's kind gives; the worker is told, so that it need not know its kind."""
+    """What the artifact's kind gives; the worker gets them, so that it need not know its kind."""
     kind = kind_of(artifact.folder) if (artifact.folder / "config.json").is_file() else None
     return ONE if kind is None else kind.outputs
 

@@ -1,4 +1,4 @@
-"""How well an artifact does its task: every metric on the whole evaluation split, with an interval."""
+"""Quality of an artifact: every metric on the whole evaluation split, and agreement with the root."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def said(scores: NDArray[Any], artifact: Artifact, task: Task) -> NDArray[np.flo
 
 
 def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.float64]:
-    """Class ids in the numbers of a model's outputs as those of the task's labels, by their names; scores as they are.
+    """Converts class ids from the model's output order to the task's, by label name; scores are unchanged.
 
     Raises:
         CompressError: the names tell nothing, see `compress.models.labels`.

@@ -1,4 +1,4 @@
-"""The quantities that are measured beside the metrics: each one's unit, and whether more of it is better."""
+"""The measured quantities besides the metrics: their units, and whether higher is better."""
 
 from __future__ import annotations
 

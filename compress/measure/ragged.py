@@ -1,4 +1,4 @@
-"""Rows of unequal lengths in a file: what a worker tells of every token of a split."""
+"""Stores rows of different lengths in a file: a worker's values for every token of a split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def save(to: str, **columns: list[NDArray[Any]]) -> None:
-    """Write lists of arrays, one a row, by name; a row is of one length in all of them."""
+    """Write lists of arrays by name, one array per row; a row has the same length in all of them."""
     lengths = np.array([len(row) for row in next(iter(columns.values()))], np.int64)
     flat = {name: np.concatenate(rows) for name, rows in columns.items()}
     with Path(to).open("wb") as stream:

@@ -1,4 +1,4 @@
-"""A benchmark as a user asks for it, by the command or the Python function: names become artifacts, a suite and a task."""
+"""A benchmark request from the command or the Python function: names become artifacts, a suite and a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times artifacts against one another: rounds that visit every live worker in turn, repeated when something disturbed them.
+"""Interleaved rounds: each one times every live worker once, and is repeated if it was disturbed.
 
 What slows the machine for a while slows all of a round, so ratios are taken within rounds and hold where the seconds
 themselves wander.
@@ -35,7 +35,7 @@ class Contestant(Protocol):
 
 @dataclass
 class Timings:
-    """All that was read from one contestant under one condition."""
+    """The timings of one participant under one condition."""
 
     rounds: list[list[float]] = field(default_factory=list)
     """The seconds of each call, by round."""
@@ -51,7 +51,7 @@ class Timings:
     notes: list[str] = field(default_factory=list)
 
     def keep(self, told: Mapping[str, Any]) -> None:
-        """A round that counts: a worker's answer to `time`."""
+        """A valid round: a worker's answer to `time`."""
         self.rounds.append([float(second) for second in told["seconds"]])
         if "first" in told:
             self.first.append([float(second) for second in told["first"]])
@@ -170,7 +170,7 @@ def _noted(
     contestants: Mapping[str, Contestant],
     found: Mapping[tuple[str, str], Timings],
 ) -> Attempt | None:
-    """A round as it was timed before the benchmark was interrupted, where the same contestants took part."""
+    """A round timed before the benchmark was interrupted, if it had the same participants."""
     raw = None if journal is None else journal.recall(_round_name(number, condition))
     if raw is None or raw["contestants"] != list(contestants):
         return None
@@ -233,7 +233,7 @@ def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> di
 
 
 def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]]) -> str | None:
-    """Why the outputs are not those of a working model, so that its speed means nothing; None when they are."""
+    """Why the outputs are not those of a working model, so that its speed is invalid; None if they are."""
     for key, row in logits.items():
         now = np.asarray(row)
         if not np.isfinite(now).all():
@@ -247,7 +247,7 @@ def _unusable(logits: Mapping[str, Sequence[float]], before: Mapping[str, Sequen
 
 
 def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequence[int]]) -> str | None:
-    """Why a generative model's speed means nothing; None where it does. Now and then two tokens are equally likely but for
+    """Why a generative model's speed is invalid; None if it is valid. Now and then two tokens are equally likely but for
     rounding, and what follows is another text: so it is most of the outputs that must not change."""
     known = [key for key in outputs if key in before]
     changed = sum(list(outputs[key]) != list(before[key]) for key in known)

@@ -1,4 +1,4 @@
-"""Measures artifacts together: each one's size, memory and quality in a process of its own, then all in timed rounds."""
+"""Measures artifacts together: size, memory and quality in separate processes, then all in timed rounds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from compress.runtimes.runtime import Serving
 
 @dataclass(frozen=True)
 class Found:
-    """What a run has found."""
+    """The results of a run."""
 
     measurements: Sequence[Measurement]
     notes: Sequence[str]

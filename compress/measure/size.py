@@ -1,4 +1,4 @@
-"""How large an artifact is: bytes on disk and compressed, parameters, and how many of its weights are zero."""
+"""Size of an artifact: bytes on disk and compressed, parameters, and the number of zero weights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCALES = {
 def size(artifact: Artifact) -> list[Measurement]:
     """Bytes, parameters and zeros of a finished artifact; torch is not imported, and no file is read whole but the graph itself.
 
-    Zeros that cannot be told are absent, with the reason.
+    Zeros that cannot be counted are absent, with the reason.
 
     Raises:
         CompressError: the model's files are missing or are not what their names say.
@@ -64,7 +64,7 @@ def disk_bytes(artifact: Artifact) -> int:
 
 
 def compressed_bytes(files: list[Path]) -> int:
-    """What the files take when each is compressed by zstd: what a download or an image layer takes."""
+    """The size of the files, each compressed with zstd, as in a download or an image layer."""
     import zstandard
 
     packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL)

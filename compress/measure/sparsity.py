@@ -1,4 +1,4 @@
-"""How many of a model's stored weights are exactly zero, counted matrix by matrix and without torch.
+"""Counts exact zeros in a model's stored weights, matrix by matrix and without torch.
 
 Counted are the matrices of the layers: embeddings, norms, biases, pooler and classifier are left out, so that the share is
 that of what pruning can prune. A quantized weight is zero where it equals its zero point.
@@ -22,7 +22,7 @@ from compress.core.errors import CompressError
 from compress.models.stored import graph, header, model_files
 
 LAYERS = "matrices of the layers, embeddings and head left out"
-ALL = "all matrices, since no name tells of layers"
+ALL = "all matrices, since no name has a layer"
 BLOCK = 1 << 22
 """Weights of a safetensors file that are read at once."""
 FLOATS: dict[str, tuple[Any, int]] = {
@@ -57,8 +57,8 @@ def zeros(artifact: Artifact) -> Zeros:
     """Count the zeros; at most one matrix (of a safetensors file, a block of one) is in memory beside the graph.
 
     Raises:
-        CompressError: the files are not what their names say, hold no matrix, or keep weights in a form in which a zero
-            cannot be told.
+        CompressError: the files are not what their names say, hold no matrix, or keep weights in a form in which zeros
+            cannot be recognized.
     """
     if artifact.format == "onnx":
         found = [one for name in artifact.parts.values() for one in _of_graph(artifact.folder / name)]
@@ -73,13 +73,13 @@ def zeros(artifact: Artifact) -> Zeros:
 
 
 def in_layers(name: str) -> bool:
-    """Whether a weight's name is that of one of many like layers (`layer.0.`), or tells nothing (`onnx::MatMul_78`)."""
+    """Whether a weight's name is that of a numbered layer (`layer.0.`), or says nothing (`onnx::MatMul_78`)."""
     return bool(re.search(r"(^|[./])\d+[./]", name)) or not re.search(r"[./]", name)
 
 
 @dataclass(frozen=True)
 class _Matrix:
-    """A matrix that is not read yet."""
+    """A matrix that has not been read yet."""
 
     name: str
     weights: int
@@ -112,7 +112,7 @@ class _Blocks:
 
     def __call__(self) -> Iterator[NDArray[Any]]:
         if self.dtype not in FLOATS:
-            raise CompressError(f"{self.name} is stored as {self.dtype}, whose zeros only its own library can tell")
+            raise CompressError(f"{self.name} is stored as {self.dtype}, whose zeros only its own library can count")
         kind, bits = FLOATS[self.dtype]
         with self.file.open("rb") as stream:
             stream.seek(self.offset)
@@ -197,7 +197,7 @@ class _Read:
             return [values]
         inputs = MULTIPLIED.get(self.node.op_type, MADE_REAL.get(self.node.op_type, {}))
         if self.at not in inputs:
-            raise CompressError(f"{self.tensor.name} is read by {self.node.op_type}, which tells no zero point of it")
+            raise CompressError(f"{self.tensor.name} is read by {self.node.op_type}, which has no zero point for it")
         zero = self._zero_point(inputs[self.at], values)
         return [values.astype(np.int32) != zero]
 

@@ -1,4 +1,4 @@
-"""What a benchmark measures and how carefully: a suite, from a file in `benchmarks/` or of one's own."""
+"""A benchmark suite: what is measured and how carefully, from a file in `benchmarks/` or of one's own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TimedCondition(Settings):
 
 
 class ForGeneration(Settings):
-    """What of a suite is otherwise for generative models: one call of theirs takes as long as dozens of a classifier's."""
+    """The settings of a suite that differ for generative models: one of their calls takes as long as dozens of a classifier's."""
 
     rounds: int | None = Field(None, ge=1, description="As the suite's.")
     options: tuple[str, ...] | None = Field(None, min_length=1, description="As the suite's.")
@@ -46,7 +46,9 @@ class Suite(Settings):
     options: tuple[str, ...] = Field(("ours",), min_length=1, description="Session options of the runtimes, by name.")
     conditions: tuple[TimedCondition, ...] = Field(min_length=1, description="What is timed; memory at fixed lengths.")
     batch_size: int = Field(32, ge=1, description="Examples in a batch when the quality is measured.")
-    max_length: int | None = Field(None, ge=4, description="Tokens after which a text is cut; as trained by default.")
+    max_length: int | None = Field(
+        None, ge=4, description="Maximum number of tokens of a text; by default that of the training."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="For the examples timed at real lengths.")
     beams: int = Field(1, ge=1, description="Beams of the search; 1: greedily.")
     new_tokens: int = Field(32, ge=2, description="Generated after prompts of a fixed length.")

@@ -1,4 +1,4 @@
-"""The process in which one artifact is measured: it loads the artifact, serves what it is asked to, and else sleeps.
+"""The process in which one artifact is measured: it loads the artifact, answers requests, and otherwise sleeps.
 
 It reads one JSON command a line and answers with one JSON line. Between commands it waits in a blocking read, so that
 an idle worker takes no processor time from the one that is being timed. It imports numpy and its runtime and nothing
@@ -124,7 +124,7 @@ class Worker:
         return self.runtime.opened(self.artifact, self.serving)
 
     def _call(self, condition: str) -> Callable[[Mapping[str, Any]], Any]:
-        """What is timed, under a condition."""
+        """One timed condition."""
         return self._model().predict
 
     def _keep(self, told: Answer, batch: str, output: Any, began: float) -> None:
@@ -158,7 +158,7 @@ class GenerationWorker(Worker):
         self.decoding, self.new_tokens = decoding, new_tokens
 
     def grow(self, condition: str, new_tokens: int) -> Answer:
-        """Generate so many tokens after the first batch of a condition, then say what memory that took at its peak."""
+        """Generate this many tokens after the first batch of a condition, and return the peak memory."""
         from compress.runtimes.generating import check_room, generate
 
         feeds = self._batches(condition)[0]
@@ -182,7 +182,7 @@ class GenerationWorker(Worker):
         return {"rows": len(tokens)}
 
     def score(self, batch_size: int, to: str) -> Answer:
-        """The log-probability of every label and the token thought likeliest in its place, into a file: `log_likelihoods`
+        """The log-probability of every label and the most likely token at its position, into a file: `log_likelihoods`
         and `predicted`."""
         from compress.runtimes.generating import scores
 
@@ -214,7 +214,7 @@ class GenerationWorker(Worker):
         return self.runtime.opened_generator(self.artifact, self.serving)
 
     def _call(self, condition: str) -> Callable[[Mapping[str, Any]], Any]:
-        """After prompts of fixed length so many tokens are generated, after real ones up to the model's own end."""
+        """After prompts of fixed length, this many tokens are generated; at real lengths, until the model stops."""
         from compress.runtimes.generating import check_room, generate
 
         model = self._model()
@@ -299,7 +299,7 @@ def made(
 
 
 def end_with(parent: int) -> None:
-    """End this process when the one that asks is gone, also in the midst of a long computation."""
+    """End this process when its parent is gone, even during a long computation."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it was gone before

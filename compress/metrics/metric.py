@@ -28,7 +28,7 @@ class Undefined(CompressError):  # noqa: N818 - it is a finding, and reads as on
 
 
 class TaskFacts(Protocol):
-    """What a metric may ask of a task, see `compress.tasks.task.Task`."""
+    """What a metric can read from a task, see `compress.tasks.task.Task`."""
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def scores(
 
 
 def signature(kind: str, *, stem: bool = True) -> str:
-    """What was compared, and by which version."""
+    """The compared files, and the version of the check."""
     sentences = "|sentences:lines" if kind == "rougeLsum" else ""
     stemmer = "porter" if stem else "none"
     version = metadata.version("rouge-score")

@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class SignFlip:
-    """What a sign-flip test of paired differences says of their mean."""
+    """The result of a sign-flip test on the mean of paired differences."""
 
     p_value: float
     smallest: float | None

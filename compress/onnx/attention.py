@@ -101,7 +101,7 @@ def _attention(graph: Graph, softmax: onnx.NodeProto) -> Attention | None:
 
 
 def _scores(graph: Graph, name: str) -> tuple[onnx.NodeProto, tuple[str, ...], float] | None:
-    """From the softmax's input back to the product of queries and keys: the added terms and the factor on the way."""
+    """Follows the softmax's input back to the product of queries and keys: the added terms and the factor."""
     terms: list[str] = []
     scale = 1.0
     while True:
@@ -242,7 +242,7 @@ class Trials:
         return fill if fill is not None and fill < -1e4 else None
 
     def bias(self, name: str, heads: int) -> str | None:
-        """A value equal to `name` when added, of a shape that MultiHeadAttention takes as its bias; or None."""
+        """A value that can be added in place of `name`, with a shape that MultiHeadAttention accepts as its bias; or None."""
         expand = self.graph.maker(name, "Expand")
         for candidate in ([expand.input[0]] if expand is not None else []) + [name]:
             shapes = []

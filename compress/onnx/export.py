@@ -1,4 +1,4 @@
-"""Turns a fine-tuned torch classifier into one ONNX file with free batch and length, without touching the model.
+"""Exports a fine-tuned torch classifier to one ONNX file with dynamic batch and length, without changing the model.
 
 The tracing is `transformers.exporters.OnnxExporter`'s; nothing else in this project knows that library.
 """
@@ -140,7 +140,7 @@ def as_for_tracing(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def plain_products() -> Iterator[None]:
-    """GPT-2's Conv1D as `x @ W + b`: spelled as it is, it becomes a Gemm on reshaped rows, which nothing quantizes."""
+    """GPT-2's Conv1D as `x @ W + b`; otherwise it becomes a Gemm on reshaped rows, which cannot be quantized."""
     from transformers.pytorch_utils import Conv1D
 
     before = Conv1D.forward
@@ -185,7 +185,7 @@ def rename(graph: onnx.ModelProto, new: Mapping[str, str]) -> None:
 
 
 def _name_outputs(model: onnx.ModelProto) -> None:
-    """Calls the outputs as the model does; inner values of these names get others."""
+    """Names the outputs as the model does; inner values with these names are renamed."""
     names = {value.name: value.name.removeprefix(read_token.TRACED) for value in model.graph.output}
     new = {**{name: f"{name}.inner" for name in names.values()}, **names}
     rename(model, new)
@@ -197,7 +197,7 @@ def _name_outputs(model: onnx.ModelProto) -> None:
 
 
 def _name_dimensions(model: onnx.ModelProto) -> None:
-    """Calls the free axes `batch` and `sequence`, and makes them those of every input."""
+    """Names the dynamic axes `batch` and `sequence`, in every input."""
     for value in model.graph.input:
         first, second = value.type.tensor_type.shape.dim
         first.dim_param, second.dim_param = "batch", "sequence"
@@ -210,7 +210,7 @@ def _name_dimensions(model: onnx.ModelProto) -> None:
 
 
 def name_weights(model: onnx.ModelProto, source: nn.Module) -> None:
-    """Calls each matrix by its parameter in `source`, `<module>.weight.T` where it is transposed; equal ones become one."""
+    """Names each matrix by its parameter in `source`, `<module>.weight.T` where it is transposed; equal ones become one."""
     digests = {name: _digest(value.detach().cpu().numpy()) for name, value in source.named_parameters()}
     names = {digest: name for name, digest in digests.items()}
     names |= {

@@ -1,4 +1,4 @@
-"""Turns a generative torch model into ONNX graphs with a key-value cache: what runs once an input, and once a token.
+"""Exports a generative torch model to ONNX graphs with a KV cache: one that runs once per input, one once per token.
 
 A decoder (GPT-2, Llama, BLOOM) becomes one graph, `decode.onnx`: it reads new tokens and the cache of those before, which
 is empty at first, so that the prefill is its first run. A sequence-to-sequence model (T5, BART) has `encoder.onnx` beside
@@ -33,7 +33,7 @@ Tensors = dict[str, Any]  # tensors, or lists of {"key": tensor, "value": tensor
 
 @dataclass(frozen=True)
 class GenerativeExport:
-    """What was written. parts: the graph's file by part (`encoder`, `prefill`, `decode`)."""
+    """The written files. parts: the graph's file by part (`encoder`, `prefill`, `decode`)."""
 
     parts: dict[str, Path]
     weights: WeightsFile

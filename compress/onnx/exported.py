@@ -1,6 +1,6 @@
-"""From a torch artifact to its fp32 ONNX graphs: exported once, compared with their source on real rows, and cached.
+"""The fp32 ONNX graphs of a torch artifact: exported once, compared with their source on real rows, and cached.
 
-A classifier has one graph, `model`; a model that writes text has `decode` and, for an encoder-decoder, `encoder`.
+A classifier has one graph, `model`; a generative model has `decode` and, for an encoder-decoder, `encoder`.
 """
 
 from __future__ import annotations

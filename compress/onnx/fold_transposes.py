@@ -1,4 +1,4 @@
-"""Makes constants of transposed constants, so that a product by one of them is seen and quantized like any other.
+"""Folds transposes of constants, so that products with them are found and quantized like any other.
 
 The tracer leaves the transposition of a weight with several readers in the graph: one that layers share (ALBERT's), or a head
 that is tied to the embeddings, where it saves space. Quantizers look for a product with a constant weight, and give the

@@ -1,4 +1,4 @@
-"""Writes a graph in half precision: weights and arithmetic in fp16, token ids in and float32 logits out."""
+"""Converts a graph to fp16 weights and arithmetic, with token ids as inputs and float32 logits as outputs."""
 
 from __future__ import annotations
 

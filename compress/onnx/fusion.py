@@ -1,4 +1,4 @@
-"""Shapes an exported encoder into the graph that ONNX Runtime's CPU provider runs fastest, with the same logits.
+"""Fuses an exported encoder into the graph that ONNX Runtime's CPU provider runs fastest, with the same logits.
 
 Rewrites that are exact up to the order of float additions; what a rewrite does not recognise stays as exported:
 

@@ -56,7 +56,7 @@ class Graph:
             ) from error
 
     def save(self, path: Path) -> None:
-        """Write the model, without the constants and values that nothing reads any more.
+        """Write the model, without unused constants and values.
 
         Raises CompressError where it passes protobuf's 2 GiB.
         """

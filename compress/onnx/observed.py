@@ -66,7 +66,7 @@ def by_rows(batches: Sequence[Mapping[str, np.ndarray]], *, threads: int = 1) ->
 
 
 def _unpadded(value: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """What padding tokens give is never read, so it must not widen a range: only the mask's tokens are seen."""
+    """Observes only tokens that are not padding: padding's values are never read, so they must not widen a range."""
     if mask is not None and value.ndim == 3 and value.shape[:2] == mask.shape:
         return np.asarray(value[mask.astype(bool)])
     if mask is not None and value.ndim == 4 and (value.shape[0], value.shape[2]) == mask.shape:
@@ -122,7 +122,7 @@ def by_generation(
 
 
 class _Observed:
-    """A session that shows some of what its graph computed."""
+    """A session that also outputs some inner values of its graph."""
 
     def __init__(self, session: Any, names: tuple[str, ...], observe: Observe, padding: int | None) -> None:
         self._session, self._names, self._observe, self._padding = session, names, observe, padding

@@ -1,4 +1,4 @@
-"""Lifts a graph to a newer version of ONNX's operators where that changes nothing of what it computes."""
+"""Converts a graph to a newer opset if this does not change what it computes."""
 
 from __future__ import annotations
 

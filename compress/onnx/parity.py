@@ -1,4 +1,4 @@
-"""Compares an ONNX file with the torch model it came from, on real rows at several shapes, and refuses a gap."""
+"""Compares an ONNX file with its torch model on real rows at several shapes, and refuses large differences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WAY_OUT = {
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an ONNX graph's outputs (logits, a vector) are from its source's.
+    """The difference between an ONNX graph's outputs (logits, a vector) and its source's.
 
     largest_gap: by shape, the largest absolute difference of a logit. scale: the source's largest absolute logit.
     tolerance: the largest gap allowed, None where the precision is compared for information only (int8, int4).

@@ -1,4 +1,4 @@
-"""Compares generative graphs with their torch model or fp32 export, from prompt to the last of some decoded tokens."""
+"""Compares generative graphs with their torch model or fp32 export, from the prompt through several decoded tokens."""
 
 from __future__ import annotations
 

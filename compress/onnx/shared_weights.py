@@ -1,4 +1,4 @@
-"""Several graphs in one folder point into one file of weights, in which equal tensors lie once."""
+"""Stores the weights of several graphs in one file, equal tensors once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares what an ONNX export writes with what its torch model writes, when both generate by the model's own settings.
+"""Compares the texts that an ONNX export and its torch model generate with the model's own settings.
 
 Equal logits are not enough: a cache that `generate()` hands over under another name, or a setting that one side does not know,
 makes another text of the same graphs.

@@ -1,4 +1,4 @@
-"""Which operators of an fp32 graph pass fp16's range on real rows: those stay in fp32, as a CPU would never show.
+"""Finds operators of an fp32 graph whose values exceed fp16's range on real rows; these stay in fp32.
 
 fp16 ends at 65,504. ONNX Runtime's CPU provider computes an fp16 graph in fp32 and so gives finite answers where a GPU gives
 infinity and NaN: FLAN-T5's feed-forward is the known case (transformers#9295). So every float value of the fp32 graph is
@@ -33,7 +33,7 @@ MORE_SQUARES = ("SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipS
 
 @dataclass
 class Seen:
-    """What was seen of one value."""
+    """The observations of one value."""
 
     largest: float = 0.0
     """Its largest magnitude."""

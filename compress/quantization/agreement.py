@@ -1,4 +1,4 @@
-"""Whether a model in fewer bits still answers as in fp32, on real rows: below nine in ten the step fails.
+"""Checks that a quantized model still agrees with fp32 on real rows; below nine in ten the step fails.
 
 Of a classifier the share of rows with the same class counts; of a regression the correlation of the scores; of a generative
 model the share of tokens with the same best next one. Several tokens are often about as good, so there one in two is enough:
@@ -29,7 +29,7 @@ MEASURES = {"classes": "of {rows} rows have fp32's class", "tokens": "of {rows} 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a model's answers are those of its fp32 source."""
+    """The agreement of a model with its fp32 source."""
 
     of: str
     """`classes`, `scores` or `tokens`."""
@@ -41,7 +41,7 @@ class Agreement:
 
     @property
     def is_enough(self) -> bool:
-        """Whether the share is as large as it must be. A single row that differs is never too many."""
+        """Whether the share is large enough. A single differing row is always accepted."""
         differing = (1 - self.share) * self.rows
         return self.share >= LEAST[self.of] or (self.of != "scores" and differing < 1.5)
 
@@ -60,12 +60,12 @@ def of_classifiers(
 
 
 def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law) -> Agreement:
-    """The same of scores at hand, [answers, outputs] each: one answer a row, or one a token."""
+    """The same for given scores, [answers, outputs] each: one answer per row, or one per token."""
     return of_predictions(predictions(ours, law), predictions(theirs, law), rows_from, law)
 
 
 def of_predictions(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law, of: str = "classes") -> Agreement:
-    """The same of `predictions`; `of` tells what a law of choices chooses: `classes` or `tokens`."""
+    """As `predictions`; `of` tells what a law of choices chooses: `classes` or `tokens`."""
     if not law.chooses:
         return Agreement("scores", _correlation(ours, theirs), len(theirs), rows_from)
     return Agreement(of, float((~_differ(ours, theirs)).mean()), len(theirs), rows_from)
@@ -85,7 +85,7 @@ def difference(ours: np.ndarray, theirs: np.ndarray, law: Law) -> int | float:
 
 
 def right(found: np.ndarray, labels: np.ndarray, law: Law) -> float:
-    """How right predictions are: the share of the labels that they name, or a regression's correlation."""
+    """The quality of predictions: accuracy, or a regression's correlation."""
     return float((~_differ(found, labels)).mean()) if law.chooses else _correlation(found, labels)
 
 
@@ -134,7 +134,7 @@ def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]]) -> np.ndarra
 
 
 def _correlation(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Pearson's; of scores that are all the same it is 1 where the others are the same ones, else 0."""
+    """Pearson correlation; for constant scores 1 if both are equal, else 0."""
     if not np.isfinite(ours).all():
         return -1.0
     if np.ptp(ours) == 0 or np.ptp(theirs) == 0 or len(ours) < 2:

@@ -9,7 +9,7 @@ from compress.core.settings import Settings
 
 
 class AgreementSettings(Settings):
-    """What happens where a quantized model does not agree with its source."""
+    """What happens if a quantized model does not agree with its source."""
 
     allow_disagreement: bool = Field(
         False,

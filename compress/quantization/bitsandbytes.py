@@ -1,4 +1,4 @@
-"""bitsandbytes' int8 and nf4: a torch checkpoint whose linear modules hold integers, opened by transformers as any other."""
+"""bitsandbytes' int8 and nf4: a torch checkpoint with quantized linear modules, which transformers opens."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ the first call (0.50), and a checkpoint must run everywhere."""
 
 
 def quantized(folder: Path, kind: Kind, exclude: Iterable[str] = ()) -> tuple[Any, dict[str, Any]]:
-    """The model in a folder with its linear modules in 8 or 4 bits, and what is to be told of it.
+    """The model in a folder with its linear modules in 8 or 4 bits, and the metadata to record.
 
-    int8 multiplies in integers, but for inputs above 6 (Dettmers et al. 2022, "LLM.int8()"). nf4 stores each weight as one
+    int8 multiplies integers, except inputs above 6 (Dettmers et al. 2022, "LLM.int8()"). nf4 stores each weight as one
     of 16 quantiles of the normal distribution with a scale for each 64 (Dettmers et al. 2023, "QLoRA"), and multiplies in
     floating point. Only linear modules of layers change: heads, embeddings, biases and norms stay as they are.
 

@@ -1,4 +1,4 @@
-"""A matrix in 4 or 8 bits with a scale for each block of neighbouring inputs: the grid, and rounding to the nearest."""
+"""Block-wise quantization of a matrix in 4 or 8 bits: one scale per block of neighbouring inputs, rounding to nearest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BITS = (4, 8)
 
 @dataclass(frozen=True)
 class Grid:
-    """What a weight is rounded to.
+    """The grid to which weights are rounded.
 
     bits: 4 or 8. block: inputs that share a scale. symmetric: zero is the middle integer, and the largest value of a block
     by size is the least one (so that a scale may be negative, and all integers are used); otherwise a block has a zero
@@ -87,7 +87,7 @@ class BlockWeight:
             )
 
     def real(self) -> Tensor:
-        """The weight that the integers stand for, float32 [outputs, inputs]."""
+        """The weight that the integers encode, float32 [outputs, inputs]."""
         inputs = self.integers.shape[1]
         scale = self.scale.repeat_interleave(self.grid.block, dim=1)[:, :inputs]
         zero_point = self.zero_point.repeat_interleave(self.grid.block, dim=1)[:, :inputs]

@@ -1,4 +1,4 @@
-"""From the settings for int8 to the schemes of a model's graphs: the one place where they meet graphs and a calibration set."""
+"""Static int8: makes a quantization scheme from the settings, a graph and a calibration set."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def static_schemes(
             while it generates.
         parts: those to quantize.
         folder: the artifact's, which holds its tokenizer and configs.
-        described: the task whose training rows are read, unless weights alone are quantized.
+        described: the task whose training rows are read, unless only weights are quantized.
 
     Raises:
         CompressError: the calibration set or the task does not fit, or a graph has nothing to quantize.
@@ -53,7 +53,7 @@ def static_schemes(
 def _runner(
     graphs: Mapping[str, Path], folder: Path, described: DescribedTask | None, settings: Int8Settings
 ) -> Callable[[str], Runner]:
-    """What runs a part on the calibration set."""
+    """Runs a component on the calibration set."""
     described = calibration.needed(settings.calibration, described)
     its_tokenizer, its_config = tokenizer(folder), config(folder)
     rows = calibration.rows(settings.calibration, described, its_tokenizer, its_config)

@@ -1,4 +1,4 @@
-"""Whether the patterns of `exclude` match anything that would be quantized; those that match nothing are refused."""
+"""Checks the patterns of `exclude`: those that match nothing that would be quantized are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fake quantization: the integers that a graph will compute with, in floats whose gradients teach the step sizes.
+"""Fake quantization: rounds floats to the values that the graph will use, with gradients for the step sizes.
 
 A quantizer gives centred integers n = clip(round(x / s) + z, low, high) - z, so that x is close to n * s. Rounding is
 passed straight through in the backward pass; everything else is differentiated as it stands. That is LSQ (Esser et al.
@@ -24,7 +24,7 @@ MOMENTUM = 0.05  # of a running range: each batch counts as the last 20 or so do
 
 
 class _Integers(torch.autograd.Function):
-    """Centred integers with the straight-through gradient of rounding: 1 within the range, 0 where values clip."""
+    """Centred integers with the straight-through gradient of rounding: 1 within the range, 0 where values are clipped."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:
@@ -73,7 +73,7 @@ class _Rounded(torch.autograd.Function):
 
 
 def integers(values: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:
-    """Centred integers of float32 values: `integers * scale` is what they stand for.
+    """Centred integers of float32 values: their value is `integers * scale`.
 
     Args:
         values: any shape.
@@ -153,14 +153,14 @@ class FakeQuantizer(nn.Module):
         return integers(values, scale, zero_point, self.low, self.high), scale
 
     def quantizer(self) -> Quantizer:
-        """What it is by now, for a scheme."""
+        """The current value, for a scheme."""
         with torch.no_grad():
             return Quantizer(
                 self.type, self.axis, self.scale.cpu().numpy(), self.zero_point.cpu().numpy().astype(np.int32)
             )
 
     def _watch(self, values: Tensor) -> None:
-        """Let the range follow: a weight's largest magnitude, a running least and greatest activation."""
+        """Updates the range: a weight's largest magnitude, or the moving minimum and maximum of an activation."""
         if not self.affine:
             others = [axis for axis in range(values.ndim) if self.axis is None or axis != self.axis % values.ndim]
             largest = values.abs().amax(others) / self.high
@@ -190,7 +190,7 @@ class DynamicQuantizer(nn.Module):
 
 
 class Smoothing(nn.Module):
-    """Factors that outliers are divided by before they are rounded, and weights multiplied by: learned logarithms.
+    """Smoothing factors that divide inputs before rounding and multiply weights: learned as logarithms.
 
     Xiao et al. 2022 (SmoothQuant), equation 3; learned with the step sizes, as Shao et al. 2023 (OmniQuant) do.
     """
@@ -213,7 +213,7 @@ class Smoothing(nn.Module):
 
 
 def _parameter(start: Tensor) -> nn.Parameter:
-    """A logarithm or a share to learn: it must not be drawn to 0, and moves faster than weights do."""
+    """A learned logarithm or share: without weight decay, and with a higher learning rate than weights."""
     made = nn.Parameter(start)
     made.no_weight_decay = True  # read by the training loop, as the next one is
     made.learning_rate_factor = LEARNING_RATE_FACTOR

@@ -1,4 +1,4 @@
-"""From fp32 graphs to fp16 ones: what passes fp16's range on real rows stays in fp32, and the step tells what did."""
+"""Converts fp32 graphs to fp16; operators that exceed fp16's range on real rows stay in fp32 and are reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write(graph: Path, target: Path, rows: Sequence[Mapping[str, np.ndarray]], r
 def write_part(
     graphs: Mapping[str, Path], part: str, folder: Path, target: Path, prompts: Sequence[np.ndarray], rows_from: str
 ) -> dict[str, Any]:
-    """Write one of a generative export's fp32 graphs in fp16, watched while the model writes; the facts to report.
+    """Write one of a generative export's fp32 graphs in fp16, with ranges observed during generation; the facts to report.
 
     Args:
         graphs: the fp32 export by part.

@@ -1,4 +1,4 @@
-"""GPTQ: weights are rounded column by column, and those not yet rounded make good what rounding cost the outputs.
+"""GPTQ: rounds weights column by column and adjusts the remaining columns to compensate the error in the outputs.
 
 Frantar et al. 2023, "GPTQ: Accurate post-training quantization for generative pre-trained transformers", algorithm 1. It is
 SparseGPT with rounding in place of zeros, so that the Hessian's factor is that of `compress.pruning.calibrated`.
@@ -30,9 +30,9 @@ IN_LAYER = re.compile(r"^(.*?\.\d+)\.")
 
 @dataclass(frozen=True)
 class Rounded:
-    """One matrix in integers, and the error in its outputs on the calibration inputs.
+    """One quantized matrix, and the error of its outputs on the calibration inputs.
 
-    error: ||(W - W')X||^2 / ||WX||^2. nearest_error: the same where each weight is rounded to the nearest.
+    error: ||(W - W')X||^2 / ||WX||^2. nearest_error: the same where each weight is rounded to nearest.
     """
 
     weight: BlockWeight
@@ -64,7 +64,7 @@ def gptq_(
     act_order: bool = False,
     told: Callable[[str], None] = lambda _layer: None,
 ) -> dict[str, Rounded]:
-    """Rounds a model's layers from the first to the last, each by the inputs that it has once those before it are rounded.
+    """Rounds a model's layers in order, each with the inputs that it gets from the rounded layers before it.
 
     Of each layer one sum of outer products for each matrix is kept, [inputs, inputs] in fp64, so that the memory needed does
     not grow with the calibration text. It is run through once for each layer, up to that layer.
@@ -146,7 +146,7 @@ def by_kind(names: Iterable[str]) -> dict[str, int]:
 
 
 def errors_told(found: Mapping[str, Rounded]) -> dict[str, Any]:
-    """What a report tells: how many matrices, and the medians of their outputs' errors beside those of plain rounding."""
+    """The values to report: the number of matrices, and the median errors of their outputs with GPTQ and with plain rounding."""
     return {
         "layers": len(found),
         "median_output_error": median(one.error for one in found.values()),
@@ -178,11 +178,11 @@ def _known(names: Iterable[str], inside: Mapping[str, nn.Module]) -> list[str]:
 
 
 class _Enough(Exception):  # noqa: N818 - no error
-    """Ends a forward pass once the layer in question has been reached."""
+    """Ends a forward pass when the layer has been reached."""
 
 
 def _in_order(model: nn.Module, batch: Batch, chosen: Mapping[str, nn.Module]) -> dict[str, list[str]]:
-    """By layer, in the order in which layers are run, the names of its modules, each as often as it is called."""
+    """The module names of each layer, in the order in which layers run, each as often as it is called."""
     calls: dict[str, list[str]] = {}
 
     def watch(name: str) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""GPTQ's checkpoint format, which transformers (with optimum), GPTQModel and vLLM open: written, and read without any of them.
+"""GPTQ's checkpoint format, which transformers (with optimum), GPTQModel and vLLM read; written here without any of them.
 
 Of each linear module, instead of `weight` [outputs, inputs]: `qweight` int32 [inputs * bits / 32, outputs] (the integers of
 neighbouring inputs, the first lowest), `qzeros` int32 [blocks, outputs * bits / 32] (zero points of neighbouring outputs),

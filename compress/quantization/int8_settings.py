@@ -1,4 +1,4 @@
-"""Static quantization: the settings that post-training quantization and QAT share."""
+"""The settings of static quantization that post-training quantization and QAT share."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ class Int8Settings(Settings):
 
     @property
     def calibrates(self) -> bool:
-        """Whether rows are needed to take ranges from."""
+        """Whether calibration rows are needed."""
         return self.activation_dtype != "float"

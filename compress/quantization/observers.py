@@ -1,4 +1,4 @@
-"""Watches activations pass by, batch by batch, and says from where to where their integers should reach.
+"""Range observers: record activations batch by batch and compute the range to quantize (minmax, percentile, entropy, MSE).
 
 Memory does not grow with the number of values: least and greatest value, and a histogram whose bins merge in pairs
 when a value falls outside it.
@@ -20,14 +20,14 @@ CANDIDATES = 128  # clipping thresholds that `entropy` and `mse` try
 
 class Observer(Protocol):
     def see(self, values: np.ndarray) -> None:
-        """Take note of a batch of values, of any shape. Raises CompressError for NaN or infinity."""
+        """Observe a batch of values of any shape. Raises CompressError for NaN or infinity."""
 
     def range(self) -> tuple[float, float]:
-        """(low, high), low <= high, for the values seen. Raises CompressError where there were none."""
+        """(low, high), low <= high, for the observed values. Raises CompressError without any."""
 
 
 class MinMax:
-    """The least and the greatest value: nothing is clipped, and one outlier takes everyone's resolution."""
+    """The minimum and maximum: nothing is clipped, and one outlier costs all values resolution."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
@@ -43,7 +43,7 @@ class MinMax:
 
 
 class Histogram:
-    """Counts in bins of equal width whose edges are multiples of it; the width doubles until the values fit."""
+    """A histogram with bins of equal width, whose edges are multiples of it; the width doubles until the values fit."""
 
     def __init__(self, bins: int = BINS) -> None:
         self.counts = np.zeros(bins, np.int64)
@@ -73,7 +73,7 @@ class Histogram:
         self.counts += np.bincount(np.clip(places, 0, len(self.counts) - 1), minlength=len(self.counts))
 
     def edges(self) -> np.ndarray:
-        """The bins' ends, one more than there are bins."""
+        """The edges of the bins."""
         return (self.first + np.arange(len(self.counts) + 1)) * self.width
 
     def occupied(self) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ class Histogram:
 
 
 class Percentile(Histogram):
-    """Leaves out the same share of values at either end, so that `percentile` percent (50 to 100) are inside."""
+    """Clips the same share of values at both ends, so that `percentile` percent (50 to 100) are inside."""
 
     def __init__(self, percentile: float = 99.99) -> None:
         if not 50 <= percentile <= 100:
@@ -129,7 +129,7 @@ class Percentile(Histogram):
 
 
 class Entropy(Histogram):
-    """The clipping that loses the least information: the smallest Kullback-Leibler divergence of the quantized
+    """The range that loses the least information: the smallest Kullback-Leibler divergence of the quantized
     distribution from the one seen (S. Migacz, 8-bit inference with TensorRT, 2017), for a range that need not be
     symmetric: a threshold t keeps the values from max(low, -t) to min(high, t).
     """
@@ -140,7 +140,7 @@ class Entropy(Histogram):
 
 
 class Mse(Histogram):
-    """The clipping with the least mean squared error of the values seen, rounded to 256 levels; each end is moved by
+    """The range with the smallest mean squared error of the observed values, rounded to 256 levels; each end is moved by
     itself, in turn, as in torch's HistogramObserver.
     """
 
@@ -228,4 +228,4 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 
 def _refuse_unseen(seen: bool) -> None:
     if not seen:
-        raise CompressError("There is no range without a value. Calibrate on at least one row.")
+        raise CompressError("No values were observed. Calibrate on at least one row.")

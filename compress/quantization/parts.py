@@ -1,4 +1,4 @@
-"""A generative export in fewer bits, part by part: each graph in a precision of its own, one file of weights for all."""
+"""Quantizes a generative export component by component: each graph in its own precision, one weights file for all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Writer = Callable[[str, Path, Path], Mapping[str, Any]]
 
 
 def precisions(parts: Iterable[str], whole: str, encoder: str | None, decoder: str | None) -> dict[str, str]:
-    """The precision of each part: the whole model's, or its component's own.
+    """The precision of each component: its own, or the whole model's.
 
     The encoder's graph also holds the projections that make the cross-attention's keys and values of its states. The
     decoder's precision is that of `decode`, and of `prefill` where there is one.
@@ -64,7 +64,7 @@ def write(
     chosen: Mapping[str, str],
     writers: Mapping[str, Writer],
 ) -> tuple[dict[str, Path], dict[str, Mapping[str, Any]]]:
-    """Write each part into a folder, in its precision; the files, and what the writers told, by part.
+    """Write each component into a folder, in its precision; returns the files and metadata by component.
 
     Args:
         graphs: the fp32 export; a part in fp32 is written as it is there.
@@ -91,7 +91,7 @@ def write(
 def gap(
     graphs: Mapping[str, Path], reference: Mapping[str, Path], folder: Path, rows: Sequence[np.ndarray], precision: str
 ) -> Parity:
-    """How far the logits of some graphs are from those of their fp32 `reference`, both with their own cache.
+    """The difference between the logits of graphs and of their fp32 `reference`, each with its own cache.
 
     Args:
         folder: holds the config and the generation config.

@@ -1,4 +1,4 @@
-"""Trains a model in the integers that it will be served with (QAT), and writes the graphs that compute them.
+"""Quantization-aware training: trains a model with fake quantization, and returns the graph that computes with integers.
 
 A classifier is exported as one part, `model`; a generative model as `decode` and, with an encoder, `encoder`. Each part starts
 from its own scheme of static quantization. All of them are one scheme while the model is trained, and what was learned goes back
@@ -46,7 +46,7 @@ DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
 
 
 def train(work: Work[Qat]) -> Made:
-    """What `compress qat` makes.
+    """The settings of `compress qat`.
 
     Raises:
         CompressError: the calibration, the teacher or the training fails, or the graphs do not compute what was trained.
@@ -79,7 +79,7 @@ def start(work: Work[Qat]) -> dict[str, Scheme]:
 
 
 def one_scheme(parts: Mapping[str, Scheme]) -> Scheme:
-    """The parts' schemes as one. A table that two of them read is rounded alike in both, since it is one tensor.
+    """The components' schemes combined. A table that two of them read is rounded equally in both, since it is one tensor.
 
     Raises:
         CompressError: they disagree about a layer.
@@ -96,13 +96,13 @@ def one_scheme(parts: Mapping[str, Scheme]) -> Scheme:
 
 
 class FreezeObservers:
-    """Range observers see what training shows them up to a share of it, and are frozen from there on."""
+    """Range observers are updated during a share of the training, and then frozen."""
 
     def __init__(self, model: nn.Module, until: float) -> None:
         self.model, self.until = model, until
 
     def start(self) -> None:
-        """Whether they observe still is in the checkpoint, with the ranges."""
+        """The checkpoint has the ranges, and whether the observers are still active."""
 
     def after_step(self, progress: float) -> None:
         if progress >= self.until:
@@ -113,7 +113,7 @@ class FreezeObservers:
 
 
 class Holds:
-    """Several holds as one."""
+    """Several holds combined."""
 
     def __init__(self, holds: Sequence[Hold]) -> None:
         self.holds = holds
@@ -132,7 +132,7 @@ class Holds:
 
 @contextmanager
 def fake_quantized(model: Any, scheme: Scheme, settings: Qat, zeros: Hold | None) -> Iterator[Hold | None]:
-    """A model that computes with a scheme while this lasts, and what holds its zeros and ranges.
+    """A context in which a model computes with a scheme, and the hold of its zeros and ranges.
 
     Args:
         settings: of them `step_sizes`, `freeze_observers_at` and `dropout` are read.
@@ -153,7 +153,7 @@ def fake_quantized(model: Any, scheme: Scheme, settings: Qat, zeros: Hold | None
 
 
 def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
-    """Each share that is dropped at random: of a module of its own, or of one that drops by itself (BART, T5's attention)."""
+    """All dropout probabilities: of dropout modules, and of modules with built-in dropout (BART, T5's attention)."""
     for module in model.modules():
         for name in ("p",) if isinstance(module, nn.Dropout) else DROPOUTS:
             share = getattr(module, name, None)
@@ -162,7 +162,7 @@ def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
 
 
 def _trained(work: Work[Qat], student: Student, scheme: Scheme) -> tuple[TrainingData, dict[str, Any]]:
-    """Train the model in a scheme, in place, with its teacher; what it read, and what is told of the training."""
+    """Train the model with a scheme, in place, with its teacher; returns the data read, and the metadata of the training."""
     settings, teacher = work.settings, work.inputs.get("teacher", work.source)
     rows = transfer_set.prepare([teacher], student, work.described, settings, work.cache)
     with fake_quantized(student.model, scheme, settings, pruning.sparsity_hold(student.model)) as hold:
@@ -173,7 +173,7 @@ def _trained(work: Work[Qat], student: Student, scheme: Scheme) -> tuple[Trainin
 def _delivered(
     work: Work[Qat], made: Made, student: Student, schemes: Mapping[str, Scheme], data: TrainingData
 ) -> Made:
-    """Write the trained model as graphs in its learned scheme, and compare them with what was trained and where it began.
+    """Write the trained model as graphs with its learned scheme, and compare them with the trained and the unquantized model.
 
     Args:
         made: with the facts of the training.
@@ -231,7 +231,7 @@ def _written(
 def _unlike(
     work: Work[Qat], model: Any, graphs: Any, unquantized: Any, began: Any, batches: Sequence[Batch]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How the graphs answer, compared with the unquantized model and with where training began.
+    """The agreement of the graphs with the unquantized model, and with the start of training.
 
     Returns:
         The step's facts, and those that the kind chooses on held-out rows (thresholds).

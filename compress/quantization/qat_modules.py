@@ -1,4 +1,4 @@
-"""Lets a model compute with a scheme's integers while it is trained, and takes the trained scheme out of it again.
+"""Replaces a model's modules by quantized ones for training, and reads the trained scheme back.
 
 Modules stay the ones they are, under their names: a linear layer becomes one whose weight and input pass through
 quantizers, so that masks, captured hidden states, checkpoints and pruned widths work as without. Nothing of it is left
@@ -38,7 +38,7 @@ EXACT = {"int4", "int8", "uint8"}
 
 
 class QuantizedLinear(nn.Linear):
-    """A linear layer that multiplies integers: y = s_x s_w (n_x n_w) + b, as ONNX Runtime's integer product does.
+    """A linear layer with an integer product: y = s_x s_w (n_x n_w) + b, as ONNX Runtime's integer product does.
 
     Under bf16 autocast the product is still one of the exact integers, since bf16 holds those up to 256.
     """
@@ -146,7 +146,7 @@ def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
 
 
 def detach(model: Any) -> Scheme:
-    """Make it a float model again, in place, and return the scheme that it computed with at last."""
+    """Restore the float model, in place, and return its final scheme."""
     found: dict[str, Layer] = {}
     for name, module in model.named_modules():
         if isinstance(module, QuantizedLinear | QuantizedConv1D):
@@ -178,7 +178,7 @@ def detach(model: Any) -> Scheme:
 
 
 def watch(model: Any, watching: bool) -> None:
-    """Whether the ranges of quantizers that are not learned follow the values that training shows them."""
+    """Whether the ranges of quantizers that are not learned are still updated."""
     for module in model.modules():
         if isinstance(module, FakeQuantizer) and not module.learned:
             module.watching.fill_(watching)
@@ -190,7 +190,7 @@ def part(module: nn.Module, name: str) -> Any:
 
 
 def _round_rows_(table: Any, quantizer: FakeQuantizer, *, is_own: bool) -> None:
-    """Let a table round what is looked up; the quantizer is registered with the one that the scheme names alone."""
+    """Makes a table round the rows that are looked up; only the table named in the scheme registers the quantizer."""
     kind = type(table)
     table.__dict__[OWN_CLASS] = kind
     table.__class__ = (
@@ -217,7 +217,7 @@ def _readers_of_one_value(model: Any) -> dict[int, tuple[str, int]]:
 
 
 def _quantize_alike(one: Layer, other: Layer) -> bool:
-    """Whether two layers do the same to their input."""
+    """Whether two layers compute the same function."""
     return replace(one, weight=other.weight) == other
 
 
@@ -227,7 +227,7 @@ def _attach_attention(model: Any, modules: dict[str, nn.Module], scheme: Scheme,
         return
     if not type(model)._supports_attention_backend:
         raise CompressError(
-            f"The attention of {model.config.model_type} models computes its products by itself, so they cannot be "
+            f"The attention of {model.config.model_type} models computes its products itself, so they cannot be "
             "trained in integers. Leave them in floating point: --attention-matmuls none."
         )
     width = getattr(model.config, family(model.config).hidden_width)

@@ -76,7 +76,7 @@ def law_of(model: Any) -> Law:
 
 @torch.no_grad()
 def answers(model: Any, bare: Any, batch: Batch) -> Answers:
-    """A model's answers to a batch, in fp32: those of its kind, or its next tokens, one row's after the other's.
+    """A model's answers for a batch, in fp32: those of its kind, or its next tokens, row after row.
 
     Args:
         model: in torch, or what is called as one (`open_graphs`).
@@ -99,7 +99,7 @@ def answers(model: Any, bare: Any, batch: Batch) -> Answers:
 
 
 def predicted(model: Any, bare: Any, batches: Sequence[Batch]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """What a model predicts, see `compress.quantization.agreement.predictions`, and the labels in the same order."""
+    """A model's predictions, see `compress.quantization.agreement.predictions`, and the labels in the same order."""
     law, found, labels = law_of(bare), [], []
     for batch in batches:
         one = answers(model, bare, batch)
@@ -109,12 +109,12 @@ def predicted(model: Any, bare: Any, batches: Sequence[Batch]) -> tuple[NDArray[
 
 
 def compared(model: Any, graphs: Any, batches: Sequence[Batch], folder: Path) -> dict[str, Any]:
-    """How far the graphs' answers are from those of the model that was trained in their integers.
+    """The difference between the graphs' answers and those of the trained model.
 
     Where an activation lies at the edge between two integers, the order of a sum decides which it becomes, and a deep model
     carries that on: in the one real summarizer that was looked at, one part in a million of the norms' weights moves logits
     by a few percent of the largest, and one part in a thousand by little more. So where the graphs of a generative model would
-    write another token for certain, they are held to what such a change does to the trained model itself. In such a model a small
+    write another token for certain, they are compared with its effect on the trained model. In such a model a small
     mistake of an export would not be seen here.
 
     Args:
@@ -161,7 +161,7 @@ def compared(model: Any, graphs: Any, batches: Sequence[Batch], folder: Path) ->
 
 @contextmanager
 def perturbed(model: Any) -> Iterator[None]:
-    """Within it the model's vectors (norms and biases; no quantizer's) are changed by one part in a million or so."""
+    """Inside it the model's vectors (norms and biases, not quantizers') are changed by about one part in a million."""
     drawn = torch.Generator().manual_seed(0)
     some = [one for name, one in model.named_parameters() if one.dim() == 1 and "quantizer" not in name]
     before = [one.detach().clone() for one in some]
@@ -175,7 +175,7 @@ def perturbed(model: Any) -> Iterator[None]:
 
 
 def _own_gaps(model: Any, batch: Batch) -> NDArray[np.float32]:
-    """How far the model is from itself when it is perturbed: the largest difference of a score in each answer."""
+    """The sensitivity of a model to a perturbation: the largest difference of a score in each answer."""
     trained = answers(model, model, batch).values
     with perturbed(model):
         return _apart(trained, answers(model, model, batch).values, CATEGORICAL)[0]
@@ -192,5 +192,5 @@ def _apart(trained: Tensor, others: Tensor, law: Law) -> tuple[NDArray[np.float3
 
 
 def _median(values: NDArray[np.float32]) -> float:
-    """The lower one of two, as torch has it."""
+    """The median; the lower one of two, as in torch."""
     return float(np.sort(values)[(len(values) - 1) // 2])

@@ -1,4 +1,4 @@
-"""The settings of `compress qat`: what becomes integers, and how the model is trained in them."""
+"""The settings of `compress qat`: what is quantized, and how the model is trained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from compress.quantization.int8_settings import Int8Settings
 
 
 class Qat(Int8Settings, AgreementSettings, DistillationSettings):
-    """What becomes integers, and how the model is trained in them."""
+    """What is quantized, and how the model is trained."""
 
     HEADING = "Quantization-aware training"
 

@@ -1,4 +1,4 @@
-"""The settings of `compress quantize`: the target precision, and how it is reached."""
+"""The settings of `compress quantize`: the target precision, and the method."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
 
     @property
     def stores_blocks(self) -> bool:
-        """Whether some weights are stored in blocks with scales of their own."""
+        """Whether some weights are stored in blocks with their own scales."""
         return self.mode in ("weights", "gptq") or "int4" in (self.encoder, self.decoder)
 
     @property

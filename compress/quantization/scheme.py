@@ -1,4 +1,4 @@
-"""What is quantized and how: by module name the type, axis, scale and zero point, and the rounding that they mean.
+"""A quantization scheme: type, axis, scale and zero point by module name, and the rounding that they define.
 
 One scheme serves static quantization after training and training that is aware of it, so that the second starts
 exactly where the first ended; one writer (`compress.quantization.graphs.qdq`) turns it into a graph.
@@ -101,7 +101,7 @@ class Quantizer:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """How one matrix product, embedding table or product of two activations is quantized.
+    """The quantization of one matrix product, embedding table or product of two activations.
 
     weight: None for a product of two activations (attention's). input: of the product's first factor; None where its
     range is taken at each call. other: of the second factor where that is an activation. smooth: float32, [inputs],
@@ -139,7 +139,7 @@ class Layer:
         )
 
     def integers(self, weight: np.ndarray) -> np.ndarray:
-        """What is stored for a float weight, [outputs, inputs]: smoothed, then quantized."""
+        """The stored integers for a float weight, [outputs, inputs]: smoothed, then quantized."""
         assert self.weight is not None
         return self.weight.quantize(weight if self.smooth is None else weight * self.smooth)
 
@@ -191,7 +191,7 @@ class Scheme(Mapping[str, Layer]):
         )
 
     def save(self, path: Path) -> None:
-        """Write the scheme to a safetensors file; `load` gives back an equal one, to the bit."""
+        """Write the scheme to a safetensors file; `load` returns an equal one, bit for bit."""
         from safetensors.numpy import save_file
 
         tensors: dict[str, np.ndarray] = {}
@@ -211,7 +211,7 @@ class Scheme(Mapping[str, Layer]):
 
     @classmethod
     def load(cls, path: Path) -> Scheme:
-        """Raises CompressError where the file is not one that `save` wrote."""
+        """Raises CompressError if `save` did not write the file."""
         from safetensors import SafetensorError, safe_open
 
         found: dict[str, dict[str, Any]] = {}
@@ -254,7 +254,7 @@ def _quantizers(layer: Layer) -> Iterator[tuple[str, Quantizer]]:
 
 
 def symmetric(weight: np.ndarray, *, axis: int | None, type: str = "int8") -> Quantizer:
-    """int8 (or int4) over the largest magnitude of each channel along `axis` (of the whole, for None), zero point 0.
+    """int8 (or int4) scaled by the largest magnitude of each channel along `axis` (of the whole, for None), zero point 0.
 
     127 steps each way (7 for int4): the least integer stays unused, so that a weight and its negative round alike.
     """

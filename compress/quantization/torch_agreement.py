@@ -1,4 +1,4 @@
-"""The agreement of a torch checkpoint in fewer bits with the fp32 model that it was made of, on real rows.
+"""Agreement of a quantized torch checkpoint with its fp32 source on real rows.
 
 Each of the two is opened as every later command opens it, one after the other, so that never both are in memory.
 """

@@ -1,4 +1,4 @@
-"""From the settings for weights in fewer bits to what is written: MatMulNBits graphs, GPTQ checkpoints, bitsandbytes' models."""
+"""Weight-only quantization: writes MatMulNBits graphs, GPTQ checkpoints, or bitsandbytes models from the settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BITS = {"int4": 4, "int8": 8}
 
 
 def grid_of(settings: WeightSettings, precision: str, *, half_scales: bool = False) -> Grid:
-    """What weights are rounded to, from the settings `group_size` and `symmetric`.
+    """The grid of weights from the settings `group_size` and `symmetric`.
 
     half_scales: for a GPTQ checkpoint, which is symmetric where nothing else is asked for.
     """
@@ -42,7 +42,7 @@ def write_blocks(
     """Write one fp32 graph with its weights in blocks; the facts to report.
 
     Args:
-        chosen: `calibrated`'s integers; other weights are rounded to the nearest.
+        chosen: `calibrated`'s integers; other weights are rounded to nearest.
     """
     whole = WeightOnly(
         grid_of(settings, precision), settings.embeddings, settings.exclude, settings.accuracy_level == 4
@@ -55,9 +55,9 @@ def write_blocks(
 def calibrated(
     source: Artifact, graphs: Mapping[str, Path], chosen: Mapping[str, str], task: DescribedTask, settings: Quantize
 ) -> tuple[dict[str, BlockWeight], dict[str, Any]]:
-    """GPTQ's integers for the weights that a torch artifact and its graphs have in common, and what is to be told of them.
+    """GPTQ's integers for the weights that a torch artifact and its graphs have in common, and the metadata to record.
 
-    A weight that the graph has in another form than torch is rounded to the nearest when it is written.
+    A weight that the graph has in another form than torch is rounded to nearest when it is written.
 
     Args:
         graphs: the source's fp32 export, by part.

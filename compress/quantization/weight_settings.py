@@ -1,4 +1,4 @@
-"""Weight-only quantization: the settings of mode `weights` (ONNX), `gptq` and of a submodel in int4."""
+"""The settings of weight-only quantization: mode `weights` (ONNX), `gptq`, and components in int4."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compress.core.settings import Settings
 
 
 def _number(given: Any) -> Any:
-    """The command line gives a text."""
+    """The command line gives a string."""
     return int(given) if isinstance(given, str) and given.isdigit() else given
 
 

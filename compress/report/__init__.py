@@ -1,4 +1,4 @@
-"""The report somebody decides from, made of manifests and measurements alone: no model is opened, torch is not imported."""
+"""The report, made from manifests and measurements only: no model is opened, torch is not imported."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _as_written(what: str) -> Iterator[None]:
         RecursionError,
         TemplateError,
     ) as error:
-        raise CompressError(f"{what} holds what no benchmark writes ({error}). Measure again.") from error
+        raise CompressError(f"{what} has content that no benchmark writes ({error}). Measure again.") from error
 
 
 def _title(first: Section) -> str:

@@ -1,4 +1,4 @@
-"""Whether a run's result meets the budget: how much may be lost, how fast and how small it must be."""
+"""Checks a run against its budget: the maximum loss, and the required speed and size."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def verdict(measurements: Measurements, budget: Budget | Mapping[str, Any]) -> t
 
 
 def judge(comparison: Comparison, budget: Budget | Mapping[str, Any]) -> Verdict:
-    """Hold every variant of a comparison against every limit.
+    """Check every variant of a comparison against every limit.
 
     Raises:
         CompressError: the budget cannot be read.

@@ -1,4 +1,4 @@
-"""One run's measurements turned round: a row for each artifact, with its values beside those of the two baselines."""
+"""One run as a table: a row for each artifact, with its values compared with the two baselines."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Row:
 
     @property
     def is_variant(self) -> bool:
-        """Whether it is neither the uncompressed model nor its plain export."""
+        """Whether it is a variant: neither the uncompressed model nor its plain export."""
         return self.artifact.role == "variant"
 
 
@@ -92,7 +92,7 @@ class Comparison:
     scales: Mapping[str, Scale]
     """How each metric's numbers are read."""
     agreement: str = AGREEMENTS[-1]
-    """What agreement with the uncompressed model was measured by."""
+    """How agreement with the uncompressed model was measured."""
     is_generative: bool = False
     """Whether the models generate text."""
     paces: tuple[Condition, ...] = ()
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def variants(self) -> tuple[Row, ...]:
-        """Everything that was compressed."""
+        """All compressed variants."""
         return tuple(row for row in self.rows if row.is_variant)
 
     @property
@@ -148,7 +148,7 @@ class Comparison:
 
     @property
     def has_distinct(self) -> bool:
-        """Whether it was measured how outputs differ."""
+        """Whether distinct outputs were measured."""
         return any(row.distinct.value is not None for row in self.rows)
 
     @property
@@ -158,7 +158,7 @@ class Comparison:
 
     @property
     def has_growth(self) -> bool:
-        """Whether it was measured what each token takes in memory."""
+        """Whether memory per token was measured."""
         return any(row.growth.value is not None for row in self.rows)
 
     @property
@@ -178,7 +178,7 @@ class Comparison:
 
     @property
     def examples(self) -> int:
-        """How many examples the deciding metric was read on."""
+        """The number of examples of the main metric."""
         return len(self.measurements.references) or max(
             (one.samples for one in self.measurements.measurements if one.name == self.metric), default=0
         )

@@ -252,7 +252,7 @@ def _values(section: Section, row: Row) -> Iterator[tuple[str, Value]]:
 
 
 def _lines_of_baselines(section: Section) -> Iterator[dict[str, Any]]:
-    """A line of the CSV for what takes no model."""
+    """A CSV row for a score that needs no model."""
     comparison = section.comparison
     for baseline in comparison.baselines:
         line: dict[str, Any] = {"run": wording.path(str(section.file)), "name": baseline.name, "role": "no model"}
@@ -261,7 +261,7 @@ def _lines_of_baselines(section: Section) -> Iterator[dict[str, Any]]:
 
 
 def _column(condition: Condition) -> str:
-    """A condition as a part of a column's name: `b1_real_ours`, `1x128+32_ours`."""
+    """A condition as part of a column's name: `b1_real_ours`, `1x128+32_ours`."""
     where = condition.short.replace("×", "x").replace(" ", "_")
     return f"{where}_{condition.options}" if condition.options else where
 

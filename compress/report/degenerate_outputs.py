@@ -1,4 +1,4 @@
-"""A generative model that has collapsed, or does no better than copying, must be seen: a sentence for each such artifact."""
+"""Warnings for generative models that collapsed or are no better than copying: one sentence each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def has_collapsed(row: Row) -> bool:
 
 
 def told(comparison: Comparison, row: Row) -> str:
-    """What a reader must know of an artifact's outputs, in a sentence or two; empty where nothing is amiss."""
+    """A warning about an artifact's outputs, in a sentence or two; empty if they are fine."""
     return " ".join([*_few(row), *_no_better_than_copying(comparison, row)])
 
 

@@ -1,4 +1,4 @@
-"""The gain from distillation, as a page shows it: the sentence, a table seed by seed, and two plots."""
+"""The distillation gain in the report: a sentence, a table by seed, and two charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an artifact was made: in a few words for a table's cell, and step by step for whoever wants to make it again."""
+"""How an artifact was made: a few words for a table cell, and each step with its settings."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_effect(value: Any) -> bool:
-    """Whether it has what every effect has; anything else is shown as the fact it is."""
+    """Whether it has the keys of a distillation gain; anything else is shown as a plain fact."""
     return isinstance(value, Mapping) and {"text", "metric", "metrics", "seeds", "rows"} <= value.keys()
 
 
@@ -192,7 +192,7 @@ DIVERGENCES = {"reverse_kl": "reverse KL", "jsd": "Jensen-Shannon", "js": "Jense
 
 
 def _how_distilled(settings: Mapping[str, Any]) -> Iterator[str]:
-    """How a generative student was distilled, where not by the teacher's probabilities of the reference's tokens alone.
+    """How a generative student was distilled, if not only word-level.
 
     A setting of another kind than expected is left to the step's list of settings.
     """

@@ -1,4 +1,4 @@
-"""What the artifacts generated from the same texts: the first rows of `outputs/ARTIFACT.jsonl` beside the measurements."""
+"""Example outputs: the texts that artifacts generated for the same inputs, from `outputs/ARTIFACT.jsonl`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a report may be written: over an earlier report's files, never over anybody else's, and not into a model's folder."""
+"""Checks where a report may be written: over an earlier report, never over other files or into a model's folder."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def check_page(out: Path) -> Path:
     check_beside_models(page, page.parent)
     for file in (page, *(page.with_suffix(suffix) for suffix in BESIDE)):
         if file.exists() and not _is_ours(file, page):
-            raise CompressError(f"{file} is there already and no report of ours. Give the report another name.")
+            raise CompressError(f"{file} already exists and is not a report made by compress. Choose another name.")
     return page
 
 
 def _is_ours(file: Path, page: Path) -> bool:
-    """Whether a file is what an earlier report wrote; Markdown and CSV are known by their beginnings or ends."""
+    """Whether an earlier report wrote a file; Markdown and CSV are recognized by their beginning or end."""
     text = _bytes(file)
     if file == page:
         return MARK in text or (OLDER_MARK in text and _is_ours(page.with_suffix(".json"), page))

@@ -19,7 +19,7 @@ from compress.report.sources import Unmeasured
 
 @dataclass(frozen=True)
 class Document:
-    """All that the files tell."""
+    """The content of the files."""
 
     title: str
     created: str

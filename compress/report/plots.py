@@ -1,4 +1,4 @@
-"""Which plots a run gets, with their titles, their captions and what they say to a screen reader."""
+"""The charts of a run, with titles, captions and descriptions for screen readers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def points_of(comparison: Comparison, limits: Budget | None) -> Plot | None:
 def _spot(
     row: Row, scale: Scale, condition: Condition, base: float | None, root_score: float | None, on_front: bool
 ) -> pareto.Spot | None:
-    """A row's place and intervals; None where it lacks its score or its latency."""
+    """A row's position and intervals; None without its score or latency."""
     quality, median = row.quality[scale.metric], row.speeds[condition].time
     score, change = quality.value.value, quality.difference.interval
     if score is None or median.value is None:
@@ -180,7 +180,7 @@ def both_widths(
     caption: str,
     marks: Sequence[dot_plots.Mark] = (),
 ) -> Plot:
-    """A plot by `dot_plots.dots` or `dot_plots.bars`; a screen reader is told each item's name and words."""
+    """A plot by `dot_plots.dots` or `dot_plots.bars`; screen readers get each item's name and words."""
     told = ", ".join(f"{one.name}: {one.words}" for one in items)
     wide, narrow = (draw(items, title, told, width=width, marks=marks) for width in (WIDE, NARROW))
     return Plot(title, caption, wide, narrow)

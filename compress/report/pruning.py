@@ -1,4 +1,4 @@
-"""What a step of `prune` did, in a few words, in a line, and as counts by layer where its facts are lists of numbers."""
+"""Summarizes a step of `prune`: in a few words, in a line, and as counts by layer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _kept(settings: Mapping[str, Any]) -> str:
 
 
 def story(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """What went, what was asked for and delivered, and how the model recovered; facts of another shape are left out.
+    """What was removed, the requested and achieved budget, and the recovery; unknown facts are left out.
 
     Args:
         settings: of the step.
@@ -149,13 +149,13 @@ def _recovery(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
 
 
 def brief(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts with counts by layer in place of the lists of what was removed: which ones stands in the manifest."""
+    """The facts with counts by layer in place of the lists of what was removed: listed in the manifest."""
     shown = dict(facts)
     for name in ("heads_removed", "neurons_removed"):
         gone = _lists(facts.get(name))
         if gone is not None:
             counts = ", ".join(f"{len(some):,}" for some in gone)
-            shown[name] = f"{counts} (by layer; which ones stands in the manifest)"
+            shown[name] = f"{counts} (by layer; listed in the manifest)"
     return shown
 
 

@@ -1,4 +1,4 @@
-"""Which variants to take: the Pareto front, and the fastest and the smallest of those whose test shows no loss."""
+"""Recommendations: the Pareto front, and the fastest and smallest variants without a significant loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A variant, and what for."""
+    """A recommended variant, and the reason."""
 
     title: str
     row: Row
@@ -114,7 +114,7 @@ def _smallest(comparison: Comparison, rows: list[Row]) -> Row | None:
 
 
 def _objectives(comparison: Comparison, row: Row) -> tuple[float, float, float] | None:
-    """Deciding metric, speed, smallness: greater is better; a missing speed or size counts as the worst."""
+    """The main metric, speed and smallness: higher is better; a missing speed or size counts as the worst."""
     if comparison.metric is None or row.quality[comparison.metric].value.value is None:
         return None
     small = -row.disk.value if row.disk.value is not None else float("-inf")

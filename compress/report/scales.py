@@ -1,4 +1,4 @@
-"""How a metric's numbers are read: in points of 100 or on a scale of its own (perplexity), and which way is better."""
+"""How a metric's values are shown: in percentage points or on its own scale (perplexity), and which direction is better."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Scale:
         return f"{self.change(difference)} {'of' if self.in_points else 'in'} {self.name}"
 
     def gain(self, difference: float) -> float:
-        """Above 0 where the difference is to the better."""
+        """Positive if the difference is an improvement."""
         return difference if self.higher_is_better else -difference
 
     def worst(self, interval: tuple[float, float] | None) -> float:

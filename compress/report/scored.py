@@ -12,7 +12,7 @@ from compress.report.values import Lookup
 
 @dataclass(frozen=True)
 class Baseline:
-    """What takes no model at all, on the same rows: the beginning of each text as its summary."""
+    """The baseline without a model, on the same rows: the beginning of each text as its summary."""
 
     name: str
     """`Lead-3`"""
@@ -37,7 +37,7 @@ def _is_signature(note: str) -> bool:
 
 
 def decoding(index: Lookup, metric: str | None) -> str:
-    """By which rule the scored texts were generated: `greedy decoding, at most 64 new tokens`; empty where none is told."""
+    """By which rule the scored texts were generated: `greedy decoding, at most 64 new tokens`; empty if none is given."""
     measured = [one for one in index.measurements.measurements if one.name == metric]
     given = next((one.condition for one in measured if "beams" in one.condition), {})
     beams, most = given.get("beams"), given.get("max_new_tokens")

@@ -1,4 +1,4 @@
-"""One run as a page shows it: the judged comparison, its plots, the tests in a list, and each step told once."""
+"""One run as a section of the page: the comparison, its charts, the tests, and each step once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Test:
 
 @dataclass(frozen=True)
 class NumberedStep:
-    """A step as the page tells it, once, however many artifacts passed through it."""
+    """A step as the page shows it: once, for all artifacts that share it."""
 
     key: str
     number: int
@@ -89,7 +89,7 @@ class Section:
 
     @property
     def measurements(self) -> Measurements:
-        """What it was made from."""
+        """Its input."""
         return self.comparison.measurements
 
 

@@ -1,4 +1,4 @@
-"""The verdict in plain words: what a variant saves, what it costs, and how sure that is."""
+"""The verdict in sentences: what a variant saves, what it costs, and how certain that is."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def story(comparison: Comparison, row: Row) -> str:
 
 
 def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:
-    """What the metric says, and what the test could not have seen."""
+    """A metric's value and verdict, and the smallest difference that the test could have shown."""
     here, scale = row.quality[metric], comparison.scales[metric]
     if here.value.value is None:
         return [f"{scale.title}: absent ({here.value.absent})."]

@@ -1,4 +1,4 @@
-"""One artifact's quality beside another's on the same examples: the fitting test of `compress.metrics.statistics`."""
+"""Compares the quality of two artifacts on the same examples with a test of `compress.metrics.statistics`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is made of: the files of measurements, and the manifests of artifacts nobody measured."""
+"""The inputs of a report: files of measurements, and manifests of artifacts that were not measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compress.core.measurement import FILE, Measurements
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """An artifact that no file of measurements speaks of."""
+    """An artifact without measurements."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -23,7 +23,7 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that was found."""
+    """All results."""
 
     runs: tuple[tuple[Path, Measurements], ...]
     """The files of measurements, newest first."""

@@ -1,4 +1,4 @@
-"""Zeros beside what they bring: each artifact with many of them, next to the same model without, in bytes and in time."""
+"""Artifacts with many zeros, compared with the same model without zeros in bytes and time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sparse:
 
 
 def sparse(comparison: Comparison) -> tuple[Sparse, ...]:
-    """A line for each artifact with a noteworthy share of zeros and for each that these are compared with.
+    """A row for each artifact with a noteworthy share of zeros, and for each that these are compared with.
 
     Empty where no artifact has many zeros.
     """
@@ -51,7 +51,7 @@ def sparse(comparison: Comparison) -> tuple[Sparse, ...]:
 
 
 def is_noteworthy(row: Row) -> bool:
-    """Whether a reader must be told of the zeros."""
+    """Whether the report should mention the zeros."""
     if row.zeros.value is None:
         return False
     rounded = row.precision.startswith("int") and not any(lineage.leaves_zeros(one) for one in _steps(row))
@@ -86,12 +86,12 @@ def _way(row: Row) -> list[str]:
 
 
 def _close(one: float | None, other: float | None) -> bool:
-    """Equal up to the few parameters that fusion folds into one another."""
+    """Equal up to the few parameters that fusion merges."""
     return one is not None and other is not None and abs(one - other) <= 1e-3 * other
 
 
 def _ratio(row: Row, twin: Row | None, condition: Condition) -> Value:
-    """How many times as fast as its twin, of the rounds that the two were timed in together."""
+    """The speed-up over its twin without zeros, from the rounds in which both were timed."""
     if twin is None:
         return Value(absent="no artifact of this run is the same model without the zeros")
     mine, its = row.speeds[condition], twin.speeds[condition]

@@ -1,4 +1,4 @@
-"""The comparison as a table for the terminal, narrow enough for 80 columns."""
+"""The comparison as a table for the terminal, at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
 
 
 def _distinct(comparison: Comparison) -> Iterator[str]:
-    """How many of each artifact's outputs differ: the table has no room for it."""
+    """The number of distinct outputs of each artifact, for which the table has no room."""
     shares = {row.name: row.distinct.value for row in comparison.rows}
     known = {name: share for name, share in shares.items() if share is not None}
     if known and len(set(known.values())) == 1 == len(set(shares.values())):

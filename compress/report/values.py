@@ -1,4 +1,4 @@
-"""Finds each value of an artifact among a run's measurements: a value with its interval, or the reason why there is none."""
+"""Finds an artifact's values among a run's measurements: a value with its interval, or the reason for its absence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MISSING = Value(absent=NOT_MEASURED)
 
 @dataclass(frozen=True)
 class Condition:
-    """What a latency was read under, as far as it is the same for all artifacts of a column."""
+    """The part of a latency's condition that all artifacts of a column share."""
 
     batch: int
     length: str
@@ -64,7 +64,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast an artifact is under one condition; latencies in seconds."""
+    """An artifact's speed under one condition; latencies in seconds."""
 
     median: Value
     p90: Value
@@ -88,7 +88,7 @@ class Speed:
 
     @property
     def time(self) -> Value:
-        """What the ratio is a ratio of: the total where there is one, else the median."""
+        """The value that ratios compare: the total if there is one, else the median."""
         return self.total or self.median
 
 
@@ -144,7 +144,7 @@ class Lookup:
         return next(one for one in self.measurements.measurements if one.name == name)
 
     def agreement(self) -> str:
-        """What agreement with the uncompressed model was measured by."""
+        """How agreement with the uncompressed model was measured."""
         measured = {one.name for one in self.measurements.measurements if one.value is not None} - {*self.metrics()}
         return next((name for name in AGREEMENTS if name in measured), AGREEMENTS[-1])
 
@@ -163,7 +163,7 @@ class Lookup:
         return tuple(sorted(found, key=rank))
 
     def paces(self) -> tuple[Condition, ...]:
-        """What the pace of tokens was read under: batch 1 first; at equal batches real lengths first."""
+        """The conditions of decoding speed: batch 1 first; at equal batches real lengths first."""
         timed = [one for one in self.measurements.measurements if one.name in PACES]
         found = {condition_of(one) for one in timed if one.value is not None} or {condition_of(one) for one in timed}
         first = min(map(self._chosen, found), default=0)
@@ -277,7 +277,7 @@ def _order(condition: Condition) -> tuple[int, int, int, int]:
 
 
 def condition_of(one: Measurement) -> Condition:
-    """What a measurement was read under."""
+    """The condition of a measurement."""
     given = one.condition
     options = given.get("options") or ""
     if isinstance(options, Mapping):

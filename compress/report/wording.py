@@ -1,4 +1,4 @@
-"""Numbers as people read them: points, times, milliseconds, megabytes, with a true minus sign and a dash for nothing."""
+"""Formats numbers for people: points, ratios, milliseconds, megabytes, with a true minus sign and a dash for nothing."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def tested(difference: Difference) -> str:
 
 
 def runtime(name: str) -> str:
-    """A runtime as its makers write it."""
+    """A runtime's usual spelling."""
     return {"pytorch": "PyTorch", "onnx_runtime": "ONNX Runtime"}.get(name, name)
 
 

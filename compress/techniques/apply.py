@@ -1,4 +1,4 @@
-"""Run a technique safely: checked first, reused if finished, written whole."""
+"""Runs a technique safely: checked first, reused if finished, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _reusable(expected: Artifact, replace: bool, aside: Aside | None) -> Artifac
 
 
 def _up_to_date(artifact: Artifact, expected: Artifact) -> Artifact:
-    """A reused artifact whose data or ancestors have been moved remembers where they are now."""
+    """Updates the recorded paths of a reused artifact whose data or ancestors have been moved."""
     if (artifact.task, artifact.ancestors) == (expected.task, expected.ancestors) or not is_main_process():
         return artifact
     moved = dataclasses.replace(artifact, task=expected.task, ancestors=expected.ancestors)
@@ -231,7 +231,7 @@ def serves(task: Task) -> dict[str, Any]:
 
 
 def check(technique: Technique[S], source: Artifact, settings: S, task: DescribedTask | None) -> None:
-    """All that can be known to be wrong before a weight is loaded.
+    """Checks everything that can be checked before weights are loaded.
 
     Raises:
         CompressError: the source is of a format or precision that the technique does not take, or the settings cannot work.

@@ -21,7 +21,7 @@ from compress.tasks.technique import Made, Technique, Work
 
 
 class Export(Settings):
-    """What the graph is made for."""
+    """The graph's execution provider."""
 
     HEADING = "Export"
 

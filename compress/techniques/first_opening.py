@@ -1,4 +1,4 @@
-"""What a technique made is opened once, as every later command would open it, before it is announced as finished."""
+"""Opens a technique's result once, as later commands would, before it is announced as finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each technique as a Python function, its signature and docstring made from its settings."""
+"""The Python function of each technique; its signature and docstring are made from its settings."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def accepted(annotation: Any, marks: Sequence[Any] = ()) -> Any:
 
 
 def summary(technique: Technique[Any]) -> str:
-    """What the technique does, in a sentence."""
+    """The technique's summary, in a sentence."""
     return (_module(technique) or "").split("\n", 1)[0]
 
 

@@ -41,7 +41,7 @@ def _run(work: Work[Prune]) -> Made:
 
 
 def prospect(settings: Prune) -> str:
-    """What the chosen kind of pruning can bring on this machine, and what it cannot, in a sentence."""
+    """What the chosen kind of pruning can and cannot gain on this machine, in a sentence."""
     if settings.method in SHAPES:
         return "structured pruning makes the model smaller and faster in every runtime."
     if settings.pattern == "2:4":

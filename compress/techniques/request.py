@@ -1,4 +1,4 @@
-"""A technique as a user asks for it, by a command or a Python function: names become artifacts, settings and a task."""
+"""A technique request from a command or a Python function: names become artifacts, settings and a task."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Request:
         allow_overlap: bool = False,
         force: bool = False,
     ) -> Request:
-        """What a user wrote, looked up.
+        """A user's request, resolved.
 
         Args:
             model: an artifact, its folder, a Hugging Face folder, or a hub id.

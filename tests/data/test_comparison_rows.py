@@ -1,4 +1,4 @@
-"""Models are compared on training texts, on evaluation texts where a task has no others, and else on sentences of ours."""
+"""Models are compared on training texts, on evaluation texts where a task has no others, and else on built-in sentences."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_evaluation_data_alone_is_compared_on_its_texts(opened: tuple[Any, Any],
 def test_without_a_task_the_sentences_are_ours(opened: tuple[Any, Any]) -> None:
     rows, where = comparison_rows.rows(*opened, None)
     assert len(rows) == len(comparison_rows.SENTENCES) >= 24
-    assert where.startswith("sentences of ours")
+    assert where.startswith("built-in sentences")
 
 
 def test_rows_are_no_longer_than_the_model_reads(make_model: Callable[..., Path], task: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def test_a_described_task_has_what_was_described() -> None:
         ({**OWN, "labels": ["one"]}, "two names or more"),
         ({**OWN, "labels": "pos"}, "two names or more"),
         ({**OWN, "labels": [True, False]}, "write it in quotes"),
-        ({**OWN, "labels": ["a", "a"]}, "a label stands twice"),
+        ({**OWN, "labels": ["a", "a"]}, "`labels` has a duplicate"),
         ({**OWN, "kind": "regression"}, "a regression has no `labels`"),
         ({**OWN, "range": [0, 5]}, "`range` is for a regression"),
         ({**OWN, "text": ["a", "b", "c"]}, "`text` is one column or a list of two"),

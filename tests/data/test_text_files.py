@@ -129,7 +129,7 @@ def test_an_encoding_without_a_mark_is_told_by_line_and_byte_and_can_be_set(tmp_
 def test_two_columns_of_one_name_are_refused_where_they_are_read(tmp_path: Path) -> None:
     assert "has 2 columns called 'text'" in refused(tmp_path / "a.csv", "text,label,text\na,pos,b\n")
     assert read(tmp_path / "a.csv", "text,label,,\na,pos,,\n") == [("a", 1)]
-    assert "'text' stands twice" in refused(tmp_path / "a.jsonl", '{"text": "a", "text": "b", "label": 1}\n')
+    assert "'text' is in one object twice" in refused(tmp_path / "a.jsonl", '{"text": "a", "text": "b", "label": 1}\n')
 
 
 DEEP = {"review": {"body": {"text": "fine", "parts": ["a", "b"]}}, "a.b": {"c": "d"}, "label": 1}
@@ -162,7 +162,7 @@ def test_a_field_that_the_first_row_lacks_is_a_column_all_the_same(tmp_path: Pat
         ("a.jsonl", '{"text": "a", "label": ' + "1" * 5000 + "}\n", "a number of too many digits"),
         ("a.jsonl", '{"text": ' + "[" * 100_000 + "\n", "nested too deeply"),
         ("a.json", "[" * 100_000, "nested too deeply"),
-        ("a.json", '[{"text": "a", "label": 1}]\n[{"text": "b", "label": 1}]', "goes on after the end of its JSON list"),
+        ("a.json", '[{"text": "a", "label": 1}]\n[{"text": "b", "label": 1}]', "continues after the end of its JSON list"),
         ("a.json", '[{"text": "a", "label": NaN}]', "label nan is not among neg, pos"),
         ("a.jsonl", '{"text": ["a", "b"], "label": 1}\n', "not a text; name one of its items"),
         ("a.jsonl", '{"text": "a", "label": {"is": 1}}\n', "'label' is {'is': 1}: several labels in one row"),

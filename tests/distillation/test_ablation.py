@@ -61,7 +61,7 @@ def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> No
     assert found["mcnemar_p_values"] == [pytest.approx(statistics.mcnemar(25, 10))]
     assert "standard_deviation" not in found["metrics"]["accuracy"]["taught"]
     assert "seeds_interval" not in found
-    assert found["text"].endswith(": better; one seed does not tell what another would bring.")
+    assert found["text"].endswith(": better; the result of one seed says nothing about other seeds.")
 
 
 def test_means_and_spreads_are_those_of_the_seeds() -> None:
@@ -159,7 +159,7 @@ def test_a_collapsed_student_has_no_correlation_and_the_effect_is_absent_with_th
     assert "mean" not in found["metrics"]["pearson"]["taught"]
     assert "word" not in found
     assert "p_value" not in found
-    assert "cannot be told: pearson of a distilled student is undefined" in found["text"]
+    assert "gain is unknown: pearson of a distilled student is undefined" in found["text"]
     json.dumps(found, allow_nan=False)
 
 

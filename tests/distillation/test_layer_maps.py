@@ -52,11 +52,11 @@ def test_a_map_written_out_is_taken_as_it_is_in_order() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("unifrom", "has 'unifrom', which is no pair of layers. Write 'uniform', 'last', or pairs"),
-        ("0:1,1", "has '1', which is no pair"),
-        ("0:1,", "has '', which is no pair"),
-        ("-1:5", "has '-1:5', which is no pair"),
-        ("", "no pair"),
+        ("unifrom", "has 'unifrom', which is not a pair of layers. Write 'uniform', 'last', or pairs"),
+        ("0:1,1", "has '1', which is not a pair"),
+        ("0:1,", "has '', which is not a pair"),
+        ("-1:5", "has '-1:5', which is not a pair"),
+        ("", "is not a pair"),
         ("3:5", "names layer 3 of the student, whose layers are 0 to 2"),
         ("0:1,2:6", "names layer 6 of the teacher, whose layers are 0 to 5"),
         ("0:1,0:1", "has the pair 0:1 twice"),

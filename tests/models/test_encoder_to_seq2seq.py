@@ -164,7 +164,7 @@ def test_a_model_and_its_tokenizer_start_from_a_config(family: str, tmp_path: Pa
 def test_a_config_of_another_kind_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.json"
     file.write_text('{"model_type": "no-such-model"}')
-    with pytest.raises(CompressError, match=r"other\.json is no config of a model that writes"):
+    with pytest.raises(CompressError, match=r"other\.json is not the config of a generative model"):
         from_config(file, TEXTS, tmp_path, vocabulary=None, seed=0)
     file.write_text("{}")
     with pytest.raises(CompressError, match="names no model_type"):

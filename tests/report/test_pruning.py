@@ -88,7 +88,7 @@ def test_lists_of_what_was_removed_are_counts_by_layer_on_the_page_and_whole_in_
     make_run([Made("smaller", 757, 20, 1.6, 60, steps=(removed(), EXPORT), precision="fp32")]).save(tmp_path)
     files = report.write([tmp_path], tmp_path / "report.html")
     for text in (files.html.read_text(), files.markdown.read_text().replace("\\", "")):
-        assert "4, 3, 4, 5, 5, 4 (by layer; which ones stands in the manifest)" in text
+        assert "4, 3, 4, 5, 5, 4 (by layer; listed in the manifest)" in text
         assert "768, 768, 768, 768, 768, 768 (by layer" in text
         assert "25 of 72 heads" in text
         assert "1531, 1533" not in text

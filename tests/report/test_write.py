@@ -170,7 +170,7 @@ def test_an_effect_that_could_not_be_judged_says_why(make_run: MakeRun, tmp_path
     step = compared()
     step["facts"] = {**step["facts"], "teacher_effect": found}
     files = written(make_run([Made("student", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
-    assert "effect cannot be told" in files.html.read_text()
+    assert "gain is unknown" in files.html.read_text()
     assert "Not judged: pearson of a distilled student is undefined" in files.html.read_text()
     with files.csv.open(newline="") as stream:
         assert [line["teacher_effect_pearson_share"] for line in csv.DictReader(stream)] == ["", "", ""]
@@ -341,7 +341,7 @@ def test_a_page_that_is_no_report_of_ours_is_not_written_over_and_one_of_ours_is
     make_run().save(tmp_path / "runs")
     page = tmp_path / "page.html"
     page.write_text("<p>my thesis")
-    with pytest.raises(CompressError, match="no report of ours"):
+    with pytest.raises(CompressError, match="not a report made by compress"):
         report.write([tmp_path / "runs"], page)
     assert page.read_text() == "<p>my thesis"
     page.unlink()
@@ -356,7 +356,7 @@ def test_a_file_beside_the_page_that_is_no_report_of_ours_is_not_written_over(
     readme = tmp_path / "README.md"
     readme.write_text("mine")
     make_run().save(tmp_path / "runs")
-    with pytest.raises(CompressError, match="no report of ours"):
+    with pytest.raises(CompressError, match="not a report made by compress"):
         report.write([tmp_path / "runs"], tmp_path / "README.html")
     assert readme.read_text() == "mine"
 
@@ -365,7 +365,7 @@ def test_somebodys_page_about_compress_is_not_taken_for_a_report(make_run: MakeR
     page = tmp_path / "notes.html"
     page.write_text("<p>I ran <code>compress report runs</code>, and learnt")
     make_run().save(tmp_path / "runs")
-    with pytest.raises(CompressError, match="no report of ours"):
+    with pytest.raises(CompressError, match="not a report made by compress"):
         report.write([tmp_path / "runs"], page)
     assert "and learnt" in page.read_text()
 
@@ -378,7 +378,7 @@ def test_what_somebody_put_in_the_place_of_a_file_beside_the_page_is_not_written
     page = tmp_path / "page.html"
     report.write([tmp_path / "runs"], page)
     page.with_suffix(suffix).write_text(text)
-    with pytest.raises(CompressError, match="no report of ours"):
+    with pytest.raises(CompressError, match="not a report made by compress"):
         report.write([tmp_path / "runs"], page)
     assert page.with_suffix(suffix).read_text() == text
 

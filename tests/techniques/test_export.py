@@ -103,7 +103,7 @@ def test_a_half_precision_checkpoint_is_exported_in_fp32(tmp_path: Path) -> None
     generator(folder).to(torch.bfloat16).save_pretrained(folder)
     found = exporting.exported(checkpoint_artifact(folder, "half"), None, tmp_path / "cache")
     assert found.parity["precision"] == "fp32"
-    assert found.parity["rows_from"].startswith("sentences of ours")
+    assert found.parity["rows_from"].startswith("built-in sentences")
 
 
 def test_a_task_that_does_not_fit_the_model_is_refused_before_anything_is_loaded(

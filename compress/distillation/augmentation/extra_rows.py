@@ -1,4 +1,4 @@
-"""Rows beyond the task's own, for the teacher alone to label: unlabelled texts, and training texts with words replaced.
+"""Additional rows that only the teacher labels: unlabelled texts, and training texts with words replaced.
 
 They are made once, kept on disk by everything that decides them, and read in place from there. No text of a split that is
 chosen or measured on is among them, and no text twice.
@@ -123,7 +123,7 @@ def extra_rows(
 
 @dataclass
 class _Making:
-    """What goes into the rows, and what was counted on the way."""
+    """The columns of the rows, and counts."""
 
     task: Task
     rows: Dataset

@@ -1,6 +1,6 @@
-"""Words are replaced by those that a masked language model would put in their place (Jiao et al. 2020, algorithm 1).
+"""Replaces words by predictions of a masked language model (Jiao et al. 2020, algorithm 1).
 
-All the chosen words of a text are masked at once, each by one mask, and each is filled by one of the likeliest words that the
+All the chosen words of a text are masked at once, each by one mask, and each is filled by one of the most likely words that the
 tokenizer writes as one token, drawn by its probability.
 """
 
@@ -155,7 +155,7 @@ def _whole_words(its_tokenizer: Any, size: int) -> tuple[torch.Tensor, tuple[str
 
 @contextmanager
 def _only_at(model: Any, where: torch.Tensor) -> Iterator[None]:
-    """Compute the logits at some places only, where the head's last layer can be told: most of the work is there."""
+    """Compute the logits at some positions only, if the head's last layer can be found: it is most of the work."""
     head = model.get_output_embeddings()
     if head is None:
         yield

@@ -1,4 +1,4 @@
-"""Words are replaced by others of the task's own texts, drawn by how often they occur there."""
+"""Replaces words by others from the task's texts, drawn by frequency."""
 
 from __future__ import annotations
 

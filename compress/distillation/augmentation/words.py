@@ -1,4 +1,4 @@
-"""Which words of a text are to be replaced, and how a text looks when they are.
+"""Chooses the words of a text to replace, and rebuilds the text.
 
 Words are what stands between white space, so a text written without spaces is one word. A share of 15 % is replaced, BERT's
 masking share (Devlin et al. 2019, section 3.1): a masked language model has learnt to fill just so many gaps at once, and one
@@ -43,7 +43,7 @@ class Draft:
         return random.Random(f"{self.key}|words")
 
     def filled(self, replacements: Sequence[str | None]) -> tuple[str, ...]:
-        """The texts with a replacement at each of the places; None leaves the word as it is.
+        """The texts with a replacement at each position; None keeps the word.
 
         >>> Draft(("A Fine, long film",), 0, (1, 3), "").filled(("dull", None))
         ('A Dull, long film',)
@@ -76,7 +76,7 @@ def asked(count: int, copies: float) -> int:
 
 
 def parts(word: str) -> tuple[str, str, str]:
-    """What stands before a word, the word, and what stands after it.
+    """The characters before a word, the word, and the characters after it.
 
     >>> parts("(well-made,")
     ('(', 'well-made', ',')

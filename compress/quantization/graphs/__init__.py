@@ -1,1 +1,1 @@
-"""ONNX graphs in integers: dynamic, static, 4-bit weights, and what makes them exact."""
+"""Quantized ONNX graphs: dynamic, static, weight-only, and the rewrites that they need."""

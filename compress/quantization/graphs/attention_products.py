@@ -1,4 +1,4 @@
-"""Opens a fused MultiHeadAttention into its two products, so that each can be seen by itself and quantized.
+"""Splits a fused MultiHeadAttention into its two MatMuls, so that each can be observed and quantized.
 
 What `compress.onnx.attention` closed is written out again, by plain operators and with the same result: the split into
 heads, queries by keys, scale, position bias, padding, softmax, probabilities by values, and the heads joined.
@@ -106,7 +106,7 @@ def refuse_unfused(graph: Graph, path: Path) -> None:
 def open_products(
     graph: Graph, path: Path, choice: str, exclude: Iterable[str] = ()
 ) -> list[tuple[str, AttentionProduct]]:
-    """The products that `choice` names, by their names in a scheme, but those that match a pattern of `exclude`.
+    """The products that `choice` names, by their names in a scheme, except those that match a pattern of `exclude`.
 
     Their attentions are opened in the graph. Raises CompressError for an unknown choice, and as `refuse_unfused`.
     """
@@ -127,7 +127,7 @@ def open_products(
 
 
 def open_attentions(graph: Graph, chosen: Iterable[FusedAttention]) -> list[dict[str, AttentionProduct]]:
-    """Write fused attentions as plain operators, and give each one's products by `scores` and `context`.
+    """Rewrite fused attentions as plain operators, and return each one's products by `scores` and `context`.
 
     Equal to the operator up to the order of float additions. The fused nodes are left without readers.
     """

@@ -1,4 +1,4 @@
-"""int8 with the activations' ranges taken at each call: nothing to calibrate, and the most accurate int8 of ours."""
+"""Dynamic int8: activation ranges are computed at each call, so nothing is calibrated; the most accurate int8 here."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def quantize_dynamic(path: Path, output: Path, settings: DynamicSettings = Dynam
 
 
 def weights_scheme(graph: Graph, *, embeddings: bool, exclude: tuple[str, ...]) -> Scheme:
-    """Every quantizable weight in int8, inputs left to be quantized at each call."""
+    """Quantizes every quantizable weight to int8; inputs are quantized at each call."""
     layers = {found.module: Layer(symmetric(found.weight, axis=0)) for found in products(graph, exclude)}
     return Scheme(layers | (tables_scheme(graph, exclude) if embeddings else {}))
 
 
 def tables_scheme(graph: Graph, exclude: tuple[str, ...]) -> dict[str, Layer]:
-    """Every embedding table in int8."""
+    """Quantizes every embedding table to int8."""
     return {found.module: Layer(_table(found.weight)) for found in tables(graph, exclude)}
 
 
 def _table(weight: np.ndarray) -> Quantizer:
-    """One scale for a table, as it costs the least; one for each column where a few of them would spoil it.
+    """One scale for a table, which is cheapest; one for each column if outlier columns need it.
 
     BERT's position table is such a one: single columns of the first position are far larger than all others.
     """

@@ -1,4 +1,4 @@
-"""Makes dynamic int8 attention one operator: query, key and value in one integer product, with the attention behind it.
+"""Fuses dynamic int8 attention: query, key and value in one integer product, followed by the attention.
 
 ONNX Runtime's QAttention does what three integer products and a MultiHeadAttention do. On short inputs each operator costs
 more to start than to run, so fewer of them are faster; the numbers are the same up to the order of float additions.

@@ -1,4 +1,4 @@
-"""Which operator of ONNX Runtime really computes each quantized product: the optimized graph is read, not the file."""
+"""Finds which ONNX Runtime kernel computes each quantized product, from the optimized graph."""
 
 from __future__ import annotations
 

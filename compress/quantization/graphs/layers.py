@@ -61,7 +61,7 @@ class Table:
 
 
 def products(graph: Graph, exclude: Iterable[str] = ()) -> list[Product]:
-    """The products with a constant weight, but those whose module's or node's name matches a pattern of `exclude`.
+    """The products with a constant weight, except those whose module or node name matches a pattern of `exclude`.
 
     A classifier's head is a Gemm on one row for each sentence and is not among them: it has no part in the time, and
     its rounding goes straight into the logits.
@@ -78,7 +78,7 @@ def products(graph: Graph, exclude: Iterable[str] = ()) -> list[Product]:
 
 
 def tables(graph: Graph, exclude: Iterable[str] = ()) -> list[Table]:
-    """The float tables that are only gathered from by row, but those with a name that matches `exclude`."""
+    """The float tables from which only rows are gathered, except those whose name matches `exclude`."""
     found = []
     for name, weight in graph.constants.items():
         if weight.ndim != 2 or weight.dtype != np.float32 or weight.size < SMALLEST_WEIGHT:
@@ -94,7 +94,7 @@ def tables(graph: Graph, exclude: Iterable[str] = ()) -> list[Table]:
 
 
 def quantizable(graph: Graph, *, embeddings: bool = True) -> list[str]:
-    """The names that a pattern of `exclude` may match: of modules, and of the nodes that use them."""
+    """The names that a pattern of `exclude` can match: those of modules, and of nodes that use them."""
     found = [name for one in products(graph) for name in (one.module, one.node.name)]
     if embeddings:
         found += [name for one in tables(graph) for name in (one.module, *(node.name for node in one.nodes))]
@@ -102,7 +102,7 @@ def quantizable(graph: Graph, *, embeddings: bool = True) -> list[str]:
 
 
 def refuse_quantized(graph: Graph, path: Path) -> None:
-    """Raises CompressError where the graph at `path` holds quantized products or weights already."""
+    """Raises CompressError if the graph at `path` already has quantized products or weights."""
     found = {node.op_type for node in graph.nodes} & QUANTIZED
     integers = [
         name

@@ -1,6 +1,6 @@
-"""Weight-only 4 and 8 bit: products by a constant weight become ONNX Runtime's MatMulNBits, embedding tables int8.
+"""Weight-only 4 and 8 bit: products with a constant weight become ONNX Runtime's MatMulNBits, embedding tables int8.
 
-ONNX Runtime's own `MatMulNBitsQuantizer` rounds to the nearest only and takes no integers that were chosen elsewhere, as GPTQ
+ONNX Runtime's own `MatMulNBitsQuantizer` only rounds to nearest and takes no integers that were chosen elsewhere, as GPTQ
 chooses them. So the operator is written here, for both; a test holds the integers equal to that quantizer's.
 """
 
@@ -47,7 +47,7 @@ def quantize_weights(
 ) -> dict[str, str]:
     """Write the fp32 graph at `path` to `output` with its products' weights in 4 or 8 bits; activations stay float.
 
-    chosen: weights by module name whose integers are known (GPTQ's); every other one is rounded to the nearest. A name that
+    chosen: weights by module name whose integers are known (GPTQ's); every other one is rounded to nearest. A name that
     the graph lacks is no mistake, since a model's weights may lie in several graphs.
 
     Returns how each weight was stored, by module name: "gptq", "nearest" or "int8 table". Weights lie in the file itself;

@@ -1,4 +1,4 @@
-"""Writes a quantization scheme into a graph: the one place where a Scheme becomes integers in a file.
+"""Writes a quantization scheme into a graph: the one place where a Scheme becomes stored integers.
 
 A product whose input has a scale gets QuantizeLinear and DequantizeLinear around it (QDQ), one without is quantized
 dynamically, and an embedding table is gathered as integers and dequantized after. The operators are ONNX's own; ONNX
@@ -88,7 +88,7 @@ def _prepare(graph: Graph, path: Path, found: list[Product | Table], scheme: Sch
 
 
 def _write_table(graph: Graph, table: Table, quantizer: Quantizer) -> None:
-    """Gather first: ONNX Runtime dequantizes a whole table behind DequantizeLinear at every call."""
+    """Gathers first: after DequantizeLinear, ONNX Runtime would dequantize the whole table at every call."""
     stem = table.nodes[0].input[0]
     integers = graph.add_constant(f"{stem}.quantized", quantizer.quantize(table.weight))
     if quantizer.axis not in (None, 1):

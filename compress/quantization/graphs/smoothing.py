@@ -1,4 +1,4 @@
-"""Moves outliers of a product's input into its weight, which has a scale for each output: SmoothQuant's factors.
+"""SmoothQuant: moves outliers of a product's input into its weight, which has one scale per output.
 
 Xiao et al. 2022, SmoothQuant: x @ W.T = (x / s) @ (W * s).T for factors s, one for each input channel.
 """
@@ -56,12 +56,12 @@ def factors(peaks: np.ndarray, weights: Iterable[np.ndarray], alpha: float) -> n
 
 
 def reciprocal(smooth: np.ndarray) -> np.ndarray:
-    """What the input is multiplied by, float32."""
+    """The factors of the input, float32."""
     return np.float32(1) / smooth.astype(np.float32)
 
 
 def smooth_inputs(graph: Graph, smoothed: Iterable[tuple[onnx.NodeProto, np.ndarray]]) -> None:
-    """Multiply the first input of each product by the reciprocal of its factors: once for all that share both.
+    """Multiply the first input of each product by the reciprocal of its factors, once for all products that share both.
 
     Where a LayerNormalization makes the input for these products alone, its own weight and bias take the factors up.
     The products' weights are not touched: they are quantized with the factors (`Layer.integers`).

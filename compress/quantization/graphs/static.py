@@ -1,4 +1,4 @@
-"""int8 with ranges fixed beforehand: runs the float graph on calibration batches and watches its activations."""
+"""Static int8: runs the float graph on calibration batches and observes its activations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StaticSettings:
     of module names left in float. wide: what to do with products that narrow (the feed-forward's second), whose input
     holds a transformer's outliers: `dynamic` takes their range at each call, `static` fixes it as all others,
     `float` leaves them as they are, `uint16` fixes it in 16 bits. smooth: SmoothQuant's alpha, 0 to 1, 0 for none.
-    weights: int8 or int4, of products; tables are int8. activations: uint8, or float for weights alone. attention:
+    weights: int8 or int4, of products; tables are int8. activations: uint8, or float to quantize only weights. attention:
     which products of two activations are quantized: none, scores, context or both.
     """
 
@@ -135,7 +135,7 @@ def _refuse_unknown(settings: StaticSettings) -> None:
 
 
 def _smoothing(graph: Graph, found: list[Product], runner: Runner, alpha: float) -> dict[str, np.ndarray]:
-    """Factors by module; the same ones for modules that read one value, so that one multiplication serves them."""
+    """Smoothing factors by module; modules that read the same value share them, so that one multiplication is enough."""
     peaks = _shared([(product.node.input[0], product.module) for product in found], Peaks)
     _watch(graph, peaks, runner)
     weights: dict[int, list[np.ndarray]] = {}
@@ -168,7 +168,7 @@ def _watch(
     runner: Runner,
     multiply: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
-    """Observe the graph's values; some are multiplied before they are seen."""
+    """Observe the graph's values, some of them after a multiplication."""
 
     def observe(name: str, values: np.ndarray) -> None:
         observers[name].see(values * multiply[name] if name in multiply else values)

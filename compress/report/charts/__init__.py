@@ -1,1 +1,1 @@
-"""Plots of a comparison as SVG text: no script, no file beside them, legible by shape as well as by colour."""
+"""Charts as SVG text: no script, no external file, readable by shape as well as by colour."""

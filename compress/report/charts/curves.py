@@ -1,4 +1,4 @@
-"""Learning curves: a loss and its terms, or one metric, against the optimizer's steps, each line named where it ends."""
+"""Learning curves: a loss and its terms, or a metric, by training step, with labels at the lines' ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line for each artifact: bars for sizes and speeds, dots with whiskers for differences, one reference line."""
+"""Dot plots: a row for each artifact, bars for sizes and speeds, dots with intervals for differences, one reference line."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _item(item: Item, scale: svg.Scale, middle: float, from_zero: bool) -> list[
 
 
 def point(x: float, y: float, kind: str, *, hollow: bool = False) -> Markup:
-    """A marker whose shape tells the kind without its colour: diamond, square, triangle up or down, circle."""
+    """A marker whose shape shows the kind without colour: diamond, square, triangle up or down, circle."""
     class_ = f"point {kind}{' hollow' if hollow else ''}"
     outlines: dict[str, list[tuple[float, float]]] = {
         "root": [(0, -7), (7, 0), (0, 7), (-7, 0)],

@@ -1,4 +1,4 @@
-"""The accuracy–latency plot: every artifact a point with its intervals, the front drawn, no label on another."""
+"""The accuracy-latency chart: a point with intervals for every artifact, the Pareto front, labels without overlap."""
 
 from __future__ import annotations
 

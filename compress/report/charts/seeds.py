@@ -1,4 +1,4 @@
-"""Two lanes of dots, one for each side of a comparison over seeds: a seed's two dots are joined, the means stand upright."""
+"""Seeds chart: one row of dots for each side of a comparison, each seed's two dots connected, with the means."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Lane:
 
 
 def draw(lanes: Sequence[Lane], seeds: Sequence[int], title: str, description: str, *, width: float) -> Markup:
-    """The plot; names and words stand beside the lanes where there is room, else above them."""
+    """The plot; names and verdicts are beside the lanes if there is room, else above them."""
     beside = width >= 560
     lane = LANE if beside else LANE + 18
     left = max(svg.text_width(one.name) for one in lanes) + 16 if beside else 12.0

@@ -1,4 +1,4 @@
-"""The few things every plot needs: escaped elements, scales, round tick marks, and how wide a text is."""
+"""Building blocks of charts: escaped elements, scales, round tick marks, text widths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _short(value: str | float) -> str:
 
 
 def plot(width: float, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
-    """A whole SVG that scales with the page; the title and the description are what a screen reader says."""
+    """A complete SVG that scales with the page; screen readers read its title and description."""
     return element(
         "svg",
         element("title", title),

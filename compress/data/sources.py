@@ -82,21 +82,21 @@ def _in_files(task: Task, folder: Path, split: str) -> Origin:
     for source in there:
         path = folder / source.file
         wanted = _columns(task, source)
-        found = as_told(task, path, source, of_known_layout=task.hub is not None)
+        found = as_described(task, path, source, of_known_layout=task.hub is not None)
         # A test file without a label column is one with hidden labels, whatever its source expects.
         if split == "test" and not any(files.holds(path, found, name) for name in wanted.needed[len(wanted.text) :]):
             wanted = Columns(wanted.text, "")
         needed = wanted.needed
         if all(files.holds(path, found, name) for name in needed):
             _refuse_twice(path, files.columns(path, found), needed)
-            _tell_of_others(source, there, task.files.get(split, ()))
+            _warn_of_others(source, there, task.files.get(split, ()))
             identity = {"files": {path.name: _file_hash(path)}}
             return Origin(str(path), identity, wanted, repr(found), partial(files.rows, path, found, needed))
     path = folder / there[0].file
-    raise _missing_column(path, task, as_told(task, path, there[0], of_known_layout=True))
+    raise _missing_column(path, task, as_described(task, path, there[0], of_known_layout=True))
 
 
-def _tell_of_others(source: Source, there: list[Source], layouts: tuple[Source, ...]) -> None:
+def _warn_of_others(source: Source, there: list[Source], layouts: tuple[Source, ...]) -> None:
     """Say which files are not read, although they are this split too by their names. A known task's own layouts come first."""
     others = dict.fromkeys(other.file for other in there if other.file != source.file)
     if others and source not in layouts:
@@ -110,7 +110,7 @@ def _sources(task: Task, split: str) -> tuple[Source, ...]:
     return (*task.files.get(split, ()), *named)
 
 
-def as_told(task: Task, path: Path, source: Source, *, of_known_layout: bool) -> Source:
+def as_described(task: Task, path: Path, source: Source, *, of_known_layout: bool) -> Source:
     """The source with what the task, or else the file itself, tells of separators, encoding and quotes.
 
     Args:

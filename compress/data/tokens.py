@@ -58,7 +58,7 @@ def tokenize(
 
     if encode is not None:
         counts = {"truncated": 0, "longest": 0}
-        with _told_in_words():
+        with _tokenizer_errors():
             columns = encode(rows[:], tokenizer, max_length, counts)
         return Tokenized(Dataset.from_dict(columns), max_length, **counts)
     of_words = not isinstance(rows.features["text"], Value)
@@ -135,14 +135,14 @@ def encoded(
         CompressError: the tokenizer fails.
     """
     pairs = batch.get("text_pair")
-    with _told_in_words():
+    with _tokenizer_errors():
         if not isinstance(batch["text"][0], str):
             return encoded_words(batch["text"], batch.get("label"), for_words(tokenizer), max_length, counts)
         return _encoded(batch["text"], pairs, tokenizer, max_length, counts)
 
 
 @contextmanager
-def _told_in_words() -> Iterator[None]:
+def _tokenizer_errors() -> Iterator[None]:
     """Whatever a tokenizer raises as a CompressError: its Rust part panics with an error that is no `Exception`."""
     try:
         yield

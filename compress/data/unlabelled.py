@@ -14,7 +14,7 @@ from compress.core.progress import warn
 from compress.data import decoding, files
 from compress.data.files import FORMATS, RawRow
 from compress.data.rows import Columns, LeftOut, examples, refuse
-from compress.data.sources import as_told
+from compress.data.sources import as_described
 from compress.tasks.task import Source, Task
 
 PLAIN = ".txt"
@@ -65,7 +65,7 @@ def read(task: Task, where: Path, skipped: Skipped) -> Iterator[tuple[str, ...]]
         CompressError: what `check` finds, or a row that cannot be read, unless the task skips those.
     """
     check(task, where)
-    _tell_others(where)
+    _warn_of_others(where)
     may_be_empty = replace(task, empty_text_is_bad=False)
     for file in text_files(where):
         left_out = LeftOut()
@@ -79,7 +79,7 @@ def read(task: Task, where: Path, skipped: Skipped) -> Iterator[tuple[str, ...]]
         skipped.bad += left_out.bad
 
 
-def _tell_others(where: Path) -> None:
+def _warn_of_others(where: Path) -> None:
     """The files in the folder that are not read."""
     read = set(text_files(where))
     others = [file.name for file in sorted(where.iterdir()) if file not in read] if where.is_dir() else []
@@ -112,7 +112,7 @@ def _raw(task: Task, file: Path, skipped: Skipped) -> Iterator[RawRow]:
 def _source(task: Task, file: Path) -> Source:
     """Columns with the task's names, or with those of one of its own files."""
     own = [source for sources in task.files.values() for source in sources if source.text and source.columns is None]
-    plainly = as_told(task, file, Source(file.name), of_known_layout=False)
+    plainly = as_described(task, file, Source(file.name), of_known_layout=False)
     for layout in (plainly, *(replace(plainly, text=source.text) for source in own)):
         if all(files.holds(file, layout, name) for name in layout.text or task.text_columns):
             return layout

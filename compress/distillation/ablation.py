@@ -96,7 +96,7 @@ def effect(
     if right_or_wrong:
         right = [np.array([np.equal(one, references) for one in sides[side]]) for side in ("taught", "plain")]
         found |= _discordant(*right)
-    found |= _judged(metrics[0], found["metrics"][metrics[0].name], sides, references, by_row=right_or_wrong)
+    found |= _evaluated(metrics[0], found["metrics"][metrics[0].name], sides, references, by_row=right_or_wrong)
     return {"text": sentence(found), **found}
 
 
@@ -146,7 +146,7 @@ def _discordant(distilled: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> di
     return {"only_taught_right": only_distilled, "only_plain_right": only_baseline, "mcnemar_p_values": p_values}
 
 
-def _judged(
+def _evaluated(
     metric: Metric,
     values: Mapping[str, Any],
     sides: Mapping[str, list[Any]],

@@ -90,14 +90,14 @@ def capture(model: Any, wanted: FeatureSpec) -> Iterator[dict[str, Tensor]]:
         for layer in dict.fromkeys(layers):
             indices = [index for index, one in enumerate(layers) if one is layer]  # several where layers are shared
             if asked.intersection(indices):
-                hooks += _watch(layer, indices, model.config, calls, keep)
+                hooks += _capture(layer, indices, model.config, calls, keep)
         yield found
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _watch(
+def _capture(
     layer: nn.Module,
     indices: list[int],
     config: Any,

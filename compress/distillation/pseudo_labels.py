@@ -147,7 +147,7 @@ def _written(
             if lacking:
                 _write(
                     folder,
-                    _writer(teacher, described, cache, len(lacking)),
+                    _generating_teacher(teacher, described, cache, len(lacking)),
                     read.select(lacking),
                     [hashes[place] for place in lacking],
                     its_tokenizer,
@@ -159,7 +159,7 @@ def _written(
     return [kept[value] for value in hashes], round(time.perf_counter() - started, 1)
 
 
-def _writer(teacher: Artifact, described: DescribedTask | None, cache: Path, rows: int) -> Any:
+def _generating_teacher(teacher: Artifact, described: DescribedTask | None, cache: Path, rows: int) -> Any:
     """The fastest form of the teacher for generation: torch on a GPU, else, for many rows, its fp32 ONNX graphs (same tokens)."""
     import torch
 

@@ -53,7 +53,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     torch.manual_seed(settings.seed)
     its_tokenizer = models.tokenizer(teacher.folder)
     if settings.student is not None:
-        return _told_if_no_smaller(_given(Path(settings.student), task, its_tokenizer, settings.seed), teacher)
+        return _warned_if_not_smaller(_given(Path(settings.student), task, its_tokenizer, settings.seed), teacher)
     model = models.load(teacher).float()
     told: list[str] = []
     facts: dict[str, Any] = {}
@@ -111,11 +111,11 @@ def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
 def _sides(settings: Distill, task: Task, config: Any) -> dict[str, int | tuple[int, ...]]:
     """The requested layers, by `encoder` and `decoder` of a generative model; those of an encoder are under no name."""
     if task.is_generative:
-        return asked_layers(settings.layers, settings, config)
+        return requested_layers(settings.layers, settings, config)
     return {} if settings.layers is None else {"": settings.layers}
 
 
-def asked_layers(layers: Layers, settings: GenerationSettings, config: Any) -> dict[str, int | tuple[int, ...]]:
+def requested_layers(layers: Layers, settings: GenerationSettings, config: Any) -> dict[str, int | tuple[int, ...]]:
     """The requested layers of `encoder` and `decoder`.
 
     Args:
@@ -182,7 +182,7 @@ def _given(given: Path, task: Task, teachers_tokenizer: Any, seed: int) -> Stude
     )
 
 
-def _told_if_no_smaller(student: Student, teacher: Artifact) -> Student:
+def _warned_if_not_smaller(student: Student, teacher: Artifact) -> Student:
     """The student, with a warning if it has as many parameters as its teacher or more."""
     if teacher.precision not in FLOATING:
         return student  # its integers are packed, so that its file does not tell how many they are

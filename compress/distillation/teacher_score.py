@@ -81,8 +81,8 @@ def of_classifier(
         names = labels_of_config(raw_config(teacher.folder), teacher.folder)
         logits = shifted(logits, thresholds_of(teacher.facts, names))
     assert not isinstance(data.score, ModelScore)
-    told = _told(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
-    _tell_of_one_class(who, logits, labels, data.task)
+    told = _reported(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
+    _warn_of_one_class(who, logits, labels, data.task)
     reason = worse_than_guessing(logits, labels, data.task.law)
     if reason:
         _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)
@@ -120,7 +120,7 @@ def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str
 
     kept = entry(cache / "teacher-score" / digest(decided_by), make).facts
     value = kept["value"] if "value" in kept else Undefined(kept["absent"])
-    return _told("teacher", (kept["metric"], value), score.rows)
+    return _reported("teacher", (kept["metric"], value), score.rows)
 
 
 def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
     logits = scores_of(model, data.holdout, its_tokenizer, data.task)
     labels = references(data.holdout)
     assert not isinstance(data.score, ModelScore)
-    told = _told("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))
-    _tell_of_one_class("before training", logits, labels, data.task)
+    told = _reported("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))
+    _warn_of_one_class("before training", logits, labels, data.task)
     reason = worse_than_guessing(logits, labels, data.task.law)
     if reason:
         warn(f"The model has {reason} on the held-out rows before training: its labels are probably swapped.")
@@ -170,7 +170,7 @@ def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], law: Law) ->
     return f"accuracy {right_ones / rows:.4f}, worse than guessing by the labels' frequencies ({guessing:.4f}),"
 
 
-def _told(who: str, scored: Scored, rows: int) -> dict[str, Any]:
+def _reported(who: str, scored: Scored, rows: int) -> dict[str, Any]:
     metric, value = scored
     if isinstance(value, Undefined):
         say(f"{who}: {title(metric)} does not exist on {rows:,} held-out rows: {value}")
@@ -179,7 +179,7 @@ def _told(who: str, scored: Scored, rows: int) -> dict[str, Any]:
     return {"metric": metric, "value": round(float(value), 6), "rows": rows}
 
 
-def _tell_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Any) -> None:
+def _warn_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Any) -> None:
     for note in one_class(task.law.decide(logits), labels.tolist(), task):
         warn(f"{who}: {note}.")
 

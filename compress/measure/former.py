@@ -34,7 +34,7 @@ def check_folder(out: Path) -> None:
         raise CompressError(
             f"{out / OUTPUTS} was not written by compress, which writes a folder of that name. Choose another folder with -o."
         )
-    if file.exists() and not _is_ours(file):
+    if file.exists() and not _is_measurements(file):
         raise CompressError(
             f"{file} was not written by compress, so it is not replaced. Choose another folder with -o."
         )
@@ -110,7 +110,7 @@ def remove_outputs(out: Path) -> None:
             output_file(out, name).unlink(missing_ok=True)
 
 
-def _is_ours(file: Path) -> bool:
+def _is_measurements(file: Path) -> bool:
     try:
         raw = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -97,7 +97,7 @@ def speed_of_generation(
     return found
 
 
-def strays(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float64], what: str) -> str | None:
+def output_mismatch(timings: Timings, numbers: Sequence[int], predicted: NDArray[np.float64], what: str) -> str | None:
     """A note if timed outputs do not match the quality measurement: their classes differ on many rows.
 
     A few may differ where two classes are almost equal, since dynamic quantization depends on the batch.

@@ -158,7 +158,9 @@ class PredictionEvaluation(Evaluation):
             prepared, said = self.timed[lane.entry.name]
             is_one_class = said.ndim == 1 and not self.task.of_kind.reads_words
             note = (
-                latency.strays(timings, prepared.numbers[condition.key], said, condition.key) if is_one_class else None
+                latency.output_mismatch(timings, prepared.numbers[condition.key], said, condition.key)
+                if is_one_class
+                else None
             )
             if note is not None and note not in timings.notes:
                 timings.notes.append(note)

@@ -40,7 +40,7 @@ def check_finite(files: Sequence[Path]) -> None:
         if file.suffix != ".safetensors":
             continue
         stat = file.stat()
-        spoilt = _spoilt(str(file), stat.st_mtime_ns, stat.st_size)
+        spoilt = _damaged(str(file), stat.st_mtime_ns, stat.st_size)
         if spoilt:
             name, count, of = spoilt[0]
             more = f", and so are values of {len(spoilt) - 1} more tensors" if len(spoilt) > 1 else ""
@@ -52,7 +52,7 @@ def check_finite(files: Sequence[Path]) -> None:
 
 
 @lru_cache(maxsize=64)
-def _spoilt(file: str, changed_ns: int, size: int) -> list[tuple[str, int, int]]:
+def _damaged(file: str, changed_ns: int, size: int) -> list[tuple[str, int, int]]:
     """Tensors with values that are not finite: name, how many of them, how many values in all."""
     found = []
     with Path(file).open("rb") as stream:

@@ -30,7 +30,7 @@ def logits_and_labels(model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Ten
         Logits [batch, tokens, vocabulary], and labels [batch, tokens]. A decoder's have a token less, since its logits at a
         token are for the next one.
     """
-    inputs, labels = _asked(model, batch, {name: batch[name] for name in ("input_ids", "attention_mask")})
+    inputs, labels = _arguments(model, batch, {name: batch[name] for name in ("input_ids", "attention_mask")})
     return model(**inputs).logits[:, : labels.shape[1]], labels
 
 
@@ -48,13 +48,13 @@ def answers(model: Any, batch: Mapping[str, Any], *, inside: Any = None, states:
     if not kind.generates:
         return kind.answers(kind.named(model(**inputs_of(batch))), batch)
     read = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
-    inputs, labels = _asked(bare, batch, read)
+    inputs, labels = _arguments(bare, batch, read)
     counted = labels != NO_LABEL
     places = counted if bare.config.is_encoder_decoder else F.pad(counted, (0, 1))  # its last token foretells none
     return Answers(logits_at(model, inputs, places, inside=inside), labels[counted], counted.nonzero()[:, 0])
 
 
-def _asked(bare: Any, batch: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
+def _arguments(bare: Any, batch: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
     """A model's arguments, and the labels at the positions of its logits."""
     labels: Tensor = batch["labels"]
     if not bare.config.is_encoder_decoder:

@@ -43,7 +43,7 @@ class Graph:
         try:
             model = onnx.load(str(path))
         except Exception as error:  # protobuf's DecodeError, OSError, onnx's own: all mean the same to the user
-            raise CompressError(f"{path} cannot be read as ONNX: {_told(error)}. Export the model again.") from error
+            raise CompressError(f"{path} cannot be read as ONNX: {_reason(error)}. Export the model again.") from error
         if not model.graph.output:
             raise CompressError(f"{path} holds no graph. Export the model again.")
         try:
@@ -52,7 +52,7 @@ class Graph:
             Exception
         ) as error:  # of a tensor whose type, shape and bytes do not belong together numpy says many things
             raise CompressError(
-                f"{path} holds a constant that cannot be read ({_told(error)}). Export the model again."
+                f"{path} holds a constant that cannot be read ({_reason(error)}). Export the model again."
             ) from error
 
     def save(self, path: Path) -> None:
@@ -211,7 +211,7 @@ class Graph:
                 self._readers.setdefault(name, []).append(node)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).split("\n", 1)[0].rstrip(".")[:200]
 
 

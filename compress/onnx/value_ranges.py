@@ -67,7 +67,7 @@ def beyond_fp16(path: Path, runner: Runner) -> dict[int, float]:
         CompressError: the graph cannot be read or run.
     """
     model = Graph.load(path).model
-    seen = _watched(path, _float_values(model), runner)
+    seen = _observed(path, _float_values(model), runner)
     for item in model.graph.initializer:
         if item.data_type == TensorProto.FLOAT:
             seen[item.name] = Seen()
@@ -95,7 +95,7 @@ def _float_values(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def _watched(path: Path, names: list[str], runner: Runner) -> dict[str, Seen]:
+def _observed(path: Path, names: list[str], runner: Runner) -> dict[str, Seen]:
     graph = Graph.load(path)
     constant = [name for name in names if name in graph.constants]
     watched = tuple(dict.fromkeys(name for name in names if name not in graph.constants))

@@ -182,7 +182,7 @@ def _statistics(
     sums: dict[str, Tensor] = {}
     sources = references = torch.ones(0, 0, dtype=torch.bool)
 
-    def watch(name: str) -> Callable[..., None]:
+    def record(name: str) -> Callable[..., None]:
         of_references = _reads_references(model, name)
 
         def hook(_module: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -196,7 +196,7 @@ def _statistics(
 
         return hook
 
-    hooks = [linear.register_forward_pre_hook(watch(name)) for name, linear in linears.items()]
+    hooks = [linear.register_forward_pre_hook(record(name)) for name, linear in linears.items()]
     try:
         for batch in batches:
             here = {name: value.to(model.device) for name, value in batch.items()}

@@ -144,7 +144,7 @@ class FakeQuantizer(nn.Module):
         """Centred integers, float32 of the values' shape, and the step size as it broadcasts to them."""
         values = values.float()
         if not self.learned and self.training and self.watching:
-            self._watch(values.detach())
+            self._observe(values.detach())
         scale, zero_point = self.scale, self.zero_point
         if self.axis is not None:
             shape = [1] * values.ndim
@@ -159,7 +159,7 @@ class FakeQuantizer(nn.Module):
                 self.type, self.axis, self.scale.cpu().numpy(), self.zero_point.cpu().numpy().astype(np.int32)
             )
 
-    def _watch(self, values: Tensor) -> None:
+    def _observe(self, values: Tensor) -> None:
         """Updates the range: a weight's largest magnitude, or the moving minimum and maximum of an activation."""
         if not self.affine:
             others = [axis for axis in range(values.ndim) if self.axis is None or axis != self.axis % values.ndim]

@@ -92,7 +92,7 @@ def gptq_(
             sums = _second_moments(model, batches, here, len(calls))
             for name, module in here.items():
                 weight = weight_of(module).detach()
-                found[name] = _judged(weight, sums[name], grid, act_order)
+                found[name] = _with_error(weight, sums[name], grid, act_order)
                 weight.copy_(found[name].weight.real())
     unused = sorted(chosen.keys() - found.keys())
     if unused:
@@ -145,7 +145,7 @@ def by_kind(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(IN_LAYER.sub("", name) for name in names).items()))
 
 
-def errors_told(found: Mapping[str, Rounded]) -> dict[str, Any]:
+def error_facts(found: Mapping[str, Rounded]) -> dict[str, Any]:
     """The values to report: the number of matrices, and the median errors of their outputs with GPTQ and with plain rounding."""
     return {
         "layers": len(found),
@@ -154,7 +154,7 @@ def errors_told(found: Mapping[str, Rounded]) -> dict[str, Any]:
     }
 
 
-def _judged(weight: Tensor, moments: Tensor, grid: Grid, act_order: bool) -> Rounded:
+def _with_error(weight: Tensor, moments: Tensor, grid: Grid, act_order: bool) -> Rounded:
     whole = _energy(weight, moments)
     made = rounded_and_corrected(weight, moments, grid, act_order=act_order)
     errors = [
@@ -185,7 +185,7 @@ def _in_order(model: nn.Module, batch: Batch, chosen: Mapping[str, nn.Module]) -
     """The module names of each layer, in the order in which layers run, each as often as it is called."""
     calls: dict[str, list[str]] = {}
 
-    def watch(name: str) -> Callable[..., None]:
+    def record(name: str) -> Callable[..., None]:
         layer = IN_LAYER.match(name)
         assert layer is not None
 
@@ -194,7 +194,7 @@ def _in_order(model: nn.Module, batch: Batch, chosen: Mapping[str, nn.Module]) -
 
         return hook
 
-    _run(model, [batch], {name: watch(name) for name in chosen}, chosen)
+    _run(model, [batch], {name: record(name) for name in chosen}, chosen)
     return calls
 
 
@@ -209,7 +209,7 @@ def _second_moments(
     seen = 0
     last: tuple[Any, Any] = (None, None)  # query, key and value read the same states
 
-    def watch(name: str) -> Callable[..., None]:
+    def record(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, inputs: tuple[Tensor]) -> None:
             nonlocal seen, last
             if inputs[0] is not last[0]:
@@ -222,7 +222,7 @@ def _second_moments(
 
         return hook
 
-    _run(model, batches, {name: watch(name) for name in here}, here)
+    _run(model, batches, {name: record(name) for name in here}, here)
     return sums
 
 

@@ -64,7 +64,7 @@ def calibrated(
         chosen: the parts' precisions; integers are made for the parts in int4 or int8.
     """
     from compress.models.families.matrices import weight_of
-    from compress.quantization.gptq import errors_told, gptq_, linears
+    from compress.quantization.gptq import error_facts, gptq_, linears
 
     model = load(source).float()
     inside = {name: weight_of(module).detach() for name, module in linears(model, settings.exclude).items()}
@@ -83,33 +83,33 @@ def calibrated(
     for precision, names in by_precision.items():
         once = [name for name in dict.fromkeys(names) if name not in found]
         found |= gptq_(
-            model, batches, grid_of(settings, precision), once, act_order=settings.act_order, told=_tell(source)
+            model, batches, grid_of(settings, precision), once, act_order=settings.act_order, told=_log_layers(source)
         )
     if not found:
         raise CompressError(
             f"{source.folder} and its ONNX export have no layer's weight in common, so GPTQ has nothing to choose. "
             "Set rounding to nearest."
         )
-    return {name: one.weight for name, one in found.items()}, errors_told(found)
+    return {name: one.weight for name, one in found.items()}, error_facts(found)
 
 
 def write_checkpoint(source: Artifact, task: DescribedTask, settings: Quantize, folder: Path) -> dict[str, Any]:
     """Write a decoder as a GPTQ checkpoint; the facts to report."""
     from compress.quantization import gptq_checkpoint
-    from compress.quantization.gptq import by_kind, errors_told, gptq_, linears
+    from compress.quantization.gptq import by_kind, error_facts, gptq_, linears
 
     model = load(source).float()
     names = gptq_checkpoint.check_widths(model, settings.exclude)
     batches = _batches(source, task, settings.calibration, model.config)
     grid = grid_of(settings, settings.precision, half_scales=True)
-    found = gptq_(model, batches, grid, names, act_order=settings.act_order, told=_tell(source))
+    found = gptq_(model, batches, grid, names, act_order=settings.act_order, told=_log_layers(source))
     with quiet():
         gptq_checkpoint.write(
             model, {name: one.weight for name, one in found.items()}, folder, act_order=settings.act_order
         )
     tokenizer(source.folder).save_pretrained(folder)
     left = by_kind(name for name in linears(model) if name not in found)
-    return {**errors_told(found), "left in floating point": left, "bits": grid.bits, "block": grid.block}
+    return {**error_facts(found), "left in floating point": left, "bits": grid.bits, "block": grid.block}
 
 
 def write_bitsandbytes(source: Artifact, settings: Quantize, folder: Path) -> dict[str, Any]:
@@ -131,5 +131,5 @@ def _batches(source: Artifact, described: DescribedTask, name: str, config: Any)
     return [{name: torch.from_numpy(values) for name, values in batch.items()} for batch in found]
 
 
-def _tell(source: Artifact) -> Any:
+def _log_layers(source: Artifact) -> Any:
     return lambda layer: say(f"{source.folder.name}: rounding {layer}.")

@@ -19,7 +19,7 @@ def has_collapsed(row: Row) -> bool:
     return share is not None and share < COLLAPSED
 
 
-def told(comparison: Comparison, row: Row) -> str:
+def warning(comparison: Comparison, row: Row) -> str:
     """A warning about an artifact's outputs, in a sentence or two; empty if they are fine."""
     return " ".join([*_few(row), *_no_better_than_copying(comparison, row)])
 

@@ -31,16 +31,16 @@ def check_page(out: Path) -> Path:
     check_path(page)
     check_beside_models(page, page.parent)
     for file in (page, *(page.with_suffix(suffix) for suffix in BESIDE)):
-        if file.exists() and not _is_ours(file, page):
+        if file.exists() and not _is_report(file, page):
             raise CompressError(f"{file} already exists and is not a report made by compress. Choose another name.")
     return page
 
 
-def _is_ours(file: Path, page: Path) -> bool:
+def _is_report(file: Path, page: Path) -> bool:
     """Whether an earlier report wrote a file; Markdown and CSV are recognized by their beginning or end."""
     text = _bytes(file)
     if file == page:
-        return MARK in text or (OLDER_MARK in text and _is_ours(page.with_suffix(".json"), page))
+        return MARK in text or (OLDER_MARK in text and _is_report(page.with_suffix(".json"), page))
     if not page.exists():
         return False
     if file.suffix == ".md":

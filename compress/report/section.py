@@ -121,7 +121,7 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         curves=tuple(_curves(told, comparison.scales)),
         effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
         zeros=zeros,
-        warnings=tuple(words for row in comparison.rows if (words := collapse.told(comparison, row))),
+        warnings=tuple(words for row in comparison.rows if (words := collapse.warning(comparison, row))),
         examples=examples(file, comparison) if comparison.is_generative else (),
     )
 

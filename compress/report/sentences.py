@@ -84,7 +84,7 @@ def story(comparison: Comparison, row: Row) -> str:
         sentences.append(f"Of these timings: {'; '.join(row.speeds[condition].ratio.notes)}.")
     if comparison.metric:
         sentences += quality(comparison, row, comparison.metric)
-    return " ".join([*sentences, collapse.told(comparison, row)]).rstrip()
+    return " ".join([*sentences, collapse.warning(comparison, row)]).rstrip()
 
 
 def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:

@@ -51,7 +51,7 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     for row in comparison.rows:
         name = Text("★ " if row.name in starred else "", style="bold")
         name.append(one_line(row.name), style="" if row.is_variant else "dim")
-        last = _pace(comparison, row) if comparison.pace else _memory(comparison, row)
+        last = _decoding_speed(comparison, row) if comparison.pace else _memory(comparison, row)
         shown.add_row(name, *_quality(comparison, row), _speed(comparison, row), _size(row), last)
     for baseline in comparison.baselines:
         score = baseline.values.get(comparison.metric or "")
@@ -78,7 +78,7 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
     if has_stars:
         parts.append("★ recommended")
     of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
-    amiss = [words for row in comparison.rows if (words := collapse.told(comparison, row))]
+    amiss = [words for row in comparison.rows if (words := collapse.warning(comparison, row))]
     return "\n".join(
         ["; ".join(parts) + ".", *_distinct(comparison), *amiss, *_distillation_gain(comparison), *of_zeros]
     )
@@ -130,7 +130,7 @@ def _size(row: Row) -> str:
     return wording.value_or_dash(row.disk, lambda size: f"{size / 1e6:.1f}")
 
 
-def _pace(comparison: Comparison, row: Row) -> str:
+def _decoding_speed(comparison: Comparison, row: Row) -> str:
     if comparison.pace is None:
         return wording.DASH
     return wording.value_or_dash(row.speeds[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")

@@ -82,7 +82,7 @@ class Runtime:
         Raises:
             CompressError: it cannot be opened; any other error of the runtime is reported with its name and the artifact's.
         """
-        with self._told(artifact):
+        with self._errors_reported(artifact):
             return self.open(artifact, serving)
 
     def opened_generator(self, artifact: Artifact, serving: Serving) -> Any:
@@ -91,11 +91,11 @@ class Runtime:
             raise CompressError(
                 f"{artifact.folder} generates text, which {self.name} does not support. Choose another runtime."
             )
-        with self._told(artifact):
+        with self._errors_reported(artifact):
             return self.open_generator(artifact, serving)
 
     @contextmanager
-    def _told(self, artifact: Artifact) -> Iterator[None]:
+    def _errors_reported(self, artifact: Artifact) -> Iterator[None]:
         try:
             yield
         except CompressError:

@@ -33,10 +33,10 @@ def _check_model(settings: Finetune, source: Artifact, described: DescribedTask 
 
 def _run(work: Work[Finetune]) -> Made:
 
-    return _writer(work) if work.described.task.is_generative else _classifier(work)
+    return _generative_model(work) if work.described.task.is_generative else _classifier(work)
 
 
-def _writer(work: Work[Finetune]) -> Made:
+def _generative_model(work: Work[Finetune]) -> Made:
     from compress.models import load as models
     from compress.training import finetune as fine_tuning
 

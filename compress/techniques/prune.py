@@ -60,7 +60,7 @@ def _pruned(
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and what is to be told."""
     from compress.data import calibration
-    from compress.distillation.students import asked_layers
+    from compress.distillation.students import requested_layers
     from compress.models import load as models
     from compress.pruning import apply as slimming
 
@@ -71,7 +71,7 @@ def _pruned(
         batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
-        asked = asked_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}
+        asked = requested_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}
         for side, layers in asked.items():
             model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side or "decoder")
             told |= facts
@@ -157,7 +157,7 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
     if "new_tokens" in settings.model_fields_set and not config.is_encoder_decoder:
         raise CompressError(f"'new_tokens' is for encoder-decoders, and {source.folder} is none. Leave it out.")
     if models.generates(source.folder):
-        _check_writer(settings, config)
+        _check_generative_model(settings, config)
         return
     if settings.given():
         raise CompressError(
@@ -167,8 +167,8 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
         evenly_spaced(layer_count(config), settings.layers)
 
 
-def _check_writer(settings: Prune, config: Any) -> None:
-    from compress.distillation.students import asked_layers
+def _check_generative_model(settings: Prune, config: Any) -> None:
+    from compress.distillation.students import requested_layers
     from compress.models.layers import evenly_spaced, layer_count
 
     if settings.method in ("kwon", "width") or settings.budget == "latency":
@@ -182,7 +182,7 @@ def _check_writer(settings: Prune, config: Any) -> None:
             "Hidden states, attention and relations are matched in encoders only. A generative model learns its teacher's "
             "next-token distributions: leave these weights at 0."
         )
-    for side, layers in asked_layers(settings.layers, settings, config).items():
+    for side, layers in requested_layers(settings.layers, settings, config).items():
         if isinstance(layers, int):
             evenly_spaced(layer_count(config, side), layers)
 

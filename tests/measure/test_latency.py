@@ -22,9 +22,9 @@ def test_timed_outputs_of_another_model_than_the_evaluated_one_are_noticed() -> 
     timings = Timings(logits={str(n): [1.0, 0.0] for n in range(4)})
     numbers = [5, 2, 9, 0]
     predicted = np.zeros(10)
-    assert latency.strays(timings, numbers, predicted, "1xreal") is None
+    assert latency.output_mismatch(timings, numbers, predicted, "1xreal") is None
     predicted[[5, 2]] = 1
-    assert "2 of 4" in str(latency.strays(timings, numbers, predicted, "1xreal"))
+    assert "2 of 4" in str(latency.output_mismatch(timings, numbers, predicted, "1xreal"))
 
 
 def timings(rounds: Sequence[Sequence[float]]) -> Timings:

@@ -180,15 +180,17 @@ def test_a_collapsed_model_is_told_of_and_never_recommended(told: report.Report,
 
 def test_outputs_that_often_repeat_are_told_of_without_calling_it_collapse(summaries: Measurements) -> None:
     often = changed(summaries, "distinct_outputs", "int8", value=0.8)
-    said = collapse.told(compare(often), row(often, "int8"))
+    said = collapse.warning(compare(often), row(often, "int8"))
     assert "Only 80\u00a0% of its 120 outputs are distinct (int8)" in said
     assert "collapsed" not in said
-    assert collapse.told(compare(summaries), row(summaries, "int8")) == ""
+    assert collapse.warning(compare(summaries), row(summaries, "int8")) == ""
 
 
 def test_a_summarizer_whose_interval_holds_lead_3_is_not_shown_to_be_better_than_it(summaries: Measurements) -> None:
     close = replace(summaries, baselines={"lead-3": {"rouge_l": 0.60}})
-    assert "is not shown to be better than that of Lead-3, 60.00" in collapse.told(compare(close), row(close, "int8"))
+    assert "is not shown to be better than that of Lead-3, 60.00" in collapse.warning(
+        compare(close), row(close, "int8")
+    )
 
 
 def test_lead_3_has_a_row_beside_the_summarizers_in_every_form(told: report.Report, summaries: Measurements) -> None:

@@ -22,7 +22,7 @@ from compress.core.progress import say, warn
 from compress.data import unlabelled
 from compress.data.rows import Example
 from compress.data.splits import ROWS, arrow_rows
-from compress.distillation.augmentation.words import Draft, asked, drafts
+from compress.distillation.augmentation.words import Draft, drafts, number_of_copies
 from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
@@ -211,7 +211,7 @@ class _Making:
 
     def _replaced(self) -> Iterator[tuple[Draft, tuple[str | None, ...]]]:
         made, again = itertools.tee(drafts(_texts(self.rows), len(self.rows), self.augment, self.seed))
-        total = asked(len(self.rows), self.augment)
+        total = number_of_copies(len(self.rows), self.augment)
         if self.masked_words is not None:
             replacements = self.masked_words.replacements(made, total)
         else:

@@ -70,7 +70,7 @@ def drafts(examples: Iterable[tuple[str, ...]], count: int, copies: float, seed:
                 yield made
 
 
-def asked(count: int, copies: float) -> int:
+def number_of_copies(count: int, copies: float) -> int:
     """How many copies that is, of `count` examples."""
     return int(copies) * count + round((copies - int(copies)) * count)
 

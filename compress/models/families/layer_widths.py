@@ -104,11 +104,11 @@ def write_(config: Any, present: Units) -> None:
     for (one, _), count in zip(of_neurons, present.neurons, strict=True):
         neurons.setdefault(one.ffn_width, set()).add(count)
     uniform = all(len(counts) == 1 for counts in (*heads.values(), *neurons.values())) and all(
-        _says_heads(one) or heads[one.head_count] == {_heads_said(config, one)} for one in stacks
+        _config_has_heads(one) or heads[one.head_count] == {_configured_heads(config, one)} for one in stacks
     )
     for name, counts in neurons.items():
         setattr(config, name, max(counts))
-    said = _said_of_heads(config, present, heads) if uniform else {}
+    said = _head_settings(config, present, heads) if uniform else {}
     if uniform and _is_accepted(config, said):
         for name, value in said.items():
             setattr(config, name, value)
@@ -157,7 +157,7 @@ def _places(config: Any, present: Units) -> tuple[Places, Places]:
     return heads, neurons
 
 
-def _said_of_heads(config: Any, present: Units, heads: Mapping[str, set[int]]) -> dict[str, int]:
+def _head_settings(config: Any, present: Units, heads: Mapping[str, set[int]]) -> dict[str, int]:
     """transformers' settings for equally many heads in all layers, by name."""
     said = {}
     for one in family(config).stacks:
@@ -165,7 +165,7 @@ def _said_of_heads(config: Any, present: Units, heads: Mapping[str, set[int]]) -
         said[one.head_count] = count * blocks.group_size(config, one)
         if one.key_value_head_count:
             said[one.key_value_head_count] = count
-        if count != _heads_said(config, one):  # Qwen2's config has no width of a head until it is given one
+        if count != _configured_heads(config, one):  # Qwen2's config has no width of a head until it is given one
             said[one.head_width] = present.head_size
     return said
 
@@ -181,11 +181,11 @@ def _is_accepted(config: Any, changes: Mapping[str, int]) -> bool:
     return True
 
 
-def _heads_said(config: Any, one: Architecture) -> int:
+def _configured_heads(config: Any, one: Architecture) -> int:
     return int(getattr(config, one.head_count)) // blocks.group_size(config, one)
 
 
-def _says_heads(one: Architecture) -> bool:
+def _config_has_heads(one: Architecture) -> bool:
     """Whether a config can name any number of heads: it has the width of one, no table has a column for each, and nothing
     (Phi-3's check of its long rotary factors) divides by their number."""
     return bool(one.head_width) and not one.head_tables and not one.attention_reads_config

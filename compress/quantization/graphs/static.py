@@ -102,7 +102,7 @@ def calibrate_by(path: Path, runner: Runner, settings: StaticSettings = StaticSe
         pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
     observers = _shared(pairs, lambda: observer(settings.method))
     by_value = {product.node.input[0]: smooth[product.module] for product in watched if smooth}
-    _watch(graph, observers, runner, {value: reciprocal(one) for value, one in by_value.items()})
+    _observe(graph, observers, runner, {value: reciprocal(one) for value, one in by_value.items()})
 
     for product in found:
         factor = smooth.get(product.module)
@@ -137,7 +137,7 @@ def _refuse_unknown(settings: StaticSettings) -> None:
 def _smoothing(graph: Graph, found: list[Product], runner: Runner, alpha: float) -> dict[str, np.ndarray]:
     """Smoothing factors by module; modules that read the same value share them, so that one multiplication is enough."""
     peaks = _shared([(product.node.input[0], product.module) for product in found], Peaks)
-    _watch(graph, peaks, runner)
+    _observe(graph, peaks, runner)
     weights: dict[int, list[np.ndarray]] = {}
     for product in found:
         weights.setdefault(id(peaks[product.node.input[0]]), []).append(product.weight)
@@ -162,7 +162,7 @@ def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[s
     return {name: made.setdefault(root(f"value {name}"), make()) for name in dict.fromkeys(value for value, _ in pairs)}
 
 
-def _watch(
+def _observe(
     graph: Graph,
     observers: Mapping[str, Observer | Peaks],
     runner: Runner,

@@ -42,7 +42,7 @@ def draw(lines: Sequence[Line], title: str, *, in_points: bool = False) -> Marku
     for one in sorted(shown, key=lambda line: line.style is None):
         parts += _line(one, _class(one, len(shown)), x, y)
     parts += _names(names, shown, x, y)
-    return svg.plot(WIDTH, HEIGHT, title, " ".join(_told(one) for one in shown), parts)
+    return svg.plot(WIDTH, HEIGHT, title, " ".join(_description(one) for one in shown), parts)
 
 
 def _scales(lines: Sequence[Line], end: float) -> tuple[svg.Scale, svg.Scale]:
@@ -113,7 +113,7 @@ def _class(one: Line, lines: int) -> str:
     return "sum" if lines > 1 else ""
 
 
-def _told(one: Line) -> str:
+def _description(one: Line) -> str:
     (first_at, first), (last_at, last) = one.points[0], one.points[-1]
     return (
         f"{one.name}: {len(one.points)} values from {first:.4g} at step {first_at:g} to {last:.4g} at step {last_at:g}."

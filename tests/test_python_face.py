@@ -17,6 +17,9 @@ from compress.core.measurement import Measurements
 from compress.tasks.technique import Technique
 from tests.reliability.tiny_pipeline import SUITE
 from tests.tiny import write_model, write_task
+from tests.workers import workers_here
+
+__all__ = ["workers_here"]
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -123,6 +126,7 @@ def prepare(folder: Path) -> None:
     (folder / "reviews-pipeline.yaml").write_text(yaml.safe_dump({"model": "demo", "task": task, "steps": steps}))
 
 
+@pytest.mark.usefixtures("workers_here")
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_example_on_the_page_runs(
     whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -139,6 +143,7 @@ def test_every_example_on_the_page_runs(
     assert names["other"].task["limit"] == {"train": 64}
 
 
+@pytest.mark.usefixtures("workers_here")
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_notebook_runs_cell_by_cell(
     whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

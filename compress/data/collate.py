@@ -165,7 +165,7 @@ def collate_of(kind: Kind) -> Collate:
 
 
 def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]) -> dict[str, Any]:
-    """A padded batch for an encoder-decoder, see `compress.data.generative.Pairs`.
+    """A padded batch for an encoder-decoder, see `compress.data.seq2seq_pairs.Pairs`.
 
     Returns:
         `input_ids` and `attention_mask` [batch, source tokens], and `labels` [batch, target tokens], -100 where they are
@@ -182,7 +182,7 @@ def collate_pairs(features: list[Mapping[str, Any]], its_tokenizer: Any, extras:
 def collate_causal(
     features: list[Mapping[str, Any]], its_tokenizer: Any, extras: Mapping[str, Extra]
 ) -> dict[str, Any]:
-    """A padded batch for a decoder to learn from: pairs, blocks or windows of `compress.data.generative`.
+    """A padded batch for a decoder to learn from: pairs, or blocks or windows of text.
 
     Padded on the right, whatever the tokenizer does: so a row's positions are those it has alone.
 

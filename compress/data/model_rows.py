@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.labels import ANSWERED, LABELS, NO_LABEL
-from compress.data import generative as generation
 from compress.data.max_lengths import fitted
+from compress.data.seq2seq_pairs import for_decoder, for_encoder_decoder
+from compress.data.text_blocks import scored_windows
 from compress.data.tokenized import generative_tokens
 from compress.data.tokens import tokenize
 from compress.data.word_pieces import WORD_IDS, word_starts
@@ -71,14 +72,14 @@ def model_rows(
 def _prompts(rows: Any, task: Task, its_tokenizer: Any, config: Any, length: int | None) -> ModelRows:
     if not task.of_kind.has_references:
         size = max(min(length or TOKENS, positions(config) or TOKENS), 2)
-        windows = generation.scored_windows(rows, task, its_tokenizer, size, max(size // 2, 1)).rows
+        windows = scored_windows(rows, task, its_tokenizer, size, max(size // 2, 1)).rows
         return _of_ids(windows["input_ids"])
     rows = rows.remove_columns([name for name in ("label",) if name in rows.column_names])
     if config.is_encoder_decoder:
         start = config.decoder_start_token_id
-        pairs = generation.for_encoder_decoder(rows, task, its_tokenizer, config.model_type, start)
+        pairs = for_encoder_decoder(rows, task, its_tokenizer, config.model_type, start)
     else:
-        pairs = generation.for_decoder(rows, task, its_tokenizer)
+        pairs = for_decoder(rows, task, its_tokenizer)
     return _of_ids([ids if length is None else ids[:length] for ids in pairs.rows["input_ids"]], pairs.sources.cut_rows)
 
 

@@ -30,7 +30,8 @@ def generative_tokens(
     Raises:
         CompressError: the model is not one for the task.
     """
-    from compress.data import generative as generation
+    from compress.data.seq2seq_pairs import for_decoder, for_encoder_decoder
+    from compress.data.text_blocks import blocks
 
     named = config.architectures or ()  # none yet, of a model that was just made
     if named and not config.is_encoder_decoder and not any(name.endswith(GENERATORS) for name in named):
@@ -44,13 +45,13 @@ def generative_tokens(
                 f"'{task.name}' is language modelling, which takes a decoder, not a {config.model_type}."
             )
         size = min(max_length, positions(config) or max_length)
-        found = generation.blocks(rows, task, its_tokenizer, size)
+        found = blocks(rows, task, its_tokenizer, size)
         return found.rows, {"block_tokens": size, "documents": found.documents, "tokens_left_over": found.left_over}
     if config.is_encoder_decoder:
         start = config.decoder_start_token_id
-        pairs = generation.for_encoder_decoder(rows, task, its_tokenizer, config.model_type, start)
+        pairs = for_encoder_decoder(rows, task, its_tokenizer, config.model_type, start)
     else:
-        pairs = generation.for_decoder(rows, task, its_tokenizer)
+        pairs = for_decoder(rows, task, its_tokenizer)
     cut = {"rows_cut": pairs.sources.cut_rows, "targets_cut": pairs.targets.cut_rows if pairs.targets else 0}
     return pairs.rows, {**cut, "cut": "; ".join(pairs.notes)}
 

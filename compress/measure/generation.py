@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
-from compress.data import generative
 from compress.data.loading import Split
 from compress.measure import agreement, latency, memory, outputs, quality, ragged
 from compress.measure.batches import Condition, Inputs, Unnamed
@@ -27,6 +26,7 @@ from compress.measure.suite import Suite
 from compress.metrics import perplexity, token_accuracy
 from compress.metrics.metric import Undefined
 from compress.models import load as models
+from compress.tasks.scoring import lead_baseline, metrics
 from compress.tasks.task import Generation, Task
 
 
@@ -44,7 +44,7 @@ def evaluation(
     stated = perplexity.perplexity(plan.context, plan.stride)
     return GenerationEvaluation(
         task=task,
-        metrics=[stated if one.name == stated.name else one for one in generative.metrics(task)],
+        metrics=[stated if one.name == stated.name else one for one in metrics(task)],
         split=split,
         cache=cache,
         root=entries[0].name,
@@ -84,7 +84,7 @@ class GenerationEvaluation(Evaluation):
         """The scores of the sources' beginnings as summaries (Lead-3); empty for other kinds of tasks."""
         if not self.task.template.has_lead or not self.split.is_labelled:
             return {}
-        leads, references = generative.lead_baseline(self.task, self.split.rows["text"]), list(self.split.rows["label"])
+        leads, references = lead_baseline(self.task, self.split.rows["text"]), list(self.split.rows["label"])
         found = {}
         for one in self.metrics:
             with suppress(Undefined):  # what has no score here has none with any model, and the models' say why

@@ -12,8 +12,9 @@ import numpy as np
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.labels import NO_LABEL
-from compress.data import generative
 from compress.data.loading import Split
+from compress.data.seq2seq_pairs import for_decoder, for_encoder_decoder
+from compress.data.text_blocks import Windows, scored_windows
 from compress.measure import batches
 from compress.measure.batches import REAL, Condition, Inputs
 from compress.measure.suite import Suite
@@ -82,11 +83,9 @@ class GenerativeRows:
             return self._windows(tokenizer, conditions)
         if has_encoder:
             config, start = models.config(artifact.folder), start_token(artifact.folder)
-            pairs = generative.for_encoder_decoder(
-                self.split.rows, self.task, tokenizer, config.model_type, start, self.cache
-            )
+            pairs = for_encoder_decoder(self.split.rows, self.task, tokenizer, config.model_type, start, self.cache)
         else:
-            pairs = generative.for_decoder(self.split.rows, self.task, tokenizer, self.cache)
+            pairs = for_decoder(self.split.rows, self.task, tokenizer, self.cache)
         ids = [np.asarray(row, np.int64) for row in pairs.rows["input_ids"]]
         scored = {} if pairs.targets is None else {"labels": _labels(pairs.rows["labels"])}
         if not has_encoder:
@@ -113,9 +112,9 @@ class GenerativeRows:
         """The number of the document that each of a language model's windows begins in."""
         return list(self._scored_windows(models.tokenizer(artifact.folder)).rows["document"])
 
-    def _scored_windows(self, tokenizer: Any) -> generative.Windows:
+    def _scored_windows(self, tokenizer: Any) -> Windows:
         plan = self.plan
-        return generative.scored_windows(self.split.rows, self.task, tokenizer, plan.context, plan.stride, self.cache)
+        return scored_windows(self.split.rows, self.task, tokenizer, plan.context, plan.stride, self.cache)
 
 
 def fitted(task: Task, artifacts: Sequence[Artifact], longest: int | None = None) -> Task:

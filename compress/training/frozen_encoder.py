@@ -61,7 +61,7 @@ def train_decoder(
 
     Args:
         model: on which nothing is frozen.
-        data: rows of `compress.data.generative.for_encoder_decoder`.
+        data: rows of `compress.data.seq2seq_pairs.for_encoder_decoder`.
         settings: those of this stage.
         its_tokenizer: of the model.
         places: see there.

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compress.data import generative as generation
 from compress.data import prompt_templates as texts
 from compress.data.collate import batches_by_length, collate_causal, collate_pairs, collate_prompts, row_lengths
+from compress.data.text_blocks import scored_windows
 from compress.metrics.metric import Undefined
+from compress.tasks.scoring import metrics
 from compress.tasks.task import Task
 from compress.training.objectives import ModelScore, Scored
 
@@ -32,7 +33,7 @@ def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed:
     """The task's first metric of what a model writes greedily.
 
     Args:
-        rows: `compress.data.generative.Pairs.rows` of the held-out split.
+        rows: `compress.data.seq2seq_pairs.Pairs.rows` of the held-out split.
         references: its rows as they were loaded, in the same order, with the column `label`.
         task: gives the metric and the maximum number of generated tokens.
         its_tokenizer: of the model.
@@ -40,7 +41,7 @@ def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed:
     """
     chosen = _drawn(len(rows), seed)
     some, wanted = rows.select(chosen), references.select(chosen)["label"]
-    metric = generation.metrics(task)[0]
+    metric = metrics(task)[0]
 
     def of(model: Any) -> Scored:
         try:
@@ -57,7 +58,7 @@ def greedy(model: Any, rows: Any, its_tokenizer: Any, max_new_tokens: int) -> li
     """The texts generated for tokenized rows by greedy search, in the rows' order.
 
     Args:
-        rows: of `compress.data.generative.for_encoder_decoder` or `for_decoder`.
+        rows: of `compress.data.seq2seq_pairs.for_encoder_decoder` or `for_decoder`.
         max_new_tokens: the most it may write.
     """
     from compress.runtimes.generating import Decoding, rules
@@ -105,7 +106,7 @@ def windows(rows: Any, task: Task, its_tokenizer: Any, context: int) -> Any:
     Raises:
         CompressError: there is nothing to score.
     """
-    return generation.scored_windows(rows, task, its_tokenizer, context, context // 2).rows
+    return scored_windows(rows, task, its_tokenizer, context, context // 2).rows
 
 
 def read(rows: Any, its_tokenizer: Any, *, seed: int) -> ModelScore:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compress.core.errors import CompressError
-from compress.data.generative import resolve
+from compress.data.description import resolve
 from compress.data.loading import Split, load
 from tests.tabular import WRITERS, as_csv, as_jsonl
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from compress.data.generative import find
+from compress.data.description import find
 from compress.data.max_lengths import fitted
 from compress.models.reading_length import positions as longest
 from compress.tasks.task import Task

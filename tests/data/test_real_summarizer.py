@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from compress.data.collate import batches_by_length, collate_pairs, row_lengths
-from compress.data.generative import for_encoder_decoder, lead_baseline, metrics, resolve
+from compress.data.description import resolve
 from compress.data.loading import load
+from compress.data.seq2seq_pairs import for_encoder_decoder
 from compress.metrics import statistics
 from compress.metrics.distinct import distinct
+from compress.tasks.scoring import lead_baseline, metrics
 
 
 @pytest.mark.slow

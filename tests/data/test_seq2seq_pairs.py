@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from compress.core.errors import CompressError
-from compress.data.generative import Side, for_decoder, for_encoder_decoder, resolve
+from compress.data.description import resolve
 from compress.data.loading import load
+from compress.data.seq2seq_pairs import Side, for_decoder, for_encoder_decoder
 from compress.tasks.task import Task
 
 DIALOGUES = [

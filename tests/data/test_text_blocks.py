@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from compress.core.errors import CompressError
-from compress.data.generative import blocks, resolve, scored_windows
+from compress.data.description import resolve
 from compress.data.loading import load
+from compress.data.text_blocks import blocks, scored_windows
 from compress.metrics.perplexity import log_likelihoods, perplexity
 from compress.tasks.task import Task
 

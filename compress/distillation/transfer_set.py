@@ -23,7 +23,7 @@ from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
 from compress.distillation.loss_config import LossConfig, stages_of
 from compress.distillation.objective import FEATURE, LOGITS
-from compress.distillation.pseudo_labels import pseudo_labelled
+from compress.distillation.sequence_kd import with_teacher_references
 from compress.distillation.students import Student
 from compress.distillation.top_k_error import truncation_error
 from compress.models import load as models
@@ -218,7 +218,7 @@ def _with_next_tokens(
     data, its_tokenizer, config = found.data, models.tokenizer(teacher.folder), found.stages[-1]
     facts = dict(found.facts)
     if settings.sequence_kd:
-        written = pseudo_labelled(
+        written = with_teacher_references(
             teacher,
             data.texts,
             data.task,

@@ -38,7 +38,7 @@ WORTH_AN_EXPORT = 200
 
 
 @dataclass(frozen=True)
-class PseudoLabels:
+class TeacherReferences:
     """Training rows, some with the teacher's text as their target."""
 
     rows: Any
@@ -46,7 +46,7 @@ class PseudoLabels:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def pseudo_labelled(
+def with_teacher_references(
     teacher: Artifact,
     rows: Any,
     task: Any,
@@ -56,11 +56,11 @@ def pseudo_labelled(
     beams: int,
     cache: Path,
     described: DescribedTask | None = None,
-) -> PseudoLabels:
+) -> TeacherReferences:
     """Training rows with a share of the references replaced by teacher-generated texts: Kim & Rush 2016, section 3.2.
 
     Which rows is decided by their hashes, so those of a smaller share are among those of a greater one. Where the teacher
-    writes nothing, the reference stays.
+    generates nothing, the reference stays.
 
     Args:
         teacher: the torch artifact of an encoder-decoder or a decoder.
@@ -73,31 +73,31 @@ def pseudo_labelled(
         described: the task with its data, on whose rows an export of the teacher is compared with it.
 
     Raises:
-        CompressError: the task has no sources to write for.
+        CompressError: the task has no sources to generate from.
     """
     if not task.of_kind.has_references:
         raise CompressError(
-            f"'{task.name}' has no sources that a teacher could write targets for. Leave sequence_kd out; for a decoder that "
+            f"'{task.name}' has no sources that a teacher could generate targets for. Leave sequence_kd out; for a decoder that "
             "learns from samples there is on_policy."
         )
     places = [place for place, value in enumerate(rows["row_hash"]) if _at(value) < share]
     if not places:
-        return PseudoLabels(rows)
-    written, seconds = _written(teacher, rows.select(places), task, its_tokenizer, beams, cache, described)
+        return TeacherReferences(rows)
+    generated_texts, seconds = _generated(teacher, rows.select(places), task, its_tokenizer, beams, cache, described)
     labels = list(rows["label"])
-    for place, text in zip(places, written, strict=True):
+    for place, text in zip(places, generated_texts, strict=True):
         labels[place] = text or labels[place]
     facts = {
         "pseudo_labels": {
             "rows": len(places),
             "of": len(rows),
             "beams": beams,
-            "empty": sum(not text for text in written),
-            "distinct": len(set(written)) / len(written),
+            "empty": sum(not text for text in generated_texts),
+            "distinct": len(set(generated_texts)) / len(generated_texts),
             "seconds": seconds,
         }
     }
-    return PseudoLabels(_with_labels(rows, labels), facts)
+    return TeacherReferences(_with_labels(rows, labels), facts)
 
 
 def _at(row_hash: str) -> float:
@@ -115,7 +115,7 @@ def _with_labels(rows: Any, labels: list[str]) -> Any:
     return Dataset(found.data, info=found.info, fingerprint=digest([rows._fingerprint, labels]))
 
 
-def _written(
+def _generated(
     teacher: Artifact,
     rows: Any,
     task: Any,
@@ -173,7 +173,7 @@ def _generating_teacher(teacher: Artifact, described: DescribedTask | None, cach
 
     try:
         found = exported(teacher, described, cache)
-        # The teacher's own folder says how it writes.
+        # The teacher's own folder says how it generates.
         graphs = {part: str(path.resolve()) for part, path in found.paths.items()}
         return open_generator_in(teacher.folder, graphs, Serving(threads=torch.get_num_threads()))
     except DiskFull:
@@ -193,7 +193,7 @@ def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer
         texts.clear()
 
     written = time.perf_counter()
-    with bar("teacher writes", len(read)) as running:
+    with bar("teacher generates", len(read)) as running:
         for places, found in generated(model, read, its_tokenizer, decoding, BATCH):
             texts |= {hashes[place]: text for place, text in zip(places, found, strict=True)}
             running.advance(len(places))

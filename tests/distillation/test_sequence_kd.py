@@ -13,28 +13,28 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.data import loading
-from compress.distillation import pseudo_labels
-from compress.distillation.pseudo_labels import PseudoLabels, pseudo_labelled
+from compress.distillation import sequence_kd
+from compress.distillation.sequence_kd import TeacherReferences, with_teacher_references
 from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
 from compress.runtimes import generating
 from tests.tiny_generators import write_generator, write_pairs, write_text
 from tests.written import torch_generator
 
-Ask = Callable[..., tuple[PseudoLabels, Any]]
+Ask = Callable[..., tuple[TeacherReferences, Any]]
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows the teacher was asked for, each time that it was."""
     counts: list[int] = []
-    write = pseudo_labels._write
+    write = sequence_kd._write
 
     def counting(*given: Any) -> None:
         counts.append(len(given[2]))
         write(*given)
 
-    monkeypatch.setattr(pseudo_labels, "_write", counting)
+    monkeypatch.setattr(sequence_kd, "_write", counting)
     return counts
 
 
@@ -45,14 +45,14 @@ def ask(tmp_path: Path) -> Ask:
 
     def ask(
         family: str = "bart", *, share: float = 1.0, beams: int = 2, cache: str = "cache"
-    ) -> tuple[PseudoLabels, Any]:
+    ) -> tuple[TeacherReferences, Any]:
         folder = tmp_path / family
         if not folder.exists():
             write_generator(folder, family, init_std=0.5, initializer_range=0.5)
         task, data = loading.resolve(description)
         rows = loading.load(task, data, "train").rows
         teacher = resolve_model(str(folder))
-        return pseudo_labelled(
+        return with_teacher_references(
             teacher, rows, task, tokenizer(folder), share=share, beams=beams, cache=tmp_path / cache
         ), rows
 
@@ -101,7 +101,7 @@ def test_a_stopped_run_goes_on_behind_the_last_part_that_was_kept(
     ask: Ask, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, rows = ask(cache="whole")
-    monkeypatch.setattr(pseudo_labels, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(sequence_kd, "WRITE_SECONDS", 0.0)
     write = generating.generate
 
     def stopping(*given: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_stopped_run_goes_on_behind_the_last_part_that_was_kept(
     with pytest.raises(KeyboardInterrupt):
         ask(cache="part")
     resumed, _ = ask(cache="part")
-    assert asked[-1] <= len(rows) - 2 * pseudo_labels.BATCH  # equal rows are kept together
+    assert asked[-1] <= len(rows) - 2 * sequence_kd.BATCH  # equal rows are kept together
     assert resumed.rows["label"] == whole.rows["label"]
 
 
@@ -135,7 +135,7 @@ def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask
     teacher = resolve_model(str(write_generator(tmp_path / "gpt2", "gpt2")))
     texts = loading.load(task, data, "train").rows
     with pytest.raises(CompressError, match="no sources"):
-        pseudo_labelled(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)
+        with_teacher_references(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)
 
 
 def test_graphs_write_what_torch_writes(
@@ -143,8 +143,8 @@ def test_graphs_write_what_torch_writes(
 ) -> None:
     shutil.copytree(torch_generator("bart", tmp_path_factory).folder, tmp_path / "bart")
     by_torch, _ = ask(cache="torch")
-    monkeypatch.setattr(pseudo_labels, "WORTH_AN_EXPORT", 1)
-    monkeypatch.setattr(pseudo_labels, "load", lambda *_: pytest.fail("torch wrote"))
+    monkeypatch.setattr(sequence_kd, "WORTH_AN_EXPORT", 1)
+    monkeypatch.setattr(sequence_kd, "load", lambda *_: pytest.fail("torch wrote"))
     by_graphs, _ = ask(cache="graphs")
     assert by_graphs.rows["label"] == by_torch.rows["label"]
     assert len(set(by_torch.rows["label"])) > 3

@@ -3,7 +3,8 @@
 A decoder (GPT-2, Llama, BLOOM) becomes one graph, `decode.onnx`: it reads new tokens and the cache of those before, which
 is empty at first, so that the prefill is its first run. A sequence-to-sequence model (T5, BART) has `encoder.onnx` beside
 it, which also computes the cross-attention's keys and values, once an input. So every weight but the embeddings is in one
-graph, is loaded once and is quantized once; all graphs share one file of weights.
+graph, is loaded once and is quantized once; all graphs share one file of weights. It is separate from `export`, whose one
+graph is fused and has no cache.
 """
 
 from __future__ import annotations

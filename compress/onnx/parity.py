@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from compress.core.errors import CompressError
+from compress.core.errors import CompressError, listing
 from compress.models.families import read_token
 from compress.runtimes.rows import given_by_name
 from compress.runtimes.session_choices import DEFAULT, SessionChoice
@@ -26,6 +26,8 @@ Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1
 # 1e-6 to 1e-5; the faults we know (a dropped mask, a wrong position) move logits by 1e-2 and more.
 # fp16: 11 bits of mantissa round each activation by up to 5e-4, and the layers add these up to some 1e-3 to 1e-2.
 TOLERANCE = {"fp32": 1e-4, "fp16": 3e-2}
+REPORTED = ("int8", "int4")
+"""Precisions whose gap is reported and not judged."""
 WAY_OUT = {
     "fp32": "What was written must not be used; please report the model's family.",
     "fp16": "This model loses too much in 16 bits: keep it in fp32, or try bf16 or int8.",
@@ -58,6 +60,71 @@ class Parity:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Step:
+    """One output of a graph and of its source, at one shape."""
+
+    shape: str
+    wanted: np.ndarray
+    """The source's, without what stands at padding."""
+    found: np.ndarray
+    """The graph's, in the same shape."""
+    same: np.ndarray | None = None
+    """For each answer whether both predict the same, [answers], boolean; None where nothing is predicted."""
+
+
+def measured(steps: Iterable[Step], rows: int, precision: str, *, by_token: bool = False) -> Parity:
+    """How far graphs are from their source in all of some steps.
+
+    Args:
+        rows: how many were compared.
+        by_token: whether the answers are tokens, which are counted then.
+    """
+    if not rows:
+        raise CompressError("The comparison of an export with its source needs at least one encoded row.")
+    if precision not in (*TOLERANCE, *REPORTED):
+        raise CompressError(f"Unknown precision '{precision}' to compare. Known: {listing((*TOLERANCE, *REPORTED))}.")
+    gaps: dict[str, float] = {}
+    scale, same = 0.0, []
+    for step in steps:
+        gap = np.abs(step.found - step.wanted)
+        # A NaN compares as nothing: it is the largest gap there can be.
+        largest = float(gap.max()) if np.isfinite(gap).all() else float("inf")
+        gaps[step.shape] = max(gaps.get(step.shape, 0.0), largest)
+        scale = max(scale, float(np.abs(step.wanted).max()))
+        if step.same is not None:
+            same.append(step.same)
+    tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
+    answers = np.concatenate(same) if same else None
+    share = None if answers is None else float(answers.mean())
+    return Parity(
+        precision, rows, gaps, scale, tolerance, share, len(answers) if by_token and answers is not None else 0
+    )
+
+
+def refuse_gap(parity: Parity, path: Path) -> Parity:
+    """The parity of a graph where no gap is beyond the tolerance (fewer than 16 bits have none: theirs is only reported).
+
+    Raises:
+        CompressError: one is.
+    """
+    if not parity.is_within_tolerance:
+        shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
+        raise CompressError(
+            f"{path} is not its source: at shape '{shape}' a logit differs by {gap:.3g}, beyond the tolerance of "
+            f"{parity.tolerance:.3g} for {parity.precision}. {WAY_OUT[parity.precision]}"
+        )
+    return parity
+
+
+def refuse_shape(path: Path, name: str, found: Sequence[int], wanted: Sequence[int]) -> None:
+    """Raises a CompressError where a graph gives an output of another shape than its source."""
+    if tuple(found) != tuple(wanted):
+        raise CompressError(
+            f"{path} gives {name} of {list(found)} where its source gives {list(wanted)}. Export it again."
+        )
+
+
 def compare(
     path: Path,
     source: nn.Module | Path,
@@ -81,40 +148,8 @@ def compare(
         law: what an answer's logits mean.
         kind: of the model; by default one with `logits` a row.
     """
-    if not rows:
-        raise CompressError("The comparison of an export with its source needs at least one encoded row.")
-    if precision not in (*TOLERANCE, "int8", "int4"):
-        raise CompressError(f"Unknown precision '{precision}' to compare. Known: fp16, fp32, int8, int4.")
-    flat = [{name: np.asarray(value).reshape(-1) for name, value in row.items()} for row in rows]
-    shapes: dict[str, list[Row]] = {
-        "batch 1": [{name: value[None] for name, value in row.items()} for row in flat],
-        "padded": [_padded(flat, padding or {})],
-        "unpadded": [_cut(flat)],
-    }
-    kind = kind or kinds.by_adapter("")
-    session = open_session(path, threads=threads, options=options)
-    reference = _reference(source, [item.name for item in session.get_inputs()], threads)
-    gaps: dict[str, float] = {}
-    scale = 0.0
-    equal: list[bool] = []
-    for shape, batches in shapes.items():
-        largest = 0.0
-        for batch in batches:
-            found, wanted = (_given(kind, one, batch) for one in (outputs(session, batch), reference(batch)))
-            for name, theirs in wanted.items():
-                if found[name].shape != theirs.shape:
-                    raise CompressError(
-                        f"{path} gives {name} of {found[name].shape} where its source gives {theirs.shape}. Export it again."
-                    )
-                mine, theirs = (_real(one, batch["attention_mask"], kind, name) for one in (found[name], theirs))
-                gap = np.abs(mine - theirs)
-                # A NaN compares as nothing: it is the largest gap there can be.
-                largest = max(largest, float(gap.max()) if np.isfinite(gap).all() else float("inf"))
-                scale = max(scale, float(np.abs(theirs).max()))
-            equal.extend((~law.differs(*(_answers(kind, one, batch) for one in (found, wanted)))).tolist())
-        gaps[shape] = largest
-    tolerance = TOLERANCE[precision] * max(1.0, scale) if precision in TOLERANCE else None
-    return Parity(precision, len(rows), gaps, scale, tolerance, float(np.mean(equal)) if law.chooses else None)
+    steps = _steps(path, source, rows, padding or {}, threads, options, law, kind or kinds.by_adapter(""))
+    return measured(steps, len(rows), precision)
 
 
 def check(
@@ -133,13 +168,35 @@ def check(
     parity = compare(
         path, source, rows, precision=precision, padding=padding, threads=threads, options=options, law=law, kind=kind
     )
-    if not parity.is_within_tolerance:
-        shape, gap = max(parity.largest_gap.items(), key=lambda item: item[1])
-        raise CompressError(
-            f"{path} is not its source: at shape '{shape}' a logit differs by {gap:.3g}, beyond the tolerance of "
-            f"{parity.tolerance:.3g} for {precision}. {WAY_OUT[precision]}"
-        )
-    return parity
+    return refuse_gap(parity, path)
+
+
+def _steps(
+    path: Path,
+    source: nn.Module | Path,
+    rows: Sequence[Row],
+    padding: Mapping[str, int],
+    threads: int,
+    options: SessionChoice,
+    law: Law,
+    kind: Kind,
+) -> Iterator[Step]:
+    flat = [{name: np.asarray(value).reshape(-1) for name, value in row.items()} for row in rows]
+    shapes: dict[str, list[Row]] = {
+        "batch 1": [{name: value[None] for name, value in row.items()} for row in flat],
+        "padded": [_padded(flat, padding)],
+        "unpadded": [_cut(flat)],
+    }
+    session = open_session(path, threads=threads, options=options)
+    reference = _reference(source, [item.name for item in session.get_inputs()], threads)
+    for shape, batch in [(shape, batch) for shape, batches in shapes.items() for batch in batches]:
+        found, wanted = (_given(kind, one, batch) for one in (outputs(session, batch), reference(batch)))
+        differs = law.differs(*(_answers(kind, one, batch) for one in (found, wanted))) if law.chooses else None
+        for name, theirs in wanted.items():
+            refuse_shape(path, name, found[name].shape, theirs.shape)
+            mine, theirs = (_real(one, batch["attention_mask"], kind, name) for one in (found[name], theirs))
+            is_first = name == kind.outputs[0].name  # an answer is made of all outputs, and counts once
+            yield Step(shape, theirs, mine, ~differs if is_first and differs is not None else None)
 
 
 def _given(kind: Kind, found: Mapping[str, np.ndarray], batch: Row) -> dict[str, np.ndarray]:
@@ -161,7 +218,7 @@ def _answers(kind: Kind, found: Mapping[str, np.ndarray], batch: Row) -> np.ndar
     return np.asarray(values.numpy())
 
 
-def _padded(rows: Sequence[Row], padding: dict[str, int]) -> Row:
+def _padded(rows: Sequence[Row], padding: Mapping[str, int]) -> Row:
     longest = max(len(row["input_ids"]) for row in rows)
     fill = {**padding, "attention_mask": 0}
     return {

@@ -1,7 +1,8 @@
 """Compares the texts that an ONNX export and its torch model generate with the model's own settings.
 
 Equal logits are not enough: a cache that `generate()` hands over under another name, or a setting that one side does not know,
-makes another text of the same graphs.
+makes another text of the same graphs. It is separate from `parity`, since what it compares are the scores of two `generate()`
+calls by the tokens before them, and not two outputs of one input.
 """
 
 from __future__ import annotations

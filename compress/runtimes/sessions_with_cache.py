@@ -1,7 +1,8 @@
 """Runs a generative export's graphs on torch tensors: encodes an input once, then decodes tokens with a KV cache.
 
 Tensors are bound in place and outputs are used where ONNX Runtime wrote them, so a step copies no cache but in the
-graph itself, which appends to it. Imports ONNX Runtime and torch only, as `sessions` does: serving's memory is measured.
+graph itself, which appends to it. Imports ONNX Runtime and torch only: serving's memory is measured; and `sessions`, whose
+memory is measured without torch, is a file of its own.
 """
 
 from __future__ import annotations

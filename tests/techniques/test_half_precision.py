@@ -17,15 +17,16 @@ SHORT = {"epochs": 0.5, "batch_size": 32, "precision": "fp32", "max_length": 32}
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
+    ("name", "settings", "dtype"),
     [
-        ("finetune", {}),
-        ("distill", {"layers": 1, "hidden_weight": 1, "teacher_cache_gb": 0}),
-        ("prune", {"method": "structured", "target_ratio": 0.8}),
-        pytest.param("qat", {}, marks=pytest.mark.slow),
+        ("finetune", {}, torch.bfloat16),
+        ("finetune", {}, torch.float16),
+        ("distill", {"layers": 1, "hidden_weight": 1, "teacher_cache_gb": 0}, torch.float16),
+        ("prune", {"method": "structured", "target_ratio": 0.8}, torch.float16),
+        pytest.param("qat", {}, torch.bfloat16, marks=pytest.mark.slow),
     ],
+    ids=lambda value: str(value) if isinstance(value, str | torch.dtype) else "",
 )
-@pytest.mark.parametrize("dtype", [torch.float16, pytest.param(torch.bfloat16, marks=pytest.mark.slow)], ids=str)
 def test_a_checkpoint_in_16_bits_is_trained_in_fp32(
     name: str, settings: dict[str, Any], dtype: torch.dtype, task: dict[str, Any], tmp_path: Path
 ) -> None:

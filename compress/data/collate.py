@@ -11,7 +11,6 @@ import numpy as np
 from compress.core.labels import ANSWERED, LABELS, NO_LABEL
 from compress.data.word_pieces import WORD_IDS, word_starts
 from compress.tasks.kinds import Kind
-from compress.tasks.kinds.token_classification import by_word
 
 PAD_TO = 8
 """Lengths are padded to multiples of this, so that oneDNN does not build a kernel for every new length."""
@@ -94,28 +93,12 @@ def references(rows: Any) -> np.ndarray:
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def by_example(values: np.ndarray | None, texts: Any, rows: Any) -> Any:
-    """What is known of each answer, as a metric takes it: one entry an example.
-
-    Args:
-        values: [answers] or [answers, labels]; None for the labels themselves.
-        texts: the rows as they were loaded, with each word's label in `label` where rows have words.
-        rows: the same tokenized.
-    """
-    if WORD_IDS not in rows.column_names:
-        return np.asarray(texts["label"][:]) if values is None else values
-    labels = texts["label"][:]
-    if values is None:
-        return [np.asarray(one, np.int64) for one in labels]
-    words = [np.asarray(ids)[word_starts(ids)] for ids in rows[WORD_IDS][:]]
-    return by_word(values, words, [len(one) for one in labels])
-
-
 def step_lengths(rows: Any) -> np.ndarray:
     """The cost of each tokenized row in a step, [rows]: its tokens, and those of its target."""
     found = row_lengths(rows)
     if "labels" in rows.column_names and WORD_IDS not in rows.column_names:
-        found += np.fromiter((len(ids) for batch in rows.iter(1000) for ids in batch["labels"]), np.int64, len(rows))
+        counts = (np.size(ids) for batch in rows.iter(1000) for ids in batch["labels"])
+        found += np.fromiter(counts, np.int64, len(rows))
     return found
 
 

@@ -9,7 +9,6 @@ from compress.core.errors import CompressError, shown
 from compress.models.labels import folded
 from compress.models.labels import shown as all_labels
 from compress.tasks import kinds
-from compress.tasks.kinds.laws import BINARY, NUMBER
 from compress.tasks.task import SPLITS, Task
 
 COLUMN_CHARACTERS = 200
@@ -36,12 +35,12 @@ def of_labels(name: str, kind: str, key: str, value: Any, given: Mapping[str, An
     """
     of_kind = kinds.by_task(kind)
     law = of_kind.laws[kind]
-    if law is BINARY:
+    if law.several:
         return _label_set(name, value, given)
     found: dict[str, Any] = {"label_column": column(name, key, value) if key else ""}
     if of_kind.generates:
         return found
-    if law is NUMBER:
+    if law.is_number:
         if given.get("labels"):
             raise CompressError(f"Task '{name}': a regression has no `labels`; its bounds go under `range: [0, 5]`.")
         return found | {"label_range": _range(name, given.get("range"))}

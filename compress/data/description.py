@@ -20,6 +20,7 @@ from compress.data.described_generation import with_generation
 from compress.data.file_settings import FileSettings
 from compress.tasks import kinds
 from compress.tasks.kinds.template import Template
+from compress.tasks.kinds.text_classification import USUAL
 from compress.tasks.scoring import chosen
 from compress.tasks.task import DescribedTask, Task
 
@@ -29,7 +30,6 @@ OF_ANY_TASK = (
     *OF_FILES,
 )
 HELP = {**columns.HELP, "data": DATA_HELP}
-USUAL_KIND = "classification"
 
 
 def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
@@ -51,7 +51,7 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
     if not is_known and not {"kind", "text"} & set(given):
         raise _unknown(name)
     task = find(name) if is_known else None
-    kind = task.kind if task else given.get("kind", USUAL_KIND)
+    kind = task.kind if task else given.get("kind", USUAL)
     if not isinstance(kind, str) or kind not in kinds.templates():
         known_kinds = tuple(kinds.templates())
         raise CompressError(
@@ -105,7 +105,7 @@ def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         CompressError: `multi_label` contradicts the kind.
     """
-    found, several = dict(description), "multi_label_classification"
+    found = dict(description)
     kind = found.get("kind")
     if isinstance(kind, str):
         plain = "_".join(kind.lower().replace("-", " ").replace("_", " ").split())
@@ -116,9 +116,12 @@ def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
         raise CompressError(
             f"Task {shown(found.get('name'))}: `multi_label` is true or false, not {shown(multi_label)}."
         )
-    if kind in (None, USUAL_KIND) and (multi_label or (multi_label is None and columns.is_list(found.get("label")))):
+    known_kind = kind if isinstance(kind, str) and kind in kinds.templates() else USUAL if kind is None else ""
+    several = kinds.templates()[known_kind].with_several if known_kind else ""
+    has_several = bool(known_kind) and kinds.by_task(known_kind).laws[known_kind].several
+    if several and (multi_label or (multi_label is None and columns.is_list(found.get("label")))):
         found["kind"] = several
-    elif multi_label is not None and multi_label != (kind == several) and kind is not None:
+    elif multi_label is not None and multi_label != has_several and kind is not None:
         raise CompressError(
             f"Task {shown(found.get('name'))}: `multi_label: {str(multi_label).lower()}` contradicts `kind: {kind}`."
         )

@@ -10,7 +10,6 @@ from compress.core.errors import shown
 from compress.data.raw_row import RawRow
 from compress.data.tables import CELL_CHARACTERS
 from compress.models import labels
-from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
 LABEL = "label "
@@ -73,7 +72,7 @@ def known_label(value: Any, task: Task, spellings: set[str], where: str = "", pl
         spellings.add(spelling)
     found = None
     if spelling:
-        found = score(spelling, task) if task.law is NUMBER else class_id(spelling, task)
+        found = score(spelling, task) if task.law.is_number else class_id(spelling, task)
     if found is None:
         raise Bad(f"{LABEL}{shown(value, 40)}{where} is not {expected(task)}{_advice(spelling, task)}", place)
     return found
@@ -164,7 +163,7 @@ def number_of(spelling: str) -> float | None:
 
 def expected(task: Task) -> str:
     """The expected labels, for messages."""
-    if task.law is NUMBER:
+    if task.law.is_number:
         low, high = task.label_range or (-math.inf, math.inf)
         return f"a number from {low:g} to {high:g}" if task.label_range else "a finite number"
     names = task.label_names if len(task.label_names) <= 8 else (*task.label_names[:7], "...")

@@ -13,18 +13,19 @@ from compress.core.artifact import is_main_process
 from compress.core.cache import making, opened
 from compress.data import loading
 from compress.data import prompt_templates as texts
-from compress.data.collate import by_example, collate_causal
+from compress.data.collate import collate_causal
 from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens, tokens
 from compress.distillation.ablation import Run, effect, metrics_of
 from compress.distillation.distill_settings import Distill
-from compress.distillation.scores import scores_of
 from compress.distillation.students import Student
 from compress.models.reading_length import positions
 from compress.runtimes.generating import scores
+from compress.tasks.predictions import labels_of
 from compress.tasks.task import Task
 from compress.tasks.technique import Work
 from compress.training import validation as holdout
+from compress.training.judging import said_of
 
 Trained = Callable[[Distill, bool, Path, str], Student]
 """(settings with a seed of their own, whether it has its teacher, the folder for checkpoints, a name) -> a trained student."""
@@ -87,11 +88,9 @@ def evaluation_of(student: Student, task: Task, rows: Any, max_length: int) -> E
         read = tokens(rows, its_tokenizer, config, max_length).rows
 
         def predicted(model: Any) -> Sequence[Any]:
-            decided = task.law.decide(scores_of(model, read, its_tokenizer, task))
-            found: Sequence[Any] = by_example(decided, rows, read)
-            return found
+            return list(task.of_kind.judge(said_of(model, read, rows, its_tokenizer, task)))
 
-        return Evaluation(by_example(None, rows, read), predicted)
+        return Evaluation(labels_of(rows, task), predicted)
     task = fitted(task, config)
     if task.of_kind.has_references:
         read, _ = generative_tokens(rows, task, its_tokenizer, config, max_length)

@@ -18,7 +18,13 @@ from compress.tasks.kinds.losses import mean_by_row
 
 
 def hard(law: Law, found: Answers) -> Tensor:
-    """The loss on the labels, over the rows that have any; 0, with a gradient of 0, without labels."""
+    """The loss on the labels, over the rows that have any; 0, with a gradient of 0, without labels. The loss of the batch as a
+    whole, where there is one, is added."""
+    of_labels = _of_labels(law, found)
+    return of_labels if found.batch_loss is None else of_labels + found.batch_loss
+
+
+def _of_labels(law: Law, found: Answers) -> Tensor:
     if found.targets is None:
         return found.values.float().sum() * 0
     if found.row is None and found.valid is None:

@@ -15,7 +15,7 @@ from compress.distillation.schedules import Schedule
 from compress.distillation.token_distributions import Divergence
 from compress.models.layers import layer_count
 from compress.models.widths import widths
-from compress.tasks.kinds.laws import CATEGORICAL, TOKENS, Law
+from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 Feature = Literal["hidden", "attention", "relations", "embedding"]
 NEVER, PLAIN = Schedule.of(0.0), Schedule.of(1.0)
@@ -66,8 +66,8 @@ class LossConfig:
 
 
 def temperature_of(settings: LossSettings, law: Law) -> Schedule:
-    """The loss on the soft targets."""
-    return settings.temperature or (PLAIN if law is TOKENS else TEMPERATURE)
+    """The temperature of the soft targets."""
+    return settings.temperature or (PLAIN if law.of_vocabulary else TEMPERATURE)
 
 
 def stages_of(
@@ -86,7 +86,7 @@ def stages_of(
         CompressError: a layer map does not fit the models, or the relation heads do not fit their widths.
     """
     predictions = LossConfig((), True, law, settings.alpha, temperature_of(settings, law), teacher_weights)
-    if law is TOKENS:  # layers are matched in encoders alone
+    if law.of_vocabulary:  # layers are matched in encoders alone
         assert isinstance(settings, GenerationSettings)
         return (
             replace(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compress.core.labels import ANSWERED, inputs_of
+from compress.core.labels import inputs_of
 from compress.distillation import laws, losses
 from compress.distillation.features import PARTS, capture
 from compress.distillation.loss_config import Feature, LayerLoss, LossConfig
@@ -19,9 +19,9 @@ from compress.distillation.projections import EMBEDDING, projected, projections
 from compress.distillation.token_distributions import PREFIX, in_batch, whole
 from compress.models import forward
 from compress.models.families.layer_widths import head_size
+from compress.models.kinds import kind_of_model
 from compress.models.widths import widths
 from compress.tasks.kinds.answers import Answers
-from compress.tasks.kinds.laws import TOKENS
 
 TERMS: Mapping[Feature, str] = {
     "hidden": "hidden states",
@@ -30,8 +30,8 @@ TERMS: Mapping[Feature, str] = {
     "embedding": "embeddings",
 }
 """What each layer loss is called in curves."""
-LOGITS = "teacher.logits"
-"""The batch's name for the teachers' logits, [batch, teachers, labels], or [batch, tokens, teachers, labels]."""
+OUTPUT = "teacher.output."
+"""What the batch's names of the teachers' outputs begin with, each [batch, teachers, ...], or [batch, tokens, teachers, ...]."""
 FEATURE = "teacher."
 """What the batch's names of the teacher's features begin with."""
 PROJECTIONS = "distillation_projections"
@@ -89,8 +89,10 @@ def objective_of(
         return laws.next_tokens(found, theirs, temperature, config.divergence, config.beta)
 
     def soft_targets(found: Answers, batch: Batch, temperature: float) -> Tensor:
-        theirs, answered = batch[LOGITS], batch.get(ANSWERED)
-        theirs = theirs if answered is None else theirs[answered.bool()]
+        kind, teachers = kind_of_model(student), range(len(config.teacher_weights))
+        given = {one.name: (batch[f"{OUTPUT}{one.name}"], 1 if one.of == "row" else 2) for one in kind.outputs}
+        each = ({name: value.select(axis, one) for name, (value, axis) in given.items()} for one in teachers)
+        theirs = torch.stack([kind.answers(one, batch).values for one in each], dim=1)
         return laws.soft(config.law, found, theirs, config.teacher_weights, temperature)
 
     def of_answers(found: Answers, batch: Batch, progress: float, terms: Terms, *, is_sampled: bool) -> Tensor:
@@ -99,13 +101,13 @@ def objective_of(
         if config.on_policy:
             terms["share of own samples"] = torch.tensor(float(is_sampled), device=found.values.device)
         # Over a vocabulary the loss with the labels costs as much as the other one: it is not computed to be shown alone.
-        is_shown = config.law is not TOKENS or config.alpha.lowest < 1
+        is_shown = not config.law.of_vocabulary or config.alpha.lowest < 1
         hard = laws.hard(config.law, found) if is_shown and not is_sampled else None
         if hard is not None and not config.on_policy:
             terms["labels"] = hard
         if hard is not None and alpha == 0:
             return hard
-        soft_of = next_tokens if config.law is TOKENS else soft_targets
+        soft_of = next_tokens if config.law.of_vocabulary else soft_targets
         soft = soft_of(found, batch, config.temperature.at(progress))
         if not config.on_policy or config.alpha.lowest > 0:
             terms["soft targets"] = soft

@@ -20,19 +20,31 @@ import numpy as np
 from compress.core.artifact import Artifact, digest
 from compress.core.cache import Entry, entry, locked, making, opened
 from compress.core.errors import CompressError
-from compress.core.labels import NO_LABEL
+from compress.core.labels import ANSWERED, NO_LABEL, inputs_of
 from compress.core.progress import say
-from compress.data.collate import ByToken, Collate, answer_starts, batches_by_length, collate, row_lengths, step_lengths
+from compress.data.collate import (
+    ByToken,
+    Collate,
+    Extra,
+    answer_starts,
+    batches_by_length,
+    collate_of,
+    row_lengths,
+    step_lengths,
+)
 from compress.distillation.features import FeatureSpec, capture
 from compress.distillation.token_distributions import PREFIX, top_k
 from compress.models import forward
+from compress.models.kinds import trained_kind
 from compress.models.load import load
+from compress.tasks.kinds import Output
 from compress.training.kept_outputs import Table, write_outputs
 from compress.training.train import wants_bf16
 
 BATCH, TEXTS = 64, 16
 """Rows that an encoder, and that a generative model is asked for at once."""
-LOGITS = "logits"
+OUTPUT = "output."
+"""What the names of outputs begin with, where they lie beside those of features."""
 VALUES = "values.npy"
 KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
 """What is kept of each next token. The rounding of a log-probability is 0.05 % of it."""
@@ -42,8 +54,8 @@ KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
 class Outputs:
     """A teacher's outputs for tokenized rows, and the time they took."""
 
-    logits: np.ndarray | None = None
-    """An encoder's, [answers, labels], float16, memory-mapped, in the rows' order: one answer a row, or one a word."""
+    given: Mapping[str, Extra] = field(default_factory=dict)
+    """An encoder's outputs by name, float16, memory-mapped, in the rows' order: [rows, ...], or those of each word or token."""
     extras: Mapping[str, ByToken] = field(default_factory=dict)
     """By the names of `FeatureSpec.names()`: vectors of each token, float16, memory-mapped. Or by the names that a batch has next
     tokens under: log-probabilities [tokens, k], ids [tokens, k] and the rest [tokens]."""
@@ -51,6 +63,12 @@ class Outputs:
     """What computing them took, whenever that was."""
     seconds_saved: float = 0.0
     """How much of that was not spent now, since it lay in the cache."""
+
+    @property
+    def logits(self) -> np.ndarray:
+        """Of a kind that gives them: [answers, labels], one answer a row, or one a word."""
+        found = self.given["logits"]
+        return found.values if isinstance(found, ByToken) else found
 
 
 def outputs(
@@ -63,12 +81,12 @@ def outputs(
     identity: Mapping[str, Any],
     cache: Path,
 ) -> Outputs:
-    """An encoder's logits and features for all rows: read from the cache, or computed.
+    """What an encoder gives for all rows, and features of its layers: read from the cache, or computed.
 
     Args:
         teacher: the torch artifact of the teacher.
         rows: tokenized rows.
-        features: which ones, besides the logits.
+        features: which ones, besides its outputs.
         precision: `auto`, `fp32` or `bf16`, as for training.
         identity: what the rows are (files' hashes, split, length): a change of data or teacher is another key.
         cache: the folder for content-keyed results.
@@ -81,7 +99,8 @@ def outputs(
     key = digest([teacher.fingerprint(), digest(teacher.files), content, identity, autocast])
     folder = cache / "teacher" / key
     starts = np.concatenate([[0], np.cumsum(row_lengths(rows))])
-    names = [LOGITS, *features.names()]
+    given = {f"{OUTPUT}{one.name}": one for one in trained_kind(teacher.folder).outputs}
+    names = [*given, *features.names()]
     kept = _opened(folder, names)
     lacking = [name for name in names if name not in kept]
     if lacking:
@@ -98,7 +117,7 @@ def outputs(
         say(f"The teacher's answers to {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
     arrays = {name: np.load(one.folder / VALUES, mmap_mode="r", allow_pickle=False) for name, one in kept.items()}
     return Outputs(
-        arrays[LOGITS],
+        {one.name: _by_row(arrays[name], one, rows, starts) for name, one in given.items()},
         {name: ByToken(arrays[name], starts) for name in features.names()},
         seconds=seconds,
         seconds_saved=saved,
@@ -156,11 +175,23 @@ def next_tokens(
         say(f"The teacher's next tokens for {len(rows)} rows are in the cache: {seconds:.1f} seconds saved.")
     arrays = {name: np.load(kept.folder / f"{name}.npy", mmap_mode="r") for name in KEPT}
     return Outputs(
-        None,
+        {},
         {f"{PREFIX}{name}": ByToken(array, starts, of_labels=True) for name, array in arrays.items()},
         seconds=seconds,
         seconds_saved=0.0 if kept.is_new else seconds,
     )
+
+
+def _by_row(array: np.ndarray, output: Output, rows: Any, token_starts: np.ndarray) -> Extra:
+    """An output as a batch looks it up."""
+    if output.of == "row":
+        return array
+    return ByToken(array, _starts(output, rows, token_starts), of_labels=output.of == "word")
+
+
+def _starts(output: Output, rows: Any, token_starts: np.ndarray) -> np.ndarray:
+    """Where each row's entries begin, and the end of the last one's, [rows + 1]."""
+    return {"row": np.arange(len(rows) + 1), "token": token_starts}.get(output.of, answer_starts(rows))
 
 
 def bytes_of_features(rows: Any, features: FeatureSpec, width: int) -> int:
@@ -195,22 +226,27 @@ def _write(
 ) -> None:
     """Makes several cache entries in one pass."""
     began = time.perf_counter()
-    model = opened_teacher(teacher)
+    model, kind = opened_teacher(teacher), trained_kind(teacher.folder)
+    its_collate = collate_of(kind)
 
     def batch_of(places: list[int]) -> Mapping[str, Any]:
-        return collate([rows[place] for place in places], its_tokenizer, {})
+        return its_collate([rows[place] for place in places], its_tokenizer, {})
 
     with ExitStack() as stack:
         work = {name: stack.enter_context(making(folder / name)) for name in names}
         found = stack.enter_context(capture(model, features))
 
         def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
-            values = {LOGITS: forward.answers(model, batch).values}
-            values |= {name: found[name][batch["attention_mask"].bool()] for name in names if name != LOGITS}
+            given, real = kind.named(model(**inputs_of(batch))), batch["attention_mask"].bool()
+            values = {name: value[real] for name, value in found.items() if name in names}
+            for one in kind.outputs:
+                places = {"row": slice(None), "token": real}.get(one.of, batch.get(ANSWERED))
+                values[f"{OUTPUT}{one.name}"] = given[one.name][places]
             return {name: _narrowed(values[name], name) for name in names}
 
-        answered = answer_starts(rows)
-        tables = {name: Table(work[name].folder / VALUES, answered if name == LOGITS else starts) for name in names}
+        lines = dict.fromkeys(features.names(), starts)
+        lines |= {f"{OUTPUT}{one.name}": _starts(one, rows, starts) for one in kind.outputs}
+        tables = {name: Table(work[name].folder / VALUES, lines[name]) for name in names}
         write_outputs(
             model, batches_by_length(row_lengths(rows), BATCH), batch_of, ask, tables, name="teacher", bf16=bf16
         )

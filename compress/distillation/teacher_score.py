@@ -5,7 +5,6 @@ A teacher whose labels are swapped answers as surely as a good one. It does wors
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,16 @@ from compress.core.progress import say, warn
 from compress.data.collate import references, starts_of
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
-from compress.distillation.scores import scores_of
 from compress.distillation.teacher_cache import outputs
 from compress.metrics.metric import Undefined, title
 from compress.models import load as models
 from compress.models.labels import of_config as labels_of_config
 from compress.models.pretrained import raw_config
-from compress.tasks.kinds.laws import BINARY, NUMBER, Law
 from compress.tasks.kinds.thresholds import shifted, thresholds_of
 from compress.tasks.predictions import one_class
 from compress.training.data import TrainingData
+from compress.training.judging import said_of
 from compress.training.objectives import ModelScore, Scored
-
-LEVEL = 0.01
-"""Of the one-sided test by which a teacher is shown to be worse than guessing."""
-NORMAL = 2.326
-"""The quantile of the normal distribution that belongs to it."""
 
 
 def of_classifier(
@@ -77,13 +70,13 @@ def of_classifier(
         cache=place,
     )
     logits, labels = np.asarray(found.logits, np.float32), references(data.holdout)
-    if data.task.is_multi_label:  # as it is served
+    if data.task.law.several:  # as it is served
         names = labels_of_config(raw_config(teacher.folder), teacher.folder)
         logits = shifted(logits, thresholds_of(teacher.facts, names))
     assert not isinstance(data.score, ModelScore)
     told = _reported(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
     _warn_of_one_class(who, logits, labels, data.task)
-    reason = worse_than_guessing(logits, labels, data.task.law)
+    reason = data.task.law.worse_than_guessing(logits, labels)
     if reason:
         _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)
     return {**told, **({"worse_than_guessing": reason} if reason else {})}
@@ -128,46 +121,15 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
     import torch
 
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    logits = scores_of(model, data.holdout, its_tokenizer, data.task)
+    logits = said_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task).outputs["logits"]
     labels = references(data.holdout)
     assert not isinstance(data.score, ModelScore)
     told = _reported("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))
     _warn_of_one_class("before training", logits, labels, data.task)
-    reason = worse_than_guessing(logits, labels, data.task.law)
+    reason = data.task.law.worse_than_guessing(logits, labels)
     if reason:
         warn(f"The model has {reason} on the held-out rows before training: its labels are probably swapped.")
     return told
-
-
-def worse_than_guessing(logits: NDArray[Any], labels: NDArray[Any], law: Law) -> str:
-    """The evidence that a model is worse than guessing, at the level of 1 %, one-sided; empty without any.
-
-    A guess draws labels by their frequencies p and is right with the chance of the sum of p squared: the exact binomial test. A
-    regression is worse than a guess where its correlation is shown to be negative, by Fisher's transformation.
-
-    Args:
-        logits: [rows, labels].
-        labels: class ids or scores, [rows].
-        law: of the answers.
-    """
-    rows = len(labels)
-    if law is BINARY:
-        return ""  # a guess of each label by itself is right most of the time
-    if law is NUMBER:
-        predicted, right = logits.reshape(-1).astype(np.float64), labels.astype(np.float64)
-        if rows < 4 or np.ptp(predicted) < 1e-6 * max(1.0, float(np.abs(predicted).max())) or not np.ptp(right):
-            return ""
-        correlation = float(np.corrcoef(predicted, right)[0, 1])
-        within = min(max(correlation, -1 + 1e-12), 1 - 1e-12)  # a perfect correlation has no finite transform
-        negative = math.atanh(within) * math.sqrt(rows - 3) < -NORMAL
-        return f"a negative correlation ({correlation:.4f})" if negative else ""
-    from scipy.stats import binom
-
-    right_ones = int((logits.argmax(axis=-1) == labels).sum())
-    guessing = float(((np.bincount(labels.astype(np.int64)) / rows) ** 2).sum())
-    if binom.cdf(right_ones, rows, guessing) >= LEVEL:
-        return ""
-    return f"accuracy {right_ones / rows:.4f}, worse than guessing by the labels' frequencies ({guessing:.4f}),"
 
 
 def _reported(who: str, scored: Scored, rows: int) -> dict[str, Any]:

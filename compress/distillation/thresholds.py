@@ -1,24 +1,22 @@
-"""The chance above which each label of a multi-label model is predicted, chosen on held-out rows."""
+"""What a model keeps that is chosen on held-out rows, such as the thresholds of a multi-label model."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from compress.data.collate import references
-from compress.distillation.scores import scores_of
-from compress.tasks.kinds.laws import BINARY
-from compress.tasks.kinds.thresholds import chosen
+from compress.training.judging import said_of
 
 
 def fitted(model: Any, data: Any, its_tokenizer: Any) -> dict[str, Any]:
-    """An artifact's facts of its thresholds; none where labels do not stand by themselves.
+    """An artifact's facts of what was chosen, see `compress.tasks.kinds.kind.Kind.fitted`; none where its task chooses nothing.
 
     Args:
         model: in evaluation mode.
         data: the `compress.training.data.TrainingData`, whose held-out rows are read.
     """
-    if data.task.law is not BINARY:
+    choose = data.task.of_kind.fitted.get(data.task.law)
+    if choose is None:
         return {}
-    return chosen(
-        scores_of(model, data.holdout, its_tokenizer, data.task), references(data.holdout), data.task.label_names
-    )
+    said = said_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task)
+    return dict(choose(said, references(data.holdout)))

@@ -13,11 +13,10 @@ from compress.core.artifact import is_main_process
 from compress.core.cache import making, opened
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.loss_config import LossConfig
-from compress.distillation.objective import LOGITS, objective_of
+from compress.distillation.objective import OUTPUT, objective_of
 from compress.distillation.on_policy import sampled
 from compress.distillation.students import Student
 from compress.distillation.transfer_set import TransferSet
-from compress.tasks.kinds.laws import TOKENS
 from compress.training.objectives import Hold
 from compress.training.train import train, wants_bf16
 
@@ -105,6 +104,7 @@ def _stage(
             scratch=scratch,
             score=rows.data.score,
             collate=rows.data.collate,
+            kind=rows.data.task.of_kind,
             name=f"{name}, {stage}" if stage else name,
             extras={key: value for key, value in rows.extras.items() if _is_read(key, config)},
             steps=steps,
@@ -116,9 +116,9 @@ def _stage(
 
 def _is_read(extra: str, config: LossConfig) -> bool:
     """Whether the objective reads it: a stage may have layer losses alone, or none."""
-    if extra == LOGITS:
+    if extra.startswith(OUTPUT):
         return config.predictions and config.alpha.highest > 0
-    return bool(config.layer_losses) or config.law is TOKENS
+    return bool(config.layer_losses) or config.law.of_vocabulary
 
 
 @contextmanager

@@ -15,20 +15,21 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.data import loading
-from compress.data.collate import ByToken, Extra, starts_of
+from compress.data.collate import ByToken, Extra
 from compress.data.tokenized import generative_tokens, tokens
 from compress.distillation import teacher_cache, teacher_score
 from compress.distillation.distill_settings import Distill
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
 from compress.distillation.loss_config import LossConfig, stages_of
-from compress.distillation.objective import FEATURE, LOGITS
+from compress.distillation.objective import FEATURE, OUTPUT
 from compress.distillation.sequence_kd import with_teacher_references
 from compress.distillation.students import Student
 from compress.distillation.top_k_error import truncation_error
 from compress.models import load as models
 from compress.models.forward import STATES
 from compress.models.widths import widths
+from compress.tasks.kinds import Kind
 from compress.tasks.task import DescribedTask
 from compress.training.data import TrainingData, data_for
 from compress.training.frozen_encoder import encoder_states
@@ -99,7 +100,7 @@ def prepare(
     if task.is_generative:
         return _with_next_tokens(found, teachers[0], student, described, settings, cache, freeze=freeze)
     identity = {"train": data.train_identity, "extra": extra.identity if extra else {}, "length": settings.max_length}
-    return _with_outputs(found, teachers, student, settings, identity, cache)
+    return with_outputs(found, teachers, student, settings, identity, cache)
 
 
 def without_teacher(student: Student, described: DescribedTask, settings: Distill, cache: Path) -> TransferSet:
@@ -157,7 +158,7 @@ def _score(
     return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache, who=who)
 
 
-def _with_outputs(
+def with_outputs(
     found: TransferSet,
     teachers: Sequence[Artifact],
     student: Student,
@@ -165,18 +166,21 @@ def _with_outputs(
     identity: Mapping[str, Any],
     cache: Path,
 ) -> TransferSet:
-    """A transfer set with the teachers' logits, and the first one's features, cached on disk or computed online."""
+    """A transfer set with the teachers' outputs, and the first one's features, cached on disk or computed online."""
     wanted, data = found.stages[0].features("teacher"), found.data
     if settings.alpha.highest == 0 and not wanted.names():
         return found
     width = widths(found.teacher_config).hidden if wanted.names() else 0
     kept = _has_room("hidden states", teacher_cache.bytes_of_features(data.train, wanted, width), settings, cache)
-    logits, seconds, saved = [], 0.0, 0.0
+    seconds, saved = 0.0, 0.0
+    given: list[Mapping[str, Extra]] = []
     features: Mapping[str, Any] = {}
     for number, teacher in enumerate(teachers):
         its_tokenizer, rows = models.tokenizer(teacher.folder), data.train
         if not _same_tokenizer(its_tokenizer, student.tokenizer):  # it cuts the same texts otherwise
-            rows = tokens(data.texts, its_tokenizer, models.config(teacher.folder), settings.max_length).rows
+            kind = data.task.of_kind
+            _check_same_tokens(kind, teacher)
+            rows = tokens(data.texts, its_tokenizer, models.config(teacher.folder), settings.max_length, kind).rows
         outputs = teacher_cache.outputs(
             teacher,
             rows,
@@ -186,22 +190,37 @@ def _with_outputs(
             identity=identity,
             cache=cache,
         )
-        assert outputs.logits is not None
-        logits.append(outputs.logits)
+        given.append(outputs.given)
         seconds, saved = seconds + outputs.seconds, saved + outputs.seconds_saved
         features = features or outputs.extras
     facts: dict[str, Any] = {"teacher_seconds": round(seconds, 3), "teacher_seconds_saved": round(saved, 3)}
     if len(teachers) > 1:
         facts["teachers"] = [teacher.folder.name for teacher in teachers]
-    # A single teacher's stay where they are, on disk.
-    together, starts = logits[0][:, None] if len(logits) == 1 else np.stack(logits, axis=1), starts_of(data.train)
-    by_answer = together if starts is None else ByToken(together, starts, of_labels=True)
+    together = {f"{OUTPUT}{name}": _together([one[name] for one in given]) for name in given[0]}
     return replace(
         found,
-        extras={LOGITS: by_answer, **{f"{FEATURE}{name}": values for name, values in features.items()}},
+        extras={**together, **{f"{FEATURE}{name}": values for name, values in features.items()}},
         live_teacher=None if kept or not wanted.names() else teacher_cache.opened_teacher(teachers[0]),
         facts={**found.facts, **facts},
     )
+
+
+def _together(outputs: Sequence[Extra]) -> Extra:
+    """One output of all teachers, [..., teachers, ...] behind the first axis. A single one's stays where it is, on disk."""
+    first = outputs[0]
+    arrays = [one.values if isinstance(one, ByToken) else one for one in outputs]
+    stacked = arrays[0][:, None] if len(arrays) == 1 else np.stack(arrays, axis=1)
+    return replace(first, values=stacked) if isinstance(first, ByToken) else stacked
+
+
+def _check_same_tokens(kind: Kind, teacher: Artifact) -> None:
+    """Whether outputs can be compared with those of a teacher that has another tokenizer."""
+    by_token = [one.name for one in kind.outputs if one.of == "token"]
+    if by_token:
+        raise CompressError(
+            f"{teacher.folder} has another tokenizer than the student, so their {by_token[0]}, one per token, cannot be "
+            "compared. Give a student with the teacher's tokenizer."
+        )
 
 
 def _with_next_tokens(

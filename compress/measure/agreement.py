@@ -31,7 +31,11 @@ def of_predictions(
         return absent(fingerprint, AGREEMENT, condition, NO_ROOT)
     pairs = zip(predicted, of_root, strict=True)
     same = np.array([np.mean(np.equal(ours, theirs)) for ours, theirs in pairs if np.size(ours)])
-    return _mean(fingerprint, np.floor(same) if task.is_multi_label else same, condition)
+    return _mean(
+        fingerprint,
+        np.floor(same) if np.ndim(predicted) == 2 and isinstance(predicted, np.ndarray) else same,
+        condition,
+    )
 
 
 def of_texts(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
@@ -16,7 +15,6 @@ from compress.core.measurement import Measurement
 from compress.core.progress import warn
 from compress.data import loading
 from compress.data.loading import Split
-from compress.data.word_pieces import WORD_IDS
 from compress.measure import agreement, batches, latency, quality
 from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import PREDICT, Evaluation
@@ -24,11 +22,13 @@ from compress.measure.plan import Entry, Lane
 from compress.measure.rounds import Timings
 from compress.measure.suite import Suite
 from compress.metrics.metric import Metric
+from compress.models import labels
 from compress.models.load import config, tokenizer
+from compress.models.pretrained import raw_config
 from compress.models.reading_length import cut_at, trained_length
-from compress.runtimes.rows import Rows
+from compress.runtimes.rows import of_tokenized
 from compress.tasks import predictions, scoring
-from compress.tasks.kinds.token_classification import by_word
+from compress.tasks.kinds import Said
 from compress.tasks.task import Task
 
 
@@ -82,8 +82,8 @@ class PredictionEvaluation(Evaluation):
     """Other splits of the same task, each with metrics of its own, that are judged and not timed."""
     name: str = "evaluation"
     """The split's."""
-    timed: dict[str, tuple[Inputs, NDArray[np.float64]]] = field(default_factory=dict)
-    """What each entry read, and what it answered in the numbers of its own outputs."""
+    timed: dict[str, tuple[Inputs, Any]] = field(default_factory=dict)
+    """What each entry read, and what it predicted in the numbers of its own outputs."""
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -98,37 +98,30 @@ class PredictionEvaluation(Evaluation):
 
     @property
     def references(self) -> tuple[float, ...]:
-        one_number = not (self.task.of_kind.reads_words or self.task.is_multi_label)
-        return tuple(map(float, self.split.rows["label"])) if self.split.is_labelled and one_number else ()
+        found = self.labels
+        return tuple(map(float, found)) if isinstance(found, np.ndarray) and found.ndim == 1 else ()
 
     @property
     def labels(self) -> Any:
-        """The labels as metrics take them: numbers [examples], sets [examples, labels], or an array [words] an example."""
-        if not self.split.is_labelled:
-            return ()
-        found = self.split.rows["label"][:]
-        if self.task.of_kind.reads_words:
-            return [np.asarray(row, np.int64) for row in found]
-        return np.asarray(found, np.float64)
+        """The labels, see `compress.tasks.predictions.labels_of`; empty where they are hidden."""
+        found = predictions.labels_of(self.split.rows, self.task) if self.split.is_labelled else ()
+        return found.astype(np.float64) if isinstance(found, np.ndarray) else found
 
     def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
         its_tokenizer = tokenizer(artifact.folder)
         limit = cut_at(self.max_length, its_tokenizer, config(artifact.folder))
-        tokenized = loading.tokenize(self.split.rows, its_tokenizer, limit)
-        names = [name for name in its_tokenizer.model_input_names if name in tokenized.rows.column_names]
-        columns = {name: tokenized.rows[name][:] for name in names}
-        word_ids = tokenized.rows[WORD_IDS][:] if WORD_IDS in tokenized.rows.column_names else None
-        rows = Rows.encode(columns, its_tokenizer.pad_token_id or 0, word_ids)
+        kind = self.task.of_kind
+        tokenized = loading.tokenize(self.split.rows, its_tokenizer, limit, encode=kind.encode)
+        rows = of_tokenized(tokenized.rows, its_tokenizer, kind)
         cut = f"{tokenized.truncated} of {len(self.split.rows)} examples were cut at {limit} tokens"
         return batches.prepare(rows, conditions, seed=self.seed, notes=(cut,) if tokenized.truncated else ())
 
     def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
         entry = lane.entry
-        said = self._said(lane, prepared)
-        predicted = quality.of_task(said, entry.artifact.folder, self.task)
-        one_class = predictions.one_class(predicted, self.labels, self.task)
-        mine = self.answers[entry.name] = self._by_example(predicted, prepared.rows)
-        self.timed[entry.name] = prepared, said
+        predicted = self._predicted(lane, prepared)
+        mine = self.answers[entry.name] = quality.of_task(predicted, entry.artifact.folder, self.task)
+        one_class = predictions.one_class(mine, self.labels, self.task)
+        self.timed[entry.name] = prepared, predicted
         notes = (*prepared.notes, *one_class)
         found = quality.quality(entry.fingerprint, mine, self.labels, self.metrics, condition, notes)
         if not entry.is_root:
@@ -155,10 +148,10 @@ class PredictionEvaluation(Evaluation):
     ) -> list[Measurement]:
         """Latency, and a note where what was timed is not what was evaluated."""
         if condition.length == REAL and lane.entry.name in self.timed and self.task.law.chooses:
-            prepared, said = self.timed[lane.entry.name]
-            is_one_class = said.ndim == 1 and not self.task.of_kind.reads_words
+            prepared, predicted = self.timed[lane.entry.name]
+            is_one_class = isinstance(predicted, np.ndarray) and predicted.ndim == 1
             note = (
-                latency.output_mismatch(timings, prepared.numbers[condition.key], said, condition.key)
+                latency.output_mismatch(timings, prepared.numbers[condition.key], predicted, condition.key)
                 if is_one_class
                 else None
             )
@@ -167,18 +160,17 @@ class PredictionEvaluation(Evaluation):
                 warn(f"{lane.entry.name}, {note}")
         return super().speed(lane, timings, condition, where, baseline)
 
-    def _said(self, lane: Lane, prepared: Inputs) -> NDArray[np.float64]:
-        """The predictions for all answers of the split, as indices of the artifact's own outputs."""
-        scores = np.load(self.asked(lane, PREDICT, len(prepared.rows)), allow_pickle=False)
-        if not np.isfinite(scores).all():
+    def _predicted(self, lane: Lane, prepared: Inputs) -> Any:
+        """What is predicted for every example of the split, in the numbers of the artifact's own outputs, see `Kind.judge`."""
+        kind, artifact = self.task.of_kind, lane.entry.artifact
+        several = len(kind.outputs) > 1
+        file = self.asked(lane, PREDICT, len(prepared.rows), ".npz" if several else ".npy")
+        kept = np.load(file, allow_pickle=False)
+        outputs = {one.name: kept[one.name] if several else kept for one in kind.outputs}
+        if not all(np.isfinite(one).all() for one in outputs.values()):
             raise CompressError("its outputs are not finite numbers")
-        return quality.said(scores, lane.entry.artifact, self.task)
-
-    def _by_example(self, predicted: NDArray[Any], rows: Rows) -> Any:
-        """Predictions of all answers, [answers] or [answers, labels], as metrics take them: see `labels`."""
-        if rows.answer_words is None:
-            return predicted
-        return by_word(predicted, rows.answer_words, [len(words) for words in self.split.rows["text"]])
+        names = labels.of_config(raw_config(artifact.folder), artifact.folder) if self.task.label_names else ()
+        return kind.judge(Said(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts))
 
     def _on_another_split(
         self, lane: Lane, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]
@@ -193,8 +185,8 @@ class PredictionEvaluation(Evaluation):
                 batches.save(prepared, file.path)
                 with other.worker(lane, file) as worker:
                     worker.ask("load")
-                    said = other._said(replace(lane, worker=worker), prepared)
-                predicted = other._by_example(quality.of_task(said, artifact.folder, other.task), prepared.rows)
+                    found = other._predicted(replace(lane, worker=worker), prepared)
+                predicted = quality.of_task(found, artifact.folder, other.task)
                 return quality.quality(mine, predicted, other.labels, other.metrics, condition, prepared.notes)
             except CompressError as error:
                 reason = str(error)

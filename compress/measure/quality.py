@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.core.artifact import Artifact, digest
+from compress.core.artifact import digest
+from compress.core.labels import NO_LABEL
 from compress.core.measurement import Measurement
 from compress.metrics import statistics
 from compress.metrics.metric import Metric, Undefined, are_numbers
 from compress.models import labels
 from compress.models.pretrained import raw_config
-from compress.tasks import predictions
-from compress.tasks.kinds.thresholds import thresholds_of
 from compress.tasks.task import Task
 
 RESAMPLES = 500
@@ -28,30 +27,27 @@ def cached(cache: Path, identity: Mapping[str, Any]) -> Path:
     return cache / "quality" / digest(identity)
 
 
-def said(scores: NDArray[Any], artifact: Artifact, task: Task) -> NDArray[np.float64]:
-    """What an artifact predicts for each answer, in the numbers of its own outputs, with the thresholds that it keeps."""
-    thresholds = None
-    if task.is_multi_label:
-        names = labels.of_config(raw_config(artifact.folder), artifact.folder)
-        thresholds = thresholds_of(artifact.facts, names)
-    return predictions.predictions(scores, task, thresholds)
+def of_task(predicted: Any, folder: Path, task: Task) -> Any:
+    """Converts class ids from the model's output order to the task's, by label name; without named labels all is unchanged.
 
-
-def of_task(said: NDArray[np.float64], folder: Path, task: Task) -> NDArray[np.float64]:
-    """Converts class ids from the model's output order to the task's, by label name; scores are unchanged.
+    Args:
+        predicted: class ids, [examples], or an array of them per example; for multi-label 0 or 1, [examples, labels].
 
     Raises:
         CompressError: the names tell nothing, see `compress.models.labels`.
     """
-    if not task.law.chooses:
-        return said
+    if not task.label_names:
+        return predicted
     names = labels.of_config(raw_config(folder), folder)
     order = labels.order(names, task) if len(names) == task.num_labels else None
     if order is None:
         raise labels.refused(folder, names, task)
-    if said.ndim == 2:  # labels each by itself: their columns
-        return said[:, list(order)]
-    return np.argsort(order)[said.astype(np.int64)].astype(np.float64)
+    if np.ndim(predicted) == 2 and isinstance(predicted, np.ndarray):  # labels each by itself: their columns
+        return predicted[:, list(order)]
+    ids = np.argsort(order)
+    if isinstance(predicted, np.ndarray):
+        return ids[predicted.astype(np.int64)].astype(np.float64)
+    return [np.where(one == NO_LABEL, NO_LABEL, ids[one]) for one in predicted]
 
 
 def quality(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -46,7 +47,9 @@ def answers(model: Any, batch: Mapping[str, Any], *, inside: Any = None, states:
     bare = model if inside is None else inside
     kind = kind_of_model(bare)
     if not kind.generates:
-        return kind.answers(kind.named(model(**inputs_of(batch))), batch)
+        given = kind.named(model(**inputs_of(batch)))
+        found = kind.answers(given, batch)
+        return found if kind.batch_loss is None else replace(found, batch_loss=kind.batch_loss(given, batch))
     read = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
     inputs, labels = _arguments(bare, batch, read)
     counted = labels != NO_LABEL

@@ -27,7 +27,6 @@ from compress.models.sources import DEMO, checkpoint_artifact, resolve_model
 from compress.models.tokenizing import tokenizer
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
-from compress.tasks.kinds.laws import BINARY
 
 __all__ = [
     "DEMO",
@@ -265,9 +264,9 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
 def _check_law(folder: Path, raw: Mapping[str, Any], task: Any) -> None:
     """Distinguishes multi-label from single-label models, whose heads look the same."""
     law = task.of_kind.law_of(raw)
-    if BINARY in (law, task.law) and law is not task.law:
+    if law.several != task.law.several:
         is_this, wants = (
-            "gives any of its labels" if one is BINARY else "gives one of its labels" for one in (law, task.law)
+            "gives any of its labels" if one.several else "gives one of its labels" for one in (law, task.law)
         )
         raise CompressError(
             f"The model in {folder} {is_this} (problem_type in its config.json), and a model for {task.name}, a "

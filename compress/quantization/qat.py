@@ -245,10 +245,11 @@ def _unlike(
     agreed = agreement.of_predictions(ours, theirs, "held-out rows", law, of)
     is_as_right = agreement.right(ours, labels, law) >= agreement.right(theirs, labels, law)
     facts: dict[str, Any] = {}
-    if kind.fitted is not None:
+    choose = kind.fitted.get(law)
+    if choose is not None:
         values = np.concatenate([answers(graphs, model, batch).values.numpy() for batch in batches])
         names = [model.config.id2label[place] for place in range(model.config.num_labels)]
-        facts = dict(kind.fitted(Said({kind.outputs[0].name: values}, None, {}, law, names), labels))
+        facts = dict(choose(Said({kind.outputs[0].name: values}, None, {}, law, names), labels))
     rows = sum(len(batch["labels"]) for batch in batches)
     unlike = {
         "held_out_rows": rows if kind.generates else len(ours),

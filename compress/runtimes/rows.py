@@ -155,6 +155,16 @@ def encoded_rows(
     return Rows.encode(read, tokenizer.pad_token_id or 0, word_ids, columns)
 
 
+def of_tokenized(tokenized: Any, tokenizer: Any, kind: Kind) -> Rows:
+    """Rows of a kind that were tokenized before (`compress.data.loading.tokenize`), as a model reads them."""
+    there = tokenized.column_names
+    names = [name for name in tokenizer.model_input_names if name in there]
+    word_ids = tokenized[WORD_IDS][:] if WORD_IDS in there else None
+    others = () if kind.encode is None else set(there) - {*names, WORD_IDS}
+    columns, about = ({name: tokenized[name][:] for name in some} for some in (names, others))
+    return Rows.encode(columns, tokenizer.pad_token_id or 0, word_ids, about)
+
+
 ONE = (Output(LOGITS),)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from compress.core.errors import CompressError
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
-from compress.tasks.kinds.laws import BINARY, Law
+from compress.tasks.kinds.laws import Law
 from compress.tasks.kinds.template import Template
 
 SPLITS = ("train", "holdout", "evaluation", "test")
@@ -146,7 +146,7 @@ class Task:
     @property
     def is_multi_label(self) -> bool:
         """Whether an example has any number of the labels."""
-        return self.law is BINARY
+        return self.law.several
 
     @property
     def is_generative(self) -> bool:

@@ -49,10 +49,10 @@ def _generative_model(work: Work[Finetune]) -> Made:
 
 
 def _classifier(work: Work[Finetune]) -> Made:
-    from compress.core.labels import inputs_of
     from compress.distillation import laws, teacher_score
     from compress.distillation.thresholds import fitted
     from compress.models import load as models
+    from compress.models.forward import answers
     from compress.training.data import data_for
     from compress.training.train import train
 
@@ -60,14 +60,12 @@ def _classifier(work: Work[Finetune]) -> Made:
     data = data_for(work.described, its_tokenizer, models.config(work.source.folder), work.settings.max_length)
     # In fp32, whatever it was stored in: small steps are lost in 16 bits, and fp16's gradients overflow.
     model = models.for_task(work.source.folder, data.task, seed=work.settings.seed).float()
-    kind, before = data.task.of_kind, {}
+    before = {}
     if models.is_trained_for(work.source.folder, data.task):
         before["score_before_training"] = teacher_score.before_training(model, data, its_tokenizer)
 
     def objective(trained: Any, batch: Mapping[str, Any], progress: float) -> tuple[Any, Mapping[str, Any]]:
-        outputs = kind.named(trained(**inputs_of(batch)))
-        found = laws.hard(data.task.law, kind.answers(outputs, batch))
-        return (found if kind.batch_loss is None else found + kind.batch_loss(outputs, batch)), {}
+        return laws.hard(data.task.law, answers(trained, batch, inside=model)), {}
 
     trained = train(
         model,
@@ -79,7 +77,7 @@ def _classifier(work: Work[Finetune]) -> Made:
         scratch=work.scratch,
         score=data.score,
         collate=data.collate,
-        kind=kind,
+        kind=data.task.of_kind,
         name=work.name,
     )
     models.save(model, its_tokenizer, work.folder)

@@ -16,7 +16,6 @@ from compress.core.errors import CompressError
 from compress.core.progress import warn
 from compress.data.collate import Collate, collate, collate_causal, collate_of, collate_pairs
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
-from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.predictions import by_row
 from compress.tasks.task import DescribedTask
 from compress.training.objectives import ModelScore, Score, Scored
@@ -59,6 +58,7 @@ def data_for(
         CompressError: see `compress.data.loading`; or the model is not one for the task.
     """
     from compress.data import loading
+    from compress.training import judging
 
     task, data = described.task, described.data
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
@@ -76,20 +76,24 @@ def data_for(
         warn(f"{cut} of {len(texts)} training rows are longer than {reads} and were truncated.")
     only = one_label(task, splits["train"].rows)
     if only:
-        what = "score" if task.law is NUMBER else "class"
+        what = "class" if task.law.chooses else "score"
         warn(
             f"All {len(splits['train'].rows):,} training rows of '{task.name}' are '{only}': one {what} teaches nothing."
         )
+    holdout = tokens(splits["holdout"].rows, its_tokenizer, config, max_length, task.of_kind).rows
+    score: Score | ModelScore = holdout_score(task)
+    if task.of_kind.encode is not None:  # its rows are no examples
+        score = judging.judged(task, holdout, splits["holdout"].rows, its_tokenizer)
     return TrainingData(
         task=task,
         texts=texts,
         train=train.rows,
-        holdout=tokens(splits["holdout"].rows, its_tokenizer, config, max_length, task.of_kind).rows,
+        holdout=holdout,
         train_identity=splits["train"].identity,
         holdout_identity=splits["holdout"].identity,
         holdout_texts=splits["holdout"].rows,
         facts={"rows_cut": cut, "max_length": train.max_length, **({"only_label": only} if only else {})},
-        score=holdout_score(task),
+        score=score,
         collate=collate_of(task.of_kind),
     )
 

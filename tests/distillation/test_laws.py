@@ -148,3 +148,10 @@ def test_nothing_labelled_at_all_is_a_loss_of_0_with_labels_and_no_loss_by_row()
     assert hard(CATEGORICAL, found) == 0
     with pytest.raises(ValueError, match="no labels"):
         loss_by_row(CATEGORICAL, found, 2)
+
+
+def test_a_loss_of_the_batch_as_a_whole_is_added_to_that_with_the_labels() -> None:
+    scores, labels = drawn(4, 3), torch.tensor([0, 2, 1, 1])
+    alone = hard(CATEGORICAL, Answers(scores, labels))
+    assert hard(CATEGORICAL, Answers(scores, labels, batch_loss=torch.tensor(2.0))) == alone + 2
+    assert hard(CATEGORICAL, Answers(scores, None, batch_loss=torch.tensor(2.0))) == 2

@@ -14,15 +14,19 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.data.loading import described_task
-from compress.distillation.teacher_score import before_training, of_generator, worse_than_guessing
+from compress.distillation.teacher_score import before_training, of_generator
 from compress.metrics.metric import Undefined
 from compress.models import load as models
 from compress.models.load import resolve_model
-from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
+from compress.tasks.kinds.laws import CATEGORICAL, NUMBER, Law
 from compress.techniques.apply import apply
 from compress.training.data import data_for
 from tests.tiny import write_model, write_task
 from tests.tiny_generators import write_generator, write_pairs
+
+
+def worse_than_guessing(values: Any, labels: Any, law: Law) -> str:
+    return law.worse_than_guessing(values, labels)
 
 
 def logits_of(predicted: Any) -> np.ndarray:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
-from compress.data.loading import find
+from compress.tasks.kinds import Said
+from compress.tasks.kinds.laws import BINARY
+from compress.tasks.kinds.text_classification import KIND
 from compress.tasks.kinds.thresholds import thresholds_of
 from compress.tasks.kinds.token_classification import by_word
-from compress.tasks.predictions import predictions
 
 SCORES = np.array([[0.5, -1.0, -3.0], [-0.5, 2.0, -3.0]])
 
 
 def test_a_label_is_predicted_where_its_chance_is_above_its_threshold() -> None:
-    task = find("topics")
     chances = 1 / (1 + np.exp(-SCORES))
     for thresholds in ((0.5, 0.5, 0.5), (0.7, 0.2, 0.04), (0.3, 0.9, 0.5)):
-        assert predictions(SCORES, task, thresholds).tolist() == (chances > np.array(thresholds)).tolist()
-    assert predictions(SCORES, task).tolist() == (chances > 0.5).tolist()
+        kept = {"thresholds": dict(zip("abc", thresholds, strict=True))}
+        assert np.equal(judged(kept), chances > np.array(thresholds)).all()
+    assert np.equal(judged({}), chances > 0.5).all()
+
+
+def judged(kept: Mapping[str, Any]) -> Any:
+    return KIND.judge(Said({"logits": SCORES}, None, {}, BINARY, ("a", "b", "c"), kept))
 
 
 @pytest.mark.parametrize("kept", [None, {}, {"a": 0.5}, {"a": 0.5, "b": 1.0}, {"a": 0.5, "b": "0.5"}, [0.5, 0.5]])

@@ -23,7 +23,6 @@ from compress.data import unlabelled
 from compress.data.rows import Example
 from compress.data.splits import ROWS, arrow_rows
 from compress.distillation.augmentation.words import Draft, drafts, number_of_copies
-from compress.tasks.kinds.laws import NUMBER
 from compress.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -227,11 +226,10 @@ class _Making:
 def no_label(task: Task, words: int) -> float | list[float]:
     """What stands for the label of a row that has none: -100, which `torch.nn.functional.cross_entropy` ignores, for a class and
     for the tag of each word; NaN for a number and for each of several labels."""
+    none: float = task.law.no_label
     if task.reads_words:
-        return [-100] * words
-    if task.is_multi_label:
-        return [math.nan] * task.num_labels
-    return math.nan if task.law is NUMBER else -100
+        return [none] * words
+    return [none] * task.num_labels if task.law.several else none
 
 
 def _texts(rows: Dataset) -> Iterator[tuple[str, ...]]:

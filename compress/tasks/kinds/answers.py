@@ -30,6 +30,8 @@ class Answers:
     """The batch's row of each answer, [answers]; None where each row has exactly one."""
     valid: Tensor | None = None
     """Which outcomes exist, [answers, outcomes], boolean: a row's own tokens, a query's own candidates; None where all do."""
+    batch_loss: Tensor | None = None
+    """A loss of the batch as a whole, a scalar, see `Kind.batch_loss`; None where the kind has none."""
 
 
 def marked(outputs: Outputs, batch: Batch) -> Answers:

@@ -102,8 +102,9 @@ class Kind:
     names that begin with `about.` (`compress.core.labels`). None for `compress.data.collate.collate`."""
     judge: Callable[[Said], Predictions] = decided
     """What was said -> one prediction an example (joins windows, decodes tags, applies thresholds). NumPy alone."""
-    fitted: Callable[[Said, Any], Mapping[str, Any]] | None = None
-    """(what was said of held-out rows, their labels) -> facts that the artifact keeps (thresholds). NumPy alone."""
+    fitted: Mapping[Law, Callable[[Said, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    """Of answers under a law: (what was said of held-out rows, their labels) -> facts that the artifact keeps (thresholds). NumPy
+    alone."""
     present: Callable[[Said], Iterator[dict[str, Any]]] | None = None
     """What was said -> what `compress predict` prints of each example; None for the prediction alone."""
     generates: bool = False

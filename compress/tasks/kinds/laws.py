@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+LEVEL = 0.01
+"""Of the one-sided test by which a model is shown to be worse than guessing."""
+NORMAL = 2.326
+"""The quantile of the normal distribution that belongs to it."""
+
+
 @dataclass(frozen=True)
 class Law:
     """The meaning of an answer's scores."""
@@ -31,6 +37,15 @@ class Law:
     """What stands in the place of the label of a row that has none."""
     stored_as: str
     """The Arrow type of a label."""
+    several: bool = False
+    """Whether an answer is any number of the labels at once."""
+    of_vocabulary: bool = False
+    """Whether the outcomes are all tokens of a vocabulary: so many that of a teacher's scores only the likeliest are kept."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a label is a number as it stands, rather than one of the names or a text."""
+        return not self.chooses and not self.of_vocabulary
 
     def decide(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """The prediction.
@@ -54,6 +69,16 @@ class Law:
     def margin(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """How far an answer is from another prediction, in scores, [answers]."""
         raise NotImplementedError
+
+    def worse_than_guessing(self, values: NDArray[Any], labels: NDArray[Any]) -> str:
+        """What shows that a model does worse than a guess, at the level of 1 %, one-sided; empty where nothing does, or where it
+        cannot be shown.
+
+        Args:
+            values: scores, [answers, outputs].
+            labels: the right classes or numbers, [answers].
+        """
+        return ""
 
     def distance(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
         """How far the scores of two models are apart, [answers]: the mean absolute difference."""
@@ -129,6 +154,18 @@ class Categorical(Law):
     def margin(self, values: NDArray[Any]) -> NDArray[np.float64]:
         ordered = np.sort(values, axis=1)
         return np.asarray(ordered[:, -1] - ordered[:, -2], dtype=np.float64)
+
+    def worse_than_guessing(self, values: NDArray[Any], labels: NDArray[Any]) -> str:
+        """A guess draws labels by their frequencies p and is right with the chance of the sum of p squared: the exact binomial
+        test."""
+        from scipy.stats import binom
+
+        right_ones = int((values.argmax(axis=-1) == labels).sum())
+        guessing = float(((np.bincount(labels.astype(np.int64)) / len(labels)) ** 2).sum())
+        if binom.cdf(right_ones, len(labels), guessing) >= LEVEL:
+            return ""
+        share = right_ones / len(labels)
+        return f"accuracy {share:.4f}, worse than guessing by the labels' frequencies ({guessing:.4f}),"
 
     def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
         """A label that is none of the outcomes that exist is none."""
@@ -227,6 +264,17 @@ class Number(Law):
     def decide(self, values: NDArray[Any]) -> NDArray[np.float64]:
         return values[..., 0].astype(np.float64)
 
+    def worse_than_guessing(self, values: NDArray[Any], labels: NDArray[Any]) -> str:
+        """Where the correlation is shown to be negative, by Fisher's transformation."""
+        predicted, right = values.reshape(-1).astype(np.float64), labels.astype(np.float64)
+        constant = np.ptp(predicted) < 1e-6 * max(1.0, float(np.abs(predicted).max(initial=0)))
+        if len(labels) < 4 or constant or not np.ptp(right):
+            return ""
+        correlation = float(np.corrcoef(predicted, right)[0, 1])
+        within = min(max(correlation, -1 + 1e-12), 1 - 1e-12)  # a perfect correlation has no finite transform
+        negative = math.atanh(within) * math.sqrt(len(labels) - 3) < -NORMAL
+        return f"a negative correlation ({correlation:.4f})" if negative else ""
+
     def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
         return ~targets.isnan()
 
@@ -261,6 +309,6 @@ class Tokens(Categorical):
 
 
 CATEGORICAL = Categorical("categorical", chooses=True, no_label=NO_LABEL, stored_as="int64")
-BINARY = Binary("binary", chooses=True, no_label=math.nan, stored_as="float32")
+BINARY = Binary("binary", chooses=True, no_label=math.nan, stored_as="float32", several=True)
 NUMBER = Number("number", chooses=False, no_label=math.nan, stored_as="float64")
-TOKENS = Tokens("tokens", chooses=False, no_label=NO_LABEL, stored_as="string")
+TOKENS = Tokens("tokens", chooses=False, no_label=NO_LABEL, stored_as="string", of_vocabulary=True)

@@ -10,6 +10,8 @@ from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
 from compress.tasks.kinds.template import LABELLED, Template
 from compress.tasks.kinds.thresholds import chosen, shifted, thresholds_of
 
+USUAL = "classification"
+"""The value of `Task.kind` where a description says none."""
 LAWS: Mapping[str, Law] = {
     "classification": CATEGORICAL,
     "multi_label_classification": BINARY,
@@ -38,7 +40,7 @@ def _judge(said: Said) -> Predictions:
 
 def _fitted(said: Said, labels: Any) -> Mapping[str, Any]:
     """The threshold of each label in multi-label classification."""
-    return chosen(said.outputs["logits"], labels, said.names) if said.law is BINARY else {}
+    return chosen(said.outputs["logits"], labels, said.names)
 
 
 def _present(said: Said) -> Iterator[dict[str, Any]]:
@@ -67,6 +69,7 @@ KIND = Kind(
             keys=LABELLED,
             own_keys=("labels",),
             aliases=("text_classification", "single_label_classification"),
+            with_several="multi_label_classification",
         ),
         "multi_label_classification": Template(
             noun="a multi-label classification",
@@ -82,7 +85,7 @@ KIND = Kind(
     },
     law_by=_law_by,
     judge=_judge,
-    fitted=_fitted,
+    fitted={BINARY: _fitted},
     present=_present,
     adapter_type="SEQ_CLS",
     problem_types=PROBLEM_TYPES,

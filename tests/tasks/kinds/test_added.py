@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def exported(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return compress.export(case.artifact.folder, tmp_path_factory.mktemp("exported") / "onnx")
 
 
-def features(case: Case, *, labelled: bool = True) -> tuple[Any, list[dict[str, Any]]]:
+def features(case: Case) -> tuple[Any, Any]:
     """A tokenizer, and the examples as rows that are trained on."""
     from datasets import Dataset
 
@@ -137,8 +137,8 @@ def features(case: Case, *, labelled: bool = True) -> tuple[Any, list[dict[str, 
     from compress.models.tokenizing import tokenizer
 
     its_tokenizer = tokenizer(case.artifact.folder)
-    rows = Dataset.from_dict({key: value for key, value in case.examples.items() if labelled or key != "label"})
-    return its_tokenizer, list(tokenize(rows, its_tokenizer, LENGTH, encode=case.kind.encode).rows)
+    rows = Dataset.from_dict(dict(case.examples))
+    return its_tokenizer, tokenize(rows, its_tokenizer, LENGTH, encode=case.kind.encode).rows
 
 
 def test_the_kind_of_a_model_is_found_by_its_head_or_by_its_config(case: Case) -> None:
@@ -204,7 +204,7 @@ def test_heads_and_neurons_are_scored_by_the_loss_of_the_answers_and_removed(cas
     from compress.pruning.removal import remove
 
     its_tokenizer, rows = features(case)
-    batch = case.kind.collate(rows, its_tokenizer)  # type: ignore[misc]
+    batch = case.kind.collate(list(rows), its_tokenizer)  # type: ignore[misc]
     model = load(case.artifact)
     if "labels" not in batch:
         batch["labels"] = torch.randn(len(rows), 32, generator=torch.Generator().manual_seed(0))
@@ -215,3 +215,100 @@ def test_heads_and_neurons_are_scored_by_the_loss_of_the_answers_and_removed(cas
     assert all(one.isfinite().all() and one.abs().sum() > 0 for one in (*scored.heads, *scored.neurons))
     smaller = remove(model, equally(scored.fisher(), heads=2, neurons=24))
     assert len(loss_by_example(smaller, batch)) == len(rows)
+
+
+def test_a_student_learns_from_a_teacher_that_is_asked_once_and_from_labels_where_there_are_any(
+    case: Case, tmp_path: Path
+) -> None:
+    """Through the teacher's cache, the objective and the one training loop; the student's answers end nearer to the teacher's."""
+    import torch
+
+    from compress.data.collate import collate_of
+    from compress.distillation import teacher_cache
+    from compress.distillation.distill_settings import Distill
+    from compress.distillation.features import FeatureSpec
+    from compress.distillation.laws import soft
+    from compress.distillation.loss_config import stages_of
+    from compress.distillation.students import Student
+    from compress.distillation.train import train_student
+    from compress.distillation.transfer_set import TransferSet, with_outputs
+    from compress.models.forward import answers
+    from compress.models.layers import keep_layers
+    from compress.models.load import load
+    from compress.tasks.task import Task
+    from compress.training.data import TrainingData
+    from compress.training.objectives import ModelScore
+
+    its_tokenizer, rows = features(case)
+    (law_name, law), kind = next(iter(case.kind.laws.items())), case.kind
+    batch = kind.collate(list(rows), its_tokenizer)  # type: ignore[misc]
+    teacher = load(case.artifact)
+    student = Student(keep_layers(teacher, (0, 2)), its_tokenizer, {})
+
+    def distance(model: Any) -> float:
+        with torch.no_grad():
+            return float(soft(law, answers(model, batch), answers(teacher, batch).values[:, None], (1.0,), 1.0))
+
+    settings = Distill(
+        layers=2, alpha=1, epochs=6, batch_size=2, learning_rate=1e-3, keep_checkpoint="last", precision="fp32"
+    )
+    data = TrainingData(
+        task=Task(law_name, law_name, ("text",), "label", ("mine",)),
+        texts=None,
+        train=rows,
+        holdout=rows,
+        holdout_texts=None,
+        train_identity={},
+        holdout_identity={},
+        facts={},
+        score=ModelScore(lambda model: ("nearness", -distance(model)), rows=len(rows)),
+        collate=collate_of(kind),
+    )
+    stages = stages_of(settings, student.model.config, teacher.config, law)
+    learned = with_outputs(
+        TransferSet(data, stages, teacher_config=teacher.config),
+        [case.artifact],
+        student,
+        settings,
+        {},
+        tmp_path / "cache",
+    )
+    kept = teacher_cache.outputs(
+        case.artifact,
+        rows,
+        its_tokenizer,
+        features=FeatureSpec(),
+        precision="fp32",
+        identity={},
+        cache=tmp_path / "cache",
+    )
+    assert kept.seconds_saved > 0
+    assert list(kept.given) == [one.name for one in kind.outputs]
+
+    before = distance(student.model)
+    told = train_student(student, learned, settings, tmp_path / "scratch", "student")
+    assert distance(student.model) < before / 2
+    assert {key.split(" ", 1)[-1] for key in told["curves"]} >= {"labels", "soft targets"}, told["curves"].keys()
+
+
+def test_batches_are_not_accumulated_where_the_loss_is_one_of_a_batch_as_a_whole(tmp_path: Path) -> None:
+    from compress.core.errors import CompressError
+    from compress.training.train import TrainingSettings, train
+    from tests.tasks.kinds.test_only.vectors import KIND
+
+    kind = replace(KIND, batch_loss=lambda outputs, batch: outputs["embedding"].sum())
+    settings = TrainingSettings(gradient_accumulation_steps=2)
+    given: Any = {"its_tokenizer": None, "scratch": tmp_path, "score": None, "name": "student", "kind": kind}
+    with pytest.raises(CompressError, match="embedding models compares all rows of a batch.*a larger batch_size"):
+        train(None, lambda *_: None, [], [], settings, **given)  # type: ignore[arg-type, return-value]
+
+
+def test_rows_in_groups_are_trained_on_as_whole_groups() -> None:
+    from datasets import Dataset
+
+    from compress.training.loop import Grouped, rows_of
+
+    rows = Dataset.from_dict({"input_ids": [[1] * size for size in (2, 3, 4, 1)], "query": ["a", "b", "a", "b"]})
+    found = Grouped(rows, lambda row: row["query"])
+    assert (len(found), found.lengths().tolist()) == (2, [6, 4])
+    assert [row["place"] for row in rows_of([found[1], found[0]])] == [1, 3, 0, 2]

@@ -129,7 +129,7 @@ def _split(name: str, task: Any, data: Any) -> Any:
     except loading.NoSuchSplit as error:
         raise CompressError(
             f"The calibration set '{name}' reads training rows, and the task {task.name} has none here. Add `train: FILE` "
-            "to its `data`, or choose what needs no rows: --mode dynamic, or weights alone."
+            "to its `data`, or choose a mode without calibration: --mode dynamic, or weight-only."
         ) from error
 
 

@@ -15,7 +15,7 @@ from compress.tasks import scoring
 from compress.tasks.task import Task
 
 RESAMPLES = 1000
-"""For rows with one answer each, whose metric may be one of ranks, computed anew for every run on every resample: seconds for
+"""For rows with one answer each, whose metric may be one of ranks, recomputed for every run on every resample: seconds for
 10,000 rows and five seeds."""
 SIDES = {True: "taught", False: "plain"}
 """What manifests call the distilled and the baseline students."""

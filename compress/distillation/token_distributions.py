@@ -34,7 +34,7 @@ class NextTokens:
     """A teacher's softened distribution after each of some tokens."""
 
     log_probabilities: Tensor
-    """[..., k], the likeliest first, or of all tokens in their order, [..., vocabulary], where `ids` is None."""
+    """[..., k], the most likely first, or of all tokens in their order, [..., vocabulary], where `ids` is None."""
     ids: Tensor | None = None
     """Which tokens those are, [..., k], int64."""
     rest: Tensor | None = None

@@ -187,7 +187,7 @@ class GenerationEvaluation(Evaluation):
         return [*found, *self._same_tokens(entry, groups, condition)]
 
     def _scores(self, lane: Lane, prepared: Inputs) -> list[NDArray[np.float64]]:
-        """Each row's log-probabilities of the references' tokens, and (kept) the likeliest token in each place."""
+        """Each row's log-probabilities of the references' tokens, and (kept) the most likely token at each position."""
         found = ragged.load(self.asked(lane, "score", len(prepared.scored["labels"]), ".npz"))
         if not all(np.isfinite(row).all() for row in found["log_likelihoods"]):
             raise CompressError("its outputs are not finite numbers")

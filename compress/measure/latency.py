@@ -29,7 +29,7 @@ from compress.metrics import timings as timing_statistics
 
 STRAY = 0.1
 PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
-"""Each with the fewest timings that it is told of."""
+"""Percentiles, each with the fewest timings for which it is reported."""
 
 
 def latency(

@@ -134,7 +134,7 @@ class Run:
         for lane in self.lanes:
             for condition in plan.conditions:
                 timings = timed.get((lane.key, condition.key), Timings(failure=lane.failure))
-                # A runtime without a choice of options (torch): its timing stands beside the baseline's under each of its own.
+                # A runtime without a choice of options (torch): its timing is compared with the baseline's under each of its own.
                 for options in (lane.serving.options,) if len(lane.runtime.options) > 1 else choices:
                     beside = timed.get((choices.get(options, first), condition.key))
                     under = {**lane.condition, "options": options}

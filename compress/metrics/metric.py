@@ -84,7 +84,7 @@ class Metric:
     labels: int | None = None
     """How many labels a task must have for it; None for any number."""
     mean_of: tuple[str, ...] = ()
-    """The metrics whose mean it is, where those stand beside it."""
+    """The metrics whose mean it is, if they are reported too."""
     split: str = "evaluation"
     """The split that it is measured on, see `compress.tasks.task.FURTHER_SPLITS`."""
     reads_letter: Callable[[str], bool] = lambda letter: True

@@ -172,7 +172,7 @@ def _width(graph: Graph, name: str) -> int | None:
 
 
 def _shape(graph: Graph, reshape: onnx.NodeProto) -> list[int | str] | None:
-    """A Reshape's target, the axes taken from a model input called by their names; None where it cannot be told."""
+    """A Reshape's target, the axes taken from a model input called by their names; None if it is unknown."""
     constant = graph.constant(reshape.input[1])
     if constant is not None:
         copied = {0: "batch", 1: "sequence"} if not attribute(reshape, "allowzero", 0) else {}

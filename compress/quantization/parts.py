@@ -19,7 +19,7 @@ FLOAT = ("fp32", "fp16")
 """Precisions in which a head that is tied to the embeddings stays one matrix with them; integers of the two differ."""
 
 Writer = Callable[[str, Path, Path], Mapping[str, Any]]
-"""(part, fp32 graph, target): writes the graph in fewer bits; gives what is to be told of it."""
+"""(part, fp32 graph, target): writes the graph in fewer bits; returns the metadata to record."""
 
 
 def precisions(parts: Iterable[str], whole: str, encoder: str | None, decoder: str | None) -> dict[str, str]:

@@ -138,7 +138,7 @@ def attach(model: Any, scheme: Scheme, *, learned: bool = True) -> None:
         else:
             kind = "not in" if module is None else f"a {type(module).__name__} of"
             raise CompressError(
-                f"'{name}' is {kind} this {model.config.model_type} model, so it cannot be trained in integers. Leave it "
+                f"'{name}' is {kind} this {model.config.model_type} model, so QAT does not support it. Leave it "
                 f"in floating point: --exclude '{name}'."
             )
     _attach_attention(model, modules, scheme, learned)
@@ -227,8 +227,8 @@ def _attach_attention(model: Any, modules: dict[str, nn.Module], scheme: Scheme,
         return
     if not type(model)._supports_attention_backend:
         raise CompressError(
-            f"The attention of {model.config.model_type} models computes its products itself, so they cannot be "
-            "trained in integers. Leave them in floating point: --attention-matmuls none."
+            f"The attention of {model.config.model_type} models computes its products itself, so QAT cannot quantize "
+            "them. Leave them in floating point: --attention-matmuls none."
         )
     width = getattr(model.config, family(model.config).hidden_width)
     for name, layer in products.items():

@@ -108,7 +108,7 @@ def _section(file: Path, measurements: Measurements, budget: Budget | Mapping[st
 
 @contextmanager
 def _as_written(what: str) -> Iterator[None]:
-    """What a step told of itself, the suite and the task are read as they were written; somebody may have changed them."""
+    """A step's metadata, the suite and the task are read as they were written; somebody may have changed them."""
     try:
         yield
     except (

@@ -8,7 +8,7 @@ from compress.report import wording
 from compress.report.comparison import Comparison, Row
 
 FEW = 0.9
-"""Below this share of distinct outputs it is told how few they are: texts to summarize or to translate are hardly ever alike."""
+"""The report mentions a lower share of distinct outputs: texts to summarize or to translate are hardly ever alike."""
 COLLAPSED = 0.5
 """Below this share of distinct outputs a model says the same of most inputs, whatever its score."""
 

@@ -12,7 +12,7 @@ from compress.metrics import statistics
 from compress.metrics.metric import find
 
 RESAMPLES = 1000
-"""For metrics of the whole set, each of which is computed anew on every resample: ten variants take seconds, not minutes."""
+"""For metrics of the whole set, each of which is recomputed on every resample: ten variants take seconds, not minutes."""
 LEAST = 6
 """Fewer examples than these are resampled in too few ways: of one example, every resample is that example."""
 

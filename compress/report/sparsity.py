@@ -12,10 +12,10 @@ from compress.report.comparison import Comparison, Row
 from compress.report.values import Condition, Value
 
 NOTEWORTHY = 0.01
-"""From this share of zeros on, an artifact's are told of."""
+"""From this share of zeros on, the report mentions them."""
 ROUNDED = 0.25
-"""Rounding to integers makes zeros as well, in 4 bits of one weight in six: those of integers that nothing pruned are told of
-from here on."""
+"""Rounding to integers makes zeros as well, in 4 bits of one weight in six: unpruned integer weights are mentioned from
+this share on."""
 MULTIPLIES = {"pytorch", "onnx_runtime"}
 """Runtimes whose matrix products take a zero for a number as any other."""
 

@@ -58,7 +58,7 @@ def prospect(settings: Prune) -> str:
 def _pruned(
     work: Work[Prune], model: Any, its_tokenizer: Any, described: DescribedTask
 ) -> tuple[Any, Hold | None, dict[str, Any]]:
-    """The pruned model, what holds its zeros while it is trained, and what is to be told."""
+    """The pruned model, what holds its zeros while it is trained, and the metadata to record."""
     from compress.data import calibration
     from compress.distillation.students import requested_layers
     from compress.models import load as models
@@ -88,7 +88,7 @@ def _pruned(
 def _recovered(
     work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, described: DescribedTask
 ) -> dict[str, Any]:
-    """Train the pruned model in place, with its teacher; what is to be told of it."""
+    """Train the pruned model in place, with its teacher; returns the metadata to record."""
     from compress.distillation import transfer_set
     from compress.distillation.students import Student
     from compress.distillation.thresholds import fitted

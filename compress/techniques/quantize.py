@@ -152,7 +152,7 @@ def _parts(work: Work[Quantize], graphs: Mapping[str, Path], facts: Mapping[str,
 def _gptq(
     work: Work[Quantize], graphs: Mapping[str, Path], chosen: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The integers that GPTQ chooses for the parts' weights, none where each is rounded to the nearest; what is told of them."""
+    """The integers that GPTQ chooses for the parts' weights, none if each is rounded to nearest; and the metadata to record."""
     settings = work.settings
     in_blocks = {
         part: one for part, one in chosen.items() if one == "int4" or (one == "int8" and settings.mode == "weights")

@@ -95,7 +95,7 @@ class MaskedWords:
             logits = self.model(**inputs.to(device)).logits
         if logits.ndim == 3:
             logits = logits[is_mask.to(device)]
-        # Up to four spellings of the word itself are among the likeliest (film, Film, FILM), and are passed over.
+        # Up to four spellings of the word itself are among the most likely (film, Film, FILM), and are passed over.
         top = logits.float()[:, self.ids.to(device)].topk(min(CANDIDATES + 4, len(self.words)))
         rows = iter(zip(top.values.softmax(-1).tolist(), top.indices.tolist(), strict=True))
         for draft, text, seen in zip(drafts, texts, is_mask.sum(1).tolist(), strict=True):

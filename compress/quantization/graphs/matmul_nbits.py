@@ -24,7 +24,7 @@ from compress.quantization.scheme import Scheme
 
 DOMAIN = "com.microsoft"
 INTEGER_INPUTS = 4
-"""MatMulNBits' `accuracy_level` at which its input is rounded to int8, block by block, and multiplied in integers."""
+"""MatMulNBits' `accuracy_level` at which its input is rounded to int8, block by block, for integer products."""
 
 
 @dataclass(frozen=True)

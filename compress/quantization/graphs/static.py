@@ -82,7 +82,7 @@ def calibrate_by(path: Path, runner: Runner, settings: StaticSettings = StaticSe
     attention that is not fused where its products are to be quantized.
     """
     _refuse_unknown(settings)
-    observer(settings.method)  # an unknown method is told before the graph is read
+    observer(settings.method)  # an unknown method is refused before the graph is read
     graph = Graph.load(path)
     refuse_quantized(graph, path)
     multiplied = open_products(graph, path, settings.attention, settings.exclude)
@@ -131,7 +131,7 @@ def _refuse_unknown(settings: StaticSettings) -> None:
     if not 0 <= settings.smooth <= 1:
         raise CompressError(f"Smoothing by {settings.smooth} is not within 0 to 1. 0.5 is usual.")
     if settings.activations == "float" and (settings.smooth or settings.attention != "none"):
-        raise CompressError("Weights alone are quantized where activations are float: no smoothing, no attention.")
+        raise CompressError("Only weights are quantized if activations are float: no smoothing, no attention.")
 
 
 def _smoothing(graph: Graph, found: list[Product], runner: Runner, alpha: float) -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ class Measurement:
     absent: str | None = None
     """Why there is no value."""
     notes: tuple[str, ...] = ()
-    """What a reader must know: a disturbed round, a signature, a count of rows cut."""
+    """What a reader must know: a noisy round, a signature, a count of rows cut."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from compress.core.progress import bar
 from compress.data.loading import Split
 from compress.measure import latency, quality
 from compress.measure.batches import Condition, Inputs, Unnamed
-from compress.measure.plan import Entry, Lane, Plan
+from compress.measure.plan import Candidate, Entry, Plan
 from compress.measure.process import WorkerProcess
 from compress.measure.rounds import Timings
 from compress.metrics.metric import Metric
@@ -67,11 +67,11 @@ class Evaluation(ABC):
         """
 
     @abstractmethod
-    def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+    def quality(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
         """Every metric, agreement with the root, and other values of the outputs.
 
         Args:
-            lane: whose loaded worker is asked; the root's comes before all others.
+            candidate: whose loaded worker is asked; the root's comes before all others.
             prepared: what the worker reads.
             condition: what is read under, the runtime included.
 
@@ -100,28 +100,30 @@ class Evaluation(ABC):
 
     def speed(
         self,
-        lane: Lane,
+        candidate: Candidate,
         timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
         baseline: Timings | None,
     ) -> list[Measurement]:
-        """The measurements from a lane's timings under one condition, see `compress.measure.latency.latency`."""
-        return latency.latency(lane.entry.fingerprint, timings, condition, where, baseline)
+        """The measurements from a candidate's timings under one condition, see `compress.measure.latency.latency`."""
+        return latency.latency(candidate.entry.fingerprint, timings, condition, where, baseline)
 
-    def growth(self, lane: Lane, file: Unnamed, plan: Plan) -> list[Measurement]:
+    def growth(self, candidate: Candidate, file: Unnamed, plan: Plan) -> list[Measurement]:
         """How memory grows with what a model generates, in a process of its own; nothing for one that does not."""
         return []
 
-    def worker(self, lane: Lane, file: Unnamed) -> WorkerProcess:
-        """A worker for a lane that has loaded nothing yet."""
-        return WorkerProcess(lane.runtime.name, lane.entry.artifact, lane.serving, file, generation=self.generation)
+    def worker(self, candidate: Candidate, file: Unnamed) -> WorkerProcess:
+        """A worker for a candidate that has loaded nothing yet."""
+        return WorkerProcess(
+            candidate.runtime.name, candidate.entry.artifact, candidate.serving, file, generation=self.generation
+        )
 
-    def asked(self, lane: Lane, what: str, rows: int, suffix: str = ".npy") -> Path:
+    def asked(self, candidate: Candidate, what: str, rows: int, suffix: str = ".npy") -> Path:
         """What a worker's command writes for the whole split, as a file in the cache.
 
         Args:
-            lane: whose loaded worker is asked.
+            candidate: whose loaded worker is asked.
             what: the command: `predict`, `generate` or `score`.
             rows: how many there are.
             suffix: of the file's name.
@@ -130,23 +132,23 @@ class Evaluation(ABC):
             CompressError: the worker fails.
         """
         identity = {
-            "artifact": lane.entry.fingerprint,
+            "artifact": candidate.entry.fingerprint,
             # A fingerprint tells how it was made, these what came out: the same recipe may give other bytes elsewhere.
-            "files": digest(lane.entry.artifact.files),
-            **lane.condition,
-            "version": lane.runtime.version(),
+            "files": digest(candidate.entry.artifact.files),
+            **candidate.condition,
+            "version": candidate.runtime.version(),
             "machine": cpu_model(),  # int8 kernels differ between processors, and a cache may be shared
             "batch_size": self.batch_size,
             **self.identity(),
         }
         if what != PREDICT:
-            identity |= {"what": what, "precision": lane.entry.artifact.precision}
+            identity |= {"what": what, "precision": candidate.entry.artifact.precision}
         name = f"outputs{suffix}"
 
         def make(folder: Path) -> None:
-            assert lane.worker is not None
-            with bar(f"{lane.entry.name}: evaluation", rows) as progress:
+            assert candidate.worker is not None
+            with bar(f"{candidate.entry.name}: evaluation", rows) as progress:
                 to = str((folder / name).resolve())
-                lane.worker.ask(what, progress=progress.advance, batch_size=self.batch_size, to=to)
+                candidate.worker.ask(what, progress=progress.advance, batch_size=self.batch_size, to=to)
 
         return entry(quality.cached(self.cache, identity), make).folder / name

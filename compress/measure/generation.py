@@ -19,7 +19,7 @@ from compress.measure import agreement, latency, memory, outputs, quality, ragge
 from compress.measure.batches import Condition, Inputs, Unnamed
 from compress.measure.evaluation import Evaluation
 from compress.measure.generation_inputs import GenerationPlan, GenerativeRows, fitted, positions
-from compress.measure.plan import Entry, Lane, Plan
+from compress.measure.plan import Candidate, Entry, Plan
 from compress.measure.quantities import AGREEMENT, DISTINCT, OUTPUT_TOKENS, absent
 from compress.measure.rounds import Timings
 from compress.measure.suite import Suite
@@ -108,9 +108,9 @@ class GenerationEvaluation(Evaluation):
     def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
         return self.rows.prepare(artifact, conditions)
 
-    def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+    def quality(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
         of_texts = self._of_generated if self.has_references else self._of_given
-        return of_texts(lane, prepared, condition)
+        return of_texts(candidate, prepared, condition)
 
     def absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
         found, mine = super().absent(entry, condition, reason), entry.fingerprint
@@ -123,7 +123,7 @@ class GenerationEvaluation(Evaluation):
 
     def speed(
         self,
-        lane: Lane,
+        candidate: Candidate,
         timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
@@ -131,31 +131,35 @@ class GenerationEvaluation(Evaluation):
     ) -> list[Measurement]:
         """All measurements of its decoding speed."""
         where = {**where, "beams": self.plan.decoding.beams}
-        new_tokens, mine = self.plan.new_tokens, lane.entry.fingerprint
+        new_tokens, mine = self.plan.new_tokens, candidate.entry.fingerprint
         return latency.speed_of_generation(mine, timings, condition, where, baseline, new_tokens)
 
-    def growth(self, lane: Lane, file: Unnamed, plan: Plan) -> list[Measurement]:
-        condition, where, artifact = memory.condition_of_growth(plan.conditions), lane.condition, lane.entry.artifact
+    def growth(self, candidate: Candidate, file: Unnamed, plan: Plan) -> list[Measurement]:
+        condition, where, artifact = (
+            memory.condition_of_growth(plan.conditions),
+            candidate.condition,
+            candidate.entry.artifact,
+        )
         if condition is None:
             reason = "the suite has no condition of a fixed length"
-            return [memory.no_growth(lane.entry.fingerprint, None, where, reason)]
+            return [memory.no_growth(candidate.entry.fingerprint, None, where, reason)]
         try:
             has_encoder, most = models.has_encoder(artifact.folder), positions(artifact)
             counts = memory.lengths(condition, self.plan.new_tokens, most, has_encoder=has_encoder)
 
             def peaks() -> list[tuple[int, float]]:
-                with self.worker(lane, file) as worker:
+                with self.worker(candidate, file) as worker:
                     return list(memory.peaks(worker, condition, counts).items())
 
-            found = dict(plan.once(f"growth of {lane.key}", peaks))
-            return memory.growth(lane.entry.fingerprint, found, condition, where)
+            found = dict(plan.once(f"growth of {candidate.key}", peaks))
+            return memory.growth(candidate.entry.fingerprint, found, condition, where)
         except CompressError as error:
-            return [memory.no_growth(lane.entry.fingerprint, condition, where, str(error))]
+            return [memory.no_growth(candidate.entry.fingerprint, condition, where, str(error))]
 
-    def _of_generated(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+    def _of_generated(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
         """Of the texts that it generates after the evaluation split's sources."""
-        entry, mine = lane.entry, lane.entry.fingerprint
-        tokens = ragged.load(self.asked(lane, "generate", len(prepared.rows), ".npz"))["tokens"]
+        entry, mine = candidate.entry, candidate.entry.fingerprint
+        tokens = ragged.load(self.asked(candidate, "generate", len(prepared.rows), ".npz"))["tokens"]
         tokenizer = models.tokenizer(entry.artifact.folder)
         decoded = tokenizer.batch_decode([row.tolist() for row in tokens], skip_special_tokens=True)
         texts = self.outputs[entry.name] = [text.strip() for text in decoded]
@@ -169,12 +173,12 @@ class GenerationEvaluation(Evaluation):
             quality.of_rows(mine, one, one.statistics(texts, references), condition, prepared.notes)
             for one in self.metrics
         ]
-        self._scores(lane, prepared)
+        self._scores(candidate, prepared)
         return [*scored, *self._same_tokens(entry, None, condition), *found]
 
-    def _of_given(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+    def _of_given(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
         """Of the probability that it gives to each token of the evaluation split's texts."""
-        entry, likelihoods = lane.entry, self._scores(lane, prepared)
+        entry, likelihoods = candidate.entry, self._scores(candidate, prepared)
         labels = list(prepared.scored["labels"].columns["input_ids"])
         # Texts of their own are the examples; of one long text, what is newly read in each window.
         said = self.task.generation
@@ -186,12 +190,12 @@ class GenerationEvaluation(Evaluation):
             found.append(quality.of_rows(entry.fingerprint, one, rows, condition, prepared.notes))
         return [*found, *self._same_tokens(entry, groups, condition)]
 
-    def _scores(self, lane: Lane, prepared: Inputs) -> list[NDArray[np.float64]]:
+    def _scores(self, candidate: Candidate, prepared: Inputs) -> list[NDArray[np.float64]]:
         """Each row's log-probabilities of the references' tokens, and (kept) the most likely token at each position."""
-        found = ragged.load(self.asked(lane, "score", len(prepared.scored["labels"]), ".npz"))
+        found = ragged.load(self.asked(candidate, "score", len(prepared.scored["labels"]), ".npz"))
         if not all(np.isfinite(row).all() for row in found["log_likelihoods"]):
             raise CompressError("its outputs are not finite numbers")
-        self.answers[lane.entry.name] = [row.astype(np.int64) for row in found["predicted"]]
+        self.answers[candidate.entry.name] = [row.astype(np.int64) for row in found["predicted"]]
         return found["log_likelihoods"]
 
     def _same_tokens(

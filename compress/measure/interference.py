@@ -21,7 +21,7 @@ class Reading:
     other_load: float
     stolen: float
 
-    def is_disturbed(self) -> bool:
+    def is_noisy(self) -> bool:
         """Whether the round's timings are to be measured again."""
         return self.other_load > OTHER_LOAD or self.stolen > STOLEN
 

@@ -35,7 +35,7 @@ PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
 def latency(
     fingerprint: str, timings: Timings, condition: Condition, where: Mapping[str, Any], baseline: Timings | None
 ) -> list[Measurement]:
-    """The measurements of one contestant under one condition: latency, its percentiles, throughput and speed-up.
+    """The measurements of one worker under one condition: latency, its percentiles, throughput and speed-up.
 
     Args:
         fingerprint: the artifact's.

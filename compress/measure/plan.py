@@ -81,7 +81,7 @@ class Plan:
 
 
 @dataclass
-class Lane:
+class Candidate:
     """One artifact under one choice of session options: its worker, or why it has none."""
 
     entry: Entry
@@ -97,5 +97,5 @@ class Lane:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """What everything in this lane is read under."""
+        """What everything in this candidate is read under."""
         return {"runtime": self.runtime.name, **asdict(self.serving)}

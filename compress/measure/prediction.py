@@ -18,7 +18,7 @@ from compress.data.loading import Split
 from compress.measure import agreement, batches, latency, quality
 from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import PREDICT, Evaluation
-from compress.measure.plan import Entry, Lane
+from compress.measure.plan import Candidate, Entry
 from compress.measure.rounds import Timings
 from compress.measure.suite import Suite
 from compress.metrics.metric import Metric
@@ -116,9 +116,9 @@ class PredictionEvaluation(Evaluation):
         cut = f"{tokenized.truncated} of {len(self.split.rows)} examples were cut at {limit} tokens"
         return batches.prepare(rows, conditions, seed=self.seed, notes=(cut,) if tokenized.truncated else ())
 
-    def quality(self, lane: Lane, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
-        entry = lane.entry
-        predicted = self._predicted(lane, prepared)
+    def quality(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
+        entry = candidate.entry
+        predicted = self._predicted(candidate, prepared)
         mine = self.answers[entry.name] = quality.of_task(predicted, entry.artifact.folder, self.task)
         one_class = predictions.one_class(mine, self.labels, self.task)
         self.timed[entry.name] = prepared, predicted
@@ -128,7 +128,7 @@ class PredictionEvaluation(Evaluation):
             of_root = self.answers.get(self.root)
             found.append(agreement.of_predictions(entry.fingerprint, mine, of_root, self.task, condition))
         for other in self.further:
-            found += self._on_another_split(lane, other, {**condition, "split": other.name})
+            found += self._on_another_split(candidate, other, {**condition, "split": other.name})
         return found
 
     def absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
@@ -140,15 +140,15 @@ class PredictionEvaluation(Evaluation):
 
     def speed(
         self,
-        lane: Lane,
+        candidate: Candidate,
         timings: Timings,
         condition: Condition,
         where: Mapping[str, Any],
         baseline: Timings | None,
     ) -> list[Measurement]:
         """Latency, and a note where what was timed is not what was evaluated."""
-        if condition.length == REAL and lane.entry.name in self.timed and self.task.law.chooses:
-            prepared, predicted = self.timed[lane.entry.name]
+        if condition.length == REAL and candidate.entry.name in self.timed and self.task.law.chooses:
+            prepared, predicted = self.timed[candidate.entry.name]
             is_one_class = isinstance(predicted, np.ndarray) and predicted.ndim == 1
             note = (
                 latency.output_mismatch(timings, prepared.numbers[condition.key], predicted, condition.key)
@@ -157,14 +157,14 @@ class PredictionEvaluation(Evaluation):
             )
             if note is not None and note not in timings.notes:
                 timings.notes.append(note)
-                warn(f"{lane.entry.name}, {note}")
-        return super().speed(lane, timings, condition, where, baseline)
+                warn(f"{candidate.entry.name}, {note}")
+        return super().speed(candidate, timings, condition, where, baseline)
 
-    def _predicted(self, lane: Lane, prepared: Inputs) -> Any:
+    def _predicted(self, candidate: Candidate, prepared: Inputs) -> Any:
         """What is predicted for every example of the split, in the numbers of the artifact's own outputs, see `Kind.judge`."""
-        kind, artifact = self.task.of_kind, lane.entry.artifact
+        kind, artifact = self.task.of_kind, candidate.entry.artifact
         several = len(kind.outputs) > 1
-        file = self.asked(lane, PREDICT, len(prepared.rows), ".npz" if several else ".npy")
+        file = self.asked(candidate, PREDICT, len(prepared.rows), ".npz" if several else ".npy")
         kept = np.load(file, allow_pickle=False)
         outputs = {one.name: kept[one.name] if several else kept for one in kind.outputs}
         if not all(np.isfinite(one).all() for one in outputs.values()):
@@ -173,19 +173,19 @@ class PredictionEvaluation(Evaluation):
         return kind.judge(Said(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts))
 
     def _on_another_split(
-        self, lane: Lane, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]
+        self, candidate: Candidate, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]
     ) -> list[Measurement]:
         """The metrics of a further split, by a worker of its own that is not timed."""
-        artifact, mine = lane.entry.artifact, lane.entry.fingerprint
+        artifact, mine = candidate.entry.artifact, candidate.entry.fingerprint
         reason = other.reason if isinstance(other, Unread) else ""
         if isinstance(other, PredictionEvaluation):
             file = Unnamed()
             try:
                 prepared = other.prepare(artifact, ())
                 batches.save(prepared, file.path)
-                with other.worker(lane, file) as worker:
+                with other.worker(candidate, file) as worker:
                     worker.ask("load")
-                    found = other._predicted(replace(lane, worker=worker), prepared)
+                    found = other._predicted(replace(candidate, worker=worker), prepared)
                 predicted = quality.of_task(found, artifact.folder, other.task)
                 return quality.quality(mine, predicted, other.labels, other.metrics, condition, prepared.notes)
             except CompressError as error:

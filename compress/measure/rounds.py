@@ -1,4 +1,4 @@
-"""Interleaved rounds: each one times every live worker once, and is repeated if it was disturbed.
+"""Interleaved rounds: each one times every live worker once, and is repeated if it was noisy.
 
 What slows the machine for a while slows all of a round, so ratios are taken within rounds and hold where the seconds
 themselves wander.
@@ -22,10 +22,10 @@ SAME = 1e-3
 UNSTEADY = 0.5
 """Of generated outputs: a share that chance at ties does not explain."""
 IN_VAIN = 3
-"""Rounds in a row that stayed disturbed: on a machine that is busy for good, repeating costs time and brings nothing."""
+"""Rounds in a row that stayed noisy: on a machine that is busy for good, repeating costs time and brings nothing."""
 
 
-class Contestant(Protocol):
+class TimedWorker(Protocol):
     """A loaded worker."""
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Timings:
 
 
 def time_rounds(
-    contestants: Mapping[str, Contestant],
+    workers: Mapping[str, TimedWorker],
     conditions: Sequence[Condition],
     *,
     rounds: int,
@@ -75,53 +75,53 @@ def time_rounds(
     done: Callable[[], None] | None = None,
     journal: Journal | None = None,
 ) -> dict[tuple[str, str], Timings]:
-    """Time every contestant under every condition, round by round, each round in another order.
+    """Time every worker under every condition, round by round, each round in another order.
 
-    A round in which others used the processors is measured again, at most `repeats` times; the least disturbed attempt
-    is kept, with a note when that one was disturbed too. After three rounds in a row that no repetition helped, the machine
-    is taken to be busy for good, and nothing is repeated until a round is quiet again. A contestant that fails is left
+    A round in which others used the processors is measured again, at most `repeats` times; the least noisy attempt
+    is kept, with a note when that one was noisy too. After three rounds in a row that no repetition helped, the machine
+    is taken to be busy for good, and nothing is repeated until a round is quiet again. A worker that fails is left
     out from there on.
 
     Args:
-        contestants: loaded workers by name.
+        workers: loaded ones, by name.
         conditions: what to time, by key.
         rounds: 1 or more.
         repeats: 0 or more.
         watch: called at the start of each attempt.
         done: told after each condition of each round.
-        journal: where each round is noted. Rounds that an interrupted run noted of the same contestants are not timed again.
+        journal: where each round is noted. Rounds that an interrupted run noted of the same workers are not timed again.
 
     Returns:
-        (contestant, condition's key) -> its timings; all that did not fail have the same rounds.
+        (worker, condition's key) -> its timings; all that did not fail have the same rounds.
     """
-    found = {(name, condition.key): Timings() for name in contestants for condition in conditions}
+    found = {(name, condition.key): Timings() for name in workers for condition in conditions}
     for condition in conditions:
-        _warm_up(contestants, condition, found)
-    disturbed: dict[str, list[tuple[int, Reading]]] = {}
+        _warm_up(workers, condition, found)
+    noisy: dict[str, list[tuple[int, Reading]]] = {}
     in_vain = before = 0
     for number in range(rounds):
         for condition in conditions:
-            names = [name for name in contestants if found[name, condition.key].failure is None]
+            names = [name for name in workers if found[name, condition.key].failure is None]
             turn = number % len(names) if names else 0
             again = repeats if in_vain < IN_VAIN else 0
-            former = _noted(journal, number, condition, contestants, found)
+            former = _noted(journal, number, condition, workers, found)
             if former is not None:
                 attempt, before = former, number + 1
             else:
-                attempt = _attempt_round(contestants, names[turn:] + names[:turn], condition, again, watch, found)
-                _note(journal, number, condition, contestants, found, attempt)
+                attempt = _attempt_round(workers, names[turn:] + names[:turn], condition, again, watch, found)
+                _note(journal, number, condition, workers, found, attempt)
             for name, told in attempt.told.items():
                 found[name, condition.key].keep(told)
-            if attempt.reading is not None and attempt.reading.is_disturbed():
+            if attempt.reading is not None and attempt.reading.is_noisy():
                 in_vain += 1
-                disturbed.setdefault(condition.key, []).append((number + 1, attempt.reading))
+                noisy.setdefault(condition.key, []).append((number + 1, attempt.reading))
             else:
                 in_vain = 0
             if done is not None:
                 done()
     for (_, key), timings in found.items():
-        if key in disturbed:
-            timings.notes.append(_disturbance_note(disturbed[key], rounds, repeats))
+        if key in noisy:
+            timings.notes.append(_noise_note(noisy[key], rounds, repeats))
         if before:
             timings.notes.append(f"the benchmark was interrupted and went on after {before} of {rounds} rounds")
     return found
@@ -132,7 +132,7 @@ class Attempt:
     """One round of one condition."""
 
     told: Mapping[str, Mapping[str, Any]]
-    """By contestant, what it answered."""
+    """By worker, what it answered."""
     reading: Reading | None
 
 
@@ -144,21 +144,21 @@ def _note(
     journal: Journal | None,
     number: int,
     condition: Condition,
-    contestants: Mapping[str, Contestant],
+    workers: Mapping[str, TimedWorker],
     found: Mapping[tuple[str, str], Timings],
     attempt: Attempt,
 ) -> None:
     if journal is None:
         return
     reading = attempt.reading
-    failed = {name: found[name, condition.key].failure for name in contestants}
+    failed = {name: found[name, condition.key].failure for name in workers}
     journal.note(
         _round_name(number, condition),
         {
             "told": dict(attempt.told),
             "failed": {name: why for name, why in failed.items() if why is not None},
             "reading": None if reading is None else [reading.other_load, reading.stolen],
-            "contestants": list(contestants),
+            "contestants": list(workers),
         },
     )
 
@@ -167,12 +167,12 @@ def _noted(
     journal: Journal | None,
     number: int,
     condition: Condition,
-    contestants: Mapping[str, Contestant],
+    workers: Mapping[str, TimedWorker],
     found: Mapping[tuple[str, str], Timings],
 ) -> Attempt | None:
     """A round timed before the benchmark was interrupted, if it had the same participants."""
     raw = None if journal is None else journal.recall(_round_name(number, condition))
-    if raw is None or raw["contestants"] != list(contestants):
+    if raw is None or raw["contestants"] != list(workers):
         return None
     for name, why in raw["failed"].items():
         found[name, condition.key].failure = why
@@ -184,25 +184,25 @@ def _noted(
 
 
 def _warm_up(
-    contestants: Mapping[str, Contestant], condition: Condition, found: Mapping[tuple[str, str], Timings]
+    workers: Mapping[str, TimedWorker], condition: Condition, found: Mapping[tuple[str, str], Timings]
 ) -> None:
-    for name, contestant in contestants.items():
+    for name, worker in workers.items():
         try:
-            told = contestant.ask("time", condition=condition.key, calls=max(condition.calls, 2))
+            told = worker.ask("time", condition=condition.key, calls=max(condition.calls, 2))
             found[name, condition.key].check(told)
         except WorkerFailed as error:
             found[name, condition.key].failure = str(error)
 
 
 def _attempt_round(
-    contestants: Mapping[str, Contestant],
+    workers: Mapping[str, TimedWorker],
     names: Sequence[str],
     condition: Condition,
     repeats: int,
     watch: Watch,
     found: Mapping[tuple[str, str], Timings],
 ) -> Attempt:
-    """One round of one condition: the first undisturbed attempt, or the least disturbed of all."""
+    """One round of one condition: the first quiet attempt, or the least noisy of all."""
     attempts: list[Attempt] = []
     for _ in range(1 + repeats):
         stop = watch()
@@ -210,21 +210,21 @@ def _attempt_round(
         for name in names:
             timings = found[name, condition.key]
             if timings.failure is None:
-                told = _timed(contestants[name], condition, timings)
+                told = _timed(workers[name], condition, timings)
                 if told is not None:
                     answers[name] = told
         attempts.append(Attempt(answers, stop()))
         reading = attempts[-1].reading
-        if reading is None or not reading.is_disturbed():
+        if reading is None or not reading.is_noisy():
             return attempts[-1]
     alive = [name for name in names if found[name, condition.key].failure is None]
     kept = min(attempts, key=lambda attempt: attempt.reading.worst() if attempt.reading is not None else 0.0)
     return Attempt({name: kept.told[name] for name in alive}, kept.reading)
 
 
-def _timed(contestant: Contestant, condition: Condition, timings: Timings) -> dict[str, Any] | None:
+def _timed(worker: TimedWorker, condition: Condition, timings: Timings) -> dict[str, Any] | None:
     try:
-        told = contestant.ask("time", condition=condition.key, calls=condition.calls)
+        told = worker.ask("time", condition=condition.key, calls=condition.calls)
     except WorkerFailed as error:
         timings.failure = str(error)
         return None
@@ -256,10 +256,10 @@ def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequenc
     return None
 
 
-def _disturbance_note(disturbed: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
-    number, worst = max(disturbed, key=lambda one: one[1].worst())
+def _noise_note(noisy: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
+    number, worst = max(noisy, key=lambda one: one[1].worst())
     times = {0: "once", 1: "up to twice", 2: "up to three times"}.get(repeats, f"up to {repeats + 1} times")
     return (
-        f"{len(disturbed)} of {rounds} rounds were disturbed although measured {times} "
-        f"(worst: round {number}, {worst}); the least disturbed attempt of each was kept"
+        f"{len(noisy)} of {rounds} rounds were noisy although measured {times} "
+        f"(worst: round {number}, {worst}); the least noisy attempt of each was kept"
     )

@@ -12,7 +12,7 @@ from compress.core.progress import bar, say, warn
 from compress.measure import batches as inputs
 from compress.measure import latency, memory, size
 from compress.measure.evaluation import Evaluation
-from compress.measure.plan import BASELINE, Entry, Lane, Plan
+from compress.measure.plan import BASELINE, Candidate, Entry, Plan
 from compress.measure.plan import VARIANT as VARIANT
 from compress.measure.rounds import Timings, time_rounds
 from compress.runtimes import choice
@@ -42,8 +42,8 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
         for entry in entries:
             say(f"{entry.name}: size, memory and quality.")
             unusable = run.measure_size(entry)
-            lanes = run.start(entry, unusable)
-            run.measure_quality(entry, lanes)
+            candidates = run.start(entry, unusable)
+            run.measure_quality(entry, candidates)
         run.measure_latency()
     return Found(run.measurements, run.notes)
 
@@ -55,7 +55,7 @@ class Run:
         self.evaluation, self.plan, self.stack = evaluation, plan, stack
         self.measurements: list[Measurement] = []
         self.notes: list[str] = []
-        self.lanes: list[Lane] = []
+        self.candidates: list[Candidate] = []
         self.prepared: dict[str, inputs.Inputs] = {}
         self.unusable: dict[str, str] = {}
         """Why an artifact's files are not as they should be, by its fingerprint."""
@@ -73,7 +73,7 @@ class Run:
             return str(error)
         return None
 
-    def start(self, entry: Entry, unusable: str | None) -> list[Lane]:
+    def start(self, entry: Entry, unusable: str | None) -> list[Candidate]:
         """A worker for each choice of options, and the memory each takes; none for an unusable artifact."""
         plan, runtime = self.plan, entry.runtime
         file = inputs.Unnamed()
@@ -85,36 +85,40 @@ class Run:
                 inputs.save(self.prepared[entry.name], file.path)
             except CompressError as error:
                 failure = str(error)
-        lanes = [
-            Lane(entry, runtime, Serving(plan.threads, plan.device, options), failure=failure)
+        candidates = [
+            Candidate(entry, runtime, Serving(plan.threads, plan.device, options), failure=failure)
             for options in plan.options_for(runtime)
         ]
-        for lane in lanes:
-            if lane.failure is None:
-                self.load(lane, file)
-            if lane.failure is not None:
-                warn(f"{entry.name} cannot be measured with {runtime.name}: {lane.failure}")
-                self.measurements.append(memory.absent(entry.fingerprint, lane.condition, lane.failure))
-        self.lanes += lanes
-        return lanes
+        for candidate in candidates:
+            if candidate.failure is None:
+                self.load(candidate, file)
+            if candidate.failure is not None:
+                warn(f"{entry.name} cannot be measured with {runtime.name}: {candidate.failure}")
+                self.measurements.append(memory.absent(entry.fingerprint, candidate.condition, candidate.failure))
+        self.candidates += candidates
+        return candidates
 
-    def measure_quality(self, entry: Entry, lanes: Sequence[Lane]) -> None:
+    def measure_quality(self, entry: Entry, candidates: Sequence[Candidate]) -> None:
         """Every metric, under the first choice of options that works, and agreement with the root."""
-        lane = next((one for one in lanes if one.worker is not None), lanes[0])
-        condition = {**lane.condition, **self.evaluation.condition}
-        if lane.worker is not None:
+        candidate = next((one for one in candidates if one.worker is not None), candidates[0])
+        condition = {**candidate.condition, **self.evaluation.condition}
+        if candidate.worker is not None:
             try:
-                self.measurements += self.evaluation.quality(lane, self.prepared[entry.name], condition)
+                self.measurements += self.evaluation.quality(candidate, self.prepared[entry.name], condition)
                 return
             except CompressError as error:
-                lane.failure = str(error)
-                warn(f"{entry.name} cannot be evaluated: {lane.failure}")
-        self.measurements += self.evaluation.absent(entry, condition, lane.failure or "it could not be run")
+                candidate.failure = str(error)
+                warn(f"{entry.name} cannot be evaluated: {candidate.failure}")
+        self.measurements += self.evaluation.absent(entry, condition, candidate.failure or "it could not be run")
 
     def measure_latency(self) -> None:
         """All rounds, and the measurements made of them."""
         plan = self.plan
-        workers = {lane.key: lane.worker for lane in self.lanes if lane.worker is not None and lane.failure is None}
+        workers = {
+            candidate.key: candidate.worker
+            for candidate in self.candidates
+            if candidate.worker is not None and candidate.failure is None
+        }
         watch = plan.watch([worker.process_id for worker in workers.values()])
         with bar("Timed rounds", plan.rounds * len(plan.conditions)) as progress:
             timed = time_rounds(
@@ -127,37 +131,41 @@ class Run:
                 journal=plan.journal,
             )
         self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
-        baseline = [lane for lane in self.lanes if lane.entry.role == BASELINE]
-        baseline = [lane for lane in baseline if lane.entry.is_first]
-        choices = {lane.serving.options: lane.key for lane in baseline} or dict.fromkeys(plan.options, "")
+        baseline = [candidate for candidate in self.candidates if candidate.entry.role == BASELINE]
+        baseline = [candidate for candidate in baseline if candidate.entry.is_first]
+        choices = {candidate.serving.options: candidate.key for candidate in baseline} or dict.fromkeys(
+            plan.options, ""
+        )
         first = next(iter(choices.values()))
-        for lane in self.lanes:
+        for candidate in self.candidates:
             for condition in plan.conditions:
-                timings = timed.get((lane.key, condition.key), Timings(failure=lane.failure))
+                timings = timed.get((candidate.key, condition.key), Timings(failure=candidate.failure))
                 # A runtime without a choice of options (torch): its timing is compared with the baseline's under each of its own.
-                for options in (lane.serving.options,) if len(lane.runtime.options) > 1 else choices:
+                for options in (candidate.serving.options,) if len(candidate.runtime.options) > 1 else choices:
                     beside = timed.get((choices.get(options, first), condition.key))
-                    under = {**lane.condition, "options": options}
-                    self.measurements += self.evaluation.speed(lane, timings, condition, under, beside)
-        for lane in self.lanes:
-            if lane.entry.artifact.precision == "bf16" and lane.entry.is_first:
+                    under = {**candidate.condition, "options": options}
+                    self.measurements += self.evaluation.speed(candidate, timings, condition, under, beside)
+        for candidate in self.candidates:
+            if candidate.entry.artifact.precision == "bf16" and candidate.entry.is_first:
                 # It has no ONNX form on a CPU, which readers look for.
-                others = [choice.find(name) for name in choice.DEFAULTS.values() if name != lane.runtime.name]
-                reasons = {one.name: one.why_not(lane.entry.artifact, plan.device) for one in others}
-                self.measurements += latency.not_run(lane.entry.fingerprint, reasons, plan.conditions, lane.condition)
+                others = [choice.find(name) for name in choice.DEFAULTS.values() if name != candidate.runtime.name]
+                reasons = {one.name: one.why_not(candidate.entry.artifact, plan.device) for one in others}
+                self.measurements += latency.not_run(
+                    candidate.entry.fingerprint, reasons, plan.conditions, candidate.condition
+                )
 
-    def load(self, lane: Lane, file: inputs.Unnamed) -> None:
-        """Start the lane's worker and measure its memory, before it has done anything else."""
-        worker = self.stack.enter_context(self.evaluation.worker(lane, file))
+    def load(self, candidate: Candidate, file: inputs.Unnamed) -> None:
+        """Start the candidate's worker and measure its memory, before it has done anything else."""
+        worker = self.stack.enter_context(self.evaluation.worker(candidate, file))
         try:
-            name = f"memory of {lane.key}"
+            name = f"memory of {candidate.key}"
             if self.plan.journal is not None and self.plan.journal.recall(name) is not None:
                 worker.ask("load")
             phases = self.plan.once(name, lambda: memory.serve_phases(worker, self.plan.conditions))
         except CompressError as error:
-            lane.failure = str(error)
+            candidate.failure = str(error)
             worker.close()
             return
-        self.measurements += memory.memory(lane.entry.fingerprint, phases, lane.condition)
-        self.measurements += self.evaluation.growth(lane, file, self.plan)
-        lane.worker = worker
+        self.measurements += memory.memory(candidate.entry.fingerprint, phases, candidate.condition)
+        self.measurements += self.evaluation.growth(candidate, file, self.plan)
+        candidate.worker = worker

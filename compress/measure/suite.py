@@ -39,7 +39,7 @@ class Suite(Settings):
     device: Literal["cpu", "cuda"] = Field("cpu", description="Where the models run.")
     threads: int | None = Field(None, ge=1, description="Threads of each worker; 2, or 1 on a single core, by default.")
     rounds: int = Field(10, ge=1, description="How often every artifact is visited under every condition.")
-    repeats: int = Field(2, ge=0, le=2, description="How often a disturbed round is measured again.")
+    repeats: int = Field(2, ge=0, le=2, description="How often a noisy round is measured again.")
     runtimes: tuple[str, ...] = Field(
         (), description="In which artifacts are measured; by default that of their format."
     )

@@ -12,7 +12,7 @@ import pytest
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.measure.evaluation import Evaluation
-from compress.measure.plan import Entry, Lane
+from compress.measure.plan import Candidate, Entry
 from compress.runtimes.runtime import Serving
 
 
@@ -34,9 +34,9 @@ def cached(tmp_path: Path) -> Any:
     worker = Worker()
     artifact = Artifact(tmp_path, {"weights": "w"}, None, "onnx")
     runtime = SimpleNamespace(name="onnxruntime", version=lambda: "1")
-    lane = Lane(Entry("model", artifact, runtime), runtime, Serving(), worker=worker)  # type: ignore[arg-type]  # a stand-in for a process
+    candidate = Candidate(Entry("model", artifact, runtime), runtime, Serving(), worker=worker)  # type: ignore[arg-type]  # a stand-in for a process
     split: Any = SimpleNamespace(cache=tmp_path / "cache", identity=lambda: {"split": "these"}, batch_size=2)
-    return lambda what="predict": (Evaluation.asked(split, lane, what, 3), worker)
+    return lambda what="predict": (Evaluation.asked(split, candidate, what, 3), worker)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])

@@ -1,4 +1,4 @@
-"""Tests of the rounds with contestants that only pretend to run: what is asked, repeated, kept and left out."""
+"""Tests of the rounds with workers that only pretend to run: what is asked, repeated, kept and left out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def always(reading: Reading | None) -> Callable[[], Callable[[], Reading | None]
     return lambda: lambda: reading
 
 
-def test_every_round_visits_every_contestant_in_another_order() -> None:
+def test_every_round_visits_every_worker_in_another_order() -> None:
     diary: list[str] = []
     contestants = {name: Pretender(name, diary) for name in "abc"}
     time_rounds(contestants, [ONE], rounds=3, repeats=0, watch=always(QUIET))
@@ -54,7 +54,7 @@ def test_every_round_visits_every_contestant_in_another_order() -> None:
     assert asked == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
 
 
-def test_a_disturbed_round_is_measured_again_and_its_timings_are_dropped() -> None:
+def test_a_noisy_round_is_measured_again_and_its_timings_are_dropped() -> None:
     diary: list[str] = []
     contestants = {"a": Pretender("a", diary)}
     found = time_rounds(contestants, [ONE], rounds=2, repeats=2, watch=watch([NOISY, QUIET, QUIET]))
@@ -65,7 +65,7 @@ def test_a_disturbed_round_is_measured_again_and_its_timings_are_dropped() -> No
     assert timings.notes == []
 
 
-def test_a_round_disturbed_three_times_keeps_the_least_disturbed_attempt_with_a_note() -> None:
+def test_a_round_noisy_three_times_keeps_the_least_noisy_attempt_with_a_note() -> None:
     contestants = {"a": Pretender("a", [])}
     found = time_rounds(contestants, [ONE], rounds=1, repeats=2, watch=watch([NOISIER, NOISY, NOISIER]))
     timings = found["a", ONE.key]
@@ -90,7 +90,7 @@ def test_where_nothing_can_be_watched_no_round_is_repeated() -> None:
     assert len(diary) == 1 + 3
 
 
-def test_a_contestant_that_dies_is_left_out_and_the_others_go_on() -> None:
+def test_a_worker_that_dies_is_left_out_and_the_others_go_on() -> None:
     contestants = {"a": Pretender("a", [], dies_at=3), "b": Pretender("b", [])}
     found = time_rounds(contestants, [ONE], rounds=4, repeats=0, watch=always(QUIET))
     assert found["a", ONE.key].failure == "its process was ended by SIGKILL"
@@ -138,11 +138,11 @@ def test_killed_at_any_call_the_rounds_that_were_whole_are_not_timed_again(tmp_p
     for timings in found.values():
         assert len(timings.rounds) == 4
         assert timings.failure is None
-        assert any("4 of 4 rounds were disturbed" in note for note in timings.notes)
+        assert any("4 of 4 rounds were noisy" in note for note in timings.notes)
         assert any("interrupted and went on" in note for note in timings.notes) == (whole > 0)
 
 
-def test_a_contestant_that_had_failed_stays_out_when_the_benchmark_goes_on(tmp_path: Path) -> None:
+def test_a_worker_that_had_failed_stays_out_when_the_benchmark_goes_on(tmp_path: Path) -> None:
     with journal(tmp_path, "plan") as notes:
         dying = {"a": Pretender("a", []), "b": Pretender("b", [], dies_at=3)}
         time_rounds(dying, [ONE], rounds=2, repeats=0, watch=always(QUIET), journal=notes)
@@ -153,7 +153,7 @@ def test_a_contestant_that_had_failed_stays_out_when_the_benchmark_goes_on(tmp_p
     assert len(found["a", ONE.key].rounds) == 3
 
 
-def test_rounds_of_other_contestants_are_timed_again(tmp_path: Path) -> None:
+def test_rounds_of_other_workers_are_timed_again(tmp_path: Path) -> None:
     with journal(tmp_path, "plan") as notes:
         time_rounds({"a": Pretender("a", [])}, [ONE], rounds=2, repeats=0, watch=always(QUIET), journal=notes)
     with journal(tmp_path, "plan") as notes:

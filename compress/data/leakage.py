@@ -39,10 +39,10 @@ class Overlap:
         if self.exactly:
             found.append(f"{self.exactly:,} word for word")
         if self.nearly:
-            found.append(f"{self.nearly:,} but for case, space and punctuation")
+            found.append(f"{self.nearly:,} except for case, space and punctuation")
         if not found:
             return ""
-        return f"Of {self.rows:,} evaluation rows of '{task}' these stand in its training rows too: {', '.join(found)}."
+        return f"Of {self.rows:,} evaluation rows of '{task}' are also in its training rows: {', '.join(found)}."
 
     @property
     def share(self) -> float:
@@ -69,7 +69,7 @@ def check(task: Task, data: Any) -> Overlap | None:
     if found.share > MOST and not task.allow_overlap:
         raise CompressError(
             f"{found.exactly:,} of {found.rows:,} evaluation rows of '{task.name}' ({found.share:.1%}) stand in its training "
-            "rows word for word, so that a score tells what was memorized. Take them out of one of the two, or go on with "
+            "rows word for word, so a score measures what was memorized. Remove them from one of the two, or continue with "
             "--allow-overlap (`allow_overlap: true` in the task)."
         )
     if found.exactly or found.nearly:

@@ -146,11 +146,11 @@ def _example(row: RawRow, task: Task, columns: Columns, hidden: bool, spellings:
 
 def refuse(left_out: LeftOut, name: str, task: Task | None = None) -> CompressError:
     """The error for a file with bad rows, which says what is most likely wrong."""
-    advice = "Mend the file."
+    advice = "Correct the file."
     if left_out.undecodable * 2 > left_out.bad:
         advice = decoding.hint("utf-8")
     elif left_out.few:
-        advice = "Mend the file, or leave such rows out with `bad_rows: skip` in the task."
+        advice = "Correct the file, or skip such rows with `bad_rows: skip` in the task."
         if task is not None and task.labels_from and left_out.other_labels:
             advice = f"The labels are those of the {task.labels_from} split: name all under `labels`, or set `bad_rows: skip`."
     elif task is not None and task.label_names and left_out.other_labels * 2 > left_out.bad:

@@ -152,7 +152,7 @@ def _refuse_or_warn(folder: Path, reason: str, rows: int, *, allowed: bool) -> N
         return
     raise CompressError(
         f"The teacher {folder} has {reason} on {rows:,} held-out rows: its labels are probably swapped. Correct `id2label` in "
-        "its config.json or `labels` in the task, or go on with --allow-poor-teacher (in a pipeline `allow_poor_teacher: true`)."
+        "its config.json or `labels` in the task, or continue with --allow-poor-teacher (in YAML `allow_poor_teacher: true`)."
     )
 
 

@@ -310,7 +310,9 @@ def _is_kept(data: TrainingData, settings: DistillationSettings, config: LossCon
     if settings.top_k == 0:
         return False
     if at.start != at.end:
-        say(f"The temperature changes ({at}), and what is kept belongs to one: the teacher runs at each step instead.")
+        say(
+            f"The temperature changes ({at}), and the cache is for one temperature: the teacher runs at each step instead."
+        )
         return False
     return _has_room("next tokens", teacher_cache.bytes_of_tokens(data.train, settings.top_k), settings, cache)
 

@@ -152,7 +152,7 @@ def _up_to_date(artifact: Artifact, expected: Artifact) -> Artifact:
     try:
         moved.write_manifest()
     except OSError:  # a finished artifact may lie where nothing can be written
-        say(f"{artifact.folder} cannot be written to, so its manifest goes on naming the data's former place.")
+        say(f"{artifact.folder} cannot be written to, so its manifest still names the data's former place.")
     return moved
 
 

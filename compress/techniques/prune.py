@@ -155,7 +155,7 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
     if task is not None and (settings.epochs or reads_rows(settings)):
         models.check_labels(source.folder, task.task)
     if "new_tokens" in settings.model_fields_set and not config.is_encoder_decoder:
-        raise CompressError(f"'new_tokens' is for encoder-decoders, and {source.folder} is none. Leave it out.")
+        raise CompressError(f"'new_tokens' is for encoder-decoders, and {source.folder} is not one. Leave it out.")
     if models.generates(source.folder):
         _check_generative_model(settings, config)
         return

@@ -281,7 +281,7 @@ def _check_components(settings: Quantize, source: Artifact) -> None:
     kind = kind_of(source.folder)
     if settings.mode == "gptq" and (kind is None or not kind.generates or kind.has_encoder):
         raise CompressError(
-            f"GPTQ checkpoints are for decoders, and {source.folder} is none. Set mode to weights and rounding to gptq: that "
+            f"GPTQ checkpoints are for decoders, and {source.folder} is not one. Set mode to weights and rounding to gptq: that "
             "stores GPTQ's integers in an ONNX artifact."
         )
     if kind is None or not kind.generates:

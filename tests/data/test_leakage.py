@@ -38,8 +38,7 @@ def test_rows_are_counted_word_for_word_and_but_for_case_space_and_punctuation(
     evaluation = [TEXTS[3], TEXTS[5].upper() + "!", "  the film, number 7: is   good  ", *new]
     assert found(described(tmp_path, evaluation)) == Overlap(100, exactly=1, nearly=2)
     assert (
-        "Of 100 evaluation rows of 'mine' these stand in its training rows too: 1 word for word, 2 but for"
-        in caplog.text
+        "Of 100 evaluation rows of 'mine' are also in its training rows: 1 word for word, 2 except for" in caplog.text
     )
     caplog.clear()
     assert found(described(tmp_path, new)) == Overlap(97, 0, 0)

@@ -154,7 +154,7 @@ def test_bad_rows_are_reported_with_file_and_line_and_all_counted(tmp_path: Path
     assert str(error.value) == (
         f"{tmp_path}/bad.csv has 4 bad rows of 6: line 4 (3 columns where 2 are expected), line 5 ('review' is empty), "
         "line 6 (label 'maybe' is not among neg, pos), line 7 (an empty line). "
-        "Mend the file."
+        "Correct the file."
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from compress.distillation.augmentation import words
 from compress.distillation.augmentation.vocabulary import Vocabulary
-from compress.distillation.augmentation.words import Draft, asked, drafts, parts
+from compress.distillation.augmentation.words import Draft, drafts, number_of_copies, parts
 
 TEXTS = [(f"alpha beta gamma delta number {i} epsilon zeta eta theta iota kappa",) for i in range(200)]
 
@@ -22,7 +22,7 @@ def test_each_row_is_copied_as_often_as_asked(copies: float, least: int, most: i
     made = [draft.texts for draft in drafts(TEXTS, len(TEXTS), copies, seed=0)]
     times = [made.count(texts) for texts in TEXTS]
     assert (min(times), max(times)) == (least, most)
-    assert len(made) == round(copies * len(TEXTS)) == asked(len(TEXTS), copies)
+    assert len(made) == round(copies * len(TEXTS)) == number_of_copies(len(TEXTS), copies)
 
 
 def test_fifteen_percent_of_the_words_are_replaced_and_at_least_one() -> None:

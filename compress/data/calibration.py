@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ from compress.core.errors import CompressError
 from compress.core.labels import TARGETS
 from compress.core.progress import say
 from compress.core.settings import Settings, build, read_yaml
-from compress.data.collate import collate_causal, collate_pairs
+from compress.data.collate import collate_causal, collate_of, collate_pairs
 from compress.data.model_rows import Row, batches, model_rows
+from compress.data.tokenized import tokens
 from compress.models.reading_length import cut_at
 from compress.tasks.task import DescribedTask
 
@@ -104,6 +105,8 @@ def tensors(
     import torch
 
     generates = described.task.is_generative
+    if described.task.of_kind.collate is not None:
+        return _collated(name, described, its_tokenizer, config, labels=labels)
     encoded = rows(name, described, its_tokenizer, config, labels=labels or generates)
     if generates:  # the longest first: what memory they take is known at once
         collate = collate_pairs if config.is_encoder_decoder else collate_causal
@@ -114,6 +117,25 @@ def tensors(
         {key: torch.from_numpy(values) for key, values in batch.items() if key in names}
         for batch in batches(encoded, 32, its_tokenizer.pad_token_id or 0)
     ]
+
+
+def _collated(
+    name: str, described: DescribedTask, its_tokenizer: Any, config: Any, *, labels: bool
+) -> list[dict[str, Any]]:
+    """The same of a kind that makes its own batches; rows of one key stay in one of them."""
+    kind, chosen = described.task.of_kind, find(name)
+    found = list(tokens(drawn(name, described), its_tokenizer, config, chosen.max_length, kind).rows)
+    groups: dict[Hashable, list[Any]] = {}
+    for number, row in enumerate(found):
+        groups.setdefault(number if kind.together is None else kind.together(row), []).append(row)
+    ordered = sorted(groups.values(), key=lambda some: max(len(row["input_ids"]) for row in some))
+    size = max(1, 32 * len(groups) // max(len(found), 1))
+    its_collate = collate_of(kind)
+    made = [
+        its_collate([row for some in ordered[start : start + size] for row in some], its_tokenizer, {})
+        for start in range(0, len(ordered), size)
+    ]
+    return [{key: value for key, value in batch.items() if labels or key not in TARGETS} for batch in made]
 
 
 def _split(name: str, task: Any, data: Any) -> Any:

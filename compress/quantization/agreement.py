@@ -67,7 +67,7 @@ def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law) -
 def of_predictions(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law, of: str = "classes") -> Agreement:
     """As `predictions`; `of` tells what a law of choices chooses: `classes` or `tokens`."""
     if not law.chooses:
-        return Agreement("scores", _correlation(ours, theirs), len(theirs), rows_from)
+        return Agreement("scores", law.similarity(ours, theirs), len(theirs), rows_from)
     return Agreement(of, float((~_differ(ours, theirs)).mean()), len(theirs), rows_from)
 
 
@@ -86,7 +86,7 @@ def difference(ours: np.ndarray, theirs: np.ndarray, law: Law) -> int | float:
 
 def right(found: np.ndarray, labels: np.ndarray, law: Law) -> float:
     """The quality of predictions: accuracy, or a regression's correlation."""
-    return float((~_differ(found, labels)).mean()) if law.chooses else _correlation(found, labels)
+    return float((~_differ(found, labels)).mean()) if law.chooses else law.similarity(found, labels)
 
 
 def _differ(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -131,12 +131,3 @@ def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]]) -> np.ndarra
     session = open_session(graph, threads=1)
     feeds = [{name: value[None] for name, value in row.items()} for row in rows]
     return np.concatenate([answers(logits(session, one), one["attention_mask"]) for one in feeds])
-
-
-def _correlation(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Pearson correlation; for constant scores 1 if both are equal, else 0."""
-    if not np.isfinite(ours).all():
-        return -1.0
-    if np.ptp(ours) == 0 or np.ptp(theirs) == 0 or len(ours) < 2:
-        return float(np.allclose(ours, theirs, atol=0.1 * max(1.0, float(np.abs(theirs).max()))))
-    return float(np.corrcoef(ours, theirs)[0, 1])

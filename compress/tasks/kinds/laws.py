@@ -80,9 +80,16 @@ class Law:
         """
         return ""
 
-    def distance(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
-        """How far the scores of two models are apart, [answers]: the mean absolute difference."""
-        return np.asarray(np.abs(ours - theirs).mean(axis=1), dtype=np.float64)
+    def similarity(self, ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+        """How much two models' predictions are alike that are no choices, -1 to 1: of numbers their correlation.
+
+        Of constant numbers it is 1 if both are equal, else 0; of NaN or infinity -1.
+        """
+        if not np.isfinite(ours).all():
+            return -1.0
+        if np.ptp(ours) == 0 or np.ptp(theirs) == 0 or len(ours) < 2:
+            return float(np.allclose(ours, theirs, atol=0.1 * max(1.0, float(np.abs(theirs).max()))))
+        return float(np.corrcoef(ours, theirs)[0, 1])
 
     def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
         """Which answers have a label, [answers], boolean.

@@ -27,8 +27,8 @@ class Direction(Law):
     def differs(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.bool_]:
         return np.zeros(len(ours), dtype=bool)
 
-    def distance(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
-        return 1 - (self.decide(ours) * self.decide(theirs)).sum(axis=1)
+    def similarity(self, ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+        return float((self.decide(ours) * self.decide(theirs)).sum(axis=1).mean())
 
     def labelled(self, targets: Tensor, valid: Tensor | None = None) -> Tensor:
         return ~targets.isnan().any(-1)

@@ -34,21 +34,14 @@ def check(task: Task, rows: Any) -> None:
     for metric in metrics(task):
         metric.signature()  # raises where its tokenizer is not installed
         share = sum(count for one, count in letters.items() if metric.reads_letter(one)) / total if total else 1.0
+        instead = f", {metric.other_scripts}" if metric.other_scripts else ""
         if share < LEAST:
             raise CompressError(
                 f"Metric '{metric.name}' reads {share:.0%} of the letters in the references of '{task.name}': it does not "
-                f"know their script, and would be near 0 whatever is written. Set `metric: chrf` in the task{_hint(metric.name)}."
+                f"know their script, and would be near 0 whatever is written. Set `metric: chrf` in the task{instead}."
             )
         if share < TOLD:
             warn(
                 f"Metric '{metric.name}' reads {share:.0%} of the letters in the references of '{task.name}'; "
                 "chrF (`metric: chrf`) reads all."
             )
-
-
-def _hint(metric: str) -> str:
-    return (
-        ", or name both `languages` of a translation (BLEU splits Chinese, Japanese and Korean)"
-        if metric == "bleu"
-        else ""
-    )

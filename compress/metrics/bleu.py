@@ -52,6 +52,7 @@ def bleu(target_language: str = "") -> Metric:
         of_sums=of_sums,
         signature=lambda: signature(_scorer(language)),
         reads_letter=lambda letter: language in TOKENIZED_BY_LANGUAGE.values() or not _runs_on(letter),
+        other_scripts="or name both `languages` of a translation (BLEU splits Chinese, Japanese and Korean)",
         made_for=_into_its_language,
     )
 

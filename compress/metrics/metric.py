@@ -89,6 +89,8 @@ class Metric:
     """The split that it is measured on, see `compress.tasks.task.FURTHER_SPLITS`."""
     reads_letter: Callable[[str], bool] = lambda letter: True
     """Of texts, whether a letter can be part of what it compares; a text in another script would score 0 whatever it says."""
+    other_scripts: str = ""
+    """What a user can set so that it reads another script, where there is something; after a comma, in a message."""
     made_for: Callable[[TaskFacts], Metric] | None = None
     """The same metric with what it must know of a task: its labels' names, its languages."""
 

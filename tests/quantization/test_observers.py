@@ -184,9 +184,18 @@ def test_nan_and_nothing_are_refused(method: str) -> None:
             observer(method).see(np.array([1.0, bad]))
 
 
+def test_a_percentile_is_99_99_unless_told_and_50_to_100() -> None:
+    usual = observer("percentile")
+    assert isinstance(usual, Percentile)
+    assert usual.percentile == 99.99
+    for allowed in (50, 100):
+        assert Percentile(allowed).percentile == allowed
+    for refused in (49.9, 100.1):
+        with pytest.raises(CompressError, match="50 to 100"):
+            Percentile(refused)
+
+
 def test_an_unknown_method_is_answered_with_a_guess() -> None:
     with pytest.raises(CompressError, match="Did you mean 'entropy'"):
         observer("entrophy")
-    with pytest.raises(CompressError, match="50 to 100"):
-        Percentile(12)
     assert isinstance(observer("minmax"), MinMax)

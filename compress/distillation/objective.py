@@ -50,7 +50,7 @@ def objective_of(
     teacher_config: Any = None,
     *,
     seed: int,
-    live_teacher: Any = None,
+    online_teacher: Any = None,
     bf16: bool = False,
     sample: Sample | None = None,
 ) -> Iterator[Callable[[Any, Batch, float], tuple[Tensor, Terms]]]:
@@ -65,8 +65,8 @@ def objective_of(
         student: the bare model; the objective may be called with a wrapper of it.
         teacher_config: of the teacher whose layers are matched; None where none are.
         seed: for the projections, which are there where the widths differ, and for samples.
-        live_teacher: a model to ask at each step for what batches do not bring: features, or next tokens.
-        bf16: whether the live teacher runs under autocast.
+        online_teacher: a model to ask at each step (online) for what batches do not bring: features, or next tokens.
+        bf16: whether the online teacher runs under autocast.
         sample: what samples from the student; None where `on_policy` is 0.
 
     Yields:
@@ -76,9 +76,9 @@ def objective_of(
     @contextmanager
     def asking(batch: Batch) -> Iterator[Any]:
         device = batch["input_ids"].device
-        live_teacher.to(device)
+        online_teacher.to(device)
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            yield live_teacher
+            yield online_teacher
 
     def next_tokens(found: Answers, batch: Batch, temperature: float) -> Tensor:
         if f"{PREFIX}ids" in batch:
@@ -113,7 +113,7 @@ def objective_of(
             terms["soft targets"] = soft
         return soft if hard is None else laws.weighted(soft, hard, alpha)
 
-    with _layers(student, config, teacher_config, seed, live_teacher, asking) as of_layers:
+    with _layers(student, config, teacher_config, seed, online_teacher, asking) as of_layers:
 
         def objective(trained: Any, batch: Batch, progress: float) -> tuple[Tensor, Terms]:
             is_sampled = False
@@ -135,7 +135,12 @@ def objective_of(
 
 @contextmanager
 def _layers(
-    student: Any, config: LossConfig, teacher_config: Any, seed: int, live_teacher: Any, asking: Callable[[Batch], Any]
+    student: Any,
+    config: LossConfig,
+    teacher_config: Any,
+    seed: int,
+    online_teacher: Any,
+    asking: Callable[[Batch], Any],
 ) -> Iterator[LayerLosses]:
     """The layer losses; while this lasts features are captured, and the student has its projections."""
     if not config.layer_losses:
@@ -149,13 +154,13 @@ def _layers(
     sizes = (head_size(student.config), head_size(teacher_config))
     if len(maps):
         setattr(student, PROJECTIONS, maps.to(next(student.parameters()).device))
-    live: Any = nullcontext() if live_teacher is None else capture(live_teacher, config.features("teacher"))
+    live: Any = nullcontext() if online_teacher is None else capture(online_teacher, config.features("teacher"))
     try:
         with capture(student, wanted) as own, live as of_live:
 
             def losses_of(batch: Batch, progress: float, terms: Terms) -> Iterator[Tensor]:
                 theirs = of_live
-                if live_teacher is None:
+                if online_teacher is None:
                     theirs = {name.removeprefix(FEATURE): batch[name] for name in batch if name.startswith(FEATURE)}
                 else:
                     with asking(batch) as teacher:

@@ -233,7 +233,7 @@ def _write(
         return its_collate([rows[place] for place in places], its_tokenizer, {})
 
     with ExitStack() as stack:
-        work = {name: stack.enter_context(making(folder / name)) for name in names}
+        work = {name: stack.enter_context(making(_entry(folder, name))) for name in names}
         found = stack.enter_context(capture(model, features))
 
         def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
@@ -269,9 +269,14 @@ def _row_hashes(rows: Any) -> np.ndarray:
     return found
 
 
+def _entry(folder: Path, name: str) -> Path:
+    """The entry of an output or a feature; that of logits is named as it was when there were no other outputs."""
+    return folder / ("logits" if name == f"{OUTPUT}logits" else name)
+
+
 def _opened(folder: Path, names: list[str]) -> dict[str, Entry]:
     """Those of the names that are in the cache: one pass may make several entries, and later ones are added."""
-    found = {name: opened(folder / name) for name in names}
+    found = {name: opened(_entry(folder, name)) for name in names}
     return {name: one for name, one in found.items() if one is not None}
 
 

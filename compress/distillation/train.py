@@ -89,7 +89,7 @@ def _stage(
         config,
         rows.teacher_config,
         seed=settings.seed,
-        live_teacher=rows.live_teacher,
+        online_teacher=rows.online_teacher,
         bf16=wants_bf16(settings.precision),
         sample=sampled if config.on_policy else None,
     )

@@ -46,7 +46,7 @@ class TransferSet:
     extras: Mapping[str, Extra] = field(default_factory=dict)
     """What lies on disk of each row, by the names that the objective reads: the teachers' logits, the first teacher's features,
     a generative teacher's next tokens, the states of an encoder that is frozen."""
-    live_teacher: Any = None
+    online_teacher: Any = None
     """The first teacher's model, where it is asked at each step instead."""
     teacher_config: Any = None
     """The first teacher's config."""
@@ -200,7 +200,7 @@ def with_outputs(
     return replace(
         found,
         extras={**together, **{f"{FEATURE}{name}": values for name, values in features.items()}},
-        live_teacher=None if kept or not wanted.names() else teacher_cache.opened_teacher(teachers[0]),
+        online_teacher=None if kept or not wanted.names() else teacher_cache.opened_teacher(teachers[0]),
         facts={**found.facts, **facts},
     )
 
@@ -256,7 +256,7 @@ def _with_next_tokens(
         return found
     _check_vocabulary(teacher, student)
     if config.alpha.highest == 0 or config.on_policy == 1 or not _is_kept(data, settings, config, cache):
-        return replace(found, live_teacher=_live(teacher))
+        return replace(found, online_teacher=_live(teacher))
     kept = teacher_cache.next_tokens(
         teacher,
         data.train,
@@ -275,7 +275,7 @@ def _with_next_tokens(
         "top_k_error": {"k": settings.top_k, **error},
     }
     live = model if config.on_policy else None
-    return replace(found, extras={**kept.extras, **extras}, live_teacher=live, facts=facts)
+    return replace(found, extras={**kept.extras, **extras}, online_teacher=live, facts=facts)
 
 
 def _live(teacher: Artifact) -> Any:

@@ -150,7 +150,7 @@ def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(mine, features[name][0], rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["output.logits/values.npy", "hidden.3/values.npy", "output.logits/entry.json"])
+@pytest.mark.parametrize("name", ["logits/values.npy", "hidden.3/values.npy", "logits/entry.json"])
 def test_answers_that_were_damaged_are_asked_for_again(
     ask: Callable[..., Outputs], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -94,7 +94,7 @@ def test_each_side_is_shortened_by_itself(distil: Run) -> None:
     assert facts(made)["decoder_layers_kept"] == [2]
 
 
-def test_the_live_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -> None:
+def test_the_online_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -> None:
     cached, live = distil("cached", top_k=64), distil("live", top_k=0)
     assert "top_k_error" not in facts(live)
     for name, value in weights(cached).items():
@@ -176,7 +176,7 @@ def test_each_divergence_teaches_otherwise_and_the_same_seed_the_same(distil: Ru
 
 
 @pytest.mark.parametrize("family", ["bart", "gpt2"])
-def test_on_policy_asks_the_live_teacher_and_keeps_nothing_where_all_is_sampled(
+def test_on_policy_asks_the_online_teacher_and_keeps_nothing_where_all_is_sampled(
     distil: Run, family: str, tmp_path: Path
 ) -> None:
     made = distil("student", family, on_policy=1.0)

@@ -56,14 +56,14 @@ def distill(
     seed: int = 0,
     with_baseline: bool = False,
     seeds: int = 1,
+    jsd_beta: float = 0.5,
+    top_k: int = 64,
     layer_map: str = "uniform",
     relation_heads: int | None = None,
     relation_map: str = "last",
     intermediate_epochs: float = 0.0,
     allow_poor_teacher: bool = False,
     teacher_cache_gb: float = 16.0,
-    jsd_beta: float = 0.5,
-    top_k: int = 64,
 ) -> Artifact:
     """Train a smaller student on the soft targets of a teacher and on the labels (knowledge distillation)."""
 

@@ -94,7 +94,8 @@ def test_an_artifact_that_a_setting_names_is_the_one_that_was_given(make_model: 
     asked = Request.read(technique, source, tmp_path / "out", settings, "here", task={"name": "sst2"}, data=tmp_path)
     assert asked.source is source
     assert asked.inputs["teachers.0"] is told
-    assert asked.task == {"name": "sst2", "data": str(tmp_path)}
+    assert asked.task is not None
+    assert asked.task.description == {"name": "sst2", "data": str(tmp_path)}
 
 
 def test_a_function_is_heard_where_logging_is_as_python_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

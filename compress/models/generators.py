@@ -42,6 +42,7 @@ def generator(folder: Path, **changes: Any) -> Any:
     found = opened(folder, opener, kind=unequal, **changes)
     _check_head(folder, found)
     _check_family(folder, found.model.config)
+    _state_layers_(found.model.config)
     found.model.generation_config = settings
     if not kind.has_encoder and found.model.config.is_encoder_decoder:
         raise CompressError(
@@ -49,6 +50,22 @@ def generator(folder: Path, **changes: Any) -> Any:
             "Set it to false."
         )
     return found.model
+
+
+def _state_layers_(config: Any) -> None:
+    """Write into a config how many layers its decoder has, where the encoder has another number, as transformers looks for it: in
+    T5 it counts the encoder's, and a longer decoder finds no room in its cache (see `Architecture.layer_config`)."""
+    from compress.models.families.families import architectures, stack
+
+    if not config.is_encoder_decoder or config.model_type not in architectures():
+        return
+    stacks = [stack(config, side) for side in ("encoder", "decoder")]
+    counts = [getattr(config, one.layer_count) for one in stacks]
+    if len(set(counts)) == 1:
+        return
+    for one, count in zip(stacks, counts, strict=True):
+        for name, value in one.layer_config(config, range(count)).items():
+            setattr(config, name, value)
 
 
 def _check_family(folder: Path, config: Any) -> None:
@@ -84,6 +101,7 @@ def from_config(file: Path) -> Any:
         config = AutoConfig.from_pretrained(file)
         kind = kinds.by_head(["ForConditionalGeneration" if config.is_encoder_decoder else "ForCausalLM"])
         assert kind is not None
+        _state_layers_(config)
         model = resized_(auto_class(kind).from_config(config))
         settings = of_config(file)
         settings.update(**model.generation_config.to_dict(), defaults_only=True)

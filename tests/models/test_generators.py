@@ -14,6 +14,7 @@ from compress.core.errors import CompressError
 from compress.data import loading
 from compress.models import adapters, generators
 from compress.models import load as models
+from compress.models.families.families import stack
 from tests.families import EXPORTABLE, SEQ2SEQ, having
 from tests.generative import strong_generator
 from tests.tiny import write_model
@@ -31,6 +32,23 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def opened(folder: Path) -> Any:
     return models.load(Artifact(folder=folder, origin={"weights": "x"}, task=None))
+
+
+@pytest.mark.parametrize("family", SEQ2SEQ)
+def test_a_decoder_with_more_layers_than_its_encoder_generates_with_a_cache_what_it_does_without(
+    family: str, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    config = strong_generator(family, layers=1).config
+    setattr(config, stack(config, "decoder").layer_count, 2)
+    torch.manual_seed(0)
+    AutoModelForSeq2SeqLM.from_config(config).save_pretrained(tmp_path)
+    for model in (opened(tmp_path), generators.from_config(tmp_path / "config.json").eval()):
+        ids = torch.arange(4, 12)[None]
+        found = [model.generate(ids, max_new_tokens=4, use_cache=cached).tolist() for cached in (True, False)]
+        assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("family", EXPORTABLE)

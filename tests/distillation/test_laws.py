@@ -52,6 +52,20 @@ def test_a_word_without_a_tag_is_learned_from_the_teacher_alone() -> None:
     torch.testing.assert_close(soft(CATEGORICAL, both, teacher, (1.0,), 2.0), of_each.mean())
 
 
+def test_outcomes_that_a_row_does_not_have_are_neither_learned_nor_taught() -> None:
+    """Each row is one answer, and the second one has two outcomes only."""
+    scores, labels, teacher = drawn(2, 3), torch.tensor([2, 0]), drawn(2, 1, 3)
+    valid = torch.tensor([[True, True, True], [True, True, False]])
+    found = Answers(scores, labels, valid=valid)
+    alone = [F.cross_entropy(scores[line, :kept], labels[line]) for line, kept in ((0, 3), (1, 2))]
+    torch.testing.assert_close(hard(CATEGORICAL, found), torch.stack(alone).mean())
+    taught = [
+        losses.soft_targets_of_each(scores[line, :kept], teacher[line, 0, :kept], 2.0)
+        for line, kept in ((0, 3), (1, 2))
+    ]
+    torch.testing.assert_close(soft(CATEGORICAL, found, teacher, (1.0,), 2.0), torch.stack(taught).mean())
+
+
 def test_a_batch_in_parts_is_the_batch() -> None:
     scores, labels = drawn(4, 5, 3), torch.randint(0, 3, (4, 5), generator=torch.Generator().manual_seed(0))
     answered = torch.tensor([[True] * 5, [True] * 2 + [False] * 3, [True] * 4 + [False], [True] + [False] * 4])

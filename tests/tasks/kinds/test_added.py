@@ -119,7 +119,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     module = import_module(f"tests.tasks.kinds.test_only.{request.param}")
     examples, references = globals()[request.param]()
     metric = {"spans": "EXACT", "vectors": "COSINE", "groups": "RECIPROCAL_RANK"}[request.param]
-    artifact = resolve_model(str(write(folder, request.param, layers=3)))
+    artifact = resolve_model(str(write(folder, request.param, layers=2)))
     return Case(module.KIND, getattr(module, metric), artifact, examples, references)
 
 
@@ -183,7 +183,10 @@ def test_both_runtimes_give_the_same_outputs_by_name_and_a_worker_gives_them_too
 
     prepared = batches.prepare(rows, [batches.Condition(2, batches.REAL, 2)], seed=0)
     batches.save(prepared, tmp_path / "inputs.npz")
-    for artifact, runtime, said in ((case.artifact, "pytorch", torch_said), (exported, "onnx_runtime", onnx_said)):
+    served = [(exported, "onnx_runtime", onnx_said)]
+    if len(case.kind.outputs) > 1:  # the one process that finds the kind and imports torch: that takes seconds
+        served.append((case.artifact, "pytorch", torch_said))
+    for artifact, runtime, said in served:
         with WorkerProcess(runtime, artifact, Serving(), tmp_path / "inputs.npz") as worker:
             worker.ask("load")
             assert len(worker.ask("time", condition="2xreal", calls=2)["seconds"]) == 2
@@ -258,14 +261,14 @@ def test_a_student_learns_from_a_teacher_that_is_asked_once_and_from_labels_wher
     law, kind = next(iter(case.kind.laws.values())), case.kind
     batch = kind.collate(list(rows), its_tokenizer)  # type: ignore[misc]
     teacher = load(case.artifact)
-    student = Student(keep_layers(teacher, (0, 2)), its_tokenizer, {})
+    student = Student(keep_layers(teacher, (1,)), its_tokenizer, {})
 
     def distance(model: Any) -> float:
         with torch.no_grad():
             return float(soft(law, answers(model, batch), answers(teacher, batch).values[:, None], (1.0,), 1.0))
 
     settings = Distill(
-        layers=2, alpha=1, epochs=6, batch_size=2, learning_rate=1e-3, keep_checkpoint="last", precision="fp32"
+        layers=1, alpha=1, epochs=6, batch_size=2, learning_rate=1e-3, keep_checkpoint="last", precision="fp32"
     )
     data = TrainingData(
         task=task_of(case),

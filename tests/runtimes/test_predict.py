@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 from compress.cli import compress
 from compress.core.artifact import Artifact, Step
 from compress.core.errors import CompressError
-from compress.runtimes.predict import predictions
+from compress.runtimes.predict import opened, predictions
 from tests.artifacts import tiny_onnx, tiny_torch
 from tests.tiny import write_model
 from tests.written import onnx_generator, torch_generator
@@ -273,3 +273,18 @@ def test_answers_that_are_no_numbers_are_refused(tiny_torch: Artifact, monkeypat
     monkeypatch.setattr(pytorch.TorchSession, "predict", lambda self, feeds: {"logits": np.full((1, 2), np.nan)})
     with pytest.raises(CompressError, match="NaN or infinite"):
         list(predictions(tiny_torch, TEXTS[:1]))
+
+
+def test_an_error_of_the_runtime_itself_ends_predict_with_one_line_that_names_it_and_the_artifact(
+    tiny_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compress.runtimes import onnx_runtime
+
+    def fails(artifact: Artifact, serving: Any) -> Any:
+        raise RuntimeError("no kernel for Frobnicate\nin node 7")
+
+    monkeypatch.setattr(onnx_runtime, "RUNTIME", replace(onnx_runtime.RUNTIME, open=fails))
+    with pytest.raises(CompressError, match=r"^onnx_runtime \(.*\) cannot open .*: RuntimeError: no kernel") as error:
+        opened(tiny_onnx)
+    assert str(tiny_onnx.folder) in str(error.value)
+    assert "\n" not in str(error.value)

@@ -46,6 +46,29 @@ def by_onnx(quantizer: Quantizer, values: np.ndarray) -> dict[str, list[np.ndarr
     }
 
 
+@pytest.mark.parametrize(("kind", "bits"), [("int4", 4), ("int8", 8), ("uint8", 8), ("int16", 16), ("uint16", 16)])
+def test_integers_reach_as_far_as_their_bits_and_saturate_there(kind: str, bits: int) -> None:
+    least = 0 if kind.startswith("u") else -(2 ** (bits - 1))
+    quantizer = Quantizer(kind, None, np.float32(1), np.int32(0))
+    assert quantizer.quantize(np.array([-1e6, 1e6])).tolist() == [least, least + 2**bits - 1]
+    for outside in (least - 1, least + 2**bits):
+        with pytest.raises(CompressError, match="outside"):
+            Quantizer(kind, None, np.float32(1), np.int32(outside))
+
+
+def test_quantizers_are_equal_where_type_axis_scale_and_zero_point_are() -> None:
+    one = Quantizer("int8", None, np.float32(0.5), np.int32(3))
+    assert one == Quantizer("int8", None, np.float32(0.5), np.int32(3))
+    for other in (
+        Quantizer("uint8", None, np.float32(0.5), np.int32(3)),
+        Quantizer("int8", None, np.float32(0.25), np.int32(3)),
+        Quantizer("int8", None, np.float32(0.5), np.int32(4)),
+        Quantizer("int8", 0, np.full(1, 0.5, np.float32), np.full(1, 3)),
+        "int8",
+    ):
+        assert one != other
+
+
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_our_rounding_is_onnx_runtimes_to_the_bit(kind: str, axis: int | None) -> None:

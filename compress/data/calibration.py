@@ -18,7 +18,7 @@ from compress.data.collate import collate_causal, collate_of, collate_pairs
 from compress.data.model_rows import Row, batches, model_rows
 from compress.data.tokenized import tokens
 from compress.models.reading_length import cut_at
-from compress.tasks.task import DescribedTask
+from compress.tasks.task import DescribedTask, Task
 
 
 class CalibrationSet(Settings):
@@ -138,7 +138,7 @@ def _collated(
     return [{key: value for key, value in batch.items() if labels or key not in TARGETS} for batch in made]
 
 
-def _split(name: str, task: Any, data: Any) -> Any:
+def _split(name: str, task: Task, data: Any) -> Any:
     """The split that a set draws from.
 
     Raises:

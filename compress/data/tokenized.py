@@ -12,14 +12,14 @@ from compress.core.artifact import digest
 from compress.core.errors import CompressError
 from compress.models.reading_length import cut_at, positions
 from compress.tasks.kinds import Kind
-from compress.tasks.task import DescribedTask
+from compress.tasks.task import DescribedTask, Task
 
 GENERATORS = ("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")
 """What ends the name of an architecture that writes."""
 
 
 def generative_tokens(
-    rows: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
+    rows: Any, task: Task, its_tokenizer: Any, config: Any, max_length: int
 ) -> tuple[Any, dict[str, Any]]:
     """Rows of a generative task as a model learns from them, and the counts to report of it.
 
@@ -56,7 +56,7 @@ def generative_tokens(
     return pairs.rows, {**cut, "cut": "; ".join(pairs.notes)}
 
 
-def one_label(task: Any, rows: Any) -> str:
+def one_label(task: Task, rows: Any) -> str:
     """The label, or the score of a regression, that all rows have; empty where there are several, or rows without one.
 
     Of tagged words the tag of all words, of sets of labels the set of all rows (`late, money`, or `none`).

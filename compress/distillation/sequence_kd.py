@@ -27,7 +27,7 @@ from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
 from compress.models.load import load
 from compress.runtimes.generating import Decoding, rules
-from compress.tasks.task import DescribedTask
+from compress.tasks.task import DescribedTask, Task
 from compress.training.validation import generated
 
 BATCH = 16
@@ -49,7 +49,7 @@ class TeacherReferences:
 def with_teacher_references(
     teacher: Artifact,
     rows: Any,
-    task: Any,
+    task: Task,
     its_tokenizer: Any,
     *,
     share: float,
@@ -118,7 +118,7 @@ def _with_labels(rows: Any, labels: list[str]) -> Any:
 def _generated(
     teacher: Artifact,
     rows: Any,
-    task: Any,
+    task: Task,
     its_tokenizer: Any,
     beams: int,
     cache: Path,

@@ -26,6 +26,7 @@ from compress.models.labels import of_config as labels_of_config
 from compress.models.pretrained import raw_config
 from compress.tasks.kinds.thresholds import shifted, thresholds_of
 from compress.tasks.predictions import one_class
+from compress.tasks.task import Task
 from compress.training.data import TrainingData
 from compress.training.judging import said_of
 from compress.training.objectives import ModelScore, Scored
@@ -141,7 +142,7 @@ def _reported(who: str, scored: Scored, rows: int) -> dict[str, Any]:
     return {"metric": metric, "value": round(float(value), 6), "rows": rows}
 
 
-def _warn_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Any) -> None:
+def _warn_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Task) -> None:
     for note in one_class(task.law.decide(logits), labels.tolist(), task):
         warn(f"{who}: {note}.")
 

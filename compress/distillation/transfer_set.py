@@ -30,7 +30,7 @@ from compress.models import load as models
 from compress.models.forward import STATES
 from compress.models.widths import widths
 from compress.tasks.kinds import Kind
-from compress.tasks.task import DescribedTask
+from compress.tasks.task import DescribedTask, Task
 from compress.training.data import TrainingData, data_for
 from compress.training.frozen_encoder import encoder_states
 from compress.training.train import wants_bf16
@@ -130,7 +130,7 @@ def extra(described: DescribedTask, settings: Distill, cache: Path) -> Any:
     )
 
 
-def _other_splits(task: Any, data: Any) -> Iterator[Any]:
+def _other_splits(task: Task, data: Any) -> Iterator[Any]:
     """The rows that a student must not have seen; a task need not have a test split."""
     yield from (loading.load(task, data, name).rows for name in ("holdout", "evaluation"))
     with suppress(CompressError):

@@ -27,6 +27,7 @@ from compress.models.sources import DEMO, checkpoint_artifact, resolve_model
 from compress.models.tokenizing import tokenizer
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
+from compress.tasks.task import Task
 
 __all__ = [
     "DEMO",
@@ -124,7 +125,7 @@ def _without_head(folder: Path, found: Opened) -> str:
     )
 
 
-def for_task(folder: Path, task: Any, *, seed: int) -> Any:
+def for_task(folder: Path, task: Task, *, seed: int) -> Any:
     """The classifier in a folder with as many outputs as the task has labels, its labels' names in the config; for a
     generative task the generative model, unchanged.
 
@@ -166,7 +167,7 @@ def for_task(folder: Path, task: Any, *, seed: int) -> Any:
     return model
 
 
-def is_trained_for(folder: Path, task: Any) -> bool:
+def is_trained_for(folder: Path, task: Task) -> bool:
     """Whether a classifier has a trained head for the labels of a task."""
     raw = raw_config(folder)
     own = labels.of_config(raw, folder)
@@ -181,7 +182,7 @@ def _with_new_head_(model: Any) -> Any:
     return model
 
 
-def from_config(file: Path, task: Any) -> Any:
+def from_config(file: Path, task: Task) -> Any:
     """A classifier with random weights for a `config.json`, with as many outputs as the task has labels.
 
     Raises:
@@ -203,7 +204,7 @@ def from_config(file: Path, task: Any) -> Any:
         ) from error
 
 
-def check_kind(folder: Path, task: Any) -> None:
+def check_kind(folder: Path, task: Task) -> None:
     """Whether a model is one for a task of its kind. A decoder also does text for text, with a prompt.
 
     Raises:
@@ -230,7 +231,7 @@ def check_kind(folder: Path, task: Any) -> None:
         )
 
 
-def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
+def check_labels(folder: Path, task: Task, *, is_kept: bool = False) -> None:
     """Whether a trained model is one for its task: of its kind (`check_kind`), and, where the task has labels, with those.
 
     Args:
@@ -261,7 +262,7 @@ def check_labels(folder: Path, task: Any, *, is_kept: bool = False) -> None:
         )
 
 
-def _check_law(folder: Path, raw: Mapping[str, Any], task: Any) -> None:
+def _check_law(folder: Path, raw: Mapping[str, Any], task: Task) -> None:
     """Distinguishes multi-label from single-label models, whose heads look the same."""
     law = task.of_kind.law_of(raw)
     if law.several != task.law.several:

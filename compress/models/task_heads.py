@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from compress.core.artifact import Artifact, is_main_process, wait_until
 from compress.core.progress import say
 from compress.models import labels
 from compress.models.load import checkpoint_artifact, kind_of, load, save, tokenizer
 from compress.models.pretrained import raw_config
+from compress.tasks.task import Task
 
 
-def in_task_order(artifact: Artifact, task: Any, scratch: Path) -> Artifact:
+def in_task_order(artifact: Artifact, task: Task, scratch: Path) -> Artifact:
     """A trained classifier whose outputs are in the order of the task's labels: itself, or a copy with its head's rows moved.
 
     Args:

@@ -17,7 +17,7 @@ from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.pruning.prune_settings import READ, SHAPES, Prune, reads_rows, removes_units
 from compress.tasks.kinds.thresholds import THRESHOLDS
-from compress.tasks.task import DescribedTask
+from compress.tasks.task import DescribedTask, Task
 from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _pruned(
 
 
 def _recovered(
-    work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Any, described: DescribedTask
+    work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Task, described: DescribedTask
 ) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; returns the metadata to record."""
     from compress.distillation import transfer_set

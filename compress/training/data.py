@@ -14,10 +14,11 @@ import numpy as np
 
 from compress.core.errors import CompressError
 from compress.core.progress import warn
+from compress.data import prompt_templates
 from compress.data.collate import Collate, collate, collate_causal, collate_of, collate_pairs
 from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
 from compress.tasks.predictions import by_row
-from compress.tasks.task import DescribedTask
+from compress.tasks.task import DescribedTask, Task
 from compress.training.objectives import ModelScore, Score, Scored
 
 
@@ -25,8 +26,7 @@ from compress.training.objectives import ModelScore, Score, Scored
 class TrainingData:
     """A task's tokenized training split."""
 
-    task: Any
-    """The `compress.tasks.task.Task`."""
+    task: Task
     texts: Any
     """The training rows as they were loaded, and the extra ones behind them."""
     train: Any
@@ -99,13 +99,13 @@ def data_for(
 
 
 def _generative(
-    splits: Mapping[str, Any], texts: Any, task: Any, its_tokenizer: Any, config: Any, max_length: int
+    splits: Mapping[str, Any], texts: Any, task: Task, its_tokenizer: Any, config: Any, max_length: int
 ) -> TrainingData:
     from compress.data import max_lengths as fitting
     from compress.training import validation as holdout
 
     task = fitting.fitted(task, config)
-    said, held_out = task.generation, splits["holdout"].rows
+    said, held_out = prompt_templates.settings(task), splits["holdout"].rows
     train, facts = generative_tokens(texts, task, its_tokenizer, config, max_length)
     _check_start(train, config)
     if not task.of_kind.has_references:
@@ -147,7 +147,7 @@ def _check_start(train: Any, config: Any) -> None:
         )
 
 
-def holdout_score(task: Any) -> Score:
+def holdout_score(task: Task) -> Score:
     """A classifier's score: the name and value of the task's first metric."""
     from compress.metrics.metric import Undefined
     from compress.tasks import scoring

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
+from compress.data import prompt_templates
 from compress.models import encoder_to_seq2seq as summarizers
 from compress.models import generators
 from compress.models import load as models
@@ -123,7 +124,7 @@ def fine_tune(
     model = begun.model
     data = data_for(described, begun.tokenizer, model.config, settings.max_length)
     if data.task.of_kind.has_references:
-        model.generation_config.max_new_tokens = data.task.generation.max_target
+        model.generation_config.max_new_tokens = prompt_templates.settings(data.task).max_target
         model.generation_config.max_length = None
     frozen: Mapping[str, Any] = {}
     if settings.freeze_encoder_epochs:
@@ -171,7 +172,7 @@ def _from_config(source: Artifact, described: DescribedTask, settings: Finetune,
     return Start(model, its_tokenizer, {"made_from": "config", "vocabulary": len(its_tokenizer)})
 
 
-def _texts(rows: Any, task: Any) -> Iterator[str]:
+def _texts(rows: Any, task: Task) -> Iterator[str]:
     """The texts on which the tokenizer is trained."""
     from compress.data.prompt_templates import source_text
 

@@ -14,12 +14,13 @@ from compress.runtimes.rows import of_tokenized
 from compress.tasks import scoring
 from compress.tasks.kinds import Said
 from compress.tasks.predictions import labels_of
+from compress.tasks.task import Task
 from compress.training.objectives import ModelScore, Scored
 
 BATCH = 64
 
 
-def said_of(model: Any, rows: Any, texts: Any, its_tokenizer: Any, task: Any) -> Said:
+def said_of(model: Any, rows: Any, texts: Any, its_tokenizer: Any, task: Task) -> Said:
     """All outputs for all rows, in fp32, computed in batches of like length; the model is in evaluation mode already.
 
     Args:
@@ -45,7 +46,7 @@ def said_of(model: Any, rows: Any, texts: Any, its_tokenizer: Any, task: Any) ->
     return Said(outputs, of_tokenized(rows, its_tokenizer, kind), texts, task.law, task.label_names)
 
 
-def judged(task: Any, rows: Any, texts: Any, its_tokenizer: Any) -> ModelScore:
+def judged(task: Task, rows: Any, texts: Any, its_tokenizer: Any) -> ModelScore:
     """The score of a kind whose held-out rows are judged as examples: by the task's first metric, with the labels of `texts`."""
     metric = scoring.metrics(task)[0]
 

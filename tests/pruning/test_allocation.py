@@ -154,5 +154,5 @@ def test_a_budget_that_pays_for_nothing_is_refused_with_the_least_that_does(choo
 
 
 def test_an_unknown_part_is_refused() -> None:
-    with pytest.raises(CompressError, match="no part 'layers' to prune"):
+    with pytest.raises(CompressError, match="Unknown unit 'layers'"):
         everywhere(scores_of(0), linear_costs(2, 3, 6), 20.0, parts=("layers",))

@@ -6,7 +6,7 @@ references all at once, would show others. So the fp32 graphs generate, and each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,10 @@ def by_generation(
         raise CompressError("The calibration set gave no prompt. Give at least one row.")
 
     def runner(path: Path, names: tuple[str, ...], observe: Observe) -> None:
+        import torch
+
         from compress.runtimes.onnx_generation import open_generator_in
+        from compress.runtimes.rows import Rows
         from compress.runtimes.runtime import Serving
         from compress.runtimes.sessions_with_cache import ENCODER
 
@@ -111,8 +114,9 @@ def by_generation(
         observed: Any = _Observed(getattr(opened, part), names, observe, padding)
         generator.graphs = replace(opened, **{part: observed})
         own = {} if padding is None else {"pad_token_id": padding}
-        for ids, mask in _batches(prompts, padding, left=opened.encoder is None):
-            feeds = {"input_ids": ids, "attention_mask": mask}
+        rows = Rows.of_prompts(prompts, padding or 0, side="left" if opened.encoder is None else "right")
+        for numbers in rows.by_length(1 if padding is None else BATCH):
+            feeds = {name: torch.from_numpy(values) for name, values in rows.batch(numbers).items()}
             if part == ENCODER:
                 observed.run(feeds)
             else:
@@ -149,21 +153,3 @@ class _Observed:
             real = feeds["attention_mask"][:, -ids.shape[1] :].bool()
         past = next((tensor.shape[2] for name, tensor in feeds.items() if name.startswith("past.")), 0)
         return real & (ids != padding) if past else real  # T5 starts from its padding
-
-
-def _batches(
-    prompts: Sequence[np.ndarray], padding: int | None, *, left: bool
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Token ids and mask, [batch, longest], of prompts of like length; of each by itself without padding."""
-    import torch
-
-    order, size = sorted(prompts, key=len), 1 if padding is None else BATCH
-    for start in range(0, len(order), size):
-        some = order[start : start + size]
-        longest = max(map(len, some))
-        ids = torch.full((len(some), longest), padding or 0)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(some):
-            place = slice(longest - len(prompt), longest) if left else slice(0, len(prompt))
-            ids[row, place], mask[row, place] = torch.from_numpy(np.asarray(prompt, np.int64)), 1
-        yield ids, mask

@@ -13,7 +13,7 @@ from torch import nn
 
 from compress.core.errors import CompressError, listing
 from compress.models.families import read_token
-from compress.runtimes.rows import given_by_name
+from compress.runtimes.rows import Rows, given_by_name
 from compress.runtimes.session_choices import DEFAULT, SessionChoice
 from compress.runtimes.sessions import open_session, outputs
 from compress.tasks import kinds
@@ -219,14 +219,8 @@ def _answers(kind: Kind, found: Mapping[str, np.ndarray], batch: Row) -> np.ndar
 
 
 def _padded(rows: Sequence[Row], padding: Mapping[str, int]) -> Row:
-    longest = max(len(row["input_ids"]) for row in rows)
-    fill = {**padding, "attention_mask": 0}
-    return {
-        name: np.stack(
-            [np.pad(row[name], (0, longest - len(row[name])), constant_values=fill.get(name, 0)) for row in rows]
-        )
-        for name in rows[0]
-    }
+    columns = {name: tuple(np.asarray(row[name], np.int64) for row in rows) for name in rows[0]}
+    return Rows(columns, {**padding, "attention_mask": 0}).batch(range(len(rows)))
 
 
 def _cut(rows: Sequence[Row]) -> Row:

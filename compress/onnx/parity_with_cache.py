@@ -14,6 +14,7 @@ import torch
 from compress.models.families.cache_name import cache_in, cache_name
 from compress.onnx.export_with_cache import accepts_positions
 from compress.onnx.parity import Parity, Step, measured, refuse_gap, refuse_shape
+from compress.runtimes.rows import Rows
 from compress.runtimes.sessions_with_cache import GenerationSessions
 
 CHUNKS = (1, 1, 2)  # tokens decoded at a time after the prompt: single ones, and two at once on a filled cache
@@ -65,7 +66,8 @@ def _decoded(
     """Each step of decoding: what it is, the source's logits and the graphs' [batch, new, vocabulary], and which tokens are
     real [batch, new]."""
     has_encoder = sessions.encoder is not None
-    tokens, mask = _padded(prompts, left=not has_encoder)
+    rows = Rows.of_prompts(prompts, side="right" if has_encoder else "left")
+    tokens, mask = map(torch.from_numpy, rows.batch(range(len(rows))).values())
     read: dict[str, Any] = {}
     more: dict[str, Any] = {}
     if has_encoder:
@@ -93,15 +95,3 @@ def _decoded(
         found, past = sessions.step(tokens, mask, past, **more)
         real = torch.ones_like(tokens) if has_encoder else mask[:, -tokens.shape[1] :]
         yield "prefill" if size is None else "decode", wanted, found, real.bool()
-
-
-def _padded(prompts: list[np.ndarray], *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and mask, [prompts, longest]. What fills the gaps is masked, so any token does: 0 is in all tables."""
-    longest = max(len(prompt) for prompt in prompts)
-    ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        place = slice(longest - len(prompt), longest) if left else slice(0, len(prompt))
-        ids[row, place] = torch.from_numpy(np.asarray(prompt, np.int64))
-        mask[row, place] = 1
-    return ids, mask

@@ -56,10 +56,7 @@ def check_texts(generator: Any, model: Any, prompts: Sequence[NDArray[np.int64]]
     most = room(model)
     tokens = TOKENS if most is None else max(1, min(TOKENS, most - 1 if writes else most // 2))
     some = [row if most is None else row[: most if writes else most - tokens] for row in prompts[:PROMPTS]]
-    padded = Rows(
-        {"input_ids": tuple(some), "attention_mask": tuple(map(np.ones_like, some))}, {}, "right" if writes else "left"
-    )
-    feeds = padded.batch(range(len(some)))
+    feeds = Rows.of_prompts(some, side="right" if writes else "left").batch(range(len(some)))
     settings = model.generation_config.to_dict()
     decoding = Decoding(settings.get("num_beams") or 1, tokens, rules(settings))
     was_training = model.training

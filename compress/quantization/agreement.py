@@ -7,8 +7,9 @@ int8 keeps nine in ten, int4 of a small decoder half of them and more, and noise
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ def of_classifiers(
 ) -> Agreement:
     """The agreement of two graphs that generate nothing, each row by itself as it is served."""
     return of_answers(_answers(made, rows), _answers(fp32, rows), rows_from, law)
+
+
+def answers_alone(
+    predict: Callable[[dict[str, np.ndarray]], np.ndarray], rows: Sequence[Mapping[str, np.ndarray]]
+) -> np.ndarray:
+    """A model's scores of each row by itself, as it is served, [answers, outputs]."""
+    feeds = [{name: value[None] for name, value in row.items()} for row in rows]
+    return np.concatenate([answers(predict(one), one["attention_mask"]) for one in feeds])
 
 
 def of_answers(ours: np.ndarray, theirs: np.ndarray, rows_from: str, law: Law) -> Agreement:
@@ -128,6 +137,4 @@ def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = F
 
 
 def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
-    session = open_session(graph, threads=1)
-    feeds = [{name: value[None] for name, value in row.items()} for row in rows]
-    return np.concatenate([answers(logits(session, one), one["attention_mask"]) for one in feeds])
+    return answers_alone(partial(logits, open_session(graph, threads=1)), rows)

@@ -1,6 +1,7 @@
 """Agreement of a quantized torch checkpoint with its fp32 source on real rows.
 
-Each of the two is opened as every later command opens it, one after the other, so that never both are in memory.
+Each of the two is opened as every later command opens it, one after the other, so that never both are in memory: so it is
+separate from the comparison of graphs, in which both are.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from compress.quantization import agreement
 from compress.quantization.agreement import Agreement
 from compress.runtimes.generating import Decoding, generate, scores
 from compress.runtimes.pytorch import open_generator, open_session
-from compress.runtimes.rows import answers
 from compress.runtimes.runtime import Serving, logits_of
 from compress.tasks.task import DescribedTask
 
@@ -60,8 +60,7 @@ def with_source(folder: Path, precision: str, source: Artifact, task: DescribedT
 def _answers(artifact: Artifact, rows: Sequence[dict[str, np.ndarray]]) -> NDArray[Any]:
     """A classifier's logits, [rows, labels], each row by itself as it is served."""
     session = open_session(artifact, _serving())
-    feeds = [{name: value[None] for name, value in row.items()} for row in rows]
-    return np.concatenate([answers(logits_of(session.predict(one)), one["attention_mask"]) for one in feeds])
+    return agreement.answers_alone(lambda feeds: logits_of(session.predict(feeds)), rows)
 
 
 def _serving() -> Serving:

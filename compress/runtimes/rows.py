@@ -58,6 +58,13 @@ class Rows:
         words = tuple(row[places] for row, places in zip(ids, at, strict=True))
         return Rows(arrays, {"input_ids": pad_token_id}, answers_at=at, answer_words=words, about=about or {})
 
+    @staticmethod
+    def of_prompts(ids: Sequence[NDArray[np.int64]], pad_token_id: int = 0, *, side: Literal["right", "left"]) -> Rows:
+        """What a generative model reads, as token ids [length] each, with a mask; what fills the gaps is masked."""
+        rows = tuple(np.asarray(row, np.int64) for row in ids)
+        columns = {"input_ids": rows, "attention_mask": tuple(map(np.ones_like, rows))}
+        return Rows(columns, {"input_ids": pad_token_id}, side)
+
     def __len__(self) -> int:
         return len(self.columns["input_ids"])
 

@@ -17,7 +17,7 @@ from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.pruning.prune_settings import READ, SHAPES, Prune, reads_rows, removes_units
 from compress.tasks.kinds.thresholds import THRESHOLDS
-from compress.tasks.task import DescribedTask, Task
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 def _run(work: Work[Prune]) -> Made:
     from compress.models import load as models
 
-    settings, described = work.settings, work.described
+    settings = work.settings
     say(f"{work.name}: {prospect(settings)}")
     model = models.load(work.source).float()
     its_tokenizer = models.tokenizer(work.source.folder)
-    pruned, hold, told = _pruned(work, model, its_tokenizer, described)
+    pruned, hold, told = _pruned(work, model, its_tokenizer)
     if settings.epochs:
-        task = described.task
-        told |= _recovered(work, pruned, its_tokenizer, hold, task, described)
+        told |= _recovered(work, pruned, its_tokenizer, hold)
     told |= _zeros(settings, pruned)
     models.save(pruned, its_tokenizer, work.folder)
     return Made("torch", "fp32", facts={name: told[name] for name in (THRESHOLDS,) if name in told}, step_facts=told)
@@ -55,9 +54,7 @@ def prospect(settings: Prune) -> str:
     )
 
 
-def _pruned(
-    work: Work[Prune], model: Any, its_tokenizer: Any, described: DescribedTask
-) -> tuple[Any, Hold | None, dict[str, Any]]:
+def _pruned(work: Work[Prune], model: Any, its_tokenizer: Any) -> tuple[Any, Hold | None, dict[str, Any]]:
     """The pruned model, what holds its zeros while it is trained, and the metadata to record."""
     from compress.data import calibration
     from compress.distillation.students import requested_layers
@@ -68,7 +65,7 @@ def _pruned(
     writes = models.generates(work.source.folder)
     batches: list[dict[str, Any]] = []
     if reads_rows(settings):
-        batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config, labels=True)
+        batches = calibration.tensors(settings.calibration, work.described, its_tokenizer, model.config, labels=True)
     if settings.method == "layers":
         told: dict[str, Any] = {}
         asked = requested_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}
@@ -85,9 +82,7 @@ def _pruned(
     return slimming.zeroed_(model, settings, batches)
 
 
-def _recovered(
-    work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None, task: Task, described: DescribedTask
-) -> dict[str, Any]:
+def _recovered(work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; returns the metadata to record."""
     from compress.distillation import transfer_set
     from compress.distillation.students import Student
@@ -97,7 +92,7 @@ def _recovered(
 
     settings, student = work.settings, Student(model, its_tokenizer)
     teacher = work.inputs.get("teacher", work.source)
-    rows = transfer_set.prepare([teacher], student, described, settings, work.cache)
+    rows = transfer_set.prepare([teacher], student, work.described, settings, work.cache)
     with slimming.adapters(model, settings.lora_rank, settings.seed):
         facts = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     slimming.finish_(model, hold)

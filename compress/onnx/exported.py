@@ -147,25 +147,15 @@ def _export_generator(
     return Exported(folder, parts, found, facts)
 
 
-def finish_folder(source: Artifact, folder: Path, graphs: Path | Mapping[str, Path]) -> dict[str, str]:
-    """Put graphs with their weights, the tokenizer and the configs into the new artifact's folder; returns its parts.
-
-    Args:
-        graphs: by part; a path alone is a classifier's `model`, which is called `model.onnx` in the folder.
-    """
+def finish_folder(source: Artifact, folder: Path, graphs: Mapping[str, Path]) -> dict[str, str]:
+    """Put graphs, by part, with weights, tokenizer and configs into the new artifact's folder; returns its parts."""
     from compress.models import generation_config
+    from compress.onnx.shared_weights import weight_files
 
-    if isinstance(graphs, Path):
-        if graphs.parent != folder:
-            shutil.copyfile(graphs, folder / "model.onnx")
-        parts = {"model": "model.onnx"}
-    else:
-        from compress.onnx.shared_weights import weight_files
-
-        files = {*graphs.values(), *(file for path in graphs.values() for file in weight_files(path))}
-        for file in sorted(file for file in files if file.parent != folder):
-            shutil.copyfile(file, folder / file.name)
-        parts = {part: path.name for part, path in graphs.items()}
+    files = {*graphs.values(), *(file for path in graphs.values() for file in weight_files(path))}
+    for file in sorted(file for file in files if file.parent != folder):
+        shutil.copyfile(file, folder / file.name)
+    parts = {part: path.name for part, path in graphs.items()}
     copy_beside(source.folder, folder)
     if generates(source.folder):
         generation_config.write(source.folder, folder)  # the model's own may stand in its config.json

@@ -2,7 +2,7 @@
 
 fp16 ends at 65,504. ONNX Runtime's CPU provider computes an fp16 graph in fp32 and so gives finite answers where a GPU gives
 infinity and NaN: FLAN-T5's feed-forward is the known case (transformers#9295). So every float value of the fp32 graph is
-watched on real rows, with the sums that norms and means take of it.
+observed on real rows, with the sums that norms and means take of it.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ def _float_values(model: onnx.ModelProto) -> list[str]:
 def _observed(path: Path, names: list[str], runner: Runner) -> dict[str, Seen]:
     graph = Graph.load(path)
     constant = [name for name in names if name in graph.constants]
-    watched = tuple(dict.fromkeys(name for name in names if name not in graph.constants))
-    seen = {name: Seen() for name in (*watched, *constant)}
+    observed = tuple(dict.fromkeys(name for name in names if name not in graph.constants))
+    seen = {name: Seen() for name in (*observed, *constant)}
     for name in constant:
         seen[name].see(graph.constants[name])
-    observe_values(graph, watched, runner, lambda name, values: seen[name].see(values))
+    observe_values(graph, observed, runner, lambda name, values: seen[name].see(values))
     return seen
 
 

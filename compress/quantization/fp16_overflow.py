@@ -17,9 +17,9 @@ from compress.onnx.observed import Runner, by_generation, by_rows
 from compress.onnx.value_ranges import LARGEST, beyond_fp16
 
 WRITTEN = 12
-"""Tokens that a generative model writes after each prompt while its values are watched."""
+"""Tokens that a generative model writes after each prompt while its values are observed."""
 ROWS = 48
-"""Of a classifier, whose values are watched."""
+"""Of a classifier, whose values are observed."""
 
 
 def write(graph: Path, target: Path, rows: Sequence[Mapping[str, np.ndarray]], rows_from: str) -> dict[str, Any]:

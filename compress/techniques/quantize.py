@@ -65,7 +65,7 @@ def _run(work: Work[Quantize]) -> Made:
         made |= weight_only.write_blocks(settings, settings.precision, integers, "model", graph, target)
     else:
         made = _int8(work, graph, target)
-    parts = exporting.finish_folder(source, work.folder, target)
+    parts = exporting.finish_folder(source, work.folder, {"model": target})
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
     compare = parity.check if settings.precision == "fp16" else parity.compare
     law = law_in(source.folder)

@@ -22,7 +22,7 @@ from compress.quantization.observers import Observer, observer
 from compress.quantization.scheme import Layer, Scheme, affine, symmetric
 
 Batch = dict[str, np.ndarray]  # [rows, length] by input name; batches may differ in shape
-Watcher = TypeVar("Watcher", Observer, Peaks)
+AnyObserver = TypeVar("AnyObserver", Observer, Peaks)
 
 
 @dataclass(frozen=True)
@@ -89,26 +89,26 @@ def calibrate_by(path: Path, runner: Runner, settings: StaticSettings = StaticSe
     found = products(graph, settings.exclude)
     if settings.wide == "float":
         found = [product for product in found if not product.narrows]
-    watched = [product for product in found if settings.wide in ("static", "uint16") or not product.narrows]
-    if not (watched if settings.activations != "float" else found):
+    observed = [product for product in found if settings.wide in ("static", "uint16") or not product.narrows]
+    if not (observed if settings.activations != "float" else found):
         raise CompressError(f"{path} has no matrix product to calibrate. Give a float classifier's export.")
     layers = tables_scheme(graph, settings.exclude) if settings.embeddings else {}
     if settings.activations == "float":
         weights = {one.module: symmetric(one.weight, axis=0, type=settings.weights) for one in found}
         return Scheme({**layers, **{name: Layer(one, float_input=True) for name, one in weights.items()}})
     smooth = _smoothing(graph, found, runner, settings.smooth) if settings.smooth else {}
-    pairs = [(product.node.input[0], product.module) for product in watched]
+    pairs = [(product.node.input[0], product.module) for product in observed]
     for name, pair in multiplied:
         pairs += [(pair.input.value, f"{name} input"), (pair.other.value, f"{name} other")]
     observers = _shared(pairs, lambda: observer(settings.method))
-    by_value = {product.node.input[0]: smooth[product.module] for product in watched if smooth}
+    by_value = {product.node.input[0]: smooth[product.module] for product in observed if smooth}
     _observe(graph, observers, runner, {value: reciprocal(one) for value, one in by_value.items()})
 
     for product in found:
         factor = smooth.get(product.module)
         weight = product.weight if factor is None else product.weight * factor
         given = None
-        if product in watched:
+        if product in observed:
             is_wide = product.narrows and settings.wide == "uint16"
             given = affine(*observers[product.node.input[0]].range(), type="uint16" if is_wide else "uint8")
         layers[product.module] = Layer(symmetric(weight, axis=0, type=settings.weights), given, smooth=factor)
@@ -145,9 +145,9 @@ def _smoothing(graph: Graph, found: list[Product], runner: Runner, alpha: float)
     return {product.module: by_group[id(peaks[product.node.input[0]])] for product in found}
 
 
-def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[str, Watcher]:
+def _shared(pairs: list[tuple[str, str]], make: Callable[[], AnyObserver]) -> dict[str, AnyObserver]:
     """By value name, from values and the modules that read them; values that meet in one module, and modules that meet
-    in one value, have one watcher.
+    in one value, have one observer.
     """
     group: dict[str, str] = {}
 
@@ -158,7 +158,7 @@ def _shared(pairs: list[tuple[str, str]], make: Callable[[], Watcher]) -> dict[s
 
     for value, module in pairs:
         group[root(f"value {value}")] = root(f"module {module}")
-    made: dict[str, Watcher] = {}
+    made: dict[str, AnyObserver] = {}
     return {name: made.setdefault(root(f"value {name}"), make()) for name in dict.fromkeys(value for value, _ in pairs)}
 
 

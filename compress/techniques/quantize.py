@@ -232,6 +232,7 @@ def _reads(settings: Quantize, task: DescribedTask | None) -> dict[str, Any]:
         return {}
     from compress.data import calibration
 
+    calibration.check(settings.calibration, task)
     return {"calibration": calibration.identity(settings.calibration, calibration.needed(settings.calibration, task))}
 
 
@@ -246,10 +247,6 @@ def _check(settings: Quantize, source: Artifact, task: DescribedTask | None) -> 
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
         )
     _check_weights(settings, source)
-    if calibrates(settings):
-        from compress.data import calibration
-
-        calibration.check(settings.calibration, task)
 
 
 def _check_model(settings: Quantize, source: Artifact, task: DescribedTask | None) -> None:

@@ -15,6 +15,13 @@ def smallest_by_sorting(values: torch.Tensor, count: int) -> torch.Tensor:
     return mask
 
 
+def test_a_share_is_from_0_to_below_1() -> None:
+    assert (pruned_count(0, 8), pruned_count(0.3, 10)) == (0, 3)
+    for refused in (-0.1, 1):
+        with pytest.raises(CompressError, match="from 0 to below 1"):
+            pruned_count(refused, 8)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])  # the second has many equal values
 def test_as_many_go_as_a_stable_sort_puts_first(dtype: torch.dtype) -> None:
     torch.manual_seed(0)

@@ -69,6 +69,20 @@ def test_quantizers_are_equal_where_type_axis_scale_and_zero_point_are() -> None
         assert one != other
 
 
+def test_a_weight_is_multiplied_by_the_smoothing_factors_before_it_is_rounded() -> None:
+    """SmoothQuant, equation 3; layers are equal where their factors are."""
+    one = Quantizer("int8", None, np.float32(1), np.int32(0))
+    smooth = Layer(one, smooth=np.array([2.0, 0.5], np.float32))
+    assert smooth.integers(np.array([[3.0, 8.0]], np.float32)).tolist() == [[6, 4]]
+    assert Layer(one).integers(np.array([[3.0, 8.0]], np.float32)).tolist() == [[3, 8]]
+    assert smooth == Layer(one, smooth=np.array([2.0, 0.5], np.float32))
+    for other in (Layer(one), Layer(one, smooth=np.array([2.0, 0.25], np.float32)), Layer(one, float_input=True)):
+        assert smooth != other
+    for factors in ([[2.0, 0.5]], [0.0, 1.0], [np.inf, 1.0]):
+        with pytest.raises(CompressError, match="smoothing factors"):
+            Layer(one, smooth=np.array(factors, np.float32))
+
+
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_our_rounding_is_onnx_runtimes_to_the_bit(kind: str, axis: int | None) -> None:

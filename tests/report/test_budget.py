@@ -44,6 +44,10 @@ def test_a_drop_of_exactly_the_limit_keeps_it(make_run: MakeRun) -> None:
     assert verdict(make_run([exact], rows=1000, right=883), {"max_drop": 1.0})[0]
 
 
+def test_a_size_of_exactly_the_limit_keeps_it(make_run: MakeRun) -> None:
+    assert verdict(make_run([GOOD]), {"max_mb": 23})[0]
+
+
 def test_a_quantity_that_could_not_be_measured_keeps_no_limit(make_run: MakeRun) -> None:
     absent = Made("absent", 770, 0, 9.0, 1.0, absent={"latency_seconds": "no kernel"})
     met, reasons = verdict(make_run([absent]), {"min_speedup": 1})

@@ -64,7 +64,7 @@ def test_another_set_goes_through_samsum_with_only_its_data_and_columns_changed(
 def test_samsum_runs_to_its_report_on_another_set(tmp_path: Path) -> None:
     wide = {"d_model": 128, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128}  # so that matrices are worth quantizing
     model = write_generator(tmp_path / "summarizer", "bart", layers=3, init_std=0.3, **wide)
-    task = write_pairs(tmp_path / "data", rows=160)
+    task = write_pairs(tmp_path / "data", rows=400)
     steps = ["steps.student.distill.epochs=1", "steps.pruned.prune.epochs=0.5"]
     suite = "benchmark={rounds: 1, repeats: 0, conditions: [{batch: 1, length: real, calls: 2}]}"
     changes = [f"model={model}", *(f"task.{name}={json.dumps(value)}" for name, value in task.items()), *steps, suite]

@@ -78,7 +78,7 @@ def test_cached_logits_are_the_teachers_in_the_rows_order(
     from compress.training.data import data_for
 
     distil("student")
-    (file,) = (tmp_path / ".compress-cache" / "teacher").glob("*/output.logits/values.npy")
+    (file,) = (tmp_path / ".compress-cache" / "teacher").glob("*/logits/values.npy")
     logits = np.load(file)
     teacher = classifier(tmp_path / "teacher")
     rows = data_for(described_task(task), tokenizer(tmp_path / "teacher"), teacher.config, 64).train

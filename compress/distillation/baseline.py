@@ -25,7 +25,7 @@ from compress.tasks.predictions import labels_of
 from compress.tasks.task import Task
 from compress.tasks.technique import Work
 from compress.training import validation as holdout
-from compress.training.judging import said_of
+from compress.training.judging import inference_of
 
 Trained = Callable[[Distill, bool, Path, str], Student]
 """(settings with a seed of their own, whether it has its teacher, the folder for checkpoints, a name) -> a trained student."""
@@ -88,7 +88,7 @@ def evaluation_of(student: Student, task: Task, rows: Any, max_length: int) -> E
         read = tokens(rows, its_tokenizer, config, max_length).rows
 
         def predicted(model: Any) -> Sequence[Any]:
-            return list(task.of_kind.judge(said_of(model, read, rows, its_tokenizer, task)))
+            return list(task.of_kind.judge(inference_of(model, read, rows, its_tokenizer, task)))
 
         return Evaluation(labels_of(rows, task), predicted)
     task = fitted(task, config)

@@ -28,7 +28,7 @@ from compress.tasks.kinds.thresholds import shifted, thresholds_of
 from compress.tasks.predictions import one_class
 from compress.tasks.task import Task
 from compress.training.data import TrainingData
-from compress.training.judging import said_of
+from compress.training.judging import inference_of
 from compress.training.objectives import ModelScore, Scored
 
 
@@ -122,7 +122,7 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
     import torch
 
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    logits = said_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task).outputs["logits"]
+    logits = inference_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task).outputs["logits"]
     labels = references(data.holdout)
     assert not isinstance(data.score, ModelScore)
     told = _reported("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compress.data.collate import references
-from compress.training.judging import said_of
+from compress.training.judging import inference_of
 
 
 def fitted(model: Any, data: Any, its_tokenizer: Any) -> dict[str, Any]:
@@ -18,5 +18,5 @@ def fitted(model: Any, data: Any, its_tokenizer: Any) -> dict[str, Any]:
     choose = data.task.of_kind.fitted.get(data.task.law)
     if choose is None:
         return {}
-    said = said_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task)
+    said = inference_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task)
     return dict(choose(said, references(data.holdout)))

@@ -28,7 +28,7 @@ from compress.models.pretrained import raw_config
 from compress.models.reading_length import cut_at, trained_length
 from compress.runtimes.rows import of_tokenized
 from compress.tasks import predictions, scoring
-from compress.tasks.kinds import Said
+from compress.tasks.kinds import Inference
 from compress.tasks.task import Task
 
 
@@ -170,7 +170,7 @@ class PredictionEvaluation(Evaluation):
         if not all(np.isfinite(one).all() for one in outputs.values()):
             raise CompressError("its outputs are not finite numbers")
         names = labels.of_config(raw_config(artifact.folder), artifact.folder) if self.task.label_names else ()
-        return kind.judge(Said(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts))
+        return kind.judge(Inference(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts))
 
     def _on_another_split(
         self, candidate: Candidate, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]

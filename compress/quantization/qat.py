@@ -36,7 +36,7 @@ from compress.quantization.qat_modules import attach, detach, watch
 from compress.quantization.qat_parity import Batch, answers, compared, held_out, law_of, open_graphs, predicted
 from compress.quantization.qat_settings import Qat
 from compress.quantization.scheme import Scheme
-from compress.tasks.kinds.kind import Said
+from compress.tasks.kinds.kind import Inference
 from compress.tasks.technique import Made, Work
 from compress.training.data import TrainingData
 from compress.training.objectives import Hold
@@ -249,7 +249,7 @@ def _unlike(
     if choose is not None:
         values = np.concatenate([answers(graphs, model, batch).values.numpy() for batch in batches])
         names = [model.config.id2label[place] for place in range(model.config.num_labels)]
-        facts = dict(choose(Said({kind.outputs[0].name: values}, None, {}, law, names), labels))
+        facts = dict(choose(Inference({kind.outputs[0].name: values}, None, {}, law, names), labels))
     rows = sum(len(batch["labels"]) for batch in batches)
     unlike = {
         "held_out_rows": rows if kind.generates else len(ours),

@@ -121,9 +121,12 @@ def _story(facts: Mapping[str, Any]) -> str:
     if isinstance(unlike, Mapping) and isinstance(unlike.get("held_out_rows"), int):
         before, after = unlike.get("before_training"), unlike.get("after_training")
         if isinstance(before, int) and isinstance(after, int):
+            compared, tokens, what = f"{unlike['held_out_rows']:,} held-out rows", unlike.get("tokens"), "class"
+            if isinstance(tokens, int):
+                compared, what = f"{tokens:,} tokens of {compared}", "token"
             said.append(
-                f"Of {unlike['held_out_rows']:,} held-out rows, {before:,} had another class than the unquantized model's "
-                f"before training and {after:,} after it"
+                f"Of {compared}, {before:,} had another {what} than the unquantized model's before training and "
+                f"{after:,} after it"
             )
     return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
 

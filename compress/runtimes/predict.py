@@ -17,7 +17,7 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
 from compress.tasks import kinds
-from compress.tasks.kinds import Kind, Said
+from compress.tasks.kinds import Inference, Kind
 from compress.tasks.kinds.laws import CATEGORICAL, Law
 
 BATCH = 32
@@ -175,10 +175,10 @@ class Classifier(Predictor):
         read = self._examples(texts)
         rows = self._rows(read)
         self.counts["read"] += len(texts)
-        said = Said(self._outputs(rows), rows, read, self.law, self.names, self.artifact.facts)
+        inference = Inference(self._outputs(rows), rows, read, self.law, self.names, self.artifact.facts)
         if self.kind.present is not None:
-            return self.kind.present(said)
-        return ({"output": np.asarray(one).tolist()} for one in self.kind.judge(said))
+            return self.kind.present(inference)
+        return ({"output": np.asarray(one).tolist()} for one in self.kind.judge(inference))
 
     def _examples(self, texts: Sequence[Text]) -> dict[str, Sequence[Any]]:
         """As a reader of rows gives them: `text` (words separated by blanks), and `text_pair` where there are two."""

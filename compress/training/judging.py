@@ -12,7 +12,7 @@ from compress.data.collate import batches_by_length, collate_of, row_lengths
 from compress.metrics.metric import Undefined
 from compress.runtimes.rows import of_tokenized
 from compress.tasks import scoring
-from compress.tasks.kinds import Said
+from compress.tasks.kinds import Inference
 from compress.tasks.predictions import labels_of
 from compress.tasks.task import Task
 from compress.training.objectives import ModelScore, Scored
@@ -20,7 +20,7 @@ from compress.training.objectives import ModelScore, Scored
 BATCH = 64
 
 
-def said_of(model: Any, rows: Any, texts: Any, its_tokenizer: Any, task: Task) -> Said:
+def inference_of(model: Any, rows: Any, texts: Any, its_tokenizer: Any, task: Task) -> Inference:
     """All outputs for all rows, in fp32, computed in batches of like length; the model is in evaluation mode already.
 
     Args:
@@ -43,7 +43,7 @@ def said_of(model: Any, rows: Any, texts: Any, its_tokenizer: Any, task: Task) -
                     own = values[line : line + 1] if real is None else values[line][real[line].bool()]
                     found[one.name][place] = own.cpu().numpy()
     outputs = {name: np.concatenate(parts) for name, parts in found.items()}
-    return Said(outputs, of_tokenized(rows, its_tokenizer, kind), texts, task.law, task.label_names)
+    return Inference(outputs, of_tokenized(rows, its_tokenizer, kind), texts, task.law, task.label_names)
 
 
 def judged(task: Task, rows: Any, texts: Any, its_tokenizer: Any) -> ModelScore:
@@ -51,7 +51,7 @@ def judged(task: Task, rows: Any, texts: Any, its_tokenizer: Any) -> ModelScore:
     metric = scoring.metrics(task)[0]
 
     def score(model: Any) -> Scored:
-        predicted = task.of_kind.judge(said_of(model, rows, texts, its_tokenizer, task))
+        predicted = task.of_kind.judge(inference_of(model, rows, texts, its_tokenizer, task))
         try:
             return metric.name, float(metric.score(predicted, labels_of(texts, task)))
         except Undefined as reason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compress.data.collate import (
@@ -17,6 +17,7 @@ from compress.data.collate import (
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 3))
 def test_an_epoch_visits_every_row_once_in_an_order_of_its_own(lengths: list[int], batch: int, epoch: int) -> None:
     order = epoch_order(np.array(lengths), batch, seed=1, epoch=epoch)

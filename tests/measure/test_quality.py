@@ -13,7 +13,7 @@ from compress.measure.quality import of_rows
 from compress.metrics.metric import find
 from compress.metrics.perplexity import perplexity
 from compress.tasks import predictions
-from compress.tasks.kinds import Said
+from compress.tasks.kinds import Inference
 from compress.tasks.task import Task
 
 CLASSES = Task("t", "classification", ("text",), "label", ("accuracy",), ("no", "yes"))
@@ -30,7 +30,7 @@ def logits(predicted: list[int]) -> np.ndarray:
 
 def test_the_class_of_an_example_is_its_greatest_logit_and_a_score_its_only_one() -> None:
     scores = ((CLASSES, logits([1, 0, 1])), (SCORES, np.array([[0.5], [4.5]], np.float32)))
-    found = [task.of_kind.judge(Said({"logits": values}, None, {}, task.law)) for task, values in scores]
+    found = [task.of_kind.judge(Inference({"logits": values}, None, {}, task.law)) for task, values in scores]
     assert [np.asarray(one).tolist() for one in found] == [[1.0, 0.0, 1.0], [0.5, 4.5]]
 
 

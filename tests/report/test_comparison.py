@@ -161,6 +161,14 @@ def test_training_in_integers_is_told_in_a_few_words_and_by_what_it_brought(
     assert "before training and 5 after it." in made.story
 
 
+def test_a_generative_models_qat_is_compared_token_by_token() -> None:
+    unlike = {"held_out_rows": 64, "tokens": 1500, "before_training": 300, "after_training": 20}
+    (made,) = lineage.steps(
+        {"steps": [{"technique": "qat", "settings": {}, "facts": {"unlike the unquantized model": unlike}}]}
+    )
+    assert "Of 1,500 tokens of 64 held-out rows, 300 had another token than" in made.story
+
+
 def test_how_an_artifact_was_made_is_told_in_a_few_words(make_run: MakeRun) -> None:
     measurements = make_run([*USUAL, Made("int4", 760, 20, 1.0, 15, steps=(EXPORT, int8("static")))])
     assert row(measurements, "student-int8").made == "distil to 3 layers → ONNX → int8 dynamic"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.tasks.kinds import Said
+from compress.tasks.kinds import Inference
 from compress.tasks.kinds.laws import BINARY
 from compress.tasks.kinds.text_classification import KIND
 from compress.tasks.kinds.thresholds import thresholds_of
@@ -26,7 +26,7 @@ def test_a_label_is_predicted_where_its_chance_is_above_its_threshold() -> None:
 
 
 def judged(kept: Mapping[str, Any]) -> Any:
-    return KIND.judge(Said({"logits": SCORES}, None, {}, BINARY, ("a", "b", "c"), kept))
+    return KIND.judge(Inference({"logits": SCORES}, None, {}, BINARY, ("a", "b", "c"), kept))
 
 
 @pytest.mark.parametrize("kept", [None, {}, {"a": 0.5}, {"a": 0.5, "b": 1.0}, {"a": 0.5, "b": "0.5"}, [0.5, 0.5]])

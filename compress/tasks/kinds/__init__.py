@@ -1,9 +1,9 @@
 """What kinds of tasks there are: one file each, with a `KIND`, named as the Hugging Face hub names tasks."""
 
 from compress.tasks.kinds.kind import (
+    Inference,
     Kind,
     Output,
-    Said,
     by_adapter,
     by_config,
     by_head,
@@ -14,9 +14,9 @@ from compress.tasks.kinds.kind import (
 )
 
 __all__ = [
+    "Inference",
     "Kind",
     "Output",
-    "Said",
     "by_adapter",
     "by_config",
     "by_head",

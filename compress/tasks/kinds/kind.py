@@ -42,7 +42,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Said:
+class Inference:
     """A model's outputs for some examples, as NumPy arrays."""
 
     outputs: Mapping[str, NDArray[np.float32]]
@@ -58,10 +58,10 @@ class Said:
     """The artifact's facts, in which what `Kind.fitted` chose is kept."""
 
 
-def decided(said: Said) -> Predictions:
+def decided(inference: Inference) -> Predictions:
     """The prediction of each example whose single output has one answer a row."""
-    (values,) = said.outputs.values()
-    return said.law.decide(values)
+    (values,) = inference.outputs.values()
+    return inference.law.decide(values)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Kind:
     outputs: tuple[Output, ...] = (Output("logits"),)
     """What is exported, served and compared."""
     answers: Callable[[Outputs, Batch], Answers] = marked
-    """(outputs by name, batch) -> the answers that losses, soft targets and importance are made of. What a teacher said comes as
+    """(outputs by name, batch) -> the answers that losses, soft targets and importance are made of. What a teacher gave comes as
     the same outputs. `compress.core.labels` tells what a batch holds beside what the model reads."""
     batch_loss: Callable[[Outputs, Batch], Any] | None = None
     """(outputs, batch) -> a loss of the batch as a whole, a scalar, which is added to that of the answers (in-batch negatives).
@@ -100,13 +100,13 @@ class Kind:
     collate: Callable[[list[Mapping[str, Any]], Any], dict[str, Any]] | None = None
     """(features, tokenizer) -> a padded batch of tensors: what the model reads, `labels`, and what `answers` needs besides, under
     names that begin with `about.` (`compress.core.labels`). None for `compress.data.collate.collate`."""
-    judge: Callable[[Said], Predictions] = decided
-    """What was said -> one prediction an example (joins windows, decodes tags, applies thresholds). NumPy alone."""
-    fitted: Mapping[Law, Callable[[Said, Any], Mapping[str, Any]]] = field(default_factory=dict)
-    """Of answers under a law: (what was said of held-out rows, their labels) -> facts that the artifact keeps (thresholds). NumPy
-    alone."""
-    present: Callable[[Said], Iterator[dict[str, Any]]] | None = None
-    """What was said -> what `compress predict` prints of each example; None for the prediction alone."""
+    judge: Callable[[Inference], Predictions] = decided
+    """What the model gave -> one prediction an example (joins windows, decodes tags, applies thresholds). NumPy alone."""
+    fitted: Mapping[Law, Callable[[Inference, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    """Of answers under a law: (what the model gave for held-out rows, their labels) -> facts that the artifact keeps
+    (thresholds). NumPy alone."""
+    present: Callable[[Inference], Iterator[dict[str, Any]]] | None = None
+    """What the model gave -> what `compress predict` prints of each example; None for the prediction alone."""
     generates: bool = False
     """Whether its models generate text: exported with a cache of keys and values, measured by tokens."""
     has_encoder: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compress.tasks.kinds.kind import Kind, Predictions, Said
+from compress.tasks.kinds.kind import Inference, Kind, Predictions
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
 from compress.tasks.kinds.template import LABELLED, Template
 from compress.tasks.kinds.thresholds import chosen, shifted, thresholds_of
@@ -33,27 +33,27 @@ def _law_by(config: Mapping[str, Any]) -> Law:
     return NUMBER if outputs == 1 else CATEGORICAL
 
 
-def _judge(said: Said) -> Predictions:
+def _judge(inference: Inference) -> Predictions:
     """Class ids or numbers, [examples]; of labels each by itself 0 or 1, [examples, labels], with the model's own thresholds."""
-    return said.law.decide(shifted(said.outputs["logits"], thresholds_of(said.kept, said.names)))
+    return inference.law.decide(shifted(inference.outputs["logits"], thresholds_of(inference.kept, inference.names)))
 
 
-def _fitted(said: Said, labels: Any) -> Mapping[str, Any]:
+def _fitted(inference: Inference, labels: Any) -> Mapping[str, Any]:
     """The threshold of each label in multi-label classification."""
-    return chosen(said.outputs["logits"], labels, said.names)
+    return chosen(inference.outputs["logits"], labels, inference.names)
 
 
-def _present(said: Said) -> Iterator[dict[str, Any]]:
+def _present(inference: Inference) -> Iterator[dict[str, Any]]:
     """`{"label", "probabilities"}`, `{"labels", "probabilities"}`, or `{"score"}`."""
-    for row, predicted in zip(said.outputs["logits"], _judge(said), strict=True):
-        if not said.law.chooses:
+    for row, predicted in zip(inference.outputs["logits"], _judge(inference), strict=True):
+        if not inference.law.chooses:
             yield {"score": float(predicted)}
             continue
-        named = {"probabilities": dict(zip(said.names, map(float, said.law.probabilities(row)), strict=True))}
-        if said.law is BINARY:
-            yield {"labels": [name for name, is_so in zip(said.names, predicted, strict=True) if is_so], **named}
+        named = {"probabilities": dict(zip(inference.names, map(float, inference.law.probabilities(row)), strict=True))}
+        if inference.law is BINARY:
+            yield {"labels": [name for name, is_so in zip(inference.names, predicted, strict=True) if is_so], **named}
         else:
-            yield {"label": said.names[int(predicted)], **named}
+            yield {"label": inference.names[int(predicted)], **named}
 
 
 KIND = Kind(

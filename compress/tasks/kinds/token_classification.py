@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.core.labels import NO_LABEL
-from compress.tasks.kinds.kind import Kind, Output, Said
+from compress.tasks.kinds.kind import Inference, Kind, Output
 from compress.tasks.kinds.laws import CATEGORICAL
 from compress.tasks.kinds.template import LABELLED, Template
 
@@ -33,19 +33,21 @@ def by_word(
     return found
 
 
-def _judge(said: Said) -> list[NDArray[np.int64]]:
+def _judge(inference: Inference) -> list[NDArray[np.int64]]:
     """The tag id of each word of each sentence, [words]; `NO_LABEL` for a word that the model did not read."""
     return by_word(
-        said.law.decide(said.outputs["logits"]), said.rows.answer_words, [len(words) for words in said.texts["text"]]
+        inference.law.decide(inference.outputs["logits"]),
+        inference.rows.answer_words,
+        [len(words) for words in inference.texts["text"]],
     )
 
 
-def _present(said: Said) -> Iterator[dict[str, Any]]:
+def _present(inference: Inference) -> Iterator[dict[str, Any]]:
     """`{"words", "tags", "entities"}`; a tag is None where the text was cut, or a word has no tokens."""
     from compress.metrics.entity_f1 import entities, read_tag
 
-    for words, ids in zip(said.texts["text"], _judge(said), strict=True):
-        tags = [None if one == NO_LABEL else said.names[one] for one in ids]
+    for words, ids in zip(inference.texts["text"], _judge(inference), strict=True):
+        tags = [None if one == NO_LABEL else inference.names[one] for one in ids]
         found = entities(read_tag(tag or "O") for tag in tags)
         yield {
             "words": words,

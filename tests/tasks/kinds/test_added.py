@@ -15,7 +15,7 @@ import pytest
 
 from compress.core.artifact import Artifact
 from compress.tasks import kinds
-from compress.tasks.kinds import Kind, Said
+from compress.tasks.kinds import Inference, Kind
 from tests.tiny import WORDS, write_tokenizer
 
 ROOT = Path(__file__).parents[3]
@@ -197,7 +197,7 @@ def test_both_runtimes_give_the_same_outputs_by_name_and_a_worker_gives_them_too
             np.testing.assert_array_equal(found[name] if len(said) > 1 else found, values)
 
     law = law_in(case.artifact.folder)
-    mine, theirs = (case.kind.judge(Said(one, rows, case.examples, law)) for one in (torch_said, onnx_said))
+    mine, theirs = (case.kind.judge(Inference(one, rows, case.examples, law)) for one in (torch_said, onnx_said))
     assert len(mine) == len(case.examples["text"])
     references = case.references or theirs
     (measured,) = quality("abc", mine, references, [case.metric], {})

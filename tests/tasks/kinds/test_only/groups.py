@@ -9,7 +9,7 @@ import numpy as np
 
 from compress.core.labels import NO_LABEL
 from compress.metrics.metric import Metric, ratio_of
-from compress.tasks.kinds import Kind, Said
+from compress.tasks.kinds import Inference, Kind
 from compress.tasks.kinds.answers import Answers, Batch, Outputs
 from compress.tasks.kinds.laws import CATEGORICAL
 
@@ -61,14 +61,14 @@ def answers(outputs: Outputs, batch: Batch) -> Answers:
     return Answers(values, targets, sizes.cumsum(0) - sizes, valid)
 
 
-def judge(said: Said) -> list[Any]:
+def judge(inference: Inference) -> list[Any]:
     """The order of each query's candidates, the best first."""
-    of = np.asarray(said.rows.about["example"])
-    return [np.argsort(-said.outputs["logits"][of == number, 0], kind="stable") for number in np.unique(of)]
+    of = np.asarray(inference.rows.about["example"])
+    return [np.argsort(-inference.outputs["logits"][of == number, 0], kind="stable") for number in np.unique(of)]
 
 
-def present(said: Said) -> Iterator[dict[str, Any]]:
-    yield from ({"ranking": order.tolist()} for order in judge(said))
+def present(inference: Inference) -> Iterator[dict[str, Any]]:
+    yield from ({"ranking": order.tolist()} for order in judge(inference))
 
 
 def reciprocal_ranks(predictions: Any, references: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compress.metrics.metric import Metric, ratio_of
-from compress.tasks.kinds import Kind, Output, Said
+from compress.tasks.kinds import Inference, Kind, Output
 from compress.tasks.kinds.answers import Answers, Batch, Outputs
 from compress.tasks.kinds.laws import CATEGORICAL
 
@@ -85,24 +85,24 @@ def answers(outputs: Outputs, batch: Batch) -> Answers:
     )
 
 
-def judge(said: Said) -> list[str]:
+def judge(inference: Inference) -> list[str]:
     """The text of each example's best span, in whichever of its windows that stands."""
-    ends = np.cumsum(said.rows.lengths())[:-1]
+    ends = np.cumsum(inference.rows.lengths())[:-1]
     best: dict[int, tuple[float, str]] = {}
-    parts = (np.split(said.outputs[name], ends) for name in ("start_logits", "end_logits"))
+    parts = (np.split(inference.outputs[name], ends) for name in ("start_logits", "end_logits"))
     for number, (first, last) in enumerate(zip(*parts, strict=True)):
-        own = np.flatnonzero(said.rows.about["of_text"][number])
+        own = np.flatnonzero(inference.rows.about["of_text"][number])
         scores = np.triu(first[own][:, None] + last[own][None])
         scores[np.tril_indices(len(own), -1)] = -np.inf
         begin, end = np.unravel_index(int(scores.argmax()), scores.shape)
-        offsets, example = said.rows.about["offsets"][number], said.rows.about["example"][number]
-        text = said.texts["text_pair"][example][offsets[own[begin]][0] : offsets[own[end]][1]]
+        offsets, example = inference.rows.about["offsets"][number], inference.rows.about["example"][number]
+        text = inference.texts["text_pair"][example][offsets[own[begin]][0] : offsets[own[end]][1]]
         best[example] = max(best.get(example, (-np.inf, "")), (float(scores.max()), text))
     return [best[example][1] for example in sorted(best)]
 
 
-def present(said: Said) -> Iterator[dict[str, Any]]:
-    yield from ({"answer": text} for text in judge(said))
+def present(inference: Inference) -> Iterator[dict[str, Any]]:
+    yield from ({"answer": text} for text in judge(inference))
 
 
 def exact(predictions: Any, references: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.metrics.metric import Metric, ratio_of
-from compress.tasks.kinds import Kind, Output, Said
+from compress.tasks.kinds import Inference, Kind, Output
 from compress.tasks.kinds.answers import Answers, Batch, Outputs
 from compress.tasks.kinds.laws import Law
 
@@ -87,8 +87,8 @@ def answers(outputs: Outputs, batch: Batch) -> Answers:
     return Answers(outputs["embedding"], batch.get("labels"))
 
 
-def judge(said: Said) -> Sequence[Any]:
-    return list(said.law.decide(said.outputs["embedding"]))
+def judge(inference: Inference) -> Sequence[Any]:
+    return list(inference.law.decide(inference.outputs["embedding"]))
 
 
 def cosines(predictions: Any, references: Any) -> Any:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from compress.core.errors import CompressError
 from compress.models.kinds import kind_of_model
+from compress.tasks.kinds.kind import Kind
 
 TRACED = "output."
 """What the names of a traceable module's outputs begin with: a graph names inner values by what makes them, `embedding` say."""
@@ -42,15 +43,22 @@ def outputs(model: Any, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
     kind = kind_of_model(model)
     if not (reads_last_token(model) and model.config.pad_token_id is None and len(feeds["input_ids"]) > 1):
         try:
-            return kind.named(model(**feeds))
+            return _named(kind, model(**feeds))
         except ValueError as error:
             reason = str(error).split("\n", 1)[0].rstrip(".")
             raise CompressError(f"{type(model).__name__} cannot read these rows in one batch: {reason}.") from error
     found = [
-        kind.named(model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}))
+        _named(kind, model(**{name: value[row : row + 1, mask] for name, value in feeds.items()}))
         for row, mask in enumerate(feeds["attention_mask"].bool())
     ]
     return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+
+def _named(kind: Kind, found: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The kind's outputs; every tensor of a model that has none of them, as a base or one of a kind that is not handled."""
+    if any(one.name in found for one in kind.outputs):
+        return kind.named(found)
+    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
 
 class _Outputs(nn.Module):

@@ -99,8 +99,9 @@ def test_without_any_label_the_loss_is_0_and_has_a_gradient(law: laws.Law) -> No
     scores = drawn(2, 1 if law is NUMBER else 3).requires_grad_()
     labels = torch.full((2, 3) if law is BINARY else (2,), law.no_label)
     loss = hard(law, answers(scores, labels))
-    assert loss == 0
-    loss.backward()
+    by_row = hard(law, Answers(scores, labels, row=torch.tensor([0, 0])))
+    assert (loss, by_row) == (0, 0)
+    (loss + by_row).backward()
     assert scores.grad is not None
     assert not scores.grad.any()
 

@@ -18,6 +18,7 @@ from compress.distillation.token_distributions import (
     NextTokens,
     alike,
     divergences,
+    in_batch,
     jsd,
     mass,
     top_k,
@@ -183,3 +184,33 @@ def test_log_probabilities_in_sixteen_bits_change_a_loss_by_little() -> None:
     fine, rounded = (divergences(student, one, 1.0, "forward_kl").mean() for one in (exact, stored))
     # Half precision rounds a log-probability of 1 to 8 by less than 0.004.
     assert rounded.item() == pytest.approx(fine.item(), rel=0.005)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_a_batch_has_a_distribution_for_each_label_that_counts_and_none_for_a_decoders_first_token(
+    shifted: bool,
+) -> None:
+    labels = torch.tensor([[4, 1, -100], [-100, 2, 3]])
+    kept = top_k(logits(17, 2, 3, 9), 2, 1.0)
+    assert kept.ids is not None
+    assert kept.rest is not None
+    names = {"log_probabilities": kept.log_probabilities, "ids": kept.ids.int(), "rest": kept.rest}
+    batch = {"labels": labels} | {f"teacher.next.{name}": value for name, value in names.items()}
+    rows, places = ([0, 1, 1], [1, 1, 2]) if shifted else ([0, 0, 1, 1], [0, 1, 1, 2])
+    found = in_batch(batch, shifted=shifted)
+    assert found.log_probabilities.equal(kept.log_probabilities[rows, places])
+    assert found.ids is not None
+    assert found.ids.equal(kept.ids[rows, places])
+    assert found.rest is not None
+    assert found.rest.equal(kept.rest[rows, places])
+
+
+def test_distributions_at_some_tokens_are_those_of_these_tokens() -> None:
+    every = whole(logits(18, 3, 4, 9), 1.0)
+    assert every.at(COUNTED).log_probabilities.equal(every.log_probabilities[COUNTED])
+    assert (every.at(COUNTED).ids, every.at(COUNTED).rest) == (None, None)
+    kept = top_k(logits(18, 3, 4, 9), 2, 1.0)
+    assert kept.ids is not None
+    some = kept.at(COUNTED)
+    assert some.ids is not None
+    assert some.ids.equal(kept.ids[COUNTED])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, TOKENS
 
 SCORES = np.array([[2.0, -1.0, 0.5], [-3.0, -2.0, -1.0]])
 
@@ -33,3 +35,32 @@ def test_two_models_differ_where_their_predictions_do() -> None:
 def test_the_margin_is_the_distance_to_another_prediction() -> None:
     assert CATEGORICAL.margin(SCORES) == pytest.approx([1.5, 1.0])
     assert BINARY.margin(SCORES) == pytest.approx([0.5, 1.0])
+
+
+def test_only_a_number_is_one_as_it_stands() -> None:
+    assert [law.is_number for law in (CATEGORICAL, BINARY, NUMBER, TOKENS)] == [False, False, True, False]
+
+
+def test_numbers_are_alike_by_their_correlation_and_constant_ones_where_they_are_equal() -> None:
+    few = np.array([1.0, 2.0, 4.0])
+    assert NUMBER.similarity(few, np.array([2.0, 1.0, 0.5])) == pytest.approx(np.corrcoef(few, [2.0, 1.0, 0.5])[0, 1])
+    assert NUMBER.similarity(few[:2], few[:2] * 3) == pytest.approx(1)
+    assert NUMBER.similarity(few[:2], -few[:2]) == pytest.approx(-1)
+    # Within a tenth of the size, and of 1 where they are smaller.
+    for ours, theirs, alike in ((10.9, 10.0, 1), (11.1, 10.0, 0), (0.09, 0.0, 1), (0.11, 0.0, 0)):
+        assert NUMBER.similarity(np.full(3, ours), np.full(3, theirs)) == alike
+        assert NUMBER.similarity(np.full(1, ours), np.full(1, theirs)) == alike
+    assert NUMBER.similarity(np.full(3, 2.0), few) == NUMBER.similarity(few, np.full(3, 2.0)) == 0
+    for odd in (math.nan, math.inf):
+        assert NUMBER.similarity(np.array([1.0, odd, 2.0]), few) == -1
+
+
+@pytest.mark.parametrize(("quantiles", "is_shown"), [(2.32, False), (2.33, True)])
+def test_a_correlation_is_negative_at_the_one_sided_level_of_1_percent(quantiles: float, is_shown: bool) -> None:
+    """2.326 is the normal quantile; Fisher's transform of a correlation has a standard error of 1 / sqrt(rows - 3)."""
+    right, apart = np.linspace(-1, 1, 28), np.tile([1.0, -1.0], 14)
+    apart -= apart @ right / (right @ right) * right  # both are centred, and now not correlated
+    correlation = -math.tanh(quantiles / 5)
+    predicted = correlation * right / np.linalg.norm(right)
+    predicted = predicted + math.sqrt(1 - correlation**2) * apart / np.linalg.norm(apart)
+    assert bool(NUMBER.worse_than_guessing(predicted[:, None], right)) == is_shown

@@ -50,6 +50,7 @@ def test_a_mean_is_over_what_exists_and_0_where_nothing_does() -> None:
     each = torch.tensor([[1.0, 2.0, 6.0], [1.0, 2.0, 6.0]])
     valid = torch.tensor([[True, False, True], [False, False, False]])
     assert mean_of(each, valid).tolist() == [3.5, 0.0]
+    assert mean_of(each, torch.tensor([[False, False, True]])).tolist() == [6.0, 6.0]
     assert mean_of(each, None).tolist() == [3.0, 3.0]
 
 

@@ -1,0 +1,152 @@
+"""What a report says in sentences: savings beside the fp32 ONNX export, the change in quality, and how certain both are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from compress.core.measurement import Measurements
+from compress.report.comparison import Comparison, Row, compare
+from compress.report.recommendations import Recommendation
+from compress.report.sentences import lead, quality, savings, story
+from tests.report.made_up import Made, MakeRun
+from tests.report.made_up_generative import Generator, decoders
+
+EXPORT_MEGABYTES = 91.2
+UNMEASURED = {"latency_seconds": "no kernel", "accuracy": "it broke", "disk_bytes": "no file"}
+
+
+def row_of(measurements: Measurements, name: str = "one") -> tuple[Comparison, Row]:
+    comparison = compare(measurements)
+    return comparison, next(row for row in comparison.rows if row.name == name)
+
+
+@pytest.mark.parametrize(
+    ("smaller", "speed", "interval", "said"),
+    [
+        (4.0, 3.0, (2.9, 3.1), "4.0× smaller and 3.0× faster than the fp32 ONNX export"),
+        (1.006, 1.006, (1.001, 1.01), "1.01× smaller and 1.01× faster than the fp32 ONNX export"),
+        (1.004, 3.0, (2.9, 3.1), "1.00× the size and 3.0× faster, compared with the fp32 ONNX export"),
+        (0.5, 3.0, (2.9, 3.1), "2.00× the size and 3.0× faster, compared with the fp32 ONNX export"),
+        (4.0, 1.004, (1.001, 1.01), "4.0× smaller and 1.00× the speed, compared with the fp32 ONNX export"),
+        (4.0, 0.5, (0.4, 0.6), "4.0× smaller and 0.50× the speed, compared with the fp32 ONNX export"),
+        (4.0, 1.2, (1.001, 1.4), "4.0× smaller and 1.20× faster than the fp32 ONNX export"),
+    ]
+    + [
+        (
+            4.0,
+            speed,
+            ends,
+            f"4.0× smaller and {speed:.2f}× the speed (no difference shown), compared with the fp32 ONNX export",
+        )
+        for speed, ends in ((1.2, (1.0, 1.4)), (1.2, (0.9, 1.5)), (0.9, (0.8, 1.0)))
+    ],
+)
+def test_a_comparative_is_said_from_half_a_percent_on_and_where_the_interval_leaves_out_1(
+    smaller: float, speed: float, interval: tuple[float, float], said: str, make_run: MakeRun
+) -> None:
+    run = make_run([Made("one", 769, 9, speed, EXPORT_MEGABYTES / smaller)], metrics=())
+    found = (
+        replace(one, interval=interval) if one.name == "speedup" and one.value == speed else one
+        for one in run.measurements
+    )
+    assert savings(*row_of(replace(run, measurements=tuple(found)))) == said
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        ({"disk_bytes": "no file"}, "3.0× faster than the fp32 ONNX export"),
+        ({"latency_seconds": "no kernel"}, "4.0× smaller than the fp32 ONNX export"),
+        (UNMEASURED, "its size and speed beside the fp32 ONNX export were not measured"),
+    ],
+)
+def test_savings_leave_out_what_was_not_measured(absent: dict[str, str], said: str, make_run: MakeRun) -> None:
+    made = Made("one", 769, 9, 3.0, EXPORT_MEGABYTES / 4, absent=absent)
+    assert savings(*row_of(make_run([made], metrics=()))) == said
+
+
+@pytest.mark.parametrize(
+    ("met", "begins"),
+    [
+        (None, "No variant is free of loss."),
+        (True, "No variant is free of loss."),
+        (False, "No variant keeps the budget."),
+    ],
+)
+def test_the_first_sentence_says_what_no_variant_keeps(met: bool | None, begins: str, make_run: MakeRun) -> None:
+    comparison, row = row_of(make_run([Made("one", 700, 80, 3.0, 22.8)]))
+    said = lead(comparison, (Recommendation("Least loss", row, False),), met=met)
+    assert said == (
+        f"{begins} one loses least: 4.0× smaller and 3.0× faster than the fp32 ONNX export, −8.03 points of accuracy."
+    )
+    assert lead(comparison, (), met=met) == (
+        "No variant could be tested against the uncompressed model, so none is recommended."
+    )
+
+
+def test_the_first_sentence_says_whether_quality_was_compared(make_run: MakeRun) -> None:
+    comparison, row = row_of(make_run([Made("one", 769, 9, 3.0, 22.8, absent={"accuracy": "it broke"})]))
+    assert "export, accuracy not compared." in lead(comparison, (Recommendation("", row, True),), met=None)
+    comparison, row = row_of(decoders((Generator("one", 0.4, 3.0, 30, surprise=1e-5),)))
+    assert "export, no rise in perplexity shown" in lead(comparison, (Recommendation("", row, True),), met=None)
+
+
+def test_a_variants_story_has_its_savings_their_interval_and_its_quality(make_run: MakeRun) -> None:
+    comparison, row = row_of(make_run([Made("one", 700, 80, 2.0, 22.8)]))
+    assert comparison.headline is not None
+    assert story(comparison, row) == (
+        f"4.0× smaller and 2.00× faster than the fp32 ONNX export ({comparison.headline.words}, "
+        f"95 % interval of the ratio 1.94 to 2.06). {quality(comparison, row, 'accuracy')[0]}"
+    )
+    comparison, row = row_of(make_run([Made("one", 770, 0, 2.0, 22.8, absent=UNMEASURED)]))
+    assert story(comparison, row) == (
+        "Its size and speed beside the fp32 ONNX export were not measured. "
+        "Its speed ratio is absent: no kernel. Accuracy: absent (it broke)."
+    )
+
+
+def test_a_quality_is_told_with_the_uncompressed_one_its_interval_and_its_test(make_run: MakeRun) -> None:
+    comparison, row = row_of(make_run([Made("one", 700, 80, 2.0, 22.8)]))
+    change = row.quality["accuracy"].difference
+    assert quality(comparison, row, "accuracy") == [
+        "Accuracy is 80.28 against 88.30 uncompressed: −8.03 points "
+        f"(95 % interval {comparison.scale.signed_range(change.interval)}), worse (McNemar exact, p < 0.001, 872 examples)."
+    ]
+
+
+def test_no_difference_shown_says_what_could_have_been_and_what_is_not_ruled_out(make_run: MakeRun) -> None:
+    comparison, row = row_of(make_run([Made("one", 767, 9, 2.0, 22.8)]))
+    change = row.quality["accuracy"].difference
+    assert change.interval is not None
+    told, left = quality(comparison, row, "accuracy")
+    assert ", no difference shown (McNemar exact, p = " in told
+    # Of 15 examples that one alone has right, 3 and 12 have p = 0.035, and 4 and 11 p = 0.118.
+    assert left == (
+        f"These examples could have shown a difference of {100 * 9 / 872:.2f} points or more; "
+        f"a loss of {-100 * change.interval[0]:.2f} points is not ruled out."
+    )
+
+
+def test_where_lower_is_better_a_rise_is_not_ruled_out() -> None:
+    comparison, row = row_of(decoders((Generator("one", 0.4, 3.0, 30, surprise=1e-5),)))
+    change = row.quality["perplexity"].difference
+    assert change.interval is not None
+    assert change.interval[1] > 0
+    told, left = quality(comparison, row, "perplexity")
+    assert " uncompressed, lower is better: " in told
+    assert f"a rise of {comparison.scale.amount(change.interval[1])} is not ruled out" in left
+
+
+def test_an_equal_variant_leaves_no_loss_open(make_run: MakeRun) -> None:
+    comparison, row = row_of(make_run([Made("one", 770, 0, 2.0, 22.8)]))
+    assert quality(comparison, row, "accuracy")[1:] == [
+        f"These examples could have shown a difference of {100 * 6 / 872:.2f} points or more."
+    ]
+    assert "no loss of accuracy shown." in lead(comparison, (Recommendation("", row, True),), met=None)
+    bare = replace(row.quality["accuracy"].difference, word=None, absent=None)
+    untested = replace(row, quality={"accuracy": replace(row.quality["accuracy"], difference=bare)})
+    assert quality(comparison, untested, "accuracy") == ["Accuracy is 88.30 against 88.30 uncompressed; not tested."]
+    assert not math.isnan(bare.value or 0.0)

@@ -27,6 +27,13 @@ def test_timed_outputs_of_another_model_than_the_evaluated_one_are_noticed() -> 
     assert "2 of 4" in str(latency.output_mismatch(timings, numbers, predicted, "1xreal"))
 
 
+@pytest.mark.parametrize(("differ", "of", "is_noticed"), [(1, 10, False), (2, 20, False), (3, 20, True), (2, 10, True)])
+def test_one_timed_output_in_ten_may_name_another_class(differ: int, of: int, is_noticed: bool) -> None:
+    timed = Timings(logits={str(n): [1.0, 0.0] for n in range(of)})
+    predicted = np.array([1.0] * differ + [0.0] * (of - differ))
+    assert (latency.output_mismatch(timed, range(of), predicted, "1xreal") is not None) == is_noticed
+
+
 def timings(rounds: Sequence[Sequence[float]]) -> Timings:
     return Timings(rounds=[list(one) for one in rounds])
 
@@ -50,6 +57,25 @@ def test_a_percentile_that_few_timings_cannot_show_is_absent_with_the_reason() -
     assert found["latency_p90_seconds"].value is not None
     assert found["latency_p99_seconds"].value is None
     assert found["latency_p99_seconds"].absent == "it takes 100 timings, there are 42"
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "least"), [("latency_p90_seconds", 0.9, 10), ("latency_p99_seconds", 0.99, 100)]
+)
+def test_a_percentile_is_a_quantile_of_all_timings_from_so_many_on(name: str, share: float, least: int) -> None:
+    seconds = [0.001 * n for n in range(1, least + 1)]
+    enough = {one.name: one for one in latency.latency("f", timings([seconds[:4], seconds[4:]]), ONE, {}, None)}
+    assert enough[name].value == pytest.approx(np.quantile(seconds, share))
+    few = {one.name: one for one in latency.latency("f", timings([seconds[:4], seconds[4:-1]]), ONE, {}, None)}
+    assert few[name].absent == f"it takes {least} timings, there are {least - 1}"
+
+
+def test_a_runtime_that_does_not_run_an_artifact_has_no_latency_under_any_condition_with_its_reason() -> None:
+    found = latency.not_run("f", {"torch": "no kernel", "onnx_runtime": None}, [ONE, MANY], {"threads": 2})
+    assert [(one.condition["runtime"], one.condition["batch"], one.absent) for one in found] == [
+        ("torch", 1, "no kernel"),
+        ("torch", 32, "no kernel"),
+    ]
 
 
 def test_without_a_baseline_the_ratio_is_absent_and_the_latency_is_not() -> None:
@@ -88,6 +114,14 @@ def test_after_fixed_prompts_first_token_each_further_one_and_tokens_a_second_ar
     assert found["output_tokens_per_second"].value == pytest.approx(64 / 3.8)
     assert found["speedup"].value is None
     assert {one.condition["new_tokens"] for one in found.values()} == {8}
+
+
+@pytest.mark.parametrize(("new_tokens", "each"), [(1, None), (2, 1.4)])
+def test_a_single_new_token_has_no_time_for_each_further_one(new_tokens: int, each: float | None) -> None:
+    mine = Timings([[1.9]] * 2, first=[[0.5]] * 2, tokens=[4 * new_tokens] * 2)
+    found = by_name(speed_of_generation("abc", mine, FIXED, WHERE, None, new_tokens))["time_per_output_token_seconds"]
+    assert found.value == (None if each is None else pytest.approx(each))
+    assert found.absent == ("only one token was generated" if each is None else None)
 
 
 @pytest.mark.parametrize("condition", [REAL, FIXED])

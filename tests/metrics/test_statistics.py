@@ -104,6 +104,19 @@ def test_scores_that_are_not_right_or_wrong_are_compared_by_the_paired_bootstrap
     assert 0.18 < found.interval[0] < found.difference < found.interval[1] < 0.22
 
 
+def test_what_could_have_been_shown_is_half_of_the_interval_or_what_mcnemars_test_needs() -> None:
+    first, second = np.random.default_rng(13).random((2, 60))
+    plain = statistics.compare(first, second)
+    whole = statistics.compare_scorers(
+        lambda rows: float(first[rows].mean()), lambda rows: float(second[rows].mean()), 60, resamples=200
+    )
+    for found in (plain, whole):
+        assert found.smallest == pytest.approx((found.interval[1] - found.interval[0]) / 2)
+    right = statistics.compare([1.0] * 16 + [0.0] * 6 + [1.0] * 78, [0.0] * 16 + [1.0] * 84)
+    assert (right.only_first, right.only_second) == (16, 6)
+    assert right.smallest == statistics.smallest_difference(22, 100) == 0.12
+
+
 def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval() -> None:
     values = np.random.default_rng(2).normal(3.0, 2.0, size=2000)
     low, high = statistics.bootstrap(lambda rows: float(values[rows].mean()), values.size)

@@ -70,6 +70,29 @@ def test_the_fastest_of_all_is_faster_than_the_fastest_without_a_loss_and_shows_
     }
 
 
+def test_a_variant_that_was_not_tested_is_neither_recommended_nor_named(make_run: MakeRun) -> None:
+    run = make_run([LOSSY])
+    untested = (replace(one, per_example=(), predictions=()) for one in run.measurements)
+    assert recommendations(compare(replace(run, measurements=tuple(untested)))) == ()
+
+
+def test_what_was_not_timed_is_slower_than_anything_that_was(make_run: MakeRun) -> None:
+    untimed = Made("untimed", 769, 8, 9.0, 20, absent={"latency_seconds": "its process was ended"})
+    slow, slower = Made("slow", 700, 80, 0.4, 30), Made("slower", 700, 80, 0.3, 25)
+    assert names(make_run, [untimed, slow, slower]) == {
+        "Smallest with no loss shown": ("untimed", True),
+        "Fastest of all, at a loss": ("slow", False),
+    }
+    for megabytes in (untimed.megabytes, 1.015 * untimed.megabytes):
+        crawling = Made("crawling", 769, 8, 0.4, megabytes)
+        assert names(make_run, [untimed, crawling]) == {"Smallest and fastest with no loss shown": ("crawling", True)}
+
+
+def test_without_a_metric_there_is_no_front_and_nothing_to_recommend(make_run: MakeRun) -> None:
+    comparison = compare(make_run([SAFE_FAST], metrics=()))
+    assert (latency_front(comparison), recommendations(comparison)) == ([], ())
+
+
 def test_a_run_of_baselines_alone_has_no_picks_and_says_so(make_run: MakeRun) -> None:
     comparison = compare(make_run([]))
     assert recommendations(comparison) == ()

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, TOKENS
 
@@ -15,12 +16,14 @@ SCORES = np.array([[2.0, -1.0, 0.5], [-3.0, -2.0, -1.0]])
 def test_a_class_is_the_largest_score_and_labels_are_those_above_one_half() -> None:
     assert CATEGORICAL.decide(SCORES).tolist() == [0, 2]
     assert BINARY.decide(SCORES).tolist() == [[1, 0, 1], [0, 0, 0]]
+    assert BINARY.decide(np.zeros((1, 2))).tolist() == [[0, 0]]
     assert NUMBER.decide(SCORES[:, :1]).tolist() == [2.0, -3.0]
 
 
 def test_probabilities_are_softmax_of_classes_and_sigmoid_of_labels() -> None:
     odds = np.exp(SCORES) / np.exp(SCORES).sum(1, keepdims=True)
     np.testing.assert_allclose(CATEGORICAL.probabilities(SCORES), odds, rtol=1e-12)
+    assert CATEGORICAL.probabilities(np.array([[1000.0, 0.0]])).tolist() == [[1, 0]]
     np.testing.assert_allclose(BINARY.probabilities(SCORES), 1 / (1 + np.exp(-SCORES)), rtol=1e-12)
     assert (BINARY.probabilities(SCORES) > 0.5).tolist() == BINARY.decide(SCORES).astype(bool).tolist()
 
@@ -64,3 +67,15 @@ def test_a_correlation_is_negative_at_the_one_sided_level_of_1_percent(quantiles
     predicted = correlation * right / np.linalg.norm(right)
     predicted = predicted + math.sqrt(1 - correlation**2) * apart / np.linalg.norm(apart)
     assert bool(NUMBER.worse_than_guessing(predicted[:, None], right)) == is_shown
+
+
+@pytest.mark.parametrize(("rows", "is_shown"), [(3, False), (4, True)])
+def test_three_rows_show_no_negative_correlation(rows: int, is_shown: bool) -> None:
+    right = np.arange(rows, dtype=float)
+    assert bool(NUMBER.worse_than_guessing(-right[:, None], right)) == is_shown
+    assert not NUMBER.worse_than_guessing(-right[:, None], np.ones(rows))
+
+
+def test_a_label_is_one_where_its_own_outcome_exists() -> None:
+    valid = torch.tensor([[True, False], [False, True], [True, True], [True, True]])
+    assert CATEGORICAL.labelled(torch.tensor([0, 0, 1, -100]), valid).tolist() == [True, False, True, False]

@@ -43,7 +43,9 @@ def resolve(description: str | Mapping[str, Any]) -> tuple[Task, str | None]:
         raise CompressError(f"A task is a name or a mapping with a name, not {shown(description)}.")
     name = description.get("name")
     if not isinstance(name, str) or not name:
-        raise CompressError("The task has no name. Add `name:` with a name of your own, or one of `compress list tasks`.")
+        raise CompressError(
+            "The task has no name. Add `name:` with a name of your own, or one of `compress list tasks`."
+        )
     _check_name(name)
     is_known = name in known()
     written = dict(description) if is_known else with_kind(description)

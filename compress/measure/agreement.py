@@ -31,11 +31,7 @@ def of_predictions(
         return absent(fingerprint, AGREEMENT, condition, NO_ROOT)
     pairs = zip(predicted, of_root, strict=True)
     same = np.array([np.mean(np.equal(ours, theirs)) for ours, theirs in pairs if np.size(ours)])
-    return _mean(
-        fingerprint,
-        np.floor(same) if np.ndim(predicted) == 2 and isinstance(predicted, np.ndarray) else same,
-        condition,
-    )
+    return _mean(fingerprint, np.floor(same) if task.law.several else same, condition)  # of several labels all or none
 
 
 def of_texts(

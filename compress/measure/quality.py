@@ -42,7 +42,7 @@ def of_task(predicted: Any, folder: Path, task: Task) -> Any:
     order = labels.order(names, task) if len(names) == task.num_labels else None
     if order is None:
         raise labels.refused(folder, names, task)
-    if np.ndim(predicted) == 2 and isinstance(predicted, np.ndarray):  # labels each by itself: their columns
+    if task.law.several:  # labels each by itself: their columns
         return predicted[:, list(order)]
     ids = np.argsort(order)
     if isinstance(predicted, np.ndarray):

@@ -23,6 +23,15 @@ def test_agreement_counts_equal_classes_whether_right_or_wrong() -> None:
     assert found.interval[0] < 0.5 < found.interval[1]
 
 
+def test_agreement_of_words_is_an_examples_share_and_of_labels_all_of_them_or_none() -> None:
+    words = Task("w", "token_classification", ("tokens",), "tags", ("entity_f1",), ("O", "B-X"))
+    ours, theirs = [np.array([0, 1, 1, 0]), np.array([1])], [np.array([0, 1, 0, 0]), np.array([1])]
+    assert agreement.of_predictions("f", ours, theirs, words, {}).value == (0.75 + 1) / 2
+    several = Task("m", "multi_label_classification", ("text",), "label", ("f1_micro",), ("a", "b"))
+    sets = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[1.0, 1.0], [1.0, 1.0]])
+    assert agreement.of_predictions("f", *sets, several, {}).value == 0.5
+
+
 def test_agreement_is_absent_with_its_reason_where_there_is_none() -> None:
     assert "could not be run" in str(agreement.of_predictions("f", np.ones(3), None, CLASSES, {}).absent)
     assert "not classes" in str(agreement.of_predictions("f", np.ones(3), np.ones(3), SCORES, {}).absent)

@@ -34,6 +34,22 @@ def test_the_class_of_an_example_is_its_greatest_logit_and_a_score_its_only_one(
     assert [np.asarray(one).tolist() for one in found] == [[1.0, 0.0, 1.0], [0.5, 4.5]]
 
 
+def test_predictions_are_given_in_the_order_of_the_tasks_labels_one_a_row_a_word_or_a_label(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "id2label": {"0": "b", "1": "c", "2": "a"}}')
+    one, words, several = (
+        Task("t", kind, ("text",), "label", (metric,), ("a", "b", "c"))
+        for kind, metric in (
+            ("classification", "accuracy"),
+            ("token_classification", "entity_f1"),
+            ("multi_label_classification", "f1_micro"),
+        )
+    )
+    assert quality.of_task(np.array([0.0, 2.0]), tmp_path, one).tolist() == [1, 0]
+    ragged = quality.of_task([np.array([0, -100, 2]), np.array([1])], tmp_path, words)
+    assert [row.tolist() for row in ragged] == [[1, -100, 0], [2]]
+    assert quality.of_task(np.array([[1.0, 0.0, 0.0]]), tmp_path, several).tolist() == [[0, 1, 0]]
+
+
 def test_accuracy_comes_with_each_examples_score_and_an_interval_around_it() -> None:
     predicted = np.array(LABELS)
     predicted[:12] = 1 - predicted[:12]

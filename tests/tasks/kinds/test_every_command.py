@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics as sklearn
 
+import compress
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.data import loading
+from compress.metrics import entity_f1
 from compress.models.load import resolve_model
 from compress.runtimes.predict import opened
+from compress.tasks.task import Task
 from compress.techniques.apply import apply
 from tests.tiny import write_model
+from tests.workers import workers_here
+
+__all__ = ["workers_here"]
 
 LIMIT = {"train": 96, "evaluation": 24}
 
@@ -103,6 +111,39 @@ def test_its_graphs_answer_as_it_does_in_fp32_and_in_integers(teacher: Artifact,
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     else:
         assert list(opened(graph).answers(texts)) == first
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("workers_here")
+def test_it_is_benchmarked_and_reported_beside_a_smaller_one(teacher: Artifact, tmp_path: Path) -> None:
+    smaller = made("prune", teacher, tmp_path / "smaller", _task(teacher), method="magnitude", sparsity=0.5)
+    suite = tmp_path / "suite.yaml"
+    suite.write_text("rounds: 2\nrepeats: 0\noptions: [ours]\nconditions: [{batch: 1, length: real, calls: 2}]\n")
+    compress.benchmark([teacher.folder, smaller.folder], tmp_path / "bench", suite=suite)
+    compress.write_report(tmp_path / "bench", tmp_path / "report")
+    (run,) = json.loads((tmp_path / "report" / "report.json").read_text())["runs"]
+
+    variants = {one["name"]: one for one in run["artifacts"]}
+    assert set(variants) == {"fp32-torch", "fp32-onnx", "smaller"}
+    assert variants["fp32-onnx"]["agreement_share"]["value"] == 1
+    task = loading.resolve(_task(teacher))[0]
+    assert {(one["name"], one["metric"]) for one in run["tests"]} >= {("smaller", metric) for metric in task.metrics}
+    read = loading.load(task, None, "evaluation").rows
+    answers = list(
+        opened(smaller).answers([text if isinstance(text, str) else " ".join(text) for text in read["text"]])
+    )
+    found = variants["smaller"]["quality_share"][task.metric]["value"]
+    assert found["value"] == pytest.approx(_score(task, answers, read["label"][:]))
+
+
+def _score(task: Task, answers: list[dict[str, Any]], labels: Any) -> float:
+    """The task's first metric of what `predict` answers."""
+    if task.reads_words:
+        tags = [np.array([task.label_names.index(tag) for tag in one["tags"]]) for one in answers]
+        metric = entity_f1.METRIC.for_task(task)
+        return metric.score_of(metric.statistics(tags, [np.array(row) for row in labels]))
+    found = np.array([[name in one["labels"] for name in task.label_names] for one in answers])
+    return float(sklearn.f1_score(np.array(labels) > 0, found, average="micro", zero_division=0))
 
 
 def test_a_model_of_one_class_a_text_is_refused(teacher: Artifact, make_model: Any, tmp_path: Path) -> None:

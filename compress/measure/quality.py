@@ -47,7 +47,7 @@ def of_task(predicted: Any, folder: Path, task: Task) -> Any:
     ids = np.argsort(order)
     if isinstance(predicted, np.ndarray):
         return ids[predicted.astype(np.int64)].astype(np.float64)
-    return [np.where(one == NO_LABEL, NO_LABEL, ids[one]) for one in predicted]
+    return [np.where(one == NO_LABEL, NO_LABEL, ids[np.maximum(one, 0)]) for one in predicted]  # a cut word has no tag
 
 
 def quality(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compress.core.errors import CompressError
-from compress.core.measurement import FILE, Measurement, Measurements
+from compress.core.measurement import FILE, Measured, Measurement, Measurements
 
 FIELDS = ("suite", "machine", "task", "split")
 
@@ -66,3 +66,38 @@ def test_a_file_from_before_generative_models_opens(tmp_path: Path) -> None:
     found = Measurements.open(tmp_path)
     assert (found.baselines, found.measurements[0].statistics) == ({}, ())
     assert found.measurements[0].per_example == (0.2, 0.4)
+
+
+def test_the_format_is_a_number_and_a_folder_is_made_for_the_file(tmp_path: Path) -> None:
+    file = measurements().save(tmp_path / "runs" / "one")
+    raw = json.loads(file.read_text())
+    assert raw["format"] == 1
+    assert raw["measurements"][0]["samples"] == 0
+    file.write_text(json.dumps({**raw, "format": 2}))
+    with pytest.raises(CompressError, match="another format than 1"):
+        Measurements.open(file)
+
+
+def test_a_value_that_is_no_number_is_never_written(tmp_path: Path) -> None:
+    nothing = Measurement("abc", "rouge_l", float("nan"), "share", True)
+    with pytest.raises(ValueError, match="JSON"):
+        Measurements({}, {}, {}, {}, (), (nothing,)).save(tmp_path)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_an_artifact_is_unmeasured_where_nothing_that_was_run_has_a_value() -> None:
+    """A size is known without a run; and what another artifact gave does not count."""
+    run, absent = {"runtime": "torch"}, "out of memory"
+    found = Measurements(
+        *({}, {}, {}, {}),
+        tuple(Measured(name, name, name, {}) for name in ("ran", "failed", "half", "asked of nothing")),
+        (
+            Measurement("ran", "accuracy", 0.9, "share", True, run),
+            Measurement("failed", "accuracy", None, "share", True, run, absent=absent),
+            Measurement("failed", "peak_memory_bytes", 9.0, "bytes", False, run),
+            Measurement("failed", "parameters", 9.0, "count", False),
+            Measurement("half", "accuracy", None, "share", True, run, absent=absent),
+            Measurement("half", "latency_seconds", 0.1, "seconds", False, run),
+        ),
+    )
+    assert found.unmeasured() == {"failed": absent, "asked of nothing": "nothing was asked of it"}

@@ -58,6 +58,14 @@ def test_zeros_stay_zeros_and_a_block_of_them_has_a_scale() -> None:
         assert bool((made.scale != 0).all())
 
 
+@pytest.mark.parametrize(("sign", "zero_point"), [(1, 0), (-1, 15)])
+def test_zero_is_in_the_range_of_a_block_whose_values_have_one_sign(sign: int, zero_point: int) -> None:
+    made = round_to_nearest(sign * np.linspace(1, 3, 16, dtype=np.float32)[None], Grid(4, 16))
+    assert made.zero_point.tolist() == [[zero_point]]
+    assert made.scale.tolist() == [[pytest.approx(3 / 15)]]
+    assert not torch.equal(made.scale, made.scale.half().float())  # 32 bits, unless 16 are asked for
+
+
 def test_scales_of_sixteen_bits_are_such_numbers_and_the_integers_are_chosen_for_them() -> None:
     real = torch.from_numpy(weight())
     made = round_to_nearest(real, Grid(4, 32, True, half_scales=True))
@@ -69,8 +77,9 @@ def test_scales_of_sixteen_bits_are_such_numbers_and_the_integers_are_chosen_for
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(CompressError, match="4 or 8 bits, not 3"):
         Grid(3)
-    with pytest.raises(CompressError, match="not 48"):
-        Grid(4, 48)
+    for block in (8, 48):
+        with pytest.raises(CompressError, match=f"not {block}"):
+            Grid(4, block)
     with pytest.raises(CompressError, match="not finite"):
         round_to_nearest(np.full((2, 32), np.nan, np.float32), Grid())
     made = round_to_nearest(weight(), Grid())

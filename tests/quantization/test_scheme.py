@@ -142,6 +142,34 @@ def test_rounding_is_within_half_a_step_and_zero_is_exact(values: np.ndarray, ax
         assert np.array_equal(quantizer.dequantize(quantizer.quantize(zeros)), zeros)
 
 
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "step", "zero_point"),
+    [
+        ("uint8", -1, 4, 5 / 255, 51),
+        ("int8", -1, 4, 5 / 255, -77),
+        ("uint16", -1, 4, 5 / 65535, 13107),
+        ("int16", -1, 4, 5 / 65535, -19661),
+        ("int8", 1, 4, 4 / 255, -128),  # 0 is always in the range
+        ("int8", -4, -1, 4 / 255, 127),
+        ("int8", 0, 0, np.finfo(np.float32).tiny, -128),
+    ],
+)
+def test_a_range_is_divided_into_all_steps_of_its_type(
+    kind: str, low: float, high: float, step: float, zero_point: int
+) -> None:
+    found = affine(low, high, type=kind)
+    assert (found.type, found.axis) == (kind, None)
+    assert float(found.scale) == pytest.approx(step, rel=1e-6)
+    assert int(found.zero_point) == zero_point
+
+
+def test_int4_weights_have_seven_steps_each_way() -> None:
+    found = symmetric(np.array([[7.0, -14.0], [3.5, 1.0]], np.float32), axis=-1, type="int4")
+    assert found.scale.tolist() == [1, 2]
+    assert found.quantize(np.array([[7.0, -14.0], [3.5, 1.0]], np.float32)).tolist() == [[7, -7], [4, 0]]
+    assert symmetric(np.array([[7.0, -14.0]], np.float32), axis=None, type="int4").scale.tolist() == 2
+
+
 def test_symmetric_takes_each_channels_own_magnitude_and_never_minus_128() -> None:
     weight = np.array([[1.0, -4.0], [0.0, 0.0], [-100.0, 2.0]], np.float32)
     quantizer = symmetric(weight, axis=0)
@@ -155,11 +183,20 @@ def test_a_scheme_survives_json_and_safetensors_to_the_bit(tmp_path: Path) -> No
         {
             "bert.layer.0": Layer(symmetric(random.normal(size=(5, 7)), axis=0), affine(-0.1, 3.3)),
             "a:name with/odd signs": Layer(symmetric(random.normal(size=(5, 7)), axis=None)),
+            "smooth": Layer(symmetric(np.eye(3), axis=1, type="int4"), affine(0, 1), smooth=np.array([1, 0.3, 2])),
+            "float input": Layer(symmetric(np.eye(3), axis=-1), float_input=True),
+            "attention.scores": Layer(input=affine(-1, 1, type="int8"), other=affine(0, 9, type="uint16")),
         }
     )
     scheme.save(tmp_path / "scheme.safetensors")
-    assert dict(Scheme.load(tmp_path / "scheme.safetensors")) == dict(scheme)
-    assert dict(Scheme.from_dict(json.loads(json.dumps(scheme.to_dict())))) == dict(scheme)
+    for again in (
+        Scheme.load(tmp_path / "scheme.safetensors"),
+        Scheme.from_dict(json.loads(json.dumps(scheme.to_dict()))),
+    ):
+        assert dict(again) == dict(scheme)
+        assert [name for name, layer in again.items() if layer.float_input] == ["float input"]
+        assert [name for name, layer in again.items() if layer.smooth is not None] == ["smooth"]
+    assert set(scheme.to_dict()["float input"]) == {"weight", "float_input"}  # as few words as it takes
 
 
 def test_the_same_scheme_is_the_same_bytes(tmp_path: Path) -> None:
@@ -204,6 +241,18 @@ def test_a_quantizer_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(CompressError, match=message):
         Quantizer(kind, axis, np.array(scale), np.array(zero))
+
+
+def test_a_layer_that_cannot_be_is_refused() -> None:
+    one = affine(0, 1)
+    for parts, message in (
+        ({}, "either a weight or a second activation"),
+        ({"weight": one, "input": one, "other": one}, "either a weight or a second activation"),
+        ({"other": one}, "a quantizer for each"),
+        ({"weight": one, "input": one, "float_input": True}, "has no quantizer"),
+    ):
+        with pytest.raises(CompressError, match=message):
+            Layer(**parts)
 
 
 def test_onnx_is_not_needed_for_a_scheme() -> None:

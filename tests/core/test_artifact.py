@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.core.artifact import MANIFEST, RESULTS, SCRATCH, Artifact, Step
+from compress.core.artifact import MANIFEST, RESULTS, SCRATCH, Artifact, Step, finished
 from compress.core.errors import CompressError
 from compress.core.work_folder import finish, work_folder
 
@@ -158,3 +158,38 @@ def test_a_manifest_or_a_file_that_may_not_be_read_is_named(tmp_path: Path, monk
     assert Artifact.is_one(tmp_path / "a")
     with pytest.raises(CompressError, match=r"manifest\.json cannot be read \(Permission denied\)"):
         Artifact.open(tmp_path / "a")
+
+
+def test_why_a_folder_is_no_artifact_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "graph" / "onnx").mkdir(parents=True)
+    (tmp_path / "graph" / "onnx" / "model.onnx").write_bytes(b"")
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "model.onnx").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    for name, reason in (
+        ("nothing", "does not exist"),
+        ("file", "is a file"),
+        ("graph", "holds ONNX graphs that compress did not make"),
+        ("flat", "holds ONNX graphs that compress did not make"),
+        ("empty", "has no manifest.json"),
+    ):
+        with pytest.raises(CompressError, match=reason):
+            Artifact.open(tmp_path / name)
+
+
+def test_what_is_finished_has_the_fingerprint_that_was_asked_for(tmp_path: Path) -> None:
+    saved = _finished(tmp_path / "a")
+    assert finished(tmp_path / "a", saved.fingerprint())
+    assert not finished(tmp_path / "a", "another")
+    assert not finished(tmp_path / "b", saved.fingerprint())
+    (tmp_path / "a" / "model.safetensors").write_bytes(b"w")  # hashes are compared where it is opened
+    assert finished(tmp_path / "a", saved.fingerprint())
+    (tmp_path / "a" / MANIFEST).write_text("{")
+    assert not finished(tmp_path / "a", saved.fingerprint())
+
+
+def test_a_fact_that_is_no_number_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        _finished(tmp_path / "a", facts={"loss": float("nan")})
+    assert not (tmp_path / "a").exists()

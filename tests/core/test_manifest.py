@@ -140,3 +140,9 @@ def test_a_folder_that_is_reached_by_a_link_has_its_paths_from_where_it_lies(pro
     (tmp_path / "link").symlink_to(project / "runs" / "student")
     root = Path(Artifact.open(tmp_path / "link").root()["folder"])
     assert root == (project / "runs" / "teacher").resolve()
+
+
+@pytest.mark.parametrize("ancestor", [{"fingerprint": "00"}, {"folder": "../teacher"}, {}], ids=str)
+def test_an_ancestor_has_a_fingerprint_and_a_place(project: Path, ancestor: dict[str, str]) -> None:
+    folder = _changed(project / "runs" / "student", lambda raw: raw["ancestors"].__setitem__(1, ancestor))
+    assert "an ancestor has no fingerprint or no folder" in _refused(folder)

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 import pytest
 from click.testing import CliRunner
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from compress.cli.options import click_options, given
 from compress.core import shipped
@@ -27,6 +27,13 @@ class Example(Shared):
     embeddings: bool = Field(True, description="Tables too.")
     exclude: tuple[str, ...] = Field((), description="Patterns.")
     layers: int | None = Field(None, ge=1, description="Layers.")
+
+
+class Plain(Settings):
+    number: int | bool = 0
+    text: str = ""
+    names: tuple[str, ...] = ()
+    kind: Literal["first", "second", "third"] = "first"
 
 
 def test_an_unknown_setting_is_named_with_file_line_and_a_guess(tmp_path: Path) -> None:
@@ -179,3 +186,58 @@ def test_a_path_that_no_system_holds_is_refused(text: str) -> None:
 def test_a_path_in_the_users_home_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert named("~/runs") == Path("/home/me/runs")
+
+
+def test_whole_numbers_have_64_bits_and_texts_4096_characters() -> None:
+    for number in (2**63 - 1, -(2**63) + 1):
+        assert build(Plain, {"number": number}, "here").number == number
+    for number in (2**63, -(2**63)):
+        with pytest.raises(CompressError, match="64 bits"):
+            build(Plain, {"number": number}, "here")
+    assert len(build(Plain, {"text": "x" * 4096, "names": ["x" * 4096]}, "here").text) == 4096
+    for values in ({"text": "x" * 4097}, {"names": ["a", "x" * 4097]}):
+        with pytest.raises(CompressError, match="at most 4,096 characters"):
+            build(Plain, values, "here")
+
+
+def test_settings_do_not_change_once_they_are_built() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        build(Plain, {}, "here").text = "x"
+
+
+def test_a_value_in_a_list_is_named_with_the_lists_line_and_a_type_is_no_part_of_a_name() -> None:
+    with pytest.raises(CompressError, match=r"'names\.1' is 5 in here line 7: must be a text"):
+        build(Plain, {"names": ["a", 5]}, "here", {("names",): 7})
+    with pytest.raises(CompressError, match="'number' is 'x' in here: must be a whole number"):
+        build(Plain, {"number": "x"}, "here")
+    for given_name, name in (("firts", "first"), ("secnd", "second"), ("thrid", "third")):
+        with pytest.raises(CompressError, match=f"Did you mean '{name}'"):
+            build(Plain, {"kind": given_name}, "here")
+
+
+def test_lines_below_a_path_are_those_of_its_own_keys() -> None:
+    lines = {("a",): 1, ("a", "b"): 2, ("a", "b", "c"): 3, ("x",): 4, ("x", "b"): 5}
+    assert below(lines, "a") == {("b",): 2, ("b", "c"): 3}
+
+
+@pytest.mark.parametrize(
+    ("taken", "refused", "reason"),
+    [
+        (f"a: {'[' * 50}{']' * 50}", f"a: {'[' * 51}{']' * 51}", "more than 50 levels"),
+        (f"a: '{'[' * 200}'", f"a: '{'[' * 201}'", "more than 50 levels"),
+        ("\n".join(f"a{n}: [1]" for n in range(250)), f"a: '{']' * 9}{'{' * 210}'", "more than 50 levels"),
+        (
+            f"a: &a [{', '.join('x' * 98)}]\nb: [{', '.join(['*a'] * 1009 + ['x'] * 6)}]",
+            f"a: &a [{', '.join('x' * 98)}]\nb: [{', '.join(['*a'] * 1009 + ['x'] * 7)}]",
+            "more than 100,000 values",
+        ),
+    ],
+    ids=["levels", "brackets", "closed brackets", "values"],
+)
+def test_yaml_is_read_up_to_its_limits(tmp_path: Path, taken: str, refused: str, reason: str) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text(taken)
+    assert "a" in read_yaml(file)[0] or "a0" in read_yaml(file)[0]
+    file.write_text(refused)
+    with pytest.raises(CompressError, match=reason):
+        read_yaml(file)

@@ -41,6 +41,22 @@ def rounding_error(values: np.ndarray, low: float, high: float) -> float:
     return float(np.mean((back - values) ** 2))
 
 
+def divergence_in_loops(histogram: Histogram, low: float, high: float) -> float:
+    """`divergence`, value by value, without the histogram's shortcuts."""
+    from scipy.stats import entropy
+
+    centres, counts = histogram.occupied()
+    inside = [(c, n) for c, n in zip(centres, counts, strict=True) if low <= c <= high]
+    p = [float(n) for _, n in inside]
+    p[0] += sum(n for c, n in zip(centres, counts, strict=True) if c < low)
+    p[-1] += sum(n for c, n in zip(centres, counts, strict=True) if c > high)
+    levels: dict[int, list[float]] = {}
+    places = [min(int((c - low) / ((high - low) / 256)), 255) for c, _ in inside]
+    for place, (_, n) in zip(places, inside, strict=True):
+        levels.setdefault(place, []).append(float(n))
+    return float(entropy(p, [sum(levels[place]) / len(levels[place]) for place in places]))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_knows_least_and_greatest_exactly(method: str) -> None:
     seen, batches = observer(method), batches_like_activations(0)
@@ -132,35 +148,98 @@ def test_mse_agrees_with_torchs_histogram_observer() -> None:
 
 def test_entropy_takes_the_threshold_that_brute_force_finds() -> None:
     """Every candidate's divergence again, value by value in plain loops, without the histogram's shortcuts."""
-    from scipy.stats import entropy
-
     seen, batches = Entropy(), batches_like_activations(7, 30.0)
     for batch in batches:
         seen.see(batch)
-    centres, counts = seen.occupied()
-
-    def reference(low: float, high: float) -> float:
-        inside = [(c, n) for c, n in zip(centres, counts, strict=True) if low <= c <= high]
-        p = [float(n) for _, n in inside]
-        p[0] += sum(n for c, n in zip(centres, counts, strict=True) if c < low)
-        p[-1] += sum(n for c, n in zip(centres, counts, strict=True) if c > high)
-        levels: dict[int, list[float]] = {}
-        places = [min(int((c - low) / ((high - low) / 256)), 255) for c, _ in inside]
-        for place, (_, n) in zip(places, inside, strict=True):
-            levels.setdefault(place, []).append(float(n))
-        return float(entropy(p, [sum(levels[place]) / len(levels[place]) for place in places]))
-
     ranges = [(max(seen.low, -t), min(seen.high, t)) for t in thresholds(seen.low, seen.high)]
-    costs = [reference(low, high) for low, high in ranges]
+    costs = [divergence_in_loops(seen, low, high) for low, high in ranges]
     assert [divergence(seen, low, high) for low, high in ranges] == pytest.approx(costs, rel=1e-6, abs=1e-9)
     assert seen.range() == pytest.approx(ranges[int(np.argmin(costs))])
     assert seen.range()[1] < seen.high  # the planted outlier is clipped
 
 
+def test_a_divergence_is_that_of_the_counts_one_by_one() -> None:
+    histogram = Histogram(bins=1024)
+    histogram.first, histogram.width, histogram.low, histogram.high = -300, 0.5, -150.0, 361.0
+    histogram.counts[:] = np.random.default_rng(0).integers(0, 9, 1024)
+    centres, counts = histogram.occupied()
+    assert centres[0] == (-300 + np.nonzero(histogram.counts)[0][0] + 0.5) * 0.5
+    assert centres[-1] == 361  # a centre beyond what was seen is put at its end
+    assert counts.sum() == histogram.counts.sum()
+    ends = ((-150.0, 361.0), (-20.25, 100.0), (float(centres[9]), float(centres[900])))  # the last two lie on centres
+    for low, high in ends:
+        assert divergence(histogram, low, high) == pytest.approx(divergence_in_loops(histogram, low, high), rel=1e-9)
+    assert divergence(histogram, 1000.0, 1001.0) == np.inf
+
+
+def test_bins_are_half_as_wide_as_they_need_to_be_and_zeros_seen_before_stay_at_zero() -> None:
+    histogram = Histogram(bins=8)
+    histogram.see(np.zeros((2, 3)))
+    histogram.see(np.array([-0.001, 0.003]))
+    assert histogram.width == pytest.approx(0.001)  # the span over half of the bins
+    assert histogram.edges()[0] == pytest.approx(-0.001)
+    assert histogram.counts.tolist()[:2] == [1, 6]
+    assert histogram.counts.sum() == 8
+    grown = Histogram(bins=8)
+    grown.see(np.array([0.0, 4.0]))
+    grown.see(np.array([7.5]))  # the last bin, without growing
+    assert (grown.width, grown.counts.tolist()) == (1.0, [1, 0, 0, 0, 1, 0, 0, 1])
+    grown.see(np.array([8.0]))
+    assert (grown.width, grown.counts.tolist()) == (2.0, [1, 0, 1, 1, 1, 0, 0, 0])
+    above = Histogram(bins=8)
+    above.see(np.array([3.0, 4.0]))
+    assert above.edges()[0] == 0  # which is always inside
+    both = Histogram(bins=16)
+    both.see(np.array([-4.0, 4.0]))
+    both.see(np.array([-11.5]))  # one bin too far
+    assert (both.width, both.first, both.counts.tolist()) == (2.0, -6, [1, 0, 0, 0, 1, 0, 0, 0, 1, *[0] * 7])
+
+
+def test_as_many_values_are_clipped_at_each_end_as_the_percentile_says() -> None:
+    seen = Percentile(50)
+    seen.see(np.arange(2049.0))
+    assert seen.width == 0.5
+    assert np.abs(np.array(seen.range()) - [512, 1536]).max() <= 1
+
+
+def test_thresholds_are_128_even_parts_of_the_largest_magnitude() -> None:
+    for low, high in ((-1.0, 4.0), (-4.0, 1.0)):
+        found = thresholds(low, high)
+        assert len(found) == 128
+        np.testing.assert_allclose(found, np.arange(1, 129) * 4 / 128)
+
+
+def test_mse_moves_each_end_by_itself_and_never_beyond_what_was_seen() -> None:
+    """A few values in all, so that every pair of ends can be tried."""
+    values = np.array([-9.0, *np.linspace(-1, 3, 2000), 5.0])
+    for sign in (1, -1):
+        seen = Mse()
+        seen.see(sign * values)
+        low, high = seen.range()
+        assert seen.low <= low < 0 < high <= seen.high
+        parts = np.arange(4, 129, 4) / 128
+        best = min(rounding_error(sign * values, a * seen.low, b * seen.high) for a in parts for b in parts)
+        assert rounding_error(sign * values, low, high) <= 1.02 * best
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_mse_clips_a_rare_end_alone_where_the_other_is_needed(sign: int) -> None:
+    seen = Mse()
+    seen.see(sign * np.linspace(0, 9, 200_000))
+    seen.see(sign * np.array([-1.0]))
+    rare, needed = np.array(seen.range())[::sign] * sign
+    assert rare == pytest.approx(0, abs=0.1)
+    assert needed == pytest.approx(9, abs=0.1)
+
+
+def test_squared_error_of_an_empty_range_is_the_mean_square() -> None:
+    assert squared_error(np.array([0.5, 2.0]), np.array([1, 3]), 0.0, 0.0) == pytest.approx((0.25 + 3 * 4) / 4)
+
+
 def test_squared_error_is_that_of_the_values() -> None:
     values = all_of(batches_like_activations(8))
     places, counts = np.unique(values, return_counts=True)
-    for low, high in ((-3.0, 5.0), (-0.5, 40.0), (0.0, 2.0)):
+    for low, high in ((-3.0, 5.0), (-0.5, 40.0), (0.0, 2.0), (1.0, 2.0), (-2.0, -1.0)):
         assert squared_error(places, counts, low, high) == pytest.approx(rounding_error(values, low, high))
 
 

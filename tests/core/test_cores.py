@@ -15,6 +15,9 @@ V1 = (
 V2 = "31 23 0:28 / {at} rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 
 
+AFFINITY = cores.affinity
+
+
 @pytest.fixture(autouse=True)
 def _sixteen_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "affinity", lambda: 16)
@@ -70,3 +73,36 @@ def test_what_is_no_quota_limits_nothing(tmp_path: Path, text: str) -> None:
     folder = process(tmp_path, "0::/\nnonsense\n", V2 + "nonsense - \n", max=text)
     assert cores.cpu_quota(folder) is None
     assert cores.available_cores(tmp_path / "nothing") == 16
+
+
+def test_a_group_without_a_number_or_with_a_controller_is_none_of_version_2(tmp_path: Path) -> None:
+    """`0:` with a controller, and another number without one, are of no hierarchy that is known."""
+    for place, groups in enumerate(("0:pids:/\n", "5::/\n")):
+        (tmp_path / str(place)).mkdir()
+        assert cores.cpu_quota(process(tmp_path / str(place), groups, V2, max="100000 100000")) is None
+
+
+def test_a_path_may_hold_a_colon_and_a_space(tmp_path: Path) -> None:
+    named = tmp_path / "with space"
+    named.mkdir()
+    folder = process(named, "0::/docker:1f\n", V2, **{"docker:1f__max": "200000 100000"})
+    (folder / "mountinfo").write_text(V2.format(at=str(named / "groups").replace(" ", "\\040")))
+    assert cores.cpu_quota(folder) == 2.0
+
+
+def test_a_quota_of_a_single_microsecond_is_one(tmp_path: Path) -> None:
+    assert cores.cpu_quota(process(tmp_path, "0::/\n", V2, max="1 1")) == 1.0
+    assert cores.available_cores(tmp_path / "self") == 1
+
+
+def test_a_quota_of_none_is_no_limit(tmp_path: Path) -> None:
+    assert cores.cpu_quota(process(tmp_path, "0::/\n", V2, max="0 100000")) is None
+
+
+def test_affinity_is_the_systems_and_all_processors_where_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: {0: {3, 5, 7}}[process], raising=False)
+    assert AFFINITY() == 3
+    monkeypatch.delattr(cores.os, "sched_getaffinity")
+    for count, found in ((6, 6), (None, 1)):
+        monkeypatch.setattr(cores.os, "cpu_count", lambda count=count: count)
+        assert AFFINITY() == found

@@ -16,8 +16,8 @@ def smallest_by_sorting(values: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def test_a_share_is_from_0_to_below_1() -> None:
-    assert (pruned_count(0, 8), pruned_count(0.3, 10)) == (0, 3)
-    for refused in (-0.1, 1):
+    assert (pruned_count(0, 8), pruned_count(0.3, 10), pruned_count(0.6, 5)) == (0, 3, 3)
+    for refused in (-0.1, 1, float("nan")):
         with pytest.raises(CompressError, match="from 0 to below 1"):
             pruned_count(refused, 8)
 
@@ -44,6 +44,15 @@ def test_of_equal_scores_the_first_go() -> None:
     assert masks["b"].tolist() == [False, True, True]
 
 
+def test_zeros_of_both_signs_are_equal_and_smaller_than_the_least_number() -> None:
+    values = torch.tensor([1e-38, 0.0, -0.0, -1e-38, 0.0])
+    for count, gone in ((1, [1]), (2, [1, 2]), (3, [1, 2, 4]), (4, [0, 1, 2, 4])):
+        found = without_smallest({"a": values}, count)["a"]
+        assert (~found).nonzero().flatten().tolist() == gone
+    signed = without_smallest({"a": values}, 2, torch.clone)["a"]  # by value, not by size
+    assert signed.tolist() == [True, False, True, False, True]
+
+
 def test_in_rows_each_row_loses_its_own_smallest() -> None:
     scores = torch.tensor([[3.0, 1.0, 1.0, 2.0], [0.0, -1.0, 5.0, 0.0]])
     assert without_smallest_in_rows(scores, [1, 3]).tolist() == [
@@ -53,16 +62,17 @@ def test_in_rows_each_row_loses_its_own_smallest() -> None:
     assert without_smallest_in_rows(scores, 2).sum(dim=1).tolist() == [2, 2]
 
 
+def test_in_rows_of_equal_scores_the_first_go() -> None:
+    scores = torch.tensor([0.0, 1.0]).repeat(2, 50)  # more than a sort keeps in order by luck
+    for row in without_smallest_in_rows(scores, 30):
+        assert (~row).nonzero().flatten().tolist() == list(range(0, 60, 2))
+
+
 def test_a_count_spread_over_groups_is_whole() -> None:
     for count in range(31):
         parts = spread(count, [10, 0, 7, 13])
         assert sum(parts) == count
         assert all(0 <= part <= size for part, size in zip(parts, [10, 0, 7, 13], strict=True))
     assert spread(15, [10, 0, 6, 14]) == [5, 0, 3, 7]
-
-
-def test_a_share_out_of_its_range_is_refused() -> None:
-    assert pruned_count(0.6, 5) == 3
-    for share in (-0.1, 1.0, float("nan")):
-        with pytest.raises(CompressError, match="share"):
-            pruned_count(share, 10)
+    assert spread(0, []) == []
+    assert spread(0, [0, 0]) == [0, 0]

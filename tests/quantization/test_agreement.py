@@ -13,8 +13,8 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.models.load import checkpoint_artifact, classifier, save, tokenizer
-from compress.quantization.agreement import Agreement, decided, of_answers, predictions, right
-from compress.tasks.kinds.laws import CATEGORICAL, NUMBER
+from compress.quantization.agreement import Agreement, decided, difference, of_answers, predictions, right
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
 from compress.techniques.apply import apply
 from tests.tiny import WORDS
 
@@ -61,7 +61,28 @@ def test_the_scores_of_a_regression_must_correlate() -> None:
     assert not of_answers(np.full_like(scores, np.nan), scores, "rows", NUMBER).is_enough
 
 
+def test_of_a_few_rows_one_may_differ_and_two_may_not() -> None:
+    for rows in range(2, 9):
+        assert _classes(rows - 1, rows).is_enough
+        assert not _classes(rows - 2, rows).is_enough
+    assert not Agreement("scores", 0.8, 4, "rows").is_enough  # a correlation has no rows that differ
+
+
+def test_a_difference_is_a_count_of_answers_or_the_mean_distance_of_scores() -> None:
+    """Of a row with several labels one that differs is enough."""
+    assert difference(np.array([0.0, 1, 2]), np.array([0.0, 2, 1]), CATEGORICAL) == 2
+    labels = np.array([[1.0, 0, 1], [0, 0, 0], [1, 1, 0]])
+    assert difference(labels, np.array([[1.0, 0, 1], [0, 0, 1], [0, 0, 1]]), BINARY) == 2
+    assert right(labels, np.array([[1.0, 0, 1], [0, 0, 1], [0, 0, 1]]), BINARY) == pytest.approx(1 / 3)
+    assert difference(np.array([1.0, 2]), np.array([0.0, 4]), NUMBER) == 1.5
+    assert right(np.array([1.0, 2, 4]), np.array([2.0, 4, 8]), NUMBER) == pytest.approx(1)
+
+
 def test_answers_that_are_no_numbers_agree_with_nothing() -> None:
+    assert predictions(np.array([[1.0, 3, 2], [np.nan, 0, 1]]), CATEGORICAL).tolist() == [
+        1,
+        pytest.approx(np.nan, nan_ok=True),
+    ]
     wanted = np.array([[1.0, 0.0]] * 20)
     assert of_answers(np.full_like(wanted, np.nan), wanted, "rows", CATEGORICAL).share == 0
     assert right(predictions(wanted, CATEGORICAL), np.zeros(20), CATEGORICAL) == 1

@@ -9,10 +9,10 @@ import pytest
 from compress.core import cores
 
 V1 = (
-    "31 23 0:28 / {at}/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"
-    "32 23 0:29 / {at}/pids rw,relatime - cgroup cgroup rw,pids\n"
+    "31 23 0:28 / {at}/cpu,cpuacct rw,relatime - cgroup systemd rw,cpu,cpuacct\n"
+    "32 23 0:29 / {at}/pids rw,relatime - cgroup systemd rw,pids\n"
 )
-V2 = "31 23 0:28 / {at} rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+V2 = "31 23 0:28 / {at} rw,relatime shared:4 - cgroup2 none rw,nsdelegate\n"
 
 
 AFFINITY = cores.affinity

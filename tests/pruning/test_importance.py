@@ -10,10 +10,11 @@ import torch
 
 from compress.core.errors import CompressError
 from compress.models.families.families import family
-from compress.models.load import classifier
+from compress.models.load import checkpoint_artifact, classifier, load
 from compress.pruning.importance import gradients, magnitude, scores
 from compress.pruning.units import masks_applied, units
 from tests.tiny import FAMILIES, write_model
+from tests.tiny_generators import write_generator
 
 IDS = [[2, 7, 9, 30, 21, 3], [2, 21, 6, 3], [2, 12, 33, 8, 3], [2, 14, 3]]
 LABELS = [1, 0, 0, 1]
@@ -83,6 +84,16 @@ def test_a_regression_s_loss_is_the_squared_difference(tmp_path: Path) -> None:
         score = model(input_ids=row["input_ids"], attention_mask=row["attention_mask"]).logits[0, 0]
     expected = torch.autograd.grad((score - 2.5) ** 2, mask[0])[0]
     torch.testing.assert_close(found.heads[0][3], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_an_encoder_decoder_has_a_score_for_each_unit_of_all_its_attentions(tmp_path: Path) -> None:
+    """It has more attentions than feed-forward networks: its decoder also reads the encoder's states."""
+    model = load(checkpoint_artifact(write_generator(tmp_path, "t5"), "t5"))
+    rows = [{"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}]
+    found, sizes = gradients(model, [{**rows[0], "labels": torch.tensor([[8, 1]])}]), magnitude(model)
+    assert len(found.heads) == 3 * len(found.neurons) // 2
+    assert [one.shape[1] for one in found.heads] == [len(one) for one in sizes.heads]
+    assert [one.shape[1] for one in found.neurons] == [len(one) for one in sizes.neurons]
 
 
 def test_a_unit_that_does_nothing_scores_nothing(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_of_equal_scores_the_first_go() -> None:
     masks = without_smallest({"a": torch.ones(2, 2), "b": torch.ones(3)}, 5)
     assert masks["a"].tolist() == [[False, False], [False, False]]
     assert masks["b"].tolist() == [False, True, True]
+    above = 1 + 2.0**-23  # the next number, with the same upper 16 bits
+    for count, stay in ((1, [True, True, False, True]), (2, [False, True, False, True])):
+        assert without_smallest({"a": torch.tensor([above, above, 1.0, above])}, count)["a"].tolist() == stay
 
 
 def test_zeros_of_both_signs_are_equal_and_smaller_than_the_least_number() -> None:

@@ -187,7 +187,7 @@ def test_bins_are_half_as_wide_as_they_need_to_be_and_zeros_seen_before_stay_at_
     grown.see(np.array([8.0]))
     assert (grown.width, grown.counts.tolist()) == (2.0, [1, 0, 1, 1, 1, 0, 0, 0])
     above = Histogram(bins=8)
-    above.see(np.array([3.0, 4.0]))
+    above.see(np.array([0.4, 0.6]))
     assert above.edges()[0] == 0  # which is always inside
     both = Histogram(bins=16)
     both.see(np.array([-4.0, 4.0]))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from compress.core.labels import ANSWERED, LABELS
 from compress.distillation import laws
-from compress.distillation.laws import hard, loss_by_row, soft
+from compress.distillation.laws import hard, loss_by_row, soft, weighted
 from compress.tasks.kinds import losses
 from compress.tasks.kinds.answers import Answers, marked
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
@@ -170,3 +170,9 @@ def test_a_loss_of_the_batch_as_a_whole_is_added_to_that_with_the_labels() -> No
     alone = hard(CATEGORICAL, Answers(scores, labels))
     assert hard(CATEGORICAL, Answers(scores, labels, batch_loss=torch.tensor(2.0))) == alone + 2
     assert hard(CATEGORICAL, Answers(scores, None, batch_loss=torch.tensor(2.0))) == 2
+
+
+def test_with_an_alpha_of_0_or_1_the_other_loss_takes_no_part_even_where_it_is_not_finite() -> None:
+    loss, infinite = torch.tensor(2.0), torch.tensor(math.inf)
+    assert weighted(loss, infinite, 1) is loss
+    assert weighted(infinite, loss, 0) is loss

@@ -245,6 +245,35 @@ def test_a_bootstrap_test_of_an_undefined_statistic_says_nothing() -> None:
     assert np.isnan([low, high, p_value]).all()
 
 
+@pytest.mark.parametrize(
+    ("below", "zero", "above", "p_value"),
+    [(0, 0, 99, 0.02), (3, 0, 96, 0.08), (96, 0, 3, 0.08), (0, 2, 97, 0.06), (97, 2, 0, 0.06), (0, 99, 0, 1)],
+)
+def test_the_p_value_of_a_bootstrap_counts_twice_the_rarer_side_and_what_was_seen(
+    below: int, zero: int, above: int, p_value: float
+) -> None:
+    drawn = iter([-1.0] * below + [0.0] * zero + [1.0] * above)
+    (low, high), found = statistics.bootstrap_test(lambda rows: next(drawn), 5, resamples=99)
+    assert found == pytest.approx(p_value)
+    # Two of 100 are less than 0.05; four would not be.
+    assert (low > 0 or high < 0) == (p_value < 0.05)
+
+
+@pytest.mark.parametrize(("resamples", "p_value"), [(39, np.nan), (40, 2 / 41)])
+def test_fewer_than_40_resamples_have_no_p_value(resamples: int, p_value: float) -> None:
+    (low, high), found = statistics.bootstrap_test(lambda rows: 1.0, 5, resamples=resamples)
+    assert found == pytest.approx(p_value, nan_ok=True)
+    assert np.isnan([low, high]).any() == np.isnan(found)
+
+
+def test_the_p_value_of_drawn_signs_counts_what_was_seen() -> None:
+    assert statistics.sign_flip([0.3] * 60, flips=99).p_value == pytest.approx(0.01)
+    assert statistics.sign_flip([0.3, -0.3], flips=99).p_value == 1
+    # The mean of so many signs is nearly normal.
+    smallest = statistics.sign_flip([0.3, -0.3] * 30, flips=2000).smallest
+    assert smallest == pytest.approx(1.96 * 0.3 / np.sqrt(60), rel=0.15)
+
+
 def test_the_interval_of_a_mean_is_students() -> None:
     first, second = np.array([88.1, 87.4, 88.9]), np.array([87.0, 87.2, 87.9])
     expected = ttest_rel(first, second).confidence_interval(0.95)
@@ -305,9 +334,22 @@ def test_a_mean_of_scores_has_the_same_comparison_as_a_sum_over_a_count() -> Non
 
 
 def test_summed_statistics_of_other_examples_are_not_compared() -> None:
-    for first, second in (([[1.0, 2.0]], [[1.0, 2.0]] * 2), ([], []), ([1.0], [2.0])):
+    none = np.empty((0, 2))
+    for first, second in (([[1.0, 2.0]], [[1.0, 2.0]] * 2), ([], []), (none, none), ([1.0], [2.0])):
         with pytest.raises(ValueError, match="same examples"):
             statistics.compare_sums(sum, first, second)
+    assert statistics.compare_sums(sum, [[1.0, 2.0]], [[1.0, 1.0]], resamples=1).difference == 1
+
+
+@pytest.mark.parametrize("last", [2.0, np.inf])
+def test_the_score_of_some_rows_is_that_of_their_sums_also_where_another_row_is_infinite(last: float) -> None:
+    rows = [[1.0, 1.0], [5.0, 1.0], [last, 1.0]]
+    score = statistics.scorer_of_sums(lambda sums: float(sums[0] / sums[1]), rows)
+    assert score(np.array([0, 0, 1])) == pytest.approx(7 / 3)
+    assert score(np.array([0, 2])) == (1 + last) / 2
+    # Four examples of three kinds.
+    alike = statistics.scorer_of_sums(lambda sums: float(sums[0] / sums[1]), rows, np.array([0, 1, 1, 2]))
+    assert alike(np.array([0, 1, 2])) == pytest.approx(11 / 3)
 
 
 def test_a_difference_that_rounding_explains_is_none_however_surely_it_has_one_sign() -> None:

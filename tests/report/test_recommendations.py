@@ -79,13 +79,23 @@ def test_a_variant_that_was_not_tested_is_neither_recommended_nor_named(make_run
 def test_what_was_not_timed_is_slower_than_anything_that_was(make_run: MakeRun) -> None:
     untimed = Made("untimed", 769, 8, 9.0, 20, absent={"latency_seconds": "its process was ended"})
     slow, slower = Made("slow", 700, 80, 0.4, 30), Made("slower", 700, 80, 0.3, 25)
-    assert names(make_run, [untimed, slow, slower]) == {
+    assert names(make_run, [untimed, slower, slow]) == {
         "Smallest with no loss shown": ("untimed", True),
         "Fastest of all, at a loss": ("slow", False),
     }
     for megabytes in (untimed.megabytes, 1.015 * untimed.megabytes):
         crawling = Made("crawling", 769, 8, 0.4, megabytes)
         assert names(make_run, [untimed, crawling]) == {"Smallest and fastest with no loss shown": ("crawling", True)}
+    lossy = replace(untimed, name="lossy", right=700, flips=80, megabytes=5)
+    assert "Fastest of all, at a loss" not in names(make_run, [crawling, lossy])
+
+
+def test_a_variant_without_the_deciding_metric_is_not_recommended_though_it_keeps_the_budget(make_run: MakeRun) -> None:
+    unscored = Made("unscored", 769, 9, 9.0, 5, absent={"accuracy": "it broke"})
+    assert names(make_run, [unscored], keeping=("unscored",)) == {}
+    assert names(make_run, [unscored, SAFE_FAST], keeping=("unscored", "safe-fast")) == {
+        "Smallest and fastest within the budget": ("safe-fast", True)
+    }
 
 
 def test_without_a_metric_there_is_no_front_and_nothing_to_recommend(make_run: MakeRun) -> None:

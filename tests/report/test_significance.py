@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,9 @@ def test_a_score_of_sums_is_compared_by_the_sums_of_the_same_examples() -> None:
 def test_sums_that_cannot_be_compared_leave_the_plain_difference(name: str, columns: int, absent: str) -> None:
     here, there = summed(name, 5.0, *[(1.0, 1.0)] * 8), summed(name, 3.0, *[(1.0, 1.0)[:columns]] * 8)
     assert difference(here, there, ()) == Difference(2.0, absent=absent)
+    nothing = replace(here, value=0.0)
+    assert difference(nothing, there, ()) == Difference(-3.0, absent=absent)
+    assert difference(there, nothing, ()) == Difference(3.0, absent=absent)
 
 
 def test_a_metric_of_the_whole_set_is_compared_from_predictions_with_the_values_that_were_measured() -> None:

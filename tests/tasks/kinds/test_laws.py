@@ -79,3 +79,11 @@ def test_three_rows_show_no_negative_correlation(rows: int, is_shown: bool) -> N
 def test_a_label_is_one_where_its_own_outcome_exists() -> None:
     valid = torch.tensor([[True, False], [False, True], [True, True], [True, True]])
     assert CATEGORICAL.labelled(torch.tensor([0, 0, 1, -100]), valid).tolist() == [True, False, True, False]
+
+
+def test_what_is_worse_than_guessing_is_told_with_its_accuracy_and_that_of_a_guess() -> None:
+    labels = np.arange(100) % 2
+    predicted = np.where(np.arange(100) < 37, labels, 1 - labels)
+    assert CATEGORICAL.worse_than_guessing(np.eye(2)[predicted], labels) == (
+        "accuracy 0.3700, worse than guessing by the labels' frequencies (0.5000),"
+    )

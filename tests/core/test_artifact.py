@@ -193,3 +193,10 @@ def test_a_fact_that_is_no_number_is_never_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         _finished(tmp_path / "a", facts={"loss": float("nan")})
     assert not (tmp_path / "a").exists()
+
+
+def test_hidden_files_are_not_recorded(tmp_path: Path) -> None:
+    saved = _finished(tmp_path / "a")
+    (tmp_path / "a" / ".cache").write_text("")
+    (tmp_path / "a" / "notes.txt").write_text("")
+    assert set(saved.save().files) == {"model.safetensors", "notes.txt"}

@@ -146,3 +146,11 @@ def test_a_folder_that_is_reached_by_a_link_has_its_paths_from_where_it_lies(pro
 def test_an_ancestor_has_a_fingerprint_and_a_place(project: Path, ancestor: dict[str, str]) -> None:
     folder = _changed(project / "runs" / "student", lambda raw: raw["ancestors"].__setitem__(1, ancestor))
     assert "an ancestor has no fingerprint or no folder" in _refused(folder)
+
+
+def test_what_is_written_through_a_link_has_its_paths_from_where_the_folder_lies(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "link").symlink_to(project / "runs")
+    Artifact.open(tmp_path / "deep" / "er" / "link" / "student").write_manifest()
+    raw = json.loads((project / "runs" / "student" / MANIFEST).read_text())
+    assert [one["folder"] for one in raw["ancestors"]] == ["../../base", "../teacher"]

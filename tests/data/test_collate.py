@@ -67,7 +67,8 @@ def test_a_decoders_labels_lie_under_their_tokens_and_a_block_is_its_own_label()
     rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [9] * 9, "labels": [9] * 9}]
     batch = collate_causal(rows, Marks(), {})
     assert batch["labels"].tolist() == [[-100, 6, 7] + [-100] * 13, [9] * 9 + [-100] * 7]
-    assert batch["input_ids"].shape == batch["attention_mask"].shape == batch["labels"].shape
+    assert batch["input_ids"].tolist() == [[5, 6, 7] + [0] * 13, [9] * 9 + [0] * 7]
+    assert batch["attention_mask"].tolist() == [[1] * 3 + [0] * 13, [1] * 9 + [0] * 7]
     assert collate_causal([{"input_ids": [5, 6]}], Marks(), {})["labels"].tolist() == [[5, 6] + [-100] * 6]
 
 

@@ -16,7 +16,7 @@ def smallest_by_sorting(values: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def test_a_share_is_from_0_to_below_1() -> None:
-    assert (pruned_count(0, 8), pruned_count(0.3, 10), pruned_count(0.6, 5)) == (0, 3, 3)
+    assert (pruned_count(0, 8), pruned_count(0.3, 10), pruned_count(0.6, 5), pruned_count(0.37, 10)) == (0, 3, 3, 4)
     for refused in (-0.1, 1, float("nan")):
         with pytest.raises(CompressError, match="from 0 to below 1"):
             pruned_count(refused, 8)

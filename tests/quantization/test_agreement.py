@@ -84,6 +84,8 @@ def test_answers_that_are_no_numbers_agree_with_nothing() -> None:
         pytest.approx(np.nan, nan_ok=True),
     ]
     wanted = np.array([[1.0, 0.0]] * 20)
+    assert of_answers(wanted, wanted, "rows", CATEGORICAL).share == 1
+    assert of_answers(np.array([[0.0, 1.0], *wanted[1:]]), wanted, "rows", CATEGORICAL).share == 0.95
     assert of_answers(np.full_like(wanted, np.nan), wanted, "rows", CATEGORICAL).share == 0
     assert right(predictions(wanted, CATEGORICAL), np.zeros(20), CATEGORICAL) == 1
 

@@ -74,6 +74,12 @@ def test_scales_of_sixteen_bits_are_such_numbers_and_the_integers_are_chosen_for
     assert float((again != made.integers).float().mean()) < 1e-3  # ties
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_very_small_weights_are_not_taken_for_zeros(symmetric: bool) -> None:
+    small = round_to_nearest(weight() * np.float32(2.0**-80), Grid(4, 32, symmetric))
+    assert torch.equal(small.integers, round_to_nearest(weight(), Grid(4, 32, symmetric)).integers)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(CompressError, match="4 or 8 bits, not 3"):
         Grid(3)
@@ -82,6 +88,10 @@ def test_what_cannot_be_is_refused() -> None:
             Grid(4, block)
     with pytest.raises(CompressError, match="not finite"):
         round_to_nearest(np.full((2, 32), np.nan, np.float32), Grid())
+    one = weight()
+    one[3, 40] = np.nan
+    with pytest.raises(CompressError, match="not finite"):
+        round_to_nearest(one, Grid())
     made = round_to_nearest(weight(), Grid())
     with pytest.raises(CompressError, match="24 x 6 scales"):
         BlockWeight(made.grid, made.integers, made.scale[:, :5], made.zero_point)

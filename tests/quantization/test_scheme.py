@@ -76,6 +76,7 @@ def test_a_weight_is_multiplied_by_the_smoothing_factors_before_it_is_rounded() 
     assert smooth.integers(np.array([[3.0, 8.0]], np.float32)).tolist() == [[6, 4]]
     assert Layer(one).integers(np.array([[3.0, 8.0]], np.float32)).tolist() == [[3, 8]]
     assert smooth == Layer(one, smooth=np.array([2.0, 0.5], np.float32))
+    assert Layer(one, affine(0, 1)) != Layer(one, affine(0, 2))
     for other in (Layer(one), Layer(one, smooth=np.array([2.0, 0.25], np.float32)), Layer(one, float_input=True)):
         assert smooth != other
     for factors in ([[2.0, 0.5]], [0.0, 1.0], [np.inf, 1.0]):
@@ -102,6 +103,9 @@ def test_halves_go_to_the_even_neighbour_and_ends_saturate() -> None:
     quantizer = Quantizer("int8", None, np.float32(1), np.int32(0))
     given_values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 500, -500], np.float32)
     assert quantizer.quantize(given_values).tolist() == [0, 2, 2, 0, -2, 127, -128]
+    assert quantizer.dequantize(quantizer.quantize(given_values)).dtype == np.float32
+    almost = np.array([0.5 + 1e-12, 1.5 - 1e-12])  # in float32, as a graph reads them, halves
+    assert quantizer.quantize(almost).tolist() == [0, 2]
 
 
 @settings(max_examples=60, deadline=None)
@@ -234,6 +238,10 @@ def test_a_file_that_is_no_scheme_is_named(tmp_path: Path) -> None:
         ("int8", None, float("nan"), 0, "finite"),
         ("int8", 0, 1.0, 0, "do not fit axis 0"),
         ("int8", 0, [1.0, 2.0], [0], "do not fit axis 0"),
+        ("int8", 0, [1.0, 0.0], [0, 0], "above 0"),  # one channel is enough
+        ("int8", 0, [1.0, np.inf], [0, 0], "finite"),
+        ("int8", 0, [1.0, 1.0], [0, 128], "outside int8"),
+        ("int8", 0, [1.0, 1.0], [0, -129], "outside int8"),
     ],
 )
 def test_a_quantizer_that_cannot_be_is_refused(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress.cli.prediction_input import Layout, Line, blank_lines, format_of, read, shown
+from compress.cli.prediction_input import Layout, Line, blank_lines, format_of, read, sentences, shown
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.printable import json_text, one_line
@@ -57,6 +57,8 @@ def answered(
     if pair is not None:
         predictor.check_kind(is_pair=True)
     if file is None:
+        if layout == "conll":
+            raise CompressError("CoNLL is read from a file. Give it with --file.")
         yield from _bulk(
             predictor, read(sys.stdin.buffer, _layout(predictor, "standard input", layout, pair)), pair, as_json
         )
@@ -65,6 +67,9 @@ def answered(
     try:
         if chosen.format == "tsv" and _encloses(file, predictor.task, chosen):
             chosen = replace(chosen, format="csv", separator=chosen.separator or "\t")
+        if chosen.format == "conll":
+            yield from _bulk(predictor, sentences(file, chosen), pair, as_json)
+            return
         with file.open("rb") as stream:
             yield from _bulk(predictor, read(stream, chosen), pair, as_json)
     except OSError as error:

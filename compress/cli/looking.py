@@ -21,7 +21,7 @@ from compress.core.printable import json_text
 @click.option(
     "--format",
     "layout",
-    type=click.Choice(["text", "tsv", "csv", "jsonl"]),
+    type=click.Choice(["text", "tsv", "csv", "jsonl", "conll"]),
     help="Format of --file or standard input. Default: by the file's extension, else text.",
 )
 @click.option("--runtime", help="Runtime; see `compress list runtimes`. Default: that of the artifact's format.")
@@ -41,8 +41,8 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
 
     To predict many texts, use --file, or `-` for standard input: one text per line, one prediction per line. For text pairs,
     put a tab between the two texts. TSV and CSV have one or two columns, or a header with the columns' names (`text`,
-    `text_pair`, or the task's). JSON lines are objects with the same names. A line without a text gives an empty line. Texts
-    are truncated as in training and in `compress benchmark`.
+    `text_pair`, or the task's). JSON lines are objects with the same names. A line without a text gives an empty line. A CoNLL
+    file gives one prediction per sentence. Texts are truncated as in training and in `compress benchmark`.
     """
     from compress.cli import answers
     from compress.models.load import resolve_model

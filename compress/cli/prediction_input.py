@@ -1,6 +1,6 @@
 """Reads the texts for `compress predict` from a file or standard input, line by line as they come.
 
-A line is a text; for a model of pairs it is two texts with a tab between them. Files may be TSV, CSV or JSON lines as well.
+A line is a text; for a model of pairs it is two texts with a tab between them. Files may be TSV, CSV, JSON lines or CoNLL.
 """
 
 from __future__ import annotations
@@ -16,11 +16,20 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from compress.core.errors import CompressError
-from compress.data.raw_row import ABSENT, within
+from compress.data import conll
+from compress.data.conll import WORDS, conll_rows
+from compress.data.raw_row import ABSENT, RawRow, within
 from compress.runtimes.predict import BATCH, Text, check_text
+from compress.tasks.task import Source
 
-Format = Literal["text", "tsv", "csv", "jsonl"]
-ENDINGS: dict[str, Format] = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+Format = Literal["text", "tsv", "csv", "jsonl", "conll"]
+ENDINGS: dict[str, Format] = {
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    **dict.fromkeys(conll.ENDINGS, "conll"),
+}
 OTHERS = (*(".json", ".parquet", ".arrow", ".xlsx", ".xls", ".docx", ".pdf"), *(".gz", ".zip", ".bz2", ".xz", ".zst"))
 """Endings of files whose lines are no texts."""
 CHUNK = 1 << 16
@@ -71,6 +80,25 @@ def format_of(file: Path) -> Format:
             "for another extension set --format."
         )
     return ENDINGS.get(file.suffix.lower(), "text")
+
+
+def sentences(file: Path, layout: Layout) -> Iterator[list[Line]]:
+    """The sentences of a CoNLL file, each as one text with a blank between words, in groups of 32 at most.
+
+    Raises:
+        CompressError: the file is damaged; it names the line.
+    """
+    source = Source(file.name, "conll", separator=layout.separator, encoding=layout.encoding)
+    found = (_sentence(row, layout) for row in conll_rows(file, source))
+    while some := list(islice(found, BATCH)):
+        yield some
+
+
+def _sentence(row: RawRow, layout: Layout) -> Line:
+    if row.defect:
+        raise CompressError(f"{layout.name} {row.place}: {row.defect}.")
+    column = next((name for name in layout.columns if name in row.cells), WORDS)
+    return _line(row.lines[0], " ".join(row.cells[column]), layout)
 
 
 def read(stream: IO[bytes], layout: Layout) -> Iterator[list[Line]]:
@@ -175,6 +203,8 @@ def _from_json(number: int, text: str, layout: Layout) -> Text | None:
         if key is None:
             continue
         text = within(cells, key)
+        if isinstance(text, list) and all(isinstance(word, str) for word in text):
+            text = " ".join(text)  # the words of a sentence
         if not isinstance(text, str):
             raise CompressError(f"{where}: `{key}` is not text. Put it in quotes.")
         found.append(text)

@@ -18,6 +18,8 @@ from compress.data import decoding
 from compress.data.raw_row import RawRow
 from compress.tasks.task import Source
 
+ENDINGS = (".conll", ".conllu", ".bio", ".iob", ".iob2")
+"""How the names of such files end; `.txt` and `.tsv` files may be of this format too."""
 WORDS, TAGS = "tokens", "tags"
 """What the first and the last column are called, beside their numbers."""
 LONGEST = 100_000

@@ -41,7 +41,7 @@ FORMATS = {
     ".parquet": "parquet",
 }
 OF_WORDS = {
-    **dict.fromkeys((".conll", ".conllu", ".bio", ".iob", ".iob2", ".txt", ".tsv"), "conll"),
+    **dict.fromkeys((*conll.ENDINGS, ".txt", ".tsv"), "conll"),
     **{ending: name for ending, name in FORMATS.items() if name in ("jsonl", "json", "parquet")},
 }
 """The formats of files whose rows are lists of words."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compress.cli.prediction_input import Layout, Line, format_of, read
+from compress.cli.prediction_input import Layout, Line, format_of, read, sentences
 from compress.core.errors import CompressError
 
 
@@ -19,6 +19,24 @@ def _lines(content: str | bytes, format: Any = "text", is_pair: bool | None = Fa
 
 def test_line_ends_of_windows_and_a_byte_order_mark_are_no_part_of_a_text() -> None:
     assert _lines(b"\xef\xbb\xbfgood\r\nbad\r\n") == [Line(1, "good"), Line(2, "bad")]
+
+
+def test_a_conll_file_gives_its_sentences_without_their_tags(tmp_path: Path) -> None:
+    file = tmp_path / "dev.conll"
+    file.write_text("-DOCSTART- O\n\nAnna B-PER\nsings O\n\nBerlin B-LOC\n")
+    assert format_of(file) == "conll"
+    assert list(sentences(file, Layout("it", "conll", False, ("tokens",)))) == [
+        [Line(3, "Anna sings"), Line(6, "Berlin")]
+    ]
+    file.write_text("1 Anna B-PER\n2 sings O\n")
+    assert list(sentences(file, Layout("it", "conll", False, ("2",)))) == [[Line(1, "Anna sings")]]
+    file.write_text("Anna B-PER\nsings\n")
+    with pytest.raises(CompressError, match="it line 2: 1 column where 2 are expected"):
+        list(sentences(file, Layout("it", "conll", False)))
+
+
+def test_a_json_line_may_hold_the_words_of_a_sentence() -> None:
+    assert _lines('{"tokens": ["Anna", "sings"]}', "jsonl", columns=("tokens",)) == [Line(1, "Anna sings")]
 
 
 def test_a_last_line_needs_no_end() -> None:

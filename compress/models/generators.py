@@ -1,4 +1,8 @@
-"""Opens generative models: encoder-decoders (T5, BART) and decoders (GPT-2, Llama)."""
+"""Opens generative models: encoder-decoders (T5, BART) and decoders (GPT-2, Llama).
+
+It is separate from `load`: such a model is never given a new head for a task, and has generation settings, layers that a cache is
+sized by, and perhaps quantized weights.
+"""
 
 from __future__ import annotations
 

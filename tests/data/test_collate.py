@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from compress.data.collate import (
     batches_by_length,
     collate,
     collate_causal,
+    collate_of,
     collate_pairs,
     collate_prompts,
     epoch_order,
@@ -219,3 +221,16 @@ def test_rows_of_a_run_of_fifty_batches_are_sorted_and_the_last_short_batch_come
     runs = np.random.default_rng((0, 0)).permutation(len(lengths))
     first = {tuple(one) for one in np.sort(lengths[runs[:200]])[::-1].reshape(50, 4)}
     assert first <= {tuple(one) for one in batches[:-1]}
+
+
+def test_a_kinds_own_batches_get_the_extras_as_well() -> None:
+    import torch
+
+    from compress.tasks.kinds.text_classification import KIND
+
+    assert collate_of(KIND) is collate
+    mask = torch.ones(1, 2, dtype=torch.long)
+    made = collate_of(replace(KIND, collate=lambda features, its_tokenizer: {"attention_mask": mask}))
+    found = made([{"place": 1}], None, {"weight": np.array([1.0, 2.0])})
+    assert found["weight"].tolist() == [2.0]
+    assert found["attention_mask"] is mask

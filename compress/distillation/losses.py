@@ -1,5 +1,5 @@
 """The losses of layers, each a small function with its source; those of answers (soft targets, labels) are in
-`compress.tasks.kinds.losses`.
+`compress.tasks.kinds.losses`, and the whole loss of a training is put together in `compress.distillation.objective`.
 
 All of them compute in fp32, whatever the autocast (in fp64 where given fp64), let no gradient into the teacher, and are
 means: over the real tokens of each row where there are tokens, then over the rows. So a row counts the same whatever

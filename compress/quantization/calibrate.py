@@ -1,4 +1,7 @@
-"""Static int8: makes a quantization scheme from the settings, a graph and a calibration set."""
+"""Static int8: makes a quantization scheme from the settings, a graph and a calibration set.
+
+How observed values become a range (min-max, percentile, entropy, MSE) is in `compress.quantization.observers`.
+"""
 
 from __future__ import annotations
 

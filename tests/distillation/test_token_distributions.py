@@ -214,3 +214,17 @@ def test_distributions_at_some_tokens_are_those_of_these_tokens() -> None:
     some = kept.at(COUNTED)
     assert some.ids is not None
     assert some.ids.equal(kept.ids[COUNTED])
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("k", [0, 6])
+def test_tokens_in_rows_have_the_divergences_they_have_one_after_another(divergence: Divergence, k: int) -> None:
+    student, teacher = logits(19, 2, 4, 9), logits(20, 2, 4, 9)
+
+    def found(some: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        targets = top_k(some[1], k, 2.0) if k else whole(some[1], 2.0)
+        return divergences(some[0], targets, 2.0, divergence), mass(targets)
+
+    in_rows, in_a_line = found((student, teacher)), found((student.flatten(0, 1), teacher.flatten(0, 1)))
+    for ours, theirs in zip(in_rows, in_a_line, strict=True):
+        torch.testing.assert_close(ours, theirs.view(2, 4))

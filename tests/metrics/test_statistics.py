@@ -131,6 +131,20 @@ def test_a_bootstrap_made_twice_is_the_same() -> None:
     assert one == other
 
 
+def test_a_resample_is_as_many_rows_as_there_are_each_drawn_as_often_as_any_other() -> None:
+    drawn = np.array([], dtype=int)
+
+    def rows_of(rows: np.ndarray) -> float:
+        nonlocal drawn
+        assert len(rows) == 8
+        drawn = np.append(drawn, rows)
+        return 0.0
+
+    statistics.bootstrap(rows_of, 8, resamples=500)
+    # Of 4000 draws each row has 500, give or take 21.
+    assert np.bincount(drawn, minlength=8) == pytest.approx(500, abs=85)
+
+
 def test_resamples_without_a_defined_value_are_left_out() -> None:
     low, high = statistics.bootstrap(lambda rows: float("nan") if rows[0] % 2 else 1.0, 10)
     assert (low, high) == (1.0, 1.0)
@@ -247,15 +261,15 @@ def test_a_bootstrap_test_of_an_undefined_statistic_says_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("below", "zero", "above", "p_value"),
-    [(0, 0, 99, 0.02), (3, 0, 96, 0.08), (96, 0, 3, 0.08), (0, 2, 97, 0.06), (97, 2, 0, 0.06), (0, 99, 0, 1)],
+    [(0, 0, 99, 0.02), (3, 0, 96, 0.08), (96, 0, 3, 0.08), (0, 2, 97, 0.06), (97, 2, 0, 0.06), (0, 99, 0, 1)]
+    + [(1, 0, 78, 0.05), (1, 0, 79, 4 / 81)],
 )
 def test_the_p_value_of_a_bootstrap_counts_twice_the_rarer_side_and_what_was_seen(
     below: int, zero: int, above: int, p_value: float
 ) -> None:
     drawn = iter([-1.0] * below + [0.0] * zero + [1.0] * above)
-    (low, high), found = statistics.bootstrap_test(lambda rows: next(drawn), 5, resamples=99)
+    (low, high), found = statistics.bootstrap_test(lambda rows: next(drawn), 5, resamples=below + zero + above)
     assert found == pytest.approx(p_value)
-    # Two of 100 are less than 0.05; four would not be.
     assert (low > 0 or high < 0) == (p_value < 0.05)
 
 
@@ -268,7 +282,8 @@ def test_fewer_than_40_resamples_have_no_p_value(resamples: int, p_value: float)
 
 def test_the_p_value_of_drawn_signs_counts_what_was_seen() -> None:
     assert statistics.sign_flip([0.3] * 60, flips=99).p_value == pytest.approx(0.01)
-    assert statistics.sign_flip([0.3, -0.3], flips=99).p_value == 1
+    for flips in (99, 600):
+        assert statistics.sign_flip([0.3, -0.3], flips=flips).p_value == 1
     # The mean of so many signs is nearly normal.
     smallest = statistics.sign_flip([0.3, -0.3] * 30, flips=2000).smallest
     assert smallest == pytest.approx(1.96 * 0.3 / np.sqrt(60), rel=0.15)
@@ -278,6 +293,8 @@ def test_the_interval_of_a_mean_is_students() -> None:
     first, second = np.array([88.1, 87.4, 88.9]), np.array([87.0, 87.2, 87.9])
     expected = ttest_rel(first, second).confidence_interval(0.95)
     assert statistics.mean_interval(list(first - second)) == pytest.approx((expected.low, expected.high))
+    of_two = ttest_rel(first[:2], second[:2]).confidence_interval(0.95)
+    assert statistics.mean_interval(list(first[:2] - second[:2])) == pytest.approx((of_two.low, of_two.high))
     assert statistics.mean_interval([1.0]) is None
 
 
@@ -361,3 +378,29 @@ def test_a_difference_that_rounding_explains_is_none_however_surely_it_has_one_s
     sums = np.stack([scores, np.ones(400)], axis=1)
     shifted = np.stack([other, np.ones(400)], axis=1)
     assert statistics.compare_sums(lambda total: total[0] / total[1], shifted, sums).verdict == statistics.NOT_SHOWN
+
+
+@pytest.mark.parametrize(
+    ("interval", "scores", "word"),
+    [
+        ((0.01, 0.2), (1.0, 0.9), statistics.BETTER),
+        ((-0.2, -0.01), (0.9, 1.0), statistics.WORSE),
+        ((-0.1, 0.1), (1.0, 1.0), statistics.NOT_SHOWN),
+        ((0.0, 0.1), (1.0, 1.0), statistics.NOT_SHOWN),
+        ((-0.1, 0.0), (1.0, 1.0), statistics.NOT_SHOWN),
+        # Within a millionth of the greater score.
+        ((0.5e-6, 1e-6), (1.0, 1.0), statistics.NOT_SHOWN),
+        ((-1.1e-6, -0.5e-6), (1.0, 1.0), statistics.WORSE),
+        ((1e-5, 5e-5), (1.0, -100.0), statistics.NOT_SHOWN),
+    ],
+)
+def test_an_interval_shows_a_difference_where_it_leaves_out_0_and_rounding(
+    interval: tuple[float, float], scores: tuple[float, float], word: str
+) -> None:
+    assert statistics.word_of_interval(interval, True, *scores) == word
+
+
+@pytest.mark.parametrize(("p_value", "is_shown"), [(0.049, True), (1 - statistics.LEVEL, False), (0.051, False)])
+def test_a_p_value_shows_a_difference_below_one_in_twenty(p_value: float, is_shown: bool) -> None:
+    assert statistics.word_of_p(1, p_value, True) == (statistics.BETTER if is_shown else statistics.NOT_SHOWN)
+    assert statistics.word_of_p(-1, p_value, True) == (statistics.WORSE if is_shown else statistics.NOT_SHOWN)

@@ -261,8 +261,16 @@ def test_a_bootstrap_test_of_an_undefined_statistic_says_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("below", "zero", "above", "p_value"),
-    [(0, 0, 99, 0.02), (3, 0, 96, 0.08), (96, 0, 3, 0.08), (0, 2, 97, 0.06), (97, 2, 0, 0.06), (0, 99, 0, 1)]
-    + [(1, 0, 78, 0.05), (1, 0, 79, 4 / 81)],
+    [
+        (0, 0, 99, 0.02),
+        (3, 0, 96, 0.08),
+        (96, 0, 3, 0.08),
+        (0, 2, 97, 0.06),
+        (97, 2, 0, 0.06),
+        (0, 99, 0, 1),
+        (1, 0, 78, 0.05),
+        (1, 0, 79, 4 / 81),
+    ],
 )
 def test_the_p_value_of_a_bootstrap_counts_twice_the_rarer_side_and_what_was_seen(
     below: int, zero: int, above: int, p_value: float

@@ -146,7 +146,7 @@ def _drop(comparison: Comparison, row: Row, metric: str, most: float) -> Check:
 
 def _speed(comparison: Comparison, row: Row, least: float) -> Check:
     condition = comparison.headline
-    where = f" at {condition.words}" if condition else ""
+    where = f", {condition.words}" if condition else ""
     limit = f"at least {least:g} times as fast as the fp32 ONNX export{where}"
     ratio = row.speeds[condition].ratio if condition else None
     if ratio is None or ratio.value is None:

@@ -72,9 +72,9 @@ def _caption(comparison: Comparison, has_stars: bool) -> str:
     if comparison.examples:
         parts[-1:] = [f"{part} on {comparison.examples:,} examples" for part in parts[-1:]]
     if comparison.headline:
-        parts.append(f"speed against the fp32 ONNX export at {comparison.headline.words}")
+        parts.append(f"speed against the fp32 ONNX export, {comparison.headline.words}")
     if comparison.pace:
-        parts.append(f"tokens generated a second at {comparison.pace.words}")
+        parts.append(f"tokens generated a second, {comparison.pace.words}")
     if has_stars:
         parts.append("★ recommended")
     of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]

@@ -56,10 +56,16 @@ class Condition:
 
     @property
     def words(self) -> str:
-        """For a sentence: `batch 1, real lengths`; of generation `batch 1, 128 tokens and 32 new tokens`."""
-        length = "real lengths" if self.length == "real" else f"{self.length} tokens"
-        new = f" and {self.new_tokens:,} new tokens" if self.new_tokens is not None else ""
-        return f"batch {self.batch}, {length}{new}"
+        """For a sentence: `one text at a time`, `32 texts of 64 tokens`, `8 prompts of 128 tokens, 32 new tokens each`."""
+        count, many = ("one", "") if self.batch == 1 else (f"{self.batch:,}", "s")
+        if self.length == "real":
+            told = f"{count} text{many} at a time"
+        else:
+            what = "text" if self.new_tokens is None else "prompt"
+            told = f"{count} {what}{many} of {self.length} tokens"
+        if self.new_tokens is None:
+            return told
+        return f"{told}, {self.new_tokens:,} new tokens{' each' if many else ''}"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -150,3 +151,20 @@ def _three(value: float) -> str:
 
 def _signless(text: str) -> str:
     return text.replace("-", MINUS) if float(text) else text.replace("-", "")
+
+
+def moment(iso: str) -> str:
+    """`28 Nov 2026, 15:25 UTC`; a text that is no ISO time stays as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    when = when.astimezone(UTC) if when.tzinfo else when
+    # The months' names are not left to the locale of whoever writes the report.
+    month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][when.month - 1]
+    return f"{when.day} {month} {when.year}, {when:%H:%M}{' UTC' if when.tzinfo else ''}"
+
+
+def session_options(name: str) -> str:
+    """Whose session options: `compress's`, `ONNX Runtime's own`."""
+    return {"ours": "compress's", "default": "ONNX Runtime's own"}.get(name, name)

@@ -51,7 +51,7 @@ def test_zeros_that_bring_no_speed_are_told_in_one_sentence_with_its_interval(ma
     assert found["fp32-onnx"].words == ""
     assert found["sparse"].words.replace("\u00a0", " ") == (
         "60 % of its layers' weights are zero; it is not shown to be faster for that (1.01× as fast as fp32-onnx, 95 % "
-        "interval 0.98 to 1.04, batch 1, real lengths): ONNX Runtime multiplies by zeros as by any other weight. "
+        "interval 0.98 to 1.04, one text at a time): ONNX Runtime multiplies by zeros as by any other weight. "
         "Compressed it takes 61.0 MB instead of 83.9 MB (on disk 90.9 MB)."
     )
 

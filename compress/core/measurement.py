@@ -97,6 +97,9 @@ class Measurements:
     notes: tuple[str, ...] = ()
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What takes no model, on the same split: `{"lead-3": {"rouge_l": 0.24, ...}}` in the units of the metrics."""
+    without_model: tuple[Measurement, ...] = ()
+    """The same as measurements, so that a model can be compared with them on the same rows: `artifact` holds the baseline's name.
+    The first note says what it predicts. Empty where an older version wrote none."""
     plan: str = ""
     """A hash over all that decided what was measured, and on what machine; empty where an older version wrote none."""
 

@@ -17,7 +17,7 @@ from compress.core.cores import available_cores
 from compress.core.disk import DiskFull, full_disk_errors
 from compress.core.errors import CompressError
 from compress.core.machine import cpu_model, machine, packages, providers, versions
-from compress.core.measurement import Measurements
+from compress.core.measurement import Measurement, Measurements
 from compress.core.progress import say, warn
 from compress.core.version import VERSION
 from compress.data import leakage, loading, readable
@@ -108,6 +108,7 @@ def run(
         kind = generation if resolved.is_generative else prediction
         evaluation = kind.evaluation(entries, resolved, data, split, suite, cache)
         found = measure(entries, evaluation, plan)
+        without_model = evaluation.without_model(data)
         measurements = Measurements(
             suite={**suite.to_json(), **_definitions(suite.options, asked)},
             machine={**machine(gpu=True), "onnxruntime_providers": providers()},
@@ -118,7 +119,8 @@ def run(
             references=evaluation.references,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             notes=(*notes, *found.notes),
-            baselines=evaluation.baselines,
+            baselines=_scores(without_model),
+            without_model=tuple(without_model),
             plan=key,
         )
         failed = measurements.unmeasured()
@@ -147,6 +149,15 @@ def check_measured(measurements: Measurements) -> None:
         raise CompressError(f"None of the artifacts could be measured, only baselines. {_reasons(failed)}")
     if failed:
         warn(f"{len(failed)} of {len(measurements.artifacts)} models could not be measured. {_reasons(failed)}")
+
+
+def _scores(without_model: Sequence[Measurement]) -> dict[str, dict[str, float]]:
+    """The values of baselines without a model, by baseline and metric; those that exist."""
+    found: dict[str, dict[str, float]] = {}
+    for one in without_model:
+        if one.value is not None:
+            found.setdefault(one.artifact, {})[one.name] = one.value
+    return found
 
 
 def _reasons(failed: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from compress.core.machine import cpu_model
 from compress.core.measurement import Measurement
 from compress.core.progress import bar
 from compress.data.loading import Split
-from compress.measure import latency, quality
+from compress.measure import latency, quality, trivial
 from compress.measure.batches import Condition, Inputs, Unnamed
 from compress.measure.plan import Candidate, Entry, Plan
 from compress.measure.process import WorkerProcess
@@ -89,9 +89,17 @@ class Evaluation(ABC):
         return ()
 
     @property
-    def baselines(self) -> dict[str, dict[str, float]]:
-        """Baselines without a model, by name: the score of each metric."""
-        return {}
+    def labels(self) -> Any:
+        """The labels as metrics take them, see `compress.tasks.predictions.labels_of`; empty where they are hidden."""
+        return list(self.split.rows["label"]) if self.split.is_labelled else ()
+
+    def without_model(self, data: str | None) -> list[Measurement]:
+        """The scores of trivial baselines, see `compress.measure.trivial`.
+
+        Args:
+            data: the folder of the task's data.
+        """
+        return trivial.measured(self.task, data, self.split, self.labels, self.metrics)
 
     @property
     def generation(self) -> dict[str, Any] | None:

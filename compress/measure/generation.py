@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from compress.measure.quantities import AGREEMENT, DISTINCT, OUTPUT_TOKENS, abse
 from compress.measure.rounds import Timings
 from compress.measure.suite import Suite
 from compress.metrics import perplexity, token_accuracy
-from compress.metrics.metric import Undefined
 from compress.models import load as models
-from compress.tasks.scoring import lead_baseline, metrics
+from compress.tasks.scoring import metrics
 from compress.tasks.task import Generation, Task
 
 
@@ -78,18 +76,6 @@ class GenerationEvaluation(Evaluation):
         plan = self.plan
         how = asdict(plan.decoding) if self.has_references else {"context": plan.context, "stride": plan.stride}
         return {"split": self.split.identity, "generation": self.task.to_json()["generation"], **how}
-
-    @property
-    def baselines(self) -> dict[str, dict[str, float]]:
-        """The scores of the sources' beginnings as summaries (Lead-3); empty for other kinds of tasks."""
-        if not self.task.template.has_lead or not self.split.is_labelled:
-            return {}
-        leads, references = lead_baseline(self.task, self.split.rows["text"]), list(self.split.rows["label"])
-        found = {}
-        for one in self.metrics:
-            with suppress(Undefined):  # what has no score here has none with any model, and the models' say why
-                found[one.name] = one.score(leads, references)
-        return {"lead-3": found} if found else {}
 
     @property
     def generation(self) -> dict[str, Any]:
@@ -168,9 +154,8 @@ class GenerationEvaluation(Evaluation):
             found.append(agreement.of_texts(mine, texts, self.outputs.get(self.root), condition))
         if not self.split.is_labelled:
             return [*super().absent(entry, condition, "the references of this split are hidden"), *found]
-        references = list(self.split.rows["label"])
         scored = [
-            quality.of_rows(mine, one, one.statistics(texts, references), condition, prepared.notes)
+            quality.of_rows(mine, one, one.statistics(texts, self.labels), condition, prepared.notes)
             for one in self.metrics
         ]
         self._scores(candidate, prepared)

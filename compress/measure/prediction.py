@@ -107,6 +107,13 @@ class PredictionEvaluation(Evaluation):
         found = predictions.labels_of(self.split.rows, self.task) if self.split.is_labelled else ()
         return found.astype(np.float64) if isinstance(found, np.ndarray) else found
 
+    def without_model(self, data: str | None) -> list[Measurement]:
+        found = super().without_model(data)
+        for other in self.further:
+            if isinstance(other, PredictionEvaluation):
+                found += other.without_model(data)
+        return found
+
     def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
         its_tokenizer = tokenizer(artifact.folder)
         limit = cut_at(self.max_length, its_tokenizer, config(artifact.folder))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from compress.core.measurement import Measured, Measurement, Measurements, name_in
 from compress.report import lineage, scales
 from compress.report.scales import Scale
-from compress.report.scored import Baseline, baselines, decoding, signatures
+from compress.report.scored import AgainstTrivial, Baseline, baselines, beats_trivial, decoding, signatures
 from compress.report.significance import Difference, difference
 from compress.report.values import AGREEMENTS, Condition, Lookup, Memory, Speed, Value
 
@@ -99,6 +99,8 @@ class Comparison:
     """What the pace of generation was read under, the one to quote first."""
     baselines: tuple[Baseline, ...] = ()
     """What takes no model."""
+    against_trivial: Mapping[str, AgainstTrivial] = field(default_factory=dict)
+    """By a row's name, whether it is shown to be better than the best of `baselines`; without those that nothing is known of."""
     signatures: Mapping[str, str] = field(default_factory=dict)
     """How each metric was computed, where that is recorded."""
     decoding: str = ""
@@ -212,7 +214,7 @@ def compare(measurements: Measurements) -> Comparison:
                 rows.setdefault((artifact.fingerprint, key), row)
     made.sort(key=lambda row: artifacts.index(row.artifact))
     first = conditions[0].options if conditions else ""
-    return Comparison(
+    found = Comparison(
         measurements,
         tuple(made),
         metrics,
@@ -227,6 +229,8 @@ def compare(measurements: Measurements) -> Comparison:
         signatures=signatures(index, (*metrics, index.agreement())),
         decoding=decoding(index, metrics[0] if metrics else None),
     )
+    beside = {row.name: beats_trivial(found, row) for row in found.rows}
+    return replace(found, against_trivial={name: one for name, one in beside.items() if one is not None})
 
 
 def _row(

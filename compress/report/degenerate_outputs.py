@@ -1,4 +1,4 @@
-"""Warnings for generative models that collapsed or are no better than copying: one sentence each."""
+"""Warnings for models that collapsed, or that are not shown to be better than a trivial baseline: one sentence each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def has_collapsed(row: Row) -> bool:
 
 def warning(comparison: Comparison, row: Row) -> str:
     """A warning about an artifact's outputs, in a sentence or two; empty if they are fine."""
-    return " ".join([*_few(row), *_no_better_than_copying(comparison, row)])
+    return " ".join([*_few(row), *_no_better_than_trivial(comparison, row)])
 
 
 def _few(row: Row) -> Iterator[str]:
@@ -36,17 +36,18 @@ def _few(row: Row) -> Iterator[str]:
         yield f"Only {share} ({row.name}): it says the same of some different inputs."
 
 
-def _no_better_than_copying(comparison: Comparison, row: Row) -> Iterator[str]:
-    if comparison.metric is None:
+def _no_better_than_trivial(comparison: Comparison, row: Row) -> Iterator[str]:
+    beside = comparison.against_trivial.get(row.name)
+    if comparison.metric is None or beside is None or beside.is_better:
         return
     scale, score = comparison.scale, row.quality[comparison.metric].value
-    for baseline in comparison.baselines:
-        copied = baseline.values.get(comparison.metric)
-        if copied is None or score.value is None:
-            continue
-        its = f"{row.name}'s {scale.name} of {scale.shown(score.value)}"
-        against = f"that of {baseline.name}, {scale.shown(copied)}, which takes no model"
-        if scale.gain(score.value - copied) <= 0:
-            yield f"{its} is no better than {against}."
-        elif score.interval and scale.gain(min(score.interval, key=scale.gain) - copied) <= 0:
-            yield f"{its} (95 % interval {scale.range(score.interval)}) is not shown to be better than {against}."
+    if score.value is None:
+        return
+    its = f"{row.name}'s {scale.name} of {scale.shown(score.value)}"
+    against = f"that of {beside.baseline}, {scale.shown(beside.value)}, which takes no model"
+    interval = beside.difference.interval
+    if scale.gain(score.value - beside.value) <= 0:
+        yield f"{its} is no better than {against}."
+    else:
+        between = f" (interval of the difference {scale.signed_range(interval)})" if interval else ""
+        yield f"{its} is not shown to be better than {against}{between}."

@@ -123,7 +123,8 @@ def in_shares(measurements: Measurements) -> Measurements:
         }
         for baseline, values in measurements.baselines.items()
     }
-    return replace(measurements, measurements=found, baselines=baselines)
+    without = tuple(_share(one) if one.unit == "points" else one for one in measurements.without_model)
+    return replace(measurements, measurements=found, baselines=baselines, without_model=without)
 
 
 def _share(one: Measurement) -> Measurement:

@@ -1,13 +1,12 @@
-"""The metrics of a task: its own, those that can be chosen, and the Lead-3 baseline."""
+"""The metrics of a task: its own, and those that can be chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from compress.core import catalogue
 from compress.core.errors import CompressError, guess, listing, shown
-from compress.metrics.lead import lead
 from compress.metrics.metric import Metric, find
 from compress.tasks import kinds
 from compress.tasks.task import Task
@@ -75,9 +74,3 @@ def _measures(metric: Metric, kind: str) -> bool:
 def _in_words(*names: str) -> str:
     """`summarization or translation`."""
     return " or ".join(name.replace("_", " ") for name in names)
-
-
-def lead_baseline(task: Task, sources: Iterable[str]) -> list[str]:
-    """Lead-3 of each source: its first three turns where the task's texts are dialogues, else its first sentences."""
-    by_lines = task.generation is not None and task.generation.is_dialogue
-    return [lead(source, by="lines" if by_lines else "sentences") for source in sources]

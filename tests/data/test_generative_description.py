@@ -15,7 +15,8 @@ from compress.core.errors import CompressError
 from compress.data import loading
 from compress.data.description import find, resolve
 from compress.data.prompt_templates import prefix, prompt, source_text
-from compress.tasks.scoring import lead_baseline, metrics
+from compress.tasks.kinds.trivial import Known, lead_three
+from compress.tasks.scoring import metrics
 from compress.tasks.task import Task
 
 OWN = {"name": "mine", "kind": "summarization", "data": {"train": "a.jsonl"}, "source": "chat", "target": "gist"}
@@ -129,8 +130,8 @@ def test_line_ends_become_what_the_task_says_and_nothing_else_changes() -> None:
 
 def test_the_lead_of_a_dialogue_is_its_first_turns_and_of_an_article_its_first_sentences() -> None:
     text = "One. Two.\nThree.\nFour.\nFive."
-    assert lead_baseline(find("samsum"), [text]) == ["One. Two.\nThree.\nFour."]
-    assert lead_baseline(find("xsum"), [text]) == ["One.\nTwo.\nThree."]
+    assert lead_three(Known({"text": [text]}, is_dialogue=True)) == ["One. Two.\nThree.\nFour."]
+    assert lead_three(Known({"text": [text]})) == ["One.\nTwo.\nThree."]
 
 
 def test_bleu_is_counted_as_the_target_language_needs_it() -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from compress.core import shipped
 from compress.core.artifact import Artifact, Step
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement, Measurements
+from compress.data import loading
 from compress.measure import benchmark, evaluation, process
 from compress.measure import run as together
 from compress.measure.benchmark import Suite, read_suite
@@ -128,6 +130,20 @@ def test_every_metric_of_the_task_is_measured_on_every_example_and_equal_models_
     assert 0 < (ran.one("accuracy", "fp32-torch").value or 0) < 1
     assert ran.one("agreement_with_root", "student").value == 1.0
     assert ran.all("agreement_with_root", "fp32-torch") == []
+
+
+def test_the_commonest_class_of_the_training_rows_stands_beside_the_models(ran: Ran, tiny_task: dict[str, Any]) -> None:
+    task, data = loading.resolve(tiny_task)
+    learned = loading.load(task, data, "train").rows["label"]
+    commonest = max(sorted(set(learned)), key=list(learned).count)
+    (found,) = [one for one in ran.found.without_model if one.name == "accuracy"]
+    assert found.predictions == (commonest,) * len(ran.found.references)
+    assert found.value == np.mean([one == commonest for one in ran.found.references])
+    assert ran.found.baselines["commonest class"]["accuracy"] == found.value
+    assert found.notes[:2] == (
+        "the same class for every example",
+        f"learned from the labels of the {len(learned):,} training rows",
+    )
 
 
 def test_accuracy_is_what_transformers_itself_gives(ran: Ran, tiny_torch: Artifact, tiny_task: dict[str, Any]) -> None:

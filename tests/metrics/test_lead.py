@@ -16,14 +16,17 @@ from compress.metrics.metric import find
 
 def evaluation(references: list[str]) -> Any:
     rows = Dataset.from_dict({"text": ["Ada: Hi!\nBob: Hello."] * len(references), "label": references})
-    split = SimpleNamespace(rows=rows, is_labelled=True)
+    split = SimpleNamespace(name="evaluation", rows=rows, is_labelled=True)
     metrics = [find("rouge_l"), find("chrf")]
     given: Any = {"split": split, "cache": Path(), "plan": None}
     return GenerationEvaluation(task=resolve("samsum")[0], metrics=metrics, **given)
 
 
 def test_a_metric_that_cannot_score_the_references_has_no_lead() -> None:
-    found = evaluation(["Ada: Hi! Bob: Hello."]).baselines
-    assert found["lead-3"]["rouge_l"] == pytest.approx(1)
-    found = evaluation(["你好", "电影"]).baselines
-    assert set(found["lead-3"]) == {"chrf"}
+    found = {one.name: one for one in evaluation(["Ada: Hi! Bob: Hello."]).without_model(None)}
+    assert found["rouge_l"].value == pytest.approx(1)
+    assert {one.artifact for one in found.values()} == {"lead-3"}
+    found = {one.name: one for one in evaluation(["你好", "电影"]).without_model(None)}
+    assert found["chrf"].value is not None
+    assert found["rouge_l"].value is None
+    assert found["rouge_l"].absent

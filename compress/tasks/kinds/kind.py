@@ -21,6 +21,7 @@ from compress.core.errors import CompressError, guess, listing
 from compress.tasks.kinds.answers import Answers, Batch, Outputs, marked
 from compress.tasks.kinds.laws import Law
 from compress.tasks.kinds.template import Template
+from compress.tasks.kinds.trivial import Trivial
 
 Predictions = Sequence[Any] | NDArray[Any]
 """One an example: class ids or numbers, or an array of tag ids or labels, a text, an order; as the kind's metrics take them."""
@@ -105,6 +106,9 @@ class Kind:
     fitted: Mapping[Law, Callable[[Inference, Any], Mapping[str, Any]]] = field(default_factory=dict)
     """Of answers under a law: (what the model gave for held-out rows, their labels) -> facts that the artifact keeps
     (thresholds). NumPy alone."""
+    trivial: Mapping[str, Sequence[Trivial]] = field(default_factory=dict)
+    """Predictions without a model, which a model must beat, for each value of `Task.kind`; none where a kind has no sensible
+    one."""
     present: Callable[[Inference], Iterator[dict[str, Any]]] | None = None
     """What the model gave -> what `compress predict` prints of each example; None for the prediction alone."""
     generates: bool = False

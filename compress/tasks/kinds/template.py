@@ -46,5 +46,3 @@ class Template:
     """The same where the task names its languages, `{0}` and `{1}`."""
     with_several: str = ""
     """The value of `Task.kind` of the same tasks with any number of labels (`multi_label: true`)."""
-    has_lead: bool = False
-    """Whether the first sentences of a source are a baseline of what is to be written."""

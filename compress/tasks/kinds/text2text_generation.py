@@ -5,6 +5,7 @@ from __future__ import annotations
 from compress.tasks.kinds.kind import Kind
 from compress.tasks.kinds.laws import TOKENS
 from compress.tasks.kinds.template import PAIRS, SOURCE, Template
+from compress.tasks.kinds.trivial import Trivial, lead_three, source
 
 SUMMARIZATION_METRICS = ("rouge_l", "rouge1", "rouge2", "rouge_lsum")
 NEEDED = ("data", "source", "target")
@@ -26,7 +27,6 @@ KIND = Kind(
             pairs=False,
             t5_prefix="summarize: ",
             prompt=f"{SOURCE}\n\nTL;DR:",  # GPT-2's, Radford et al. 2019, section 3.6
-            has_lead=True,
         ),
         "translation": Template(
             noun="a translation",
@@ -40,6 +40,10 @@ KIND = Kind(
             prompt=f"{SOURCE}\n\nTranslation:",
             prompt_of_languages=f"{{0}}: {SOURCE}\n{{1}}:",
         ),
+    },
+    trivial={
+        "summarization": (Trivial("lead-3", "the beginning of each text", lead_three, learns=False),),
+        "translation": (Trivial("source", "each text as it is, not translated", source, learns=False),),
     },
     generates=True,
     has_encoder=True,

@@ -9,6 +9,7 @@ from compress.tasks.kinds.kind import Inference, Kind, Predictions
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
 from compress.tasks.kinds.template import LABELLED, Template
 from compress.tasks.kinds.thresholds import chosen, shifted, thresholds_of
+from compress.tasks.kinds.trivial import Trivial, commonest_class, commonest_set, mean
 
 USUAL = "classification"
 """The value of `Task.kind` where a description says none."""
@@ -86,6 +87,13 @@ KIND = Kind(
     law_by=_law_by,
     judge=_judge,
     fitted={BINARY: _fitted},
+    trivial={
+        "classification": (Trivial("commonest class", "the same class for every example", commonest_class),),
+        "multi_label_classification": (
+            Trivial("commonest labels", "the same combination of labels for every example", commonest_set),
+        ),
+        "regression": (Trivial("mean", "the same number for every example", mean),),
+    },
     present=_present,
     adapter_type="SEQ_CLS",
     problem_types=PROBLEM_TYPES,

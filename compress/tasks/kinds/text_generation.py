@@ -1,4 +1,7 @@
-"""Text that continues a text: causal language modelling, by a decoder."""
+"""Text that continues a text: causal language modelling, by a decoder.
+
+It has no trivial baseline: a perplexity belongs to a tokenizer, so that of counted tokens would be another one for each model.
+"""
 
 from __future__ import annotations
 

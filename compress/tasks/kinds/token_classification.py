@@ -12,6 +12,7 @@ from compress.core.labels import NO_LABEL
 from compress.tasks.kinds.kind import Inference, Kind, Output
 from compress.tasks.kinds.laws import CATEGORICAL
 from compress.tasks.kinds.template import LABELLED, Template
+from compress.tasks.kinds.trivial import Trivial, commonest_tag, commonest_tag_of_word
 
 
 def by_word(
@@ -79,6 +80,14 @@ KIND = Kind(
     },
     outputs=(Output("logits", of="word"),),
     judge=_judge,
+    trivial={
+        "token_classification": (
+            Trivial("commonest tag", "the same tag for every word", commonest_tag),
+            Trivial(
+                "commonest tag of each word", "each word by itself, whatever stands beside it", commonest_tag_of_word
+            ),
+        )
+    },
     present=_present,
     adapter_type="TOKEN_CLS",
 )

@@ -42,7 +42,8 @@ from compress.core.machine import machine
 from compress.core.setting_names import shown_as
 from compress.data import loading
 from compress.data.model_rows import batches, model_inputs
-from compress.metrics.statistics import compare, mcnemar
+from compress.metrics.paired_proportions import mcnemar
+from compress.metrics.statistics import compare
 from compress.models.load import resolve_model, tokenizer
 from compress.onnx import exported as exporting
 from compress.runtimes.sessions import logits, open_session

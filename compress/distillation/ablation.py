@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.metrics import statistics
+from compress.metrics.intervals import mean_interval
 from compress.metrics.metric import IN_POINTS, Metric, Undefined, title
+from compress.metrics.paired_proportions import mcnemar
+from compress.metrics.sign_flip import sign_flip
 from compress.tasks import scoring
 from compress.tasks.task import Task
 
@@ -46,7 +49,7 @@ def effect(
 
     The examples are paired: a hard one is hard on both sides. Where the deciding metric is the share of right answers, each
     row's score is averaged over the seeds of a side; the interval is the paired bootstrap over rows of the difference of
-    these averages, and p comes from flipping the signs of the rows' differences (`statistics.sign_flip`; with right and
+    these averages, and p comes from flipping the signs of the rows' differences (`sign_flip`; with right and
     wrong answers all signs are counted, which for one seed is McNemar's exact test). For any other metric examples are
     drawn with replacement, the metric of every run is computed on them and averaged over each side's seeds (Koehn 2004); p
     is the one that belongs to that interval (`statistics.bootstrap_test`).
@@ -142,7 +145,7 @@ def _discordant(distilled: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> di
     """The number of rows that only one of the two predicts correctly, by seed; both [seeds, rows]."""
     only_distilled = [int(count) for count in np.sum(distilled & ~baseline, axis=1)]
     only_baseline = [int(count) for count in np.sum(baseline & ~distilled, axis=1)]
-    p_values = [statistics.mcnemar(a, b) for a, b in zip(only_distilled, only_baseline, strict=True)]
+    p_values = [mcnemar(a, b) for a, b in zip(only_distilled, only_baseline, strict=True)]
     return {"only_taught_right": only_distilled, "only_plain_right": only_baseline, "mcnemar_p_values": p_values}
 
 
@@ -164,7 +167,7 @@ def _evaluated(
         "differences": differences,
         "resampling_seed": statistics.SEED,
     }
-    over_seeds = statistics.mean_interval(differences)
+    over_seeds = mean_interval(differences)
     if over_seeds:
         told["seeds_interval"] = list(over_seeds)
     test = _by_rows if by_row and metric.is_mean else _by_resamples
@@ -178,7 +181,7 @@ def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequenc
     # Summed, not averaged: of right and wrong answers these are whole numbers, whose signs can all be counted.
     sums = a.sum(axis=0) - b.sum(axis=0)
     low, high = statistics.bootstrap(lambda drawn: float(sums[drawn].mean()), rows)
-    flipped = statistics.sign_flip(sums)
+    flipped = sign_flip(sums)
     exact = seeds == 1 and flipped.flips is None and {0.0, 1.0}.issuperset(np.unique([a, b]))
     over = f", each row's score averaged over {seeds} seeds" if seeds > 1 else ""
     told: dict[str, Any] = {

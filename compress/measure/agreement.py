@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compress.core.measurement import Measurement
 from compress.measure import quality
 from compress.measure.quantities import AGREEMENT, absent, measured
-from compress.metrics import statistics, token_accuracy
+from compress.metrics import token_accuracy
 from compress.tasks.task import Task
 
 NO_ROOT = "the uncompressed model could not be run"
@@ -74,13 +74,14 @@ def no_tokens(fingerprint: str, condition: Mapping[str, Any], reason: str) -> Me
 
 
 def _mean(fingerprint: str, same: NDArray[np.float64], condition: Mapping[str, Any]) -> Measurement:
-    """The mean over examples, [examples], with Wilson's interval where examples are the same or not, and a bootstrap over
-    examples where they are so in part."""
-    if np.isin(same, (0, 1)).all():
-        interval = statistics.wilson(int(same.sum()), same.size)
-    else:
-        interval = statistics.bootstrap(lambda rows: float(same[rows].mean()), same.size)
+    """The mean over examples, each the same, not, or in part, [examples]."""
     each = tuple(float(one) for one in same)
     return measured(
-        fingerprint, AGREEMENT, same.mean(), condition, samples=same.size, interval=interval, per_example=each
+        fingerprint,
+        AGREEMENT,
+        same.mean(),
+        condition,
+        samples=same.size,
+        interval=quality.interval_of_mean(same),
+        per_example=each,
     )

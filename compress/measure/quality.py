@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compress.core.artifact import digest
 from compress.core.labels import NO_LABEL
 from compress.core.measurement import Measurement
-from compress.metrics import statistics
+from compress.metrics import intervals, statistics
 from compress.metrics.metric import Metric, Undefined, are_numbers
 from compress.models import labels
 from compress.models.pretrained import raw_config
@@ -143,7 +143,7 @@ def of_rows(
         metric.higher_is_better,
         condition,
         samples=len(rows),
-        interval=_finite(statistics.interval_of_sums(metric.of_sums, rows)),
+        interval=_finite(_interval_of_rows(metric, rows, each)),
         per_example=tuple(float(one) for one in each) if each is not None else (),
         statistics=tuple(tuple(float(one) for one in row) for row in rows),
         notes=(*([f"signature {told}"] if (told := metric.signature()) else []), *notes),
@@ -170,9 +170,24 @@ def _interval(
     metric: Metric, predicted: Any, right: Any, each: NDArray[np.float64] | None
 ) -> tuple[float, float] | None:
     if each is not None:
-        return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
+        return interval_of_mean(each)
     low, high = statistics.bootstrap(metric.scorer(predicted, right), len(right), resamples=RESAMPLES)
     return (low, high) if np.isfinite(low) else None
+
+
+def interval_of_mean(each: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval of the mean of a score for each example, [examples]: a share's where all are right or wrong."""
+    if np.isin(each, (0, 1)).all():
+        return intervals.proportion(int(each.sum()), each.size)
+    return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
+
+
+def _interval_of_rows(
+    metric: Metric, rows: NDArray[np.float64], each: NDArray[np.float64] | None
+) -> tuple[float, float]:
+    if each is not None and np.isin(each, (0, 1)).all():
+        return interval_of_mean(each)
+    return statistics.interval_of_sums(metric.of_sums, rows)
 
 
 def _finite(interval: tuple[float, float]) -> tuple[float, float] | None:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from compress.metrics.intervals import LEVEL
+from compress.metrics.paired_proportions import mcnemar
+from compress.metrics.sign_flip import most_beyond
+
 BETTER = "better"
 WORSE = "worse"
 NOT_SHOWN = "no difference shown"
 
-LEVEL = 0.95
 RESAMPLES = 2000
-FLIPS = 10_000
-"""Draws of a sign-flip test that is not worked out exactly."""
 ROUNDING = 1e-6
 """Of a score: what lies within it is no difference. Perplexities of torch and ONNX Runtime in fp32 were 3e-8 of it apart."""
 SEED = 20261123
@@ -43,17 +44,6 @@ class Comparison:
     """How many examples only the first got right."""
     only_second: int | None = None
     test: str = "McNemar exact"
-
-
-@dataclass(frozen=True)
-class SignFlip:
-    """The result of a sign-flip test on the mean of paired differences."""
-
-    p_value: float
-    smallest: float | None
-    """The smallest mean difference that would have been significant, with differences of the sizes that were seen."""
-    flips: int | None
-    """How many times signs were drawn; None where all of them were counted."""
 
 
 def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better: bool = True) -> Comparison:
@@ -172,23 +162,6 @@ def interval_of_sums(
     return bootstrap(scorer_of_sums(score, statistics), len(statistics), resamples=resamples)
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """McNemar's exact test, two-sided: the p-value of so uneven a split of the examples that only one of two got right.
-
-    Under no difference each such example falls to either side like a fair coin, so p is twice the smaller tail of
-    Binomial(n, 1/2), at most 1 (McNemar, Psychometrika 12, 1947; exact form: Fagerland et al., BMC Med. Res. Methodol.
-    13:91, 2013).
-
-    >>> round(mcnemar(6, 16), 3)
-    0.052
-    >>> mcnemar(0, 0)
-    1.0
-    """
-    from scipy.stats import binom
-
-    return float(min(1.0, 2 * binom.cdf(min(only_first, only_second), only_first + only_second, 0.5)))
-
-
 def smallest_difference(discordant: int, examples: int) -> float:
     """The smallest difference that the exact test would have called significant, as a share of the examples.
 
@@ -248,89 +221,9 @@ def bootstrap_test(
     if values.size < 40:
         return (float("nan"), float("nan")), float("nan")
     rarer = min(int(np.sum(values <= 0)), int(np.sum(values >= 0)))
-    outside = _most_beyond((1 - LEVEL) / 2, values.size)
+    outside = most_beyond((1 - LEVEL) / 2, values.size)
     ends = float(values[outside]), float(values[values.size - 1 - outside])
     return ends, min(1.0, 2 * (rarer + 1) / (values.size + 1))
-
-
-def sign_flip(differences: Sequence[float], *, flips: int = FLIPS, seed: int = SEED) -> SignFlip:
-    """Whether the mean of paired differences is not zero: the sign-flip (Fisher-Pitman) permutation test, two-sided.
-
-    Were the two sides alike, each difference could as well have had the other sign. Differences that are whole numbers
-    (how many more runs of one side than of the other have the example right) are worked out over all signs; with
-    differences of -1, 0 and 1 that is McNemar's exact test. For others signs are drawn, and p is
-    (draws as far from zero + 1) / (draws + 1).
-
-    Args:
-        differences: one for each example, [examples].
-        flips: how many signs are drawn where not all can be worked out.
-        seed: of the draws.
-    """
-    given = np.asarray(differences, dtype=float)
-    seen, sizes = abs(float(given.sum())), np.abs(given)
-    if (given == np.rint(given)).all() and sizes.sum() <= _EXACT_UP_TO:
-        return _all_signs(round(seen), np.bincount(sizes.astype(np.int64)), given.size)
-    totals = np.sort(np.abs(_drawn_signs(given, flips, seed)))
-    # Sums of the same numbers in another order differ in their last digits; a tie counts as being as far from zero.
-    beyond = int(np.sum(totals >= seen * (1 - 1e-9)))
-    limit = float(totals[flips - 1 - _most_beyond(1 - LEVEL, flips)])
-    return SignFlip((beyond + 1) / (flips + 1), limit / given.size if limit else None, flips)
-
-
-_EXACT_UP_TO = 100_000
-"""The sum of all differences' sizes up to which the exact distribution takes a second or two at most."""
-
-
-def _all_signs(seen: int, counts: Any, examples: int) -> SignFlip:
-    """Over all signs: the sum of k * (2 * Binomial(counts[k], 1/2) - counts[k]) over the sizes k >= 1."""
-    from scipy.stats import binom
-
-    chances = np.ones(1)
-    for size, count in enumerate(counts):
-        if size and count:
-            one = np.zeros(size * count + 1)
-            one[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
-            chances = np.convolve(chances, one)
-    total = chances.size - 1
-    far = np.abs(2 * np.arange(total + 1) - total)
-    at = np.bincount(far, weights=chances)
-    # beyond[d]: the chance of a sum at least d away from zero.
-    beyond = np.cumsum(at[::-1])[::-1]
-    # As in `smallest_difference`: where fewer than six differ nothing could be shown, so it is six in one direction.
-    six = 6 * max(len(counts) - 1, 1)
-    smallest = min((int(one) for one in np.flatnonzero(at) if beyond[one] < 1 - LEVEL), default=six)
-    return SignFlip(min(1.0, float(beyond[seen])), smallest / examples, None)
-
-
-def _drawn_signs(differences: Any, flips: int, seed: int) -> Any:
-    """The sums of the differences under so many draws of their signs, [flips]."""
-    generator = np.random.default_rng(seed)
-    given = differences[differences != 0]
-    sums = []
-    for start in range(0, flips, 500):
-        signs = generator.integers(0, 2, (min(500, flips - start), given.size), dtype=np.int8)
-        sums.append(2 * (signs @ given) - given.sum())
-    return np.concatenate(sums)
-
-
-def _most_beyond(share: float, draws: int) -> int:
-    """The most draws beyond a value with which (draws beyond + 1) / (draws + 1) is still below the share."""
-    return max(int(np.ceil(share * (draws + 1) - 1e-9)) - 2, 0)
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval of a mean of independent values; None for fewer than two.
-
-    >>> tuple(round(end, 3) for end in mean_interval([1.0, 2.0, 3.0]))
-    (-0.484, 4.484)
-    """
-    if len(values) < 2:
-        return None
-    from scipy.stats import t
-
-    given = np.asarray(values, dtype=float)
-    half = float(t.ppf((1 + LEVEL) / 2, given.size - 1) * given.std(ddof=1) / np.sqrt(given.size))
-    return float(given.mean()) - half, float(given.mean()) + half
 
 
 def _drawn(statistic: Callable[[Any], float], size: int, resamples: int, seed: int) -> Any:
@@ -338,23 +231,6 @@ def _drawn(statistic: Callable[[Any], float], size: int, resamples: int, seed: i
     generator = np.random.default_rng(seed)
     values = np.array([statistic(generator.integers(0, size, size)) for _ in range(resamples)], dtype=float)
     return values[np.isfinite(values)]
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, JASA 22, 1927; without continuity correction).
-
-    >>> tuple(round(limit, 4) for limit in wilson(81, 263))
-    (0.2553, 0.3662)
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + LEVEL) / 2))
-    share = successes / trials
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * float(np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def word_of_p(difference: float, p_value: float, higher_is_better: bool) -> str:

@@ -15,7 +15,9 @@ from sklearn.metrics import matthews_corrcoef
 from compress.core import catalogue
 from compress.distillation.ablation import Run, effect, metrics_of
 from compress.metrics import statistics
+from compress.metrics.intervals import mean_interval
 from compress.metrics.metric import find
+from compress.metrics.paired_proportions import mcnemar
 
 ROWS = 300
 RIGHT = (np.arange(ROWS) % 3 == 0).astype(float)
@@ -58,7 +60,7 @@ def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> No
     assert found["smallest"] == pytest.approx(expected.smallest)
     assert found["word"] == expected.verdict == "better"
     assert (found["only_taught_right"], found["only_plain_right"]) == ([25], [10])
-    assert found["mcnemar_p_values"] == [pytest.approx(statistics.mcnemar(25, 10))]
+    assert found["mcnemar_p_values"] == [pytest.approx(mcnemar(25, 10))]
     assert "standard_deviation" not in found["metrics"]["accuracy"]["taught"]
     assert "seeds_interval" not in found
     assert found["text"].endswith(": better; the result of one seed says nothing about other seeds.")
@@ -232,7 +234,7 @@ def test_seeds_are_averaged_and_their_luck_is_told() -> None:
     means = [a[:, 0].mean() - b[:, 0].mean() for a, b in zip(taught, plain, strict=True)]
     assert found["differences"] == pytest.approx(means)
     assert found["difference"] == pytest.approx(np.mean(means))
-    assert found["seeds_interval"] == pytest.approx(statistics.mean_interval(means))
+    assert found["seeds_interval"] == pytest.approx(mean_interval(means))
     low, high = found["interval"]
     assert low < found["difference"] < high
     assert "another seed may differ" in found["text"]

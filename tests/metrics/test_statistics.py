@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, permutation_test, ttest_rel
+from scipy.stats import binomtest, ttest_rel
 
 from compress.metrics import statistics
 from compress.metrics import timings as timing_statistics
-
-
-def test_mcnemar_equals_scipys_exact_binomial_test() -> None:
-    for only_first, only_second in itertools.product(range(25), repeat=2):
-        if only_first + only_second:
-            expected = binomtest(only_first, only_first + only_second, 0.5).pvalue
-            assert statistics.mcnemar(only_first, only_second) == pytest.approx(expected, rel=1e-9)
-
-
-def test_mcnemar_gives_the_published_p_of_fagerlands_second_example() -> None:
-    """59, 6, 16, 80: exact conditional p 0.053 (Fagerland, Lydersen and Laake 2013, and Bentur et al. before them)."""
-    assert statistics.mcnemar(6, 16) == pytest.approx(0.0525, abs=5e-5)
-
-
-def test_mcnemar_without_any_discordant_example_shows_nothing() -> None:
-    assert statistics.mcnemar(0, 0) == 1.0
-
-
-@given(st.integers(0, 400), st.integers(0, 400))
-def test_mcnemar_is_a_probability_and_does_not_care_which_is_first(a: int, b: int) -> None:
-    p = statistics.mcnemar(a, b)
-    assert 0 <= p <= 1
-    assert p == statistics.mcnemar(b, a)
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_gives_newcombes_published_intervals(successes: int, trials: int, low: float, high: float) -> None:
-    """Newcombe, Statistics in Medicine 17, 1998, table I, method 3."""
-    assert statistics.wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_wilson_of_no_trials_is_everything() -> None:
-    assert statistics.wilson(0, 0) == (0.0, 1.0)
 
 
 @given(st.integers(0, 60), st.integers(60, 1000))
@@ -186,56 +148,6 @@ def test_scores_of_different_examples_are_not_compared() -> None:
         statistics.compare([], [])
 
 
-@given(st.lists(st.integers(-3, 3), min_size=2, max_size=12))
-def test_the_sign_flip_test_of_whole_numbers_counts_every_sign(differences: list[int]) -> None:
-    given = np.array(differences)
-    found = statistics.sign_flip(differences)
-    signs = np.array(list(itertools.product((-1, 1), repeat=given.size)))
-    assert found.p_value == pytest.approx(np.mean(np.abs(signs @ given) >= abs(given.sum())))
-    assert found.flips is None
-
-
-def test_the_sign_flip_test_equals_scipys_paired_permutation_test() -> None:
-    differences = np.array([1.0, 2.0, -1.0, 3.0, 2.0, 0.0, 1.0, -2.0, 3.0, 1.0])
-    expected = permutation_test(
-        (differences, np.zeros(10)), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
-    )
-    assert statistics.sign_flip(differences).p_value == pytest.approx(expected.pvalue, rel=1e-9)
-    # Halves are no whole numbers: here signs are drawn, and the p-value is the same but for the draws.
-    drawn = statistics.sign_flip(differences / 2)
-    assert drawn.flips == statistics.FLIPS
-    assert drawn.p_value == pytest.approx(expected.pvalue, abs=0.01)
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_of_single_right_and_wrong_answers_the_sign_flip_test_is_mcnemars(only_first: int, only_second: int) -> None:
-    found = statistics.sign_flip([1.0] * only_first + [-1.0] * only_second + [0.0] * 5)
-    assert found.p_value == pytest.approx(statistics.mcnemar(only_first, only_second), rel=1e-9)
-    discordant, rows = only_first + only_second, only_first + only_second + 5
-    assert found.smallest == pytest.approx(statistics.smallest_difference(discordant, rows))
-
-
-@given(st.lists(st.integers(-3, 3), min_size=1, max_size=60), st.sampled_from([1.0, 0.37]))
-def test_a_mean_difference_is_significant_from_the_smallest_on(differences: list[int], scale: float) -> None:
-    given = np.array(differences) * scale
-    found = statistics.sign_flip(given, flips=2000)
-    if found.smallest is None:
-        assert not given.any()
-    elif found.flips is None:
-        assert (found.p_value < 0.05) == (abs(given.mean()) >= found.smallest - 1e-12)
-    else:
-        # Drawn signs leave ties, for which the smallest itself is not yet enough.
-        assert (found.p_value < 0.05) == (abs(given.mean()) > found.smallest + 1e-12)
-
-
-def test_the_sign_flip_test_is_wrong_about_equal_sides_once_in_twenty_at_most() -> None:
-    generator = np.random.default_rng(8)
-    tables = generator.integers(-2, 3, (1500, 80))  # two seeds, no true difference
-    wrong = np.mean([statistics.sign_flip(table).p_value < 0.05 for table in tables])
-    # Three standard errors of a share of 1500 above the promise; and not so careful that it never speaks.
-    assert 0.02 < wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
-
-
 @given(st.floats(-0.5, 0.5), st.integers(40, 300))
 def test_the_interval_and_the_p_value_of_a_bootstrap_test_never_contradict_each_other(
     shift: float, resamples: int
@@ -286,24 +198,6 @@ def test_fewer_than_40_resamples_have_no_p_value(resamples: int, p_value: float)
     (low, high), found = statistics.bootstrap_test(lambda rows: 1.0, 5, resamples=resamples)
     assert found == pytest.approx(p_value, nan_ok=True)
     assert np.isnan([low, high]).any() == np.isnan(found)
-
-
-def test_the_p_value_of_drawn_signs_counts_what_was_seen() -> None:
-    assert statistics.sign_flip([0.3] * 60, flips=99).p_value == pytest.approx(0.01)
-    for flips in (99, 600):
-        assert statistics.sign_flip([0.3, -0.3], flips=flips).p_value == 1
-    # The mean of so many signs is nearly normal.
-    smallest = statistics.sign_flip([0.3, -0.3] * 30, flips=2000).smallest
-    assert smallest == pytest.approx(1.96 * 0.3 / np.sqrt(60), rel=0.15)
-
-
-def test_the_interval_of_a_mean_is_students() -> None:
-    first, second = np.array([88.1, 87.4, 88.9]), np.array([87.0, 87.2, 87.9])
-    expected = ttest_rel(first, second).confidence_interval(0.95)
-    assert statistics.mean_interval(list(first - second)) == pytest.approx((expected.low, expected.high))
-    of_two = ttest_rel(first[:2], second[:2]).confidence_interval(0.95)
-    assert statistics.mean_interval(list(first[:2] - second[:2])) == pytest.approx((of_two.low, of_two.high))
-    assert statistics.mean_interval([1.0]) is None
 
 
 def _translations() -> tuple[list[str], list[str], list[str]]:

@@ -15,10 +15,11 @@ from compress.core.measurement import Measurement
 from compress.core.progress import warn
 from compress.data import loading
 from compress.data.loading import Split
-from compress.measure import agreement, batches, latency, quality
+from compress.measure import agreement, batches, calibration, latency, quality
 from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import PREDICT, Evaluation
 from compress.measure.plan import Candidate, Entry
+from compress.measure.quantities import BRIER, CALIBRATION, absent
 from compress.measure.rounds import Timings
 from compress.measure.suite import Suite
 from compress.metrics.metric import Metric
@@ -125,7 +126,8 @@ class PredictionEvaluation(Evaluation):
 
     def quality(self, candidate: Candidate, prepared: Inputs, condition: Mapping[str, Any]) -> list[Measurement]:
         entry = candidate.entry
-        predicted = self._predicted(candidate, prepared)
+        inferred = self._inferred(candidate, prepared)
+        predicted = self.task.of_kind.judge(inferred)
         mine = self.answers[entry.name] = quality.of_task(predicted, entry.artifact.folder, self.task)
         one_class = predictions.one_class(mine, self.labels, self.task)
         self.timed[entry.name] = prepared, predicted
@@ -134,12 +136,18 @@ class PredictionEvaluation(Evaluation):
         if not entry.is_root:
             of_root = self.answers.get(self.root)
             found.append(agreement.of_predictions(entry.fingerprint, mine, of_root, self.task, condition))
+        probabilities = self.task.of_kind.probabilities
+        if probabilities is not None and self.task.law.chooses:
+            chances = quality.in_order(probabilities(inferred), entry.artifact.folder, self.task)
+            found += calibration.of_probabilities(entry.fingerprint, chances, mine, self.labels, condition)
         for other in self.further:
             found += self._on_another_split(candidate, other, {**condition, "split": other.name})
         return found
 
     def absent(self, entry: Entry, condition: Mapping[str, Any], reason: str) -> list[Measurement]:
         found = super().absent(entry, condition, reason)
+        if self.task.of_kind.probabilities is not None and self.task.law.chooses:
+            found += [absent(entry.fingerprint, name, condition, reason) for name in (CALIBRATION, BRIER)]
         for other in self.further:
             under = {**condition, "split": other.name}
             found += [quality.absent(entry.fingerprint, metric, under, reason) for metric in other.metrics]
@@ -167,8 +175,8 @@ class PredictionEvaluation(Evaluation):
                 warn(f"{candidate.entry.name}, {note}")
         return super().speed(candidate, timings, condition, where, baseline)
 
-    def _predicted(self, candidate: Candidate, prepared: Inputs) -> Any:
-        """What is predicted for every example of the split, in the numbers of the artifact's own outputs, see `Kind.judge`."""
+    def _inferred(self, candidate: Candidate, prepared: Inputs) -> Inference:
+        """The outputs for every example of the split, in the order of the artifact's own."""
         kind, artifact = self.task.of_kind, candidate.entry.artifact
         several = len(kind.outputs) > 1
         file = self.asked(candidate, PREDICT, len(prepared.rows), ".npz" if several else ".npy")
@@ -177,7 +185,7 @@ class PredictionEvaluation(Evaluation):
         if not all(np.isfinite(one).all() for one in outputs.values()):
             raise CompressError("its outputs are not finite numbers")
         names = labels.of_config(raw_config(artifact.folder), artifact.folder) if self.task.label_names else ()
-        return kind.judge(Inference(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts))
+        return Inference(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts)
 
     def _on_another_split(
         self, candidate: Candidate, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]
@@ -192,7 +200,7 @@ class PredictionEvaluation(Evaluation):
                 batches.save(prepared, file.path)
                 with other.worker(candidate, file) as worker:
                     worker.ask("load")
-                    found = other._predicted(replace(candidate, worker=worker), prepared)
+                    found = other.task.of_kind.judge(other._inferred(replace(candidate, worker=worker), prepared))
                 predicted = quality.of_task(found, artifact.folder, other.task)
                 return quality.quality(mine, predicted, other.labels, other.metrics, condition, prepared.notes)
             except CompressError as error:

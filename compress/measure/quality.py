@@ -38,16 +38,27 @@ def of_task(predicted: Any, folder: Path, task: Task) -> Any:
     """
     if not task.label_names:
         return predicted
-    names = labels.of_config(raw_config(folder), folder)
-    order = labels.order(names, task) if len(names) == task.num_labels else None
-    if order is None:
-        raise labels.refused(folder, names, task)
+    order = _order(folder, task)
     if task.law.several:  # labels each by itself: their columns
         return predicted[:, list(order)]
     ids = np.argsort(order)
     if isinstance(predicted, np.ndarray):
         return ids[predicted.astype(np.int64)].astype(np.float64)
     return [np.where(one == NO_LABEL, NO_LABEL, ids[np.maximum(one, 0)]) for one in predicted]  # a cut word has no tag
+
+
+def in_order(outcomes: NDArray[Any], folder: Path, task: Task) -> NDArray[Any]:
+    """A model's outcomes, [examples, outcomes], in the order of the task's labels; `CompressError` as of `of_task`."""
+    return outcomes[:, list(_order(folder, task))] if task.label_names else outcomes
+
+
+def _order(folder: Path, task: Task) -> tuple[int, ...]:
+    """For each label of the task, which output of the model it is."""
+    names = labels.of_config(raw_config(folder), folder)
+    order = labels.order(names, task) if len(names) == task.num_labels else None
+    if order is None:
+        raise labels.refused(folder, names, task)
+    return order
 
 
 def quality(

@@ -14,6 +14,7 @@ LATENCY, P90, P99 = "latency_seconds", "latency_p90_seconds", "latency_p99_secon
 THROUGHPUT, SPEEDUP = "throughput", "speedup"
 TOTAL, PER_SECOND = "total_seconds", "output_tokens_per_second"
 FIRST, PER_TOKEN = "time_to_first_token_seconds", "time_per_output_token_seconds"
+CALIBRATION, BRIER = "calibration_error", "brier_score"
 AGREEMENT, DISTINCT, OUTPUT_TOKENS = "agreement_with_root", "distinct_outputs", "output_tokens"
 
 QUANTITIES: Mapping[str, tuple[str, bool]] = {
@@ -26,6 +27,7 @@ QUANTITIES: Mapping[str, tuple[str, bool]] = {
     PER_SECOND: ("tokens/second", True),
     SPEEDUP: ("ratio", True),
     **dict.fromkeys((AGREEMENT, DISTINCT), ("share", True)),
+    **dict.fromkeys((CALIBRATION, BRIER), ("share", False)),
     OUTPUT_TOKENS: ("count", False),
 }
 """By its name in `measurements.json`: its unit, and whether more of it is better."""

@@ -146,6 +146,19 @@ def test_the_commonest_class_of_the_training_rows_stands_beside_the_models(ran: 
     )
 
 
+def test_probabilities_are_scored_beside_the_accuracy_in_the_tasks_own_order(ran: Ran) -> None:
+    for name in ("fp32-torch", "fp32-onnx", "student"):
+        accuracy, ece, brier = (ran.one(one, name) for one in ("accuracy", "calibration_error", "brier_score"))
+        assert len(ece.raw) == len(brier.per_example) == len(ran.found.references)
+        # Two classes: what is sure and right is (1 - confidence)^2 away in both, what is wrong confidence^2.
+        distance = np.where(accuracy.per_example, 1 - np.array(ece.raw), np.array(ece.raw))
+        assert brier.per_example == pytest.approx(2 * distance**2, abs=1e-5)
+        assert min(ece.raw) >= 0.5
+        assert ece.interval is not None
+        assert not ece.higher_is_better
+    assert ran.one("brier_score", "broken").absent == ran.one("accuracy", "broken").absent
+
+
 def test_accuracy_is_what_transformers_itself_gives(ran: Ran, tiny_torch: Artifact, tiny_task: dict[str, Any]) -> None:
     import csv
 

@@ -106,6 +106,9 @@ class Kind:
     fitted: Mapping[Law, Callable[[Inference, Any], Mapping[str, Any]]] = field(default_factory=dict)
     """Of answers under a law: (what the model gave for held-out rows, their labels) -> facts that the artifact keeps
     (thresholds). NumPy alone."""
+    probabilities: Callable[[Inference], NDArray[np.float64]] | None = None
+    """What the model gave -> the probability of each class, or of each label by itself, [examples, outputs]: calibration is
+    measured by it. For kinds with one answer an example, and asked under laws that choose. NumPy alone."""
     trivial: Mapping[str, Sequence[Trivial]] = field(default_factory=dict)
     """Predictions without a model, which a model must beat, for each value of `Task.kind`; none where a kind has no sensible
     one."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compress.tasks.kinds.kind import Inference, Kind, Predictions
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
 from compress.tasks.kinds.template import LABELLED, Template
@@ -37,6 +40,11 @@ def _law_by(config: Mapping[str, Any]) -> Law:
 def _judge(inference: Inference) -> Predictions:
     """Class ids or numbers, [examples]; of labels each by itself 0 or 1, [examples, labels], with the model's own thresholds."""
     return inference.law.decide(shifted(inference.outputs["logits"], thresholds_of(inference.kept, inference.names)))
+
+
+def _probabilities(inference: Inference) -> NDArray[np.float64]:
+    """[examples, outputs]."""
+    return inference.law.probabilities(inference.outputs["logits"])
 
 
 def _fitted(inference: Inference, labels: Any) -> Mapping[str, Any]:
@@ -87,6 +95,7 @@ KIND = Kind(
     law_by=_law_by,
     judge=_judge,
     fitted={BINARY: _fitted},
+    probabilities=_probabilities,
     trivial={
         "classification": (Trivial("commonest class", "the same class for every example", commonest_class),),
         "multi_label_classification": (

@@ -46,7 +46,9 @@ class Comparison:
     test: str = "McNemar exact"
 
 
-def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better: bool = True) -> Comparison:
+def compare(
+    first: Sequence[float], second: Sequence[float], *, higher_is_better: bool = True, level: float = LEVEL
+) -> Comparison:
     """Compare two artifacts by one score for each example.
 
     Scores of 0 and 1 alone are compared by McNemar's exact test, any others by the paired bootstrap of their means.
@@ -55,6 +57,7 @@ def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better
         first: the scores of the artifact judged, [examples].
         second: the scores of the one it is judged against, in the same order.
         higher_is_better: whether a greater score is a better one.
+        level: of the interval, 0 to 1.
 
     Raises:
         ValueError: the two have not the same examples, or none.
@@ -63,7 +66,7 @@ def compare(first: Sequence[float], second: Sequence[float], *, higher_is_better
     if a.shape != b.shape or a.size == 0:
         raise ValueError(f"paired scores need the same examples, at least one: {a.size} and {b.size}")
     difference = float(a.mean() - b.mean())
-    interval = bootstrap(lambda rows: float(np.mean(a[rows] - b[rows])), a.size)
+    interval = bootstrap(lambda rows: float(np.mean(a[rows] - b[rows])), a.size, level=level)
     if not set(np.unique(a)) | set(np.unique(b)) <= {0.0, 1.0}:
         verdict = word_of_interval(interval, higher_is_better, float(a.mean()), float(b.mean()))
         half_width = (interval[1] - interval[0]) / 2
@@ -82,6 +85,7 @@ def compare_scorers(
     *,
     higher_is_better: bool = True,
     resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> Comparison:
     """Compare two artifacts by a metric that has no score for each example (F1, Matthews, Pearson): paired bootstrap.
 
@@ -91,10 +95,11 @@ def compare_scorers(
         examples: how many both have.
         higher_is_better: whether a greater value is a better one.
         resamples: how many resamples.
+        level: of the interval, 0 to 1.
     """
     every = np.arange(examples)
     ours, theirs = float(first(every)), float(second(every))
-    interval = bootstrap(lambda rows: first(rows) - second(rows), examples, resamples=resamples)
+    interval = bootstrap(lambda rows: first(rows) - second(rows), examples, resamples=resamples, level=level)
     verdict = word_of_interval(interval, higher_is_better, ours, theirs)
     return Comparison(ours - theirs, interval, None, verdict, (interval[1] - interval[0]) / 2, test="paired bootstrap")
 
@@ -106,6 +111,7 @@ def compare_sums(
     *,
     higher_is_better: bool = True,
     resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> Comparison:
     """Compare two artifacts by a score of summed statistics (BLEU, chrF, ROUGE, perplexity): the paired bootstrap.
 
@@ -118,6 +124,7 @@ def compare_sums(
         second: those of the one it is judged against, of the same examples in the same order.
         higher_is_better: whether a greater score is a better one.
         resamples: how many resamples.
+        level: of the interval, 0 to 1.
 
     Raises:
         ValueError: the two have not the same examples, or none.
@@ -126,7 +133,7 @@ def compare_sums(
     if a.shape != b.shape or a.ndim != 2 or len(a) == 0:
         raise ValueError(f"paired statistics need the same examples, at least one: {a.shape} and {b.shape}")
     ours, theirs = scorer_of_sums(score, a), scorer_of_sums(score, b)
-    return compare_scorers(ours, theirs, len(a), higher_is_better=higher_is_better, resamples=resamples)
+    return compare_scorers(ours, theirs, len(a), higher_is_better=higher_is_better, resamples=resamples, level=level)
 
 
 def scorer_of_sums(score: Callable[[Any], float], statistics: Any, place: Any = None) -> Callable[[Any], float]:
@@ -183,9 +190,14 @@ def smallest_difference(discordant: int, examples: int) -> float:
 
 
 def bootstrap(
-    statistic: Callable[[Any], float], size: int, *, resamples: int = RESAMPLES, seed: int = SEED
+    statistic: Callable[[Any], float],
+    size: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    level: float = LEVEL,
 ) -> tuple[float, float]:
-    """The 95 % percentile interval of a statistic over rows drawn with replacement (Efron and Tibshirani, 1993, ch. 13).
+    """The percentile interval of a statistic over rows drawn with replacement (Efron and Tibshirani, 1993, ch. 13).
 
     Resamples for which the statistic is not defined (a correlation of constants) are left out.
 
@@ -194,11 +206,12 @@ def bootstrap(
         size: how many rows there are.
         resamples: how many times they are drawn.
         seed: of the draws.
+        level: of the interval, 0 to 1.
     """
     values = _drawn(statistic, size, resamples, seed)
     if values.size == 0:
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -17,8 +17,9 @@ from compress.core.errors import CompressError
 from compress.core.measurement import Measurements
 from compress.core.printable import lines
 from compress.report import data_files, pages
-from compress.report.budget import Budget, Verdict, judge, verdict
+from compress.report.budget import Verdict, judge, verdict
 from compress.report.comparison import compare
+from compress.report.limits import Budget
 from compress.report.page_file import check_page
 from compress.report.section import Section, section
 from compress.report.sources import find

@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from compress.core.errors import CompressError, guess, listing
 from compress.core.measurement import Measurements
 from compress.report import wording
 from compress.report.comparison import Comparison, Row, compare
+from compress.report.limits import Budget
 from compress.report.scales import Scale
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The limits, each of them optional. A variant meets the budget when it keeps all that are given."""
-
-    max_drop: float | None = None
-    """The most points (of 100) it may lose against the uncompressed model; of a perplexity, by how much it may rise."""
-    metric: str | None = None
-    """The metric the drop is read on; the task's first one by default."""
-    min_speedup: float | None = None
-    """How many times as fast as the fp32 ONNX export it must be: at batch 1 and real lengths where measured."""
-    max_mb: float | None = None
-    """The most it may take on disk, in MB of 1,000,000 bytes."""
-
-    @staticmethod
-    def read(raw: Mapping[str, Any], metrics: Sequence[str] = ()) -> Budget:
-        """Check a pipeline's `budget:`.
-
-        Args:
-            raw: name -> limit.
-            metrics: the task's metrics, where they are known.
-
-        Raises:
-            CompressError: an unknown name, a limit that is no number or out of range, a metric the task has not.
-        """
-        known = [one.name for one in fields(Budget)]
-        for name, value in raw.items():
-            if name not in known:
-                raise CompressError(
-                    f"Unknown limit '{name}' in the budget.{guess(str(name), known)} There are: {listing(known)}."
-                )
-            if name != "metric" and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0):
-                raise CompressError(f"The budget's {name} is {value!r}. Give a number of at least 0.")
-        metric = raw.get("metric")
-        if metric is not None and metrics and metric not in metrics:
-            raise CompressError(
-                f"The budget's metric '{metric}' is not one of this task's.{guess(str(metric), metrics)} "
-                f"There are: {listing(metrics)}."
-            )
-        if not any(raw.get(name) is not None for name in known if name != "metric"):
-            limits = listing(name for name in known if name != "metric")
-            raise CompressError(f"The budget sets no limit. Give one of: {limits}.")
-        return Budget(**raw)
 
 
 @dataclass(frozen=True)
@@ -97,7 +53,7 @@ def verdict(measurements: Measurements, budget: Budget | Mapping[str, Any]) -> t
     Raises:
         CompressError: the budget cannot be read.
     """
-    result = judge(compare(measurements), budget)
+    result = judge(compare(measurements, budget), budget)
     return result.met, result.reasons
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from compress.core.measurement import Measured, Measurement, Measurements, name_in
-from compress.report import lineage, scales
+from compress.metrics.intervals import LEVEL
+from compress.report import lineage, ranking, scales
+from compress.report.limits import Budget
 from compress.report.scales import Scale
 from compress.report.scored import AgainstTrivial, Baseline, baselines, beats_trivial, decoding, signatures
-from compress.report.significance import Difference, difference
+from compress.report.significance import MARGIN, Difference, difference
 from compress.report.values import AGREEMENTS, Condition, Lookup, Memory, Speed, Value
 
 
@@ -105,6 +108,12 @@ class Comparison:
     """How each metric was computed, where that is recorded."""
     decoding: str = ""
     """By which rule the scored texts were generated."""
+    level: float = LEVEL
+    """Of the intervals of differences: simultaneous over the variants, so that all of them hold with 95 % (Bonferroni)."""
+    margins: Mapping[str, float] = field(default_factory=dict)
+    """The loss that each metric's verdict accepts, in its own unit (0.01 is a point)."""
+    ranked: tuple[Row, ...] = ()
+    """All variants, the best choice first, see `ranking.order`."""
 
     @property
     def root(self) -> Row | None:
@@ -186,10 +195,18 @@ class Comparison:
         )
 
 
-def compare(measurements: Measurements) -> Comparison:
+def compare(measurements: Measurements, budget: Budget | Mapping[str, Any] | None = None) -> Comparison:
     """Lay one run's measurements side by side.
 
     Only artifacts of this run are compared with one another: same machine, same rounds, same evaluation rows.
+
+    Args:
+        measurements: of one run.
+        budget: its `max_drop` is the margin of its metric; any other margin is `MARGIN`, or its share of the uncompressed
+            model's value where the metric is not in points.
+
+    Raises:
+        CompressError: the budget cannot be read.
     """
     measurements = scales.in_shares(measurements)
     index = Lookup(measurements)
@@ -198,6 +215,10 @@ def compare(measurements: Measurements) -> Comparison:
     artifacts = sorted(measurements.artifacts, key=lambda one: order.get(one.role, 2))
     baseline = next((one for one in artifacts if one.role == "baseline"), None)
     root = next((one for one in artifacts if one.role == "root"), baseline)
+    limits = Budget.read(budget, metrics) if isinstance(budget, Mapping) else budget
+    margins = {one: _margin(one, index, root, limits, is_first=one == metrics[0]) for one in metrics}
+    count = sum(len(index.runtimes(one)) or 1 for one in artifacts if one.role == "variant")
+    level = 1 - (1 - LEVEL) / max(count, 1)
     rows: dict[tuple[str, str], Row] = {}
     made = []
     for artifact in sorted(artifacts, key=lambda one: len(one.manifest.get("steps", ()))):
@@ -207,7 +228,7 @@ def compare(measurements: Measurements) -> Comparison:
             mine = index.within(artifact, runtime) if runtime else index
             of_root = None if artifact is root and is_first else {one: index.get(root, one) for one in metrics}
             parent = _parent(artifact, runtime, rows) if artifact.role == "variant" else None
-            row = _row(mine, artifact, of_root, baseline, parent, metrics, conditions, phases)
+            row = _row(mine, artifact, of_root, baseline, parent, margins, level, conditions, phases)
             row = replace(row, runtime=runtime, is_first=is_first)
             made.append(row)
             for key in (runtime, ""):
@@ -228,9 +249,21 @@ def compare(measurements: Measurements) -> Comparison:
         baselines=baselines(measurements),
         signatures=signatures(index, (*metrics, index.agreement())),
         decoding=decoding(index, metrics[0] if metrics else None),
+        level=level,
+        margins=margins,
     )
     beside = {row.name: beats_trivial(found, row) for row in found.rows}
-    return replace(found, against_trivial={name: one for name, one in beside.items() if one is not None})
+    found = replace(found, against_trivial={name: one for name, one in beside.items() if one is not None})
+    return replace(found, ranked=ranking.order(found))
+
+
+def _margin(metric: str, index: Lookup, root: Measured | None, limits: Budget | None, *, is_first: bool) -> float:
+    """The loss that a metric's verdict accepts, in its own unit."""
+    scale = scales.scale_of(index.any(metric))
+    if limits and limits.max_drop is not None and (limits.metric == metric or (limits.metric is None and is_first)):
+        return limits.max_drop / 100 if scale.in_points else limits.max_drop
+    whole = 1.0 if scale.in_points else abs(index.value(root, metric).value or 0.0)
+    return MARGIN * whole
 
 
 def _row(
@@ -239,7 +272,8 @@ def _row(
     of_root: Mapping[str, Measurement | None] | None,
     baseline: Measured | None,
     parent: Row | None,
-    metrics: tuple[str, ...],
+    margins: Mapping[str, float],
+    level: float,
     conditions: tuple[Condition, ...],
     phases: tuple[str, ...],
 ) -> Row:
@@ -248,10 +282,11 @@ def _row(
     zeros = index.get(artifact, "zeros")
     base_disk = index.value(baseline, "disk_bytes").value if baseline else None
     against_parent = None
+    metrics = tuple(margins)
     if parent and metrics:
         beside = index.within(parent.artifact, parent.runtime) if parent.runtime else index
         here, there = index.get(artifact, metrics[0]), beside.get(parent.artifact, metrics[0])
-        against_parent = difference(here, there, references)
+        against_parent = difference(here, there, references, margin=margins[metrics[0]], level=level)
     return Row(
         artifact=artifact,
         made=_ROLES.get(artifact.role) or lineage.words(artifact.manifest) or "as it was given",
@@ -267,9 +302,9 @@ def _row(
                 index.value(artifact, metric),
                 Difference(absent="it is the model the others are compared with")
                 if of_root is None
-                else difference(index.get(artifact, metric), of_root[metric], references),
+                else difference(index.get(artifact, metric), of_root[metric], references, margin=margin, level=level),
             )
-            for metric in metrics
+            for metric, margin in margins.items()
         },
         agreement=index.value(artifact, index.agreement()),
         speeds={condition: index.speed(artifact, condition) for condition in conditions},

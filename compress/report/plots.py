@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from compress.report import wording
-from compress.report.budget import Budget
 from compress.report.charts import dot_plots, pareto
 from compress.report.comparison import Comparison, Row
+from compress.report.limits import Budget
 from compress.report.recommendations import latency_front
 from compress.report.scales import Scale
 from compress.report.values import Condition

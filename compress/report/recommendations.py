@@ -1,4 +1,4 @@
-"""Recommendations: the Pareto front, and the fastest and smallest variants without a significant loss."""
+"""Recommendations: the Pareto front, and the fastest and smallest variants that are shown to be no worse than the margin."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from compress.report.comparison import Comparison, Row
 from compress.report.degenerate_outputs import has_collapsed
+from compress.report.ranking import is_good
 
 SAME_SIZE = 1.02
 """Files within 2 % of the smallest count as equally small; the faster one is then taken."""
 
 RULE = (
-    "Candidates are the variants whose paired test against the uncompressed model does not say worse or, where a budget is "
-    "given, those that keep all its limits; and of these the Pareto front (none other is at least as good in the deciding "
+    "Candidates are the variants that are shown to be better or not worse than the margin in every metric of the task and, "
+    "where a budget is given, keep all its limits; and of these the Pareto front (none other is at least as good in the deciding "
     "metric, in speed and in size, and better in one). A model most of whose outputs repeat one another is no candidate. "
     "The fastest has the greatest measured speed ratio. The smallest "
     "takes the fewest bytes on disk; among files within 2 % of that, the fastest is taken. Without a candidate nothing is "
@@ -38,13 +39,11 @@ def recommendations(comparison: Comparison, keeping: Collection[str] | None = No
         comparison: the run.
         keeping: the names of the variants that keep a budget's limits; None where there is no budget.
     """
-    if keeping is None:
-        candidates = [row for row in comparison.variants if _shows_no_loss(comparison, row)]
-    else:
-        candidates = [row for row in comparison.variants if row.name in keeping]
-    candidates = [row for row in candidates if not has_collapsed(row)]
+    candidates = [row for row in comparison.variants if is_good(comparison, row) and not has_collapsed(row)]
+    if keeping is not None:
+        candidates = [row for row in candidates if row.name in keeping]
     candidates = front(comparison, candidates)
-    why = "with no loss shown" if keeping is None else "within the budget"
+    why = "without a loss beyond the margin" if keeping is None else "within the budget"
     chosen = _best(comparison, candidates, why)
     rest = front(comparison, [row for row in comparison.variants if row not in candidates and _tested(comparison, row)])
     if not candidates:
@@ -130,10 +129,6 @@ def _value(comparison: Comparison, row: Row) -> float:
     """The deciding metric so that greater is better."""
     value = row.quality[comparison.metric].value.value if comparison.metric else None
     return comparison.scale.gain(value) if value is not None else float("-inf")
-
-
-def _shows_no_loss(comparison: Comparison, row: Row) -> bool:
-    return bool(comparison.metric) and row.quality[comparison.metric or ""].difference.shows_no_loss
 
 
 def _tested(comparison: Comparison, row: Row) -> bool:

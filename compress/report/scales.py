@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from compress.core import catalogue
 from compress.core.measurement import Measurement, Measurements
 from compress.metrics import metric as metrics
+from compress.metrics import verdicts
 from compress.report import wording
+from compress.report.significance import Difference
 from compress.report.wording import MINUS
 
 IN_POINTS = {"share", "coefficient", "points"}
@@ -81,6 +83,26 @@ class Scale:
     def change_range(self, interval: tuple[float, float]) -> str:
         """`−1.83 to +0.69 points`; of a perplexity the numbers alone."""
         return f"{self.signed_range(interval)}{' points' if self.in_points else ''}"
+
+    def margin(self, value: float) -> str:
+        """A margin as it was set: `1 point`, `0.5 points`; of a perplexity the number alone."""
+        if not self.in_points:
+            return self.shown(value)
+        number = f"{self.number(value):g}"
+        return f"{number} point{'' if number == '1' else 's'}"
+
+    def verdict(self, change: Difference) -> str:
+        """The word with its margin: `not worse than 1 point`, `worse by less than 1 point`; empty where there is none."""
+        if change.word is None or change.interval is None:
+            return change.word or ""
+        if change.word != verdicts.NOT_WORSE:
+            return change.word
+        best = max(map(self.gain, change.interval))
+        return (
+            f"worse by less than {self.margin(change.margin)}"
+            if best < 0
+            else f"not worse than {self.margin(change.margin)}"
+        )
 
     def change_of_it(self, difference: float) -> str:
         """`−1.20 points of ROUGE-L`, `+0.031 in perplexity`."""

@@ -12,10 +12,11 @@ from markupsafe import Markup
 from compress.core.measurement import Measurements
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage
-from compress.report.budget import Budget, Verdict, judge
+from compress.report.budget import Verdict, judge
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.distillation import Effect, shown
+from compress.report.limits import Budget
 from compress.report.outputs import Example, examples
 from compress.report.plots import Plot, dot_plots_of, points_of
 from compress.report.recommendations import Recommendation, latency_front, recommendations
@@ -99,7 +100,7 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
     Raises:
         CompressError: the budget cannot be read.
     """
-    comparison = compare(measurements)
+    comparison = compare(measurements, budget)
     limits = Budget.read(budget, comparison.metrics) if isinstance(budget, Mapping) else budget
     judged = judge(comparison, limits) if limits else None
     chosen = recommendations(comparison, judged.winners if judged else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compress.metrics import verdicts
 from compress.report import degenerate_outputs as collapse
 from compress.report import wording
 from compress.report.comparison import Comparison, Row
@@ -35,15 +36,17 @@ def _change(comparison: Comparison, row: Row) -> str:
     if comparison.metric is None:
         return "quality not compared"
     scale, change = comparison.scale, row.quality[comparison.metric].difference
-    if change.word == "no difference shown":
-        worst = scale.worst(change.interval)
-        left = f" (up to {scale.amount(worst)} not ruled out)" if worst > 0 else ""
-        return (
-            f"no loss of {scale.name} shown{left}" if scale.higher_is_better else f"no rise in {scale.name} shown{left}"
-        )
     if change.value is None:
         return f"{scale.name} not compared"
-    return scale.change_of_it(change.value)
+    if change.word is None:
+        return scale.change_of_it(change.value)
+    return f"{scale.name} {scale.verdict(change)} ({interval(scale, change)})"
+
+
+def interval(scale: Scale, change: Difference) -> str:
+    """`+0.34 points, 99.2 % interval −0.91 to +1.59`."""
+    ends = f", {wording.level(change.level)} interval {scale.signed_range(change.interval)}" if change.interval else ""
+    return f"{scale.change(change.value or 0.0)}{ends}"
 
 
 def savings(comparison: Comparison, row: Row) -> str:
@@ -74,8 +77,8 @@ def story(comparison: Comparison, row: Row) -> str:
     parts = [f"{savings(comparison, row)[:1].upper()}{savings(comparison, row)[1:]}"]
     condition = comparison.headline
     if condition and row.speeds[condition].ratio.value is not None:
-        interval = row.speeds[condition].ratio.interval
-        known = f", 95 % interval of the ratio {wording.times_range(interval)}" if interval else ""
+        ends = row.speeds[condition].ratio.interval
+        known = f", 95 % interval of the ratio {wording.times_range(ends)}" if ends else ""
         parts[0] += f" ({condition.words}{known})"
     sentences = [parts[0] + "."]
     if condition and row.speeds[condition].ratio.absent:
@@ -99,20 +102,18 @@ def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:
     change = here.difference
     if change.value is None or change.word is None:
         return [f"{found}; {change.absent or 'not tested'}."]
-    interval = f" (95 % interval {scale.signed_range(change.interval)})" if change.interval else ""
-    told = f"{scale.change(change.value)}{interval}"
-    return [f"{found}: {told}, {change.word} ({wording.tested(change)}).", *_limits(scale, change)]
+    verdict = f"{found}: {interval(scale, change)}, {scale.verdict(change)} ({wording.tested(change)})."
+    return [verdict, *_open(scale, change)]
 
 
-def _limits(scale: Scale, change: Difference) -> list[str]:
-    """What *no difference shown* leaves open."""
-    if change.word != "no difference shown":
+def _open(scale: Scale, change: Difference) -> list[str]:
+    """What too few examples leave open, and how many would settle it."""
+    if change.word != verdicts.NOT_ENOUGH:
         return []
-    said = []
-    if change.smallest is not None:
-        said.append(f"These examples could have shown a difference of {scale.amount(change.smallest)} or more")
-    worst = scale.worst(change.interval)
-    if worst > 0:
-        loss = "a loss" if scale.higher_is_better else "a rise"
-        said.append(f"{loss} of {scale.amount(worst)} is not ruled out")
-    return ["; ".join(said) + "."] if said else []
+    loss = "loss" if scale.higher_is_better else "rise"
+    worst = scale.amount(scale.worst(change.interval))
+    said = f"On {change.examples:,} examples a {loss} of up to {worst} cannot be ruled out"
+    if change.enough is not None:
+        return [f"{said}; about {change.enough:,} examples would settle it."]
+    margin = scale.margin(change.margin)
+    return [f"{said}; the {loss} measured is so near the margin of {margin} that more examples may not settle it."]

@@ -1,4 +1,4 @@
-"""Compares the quality of two artifacts on the same examples with a test of `compress.metrics.statistics`."""
+"""Compares the quality of two artifacts on the same examples: an interval, and the verdict that is read from it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
-from compress.metrics import statistics
+from compress.metrics import statistics, verdicts
+from compress.metrics.intervals import LEVEL
 from compress.metrics.metric import find
 
 RESAMPLES = 1000
 """For metrics of the whole set, each of which is recomputed on every resample: ten variants take seconds, not minutes."""
 LEAST = 6
 """Fewer examples than these are resampled in too few ways: of one example, every resample is that example."""
+MARGIN = 0.01
+"""A point of 100."""
 
 
 @dataclass(frozen=True)
@@ -23,98 +26,138 @@ class Difference:
 
     value: float | None = None
     interval: tuple[float, float] | None = None
-    p_value: float | None = None
+    level: float = LEVEL
+    """Of the interval."""
+    margin: float = MARGIN
+    """The loss that the word accepts, in the metric's own unit."""
     word: str | None = None
-    """`better`, `worse` or `no difference shown`; None where nothing could be tested."""
-    smallest: float | None = None
-    """The smallest difference that this many examples could have shown."""
+    """`better`, `not worse`, `worse` or `not enough examples`, see `verdicts.word`; None where there is no interval."""
+    p_value: float | None = None
+    """McNemar's exact two-sided p for right/wrong scores: a note, which decides nothing."""
+    detectable: float | None = None
+    """The smallest difference that this many examples show with 80 % power."""
+    enough: int | None = None
+    """About how many examples would settle it; None where it is settled, or where no number could be named."""
     only_here: int | None = None
     """Examples that only this artifact has right."""
     only_there: int | None = None
     test: str = ""
+    """The name of the interval's method."""
     examples: int = 0
     absent: str | None = None
 
     @property
-    def shows_loss(self) -> bool:
-        """Whether the test says *worse*."""
-        return self.word == statistics.WORSE
+    def can_be_recommended(self) -> bool:
+        """Whether it is shown to be better, or not worse than the margin."""
+        return self.word in verdicts.GOOD
 
     @property
-    def shows_no_loss(self) -> bool:
-        """Whether it was tested, and the test does not say *worse*."""
-        return self.word in {statistics.BETTER, statistics.NOT_SHOWN}
+    def shows_loss(self) -> bool:
+        """Whether the word is *worse*."""
+        return self.word == verdicts.WORSE
 
 
-def difference(here: Measurement | None, there: Measurement | None, references: Sequence[float]) -> Difference:
+def difference(
+    here: Measurement | None,
+    there: Measurement | None,
+    references: Sequence[float],
+    *,
+    margin: float = MARGIN,
+    level: float = LEVEL,
+) -> Difference:
     """Compare one metric of two artifacts.
 
-    Right/wrong scores go through McNemar's exact test; other scores per example, metrics of the whole set and those of
-    summed statistics (BLEU, perplexity) through the paired bootstrap. Where both have nothing of this on the same
-    examples, the plain difference stands without an interval and without a word.
+    Scores per example, metrics of the whole set and those of summed statistics (BLEU, perplexity) each have their own
+    interval. Where both have nothing of this on the same examples, the plain difference stands without an interval and
+    without a word.
+
+    Args:
+        here: the metric of the artifact judged.
+        there: of the one it is judged against.
+        references: the split's labels, for metrics of the whole set.
+        margin: the loss that is accepted, in the metric's own unit (0.01 is a point).
+        level: of the interval, 0 to 1.
     """
     if here is None or there is None or here.value is None or there.value is None:
         lacking = here if here is None or here.value is None else there
-        return Difference(absent=(lacking.absent if lacking else None) or "not measured")
+        return Difference(absent=(lacking.absent if lacking else None) or "not measured", level=level, margin=margin)
+    found = _compared(here, there, references, level)
+    if not isinstance(found, tuple):
+        return replace(found, level=level, margin=margin)
+    result, examples = found
+    return _judged(result, examples, here, max(abs(here.value), abs(there.value)), margin, level)
+
+
+_Found = tuple[statistics.Comparison, int] | Difference
+
+
+def _compared(here: Measurement, there: Measurement, references: Sequence[float], level: float) -> _Found:
+    """The interval and the number of examples; or a plain difference with the reason why there is none."""
+    value = (here.value or 0.0) - (there.value or 0.0)
+    upwards = here.higher_is_better
     if here.per_example and len(here.per_example) == len(there.per_example):
-        return _from(
-            statistics.compare(here.per_example, there.per_example, higher_is_better=here.higher_is_better),
-            len(here.per_example),
-        )
+        result = statistics.compare(here.per_example, there.per_example, higher_is_better=upwards, level=level)
+        return result, len(here.per_example)
     if here.statistics and len(here.statistics) == len(there.statistics):
-        return _of_sums(here, there)
+        try:
+            result = statistics.compare_sums(
+                find(here.name).of_sums,
+                here.statistics,
+                there.statistics,
+                higher_is_better=upwards,
+                resamples=RESAMPLES,
+                level=level,
+            )
+        except CompressError:
+            return _unknown(here.name, value)
+        except (ValueError, IndexError):
+            return Difference(value, absent="not tested: the two have other statistics")
+        return result, len(here.statistics)
     if here.predictions and len(here.predictions) == len(there.predictions) == len(references):
         try:
             ours, theirs = (find(here.name).scorer(one.predictions, references) for one in (here, there))
         except CompressError:
-            return _unknown(here.name, here.value - there.value)
+            return _unknown(here.name, value)
         result = statistics.compare_scorers(
-            ours,
-            theirs,
-            len(references),
-            higher_is_better=here.higher_is_better,
-            resamples=RESAMPLES,
+            ours, theirs, len(references), higher_is_better=upwards, resamples=RESAMPLES, level=level
         )
         # The two values as they were measured.
-        return replace(_from(result, len(references)), value=here.value - there.value)
-    return Difference(here.value - there.value, absent="not tested: no results per example of both on the same rows")
-
-
-def _of_sums(here: Measurement, there: Measurement) -> Difference:
-    try:
-        result = statistics.compare_sums(
-            find(here.name).of_sums,
-            here.statistics,
-            there.statistics,
-            higher_is_better=here.higher_is_better,
-            resamples=RESAMPLES,
-        )
-    except CompressError:
-        return _unknown(here.name, (here.value or 0.0) - (there.value or 0.0))
-    except (ValueError, IndexError):
-        return Difference(
-            (here.value or 0.0) - (there.value or 0.0), absent="not tested: the two have other statistics"
-        )
-    return _from(result, len(here.statistics))
+        return replace(result, difference=value), len(references)
+    return Difference(value, absent="not tested: no results per example of both on the same rows")
 
 
 def _unknown(metric: str, value: float) -> Difference:
     return Difference(value, absent=f"the metric '{metric}' is not one of this version's")
 
 
-def _from(result: statistics.Comparison, examples: int) -> Difference:
+def _judged(
+    result: statistics.Comparison, examples: int, metric: Measurement, score: float, margin: float, level: float
+) -> Difference:
+    bare = Difference(result.difference, level=level, margin=margin, examples=examples)
     if result.p_value is None and examples < LEAST:
-        return Difference(result.difference, absent=f"not tested: too few examples to resample ({examples})")
-    finite = all(math.isfinite(end) for end in result.interval)
-    return Difference(
-        value=result.difference,
-        interval=result.interval if finite else None,
+        return replace(bare, absent=f"not tested: too few examples to resample ({examples})", examples=0)
+    told = replace(
+        bare,
         p_value=result.p_value,
-        word=result.verdict if finite else None,
-        smallest=result.smallest if result.smallest is not None and math.isfinite(result.smallest) else None,
         only_here=result.only_first,
         only_there=result.only_second,
         test=result.test,
-        examples=examples,
-        absent=None if finite else "the metric is undefined on resamples of these rows, so there is no interval",
+    )
+    low, high = result.interval
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return replace(told, absent="the metric is undefined on resamples of these rows, so there is no interval")
+    sign = 1 if metric.higher_is_better else -1
+    worst, best = sorted((sign * low, sign * high))
+    if max(-worst, best) <= statistics.ROUNDING * score:
+        # What lies within rounding of the scores is no difference.
+        word = verdicts.word(0.0, 0.0, margin)
+    else:
+        word = verdicts.word(worst, best, margin)
+    unsettled = word == verdicts.NOT_ENOUGH
+    return replace(
+        told,
+        interval=result.interval,
+        word=word,
+        detectable=verdicts.detectable(low, high, level),
+        enough=verdicts.enough(sign * result.difference, worst, best, margin, examples) if unsettled else None,
     )

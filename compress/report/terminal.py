@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from compress.core.measurement import Measurements
 from compress.core.printable import lines, one_line
+from compress.metrics import verdicts
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage, wording
-from compress.report.budget import Budget, judge
+from compress.report.budget import judge
 from compress.report.comparison import Comparison, Row, compare
+from compress.report.limits import Budget
 from compress.report.recommendations import recommendations
 from compress.report.sparsity import sparse
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NAME_WIDTH = 22
-_STYLES = {"better": "green", "worse": "red"}
+_STYLES = {verdicts.BETTER: "green", verdicts.NOT_WORSE: "green", verdicts.WORSE: "red"}
 
 
 def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | None = None) -> Table:
@@ -31,7 +33,7 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     from rich.table import Table
     from rich.text import Text
 
-    comparison = compare(measurements)
+    comparison = compare(measurements, budget)
     keeping = judge(comparison, budget).winners if budget else None
     starred = {one.row.name for one in recommendations(comparison, keeping) if one.recommended}
     shown = Table(
@@ -117,7 +119,7 @@ def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:
         return value, Text("", style="dim")
     if change.value is None:
         return value, Text(wording.DASH)
-    word = "none shown" if change.word == "no difference shown" else change.word or "not tested"
+    word = "too few examples" if change.word == verdicts.NOT_ENOUGH else change.word or "not tested"
     return value, Text(f"{scale.signed(change.value)} {word}", style=_STYLES.get(change.word or "", "dim"))
 
 

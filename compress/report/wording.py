@@ -6,10 +6,12 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compress.report.significance import Difference
 from compress.report.values import Value
+
+if TYPE_CHECKING:
+    from compress.report.significance import Difference
 
 DASH = "–"
 MINUS = "−"
@@ -74,6 +76,11 @@ def percent(share: float, digits: int = 1) -> str:
 def rate(value: float) -> str:
     """Examples a second: `1,780/s`."""
     return f"{value:,.0f}/s" if value >= 10 else f"{value:.2g}/s"
+
+
+def level(share: float) -> str:
+    """An interval's level: `95 %`, `99.2 %`."""
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"
 
 
 def tokens_rate(value: float) -> str:

@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import binomtest
 
 from compress.core.measurement import Measurements
+from compress.metrics import verdicts
 from compress.report import lineage
 from compress.report.comparison import Row, compare
 from tests.report.made_up import EXPORT, USUAL, Made, MakeRun, int8
+from tests.report.made_up_generative import decoders
 
 
 def row(measurements: Measurements, name: str) -> Row:
@@ -29,9 +31,9 @@ def test_the_test_of_a_variant_is_mcnemar_exact_on_the_rows_only_one_has_right(m
     assert change.interval[0] < change.value < change.interval[1]
 
 
-def test_an_artifact_that_answers_as_the_root_shows_no_difference_with_p_1(make_run: MakeRun) -> None:
+def test_an_artifact_that_answers_as_the_root_is_not_worse_with_p_1(make_run: MakeRun) -> None:
     change = row(make_run(), "fp32-onnx").quality["accuracy"].difference
-    assert (change.value, change.p_value, change.word) == (0.0, 1.0, "no difference shown")
+    assert (change.value, change.p_value, change.word) == (0.0, 1.0, "not worse")
 
 
 def test_a_gain_is_called_better(make_run: MakeRun) -> None:
@@ -113,8 +115,7 @@ def test_a_regression_is_compared_by_the_paired_bootstrap(make_run: MakeRun) -> 
     assert change.test == "paired bootstrap"
     assert change.p_value is None
     assert change.interval is not None
-    low, high = change.interval
-    assert change.word == ("better" if low > 0 else "worse" if high < 0 else "no difference shown")
+    assert change.word == verdicts.word(*change.interval, change.margin)
 
 
 def test_a_run_whose_root_is_an_onnx_graph_is_compared_with_that_graph(make_run: MakeRun) -> None:
@@ -174,3 +175,39 @@ def test_how_an_artifact_was_made_is_told_in_a_few_words(make_run: MakeRun) -> N
     assert row(measurements, "student-int8").made == "distil to 3 layers → ONNX → int8 dynamic"
     assert row(measurements, "int4").made == "ONNX → int8 static"
     assert row(measurements, "fp32-onnx").made == "uncompressed, exported"
+
+
+def test_intervals_are_simultaneous_over_the_variants_of_a_run(make_run: MakeRun) -> None:
+    for count in (1, 2, 4):
+        comparison = compare(make_run(USUAL[:count]))
+        assert comparison.level == pytest.approx(1 - 0.05 / count)
+        assert {row.quality["accuracy"].difference.level for row in comparison.variants} == {comparison.level}
+    assert compare(make_run([])).level == pytest.approx(0.95)
+
+
+def test_a_budgets_drop_is_the_margin_of_its_metric_and_a_point_that_of_any_other(make_run: MakeRun) -> None:
+    run = make_run(USUAL[:1], metrics=("accuracy", "f1"))
+    assert compare(run).margins == {"accuracy": 0.01, "f1": 0.01}
+    assert compare(run, {"max_drop": 2.5}).margins == {"accuracy": 0.025, "f1": 0.01}
+    found = compare(run, {"max_drop": 0.5, "metric": "f1"})
+    assert found.margins == {"accuracy": 0.01, "f1": 0.005}
+    quality = found.variants[0].quality
+    assert (quality["accuracy"].difference.margin, quality["f1"].difference.margin) == (0.01, 0.005)
+
+
+def test_a_metric_on_a_scale_of_its_own_may_lose_a_hundredth_of_the_uncompressed_models() -> None:
+    comparison = compare(decoders())
+    assert comparison.root is not None
+    whole = comparison.root.quality["perplexity"].value.value
+    assert whole is not None
+    assert comparison.margins["perplexity"] == pytest.approx(0.01 * whole)
+    assert compare(decoders(), {"max_drop": 0.3}).margins["perplexity"] == 0.3
+
+
+def test_what_can_be_recommended_is_ranked_before_what_cannot(make_run: MakeRun) -> None:
+    assert [row.name for row in compare(make_run()).ranked] == [
+        "int8-dynamic",
+        "int8-static",
+        "student-int8",
+        "student",
+    ]

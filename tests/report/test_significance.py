@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from compress.core.measurement import Measurement
-from compress.metrics import statistics
+from compress.metrics import verdicts
 from compress.report.significance import Difference, difference
 
 
@@ -26,19 +26,20 @@ def test_fewer_than_six_scores_are_not_tested(examples: int, word: str | None) -
 
 
 @pytest.mark.parametrize(
-    ("word", "shows_loss", "shows_no_loss"),
+    ("word", "shows_loss", "can_be_recommended"),
     [
-        (statistics.WORSE, True, False),
-        (statistics.BETTER, False, True),
-        (statistics.NOT_SHOWN, False, True),
+        (verdicts.WORSE, True, False),
+        (verdicts.BETTER, False, True),
+        (verdicts.NOT_WORSE, False, True),
+        (verdicts.NOT_ENOUGH, False, False),
         (None, False, False),
     ],
 )
-def test_only_a_test_that_was_made_shows_a_loss_or_none(
-    word: str | None, shows_loss: bool, shows_no_loss: bool
+def test_only_what_is_better_or_not_worse_can_be_recommended(
+    word: str | None, shows_loss: bool, can_be_recommended: bool
 ) -> None:
     found = Difference(0.0, word=word)
-    assert (found.shows_loss, found.shows_no_loss) == (shows_loss, shows_no_loss)
+    assert (found.shows_loss, found.can_be_recommended) == (shows_loss, can_be_recommended)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +61,49 @@ def predicted(name: str, value: float, *predictions: float) -> Measurement:
     return Measurement("a", name, value, "coefficient", True, predictions=predictions)
 
 
-def test_right_and_wrong_answers_are_tested_however_few_and_say_what_could_have_been_shown() -> None:
+def test_right_and_wrong_answers_are_counted_and_mcnemars_p_stands_beside_the_word_as_a_note() -> None:
     found = difference(scored(1.0, *[1.0] * 5), scored(0.2, 1.0, *[0.0] * 4), ())
-    assert (found.word, found.examples, found.interval is not None) == (statistics.NOT_SHOWN, 5, True)
-    assert (found.only_here, found.only_there, found.p_value) == (4, 0, pytest.approx(2 / 2**4))
-    # Six flips in one direction, of five examples.
-    assert found.smallest == pytest.approx(6 / 5)
+    assert (found.examples, found.only_here, found.only_there) == (5, 4, 0)
+    assert found.p_value == pytest.approx(2 / 2**4)
+
+
+@pytest.mark.parametrize(
+    ("right", "margin", "word"),
+    [
+        (460, 0.01, verdicts.BETTER),
+        (400, 0.05, verdicts.NOT_WORSE),
+        (400, 0.0, verdicts.NOT_ENOUGH),
+        (400, 0.001, verdicts.NOT_ENOUGH),
+        (340, 0.01, verdicts.WORSE),
+        (340, 0.3, verdicts.NOT_WORSE),
+    ],
+)
+def test_the_word_is_read_from_the_interval_and_the_margin(right: int, margin: float, word: str) -> None:
+    """Of 500 rows the other has 400 right; 10 of them are swapped for 10 others."""
+    there = [1.0] * 400 + [0.0] * 100
+    here = [0.0] * 10 + [1.0] * (right - 10) + [0.0] * (500 - right)
+    if right == 400:
+        here[-10:] = [1.0] * 10
+        here = here[:390] + [0.0] * 0 + here[390:]
+    found = difference(scored(sum(here) / 500, *here), scored(0.8, *there), (), margin=margin, level=0.99)
+    assert found.word == word
+    assert (found.margin, found.level) == (margin, 0.99)
+    assert found.interval is not None
+    assert found.word == verdicts.word(*found.interval, margin)
+
+
+def test_more_variants_make_the_interval_wider() -> None:
+    here, there = scored(0.5, *[1.0, 0.0] * 20), scored(0.5, *[0.0, 1.0] * 10, *[1.0, 0.0] * 10)
+    alone, many = (difference(here, there, (), level=level).interval for level in (0.95, 0.99))
+    assert alone is not None
+    assert many is not None
+    assert many[0] < alone[0] < alone[1] < many[1]
 
 
 def test_a_score_of_sums_is_compared_by_the_sums_of_the_same_examples() -> None:
     low, high = (summed("perplexity", math.exp(loss), *[(loss, 1.0)] * 8) for loss in (1.0, 2.0))
     found = difference(high, low, ())
-    assert (found.word, found.test, found.examples) == (statistics.WORSE, "paired bootstrap", 8)
+    assert (found.word, found.test, found.examples) == (verdicts.WORSE, "paired bootstrap", 8)
     assert found.value == pytest.approx(math.exp(2) - math.exp(1))
     assert found.interval == pytest.approx((found.value, found.value))
 
@@ -95,9 +127,9 @@ def test_a_metric_of_the_whole_set_is_compared_from_predictions_with_the_values_
     right = [float(one) for one in range(12)]
     close, far = (predicted("pearson", value, *line) for value, line in ((0.9, right), (0.4, right[::-1])))
     found = difference(close, far, right)
-    assert (found.word, found.test, found.examples) == (statistics.BETTER, "paired bootstrap", 12)
+    assert (found.word, found.test, found.examples) == (verdicts.BETTER, "paired bootstrap", 12)
     assert found.value == pytest.approx(0.5)
-    assert found.smallest is not None
+    assert found.detectable is not None
     unknown = difference(predicted("gone", 0.9, *right), predicted("gone", 0.4, *right), right)
     assert unknown == Difference(0.5, absent="the metric 'gone' is not one of this version's")
 
@@ -105,7 +137,7 @@ def test_a_metric_of_the_whole_set_is_compared_from_predictions_with_the_values_
 def test_a_metric_without_a_value_on_any_resample_has_no_interval_and_no_word() -> None:
     without_any = summed("f1", 0.0, *[(0.0, 0.0)] * 8)
     found = difference(without_any, without_any, ())
-    assert (found.interval, found.word, found.smallest) == (None, None, None)
+    assert (found.interval, found.word, found.detectable) == (None, None, None)
     assert "no interval" in (found.absent or "")
 
 

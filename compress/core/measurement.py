@@ -55,6 +55,8 @@ class Measurement:
     statistics: tuple[tuple[float, ...], ...] = ()
     """[examples][columns] for a metric of sums over the split (ROUGE's, BLEU's counts, a perplexity's log-likelihoods): its
     score is made from the columns' sums, so what is compared or resampled are these rows."""
+    disturbed: tuple[int, ...] = ()
+    """Of timings: the rounds, from 0, in which other processes used the processors. They are in `raw`, and in no ratio."""
     absent: str | None = None
     """Why there is no value."""
     notes: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from compress.measure.rounds import Timings
 from compress.metrics import timings as timing_statistics
 
 STRAY = 0.1
+QUIET_ROUNDS = 6
+"""The fewest that a ratio is made of where others were disturbed: fewer have no interval of 95 %."""
 PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
 """Percentiles, each with the fewest timings for which it is reported."""
 
@@ -156,23 +159,45 @@ def _median(
     raw = tuple(value for one in rounds for value in one)
     interval = timing_statistics.median_interval(rounds)
     notes = tuple(timings.notes)
-    return measured(fingerprint, name, np.median(raw), under, samples=len(raw), interval=interval, raw=raw, notes=notes)
+    more: dict[str, Any] = {"raw": raw, "notes": notes, "disturbed": tuple(timings.disturbed)}
+    return measured(fingerprint, name, np.median(raw), under, samples=len(raw), interval=interval, **more)
 
 
 def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under: Mapping[str, Any]) -> Measurement:
-    """The speed-up over the fp32 ONNX model: the median of the rounds' ratios, and their interval."""
+    """The speed-up over the fp32 ONNX model: the median of the quiet rounds' ratios, and their interval."""
     condition = {**under, "against": "fp32-onnx"}
     if baseline is None or baseline.failure is not None or len(baseline.rounds) != len(timings.rounds):
         why = f": {baseline.failure}" if baseline is not None and baseline.failure else ""
         return absent(fingerprint, SPEEDUP, condition, f"the fp32 ONNX model could not be timed{why}")
-    value, interval = timing_statistics.ratio(baseline.rounds, timings.rounds)
-    ratios = tuple(timing_statistics.round_ratios(baseline.rounds, timings.rounds))
-    notes = tuple(timings.notes)
-    return measured(
-        fingerprint, SPEEDUP, value, condition, samples=len(ratios), interval=interval, raw=ratios, notes=notes
-    )
+    first, second = quiet_rounds(baseline), quiet_rounds(timings)
+    if is_refused(timings) and baseline.rounds != timings.rounds:
+        return replace(
+            absent(fingerprint, SPEEDUP, condition, refused(len(timings.disturbed), len(timings.rounds))),
+            disturbed=tuple(timings.disturbed),
+        )
+    if is_refused(timings):  # it is compared with itself
+        first = second = timings.rounds
+    value, interval = timing_statistics.ratio(first, second)
+    ratios = tuple(timing_statistics.round_ratios(first, second))
+    more: dict[str, Any] = {"notes": tuple(timings.notes), "disturbed": tuple(timings.disturbed)}
+    return measured(fingerprint, SPEEDUP, value, condition, samples=len(ratios), interval=interval, raw=ratios, **more)
+
+
+def quiet_rounds(timings: Timings) -> list[list[float]]:
+    """The timings of each round that no other process disturbed."""
+    return [one for number, one in enumerate(timings.rounds) if number not in timings.disturbed]
+
+
+def is_refused(timings: Timings) -> bool:
+    """Whether too few rounds were quiet for a ratio."""
+    return len(quiet_rounds(timings)) < min(QUIET_ROUNDS, len(timings.rounds))
+
+
+def refused(disturbed: int, rounds: int) -> str:
+    """Why there is no ratio where too few rounds were quiet."""
+    return f"other processes used the processors in {disturbed} of {rounds} rounds; measure again on a quiet machine"
 
 
 def _totals(timings: Timings) -> Timings:
     """The same with one timing in each round: the sum of its calls."""
-    return Timings([[sum(one)] for one in timings.rounds], failure=timings.failure, notes=timings.notes)
+    return replace(timings, rounds=[[sum(one)] for one in timings.rounds])

@@ -60,8 +60,8 @@ class Plan:
     """Session options by name. Each runtime takes those that it knows, the baseline's too: a speed-up is against the same."""
     rounds: int = 10
     repeats: int = 2
-    watch: Callable[[Sequence[int]], Watch] = watcher
-    """From the workers' process ids to a watch."""
+    watch: Callable[[Sequence[int], int], Watch] = watcher
+    """From the workers' process ids and the threads of each to a watch."""
     journal: Journal | None = None
     """Where what is measured is noted, and what an interrupted run had noted."""
 

@@ -1,7 +1,8 @@
 """Interleaved rounds: each one times every live worker once, and is repeated if it was noisy.
 
-What slows the machine for a while slows all of a round, so ratios are taken within rounds and hold where the seconds
-themselves wander.
+What slows the processors themselves for a while (heat, frequency) slows all of a round, so ratios are taken within rounds. What
+takes a processor away does not slow all alike: without one of two an fp32 model took 2.75 times as long, its int8 form 1.2 times.
+So rounds that stayed noisy are in no ratio.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from compress.core.progress import warn
 from compress.measure.batches import Condition
 from compress.measure.interference import Reading, Watch
 from compress.measure.journal import Journal
@@ -47,6 +49,8 @@ class Timings:
     """Its seconds to the first token of each call, by round."""
     tokens: list[int] = field(default_factory=list)
     """How many tokens it generated, by round."""
+    disturbed: list[int] = field(default_factory=list)
+    """Which of `rounds` stayed noisy, from 0: they are in the seconds and in no ratio."""
     failure: str | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -77,10 +81,11 @@ def time_rounds(
 ) -> dict[tuple[str, str], Timings]:
     """Time every worker under every condition, round by round, each round in another order.
 
-    A round in which others used the processors is measured again, at most `repeats` times; the least noisy attempt
-    is kept, with a note when that one was noisy too. After three rounds in a row that no repetition helped, the machine
-    is taken to be busy for good, and nothing is repeated until a round is quiet again. A worker that fails is left
-    out from there on.
+    A round in which others used the processors is measured again, at most `repeats` times at once and, where there is
+    anything to repeat, once more after all rounds. The least noisy attempt is kept; where that one was noisy too, the round is
+    among `Timings.disturbed`, with a note. After three rounds in a row that no repetition helped, the machine is taken to be
+    busy for good: a warning says so, and nothing is repeated until a round is quiet again. A worker that fails is left out from
+    there on.
 
     Args:
         workers: loaded ones, by name.
@@ -97,31 +102,35 @@ def time_rounds(
     found = {(name, condition.key): Timings() for name in workers for condition in conditions}
     for condition in conditions:
         _warm_up(workers, condition, found)
-    noisy: dict[str, list[tuple[int, Reading]]] = {}
+    kept: dict[str, list[Attempt]] = {condition.key: [] for condition in conditions}
     in_vain = before = 0
+    is_told = False
     for number in range(rounds):
         for condition in conditions:
-            names = [name for name in workers if found[name, condition.key].failure is None]
-            turn = number % len(names) if names else 0
             again = repeats if in_vain < IN_VAIN else 0
             former = _noted(journal, number, condition, workers, found)
             if former is not None:
                 attempt, before = former, number + 1
             else:
-                attempt = _attempt_round(workers, names[turn:] + names[:turn], condition, again, watch, found)
+                attempt = _attempt_round(_in_turn(workers, number), workers, condition, again, watch, found)
                 _note(journal, number, condition, workers, found, attempt)
-            for name, told in attempt.told.items():
-                found[name, condition.key].keep(told)
-            if attempt.reading is not None and attempt.reading.is_noisy():
-                in_vain += 1
-                noisy.setdefault(condition.key, []).append((number + 1, attempt.reading))
-            else:
-                in_vain = 0
+            kept[condition.key].append(attempt)
+            in_vain = in_vain + 1 if attempt.is_noisy else 0
+            if in_vain == IN_VAIN and not is_told:
+                is_told = True
+                warn(f"The machine is busy: {attempt.reading}. A speed ratio is made of quiet rounds only.")
             if done is not None:
                 done()
-    for (_, key), timings in found.items():
-        if key in noisy:
-            timings.notes.append(_noise_note(noisy[key], rounds, repeats))
+    if repeats and in_vain < IN_VAIN:
+        _once_more(kept, conditions, workers, watch, found, journal)
+    for (name, key), timings in found.items():
+        for attempt in kept[key]:
+            if name in attempt.told:
+                if attempt.is_noisy:
+                    timings.disturbed.append(len(timings.rounds))
+                timings.keep(attempt.told[name])
+        if any(attempt.is_noisy for attempt in kept[key]):
+            timings.notes.append(_noise_note(kept[key]))
         if before:
             timings.notes.append(f"the benchmark was interrupted and went on after {before} of {rounds} rounds")
     return found
@@ -134,6 +143,38 @@ class Attempt:
     told: Mapping[str, Mapping[str, Any]]
     """By worker, what it answered."""
     reading: Reading | None
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether it is known that others used the processors."""
+        return self.reading is not None and self.reading.is_noisy()
+
+
+def _in_turn(workers: Mapping[str, TimedWorker], number: int) -> list[str]:
+    """The workers' names in the order of a round."""
+    names = list(workers)
+    turn = number % len(names) if names else 0
+    return names[turn:] + names[:turn]
+
+
+def _once_more(
+    kept: Mapping[str, list[Attempt]],
+    conditions: Sequence[Condition],
+    workers: Mapping[str, TimedWorker],
+    watch: Watch,
+    found: Mapping[tuple[str, str], Timings],
+    journal: Journal | None,
+) -> None:
+    """Times the rounds that stayed noisy again, until three in a row stay so: what disturbed them may be over."""
+    in_vain = 0
+    for condition in conditions:
+        for number, former in enumerate(kept[condition.key]):
+            if former.is_noisy and in_vain < IN_VAIN:
+                attempt = _attempt_round(_in_turn(workers, number), workers, condition, 0, watch, found)
+                in_vain = in_vain + 1 if attempt.is_noisy else 0
+                if not attempt.is_noisy:
+                    kept[condition.key][number] = attempt
+                    _note(journal, number, condition, workers, found, attempt)
 
 
 def _round_name(number: int, condition: Condition) -> str:
@@ -195,8 +236,8 @@ def _warm_up(
 
 
 def _attempt_round(
-    workers: Mapping[str, TimedWorker],
     names: Sequence[str],
+    workers: Mapping[str, TimedWorker],
     condition: Condition,
     repeats: int,
     watch: Watch,
@@ -214,8 +255,7 @@ def _attempt_round(
                 if told is not None:
                     answers[name] = told
         attempts.append(Attempt(answers, stop()))
-        reading = attempts[-1].reading
-        if reading is None or not reading.is_noisy():
+        if not attempts[-1].is_noisy:
             return attempts[-1]
     alive = [name for name in names if found[name, condition.key].failure is None]
     kept = min(attempts, key=lambda attempt: attempt.reading.worst() if attempt.reading is not None else 0.0)
@@ -256,10 +296,8 @@ def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequenc
     return None
 
 
-def _noise_note(noisy: Sequence[tuple[int, Reading]], rounds: int, repeats: int) -> str:
-    number, worst = max(noisy, key=lambda one: one[1].worst())
-    times = {0: "once", 1: "up to twice", 2: "up to three times"}.get(repeats, f"up to {repeats + 1} times")
-    return (
-        f"{len(noisy)} of {rounds} rounds were noisy although measured {times} "
-        f"(worst: round {number}, {worst}); the least noisy attempt of each was kept"
-    )
+def _noise_note(attempts: Sequence[Attempt]) -> str:
+    noisy = [one for one in attempts if one.is_noisy]
+    worst = max((one.reading for one in noisy if one.reading is not None), key=Reading.worst)
+    were = "round was" if len(attempts) == 1 else "rounds were"
+    return f"{len(noisy)} of {len(attempts)} {were} disturbed (in the worst, {worst}), and in no ratio"

@@ -12,6 +12,7 @@ from compress.core.progress import bar, say, warn
 from compress.measure import batches as inputs
 from compress.measure import latency, memory, size
 from compress.measure.evaluation import Evaluation
+from compress.measure.interference import glance
 from compress.measure.plan import BASELINE, Candidate, Entry, Plan
 from compress.measure.plan import VARIANT as VARIANT
 from compress.measure.rounds import Timings, time_rounds
@@ -39,8 +40,11 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
     """
     with ExitStack() as stack:
         run = Run(evaluation, plan, stack)
-        for entry in entries:
-            say(f"{entry.name}: size, memory and quality.")
+        reading = glance(plan.watch((), plan.threads))
+        if reading is not None and reading.is_noisy():
+            warn(f"The machine is busy now: {reading}. If that goes on, no speed ratio is told; all else is measured.")
+        for number, entry in enumerate(entries, 1):
+            say(f"{entry.name} ({number} of {len(entries)}): size, memory and quality.")
             unusable = run.measure_size(entry)
             candidates = run.start(entry, unusable)
             run.measure_quality(entry, candidates)
@@ -119,7 +123,7 @@ class Run:
             for candidate in self.candidates
             if candidate.worker is not None and candidate.failure is None
         }
-        watch = plan.watch([worker.process_id for worker in workers.values()])
+        watch = plan.watch([worker.process_id for worker in workers.values()], plan.threads)
         with bar("Timed rounds", plan.rounds * len(plan.conditions)) as progress:
             timed = time_rounds(
                 workers,
@@ -130,6 +134,10 @@ class Run:
                 done=progress.advance,
                 journal=plan.journal,
             )
+        few = {key: one for (_, key), one in timed.items() if latency.is_refused(one)}
+        if few:
+            told = ", ".join(f"{key} in {len(one.disturbed)} of {len(one.rounds)} rounds" for key, one in few.items())
+            warn(f"No speed ratio: the machine was busy ({told}). Stop what else runs, and measure again.")
         self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
         baseline = [candidate for candidate in self.candidates if candidate.entry.role == BASELINE]
         baseline = [candidate for candidate in baseline if candidate.entry.is_first]

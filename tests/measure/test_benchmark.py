@@ -84,7 +84,7 @@ def ran(tiny_torch: Artifact, tiny_task: dict[str, Any], tmp_path_factory: pytes
         ("teacher", tiny_torch),
         ("student", _bf16(tiny_torch, folder)),
     ]
-    quiet = lambda process_ids: lambda: lambda: Reading(0.0, 0.0)  # noqa: E731 - three nested functions would hide that it is a constant
+    quiet = lambda process_ids, threads: lambda: lambda: Reading(0.0, 0.0)  # noqa: E731 - three nested functions would hide that it is a constant
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "xdg"))
         patch.setattr(benchmark, "Plan", lambda **settings: together.Plan(**settings, watch=quiet))

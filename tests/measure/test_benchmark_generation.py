@@ -71,7 +71,7 @@ class Ran:
 def measured(
     folder: Path, root: Artifact, artifacts: list[tuple[str, Artifact]], task: dict[str, Any], suite: Suite = SUITE
 ) -> Ran:
-    quiet = lambda process_ids: lambda: lambda: Reading(0.0, 0.0)  # noqa: E731 - three nested functions would hide that it is a constant
+    quiet = lambda process_ids, threads: lambda: lambda: Reading(0.0, 0.0)  # noqa: E731 - three nested functions would hide that it is a constant
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "xdg"))
         patch.setattr(benchmark, "Plan", lambda **settings: together.Plan(**settings, watch=quiet))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,40 @@ def test_without_a_baseline_the_ratio_is_absent_and_the_latency_is_not() -> None
     assert found["latency_seconds"].value == pytest.approx(0.01)
     assert found["speedup"].value is None
     assert "no kernel" in str(found["speedup"].absent)
+
+
+def test_a_ratio_is_made_of_the_quiet_rounds_alone_and_the_seconds_of_all() -> None:
+    """Foreign load slows the baseline more than the other."""
+    mine = replace(timings([[0.01]] * 6 + [[0.012]] * 4), disturbed=[6, 7, 8, 9])
+    baseline = replace(timings([[0.03]] * 6 + [[0.09]] * 4), disturbed=[6, 7, 8, 9])
+    found = by_name(latency.latency("f", mine, ONE, {}, baseline))
+    assert found["speedup"].value == pytest.approx(3.0)
+    assert found["speedup"].raw == pytest.approx((3.0,) * 6)
+    assert found["speedup"].samples == 6
+    assert found["latency_seconds"].samples == 10
+    assert found["latency_seconds"].disturbed == found["speedup"].disturbed == (6, 7, 8, 9)
+
+
+@pytest.mark.parametrize(("quiet", "rounds"), [(0, 10), (5, 10), (3, 4), (0, 1)])
+@pytest.mark.parametrize("generates", [False, True])
+def test_a_ratio_is_refused_where_too_few_rounds_were_quiet(quiet: int, rounds: int, generates: bool) -> None:
+    disturbed = list(range(quiet, rounds))
+    mine = replace(timings([[0.01]] * rounds), disturbed=disturbed, tokens=[1] * rounds)
+    baseline = replace(timings([[0.06]] * rounds), disturbed=disturbed, tokens=[1] * rounds)
+    of = speed_of_generation("f", mine, REAL, {}, baseline, 8) if generates else None
+    found = by_name(of or latency.latency("f", mine, ONE, {}, baseline))
+    assert found["speedup"].value is None
+    assert found["speedup"].raw == ()
+    assert found["speedup"].absent == (
+        f"other processes used the processors in {rounds - quiet} of {rounds} rounds; measure again on a quiet machine"
+    )
+    assert found["latency_seconds"].value == pytest.approx(0.01)
+    assert len(found["latency_seconds"].disturbed) == rounds - quiet
+
+
+def test_the_fp32_onnx_model_is_as_fast_as_itself_on_any_machine() -> None:
+    itself = replace(timings([[0.01], [0.03]]), disturbed=[0, 1])
+    assert by_name(latency.latency("f", itself, ONE, {}, itself))["speedup"].value == 1.0
 
 
 def by_name(found: list[Measurement]) -> Mapping[str, Measurement]:

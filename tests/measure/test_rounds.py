@@ -65,23 +65,39 @@ def test_a_noisy_round_is_measured_again_and_its_timings_are_dropped() -> None:
     assert timings.notes == []
 
 
-def test_a_round_noisy_three_times_keeps_the_least_noisy_attempt_with_a_note() -> None:
+def test_a_round_noisy_at_every_attempt_keeps_the_least_noisy_and_is_told_to_be_disturbed() -> None:
     contestants = {"a": Pretender("a", [])}
-    found = time_rounds(contestants, [ONE], rounds=1, repeats=2, watch=watch([NOISIER, NOISY, NOISIER]))
+    readings = [QUIET, NOISIER, NOISY, NOISIER, NOISIER]
+    found = time_rounds(contestants, [ONE], rounds=2, repeats=2, watch=watch(readings))
     timings = found["a", ONE.key]
-    assert timings.rounds == [[0.03] * 4]
-    (note,) = timings.notes
-    assert "1 of 1 rounds" in note
-    assert "three times" in note
-    assert "40%" in note
+    assert timings.rounds == [[0.02] * 4, [0.04] * 4]
+    assert timings.disturbed == [1]
+    assert timings.notes == [
+        "1 of 2 rounds were disturbed (in the worst, other processes took 40% of the processors in use), and in no ratio"
+    ]
 
 
-def test_on_a_machine_that_is_never_quiet_rounds_are_repeated_no_more_until_one_is() -> None:
+def test_a_disturbed_round_is_measured_once_more_after_all_others_when_what_disturbed_it_may_be_over() -> None:
+    readings = [QUIET, NOISY, NOISY, QUIET, QUIET]
+    found = time_rounds({"a": Pretender("a", [])}, [ONE], rounds=3, repeats=1, watch=watch(readings))
+    timings = found["a", ONE.key]
+    assert timings.rounds == [[0.02] * 4, [0.06] * 4, [0.05] * 4]
+    assert timings.disturbed == []
+    assert timings.notes == []
+
+
+def test_on_a_machine_that_is_never_quiet_rounds_are_repeated_no_more_until_one_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     diary: list[str] = []
-    readings = [NOISY] * (3 * 3) + [NOISY] * 2 + [QUIET] + [NOISY, NOISY, QUIET]
+    readings = [NOISY] * (3 * 3) + [NOISY] * 2 + [QUIET] + [NOISY, NOISY, QUIET] + [NOISY] * 3
     found = time_rounds({"a": Pretender("a", diary)}, [ONE], rounds=7, repeats=2, watch=watch(readings))
-    assert len(diary) == 1 + len(readings), "3 rounds of 3 attempts, 3 of one, and then one of 3 again"
+    assert len(diary) == 1 + len(readings), "3 rounds of 3 attempts, 3 of one, one of 3 again, and 3 once more"
+    assert found["a", ONE.key].disturbed == [0, 1, 2, 3, 4]
     assert "5 of 7 rounds" in found["a", ONE.key].notes[0]
+    assert [one.message for one in caplog.records] == [
+        "The machine is busy: other processes took 40% of the processors in use. A speed ratio is made of quiet rounds only."
+    ]
 
 
 def test_where_nothing_can_be_watched_no_round_is_repeated() -> None:
@@ -138,7 +154,8 @@ def test_killed_at_any_call_the_rounds_that_were_whole_are_not_timed_again(tmp_p
     for timings in found.values():
         assert len(timings.rounds) == 4
         assert timings.failure is None
-        assert any("4 of 4 rounds were noisy" in note for note in timings.notes)
+        assert timings.disturbed == [0, 1, 2, 3]
+        assert any("4 of 4 rounds were disturbed" in note for note in timings.notes)
         assert any("interrupted and went on" in note for note in timings.notes) == (whole > 0)
 
 

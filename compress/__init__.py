@@ -79,6 +79,7 @@ def load(
     runtime: str | None = None,
     beams: int | None = None,
     new_tokens: int | None = None,
+    threads: int = 1,
 ) -> ServedModel:
     """The model, torch or ONNX, open to be called with texts: it answers as `compress predict` does.
 
@@ -86,13 +87,14 @@ def load(
         runtime: by name (`compress list runtimes`); by default that of the artifact's format.
         beams: of the search, 1 for greedy; by default the model's own. Of generative models.
         new_tokens: how many are written at most; by default the task's or the model's own. Of generative models.
+        threads: inside one operator, 1 or more; a report gives the number that its speeds were measured with.
 
     Raises:
         CompressError: there is no model, no runtime here opens it, or a parameter is not of its kind.
     """
     from compress.runtimes.served import ServedModel
 
-    return ServedModel(open(model, verify=False), runtime=runtime, beams=beams, new_tokens=new_tokens)
+    return ServedModel(open(model, verify=False), runtime=runtime, beams=beams, new_tokens=new_tokens, threads=threads)
 
 
 def benchmark(

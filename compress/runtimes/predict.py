@@ -75,12 +75,17 @@ def check_text(text: Text) -> None:
 
 
 def opened(
-    artifact: Artifact, *, runtime: str | None = None, beams: int | None = None, new_tokens: int | None = None
+    artifact: Artifact,
+    *,
+    runtime: str | None = None,
+    beams: int | None = None,
+    new_tokens: int | None = None,
+    threads: int = 1,
 ) -> Predictor:
     """The artifact, checked and opened for prediction.
 
     Raises:
-        CompressError: as `predictions`.
+        CompressError: as `predictions`, or the number of threads is below 1.
     """
     from compress.data import loading
     from compress.models import labels
@@ -89,13 +94,15 @@ def opened(
     from compress.runtimes.choice import runtime_for
     from compress.runtimes.runtime import Serving, as_measured
 
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise CompressError(f"A model runs on a whole number of threads, 1 or more, not {threads!r}.")
     artifact = as_measured(artifact)
     chosen = runtime_for(artifact, runtime)
     reason = chosen.why_not(artifact, "cpu")
     if reason:
         raise CompressError(f"{artifact.folder} cannot be run here: {reason}.")
     artifact.check_files()
-    serving = Serving(options=chosen.served_with)
+    serving = Serving(threads=threads, options=chosen.served_with)
     task = loading.resolve(dict(artifact.task))[0] if artifact.task else None
     if generates(artifact.folder):
         return _generator(artifact, task, chosen.opened_generator(artifact, serving), beams, new_tokens)

@@ -21,6 +21,7 @@ class ServedModel:
         runtime: by name; by default that of the artifact's format.
         beams: of the search, 1 for greedy; by default what the model's generation config says. Of generative models.
         new_tokens: how many are written at most; by default what task or generation config says. Of generative models.
+        threads: inside one operator, 1 or more.
 
     Raises:
         CompressError: no runtime here opens the artifact, or a setting is not of its kind.
@@ -33,9 +34,12 @@ class ServedModel:
         runtime: str | None = None,
         beams: int | None = None,
         new_tokens: int | None = None,
+        threads: int = 1,
     ) -> None:
         self.artifact = artifact
-        self._predictor: Predictor = opened(artifact, runtime=runtime, beams=beams, new_tokens=new_tokens)
+        self._predictor: Predictor = opened(
+            artifact, runtime=runtime, beams=beams, new_tokens=new_tokens, threads=threads
+        )
 
     def __repr__(self) -> str:
         one = self.artifact

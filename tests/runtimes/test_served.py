@@ -84,3 +84,11 @@ def test_pairs_are_tuples(tiny_torch: Artifact) -> None:
     assert other != one
     with pytest.raises(CompressError, match="reads two texts"):
         model("a good film")
+
+
+def test_it_runs_on_as_many_threads_as_asked_for(tiny_onnx: Artifact) -> None:
+    session = ServedModel(tiny_onnx, threads=2)._predictor.session.session  # type: ignore[attr-defined]
+    assert session.get_session_options().intra_op_num_threads == 2
+    for wrong in (0, True, 1.5):
+        with pytest.raises(CompressError, match="whole number of threads"):
+            ServedModel(tiny_onnx, threads=wrong)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from typing import Any
 from compress.core.setting_names import shown_as
 from compress.report import pruning as pruned
 from compress.report import wording
+from compress.report.page.changed_settings import changed_and_default
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class MadeStep:
     seconds: float | None
     versions: Mapping[str, Any]
     compresses: bool
+
+    @property
+    def changed(self) -> Mapping[str, Any]:
+        """The settings that differ from the technique's defaults."""
+        return changed_and_default(self.technique, self.settings)[0]
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The settings at their defaults."""
+        return changed_and_default(self.technique, self.settings)[1]
 
     @property
     def brief_facts(self) -> Mapping[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +47,14 @@ class Footnotes:
 
 def html(document: Document) -> str:
     """One self-contained page."""
-    return _environment(autoescape=True).get_template("report.html.j2").render(**_given(document))
+    script = (shipped.folder("reports/templates") / "sort.js").read_text(encoding="utf-8").strip()
+    template = _environment(autoescape=True).get_template("report.html.j2")
+    return template.render(**_given(document), script=Markup(script), script_hash=content_hash(script))
+
+
+def content_hash(script: str) -> str:
+    """What a Content-Security-Policy allows a script by: `sha256-...` of exactly what stands between its tags."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def markdown(document: Document) -> str:
@@ -80,6 +89,8 @@ def _environment(*, autoescape: bool) -> Environment:
         "rate",
         "runtime",
         "p_value",
+        "moment",
+        "session_options",
     )
     environment.filters.update({name: getattr(wording, name) for name in names})
     environment.filters.update(

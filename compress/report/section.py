@@ -18,6 +18,9 @@ from compress.report.comparison import Comparison, Row, compare
 from compress.report.distillation import Effect, shown
 from compress.report.limits import Budget
 from compress.report.outputs import Example, examples
+from compress.report.page.basis import basis, caption, table_notes
+from compress.report.page.cards import Card, card
+from compress.report.page.variants import RECOMMENDED, RUNNER_UP, TableRow, variants
 from compress.report.plots import Plot, dot_plots_of, points_of
 from compress.report.recommendations import Recommendation, latency_front, recommendations
 from compress.report.scales import Scale
@@ -82,6 +85,14 @@ class Section:
     """Of generative models: which have collapsed or do no better than copying."""
     examples: tuple[Example, ...] = ()
     """What the artifacts generated from the same texts."""
+    cards: tuple[Card, ...] = ()
+    """Of the page's first screen: the recommended variant and the runner-up."""
+    basis: tuple[tuple[str, str], ...] = ()
+    """What the verdict rests on."""
+    rows: tuple[TableRow, ...] = ()
+    """Of the table of variants, in its order."""
+    caption: str = ""
+    table_notes: tuple[str, ...] = ()
 
     @property
     def counts_right(self) -> bool:
@@ -124,7 +135,18 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         zeros=zeros,
         warnings=tuple(words for row in comparison.rows if (words := collapse.warning(comparison, row))),
         examples=examples(file, comparison) if comparison.is_generative else (),
+        cards=tuple(card(comparison, one) for one in chosen[:2]),
+        basis=basis(comparison),
+        rows=variants(comparison, _marks(chosen)),
+        caption=caption(comparison),
+        table_notes=tuple(table_notes(comparison)),
     )
+
+
+def _marks(chosen: tuple[Recommendation, ...]) -> dict[str, str]:
+    """The recommended variant, and the one of the second card if it can be taken as well."""
+    named = (RECOMMENDED, RUNNER_UP)
+    return {one.row.name: mark for one, mark in zip(chosen, named, strict=False) if one.recommended}
 
 
 def _tests(comparison: Comparison) -> tuple[Test, ...]:

@@ -68,6 +68,16 @@ class Condition:
         return f"{told}, {self.new_tokens:,} new tokens{' each' if many else ''}"
 
 
+def phase_words(phase: str) -> str:
+    """A phase of a serving process: `model loaded`, `one text of 128 tokens`, `32 texts of 64 tokens`."""
+    batch, times, length = phase.partition("x")
+    if phase == "loaded":
+        return "model loaded"
+    if times and batch.isdigit() and length.isdigit():
+        return Condition(int(batch), length).words
+    return phase
+
+
 @dataclass(frozen=True)
 class Speed:
     """An artifact's speed under one condition; latencies in seconds."""

@@ -46,11 +46,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_asks_the_network_for_nothing_and_runs_no_script(make_run: MakeRun, tmp_path: Path) -> None:
+def test_the_page_asks_the_network_for_nothing(make_run: MakeRun, tmp_path: Path) -> None:
     text = written(make_run(), tmp_path).html.read_text()
     page = Page(text)
     assert page.open == []
-    assert not {"script", "link", "img", "iframe", "object", "image"} & {tag for tag, _ in page.tags}
+    assert not {"link", "img", "iframe", "object", "image"} & {tag for tag, _ in page.tags}
     assert "url(" not in text
     assert "@import" not in text
     for _, attributes in page.tags:
@@ -71,7 +71,8 @@ def test_hostile_names_and_notes_stay_text_everywhere(make_run: MakeRun, tmp_pat
     taught = Made("taught", 745, 50, 4.6, 17.8, steps=(distil,))
     files = written(make_run([variant, taught], name=HOSTILE), tmp_path, title=HOSTILE)
     page = Page(files.html.read_text())
-    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    tags = [tag for tag, _ in page.tags]
+    assert (tags.count("script"), tags.count("img")) == (1, 0)
     assert "&lt;script&gt;" in files.html.read_text()
     assert "<script" not in files.markdown.read_text()
     assert "<img" not in files.markdown.read_text()
@@ -178,7 +179,7 @@ def test_an_effect_that_could_not_be_judged_says_why(make_run: MakeRun, tmp_path
 
 def test_a_loss_and_its_terms_share_one_picture_and_each_stage_has_its_own(make_run: MakeRun, tmp_path: Path) -> None:
     text = written(make_run(taught()[:1]), tmp_path).html.read_text()
-    curves = text[text.index("<h3>Learning curves</h3>") :]
+    curves = text[text.index("<h2>Learning curves</h2>") :]
     titles = re.findall(r"<figcaption>Step \d+, distil to 3 layers: (.*?)</figcaption><svg", curves)
     assert titles == ["stage 1 loss and its terms", "loss and its terms", "accuracy on held-out rows, points"]
     first, second, held_out = re.findall(r"<svg.*?</svg>", curves, flags=re.DOTALL)[:3]
@@ -211,11 +212,11 @@ def test_facts_of_another_shape_are_shown_as_they_are(make_run: MakeRun, tmp_pat
     assert 'class="effect"' not in page
 
 
-def test_every_absent_value_has_a_dash_with_its_reason_and_a_footnote(make_run: MakeRun, tmp_path: Path) -> None:
+def test_every_absent_value_has_a_dash_with_its_reason_and_a_note(make_run: MakeRun, tmp_path: Path) -> None:
     variant = Made("bf16", 770, 2, 1.2, 45, absent={"latency_seconds": "no bf16 kernels here"})
     text = written(make_run([variant]), tmp_path).html.read_text()
     assert '<abbr title="no bf16 kernels here">–</abbr>' in text
-    assert re.search(r'<li id="run-1-note-\d+">Absent: no bf16 kernels here</li>', text)
+    assert "<li>Latency, one text at a time: no bf16 kernels here.</li>" in text
 
 
 def test_json_is_strict_and_says_the_same_as_the_page(make_run: MakeRun, tmp_path: Path) -> None:
@@ -302,7 +303,7 @@ def test_disturbed_timings_are_told_beside_the_speed_they_concern(make_run: Make
         for one in measurements.measurements
     ]
     files = written(replace(measurements, measurements=tuple(noted)), tmp_path)
-    assert "Of these timings: 3 of 7 rounds were disturbed." in files.html.read_text()
+    assert "<li>3 of 7 rounds were disturbed.</li>" in files.html.read_text()
 
 
 def test_a_report_without_measurements_says_how_to_make_some(tmp_path: Path) -> None:

@@ -58,10 +58,19 @@ def origin(task: Task, data: str | Path | None, split: str) -> Origin:
     return _in_files(task, Path(data), split)
 
 
-def _generated(task: Task, split: str) -> Origin:
+def generator(task: Task) -> Any:
+    """The module that generates the task's rows: `rows(split, seed)`, `SIZES` by split, and its `VERSION`.
+
+    Raises:
+        CompressError: the task names one that does not exist.
+    """
     if not task.generator.isidentifier():
         raise CompressError(f"Task '{task.name}' names the generator '{task.generator}', which does not exist.")
-    module = importlib.import_module(f"compress.data.corpora.{task.generator.removesuffix('_corpus')}")
+    return importlib.import_module(f"compress.data.corpora.{task.generator.removesuffix('_corpus')}")
+
+
+def _generated(task: Task, split: str) -> Origin:
+    module = generator(task)
 
     def read() -> Iterator[RawRow]:
         for number, (text, label) in enumerate(module.rows(split, task.seed), start=1):

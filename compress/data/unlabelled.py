@@ -1,4 +1,4 @@
-"""Reads unlabelled texts for a task from a file or a folder: text lines, or the columns of a table.
+"""Reads unlabelled texts for a task from a file or a folder: text lines, or the columns of a table; or generates them.
 
 Where a task reads words, a line's words stand between blanks.
 """
@@ -9,15 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from compress.core.artifact import digest
+from compress.core.cache import entry
 from compress.core.errors import CompressError, guess, shown
+from compress.core.paths import named
 from compress.core.progress import warn
 from compress.data import decoding, files
 from compress.data.files import FORMATS, RawRow
 from compress.data.rows import Columns, LeftOut, examples, refuse
-from compress.data.sources import as_described
+from compress.data.sources import as_described, generator
+from compress.data.splits import default_cache
 from compress.tasks.task import Source, Task
 
 PLAIN = ".txt"
+GENERATED = "generated"
+SPLIT = "unlabelled"
 
 
 @dataclass
@@ -26,6 +32,30 @@ class Skipped:
 
     empty: int = 0
     bad: int = 0
+
+
+def path_of(given: str | None, task: Task) -> Path | None:
+    """The file or folder that a setting names. `generated` names further texts that the task's own generator draws, without labels;
+    they are written to the cache.
+
+    Raises:
+        CompressError: `generated`, and the task has no generator, or one without such texts.
+    """
+    if given != GENERATED:
+        return named(given) if given else None
+    module = generator(task) if task.generator else None
+    if module is None or SPLIT not in module.SIZES:
+        raise CompressError(
+            f"Task '{task.name}' generates no unlabelled texts. Name a file of texts, or a folder of such files. "
+            f"(For a folder called {GENERATED}, write ./{GENERATED}.)"
+        )
+
+    def write(folder: Path) -> None:
+        texts = (text for text, _ in module.rows(SPLIT, task.seed))
+        (folder / f"{SPLIT}{PLAIN}").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+
+    decided_by = [task.generator, module.VERSION, task.seed]
+    return entry(default_cache() / "generated-texts" / digest(decided_by), write).folder / f"{SPLIT}{PLAIN}"
 
 
 def text_files(where: Path) -> tuple[Path, ...]:

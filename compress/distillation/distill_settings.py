@@ -47,7 +47,9 @@ class Distill(DistillationSettings):
         description="Keep the encoder of a seq2seq model frozen; its outputs are cached on disk.",
     )
     unlabelled_data: ReadPath | None = Field(
-        None, description="Unlabelled texts for the teacher to label: a file or a folder.", json_schema_extra=DATA
+        None,
+        description="Unlabelled texts for the teacher to label: a file or a folder; `generated`: those of a generated task.",
+        json_schema_extra=DATA,
     )
     augment: float = Field(
         0.0,

@@ -14,7 +14,7 @@ import numpy as np
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
-from compress.data import loading
+from compress.data import loading, unlabelled
 from compress.data.collate import ByToken, Extra
 from compress.data.tokenized import generative_tokens, tokens
 from compress.distillation import teacher_cache, teacher_score
@@ -121,7 +121,7 @@ def extra(described: DescribedTask, settings: Distill, cache: Path) -> Any:
     return extra_rows(
         task,
         split.rows,
-        text=Path(settings.unlabelled_data) if settings.unlabelled_data else None,
+        text=unlabelled.path_of(settings.unlabelled_data, task),
         augment=settings.augment,
         masked_lm=Path(settings.masked_lm) if settings.masked_lm else None,
         seed=settings.seed,

@@ -73,7 +73,7 @@ def _run(work: Work[Distill]) -> Made:
 
 
 def _reads(settings: Distill, task: DescribedTask | None) -> dict[str, Any]:
-    from compress.data import calibration
+    from compress.data import calibration, unlabelled
     from compress.data.tokenized import identity, split_identity
     from compress.distillation.augmentation import extra_rows
 
@@ -83,8 +83,8 @@ def _reads(settings: Distill, task: DescribedTask | None) -> dict[str, Any]:
         found["student"] = hashes([given, *of_tokenizer(given.parent)] if given.is_file() else deciding(given))
     if settings.with_baseline and task is not None:  # both are judged on it
         found["evaluation"] = split_identity(task, "evaluation")
-    if settings.unlabelled_data or settings.masked_lm:
-        texts = named(settings.unlabelled_data) if settings.unlabelled_data else None
+    if task is not None and (settings.unlabelled_data or settings.masked_lm):
+        texts = unlabelled.path_of(settings.unlabelled_data, task.task)
         found |= extra_rows.identity(texts, named(settings.masked_lm) if settings.masked_lm else None)
     if task is not None and (settings.narrows or settings.layer_choice == "importance"):
         found["calibration"] = calibration.identity(settings.calibration, task)
@@ -122,6 +122,7 @@ def _check_model(settings: Distill, source: Artifact, described: DescribedTask |
 
 
 def _check_encoder(settings: Distill, task: Task, described: DescribedTask | None) -> None:
+    from compress.data import unlabelled
     from compress.distillation.augmentation import extra_rows
 
     of_text = (*settings.given(), *(["freeze_encoder"] if settings.freeze_encoder else []))
@@ -129,7 +130,7 @@ def _check_encoder(settings: Distill, task: Task, described: DescribedTask | Non
         raise CompressError(f"{of_text[0]} is for generative models, and {task.name} is a {task.kind}. Leave it out.")
     extra_rows.check(
         task,
-        named(settings.unlabelled_data) if settings.unlabelled_data else None,
+        unlabelled.path_of(settings.unlabelled_data, task),
         named(settings.masked_lm) if settings.masked_lm else None,
     )
 

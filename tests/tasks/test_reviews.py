@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from compress.data.corpora import reviews as reviews_corpus
-from compress.data.corpora.reviews import lexicon, patterns, rows
-from compress.data.corpora.reviews.templates import SHARES, SPLITS
+from compress.data.corpora.reviews import SHARES, SPLITS, everyday, lexicon, patterns, rows
 from compress.data.loading import load, resolve
 
 # Changes only with VERSION: results on another corpus must not be taken for results on this one.
-CORPUS = {2: "64e5de7d8bdbe012a02017b3c0ab3c28fd2dd2951b9cad9642273336186674bf"}
+CORPUS = {3: "a7643eb8a48124bec53103bd15454094613544b51753e9273028c78d2594ad49"}
 
 
 def test_the_same_seed_gives_the_same_bytes_on_every_machine() -> None:
@@ -31,12 +30,21 @@ def test_another_seed_gives_other_sentences() -> None:
     assert len(first & other) < 0.2 * len(first)
 
 
-def test_no_sentence_and_no_template_is_in_two_splits() -> None:
-    texts = Counter(text for split in SPLITS for text, _ in rows(split, 0))
-    assert max(texts.values()) == 1
+def letters(text: str) -> str:
+    """A text without its case and punctuation."""
+    return "".join(one for one in text.casefold() if one.isalnum() or one == " ").strip()
+
+
+def test_no_text_and_no_template_is_in_two_splits() -> None:
+    texts = {split: {text for text, _ in rows(split, 0)} for split in reviews_corpus.SIZES}
+    assert {split: len(found) for split, found in texts.items()} == reviews_corpus.SIZES
+    plain = {split: {letters(text) for text in found} for split, found in texts.items()}
+    read = plain.pop("train") | plain.pop("unlabelled")  # of which some are alike: the extra rows leave those out
+    for split, found in plain.items():
+        assert not found & read, split
+    assert sum(map(len, plain.values())) == len(set().union(*plain.values()))
     templates = Counter(one for split in SPLITS.values() for each in split.values() for one in each)
     assert max(templates.values()) == 1
-    assert len(texts) == sum(reviews_corpus.SIZES.values())
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -64,7 +72,7 @@ def test_no_sentence_has_a_slot_left_or_a_wrong_article() -> None:
         for text, _ in rows(split, 0):
             assert not re.search(r"[{}\[\]|]|  | [,.;:?]", text), text
             assert not re.search(r"\b[Aa] [aeio]|\b[Aa]n [^aeiou]", text.replace("an hour", "one")), text
-            assert re.match(r"[A-Z].*[.?]$", text), text
+            assert re.match(r"[A-Z].*[.?!\w]$", text), text
 
 
 def test_no_sentence_contradicts_itself_about_one_thing() -> None:
@@ -81,12 +89,17 @@ def test_good_and_bad_words_come_in_equal_numbers() -> None:
     assert len(lexicon.REFUSALS) == len(lexicon.ASSENTS)
     for domain in lexicon.DOMAINS:
         assert len(domain.praise) == len(domain.blame)
+    for bad, good in everyday.LISTS.values():
+        assert len(bad) == len(set(bad)) == len(good) == len(set(good))
+        assert not set(bad) & set(good)
 
 
 def test_it_needs_no_file(tmp_path: Path) -> None:
     task, data = resolve("reviews")
     assert data is None
     for split, size in reviews_corpus.SIZES.items():
+        if split == "unlabelled":  # no split of a task: see `compress.data.unlabelled`
+            continue
         found = load(task, data, split, tmp_path)
         assert len(found.rows) == size
         assert found.identity["generator"] == "reviews_corpus"
@@ -94,7 +107,7 @@ def test_it_needs_no_file(tmp_path: Path) -> None:
 
 def test_counting_words_does_not_solve_it() -> None:
     """Words and pairs of words, the best of three strengths of regularization *on the evaluation split*, a favour that
-    no other model gets. The fine-tuned teacher is at 92.6 %, see `compress.tasks.reviews`."""
+    no other model gets. The fine-tuned teacher is at 95.1 % of the held-out texts, see `compress.tasks.reviews`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -105,4 +118,4 @@ def test_counting_words_does_not_solve_it() -> None:
     for strength in (0.1, 1.0, 10.0):
         model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=strength, max_iter=1000))
         scores.append(model.fit(texts, labels).score(unseen, right))
-    assert 0.5 < max(scores) < 0.75
+    assert 0.5 < max(scores) < 0.8

@@ -1,4 +1,4 @@
-"""The sentence templates of the reviews corpus, by what makes them hard to read, each in one split only.
+"""The longer sentences of the reviews corpus, by what makes them hard to read; each template serves one split.
 
 A template is written once for both labels. With *same* for the label's own side and *opposite* for the other, its slots are
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Category -> share of the sentences. In `direct` and `affirmed` the words side with the label, in `denied` against it,
+# Category -> share of the longer sentences. In `direct` and `affirmed` the words side with the label, in `denied` against it,
 # elsewhere both sides occur: summed up, the words of a sentence say next to nothing about its label.
 SHARES: Mapping[str, float] = {
     "direct": 0.16,
@@ -314,11 +314,4 @@ TEST: Mapping[str, tuple[str, ...]] = {
         "I swapped {n-} for {n+}.",
         "{beside} the one before it, the {x} is {a+}.",
     ),
-}
-
-SPLITS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "train": TRAIN,
-    "holdout": HOLDOUT,
-    "evaluation": EVALUATION,
-    "test": TEST,
 }

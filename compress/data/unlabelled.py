@@ -35,8 +35,9 @@ class Skipped:
 
 
 def path_of(given: str | None, task: Task) -> Path | None:
-    """The file or folder that a setting names. `generated` names further texts that the task's own generator draws, without labels;
-    they are written to the cache.
+    """The file or folder that a setting names.
+
+    `generated` names further texts that the task's own generator draws, without labels; they are written to the cache.
 
     Raises:
         CompressError: `generated`, and the task has no generator, or one without such texts.

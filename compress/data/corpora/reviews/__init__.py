@@ -1,11 +1,11 @@
 """The reviews corpus: product reviews of one word to three sentences, drawn from templates, that a person can judge at sight.
 
-Most are everyday sentences (`everyday`, `everyday_templates`): the commonest words of praise and blame, alone, denied, or against one
-another. The others are longer and harder (`lexicon`, `templates`): no single word decides them. Templates and words are ours; a seed
-decides which sentences are drawn. Each template serves one split, so every text of the evaluation and test splits, and its
-very pattern, is new to a model trained on `train`. In `train` alone, `LABEL_NOISE` of the labels are wrong, as in data
-labelled by people; the other splits, the holdout included, are clean. `unlabelled` holds further texts of `train`'s templates,
-for a teacher to label.
+Most are everyday sentences (`everyday`, `everyday_templates`): the commonest words of praise and blame, alone, denied, or
+against one another. The others are longer and harder (`lexicon`, `templates`): no single word decides them. Templates and
+words are ours; a seed decides which sentences are drawn. Each template serves one split, so every text of the evaluation and
+test splits, and its very pattern, is new to a model trained on `train`. In `train` alone, `LABEL_NOISE` of the labels are
+wrong, as in data labelled by people; the other splits, the holdout included, are clean. `unlabelled` holds further texts of
+`train`'s templates, for a teacher to label.
 """
 
 from __future__ import annotations

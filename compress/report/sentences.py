@@ -68,8 +68,8 @@ def savings(comparison: Comparison, row: Row) -> str:
 
 
 _NOT_SHOWN = " (no difference shown)"
-SAME = 1.005
-"""From here on a ratio is worth a comparative; below it reads as 1.00."""
+SAME = 1.05
+"""From here on a ratio is worth a comparative; below it reads as 1.0."""
 
 
 def story(comparison: Comparison, row: Row) -> str:

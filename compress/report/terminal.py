@@ -9,7 +9,7 @@ from compress.core.measurement import Measurements
 from compress.core.printable import lines, one_line
 from compress.metrics import verdicts
 from compress.report import degenerate_outputs as collapse
-from compress.report import lineage, wording
+from compress.report import lineage, memory, wording
 from compress.report.budget import judge
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.limits import Budget
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-NAME_WIDTH = 22
+NAME_WIDTH, WORD_WIDTH = 22, 10
 _STYLES = {verdicts.BETTER: "green", verdicts.NOT_WORSE: "green", verdicts.WORSE: "red"}
 
 
@@ -45,45 +45,63 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     condition = comparison.headline
     shown.add_column("artifact", max_width=NAME_WIDTH, overflow="fold")
     shown.add_column(comparison.scale.name, justify="right", no_wrap=True)
-    shown.add_column("change")
-    shown.add_column(f"speed\n{condition.short}" if condition else "speed", justify="right", no_wrap=True)
+    shown.add_column("change", justify="right", no_wrap=True)
+    shown.add_column("verdict", max_width=WORD_WIDTH)
+    shown.add_column("times\nas fast" if condition else "speed", justify="right", no_wrap=True)
     shown.add_column("MB\ndisk", justify="right", no_wrap=True)
     # At 80 columns there is room for one more: of a generative model, how fast it generates.
-    shown.add_column("tokens\n/s" if comparison.pace else "MB peak\nmemory", justify="right", no_wrap=True)
-    for row in comparison.rows:
-        name = Text("★ " if row.name in starred else "", style="bold")
-        name.append(one_line(row.name), style="" if row.is_variant else "dim")
-        last = _decoding_speed(comparison, row) if comparison.pace else _memory(comparison, row)
+    shown.add_column("tokens\n/s" if comparison.pace else "MB\nmemory", justify="right", no_wrap=True)
+    for row in (*(one for one in comparison.rows if not one.is_variant), *comparison.ranked):
+        name = Text("★ " if row.name in starred else "")
+        name.append(one_line(row.name))
+        name.stylize("bold" if row.name in starred else "" if row.is_variant else "dim")
+        last = _decoding_speed(comparison, row) if comparison.pace else _memory(row)
         shown.add_row(name, *_quality(comparison, row), _speed(comparison, row), _size(row), last)
     for baseline in comparison.baselines:
         score = baseline.values.get(comparison.metric or "")
         if score is not None:
             dashes = [wording.DASH] * 3
-            shown.add_row(
-                Text(one_line(baseline.name), style="dim"), comparison.scale.shown(score), Text("no model"), *dashes
-            )
+            name = Text(one_line(baseline.name), style="dim")
+            shown.add_row(name, comparison.scale.shown(score), "", Text("no model", style="dim"), *dashes)
     return shown
 
 
 def _caption(comparison: Comparison, has_stars: bool) -> str:
-    parts = []
+    of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
+    amiss = [words for row in comparison.rows if (words := collapse.warning(comparison, row))]
+    told = [*_refused(comparison), *_distinct(comparison), *amiss, *_distillation_gain(comparison), *of_zeros]
+    return "\n".join(["; ".join(_columns(comparison, has_stars)) + ".", *told])
+
+
+def _columns(comparison: Comparison, has_stars: bool) -> Iterator[str]:
+    """What the columns hold and how the verdicts were reached."""
+    if has_stars:
+        yield "★ recommended"
     if comparison.metric:
         scale = comparison.scale
         unit = "in points of 100" if scale.in_points else f"({scale.unit})"
-        parts.append(f"{scale.name} {unit}, change against the uncompressed model")
-    if comparison.examples:
-        parts[-1:] = [f"{part} on {comparison.examples:,} examples" for part in parts[-1:]]
+        on = f" on {comparison.examples:,} examples" if comparison.examples else ""
+        yield f"{scale.name} {unit}, change against the uncompressed model{on}"
+        if comparison.variants:
+            margin = scale.margin(comparison.margins[comparison.metric])
+            yield f"margin of the verdicts {margin}, intervals of {wording.level(comparison.level)}"
     if comparison.headline:
-        parts.append(f"speed against the fp32 ONNX export, {comparison.headline.words}")
+        yield f"times as fast as the fp32 ONNX export, {comparison.headline.words}"
     if comparison.pace:
-        parts.append(f"tokens generated a second, {comparison.pace.words}")
-    if has_stars:
-        parts.append("★ recommended")
-    of_zeros = [f"{one.row.name}: {one.words}" for one in sparse(comparison) if one.words]
-    amiss = [words for row in comparison.rows if (words := collapse.warning(comparison, row))]
-    return "\n".join(
-        ["; ".join(parts) + ".", *_distinct(comparison), *amiss, *_distillation_gain(comparison), *of_zeros]
-    )
+        yield f"tokens generated a second, {comparison.pace.words}"
+    elif comparison.phases:
+        yield "memory: the peak of a serving process"
+
+
+def _refused(comparison: Comparison) -> Iterator[str]:
+    """Why there is no ratio where a latency was measured, once for all artifacts of the same reason."""
+    by_reason: dict[str, list[str]] = {}
+    for row in comparison.variants:
+        speed = row.speeds[comparison.headline] if comparison.headline else None
+        if speed and speed.time.value is not None and speed.ratio.value is None and speed.ratio.absent:
+            by_reason.setdefault(speed.ratio.absent, []).append(row.name)
+    for reason, names in by_reason.items():
+        yield f"no ratio of speed for {', '.join(names)}: {reason.rstrip('.')}."
 
 
 def _distinct(comparison: Comparison) -> Iterator[str]:
@@ -107,23 +125,31 @@ def _distillation_gain(comparison: Comparison) -> Iterator[str]:
                 yield f"{row.name}: {text}"
 
 
-def _quality(comparison: Comparison, row: Row) -> tuple[str, Text]:
+def _quality(comparison: Comparison, row: Row) -> tuple[str, str, Text]:
+    """The deciding metric, its change, and the verdict's word."""
     from rich.text import Text
 
     if comparison.metric is None:
-        return wording.DASH, Text(wording.DASH)
+        return wording.DASH, wording.DASH, Text(wording.DASH)
     quality, scale = row.quality[comparison.metric], comparison.scale
     change = quality.difference
     value = wording.value_or_dash(quality.value, scale.shown)
     if row is comparison.root:
-        return value, Text("", style="dim")
+        return value, "", Text("")
     if change.value is None:
-        return value, Text(wording.DASH)
-    word = "too few examples" if change.word == verdicts.NOT_ENOUGH else change.word or "not tested"
-    return value, Text(f"{scale.signed(change.value)} {word}", style=_STYLES.get(change.word or "", "dim"))
+        return value, wording.DASH, Text(wording.DASH)
+    if row is comparison.baseline:
+        return value, scale.signed(change.value), Text("")
+    return (
+        value,
+        scale.signed(change.value),
+        Text(change.word or "not tested", style=_STYLES.get(change.word or "", "dim")),
+    )
 
 
 def _speed(comparison: Comparison, row: Row) -> str:
+    if row is comparison.baseline:
+        return "1×"
     condition = comparison.headline
     return wording.value_or_dash(row.speeds[condition].ratio, wording.times) if condition else wording.DASH
 
@@ -138,7 +164,5 @@ def _decoding_speed(comparison: Comparison, row: Row) -> str:
     return wording.value_or_dash(row.speeds[comparison.pace].per_second, lambda rate: f"{rate:,.0f}")
 
 
-def _memory(comparison: Comparison, row: Row) -> str:
-    peaks = [row.memory[phase].peak.value for phase in comparison.phases]
-    known = [peak for peak in peaks if peak is not None]
-    return f"{max(known) / 1e6:.0f}" if known else wording.DASH
+def _memory(row: Row) -> str:
+    return wording.value_or_dash(memory.peak(row), lambda size: f"{size / 1e6:.0f}")

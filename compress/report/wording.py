@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from datetime import UTC, datetime
@@ -29,8 +30,8 @@ def signed_points(share: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio: `4.9×`; two decimals below 3, where they matter."""
-    return f"{ratio:.2f}×" if ratio < 3 else f"{ratio:.1f}×"
+    """A ratio with two significant digits: `0.33×`, `1.3×`, `12×`."""
+    return f"{_two(ratio)}×"
 
 
 def seconds(value: float) -> str:
@@ -111,12 +112,11 @@ def signed_range(interval: tuple[float, float] | None) -> str:
 
 
 def times_range(interval: tuple[float, float] | None) -> str:
-    """An interval of a ratio: `4.7 to 5.2`; empty where there is none."""
+    """An interval of a ratio: `4.7 to 5.2`, `0.98 to 1.04`; both have the lower end's decimals. Empty where there is none."""
     if not interval:
         return ""
     low, high = interval
-    digits = 2 if low < 3 else 1
-    return f"{low:.{digits}f} to {high:.{digits}f}"
+    return f"{_two(low)} to {high:,.{len(_two(low).partition('.')[2])}f}"
 
 
 def tested(difference: Difference) -> str:
@@ -149,6 +149,13 @@ def path(text: str) -> str:
 def value_or_dash(one: Value, shown: Any) -> str:
     """The value as `shown` writes it, or a dash."""
     return DASH if one.value is None else str(shown(one.value))
+
+
+def _two(value: float) -> str:
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.1e}")
+    return f"{rounded:,.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def _three(value: float) -> str:

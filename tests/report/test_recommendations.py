@@ -119,7 +119,7 @@ def test_a_run_of_baselines_alone_has_no_picks_and_says_so(make_run: MakeRun) ->
 def test_the_first_sentence_names_the_margin(make_run: MakeRun) -> None:
     comparison = compare(make_run([SAFE_FAST]))
     said = lead(comparison, recommendations(comparison), met=None)
-    assert said.startswith("Take safe-fast: 2.28× smaller and 3.0× faster than the fp32 ONNX export")
+    assert said.startswith("Take safe-fast: 2.3× smaller and 3.0× faster than the fp32 ONNX export")
     assert "accuracy not worse than 1 point (−0.11 points, 95 % interval" in said
 
 

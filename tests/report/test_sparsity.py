@@ -50,7 +50,7 @@ def test_zeros_that_bring_no_speed_are_told_in_one_sentence_with_its_interval(ma
     assert list(found) == ["fp32-onnx", "sparse"]
     assert found["fp32-onnx"].words == ""
     assert found["sparse"].words.replace("\u00a0", " ") == (
-        "60 % of its layers' weights are zero; it is not shown to be faster for that (1.01× as fast as fp32-onnx, 95 % "
+        "60 % of its layers' weights are zero; it is not shown to be faster for that (1.0× as fast as fp32-onnx, 95 % "
         "interval 0.98 to 1.04, one text at a time): ONNX Runtime multiplies by zeros as by any other weight. "
         "Compressed it takes 61.0 MB instead of 83.9 MB (on disk 90.9 MB)."
     )
@@ -171,7 +171,7 @@ def test_a_ratio_whose_interval_holds_one_is_not_called_faster_in_the_verdict(
     files = report.write([tmp_path], tmp_path / "report.html")
     run: dict[str, Any] = json.loads(files.json.read_text())["runs"][0]
     assert "faster than" not in run["lead"]
-    assert "1.01× the speed (no difference shown)" in run["lead"]
+    assert "1.0× the speed (no difference shown)" in run["lead"]
     assert run["picks"][0]["story"].endswith("(on disk 90.9 MB).")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +22,7 @@ def test_every_value_is_whole_at_80_columns(make_run: MakeRun) -> None:
     text = shown(make_run())
     assert max(len(line) for line in text.splitlines()) <= 80
     line = next(line for line in text.splitlines() if "int8-dynamic" in line)
-    assert line.split() == ["★", "int8-dynamic", "88.19", "−0.11", "not", "worse", "2.43×", "23.1", "132"]
+    assert line.split() == ["★", "int8-dynamic", "88.19", "−0.11", "not", "worse", "2.4×", "23.1", "132"]
     assert "on 872 examples" in " ".join(text.split())
 
 
@@ -49,3 +50,32 @@ def test_what_the_teacher_brought_is_told_once_below_the_table(make_run: MakeRun
     assert " ".join(text.split()).count(f"student: {distil['facts']['teacher_effect']['text']}") == 1
     assert text.count("the teacher brought") == 1
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_a_ratio_that_was_refused_is_a_dash_and_its_reason_is_told_once(make_run: MakeRun) -> None:
+    run = make_run([Made("one", 770, 1, 3.0, 20), Made("two", 769, 1, 3.1, 20)])
+    refused = [
+        replace(one, value=None, interval=None, absent="other work ran in every round")
+        if one.name == "speedup" and one.value in {3.0, 3.1}
+        else one
+        for one in run.measurements
+    ]
+    text = shown(replace(run, measurements=tuple(refused)))
+    assert all("×" not in line for line in text.splitlines() if line.strip().startswith(("one", "two", "★")))
+    told = " ".join(text.split())
+    assert told.count("no ratio of speed for one, two: other work ran in every round.") == 1
+
+
+def test_rows_stand_in_the_order_of_choice_and_memory_is_the_peak_of_the_process(make_run: MakeRun) -> None:
+    run = make_run([Made("bad", 700, 80, 9.0, 20), Made("good", 770, 1, 2.0, 20)])
+    text = shown(run)
+    assert text.index("fp32-onnx") < text.index("good") < text.index("bad")
+    good = next(one for one in run.artifacts if one.name == "good")
+    peaks = [
+        one.value or 0.0
+        for one in run.measurements
+        if one.name == "peak_memory_bytes" and one.artifact == good.fingerprint
+    ]
+    line = next(line for line in text.splitlines() if "good" in line)
+    assert line.split()[-1] == f"{max(peaks) / 1e6:.0f}"
+    assert "memory: the peak of a serving process" in " ".join(text.split())

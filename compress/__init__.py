@@ -103,6 +103,7 @@ def benchmark(
     *,
     suite: str | Path = "cpu",
     runtimes: str | Sequence[str] = (),
+    slices: str | Sequence[str] = (),
     task: str | Path | Mapping[str, Any] | None = None,
     data: str | Path | Mapping[str, Any] | None = None,
     rows: int | None = None,
@@ -116,6 +117,7 @@ def benchmark(
         out: the folder; if stopped, the same call continues from what is there.
         suite: what to measure: a shipped suite's name, or a YAML file.
         runtimes: in which artifacts are measured, by name; the suite's, else that of each format, by default.
+        slices: columns of the evaluation data by which results are also shown; the suite's, else all of 2 to 20 different values.
         task: a task's name, a YAML file that describes one, or its description; the artifacts' own by default.
         data: a folder, a file of evaluation rows, or a file for each split; the artifacts' own by default.
         rows: measure on no more evaluation rows than so many.
@@ -136,6 +138,7 @@ def benchmark(
         out,
         suite=suite,
         runtimes=runtimes,
+        slices=slices,
         task=task,
         data=data,
         rows=rows,

@@ -58,6 +58,12 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
     multiple=True,
     help="Measure in this runtime, see `compress list runtimes`; may be repeated. Default: the suite's, else each format's.",
 )
+@click.option(
+    "--slice",
+    "slices",
+    multiple=True,
+    help="Also show results by this column of the evaluation data; may be repeated. Default: all of 2 to 20 values.",
+)
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
 @click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")

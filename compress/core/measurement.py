@@ -102,6 +102,9 @@ class Measurements:
     without_model: tuple[Measurement, ...] = ()
     """The same as measurements, so that a model can be compared with them on the same rows: `artifact` holds the baseline's name.
     The first note says what it predicts. Empty where an older version wrote none."""
+    slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Which slice each example is in, by length, label or another column, in the split's order, -1 for none:
+    `{"length": {"names": ["1 to 7 words", ...], "rows": [0, 3, ...]}}`."""
     plan: str = ""
     """A hash over all that decided what was measured, and on what machine; empty where an older version wrote none."""
 

@@ -47,6 +47,8 @@ class Origin:
     columns: Columns
     layout: str
     read: Callable[[], Iterator[RawRow]]
+    file: tuple[Path, Source] | None = None
+    """The file and how it is read, where the rows lie in one."""
 
 
 def origin(task: Task, data: str | Path | None, split: str) -> Origin:
@@ -100,7 +102,8 @@ def _in_files(task: Task, folder: Path, split: str) -> Origin:
             _refuse_twice(path, files.columns(path, found), needed)
             _warn_of_others(source, there, task.files.get(split, ()))
             identity = {"files": {path.name: _file_hash(path)}}
-            return Origin(str(path), identity, wanted, repr(found), partial(files.rows, path, found, needed))
+            read = partial(files.rows, path, found, needed)
+            return Origin(str(path), identity, wanted, repr(found), read, (path, found))
     path = folder / there[0].file
     raise _missing_column(path, task, as_described(task, path, there[0], of_known_layout=True))
 

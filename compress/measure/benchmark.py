@@ -21,7 +21,7 @@ from compress.core.measurement import Measurement, Measurements
 from compress.core.progress import say, warn
 from compress.core.version import VERSION
 from compress.data import leakage, loading, readable
-from compress.measure import former, generation, prediction
+from compress.measure import former, generation, lost_examples, prediction, slices
 from compress.measure.journal import journal
 from compress.measure.line_up import FP32_ONNX, FP32_TORCH, line_up
 from compress.measure.plan import VARIANT, Plan
@@ -107,6 +107,7 @@ def run(
         say(f"Measuring {len(measured)} models on {len(split.rows)} examples with {plan.threads} threads.")
         kind = generation if resolved.is_generative else prediction
         evaluation = kind.evaluation(entries, resolved, data, split, suite, cache)
+        parts = slices.slices(evaluation.task, data, split, evaluation.labels, suite.slices)
         found = measure(entries, evaluation, plan)
         without_model = evaluation.without_model(data)
         measurements = Measurements(
@@ -121,6 +122,7 @@ def run(
             notes=(*notes, *found.notes),
             baselines=_scores(without_model),
             without_model=tuple(without_model),
+            slices=parts,
             plan=key,
         )
         failed = measurements.unmeasured()
@@ -132,6 +134,7 @@ def run(
         with full_disk_errors(out):
             former.remove_outputs(out)
             _save_outputs(evaluation.outputs, split, out)
+            lost_examples.save(evaluation.lost(), out)
             measurements.save(out)
         notebook.remove()
     return measurements

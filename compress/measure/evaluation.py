@@ -101,6 +101,10 @@ class Evaluation(ABC):
         """
         return trivial.measured(self.task, data, self.split, self.labels, self.metrics)
 
+    def lost(self) -> dict[str, Any]:
+        """The examples that only a compressed model gets wrong, see `compress.measure.lost_examples`."""
+        return {}
+
     @property
     def generation(self) -> dict[str, Any] | None:
         """The generation settings given to a worker; None for any other."""

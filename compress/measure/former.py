@@ -12,6 +12,7 @@ from compress.core.errors import CompressError
 from compress.core.measurement import FILE, Measurements, name_in
 from compress.core.progress import say
 from compress.measure.journal import FILE as UNFINISHED
+from compress.measure.lost_examples import FILE as LOST
 
 Existing = Literal["refuse", "replace", "keep"]
 """What becomes of other measurements in the folder: a pipeline keeps them."""
@@ -30,6 +31,10 @@ def check_folder(out: Path) -> None:
         raise CompressError(f"{out} is a file, and measurements go into a folder. Choose another place with -o.")
     check_beside_models(out, out)
     file = out / FILE
+    if not file.exists() and not (out / UNFINISHED).exists() and (out / LOST).exists():
+        raise CompressError(
+            f"{out / LOST} was not written by compress, which writes a file of that name. Choose another folder with -o."
+        )
     if not file.exists() and not (out / UNFINISHED).exists() and any(out.glob(f"{OUTPUTS}/*")):
         raise CompressError(
             f"{out / OUTPUTS} was not written by compress, which writes a folder of that name. Choose another folder with -o."
@@ -85,7 +90,7 @@ def set_aside(out: Path, plan: str) -> None:
     there = out.absolute().parent / KEPT / f"{out.name}-{hash_file(file)[:16]}"
     try:
         there.mkdir(parents=True, exist_ok=True)
-        for name in (OUTPUTS, FILE):
+        for name in (OUTPUTS, LOST, FILE):
             if (out / name).exists():
                 (out / name).rename(there / name)
     except OSError as error:
@@ -104,6 +109,7 @@ def remove_outputs(out: Path) -> None:
         found = Measurements.open(out / FILE)
     except CompressError:
         return
+    (out / LOST).unlink(missing_ok=True)
     runtimes = {str(one.condition["runtime"]) for one in found.measurements if "runtime" in one.condition}
     for one in found.artifacts:
         for name in (one.name, *(name_in(one.name, runtime) for runtime in runtimes)):

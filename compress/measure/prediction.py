@@ -15,7 +15,7 @@ from compress.core.measurement import Measurement
 from compress.core.progress import warn
 from compress.data import loading
 from compress.data.loading import Split
-from compress.measure import agreement, batches, calibration, latency, quality
+from compress.measure import agreement, batches, calibration, latency, lost_examples, quality
 from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import PREDICT, Evaluation
 from compress.measure.plan import Candidate, Entry
@@ -86,6 +86,9 @@ class PredictionEvaluation(Evaluation):
     timed: dict[str, tuple[Inputs, Any]] = field(default_factory=dict)
     """What each entry read, and what it predicted in the numbers of its own outputs."""
 
+    confidences: dict[str, Sequence[float]] = field(default_factory=dict)
+    """The probability that each entry gave to each of its answers, where an example has one."""
+
     @property
     def condition(self) -> dict[str, Any]:
         return {"split": self.name, "max_length": self.max_length}
@@ -115,6 +118,11 @@ class PredictionEvaluation(Evaluation):
                 found += other.without_model(data)
         return found
 
+    def lost(self) -> dict[str, Any]:
+        return lost_examples.lost_examples(
+            self.task, self.split, self.labels, self.answers, self.root, self.confidences
+        )
+
     def prepare(self, artifact: Artifact, conditions: Sequence[Condition]) -> Inputs:
         its_tokenizer = tokenizer(artifact.folder)
         limit = cut_at(self.max_length, its_tokenizer, config(artifact.folder))
@@ -139,7 +147,9 @@ class PredictionEvaluation(Evaluation):
         probabilities = self.task.of_kind.probabilities
         if probabilities is not None and self.task.law.chooses:
             chances = quality.in_order(probabilities(inferred), entry.artifact.folder, self.task)
-            found += calibration.of_probabilities(entry.fingerprint, chances, mine, self.labels, condition)
+            measured = calibration.of_probabilities(entry.fingerprint, chances, mine, self.labels, condition)
+            self.confidences[entry.name] = measured[0].raw
+            found += measured
         for other in self.further:
             found += self._on_another_split(candidate, other, {**condition, "split": other.name})
         return found

@@ -23,6 +23,7 @@ def measured(
     *,
     suite: str | Path = "cpu",
     runtimes: str | Sequence[str] = (),
+    slices: str | Sequence[str] = (),
     task: str | Path | Mapping[str, Any] | None = None,
     data: str | Path | Mapping[str, Any] | None = None,
     rows: int | None = None,
@@ -35,6 +36,7 @@ def measured(
         artifacts: artifacts, folders or hub ids; where they are a mapping, by the names that the report shows.
         suite: a shipped one's name, or a YAML file.
         runtimes: in which artifacts are measured, by name, instead of the suite's.
+        slices: columns of the evaluation data by which results are also shown, instead of the suite's.
         task, data, rows, allow_overlap: see `compress.data.given.given`.
         force: whether other measurements in `out` may be replaced.
 
@@ -55,7 +57,11 @@ def measured(
     described = given.given(task, data, rows, brought[0][1].task, "evaluation", allow_overlap=allow_overlap)
     return benchmark.run(
         brought,
-        benchmark.read_suite(str(suite), [runtimes] if isinstance(runtimes, str) else runtimes),
+        benchmark.read_suite(
+            str(suite),
+            [runtimes] if isinstance(runtimes, str) else runtimes,
+            [slices] if isinstance(slices, str) else slices,
+        ),
         folder,
         cache=default_cache(folder),
         task=described,

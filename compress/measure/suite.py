@@ -55,6 +55,10 @@ class Suite(Settings):
     prompt_tokens: int = Field(32, ge=1, description="Of a text, that a language model continues at `real` lengths.")
     context: int | None = Field(None, ge=2, description="Tokens a language model reads at once to score a text.")
     stride: int | None = Field(None, ge=1, description="Tokens from one such reading to the next; half the context.")
+    slices: tuple[str, ...] | None = Field(
+        None,
+        description="Columns of the evaluation data by which results are also shown; by default all of 2 to 20 different values.",
+    )
     generation: ForGeneration | None = Field(None, description="What differs for generative models.")
 
     @model_validator(mode="after")
@@ -88,25 +92,26 @@ class Suite(Settings):
         return tuple(choice.find(name) for name in self.runtimes)
 
     def to_json(self) -> dict[str, Any]:
-        """Its settings; `runtimes` where some are named, so that other measurements are known by the hash that they had."""
-        found = self.model_dump(mode="json")
-        return found if self.runtimes else {name: value for name, value in found.items() if name != "runtimes"}
+        """Its settings; `runtimes` and `slices` where some are named: other measurements are known by the hash that they had."""
+        unset = {*(() if self.runtimes else ("runtimes",)), *(() if self.slices is not None else ("slices",))}
+        return self.model_dump(mode="json", exclude=unset)
 
     def with_defaults(self) -> Suite:
         """The same with the number of threads that this machine gives it."""
         return self.model_copy(update={"threads": self.threads or min(2, available_cores())})
 
 
-def read_suite(name: str, runtimes: Sequence[str] = ()) -> Suite:
+def read_suite(name: str, runtimes: Sequence[str] = (), slices: Sequence[str] = ()) -> Suite:
     """The suite in a YAML file, or a shipped one by its name.
 
     Args:
         runtimes: the names of those in which is measured instead of the suite's; its own where there are none.
+        slices: columns of the evaluation data, instead of the suite's; its own where there are none.
 
     Raises:
         CompressError: there is none, or a setting in it is unknown, missing or does not fit.
     """
     file = shipped.find("benchmarks", name)
     values, lines = read_yaml(file)
-    asked = {"runtimes": list(runtimes)} if runtimes else {}
+    asked = {key: list(some) for key, some in (("runtimes", runtimes), ("slices", slices)) if some}
     return build(Suite, {"name": file.stem, **values, **asked}, str(file), lines)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compress.core.measurement import Measurement, Measurements
-from compress.metrics.statistics import BETTER
+from compress.metrics.verdicts import BETTER
 from compress.report.scales import Scale
 from compress.report.significance import Difference, difference
 from compress.report.values import Lookup
@@ -71,7 +71,7 @@ def beats_trivial(comparison: Comparison, row: Row) -> AgainstTrivial | None:
         return _beside_a_value(best, best.values[metric], metric, row, scale)
     index = Lookup(comparison.measurements)
     here = (index.within(row.artifact, row.runtime) if row.runtime else index).get(row.artifact, metric)
-    found = difference(here, there, comparison.measurements.references)
+    found = difference(here, there, comparison.measurements.references, level=comparison.level)
     return AgainstTrivial(best.name, best.words, best.values[metric], metric, found)
 
 

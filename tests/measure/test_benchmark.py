@@ -159,6 +159,14 @@ def test_probabilities_are_scored_beside_the_accuracy_in_the_tasks_own_order(ran
     assert ran.one("brier_score", "broken").absent == ran.one("accuracy", "broken").absent
 
 
+def test_every_row_is_in_a_slice_and_what_only_a_variant_gets_wrong_lies_beside_the_measurements(ran: Ran) -> None:
+    assert ran.found.slices["label"]["rows"] == [int(one) for one in ran.found.references]
+    assert len(ran.found.slices["length"]["rows"]) == len(ran.found.references)
+    lost = json.loads((ran.folder / "out" / "lost_examples.json").read_text())
+    right = {name: ran.one("accuracy", name).per_example for name in ("fp32-torch", "student")}
+    assert lost["student"]["lost"] == sum(a > b for a, b in zip(right["fp32-torch"], right["student"], strict=True))
+
+
 def test_accuracy_is_what_transformers_itself_gives(ran: Ran, tiny_torch: Artifact, tiny_task: dict[str, Any]) -> None:
     import csv
 
@@ -333,7 +341,7 @@ def test_an_interrupted_benchmark_goes_on_and_a_finished_one_is_reused(
     assert (asked.count("load"), asked.count("serve"), asked.count("time")) == (2, 0, 2 + 2)
     assert [len(one.raw) for one in found.measurements if one.name == "latency_seconds"] == [12, 12]
     assert any("interrupted and went on after 2 of 3 rounds" in note for note in found.notes)
-    assert [file.name for file in tmp_path.iterdir()] == ["measurements.json"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lost_examples.json", "measurements.json"]
 
     assert measured().plan == found.plan
     assert asked == []

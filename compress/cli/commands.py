@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from compress.cli import completion
 from compress.core import catalogue
 from compress.core.distributed import is_main_process
 from compress.core.paths import named
@@ -23,6 +24,11 @@ class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Cli
     """A path that may exist or not."""
 
     name = "path"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return completion.folders(ctx, param, incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         return named(value)
@@ -154,7 +160,9 @@ def technique_command(name: str) -> click.Command:
     of_data = options.under(
         "Data",
         options.Option(
-            ["--task"], help="Task by name, or a YAML file with a task config. Default: the artifact's own."
+            ["--task"],
+            shell_complete=completion.of("tasks", files=True),
+            help="Task by name, or a YAML file with a task config. Default: the artifact's own.",
         ),
         options.Option(
             ["--data"],
@@ -179,11 +187,15 @@ def technique_command(name: str) -> click.Command:
     return options.GroupedCommand(
         name,
         callback=invoke,
-        params=[click.Argument(["source"], metavar="MODEL"), *of_data, *own, *of_output, *COMMON],
+        params=[_model(), *of_data, *own, *of_output, *COMMON],
         help=module.__doc__,
         epilog=f"Example: {technique.example}",
         context_settings=CONTEXT,
     )
+
+
+def _model() -> click.Argument:
+    return click.Argument(["source"], metavar="MODEL", shell_complete=completion.folders)
 
 
 def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) -> None:

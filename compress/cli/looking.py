@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
+from compress.cli import completion as completions
 from compress.cli.commands import command, compress, say, say_lines
-from compress.core import catalogue
 from compress.core.errors import CompressError
 from compress.core.printable import json_text
 
 
 @command("predict", example='compress predict runs/student "what a charming film"')
-@click.argument("artifact")
+@click.argument("artifact", shell_complete=completions.folders)
 @click.argument("texts", nargs=-1)
 @click.option("--pair", help="The second text, for models that read text pairs.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of texts or pairs.")
@@ -24,7 +24,11 @@ from compress.core.printable import json_text
     type=click.Choice(["text", "tsv", "csv", "jsonl", "conll"]),
     help="Format of --file or standard input. Default: by the file's extension, else text.",
 )
-@click.option("--runtime", help="Runtime; see `compress list runtimes`. Default: that of the artifact's format.")
+@click.option(
+    "--runtime",
+    shell_complete=completions.of("runtimes"),
+    help="Runtime; see `compress list runtimes`. Default: that of the artifact's format.",
+)
 @click.option(
     "--beams",
     type=click.IntRange(1),
@@ -56,7 +60,7 @@ def predict(artifact: str, texts: tuple[str, ...], file: Path | None, layout: st
 
 
 @command("inspect", example="compress inspect runs/student")
-@click.argument("artifact")
+@click.argument("artifact", shell_complete=completions.folders)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole manifest.")
 def inspect(artifact: str, as_json: bool) -> None:
     """Show how an artifact was made, and check its files' hashes."""
@@ -83,26 +87,19 @@ def inspect(artifact: str, as_json: bool) -> None:
 
 
 @command("list", example="compress list tasks")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completions.kinds)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(kind: str | None, as_json: bool) -> None:
     """List tasks, metrics, runtimes, pipelines, suites and more.
 
     KIND is techniques, tasks, metrics, runtimes, pipelines, calibration (sets) or suites (of benchmarks). Default: all.
     """
-    from compress.core import shipped
     from compress.core.errors import guess, listing
 
-    files = {"pipelines": "pipelines", "calibration": "calibration", "suites": "benchmarks"}
-    kinds = (*catalogue.MARKS, *files)
+    kinds = completions.KINDS
     if kind is not None and kind not in kinds:
         raise CompressError(f"There are no '{kind}' to list.{guess(kind, kinds)} There are: {listing(kinds)}.")
-    found: dict[str, dict[str, str]] = {}
-    for one in kinds if kind is None else (kind,):
-        if one in files:
-            found[one] = {name: _yaml_summary(shipped.find(files[one], name)) for name in shipped.names(files[one])}
-        else:
-            found[one] = {name: catalogue.summary(one, name) for name in catalogue.names(one)}
+    found = {one: completions.names(one) for one in (kinds if kind is None else (kind,))}
     if as_json:
         click.echo(json_text(found, indent=2))
         return
@@ -135,9 +132,3 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(compress, {}, "compress", "_COMPRESS_COMPLETE").source())
-
-
-def _yaml_summary(file: Path) -> str:
-    """The comment in the file's first line."""
-    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
-    return first.lstrip("# ") if first.startswith("#") else ""

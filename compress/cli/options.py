@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
+from compress.cli import completion
 from compress.core.headings import grouped, place
 from compress.core.setting_names import FORMER, Former
 from compress.core.settings import Settings
 
+COMPLETED = {"calibration": completion.of("calibration", files=True)}
+"""Settings whose values are names of what ships."""
 FIRST, LAST = "Output", "General"
 """Headings of options that are no settings."""
 
@@ -81,7 +84,15 @@ def _option(name: str, info: Any, *, hidden: bool = False) -> Option:
             help=f"{help_text} Comma-separated.",
             hidden=hidden,
         )
-    return Option([flag], type=kind, default=default, show_default=True, help=help_text, hidden=hidden)
+    return Option(
+        [flag],
+        type=kind,
+        default=default,
+        show_default=True,
+        help=help_text,
+        hidden=hidden,
+        shell_complete=COMPLETED.get(name),
+    )
 
 
 def _former(former: Former, info: Any) -> Option:

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from compress.cli import completion
 from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
 
 
 @command("run", example="compress run quickstart")
-@click.argument("pipeline")
+@click.argument("pipeline", shell_complete=completion.of("pipelines", files=True))
 @click.option("-o", "--out", type=FILE, help="Folder of the run.  [default: runs/<pipeline>]")
 @click.option(
     "--set",
@@ -48,14 +49,19 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 
 
 @command("benchmark", example="compress benchmark runs/teacher runs/student --suite quick -o runs/measurements")
-@click.argument("artifacts", nargs=-1, required=True)
+@click.argument("artifacts", nargs=-1, required=True, shell_complete=completion.folders)
 @click.option(
-    "--suite", default="cpu", show_default=True, help="Benchmark suite: a built-in one by name, or a YAML file."
+    "--suite",
+    default="cpu",
+    show_default=True,
+    shell_complete=completion.of("suites", files=True),
+    help="Benchmark suite: a built-in one by name, or a YAML file.",
 )
 @click.option(
     "--runtime",
     "runtimes",
     multiple=True,
+    shell_complete=completion.of("runtimes"),
     help="Measure in this runtime, see `compress list runtimes`; may be repeated. Default: the suite's, else each format's.",
 )
 @click.option(
@@ -65,7 +71,11 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
     help="Also show results by this column of the evaluation data; may be repeated. Default: all of 2 to 20 values.",
 )
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
-@click.option("--task", help="Task by name, or a YAML file. Default: the artifacts' own.")
+@click.option(
+    "--task",
+    shell_complete=completion.of("tasks", files=True),
+    help="Task by name, or a YAML file. Default: the artifacts' own.",
+)
 @click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")
 @click.option("--rows", type=click.IntRange(1), help="Maximum number of evaluation rows.")
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)

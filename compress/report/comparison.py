@@ -9,11 +9,15 @@ from typing import Any
 from compress.core.measurement import Measured, Measurement, Measurements, name_in
 from compress.metrics.intervals import LEVEL
 from compress.report import lineage, ranking, scales
+from compress.report.budget import Verdict, judge
 from compress.report.limits import Budget
 from compress.report.scales import Scale
 from compress.report.scored import AgainstTrivial, Baseline, baselines, beats_trivial, decoding, signatures
 from compress.report.significance import MARGIN, Difference, difference
 from compress.report.values import AGREEMENTS, Condition, Lookup, Memory, Speed, Value
+
+COLLAPSED = 0.5
+"""Below this share of distinct outputs a model says the same of most inputs, whatever its score."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,11 @@ class Row:
         return name_in(self.artifact.name, self.runtime) if self.runtime else self.artifact.name
 
     @property
+    def has_collapsed(self) -> bool:
+        """Whether most of its outputs repeat another."""
+        return self.distinct.value is not None and self.distinct.value < COLLAPSED
+
+    @property
     def is_variant(self) -> bool:
         """Whether it is a variant: neither the uncompressed model nor its plain export."""
         return self.artifact.role == "variant"
@@ -112,6 +121,8 @@ class Comparison:
     """Of the intervals of differences: simultaneous over the variants, so that all of them hold with 95 % (Bonferroni)."""
     margins: Mapping[str, float] = field(default_factory=dict)
     """The loss that each metric's verdict accepts, in its own unit (0.01 is a point)."""
+    judged: Verdict | None = None
+    """Which variants are shown to keep the budget; None where there is none."""
     ranked: tuple[Row, ...] = ()
     """All variants, the best choice first, see `ranking.order`."""
 
@@ -254,6 +265,7 @@ def compare(measurements: Measurements, budget: Budget | Mapping[str, Any] | Non
     )
     beside = {row.name: beats_trivial(found, row) for row in found.rows}
     found = replace(found, against_trivial={name: one for name, one in beside.items() if one is not None})
+    found = replace(found, judged=judge(found, limits) if limits else None)
     return replace(found, ranked=ranking.order(found))
 
 

@@ -72,6 +72,8 @@ def _run(section: Section) -> dict[str, Any]:
                 "title": one.title,
                 "name": one.row.name,
                 "recommended": one.recommended,
+                "folder": one.folder,
+                "reason": one.reason,
                 "story": told,
             }
             for one, told in section.recommendations

@@ -9,14 +9,6 @@ from compress.report.comparison import Comparison, Row
 
 FEW = 0.9
 """The report mentions a lower share of distinct outputs: texts to summarize or to translate are hardly ever alike."""
-COLLAPSED = 0.5
-"""Below this share of distinct outputs a model says the same of most inputs, whatever its score."""
-
-
-def has_collapsed(row: Row) -> bool:
-    """Whether most of an artifact's outputs repeat another."""
-    share = row.distinct.value
-    return share is not None and share < COLLAPSED
 
 
 def warning(comparison: Comparison, row: Row) -> str:
@@ -30,7 +22,7 @@ def _few(row: Row) -> Iterator[str]:
         return
     of = f" of its {distinct.samples:,} outputs are" if distinct.samples else " of its outputs are"
     share = f"{wording.percent(distinct.value)}{of} distinct"
-    if has_collapsed(row):
+    if row.has_collapsed:
         yield f"{row.name} has collapsed: only {share}, so it says the same of different inputs, whatever its score."
     else:
         yield f"Only {share} ({row.name}): it says the same of some different inputs."

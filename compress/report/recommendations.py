@@ -1,81 +1,76 @@
-"""Recommendations: the Pareto front, and the fastest and smallest variants that are shown to be no worse than the margin."""
+"""Recommendations: the variant to take, the runner-up, and the reason where there is none; and the picture's front."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from compress.report import lineage
 from compress.report.comparison import Comparison, Row
-from compress.report.degenerate_outputs import has_collapsed
-from compress.report.ranking import is_good
-
-SAME_SIZE = 1.02
-"""Files within 2 % of the smallest count as equally small; the faster one is then taken."""
+from compress.report.obstacles import COLLAPSED, LOSS, NOT_ENOUGH, obstacles
+from compress.report.ranking import is_more_accurate, simplicity, speed, tied
 
 RULE = (
-    "Candidates are the variants that are shown to be better or not worse than the margin in every metric of the task and, "
-    "where a budget is given, keep all its limits; and of these the Pareto front (none other is at least as good in the deciding "
-    "metric, in speed and in size, and better in one). A model most of whose outputs repeat one another is no candidate. "
-    "The fastest has the greatest measured speed ratio. The smallest "
-    "takes the fewest bytes on disk; among files within 2 % of that, the fastest is taken. Without a candidate nothing is "
-    "recommended, and the variant that loses least is named."
+    "A variant can be recommended if it is shown to be better or not worse than the margin in every metric of the task, is "
+    "shown to be better than the trivial baseline where one was scored, does not repeat most of its outputs and, where a "
+    "budget is given, is shown to keep all its limits. Of these the fastest is recommended; where no speed ratio is known, "
+    "the smallest. Variants whose speed is not shown to differ are tied: then one that is shown to be more accurate is taken, "
+    "else the one made in fewer steps and without a calibration set. The runner-up is the next one. The choice is itself made "
+    "on the evaluation split; `--confirm test` measures the chosen one on a split that chose nothing."
 )
+BEST, RUNNER_UP, CLOSEST, FASTER = "Recommended", "Runner-up", "Closest to a recommendation", "Faster, at a loss"
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A recommended variant, and the reason."""
+    """A variant to look at first, and the reason."""
 
     title: str
+    """One of the four above."""
     row: Row
     recommended: bool
-    """False for what is shown although its test says worse."""
+    """False for what is shown although it cannot be recommended."""
+    reason: str = ""
+    """Why it was chosen or why it cannot be recommended, in a sentence or two."""
+
+    @property
+    def folder(self) -> str:
+        """The artifact's."""
+        return self.row.artifact.folder
 
 
-def recommendations(comparison: Comparison, keeping: Collection[str] | None = None) -> tuple[Recommendation, ...]:
-    """The variants to look at first, by the `RULE`; empty when there is no variant with a tested quality.
+def recommendations(comparison: Comparison) -> tuple[Recommendation, ...]:
+    """The recommended variant and the runner-up, by the `RULE`.
 
-    Args:
-        comparison: the run.
-        keeping: the names of the variants that keep a budget's limits; None where there is no budget.
+    Where none can be recommended, the one that comes closest, with `recommended` False; empty where none has a tested
+    quality. Without a runner-up, a variant that is faster at a loss stands in its place.
     """
-    candidates = [row for row in comparison.variants if is_good(comparison, row) and not has_collapsed(row)]
-    if keeping is not None:
-        candidates = [row for row in candidates if row.name in keeping]
-    candidates = front(comparison, candidates)
-    why = "without a loss beyond the margin" if keeping is None else "within the budget"
-    chosen = _best(comparison, candidates, why)
-    rest = front(comparison, [row for row in comparison.variants if row not in candidates and _tested(comparison, row)])
-    if not candidates:
-        return (
-            (Recommendation("Least loss", max(rest, key=lambda row: _value(comparison, row)), False),) if rest else ()
-        )
-    fastest = max((speed(comparison, row) or 0.0 for row in candidates), default=0.0)
-    costly = [row for row in rest if _shows_loss(comparison, row) and not has_collapsed(row)]
-    faster = [row for row in costly if (speed(comparison, row) or 0.0) > fastest]
+    good = [row for row in comparison.ranked if not obstacles(comparison, row)]
+    rest = [row for row in comparison.ranked if row not in good and _tested(comparison, row)]
+    if not good:
+        return tuple(Recommendation(CLOSEST, row, False, _why_not(comparison, row)) for row in rest[:1])
+    chosen = [Recommendation(BEST, good[0], True, _why(comparison, good[0], good))]
+    if len(good) > 1:
+        chosen.append(Recommendation(RUNNER_UP, good[1], True, _why(comparison, good[1], good[1:])))
+        return tuple(chosen)
+    fastest = speed(comparison, good[0]) or 0.0
+    faster = [row for row in rest if (speed(comparison, row) or 0.0) > fastest and _only_loses(comparison, row)]
     if faster:
-        chosen.append(
-            Recommendation(
-                "Fastest of all, at a loss", max(faster, key=lambda row: speed(comparison, row) or 0.0), False
-            )
-        )
+        row = max(faster, key=lambda one: speed(comparison, one) or 0.0)
+        chosen.append(Recommendation(FASTER, row, False, _why_not(comparison, row)))
     return tuple(chosen)
 
 
-def _best(comparison: Comparison, candidates: list[Row], why: str) -> list[Recommendation]:
-    timed = [row for row in candidates if speed(comparison, row) is not None]
-    fast = max(timed, key=lambda row: (speed(comparison, row) or 0.0, _value(comparison, row)), default=None)
-    small = _smallest(comparison, candidates)
-    if fast is not None and fast is small:
-        return [Recommendation(f"Smallest and fastest {why}", fast, True)]
-    named = (("Fastest", fast), ("Smallest", small))
-    return [Recommendation(f"{title} {why}", row, True) for title, row in named if row is not None]
-
-
-def front(comparison: Comparison, among: Sequence[Row]) -> list[Row]:
-    """Those that none other of them dominates in deciding metric, speed and size."""
-    rows = [row for row in among if _objectives(comparison, row)]
-    return [row for row in rows if not any(_dominates(comparison, other, row) for other in rows)]
+def fine_tuned(comparison: Comparison, row: Row) -> str:
+    """That a gain comes of training on the task, which the uncompressed model had none of; else empty."""
+    root, task = comparison.root, comparison.measurements.task.get("name")
+    is_better = any(one.difference.word == "better" for one in row.quality.values())
+    if root is None or not is_better or not _trained(row) or _trained(root):
+        return ""
+    return (
+        f"{row.name} is fine-tuned, not only compressed: its steps trained it on {task or 'the task'}, and no step of this "
+        "project trained the uncompressed model on it, so the gain is not one of compression."
+    )
 
 
 def latency_front(comparison: Comparison) -> list[Row]:
@@ -98,42 +93,44 @@ def latency_front(comparison: Comparison) -> list[Row]:
     return line
 
 
-def speed(comparison: Comparison, row: Row) -> float | None:
-    """The speed ratio at the headline condition."""
-    return row.speeds[comparison.headline].ratio.value if comparison.headline else None
+def _why(comparison: Comparison, row: Row, among: list[Row]) -> str:
+    """Why it stands before the others that can be recommended."""
+    alike = tied(comparison, row, among)
+    timed = speed(comparison, row) is not None
+    if not alike:
+        if len(among) == 1:
+            return f"{row.name} is the only one{'' if among[0] is comparison.ranked[0] else ' left'} that can be recommended."
+        return f"{row.name} is the {'fastest' if timed else 'smallest'} that can be recommended."
+    names = ", ".join(one.name for one in alike)
+    said = f"{row.name} is tied with {names} in {'speed' if timed else 'size'}"
+    if any(is_more_accurate(comparison, row, one) for one in alike):
+        return f"{said}, and shown to be more accurate."
+    if all(simplicity(row) < simplicity(one) for one in alike):
+        steps = simplicity(row)[0] < min(simplicity(one)[0] for one in alike)
+        return f"{said}; it is simpler: made {'in fewer steps' if steps else 'without a calibration set'}."
+    return f"{said}."
 
 
-def _smallest(comparison: Comparison, rows: list[Row]) -> Row | None:
-    sized = [row for row in rows if row.disk.value is not None]
-    if not sized:
-        return None
-    least = min(row.disk.value or 0.0 for row in sized)
-    near = [row for row in sized if (row.disk.value or 0.0) <= least * SAME_SIZE]
-    return max(near, key=lambda row: (speed(comparison, row) or 0.0, _value(comparison, row)))
+def _why_not(comparison: Comparison, row: Row) -> str:
+    """The gravest obstacle, as a sentence."""
+    words = obstacles(comparison, row)[0].words
+    return f"{words[:1].upper()}{words[1:]}." if obstacles(comparison, row)[0].kind == NOT_ENOUGH else f"{words}."
 
 
-def _objectives(comparison: Comparison, row: Row) -> tuple[float, float, float] | None:
-    """The main metric, speed and smallness: higher is better; a missing speed or size counts as the worst."""
-    if comparison.metric is None or row.quality[comparison.metric].value.value is None:
-        return None
-    small = -row.disk.value if row.disk.value is not None else float("-inf")
-    return _value(comparison, row), speed(comparison, row) or 0.0, small
-
-
-def _dominates(comparison: Comparison, one: Row, other: Row) -> bool:
-    mine, its = _objectives(comparison, one), _objectives(comparison, other)
-    return mine is not None and its is not None and mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
-
-
-def _value(comparison: Comparison, row: Row) -> float:
-    """The deciding metric so that greater is better."""
-    value = row.quality[comparison.metric].value.value if comparison.metric else None
-    return comparison.scale.gain(value) if value is not None else float("-inf")
+def _only_loses(comparison: Comparison, row: Row) -> bool:
+    kinds = {one.kind for one in obstacles(comparison, row)}
+    return LOSS in kinds and COLLAPSED not in kinds
 
 
 def _tested(comparison: Comparison, row: Row) -> bool:
-    return bool(comparison.metric) and row.quality[comparison.metric or ""].difference.word is not None
+    return any(row.quality[metric].difference.word is not None for metric in comparison.metrics)
 
 
-def _shows_loss(comparison: Comparison, row: Row) -> bool:
-    return bool(comparison.metric) and row.quality[comparison.metric or ""].difference.shows_loss
+def _trained(row: Row) -> bool:
+    return any(_trainings(row))
+
+
+def _trainings(row: Row) -> Iterator[bool]:
+    """Of each step, whether it trained on the task's rows."""
+    for step in lineage.steps(row.artifact.manifest):
+        yield step.technique in {"finetune", "distill", "qat"} or "train" in step.data

@@ -88,8 +88,12 @@ class Scale:
         """A margin as it was set: `1 point`, `0.5 points`; of a perplexity the number alone."""
         if not self.in_points:
             return self.shown(value)
-        number = f"{self.number(value):g}"
+        number = f"{self.number(value):.6g}"
         return f"{number} point{'' if number == '1' else 's'}"
+
+    def about(self, value: float) -> str:
+        """A bound in round numbers: `14 points`, `1.1 points`; of a perplexity the number alone."""
+        return self.margin(round(self.number(value), 1) / 100) if self.in_points else self.shown(value)
 
     def verdict(self, change: Difference) -> str:
         """The word with its margin: `not worse than 1 point`, `worse by less than 1 point`; empty where there is none."""

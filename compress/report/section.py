@@ -12,7 +12,7 @@ from markupsafe import Markup
 from compress.core.measurement import Measurements
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage
-from compress.report.budget import Verdict, judge
+from compress.report.budget import Verdict
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.distillation import Effect, shown
@@ -113,17 +113,16 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
     """
     comparison = compare(measurements, budget)
     limits = Budget.read(budget, comparison.metrics) if isinstance(budget, Mapping) else budget
-    judged = judge(comparison, limits) if limits else None
-    chosen = recommendations(comparison, judged.winners if judged else None)
+    chosen = recommendations(comparison)
     told, chains = _lineages(comparison)
     zeros = sparse(comparison)
     of_zeros = {one.row.name: f" {one.words[:1].upper()}{one.words[1:]}" for one in zeros if one.words}
     return Section(
         file=file,
         comparison=comparison,
-        lead=lead(comparison, chosen, met=judged.met if judged else None),
+        lead=lead(comparison, chosen),
         recommendations=tuple((one, story(comparison, one.row) + of_zeros.get(one.row.name, "")) for one in chosen),
-        budget=judged,
+        budget=comparison.judged,
         front=frozenset(row.name for row in latency_front(comparison)),
         points=points_of(comparison, limits),
         dot_plots=dot_plots_of(comparison, limits),

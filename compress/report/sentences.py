@@ -2,51 +2,64 @@
 
 from __future__ import annotations
 
-from compress.metrics import verdicts
 from compress.report import degenerate_outputs as collapse
 from compress.report import wording
 from compress.report.comparison import Comparison, Row
-from compress.report.recommendations import Recommendation, speed
-from compress.report.scales import Scale
-from compress.report.significance import Difference
+from compress.report.differences import interval, left_open, verdict
+from compress.report.obstacles import LOSS, NOT_ENOUGH, obstacles
+from compress.report.ranking import speed
+from compress.report.recommendations import Recommendation, fine_tuned
 
 
-def lead(comparison: Comparison, chosen: tuple[Recommendation, ...], *, met: bool | None) -> str:
+def lead(comparison: Comparison, chosen: tuple[Recommendation, ...]) -> str:
     """The one sentence or two that somebody reads who reads no more.
 
     Args:
         comparison: the run.
         chosen: its recommendations.
-        met: whether the budget is met; None where there is none.
     """
     if not comparison.variants:
         return "Nothing was compressed in this run: it holds the baselines alone."
     if not chosen:
         return "No variant could be tested against the uncompressed model, so none is recommended."
     row = chosen[0].row
-    saved = f"{savings(comparison, row)}, {_change(comparison, row)}"
     if chosen[0].recommended:
-        return f"Take {row.name}: {saved}."
-    failed = "No variant keeps the budget." if met is False else "No variant is free of loss."
-    return f"{failed} {row.name} loses least: {saved}."
+        said = [f"Take {row.name}: {savings(comparison, row)}, {_quality_of(comparison, row)}."]
+        return " ".join(part for part in (*said, fine_tuned(comparison, row)) if part)
+    return _none(comparison, chosen[0])
 
 
-def _change(comparison: Comparison, row: Row) -> str:
-    """`no loss of accuracy shown (up to 1.03 points not ruled out)`."""
+def _none(comparison: Comparison, closest: Recommendation) -> str:
+    """Why nothing is recommended, by the variant that comes closest."""
+    gravest = {row.name: obstacles(comparison, row)[0] for row in comparison.variants}
+    mine = gravest[closest.row.name]
+    if mine.kind == NOT_ENOUGH:
+        said = f"No recommendation yet: {mine.words}."
+    elif {one.kind for one in gravest.values()} == {LOSS}:
+        lost = "loses more than the margin" if len(gravest) == 1 else "every variant loses more than the margin"
+        row = closest.row
+        told = f"{savings(comparison, row)}, {_quality_of(comparison, row)}"
+        if len(gravest) == 1:
+            return f"No recommendation: {row.name} {lost}: {told}."
+        return f"No recommendation: {lost}. {row.name} loses least: {told}."
+    else:
+        said = f"No recommendation: {mine.words}."
+    if comparison.judged and not comparison.judged.met:
+        return f"No variant is shown to keep the budget. {said}"
+    return said
+
+
+def _quality_of(comparison: Comparison, row: Row) -> str:
+    """`accuracy not worse than 1 point (−0.11 points, 98.8 % interval −0.69 to +0.34)`; of further metrics the words alone."""
     if comparison.metric is None:
         return "quality not compared"
-    scale, change = comparison.scale, row.quality[comparison.metric].difference
-    if change.value is None:
-        return f"{scale.name} not compared"
-    if change.word is None:
-        return scale.change_of_it(change.value)
-    return f"{scale.name} {scale.verdict(change)} ({interval(scale, change)})"
-
-
-def interval(scale: Scale, change: Difference) -> str:
-    """`+0.34 points, 99.2 % interval −0.91 to +1.59`."""
-    ends = f", {wording.level(change.level)} interval {scale.signed_range(change.interval)}" if change.interval else ""
-    return f"{scale.change(change.value or 0.0)}{ends}"
+    first = verdict(comparison.scale, row.quality[comparison.metric].difference)
+    others = [
+        f"{comparison.scales[metric].name} {comparison.scales[metric].verdict(row.quality[metric].difference)}"
+        for metric in comparison.metrics[1:]
+        if row.quality[metric].difference.word is not None
+    ]
+    return ", ".join([first, *others])
 
 
 def savings(comparison: Comparison, row: Row) -> str:
@@ -102,18 +115,6 @@ def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:
     change = here.difference
     if change.value is None or change.word is None:
         return [f"{found}; {change.absent or 'not tested'}."]
-    verdict = f"{found}: {interval(scale, change)}, {scale.verdict(change)} ({wording.tested(change)})."
-    return [verdict, *_open(scale, change)]
-
-
-def _open(scale: Scale, change: Difference) -> list[str]:
-    """What too few examples leave open, and how many would settle it."""
-    if change.word != verdicts.NOT_ENOUGH:
-        return []
-    loss = "loss" if scale.higher_is_better else "rise"
-    worst = scale.amount(scale.worst(change.interval))
-    said = f"On {change.examples:,} examples a {loss} of up to {worst} cannot be ruled out"
-    if change.enough is not None:
-        return [f"{said}; about {change.enough:,} examples would settle it."]
-    margin = scale.margin(change.margin)
-    return [f"{said}; the {loss} measured is so near the margin of {margin} that more examples may not settle it."]
+    said = [f"{found}: {interval(scale, change)}, {scale.verdict(change)} ({wording.tested(change)})."]
+    left = left_open(scale, change)
+    return [*said, f"{left[:1].upper()}{left[1:]}."] if left else said

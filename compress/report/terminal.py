@@ -10,7 +10,6 @@ from compress.core.printable import lines, one_line
 from compress.metrics import verdicts
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage, memory, wording
-from compress.report.budget import judge
 from compress.report.comparison import Comparison, Row, compare
 from compress.report.limits import Budget
 from compress.report.recommendations import recommendations
@@ -34,8 +33,7 @@ def table(measurements: Measurements, *, budget: Budget | Mapping[str, Any] | No
     from rich.text import Text
 
     comparison = compare(measurements, budget)
-    keeping = judge(comparison, budget).winners if budget else None
-    starred = {one.row.name for one in recommendations(comparison, keeping) if one.recommended}
+    starred = {one.row.name for one in recommendations(comparison)[:1] if one.recommended}
     shown = Table(
         box=box.SIMPLE_HEAD,
         caption=Text(lines(_caption(comparison, bool(starred)))),

@@ -1,15 +1,24 @@
-"""Budgets are met by at least one variant that keeps every limit, or not, with the reasons."""
+"""Budgets are met by at least one variant that is shown to keep every limit; a limit is kept, broken, or not settled."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from compress.core.errors import CompressError
-from compress.report import verdict
+from compress.core.measurement import Measurements
+from compress.report import compare, judge, verdict
 from tests.report.made_up import Made, MakeRun
 from tests.report.made_up_generative import Generator, decoders
 
-GOOD = Made("good", right=765, flips=10, speed=2.5, megabytes=23)
+GOOD = Made("good", right=769, flips=2, speed=2.5, megabytes=23)
+
+
+def states(run: Measurements, budget: Mapping[str, Any]) -> list[str]:
+    return [one.state for one in judge(compare(run), budget).checks]
 
 
 def test_a_variant_that_keeps_every_limit_meets_the_budget(make_run: MakeRun) -> None:
@@ -21,9 +30,9 @@ def test_a_variant_that_keeps_every_limit_meets_the_budget(make_run: MakeRun) ->
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        ({"max_drop": 0.5}, "changes accuracy by −0.57 points (95 % interval −"),
-        ({"max_drop": 0}, "the limit: at most 0 points of accuracy lost."),
-        ({"min_speedup": 4}, "is 2.5× as fast (95 % interval 2.4 to 2.6)"),
+        ({"max_drop": 0.1}, "changes accuracy by −0.11 points (95 % interval −"),
+        ({"max_drop": 0}, "the limit, at most 0 points of accuracy lost, is not settled."),
+        ({"min_speedup": 4}, "is 2.5× as fast (95 % interval 2.42 to 2.58)"),
         ({"min_speedup": 4}, "at least 4 times as fast as the fp32 ONNX export, one text at a time"),
         ({"max_mb": 20}, "takes 23.0 MB"),
     ],
@@ -42,36 +51,80 @@ def test_two_variants_that_each_keep_half_of_the_limits_do_not_meet_the_budget(m
     assert len(reasons) == 2
 
 
-def test_a_drop_of_exactly_the_limit_keeps_it(make_run: MakeRun) -> None:
-    exact = Made("exact", right=873, flips=10, speed=2.0, megabytes=20)
-    assert verdict(make_run([exact], rows=1000, right=883), {"max_drop": 1.0})[0]
+@pytest.mark.parametrize(("beyond", "state"), [(-1e-4, "not settled"), (0.0, "kept"), (1e-4, "kept")])
+def test_a_drop_is_kept_where_the_lower_end_of_its_interval_reaches_the_limit(
+    beyond: float, state: str, make_run: MakeRun
+) -> None:
+    run = make_run([Made("one", right=765, flips=10, speed=2.0, megabytes=20)])
+    interval = compare(run).variants[0].quality["accuracy"].difference.interval
+    assert interval is not None
+    assert states(run, {"max_drop": -100 * interval[0] + beyond}) == [state]
+
+
+@pytest.mark.parametrize(("beyond", "state"), [(-1e-4, "broken"), (1e-4, "not settled")])
+def test_a_drop_is_broken_where_all_of_its_interval_lies_beyond_the_limit(
+    beyond: float, state: str, make_run: MakeRun
+) -> None:
+    run = make_run([Made("one", right=700, flips=80, speed=2.0, megabytes=20)])
+    interval = compare(run).variants[0].quality["accuracy"].difference.interval
+    assert interval is not None
+    assert states(run, {"max_drop": -100 * interval[1] + beyond}) == [state]
+
+
+def test_a_drop_without_an_interval_is_not_settled_whatever_its_value(make_run: MakeRun) -> None:
+    run = make_run([GOOD])
+    bare = tuple(replace(one, per_example=(), predictions=()) for one in run.measurements)
+    met, reasons = verdict(replace(run, measurements=bare), {"max_drop": 50})
+    assert not met
+    assert "without an interval to judge it by" in reasons[0]
 
 
 def test_a_size_of_exactly_the_limit_keeps_it(make_run: MakeRun) -> None:
     assert verdict(make_run([GOOD]), {"max_mb": 23})[0]
 
 
-def test_a_speed_of_exactly_the_limit_keeps_it(make_run: MakeRun) -> None:
-    assert verdict(make_run([GOOD]), {"min_speedup": 2.5})[0]
-    assert not verdict(make_run([GOOD]), {"min_speedup": 2.501})[0]
+@pytest.mark.parametrize(
+    ("least", "state"),
+    [(2.42, "kept"), (2.43, "not settled"), (2.5, "not settled"), (2.57, "not settled"), (2.6, "broken")],
+)
+def test_a_speed_is_judged_by_the_interval_of_its_ratio(least: float, state: str, make_run: MakeRun) -> None:
+    assert states(make_run([GOOD]), {"min_speedup": least}) == [state]
+
+
+def test_a_ratio_without_an_interval_or_that_was_refused_passes_nothing(make_run: MakeRun) -> None:
+    run = make_run([GOOD])
+    bare = tuple(replace(one, interval=None) if one.name == "speedup" else one for one in run.measurements)
+    met, reasons = verdict(replace(run, measurements=bare), {"min_speedup": 0.1})
+    assert not met
+    assert "without an interval to judge it by: too few rounds" in reasons[0]
+    disturbed = tuple(
+        replace(one, value=None, interval=None, absent="all rounds stayed disturbed") if one.name == "speedup" else one
+        for one in run.measurements
+    )
+    met, reasons = verdict(replace(run, measurements=disturbed), {"min_speedup": 0.1})
+    assert not met
+    assert "has no speed ratio (all rounds stayed disturbed)" in reasons[0]
 
 
 def test_a_perplexity_may_rise_by_the_limit_on_its_own_scale() -> None:
     measurements = decoders((Generator("up", 0.4, 1.5, 40, surprise=0.1),))
-    named = {one.fingerprint: one.name for one in measurements.artifacts}
-    values = {named[one.artifact]: one.value or 0.0 for one in measurements.measurements if one.name == "perplexity"}
-    rise = values["up"] - values["fp32-torch"]
-    assert verdict(measurements, {"max_drop": rise + 0.01})[0]
-    met, reasons = verdict(measurements, {"max_drop": round(rise / 2, 3)})
+    change = next(row for row in compare(measurements).rows if row.name == "up").quality["perplexity"].difference
+    assert change.value is not None
+    assert change.interval is not None
+    assert verdict(measurements, {"max_drop": change.interval[1] + 0.01})[0]
+    limit = round(change.value / 2, 3)
+    met, reasons = verdict(measurements, {"max_drop": limit})
     assert not met
-    assert f"the limit: perplexity at most {round(rise / 2, 3):g} higher." in reasons[0]
+    assert f"the limit, perplexity at most {limit:g} higher, is broken." in reasons[0]
 
 
 def test_a_metric_that_could_not_be_measured_keeps_no_limit(make_run: MakeRun) -> None:
     absent = Made("absent", 770, 0, 9.0, 1.0, absent={"accuracy": "it broke"})
     assert verdict(make_run([absent]), {"max_drop": 100}) == (
         False,
-        ["absent has no accuracy to compare (it broke); the limit: at most 100 points of accuracy lost."],
+        [
+            "absent has no accuracy to compare (it broke); the limit, at most 100 points of accuracy lost, is not settled."
+        ],
     )
 
 

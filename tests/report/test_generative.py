@@ -21,7 +21,7 @@ from compress.metrics.metric import find
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage, outputs
 from compress.report.comparison import Row, compare
-from compress.report.recommendations import front, latency_front
+from compress.report.recommendations import latency_front
 from compress.report.scales import Scale
 from tests.report.made_up_generative import (
     COLLAPSED,
@@ -262,7 +262,6 @@ def test_the_picture_of_a_perplexity_has_the_lower_one_higher_up() -> None:
 def test_a_slower_decoder_of_higher_perplexity_is_on_no_front() -> None:
     found = decoders((Generator("high", 0.4, 1.2, 40, surprise=0.2), Generator("low", 0.4, 1.5, 40, surprise=0.1)))
     comparison = compare(found)
-    assert [one.name for one in front(comparison, comparison.variants)] == ["low"]
     assert [one.name for one in latency_front(comparison)][:1] == ["low"]
     assert "high" not in [one.name for one in latency_front(comparison)]
 

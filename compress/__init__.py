@@ -183,6 +183,7 @@ def write_report(
     *,
     budget: Mapping[str, Any] | None = None,
     title: str | None = None,
+    examples: bool = True,
 ) -> Report:
     """Write the comparison report (HTML, and beside it Markdown, JSON and CSV) from measurements and manifests alone.
 
@@ -191,6 +192,7 @@ def write_report(
         out: the HTML file, or a folder, which then gets a `report.html`.
         budget: limits that the report's verdict is about, as a pipeline has them: `{"max_drop": 1.0, "max_mb": 20}`.
         title: the page's; made of the model's and the task's name by default.
+        examples: whether the report may show texts of the evaluation split.
 
     Raises:
         CompressError: nothing was measured, a file cannot be read or written, or the budget is not one.
@@ -203,7 +205,7 @@ def write_report(
 
     log.heard()
     given = [sources] if isinstance(sources, str | Path) else sources
-    return report.write([named(one) for one in given], named(out), budget=budget, title=title)
+    return report.write([named(one) for one in given], named(out), budget=budget, title=title, examples=examples)
 
 
 def __getattr__(name: str) -> Any:

@@ -107,11 +107,12 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     "-o", "--out", required=True, type=FILE, help="The HTML file; Markdown, JSON and CSV are written beside it."
 )
 @click.option("--title", help="The report's title.")
-def report(sources: tuple[Path, ...], out: Path, title: str | None) -> None:
+@click.option("--examples/--no-examples", default=True, help="Show texts of the evaluation split. Default: yes.")
+def report(sources: tuple[Path, ...], out: Path, title: str | None, examples: bool) -> None:
     """Write a comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests."""
     from compress import report as reports
 
-    for file in reports.write(sources, out, title=title):
+    for file in reports.write(sources, out, title=title, examples=examples):
         say(str(file))
 
 

@@ -57,6 +57,7 @@ def write(
     budget: Budget | Mapping[str, Any] | None = None,
     title: str | None = None,
     command: str | None = None,
+    examples: bool = True,
 ) -> Report:
     """Write `out` (HTML) and, beside it, the same as Markdown, JSON and CSV.
 
@@ -69,13 +70,15 @@ def write(
         budget: limits to hold each run against, see `Budget`.
         title: the page's; made of the model's and the task's name by default.
         command: what the page says it was made with.
+        examples: whether texts of the evaluation split are shown: what models generated, and what only a compressed one gets
+            wrong.
 
     Raises:
         CompressError: nothing was measured, a file cannot be read or written, or the budget is not one.
     """
     page = check_page(out)
     found = find(sources)
-    sections = tuple(_section(file, measurements, budget) for file, measurements in found.runs)
+    sections = tuple(_section(file, measurements, budget, with_examples=examples) for file, measurements in found.runs)
     document = pages.Document(
         title=title or _title(sections[0]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,9 +105,11 @@ def write(
     return Report(html, markdown, json, csv, verdicts)
 
 
-def _section(file: Path, measurements: Measurements, budget: Budget | Mapping[str, Any] | None) -> Section:
+def _section(
+    file: Path, measurements: Measurements, budget: Budget | Mapping[str, Any] | None, *, with_examples: bool
+) -> Section:
     with _as_written(str(file)):
-        return section(file, measurements, budget)
+        return section(file, measurements, budget, with_examples=with_examples)
 
 
 @contextmanager

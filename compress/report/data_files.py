@@ -80,6 +80,7 @@ def _run(section: Section) -> dict[str, Any]:
         ],
         "budget": asdict(section.budget) if section.budget else None,
         "artifacts": [_artifact(section, row) for row in comparison.rows],
+        "breakdown": section.breakdown.to_json() if section.breakdown else None,
         "tests": [
             {"name": one.name, "against": one.against, "metric": one.metric, **asdict(one.result)}
             for one in section.tests

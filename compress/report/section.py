@@ -12,6 +12,7 @@ from markupsafe import Markup
 from compress.core.measurement import Measurements
 from compress.report import degenerate_outputs as collapse
 from compress.report import lineage
+from compress.report.breakdown import Breakdown, breakdown
 from compress.report.budget import Verdict
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
@@ -19,6 +20,7 @@ from compress.report.distillation import Effect, shown
 from compress.report.limits import Budget
 from compress.report.outputs import Example, examples
 from compress.report.page.basis import basis, caption, table_notes
+from compress.report.page.beyond import Part, parts
 from compress.report.page.cards import Card, card
 from compress.report.page.variants import RECOMMENDED, RUNNER_UP, TableRow, variants
 from compress.report.plots import Plot, dot_plots_of, points_of
@@ -93,6 +95,10 @@ class Section:
     """Of the table of variants, in its order."""
     caption: str = ""
     table_notes: tuple[str, ...] = ()
+    breakdown: Breakdown | None = None
+    """Calibration, confusion, slices and lost examples, where they were measured."""
+    beyond: tuple[Part, ...] = ()
+    """The same in words and tables."""
 
     @property
     def counts_right(self) -> bool:
@@ -105,8 +111,20 @@ class Section:
         return self.comparison.measurements
 
 
-def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str, Any] | None) -> Section:
+def section(
+    file: Path,
+    measurements: Measurements,
+    budget: Budget | Mapping[str, Any] | None,
+    *,
+    with_examples: bool = True,
+) -> Section:
     """Compare, judge and draw one run.
+
+    Args:
+        file: of the measurements, beside which texts of the evaluation split may lie.
+        measurements: the run's.
+        budget: limits to hold it against.
+        with_examples: whether texts of the evaluation split may be shown.
 
     Raises:
         CompressError: the budget cannot be read.
@@ -114,6 +132,7 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
     comparison = compare(measurements, budget)
     limits = Budget.read(budget, comparison.metrics) if isinstance(budget, Mapping) else budget
     chosen = recommendations(comparison)
+    broken_down = breakdown(file, comparison, [one.row for one in chosen], with_examples=with_examples)
     told, chains = _lineages(comparison)
     zeros = sparse(comparison)
     of_zeros = {one.row.name: f" {one.words[:1].upper()}{one.words[1:]}" for one in zeros if one.words}
@@ -133,12 +152,14 @@ def section(file: Path, measurements: Measurements, budget: Budget | Mapping[str
         effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
         zeros=zeros,
         warnings=tuple(words for row in comparison.rows if (words := collapse.warning(comparison, row))),
-        examples=examples(file, comparison) if comparison.is_generative else (),
+        examples=examples(file, comparison) if comparison.is_generative and with_examples else (),
         cards=tuple(card(comparison, one) for one in chosen[:2]),
         basis=basis(comparison),
         rows=variants(comparison, _marks(chosen)),
         caption=caption(comparison),
         table_notes=tuple(table_notes(comparison)),
+        breakdown=broken_down,
+        beyond=parts(broken_down, comparison.root.name if comparison.root else ""),
     )
 
 

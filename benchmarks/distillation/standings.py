@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from compress.metrics import statistics
+from compress.metrics.intervals import LEVEL
+from compress.metrics.verdicts import detectable
 
 EVALUATION = ("evaluation", "test")
 """SST-2 dev and the reconstruction of its test split: read once for each final student, pooled for the tests."""
@@ -57,14 +59,15 @@ def compare(first: Results, second: Results) -> dict[str, Any] | None:
         return None
     mine, others = pooled(first, seeds), pooled(second, seeds)
     found = statistics.compare(mine.tolist(), others.tolist())
+    low, high = found.interval
     return {
         "seeds": seeds,
         "sentences": len(mine),
         "difference": found.difference,
         "interval": list(found.interval),
         "p_value": sign_flips(mine, others),
-        "verdict": found.verdict,
-        "smallest": found.smallest,
+        "verdict": "better" if low > 0 else "worse" if high < 0 else "no difference shown",
+        "smallest": detectable(low, high, LEVEL),
     }
 
 
@@ -165,7 +168,7 @@ def _test(test: Mapping[str, Any]) -> str:
         f"- {test['contestant']} against {test['against']}, {test['layers']} layers, seeds "
         f"{', '.join(map(str, test['seeds']))}, {test['sentences']} sentences: {100 * test['difference']:+.2f} points "
         f"({low:+.2f} to {high:+.2f}), p = {test['p_value']:.3f}: **{test['verdict']}**; about "
-        f"{100 * test['smallest']:.2f} points could have been shown."
+        f"{100 * test['smallest']:.2f} points would be shown with 80 % power."
     )
 
 

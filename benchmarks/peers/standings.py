@@ -43,14 +43,14 @@ def _standing(results: Mapping[str, Any], measured: Mapping[str, Any], name: str
         its = _timed(measured, peer, column)
         if facts["role"] == "peer" and its is not None and measured[peer]["right"] >= results["needed"]:
             ratio, interval = timing_statistics.ratio(its["rounds_seconds"], mine["rounds_seconds"])
-            rivals[peer] = {"speed": its["speed"], "ratio": ratio, "interval": list(interval)}
+            rivals[peer] = {"speed": its["speed"], "ratio": ratio, "interval": list(interval) if interval else None}
     if not rivals:
         return {"holds": False, "reason": "no peer is right often enough"}
     fastest = max(rivals, key=lambda peer: float(rivals[peer]["speed"]))
     is_right = measured[name]["right"] >= results["needed"]
     is_read = len(mine["rounds_seconds"]) >= LEAST_ROUNDS
     return {
-        "holds": is_right and is_read and rivals[fastest]["interval"][0] > LEAST,
+        "holds": is_right and is_read and bool(rivals[fastest]["interval"]) and rivals[fastest]["interval"][0] > LEAST,
         "fastest": fastest,
         "ratio": rivals[fastest]["ratio"],
         "interval": rivals[fastest]["interval"],

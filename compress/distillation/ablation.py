@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.metrics import statistics
-from compress.metrics.intervals import mean_interval
-from compress.metrics.metric import IN_POINTS, Metric, Undefined, title
+from compress.metrics import metric_intervals, resampling, statistics, verdicts
+from compress.metrics.intervals import LEVEL, Interval, mean_interval
+from compress.metrics.metric import IN_POINTS, Metric, Undefined, are_numbers, title
 from compress.metrics.paired_proportions import mcnemar
 from compress.metrics.sign_flip import sign_flip
 from compress.tasks import scoring
 from compress.tasks.task import Task
 
-RESAMPLES = 1000
-"""For rows with one answer each, whose metric may be one of ranks, recomputed for every run on every resample: seconds for
-10,000 rows and five seeds."""
+NOT_SHOWN = "no difference shown"
 SIDES = {True: "taught", False: "plain"}
 """What manifests call the distilled and the baseline students."""
 IN_WORDS = {"taught": "distilled", "plain": "baseline"}
@@ -75,9 +73,10 @@ def effect(
           have no mean.
         - `difference`: of the means, distilled minus baseline, as a share (0.01 is a point); `differences`: seed by seed.
         - `interval`: the 95 % interval of `difference` over examples; `seeds_interval`: over seeds, from two seeds on.
-        - `p_value`, `test` (its name), `word` (`better`, `worse` or `no difference shown`: what the distilled students are).
-        - `smallest`: the smallest difference that could have been shown.
-        - `resamples` (of the interval), `flips` (draws of signs; missing where all were counted), `resampling_seed`.
+        - `test` (the interval's method), `word` (`better`, `worse` or `no difference shown`: what the distilled students are).
+        - `smallest`: the smallest difference that would be shown with 80 % power.
+        - `p_value`, `flips`: of answers right or wrong, by flipping the signs of the rows' differences
+          (`compress.metrics.sign_flip`): a note. `flips` are the draws of signs; missing where all were counted.
         - `only_taught_right`, `only_plain_right`: rows by seed that only one of the two got right, and `mcnemar_p_values`:
           McNemar's exact p for each seed alone; only where answers are right or wrong.
         - `absent`: why there is no word, where there is none.
@@ -165,60 +164,65 @@ def _evaluated(
     told: dict[str, Any] = {
         "difference": values["taught"]["mean"] - values["plain"]["mean"],
         "differences": differences,
-        "resampling_seed": statistics.SEED,
     }
     over_seeds = mean_interval(differences)
     if over_seeds:
         told["seeds_interval"] = list(over_seeds)
-    test = _by_rows if by_row and metric.is_mean else _by_resamples
+    test = _by_rows if by_row and metric.is_mean else _by_sums
     return told | test(metric, sides, references)
 
 
 def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
     """A metric that is a mean over rows: each row's difference, averaged over the seeds, is one observation."""
     a, b = (np.stack([metric.statistics(one, references)[:, 0] for one in sides[side]]) for side in ("taught", "plain"))
-    seeds, rows = a.shape
+    seeds = len(a)
+    compared = statistics.compare(a.mean(axis=0).tolist(), b.mean(axis=0).tolist())
     # Summed, not averaged: of right and wrong answers these are whole numbers, whose signs can all be counted.
-    sums = a.sum(axis=0) - b.sum(axis=0)
-    low, high = statistics.bootstrap(lambda drawn: float(sums[drawn].mean()), rows)
-    flipped = sign_flip(sums)
-    exact = seeds == 1 and flipped.flips is None and {0.0, 1.0}.issuperset(np.unique([a, b]))
-    over = f", each row's score averaged over {seeds} seeds" if seeds > 1 else ""
-    told: dict[str, Any] = {
-        "interval": [low / seeds, high / seeds],
-        "p_value": flipped.p_value,
-        "test": "McNemar exact" if exact else f"sign-flip over rows{', exact' if flipped.flips is None else ''}{over}",
-        "word": statistics.word_of_p(float(sums.sum()), flipped.p_value, metric.higher_is_better),
-        "resamples": statistics.RESAMPLES,
-    }
-    if flipped.smallest is not None:
-        told["smallest"] = flipped.smallest / seeds
+    flipped = sign_flip(a.sum(axis=0) - b.sum(axis=0))
+    told = _told(compared.interval, f"{compared.test}{_over(seeds)}", metric)
+    told["p_value"] = flipped.p_value
     return told | ({"flips": flipped.flips} if flipped.flips is not None else {})
 
 
-def _by_resamples(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
-    """Any other metric: its mean over each side's seeds on the same resampled examples."""
-
-    def mean_on(outputs: list[Any]) -> Callable[[NDArray[np.int64]], float]:
-        each = [metric.scorer(one, references) for one in outputs]
-        return lambda drawn: float(np.mean([score(drawn) for score in each]))
-
-    distilled, baseline = mean_on(sides["taught"]), mean_on(sides["plain"])
-    has_one_number = np.ndim(references[0]) == 0 and not isinstance(references[0], str)
-    resamples = RESAMPLES if has_one_number else statistics.RESAMPLES
-    interval, p_value = statistics.bootstrap_test(
-        lambda drawn: distilled(drawn) - baseline(drawn), len(references), resamples=resamples
-    )
-    if not np.isfinite(p_value):
-        return {"absent": f"{metric.name} is undefined on resamples of these {len(references)} rows"}
+def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
+    """Any other metric: its mean over each side's seeds, on the same examples."""
     seeds = len(sides["taught"])
+    if seeds == 1 and are_numbers(references):
+        one = metric_intervals.of_difference(metric, sides["taught"][0], sides["plain"][0], references)
+        interval, test = one.interval, one.test
+    elif metric.on_rows is None and not are_numbers(references):
+        taught, plain = (
+            np.hstack([metric.statistics(one, references) for one in sides[side]]) for side in ("taught", "plain")
+        )
+        interval = resampling.of_difference(
+            lambda sums: float(np.mean([metric.of_sums(one) for one in sums.reshape(seeds, -1)])), taught, plain
+        )
+        test = statistics.JACKKNIFE
+    else:
+        each = {side: [metric.scorer(one, references) for one in sides[side]] for side in sides}
+
+        def difference(rows: NDArray[np.int64]) -> float:
+            taught, plain = (float(np.mean([score(rows) for score in each[side]])) for side in ("taught", "plain"))
+            return taught - plain
+
+        interval, test = resampling.of_scorer(difference, len(references)), statistics.JACKKNIFE
+    if not np.isfinite(interval).all():
+        return {"absent": f"{metric.name} is undefined without some of these {len(references)} rows"}
+    return _told(interval, f"{test}{_over(seeds)}", metric)
+
+
+def _over(seeds: int) -> str:
+    return f" of the mean over {seeds} seeds" if seeds > 1 else ""
+
+
+def _told(interval: Interval, test: str, metric: Metric) -> dict[str, Any]:
+    """The interval, and the word that is read from it: which side it leaves zero on."""
+    low, high = interval if metric.higher_is_better else (-interval[1], -interval[0])
     return {
         "interval": list(interval),
-        "p_value": p_value,
-        "test": f"paired bootstrap over rows{f' of the mean over {seeds} seeds' if seeds > 1 else ''}",
-        "word": statistics.word_of_interval(interval, metric.higher_is_better),
-        "smallest": (interval[1] - interval[0]) / 2,
-        "resamples": resamples,
+        "test": test,
+        "word": verdicts.BETTER if low > 0 else verdicts.WORSE if high < 0 else NOT_SHOWN,
+        "smallest": verdicts.detectable(low, high, LEVEL),
     }
 
 
@@ -237,14 +241,13 @@ def sentence(found: Mapping[str, Any]) -> str:
     if "word" not in found:
         return f"{seen}); not tested: {found['absent'].rstrip('.')}."
     low, high = (one * scale for one in found["interval"])
-    p_value = "p < 0.001" if found["p_value"] < 0.001 else f"p = {found['p_value']:.2g}"
-    said = [f"{seen}; {_signed(low)} to {_signed(high)}, {p_value}): {found['word']}"]
-    if found["word"] == statistics.NOT_SHOWN:
+    said = [f"{seen}; {_signed(low)} to {_signed(high)}): {found['word']}"]
+    if found["word"] == NOT_SHOWN:
         said[0] += ", so this does not show that distillation helps"
         if "smallest" in found:
             unit = " points" if scale == 100 else ""
-            said.append(f"{found['rows']:,} rows could show {found['smallest'] * scale:.2f}{unit}")
-    elif found["word"] == statistics.WORSE:
+            said.append(f"with 80 % power {found['rows']:,} rows would show {found['smallest'] * scale:.2f}{unit}")
+    elif found["word"] == verdicts.WORSE:
         said[0] += ", so here distillation does harm"
     said += _luck_of_seeds(found, scale)
     return "; ".join(said) + "."
@@ -252,7 +255,7 @@ def sentence(found: Mapping[str, Any]) -> str:
 
 def _luck_of_seeds(found: Mapping[str, Any], scale: float) -> list[str]:
     """A note for a difference that is significant over rows but not over the few seeds."""
-    if found["word"] == statistics.NOT_SHOWN:
+    if found["word"] == NOT_SHOWN:
         return []
     if "seeds_interval" not in found:
         return ["the result of one seed says nothing about other seeds"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compress.core.measurement import Measurement
 from compress.measure import quality
 from compress.measure.quantities import AGREEMENT, absent, measured
-from compress.metrics import token_accuracy
+from compress.metrics import intervals, token_accuracy
 from compress.tasks.task import Task
 
 NO_ROOT = "the uncompressed model could not be run"
@@ -82,6 +82,6 @@ def _mean(fingerprint: str, same: NDArray[np.float64], condition: Mapping[str, A
         same.mean(),
         condition,
         samples=same.size,
-        interval=quality.interval_of_mean(same),
+        interval=intervals.of_mean(same),
         per_example=each,
     )

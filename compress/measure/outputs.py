@@ -9,7 +9,7 @@ import numpy as np
 
 from compress.core.measurement import Measurement
 from compress.measure.quantities import DISTINCT, OUTPUT_TOKENS, measured
-from compress.metrics import statistics
+from compress.metrics import intervals
 from compress.metrics.distinct import distinct
 
 OFTEN = 0.01
@@ -37,7 +37,7 @@ def of_outputs(
     limit = condition.get("max_new_tokens")
     stopped = int((lengths >= limit).sum()) if limit else 0
     cut = (f"{stopped} of {len(lengths)} outputs were ended at {limit} tokens",) if stopped else ()
-    interval = statistics.bootstrap(lambda drawn: float(lengths[drawn].mean()), len(lengths))
+    interval = intervals.mean_interval(lengths)
     each = tuple(float(one) for one in lengths)
     how = {"samples": len(lengths), "interval": interval, "per_example": each, "notes": cut}
     return [

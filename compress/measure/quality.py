@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from compress.core.artifact import digest
 from compress.core.labels import NO_LABEL
 from compress.core.measurement import Measurement
-from compress.metrics import intervals, statistics
+from compress.metrics import metric_intervals
 from compress.metrics.metric import Metric, Undefined, are_numbers
 from compress.models import labels
 from compress.models.pretrained import raw_config
 from compress.tasks.task import Task
-
-RESAMPLES = 500
-"""For metrics without a score for each example: each resample computes the whole metric."""
 
 
 def cached(cache: Path, identity: Mapping[str, Any]) -> Path:
@@ -69,7 +66,7 @@ def quality(
     condition: Mapping[str, Any],
     notes: tuple[str, ...] = (),
 ) -> list[Measurement]:
-    """One measurement for each metric, with its value for each example where it has one, and a bootstrap interval.
+    """One measurement for each metric, with its value for each example where it has one, and an interval.
 
     Args:
         fingerprint: the artifact's.
@@ -114,7 +111,7 @@ def _of_numbers(
         metric.higher_is_better,
         condition,
         samples=len(right),
-        interval=_interval(metric, predicted, right, each),
+        interval=_finite(metric_intervals.of_values(metric, predicted, right)),
         per_example=tuple(float(score) for score in each) if each is not None else (),
         predictions=tuple(float(one) for one in predicted),
         notes=notes,
@@ -128,7 +125,7 @@ def of_rows(
     condition: Mapping[str, Any],
     notes: tuple[str, ...] = (),
 ) -> Measurement:
-    """One metric of examples whose statistics are at hand, with its signature among the notes and a bootstrap interval.
+    """One metric of examples whose statistics are at hand, with its signature among the notes and an interval.
 
     Args:
         fingerprint: the artifact's.
@@ -154,7 +151,7 @@ def of_rows(
         metric.higher_is_better,
         condition,
         samples=len(rows),
-        interval=_finite(_interval_of_rows(metric, rows, each)),
+        interval=_finite(metric_intervals.of_rows(metric, rows)),
         per_example=tuple(float(one) for one in each) if each is not None else (),
         statistics=tuple(tuple(float(one) for one in row) for row in rows),
         notes=(*([f"signature {told}"] if (told := metric.signature()) else []), *notes),
@@ -175,30 +172,6 @@ def absent(fingerprint: str, metric: Metric, condition: Mapping[str, Any], reaso
     """A metric that has no value here."""
     unit = metric.measured_unit
     return Measurement(fingerprint, metric.name, None, unit, metric.higher_is_better, condition, absent=reason)
-
-
-def _interval(
-    metric: Metric, predicted: Any, right: Any, each: NDArray[np.float64] | None
-) -> tuple[float, float] | None:
-    if each is not None:
-        return interval_of_mean(each)
-    low, high = statistics.bootstrap(metric.scorer(predicted, right), len(right), resamples=RESAMPLES)
-    return (low, high) if np.isfinite(low) else None
-
-
-def interval_of_mean(each: NDArray[np.float64]) -> tuple[float, float]:
-    """The interval of the mean of a score for each example, [examples]: a share's where all are right or wrong."""
-    if np.isin(each, (0, 1)).all():
-        return intervals.proportion(int(each.sum()), each.size)
-    return statistics.bootstrap(lambda rows: float(each[rows].mean()), each.size)
-
-
-def _interval_of_rows(
-    metric: Metric, rows: NDArray[np.float64], each: NDArray[np.float64] | None
-) -> tuple[float, float]:
-    if each is not None and np.isin(each, (0, 1)).all():
-        return interval_of_mean(each)
-    return statistics.interval_of_sums(metric.of_sums, rows)
 
 
 def _finite(interval: tuple[float, float]) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 LEVEL = 0.95
 """Of an interval that stands alone."""
@@ -29,7 +30,7 @@ def proportion(successes: int, trials: int, *, level: float = LEVEL) -> Interval
     return float(found.low), float(found.high)
 
 
-def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval | None:
+def mean_interval(values: Sequence[float] | NDArray[np.float64], *, level: float = LEVEL) -> Interval | None:
     """Student's interval of a mean of independent values; None for fewer than two.
 
     >>> tuple(round(end, 3) for end in mean_interval([1.0, 2.0, 3.0]))
@@ -42,3 +43,12 @@ def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval 
     given = np.asarray(values, dtype=float)
     half = float(t.ppf((1 + level) / 2, given.size - 1) * given.std(ddof=1) / np.sqrt(given.size))
     return float(given.mean()) - half, float(given.mean()) + half
+
+
+def of_mean(values: Sequence[float] | NDArray[np.float64], *, level: float = LEVEL) -> Interval | None:
+    """The interval of a mean of scores in 0..1: a share's where each is 0 or 1, else Student's, cut at 0 and 1."""
+    given = np.asarray(values, dtype=float)
+    if np.isin(given, (0, 1)).all():
+        return proportion(int(given.sum()), given.size, level=level)
+    found = mean_interval(given, level=level)
+    return found and (max(0.0, found[0]), min(1.0, found[1]))

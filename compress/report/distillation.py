@@ -106,15 +106,12 @@ def _covers(facts: Mapping[str, Any]) -> str:
     if "word" not in facts:
         return f"Not judged: {facts.get('absent', 'no reason was recorded')}"
     scale = scale_of_metric(facts["metric"])
-    said = [f"{facts['test'][:1].upper()}{facts['test'][1:]}, {wording.p_value(facts['p_value'])}"]
-    said[0] += f", on {facts['rows']:,} rows"
-    if facts.get("flips"):
-        said[0] += f" ({facts['flips']:,} draws of signs)"
-    said.append(
-        f"The interval of the difference, {scale.change_range(tuple(facts['interval']))}, is the paired "
-        f"bootstrap's over rows ({facts['resamples']:,} resamples): it covers other rows for the students that were "
-        "trained"
-    )
+    said = [
+        f"The interval of the difference, {scale.change_range(tuple(facts['interval']))} ({facts['test']}, on "
+        f"{facts['rows']:,} rows), covers other rows for the students that were trained"
+    ]
+    if facts.get("p_value") is not None:
+        said[0] += f"; by flipping the signs of the rows' differences, {wording.p_value(facts['p_value'])}"
     if "seeds_interval" in facts:
         said.append(
             f"Over seeds, Student's interval of the {len(facts['seeds'])} differences is "
@@ -123,7 +120,7 @@ def _covers(facts: Mapping[str, Any]) -> str:
     else:
         said.append("One seed says nothing of how much another would differ: give --seeds 3 or more")
     if facts.get("smallest") is not None:
-        said.append(f"These rows could have shown a difference of {scale.amount(facts['smallest'])}")
+        said.append(f"With 80 % power these rows would show a difference of {scale.amount(facts['smallest'])}")
     return ". ".join(said) + "."
 
 

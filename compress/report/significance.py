@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
-from compress.metrics import statistics, verdicts
+from compress.metrics import metric_intervals, statistics, verdicts
 from compress.metrics.intervals import LEVEL
-from compress.metrics.metric import find
+from compress.metrics.metric import Undefined, find
 
-RESAMPLES = 1000
-"""For metrics of the whole set, each of which is recomputed on every resample: ten variants take seconds, not minutes."""
 LEAST = 6
-"""Fewer examples than these are resampled in too few ways: of one example, every resample is that example."""
+"""Fewer examples than these say nothing of how much examples differ."""
 MARGIN = 0.01
 """A point of 100."""
 
@@ -94,9 +92,8 @@ _Found = tuple[statistics.Comparison, int] | Difference
 def _compared(here: Measurement, there: Measurement, references: Sequence[float], level: float) -> _Found:
     """The interval and the number of examples; or a plain difference with the reason why there is none."""
     value = (here.value or 0.0) - (there.value or 0.0)
-    upwards = here.higher_is_better
     if here.per_example and len(here.per_example) == len(there.per_example):
-        result = statistics.compare(here.per_example, there.per_example, higher_is_better=upwards, level=level)
+        result = statistics.compare(here.per_example, there.per_example, level=level)
         return result, len(here.per_example)
     if here.statistics and len(here.statistics) == len(there.statistics):
         try:
@@ -104,8 +101,6 @@ def _compared(here: Measurement, there: Measurement, references: Sequence[float]
                 find(here.name).of_sums,
                 here.statistics,
                 there.statistics,
-                higher_is_better=upwards,
-                resamples=RESAMPLES,
                 level=level,
             )
         except CompressError:
@@ -115,12 +110,14 @@ def _compared(here: Measurement, there: Measurement, references: Sequence[float]
         return result, len(here.statistics)
     if here.predictions and len(here.predictions) == len(there.predictions) == len(references):
         try:
-            ours, theirs = (find(here.name).scorer(one.predictions, references) for one in (here, there))
+            metric = find(here.name)
+            result = metric_intervals.of_difference(
+                metric, here.predictions, there.predictions, references, level=level
+            )
+        except Undefined as error:
+            return Difference(value, absent=f"not tested: {error}")
         except CompressError:
             return _unknown(here.name, value)
-        result = statistics.compare_scorers(
-            ours, theirs, len(references), higher_is_better=upwards, resamples=RESAMPLES, level=level
-        )
         # The two values as they were measured.
         return replace(result, difference=value), len(references)
     return Difference(value, absent="not tested: no results per example of both on the same rows")
@@ -135,7 +132,7 @@ def _judged(
 ) -> Difference:
     bare = Difference(result.difference, level=level, margin=margin, examples=examples)
     if result.p_value is None and examples < LEAST:
-        return replace(bare, absent=f"not tested: too few examples to resample ({examples})", examples=0)
+        return replace(bare, absent=f"not tested: too few examples ({examples})", examples=0)
     told = replace(
         bare,
         p_value=result.p_value,
@@ -145,7 +142,7 @@ def _judged(
     )
     low, high = result.interval
     if not (math.isfinite(low) and math.isfinite(high)):
-        return replace(told, absent="the metric is undefined on resamples of these rows, so there is no interval")
+        return replace(told, absent="the metric is undefined without some of these rows, so there is no interval")
     sign = 1 if metric.higher_is_better else -1
     worst, best = sorted((sign * low, sign * high))
     if max(-worst, best) <= statistics.ROUNDING * score:

@@ -10,7 +10,7 @@ import sklearn.metrics as theirs
 
 from compress.core import catalogue
 from compress.measure.quality import of_rows, quality
-from compress.metrics import statistics
+from compress.metrics import statistics, verdicts
 from compress.metrics.entity_f1 import entities, entity_f1, read_tag
 from compress.metrics.metric import Undefined, find
 from compress.report.significance import difference
@@ -127,19 +127,19 @@ def test_two_models_are_compared_sentence_by_sentence() -> None:
     metric = entity_f1(TAGS)
     here, there = (of_rows("f", metric, metric.statistics(one, right), {}) for one in (better, worse))
     found = difference(here, there, ())
-    assert (found.word, found.test, found.examples) == (statistics.BETTER, "paired bootstrap", 150)
+    assert (found.word, found.test, found.examples) == (verdicts.BETTER, statistics.JACKKNIFE, 150)
     assert found.value == pytest.approx(metric.score(better, right) - metric.score(worse, right))
     assert found.interval is not None
     assert found.interval[0] < (found.value or 0) < found.interval[1]
     assert here.notes == ("signature average:micro|mode:default|as:seqeval-1.2.2",)
 
 
-def test_exact_match_of_two_models_goes_through_mcnemars_test() -> None:
+def test_exact_match_of_two_models_has_the_interval_of_paired_shares() -> None:
     predicted, right = sets(0)
     metric = find("exact_match")
     here, there = (of_rows("f", metric, metric.statistics(one, right), {}) for one in (right, predicted))
     found = difference(here, there, ())
-    assert found.test == "McNemar exact"
+    assert found.test == statistics.SCORE_TEST
     assert (found.only_here, found.only_there) == (round((1 - (there.value or 0)) * 80), 0)
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
 from compress.metrics import sign_flip as sign_flips
-from compress.metrics import statistics
 from compress.metrics.paired_proportions import mcnemar
 
 
@@ -40,8 +39,6 @@ def test_the_sign_flip_test_equals_scipys_paired_permutation_test() -> None:
 def test_of_single_right_and_wrong_answers_the_sign_flip_test_is_mcnemars(only_first: int, only_second: int) -> None:
     found = sign_flips.sign_flip([1.0] * only_first + [-1.0] * only_second + [0.0] * 5)
     assert found.p_value == pytest.approx(mcnemar(only_first, only_second), rel=1e-9)
-    discordant, rows = only_first + only_second, only_first + only_second + 5
-    assert found.smallest == pytest.approx(statistics.smallest_difference(discordant, rows))
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=60), st.sampled_from([1.0, 0.37]))

@@ -110,9 +110,9 @@ def test_artifacts_without_results_on_the_same_rows_are_not_tested(make_run: Mak
     assert "not tested" in (change.absent or "")
 
 
-def test_a_regression_is_compared_by_the_paired_bootstrap(make_run: MakeRun) -> None:
+def test_a_regression_is_compared_by_the_paired_jackknife(make_run: MakeRun) -> None:
     change = row(make_run(USUAL[:1], metrics=("pearson", "spearman")), "student").quality["pearson"].difference
-    assert change.test == "paired bootstrap"
+    assert change.test == "paired jackknife"
     assert change.p_value is None
     assert change.interval is not None
     assert change.word == verdicts.word(*change.interval, change.margin)

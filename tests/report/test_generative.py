@@ -95,7 +95,7 @@ def test_bleu_is_compared_by_resampling_its_counts_and_not_by_a_mean_over_senten
     texts, references = [texts_of(one, ROWS, 0) for one in (GENERATORS[0], bases()[0])], [references_of(ROWS, 0)]
     mine, its = (sacrebleu.corpus_bleu(text, references).score / 100 for text in texts)
     assert change["value"] == pytest.approx(mine - its)
-    assert (change["word"], change["test"], change["examples"]) == ("worse", "paired bootstrap", ROWS)
+    assert (change["word"], change["test"], change["examples"]) == ("worse", "paired jackknife", ROWS)
     assert change["interval"][0] < mine - its < change["interval"][1] < 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from compress.core.measurement import Measurement
-from compress.metrics import verdicts
+from compress.metrics import statistics, verdicts
 from compress.report.significance import Difference, difference
 
 
@@ -103,7 +103,7 @@ def test_more_variants_make_the_interval_wider() -> None:
 def test_a_score_of_sums_is_compared_by_the_sums_of_the_same_examples() -> None:
     low, high = (summed("perplexity", math.exp(loss), *[(loss, 1.0)] * 8) for loss in (1.0, 2.0))
     found = difference(high, low, ())
-    assert (found.word, found.test, found.examples) == (verdicts.WORSE, "paired bootstrap", 8)
+    assert (found.word, found.test, found.examples) == (verdicts.WORSE, statistics.JACKKNIFE, 8)
     assert found.value == pytest.approx(math.exp(2) - math.exp(1))
     assert found.interval == pytest.approx((found.value, found.value))
 
@@ -127,7 +127,7 @@ def test_a_metric_of_the_whole_set_is_compared_from_predictions_with_the_values_
     right = [float(one) for one in range(12)]
     close, far = (predicted("pearson", value, *line) for value, line in ((0.9, right), (0.4, right[::-1])))
     found = difference(close, far, right)
-    assert (found.word, found.test, found.examples) == (verdicts.BETTER, "paired bootstrap", 12)
+    assert (found.word, found.test, found.examples) == (verdicts.BETTER, statistics.JACKKNIFE, 12)
     assert found.value == pytest.approx(0.5)
     assert found.detectable is not None
     unknown = difference(predicted("gone", 0.9, *right), predicted("gone", 0.4, *right), right)

@@ -46,11 +46,10 @@ def effect(
     """Judge the same student trained with and without its teacher, on the same examples, steps and seeds.
 
     The examples are paired: a hard one is hard on both sides. Where the deciding metric is the share of right answers, each
-    row's score is averaged over the seeds of a side; the interval is the paired bootstrap over rows of the difference of
-    these averages, and p comes from flipping the signs of the rows' differences (`sign_flip`; with right and
-    wrong answers all signs are counted, which for one seed is McNemar's exact test). For any other metric examples are
-    drawn with replacement, the metric of every run is computed on them and averaged over each side's seeds (Koehn 2004); p
-    is the one that belongs to that interval (`statistics.bootstrap_test`).
+    row's score is averaged over the seeds of a side; the interval is Tango's for one seed, and the paired jackknife's over rows
+    for several. For any other metric the metric of every run is averaged over each side's seeds, and the interval is the
+    paired jackknife's, or for the classes of one seed the posterior of their counts (`compress.metrics.metric_intervals`). The
+    word is read from the interval: better or worse where it leaves zero out.
 
     What that covers: other examples like these, for the students that were trained. Another seed is covered only as far as
     the seeds that ran average its luck out; for that, `seeds_interval` is Student's interval of the differences by seed

@@ -50,6 +50,11 @@ class Difference:
         return self.word in verdicts.GOOD
 
     @property
+    def is_same(self) -> bool:
+        """Whether the two have the same score, and the same examples right where that is known."""
+        return self.value == 0 and not self.only_here and not self.only_there
+
+    @property
     def shows_loss(self) -> bool:
         """Whether the word is *worse*."""
         return self.word == verdicts.WORSE

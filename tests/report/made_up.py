@@ -134,7 +134,7 @@ def removed(method: str = "structured", **settings: Any) -> dict[str, Any]:
 
 USUAL = (
     Made("student", 748, 48, 1.93, 69.6, steps=(DISTIL, EXPORT), precision="fp32"),
-    Made("int8-dynamic", 769, 2, 2.43, 23.1, steps=(int8("dynamic"),)),
+    Made("int8-dynamic", 769, 1, 2.43, 23.1, steps=(int8("dynamic"),)),
     Made("int8-static", 761, 17, 1.9, 23.2, steps=(int8("static"),)),
     Made("student-int8", 745, 50, 4.62, 17.8, parent="student", steps=(DISTIL, EXPORT, int8("dynamic"))),
 )

@@ -18,7 +18,7 @@ from tests.report.made_up import DISTIL, EXPORT, Made, MakeRun, int8
 from tests.report.made_up_generative import Generator, decoders, summarizers
 
 SAFE_FAST = Made("safe-fast", 769, 2, 3.0, 40)
-SAFE_SMALL = Made("safe-small", 768, 2, 2.0, 10)
+SAFE_SMALL = Made("safe-small", 769, 1, 2.0, 10)
 LOSSY = Made("lossy", 700, 80, 9.0, 5)
 UNCLEAR = Made("unclear", 767, 9, 2.5, 20)
 
@@ -148,7 +148,7 @@ def test_with_a_budget_only_what_is_shown_to_keep_it_is_recommended(make_run: Ma
     assert chosen(run, {"max_mb": 12}) == [("Recommended", "safe-small", True)]
     assert why_not(run, "safe-fast", {"max_mb": 12}) == ["budget"]
     assert first_sentence(run, {"max_mb": 5}).startswith(
-        "No variant is shown to keep the budget. No recommendation: safe-fast takes 40.0 MB"
+        "No variant is shown to keep the budget. No recommendation: safe-small takes 10.0 MB"
     )
 
 

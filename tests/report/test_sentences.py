@@ -99,7 +99,8 @@ def test_a_quality_is_told_with_the_uncompressed_one_its_interval_and_its_test(m
     change = row.quality["accuracy"].difference
     assert quality(comparison, row, "accuracy") == [
         "Accuracy is 80.28 against 88.30 uncompressed: −8.03 points, "
-        f"95 % interval {comparison.scale.signed_range(change.interval)}, worse (Tango's score interval, p < 0.001, 872 examples)."
+        f"95 % interval {comparison.scale.signed_range(change.interval)}, worse "
+        "(Tango's score interval, p < 0.001, 872 examples)."
     ]
 
 

@@ -65,7 +65,7 @@ def variants(comparison: Comparison, marks: dict[str, str]) -> tuple[TableRow, .
 
 def _row(comparison: Comparison, row: Row, mark: str, rank: int) -> TableRow:
     change = row.quality[comparison.metric].difference if comparison.metric else None
-    if change and not row.is_variant and change.interval == (0.0, 0.0):
+    if change and not row.is_variant and change.is_same:
         # The export answers as the model does, row by row: there is nothing to judge.
         change = None
     return TableRow(
@@ -98,7 +98,7 @@ def _quality(comparison: Comparison, row: Row) -> Cell:
     scale, here = comparison.scale, row.quality[comparison.metric]
     below = []
     change = here.difference
-    if change.interval == (0.0, 0.0) and not row.is_variant:
+    if change.is_same and not row.is_variant:
         below.append("as in torch")
     elif change.value is not None:
         ends = f" ({scale.signed_range(change.interval)})" if change.interval else ""

@@ -31,11 +31,13 @@ from compress.core.artifact import Artifact, hash_file, write_whole
 from compress.core.machine import machine
 from compress.measure.batches import REAL, Condition, Inputs, prepare, save
 from compress.measure.interference import watcher
+from compress.measure.latency import quiet_rounds
 from compress.measure.memory import serve_phases
 from compress.measure.process import WorkerFailed, WorkerProcess
 from compress.measure.rounds import Timings, time_rounds
 from compress.metrics import statistics
 from compress.metrics import timings as timing_statistics
+from compress.metrics.quiet_rounds import refusal
 from compress.runtimes.rows import Rows
 from compress.runtimes.runtime import Serving
 from compress.runtimes.session_choices import CHOICES
@@ -184,7 +186,7 @@ def measure(
 
         if baseline not in workers:
             raise SystemExit(f"The baseline {baseline} cannot be served: {measured[baseline]['error']}")
-        watch = watcher([worker.process_id for worker in workers.values()])
+        watch = watcher([worker.process_id for worker in workers.values()], serving.threads)
         turns = itertools.count(1)
         timed = time_rounds(
             workers,
@@ -246,7 +248,9 @@ def latencies(timings: Timings, baseline: Timings) -> dict[str, Any]:
     """The seconds of each call by round, and the speed in multiples of the baseline's with its 95 % interval."""
     if timings.failure or baseline.failure:
         return {"error": timings.failure or f"the baseline failed: {baseline.failure}"}
-    speed, interval = timing_statistics.ratio(baseline.rounds, timings.rounds)
+    if why := refusal(len(timings.disturbed), len(timings.rounds)):
+        return {"error": f"there is no speed: {why}"}
+    speed, interval = timing_statistics.ratio(quiet_rounds(baseline), quiet_rounds(timings))
     return {
         "median_seconds": float(np.median(np.concatenate(timings.rounds))),
         "speed": speed,

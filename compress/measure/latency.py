@@ -27,10 +27,9 @@ from compress.measure.quantities import (
 )
 from compress.measure.rounds import Timings
 from compress.metrics import timings as timing_statistics
+from compress.metrics.quiet_rounds import refusal
 
 STRAY = 0.1
-QUIET_ROUNDS = 6
-"""The fewest that a ratio is made of where others were disturbed: fewer have no interval of 95 %."""
 PERCENTILES = ((P90, 0.9, 10), (P99, 0.99, 100))
 """Percentiles, each with the fewest timings for which it is reported."""
 
@@ -170,12 +169,10 @@ def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under
         why = f": {baseline.failure}" if baseline is not None and baseline.failure else ""
         return absent(fingerprint, SPEEDUP, condition, f"the fp32 ONNX model could not be timed{why}")
     first, second = quiet_rounds(baseline), quiet_rounds(timings)
-    if is_refused(timings) and baseline.rounds != timings.rounds:
-        return replace(
-            absent(fingerprint, SPEEDUP, condition, refused(len(timings.disturbed), len(timings.rounds))),
-            disturbed=tuple(timings.disturbed),
-        )
-    if is_refused(timings):  # it is compared with itself
+    why = refusal(len(timings.disturbed), len(timings.rounds))
+    if why is not None and baseline.rounds != timings.rounds:
+        return replace(absent(fingerprint, SPEEDUP, condition, why), disturbed=tuple(timings.disturbed))
+    if why is not None:  # it is compared with itself
         first = second = timings.rounds
     value, interval = timing_statistics.ratio(first, second)
     ratios = tuple(timing_statistics.round_ratios(first, second))
@@ -186,16 +183,6 @@ def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under
 def quiet_rounds(timings: Timings) -> list[list[float]]:
     """The timings of each round that no other process disturbed."""
     return [one for number, one in enumerate(timings.rounds) if number not in timings.disturbed]
-
-
-def is_refused(timings: Timings) -> bool:
-    """Whether too few rounds were quiet for a ratio."""
-    return len(quiet_rounds(timings)) < min(QUIET_ROUNDS, len(timings.rounds))
-
-
-def refused(disturbed: int, rounds: int) -> str:
-    """Why there is no ratio where too few rounds were quiet."""
-    return f"other processes used the processors in {disturbed} of {rounds} rounds; measure again on a quiet machine"
 
 
 def _totals(timings: Timings) -> Timings:

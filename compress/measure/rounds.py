@@ -299,5 +299,4 @@ def _unsteady(outputs: Mapping[str, Sequence[int]], before: Mapping[str, Sequenc
 def _noise_note(attempts: Sequence[Attempt]) -> str:
     noisy = [one for one in attempts if one.is_noisy]
     worst = max((one.reading for one in noisy if one.reading is not None), key=Reading.worst)
-    were = "round was" if len(attempts) == 1 else "rounds were"
-    return f"{len(noisy)} of {len(attempts)} {were} disturbed (in the worst, {worst}), and in no ratio"
+    return f"{len(noisy)} of {len(attempts)} rounds were disturbed (in the worst, {worst}), and in no ratio"

@@ -16,6 +16,7 @@ from compress.measure.interference import glance
 from compress.measure.plan import BASELINE, Candidate, Entry, Plan
 from compress.measure.plan import VARIANT as VARIANT
 from compress.measure.rounds import Timings, time_rounds
+from compress.metrics.quiet_rounds import refusal
 from compress.runtimes import choice
 from compress.runtimes.runtime import Serving
 
@@ -134,10 +135,10 @@ class Run:
                 done=progress.advance,
                 journal=plan.journal,
             )
-        few = {key: one for (_, key), one in timed.items() if latency.is_refused(one)}
+        few = {key: one for (_, key), one in timed.items() if refusal(len(one.disturbed), len(one.rounds))}
         if few:
             told = ", ".join(f"{key} in {len(one.disturbed)} of {len(one.rounds)} rounds" for key, one in few.items())
-            warn(f"No speed ratio: the machine was busy ({told}). Stop what else runs, and measure again.")
+            warn(f"No speed ratio: the machine was busy ({told}). Measure again when nothing else runs.")
         self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
         baseline = [candidate for candidate in self.candidates if candidate.entry.role == BASELINE]
         baseline = [candidate for candidate in baseline if candidate.entry.is_first]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from compress.core.measurement import Measurements
 from compress.report import degenerate_outputs as collapse
-from compress.report import lineage
+from compress.report import disturbed, lineage
 from compress.report.breakdown import Breakdown, breakdown
 from compress.report.budget import Verdict
 from compress.report.charts import curves
@@ -85,6 +85,8 @@ class Section:
     """What zeros save; empty where no artifact has many."""
     warnings: tuple[str, ...] = ()
     """Of generative models: which have collapsed or do no better than copying."""
+    busy: str | None = None
+    """Why there are fewer ratios of speed than asked for, or none."""
     examples: tuple[Example, ...] = ()
     """What the artifacts generated from the same texts."""
     cards: tuple[Card, ...] = ()
@@ -152,6 +154,7 @@ def section(
         effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
         zeros=zeros,
         warnings=tuple(words for row in comparison.rows if (words := collapse.warning(comparison, row))),
+        busy=disturbed.warning(measurements),
         examples=examples(file, comparison) if comparison.is_generative and with_examples else (),
         cards=tuple(card(comparison, one) for one in chosen[:2]),
         basis=basis(comparison),

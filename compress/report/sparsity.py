@@ -101,7 +101,7 @@ def _ratio(row: Row, twin: Row | None, condition: Condition) -> Value:
         if speed.median.value is None:
             return Value(absent=f"{name} was not timed: {speed.median.absent}")
     if not mine.rounds or len(mine.rounds) != len(its.rounds):
-        return Value(absent="the two were not timed in the same rounds")
+        return Value(absent=mine.ratio.absent or "the two were not timed in the same rounds")
     value, interval = timing_statistics.ratio(its.rounds, mine.rounds)
     return Value(value, interval, notes=mine.ratio.notes, samples=len(mine.rounds))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from compress.core import catalogue
 from compress.core.measurement import Measured, Measurement, Measurements
+from compress.report.disturbed import as_told, refusal_of
 from compress.tasks import kinds
 
 NOT_MEASURED = "not measured in this run"
@@ -92,7 +93,8 @@ class Speed:
     options: str = ""
     timings: int = 0
     rounds: tuple[tuple[float, ...], ...] = ()
-    """The seconds of each call, by round: what ratios to other artifacts than the baseline are made of."""
+    """The seconds of each call, by quiet round: what ratios to other artifacts than the baseline are made of. None where too few
+    rounds were quiet for a ratio."""
     total: Value | None = None
     """Of a generative model, the seconds that all the timed rows of a round took in sum; None where that is not told."""
     first_token: Value = MISSING
@@ -214,7 +216,7 @@ class Lookup:
             return next((one for one in named if one.value is not None), named[0] if named else None)
 
         median, total, faster = under("latency_seconds"), under("total_seconds"), under("speedup")
-        timed, ratio = total or median, value_of(faster)
+        timed, ratio = total or median, value_of(as_told(faster))
         if artifact.role == "baseline" and faster is None and median is not None and median.value is not None:
             ratio = Value(1.0)
         return Speed(
@@ -226,7 +228,7 @@ class Lookup:
             runtime=str(median.condition.get("runtime", "")) if median else "",
             options=str((median.condition.get("options") if median else "") or condition.options),
             timings=(median.samples or len(median.raw)) if median else 0,
-            rounds=_rounds(timed.raw if timed else (), self.measurements.suite.get("rounds")),
+            rounds=_rounds(timed, self.measurements.suite.get("rounds")),
             total=_with_notes(value_of(total), self._elsewhere(artifact, condition, median)) if total else None,
             **{name: value_of(under(quantity)) for quantity, name in PACES.items()},
         )
@@ -308,12 +310,13 @@ def condition_of(one: Measurement) -> Condition:
     )
 
 
-def _rounds(raw: tuple[float, ...], count: Any) -> tuple[tuple[float, ...], ...]:
-    """The timings cut into so many rounds of as many calls each; none where they cannot be cut so."""
-    if not isinstance(count, int) or count < 1 or not raw or len(raw) % count:
+def _rounds(timed: Measurement | None, count: Any) -> tuple[tuple[float, ...], ...]:
+    """The timings cut into so many rounds of as many calls each, without the disturbed ones; none where they cannot be cut so."""
+    raw = timed.raw if timed and refusal_of(timed) is None else ()
+    if timed is None or not isinstance(count, int) or count < 1 or not raw or len(raw) % count:
         return ()
     calls = len(raw) // count
-    return tuple(raw[start : start + calls] for start in range(0, len(raw), calls))
+    return tuple(raw[n * calls : (n + 1) * calls] for n in range(count) if n not in timed.disturbed)
 
 
 def _with_notes(one: Value, notes: tuple[str, ...]) -> Value:

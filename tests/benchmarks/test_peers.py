@@ -204,8 +204,9 @@ def test_the_page_shows_failed_peers_and_what_disturbed_the_rounds(scripts: dict
 
 
 def test_real_models_are_measured_and_a_broken_one_is_kept_with_its_reason(
-    scripts: dict[str, ModuleType], tmp_path: Path
+    scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from compress.measure.interference import Reading
     from compress.runtimes.rows import Rows
     from compress.runtimes.runtime import Serving
 
@@ -224,6 +225,7 @@ def test_real_models_are_measured_and_a_broken_one_is_kept_with_its_reason(
         compare.Entry("missing", "peer", None, {"error": "not made yet"}),
     ]
     inputs = compare.prepared(Rows.encode({"input_ids": sentences}))
+    monkeypatch.setattr(compare, "watcher", lambda process_ids, threads: lambda: lambda: Reading(0.0, 0.0))
     found = compare.measure(entries, inputs, labels, Serving(threads=1), "fp32", rounds=2)
 
     assert found["fp32"]["right"] == len(labels)

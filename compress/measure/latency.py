@@ -169,10 +169,10 @@ def _speedup(fingerprint: str, timings: Timings, baseline: Timings | None, under
         why = f": {baseline.failure}" if baseline is not None and baseline.failure else ""
         return absent(fingerprint, SPEEDUP, condition, f"the fp32 ONNX model could not be timed{why}")
     first, second = quiet_rounds(baseline), quiet_rounds(timings)
-    why = refusal(len(timings.disturbed), len(timings.rounds))
-    if why is not None and baseline.rounds != timings.rounds:
-        return replace(absent(fingerprint, SPEEDUP, condition, why), disturbed=tuple(timings.disturbed))
-    if why is not None:  # it is compared with itself
+    refused = refusal(len(timings.disturbed), len(timings.rounds))
+    if refused is not None and baseline.rounds != timings.rounds:
+        return replace(absent(fingerprint, SPEEDUP, condition, refused), disturbed=tuple(timings.disturbed))
+    if refused is not None:  # it is compared with itself
         first = second = timings.rounds
     value, interval = timing_statistics.ratio(first, second)
     ratios = tuple(timing_statistics.round_ratios(first, second))

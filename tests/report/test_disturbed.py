@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_no_ratio_of_disturbed_rounds_is_told_recommended_by_or_passed_by_a_budg
         assert row.speeds[condition].median.value is not None, "seconds stay"
         assert row.speeds[condition].rounds == ()
     assert not judge(comparison, {"min_speedup": 1.01}).met
-    assert " faster than" not in section(None, busy, None).lead  # type: ignore[arg-type]
+    assert " faster than" not in section(Path("measurements.json"), busy, None).lead
 
 
 def test_the_page_and_the_terminal_say_so_in_a_line() -> None:
@@ -67,8 +68,8 @@ def test_the_page_and_the_terminal_say_so_in_a_line() -> None:
     console.print(table(busy))
     reason = "other processes used the processors in 10 of 10 rounds; measure again on a quiet machine."
     assert f"no ratio of speed for good: {reason}" in " ".join(console.export_text().split())
-    assert section(None, busy, None).busy == line  # type: ignore[arg-type]
-    assert section(None, measurements(), None).busy is None  # type: ignore[arg-type]
+    assert section(Path("measurements.json"), busy, None).busy == line
+    assert section(Path("measurements.json"), measurements(), None).busy is None
 
 
 def test_where_enough_rounds_were_quiet_the_ratio_stands() -> None:

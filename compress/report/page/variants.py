@@ -159,7 +159,9 @@ def _without_a_model(comparison: Comparison) -> Iterator[TableRow]:
     nothing = Cell(wording.DASH, absent="it takes no model")
     for baseline in comparison.baselines:
         value = baseline.values.get(comparison.metric or "")
-        shown = Cell(comparison.scale.shown(value), sorted_by=value) if value is not None else nothing
+        measured = baseline.measured.get(comparison.metric or "")
+        undefined = Cell(wording.DASH, absent=measured.absent) if measured is not None and measured.absent else nothing
+        shown = Cell(comparison.scale.shown(value), sorted_by=value) if value is not None else undefined
         yield TableRow(
             name=baseline.name,
             made=f"no model: {baseline.words}",

@@ -36,7 +36,7 @@ class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Cli
 
 FILE = _File()
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-TOOLS = ("run", "benchmark", "report", "predict", "inspect", "list", "doctor", "completion")
+TOOLS = ("init", "run", "benchmark", "report", "predict", "inspect", "list", "doctor", "completion")
 ORDER = ("import", "finetune", "distill", "prune", "qat", "quantize", "export")
 
 

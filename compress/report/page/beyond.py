@@ -61,7 +61,8 @@ def _line_of(one: Calibration) -> Iterator[str]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("-", wording.MINUS)
+    text = f"{value:+.4f}".replace("-", wording.MINUS)
+    return text if float(f"{value:.4f}") else "0.0000"
 
 
 def _confusions(found: Breakdown) -> Part | None:
@@ -100,7 +101,7 @@ def _worst(one: Sliced, uncompressed: str) -> str:
         f"{one.name} fares worst beside {uncompressed} where {worst.by} is “{worst.name}” ({worst.examples:,} examples): "
         f"{scale.name} {scale.shown(worst.value)} against {scale.shown(worst.uncompressed)} "
         f"({scale.change(worst.difference.value or 0.0)}{between}). It is the worst of {len(one.slices)} slices, so intervals "
-        f"are at {one.level:.2%}, which covers the choice.{left_out}"
+        f"are at {wording.percent(one.level)}, which covers the choice.{left_out}"
     )
 
 

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-all reliability lint check format clean
+.PHONY: help install quickstart test test-all reliability simulate lint check format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-all: $(INSTALLED) ## Run all tests, the slow ones too (end-to-end runs of m
 
 reliability: $(INSTALLED) ## Kill, starve, fuzz and attack it at length (half an hour); writes docs/reliability.md
 	$(BIN)/python -m tests.reliability.at_length
+
+simulate: $(INSTALLED) ## Simulate how often every interval of a report covers (half an hour); writes docs/statistics.md
+	$(BIN)/python benchmarks/simulate/simulate.py
 
 lint: $(INSTALLED) ## Run ruff, mypy and import-linter
 	$(BIN)/ruff format --check .

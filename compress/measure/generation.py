@@ -14,7 +14,7 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.data.loading import Split
-from compress.measure import agreement, latency, memory, outputs, quality, ragged
+from compress.measure import agreement, latency, memory, outputs, quality, ragged, window_groups
 from compress.measure.batches import Condition, Inputs, Unnamed
 from compress.measure.evaluation import Evaluation
 from compress.measure.generation_inputs import GenerationPlan, GenerativeRows, fitted, positions
@@ -165,14 +165,15 @@ class GenerationEvaluation(Evaluation):
         """Of the probability that it gives to each token of the evaluation split's texts."""
         entry, likelihoods = candidate.entry, self._scores(candidate, prepared)
         labels = list(prepared.scored["labels"].columns["input_ids"])
-        # Texts of their own are the examples; of one long text, what is newly read in each window.
         said = self.task.generation
-        groups = self.rows.documents(entry.artifact) if said is not None and said.separate else None
+        separate = said is not None and said.separate
+        groups, note = window_groups.groups(self.rows.documents(entry.artifact), separate=separate)
+        notes = (*prepared.notes, *([note] if note else []))
         told = {perplexity.METRIC.name: likelihoods, token_accuracy.METRIC.name: self.answers[entry.name]}
         found = []
         for one in self.metrics:
             rows = quality.summed(one.statistics(told[one.name], labels), groups)
-            found.append(quality.of_rows(entry.fingerprint, one, rows, condition, prepared.notes))
+            found.append(quality.of_rows(entry.fingerprint, one, rows, condition, notes))
         return [*found, *self._same_tokens(entry, groups, condition)]
 
     def _scores(self, candidate: Candidate, prepared: Inputs) -> list[NDArray[np.float64]]:

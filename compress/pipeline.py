@@ -164,8 +164,13 @@ def explain(plan: Pipeline, out: Path) -> list[str]:
     return [f"{step.name:<16}{step.technique.name:<10}{_why(expected[step.name])}" for step in plan.steps]
 
 
-def run(plan: Pipeline, out: Path) -> Result:
+def run(plan: Pipeline, out: Path, *, confirm: str | None = None) -> Result:
     """Run a pipeline into a folder: an artifact for each step, `measurements/`, and `report.html`.
+
+    Args:
+        plan: the pipeline.
+        out: the folder of the run.
+        confirm: the split, such as `test`, on which the recommended variant is measured once more.
 
     Raises:
         CompressError: see `check_all` and each technique.
@@ -175,6 +180,10 @@ def run(plan: Pipeline, out: Path) -> Result:
 
     model = resolve_model(plan.model)
     task = as_described(plan.task if plan.task is not None else model.task)
+    if confirm is not None:
+        from compress.measure import confirm as confirming
+
+        confirming.check_split(confirm, task)
     made: dict[str, Artifact] = {}
     cache = default_cache(out / "any")
     for number, step in enumerate(plan.steps, 1):
@@ -204,6 +213,17 @@ def run(plan: Pipeline, out: Path) -> Result:
     measurements = benchmark.run(
         list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task, existing="keep"
     )
+    if confirm is not None:
+        confirming.confirm(
+            measurements,
+            list(measured.items()),
+            plan.benchmark,
+            out / "measurements",
+            split=confirm,
+            cache=cache,
+            task=task,
+            budget=plan.budget,
+        )
     page = out / "report.html"
     reports.write([out / "measurements"], page, budget=plan.budget, title=plan.title)
     return Result(made, measurements, page)

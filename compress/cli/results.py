@@ -23,8 +23,15 @@ from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
     help="Override a value of the pipeline: --set task.data=DIR.",
 )
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
+@click.option(
+    "--confirm",
+    metavar="SPLIT",
+    help="Measure what is recommended once more on a split that chose nothing, such as test; the report shows both.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would run and why, and stop.")
-def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap: bool, dry_run: bool) -> None:
+def run(
+    pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap: bool, confirm: str | None, dry_run: bool
+) -> None:
     """Run a pipeline: a YAML file, or a built-in one by name (`compress list pipelines`).
 
     Finished steps are reused. A stopped run continues with the same command. The exit code is 3 if a budget is not met.
@@ -37,7 +44,7 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
         for line in pipelines.explain(plan, folder):
             say(line)
         return
-    result = pipelines.run(plan, folder)
+    result = pipelines.run(plan, folder, confirm=confirm)
     _print_table(result.measurements, plan.budget)
     if result.report is not None:
         say_lines(f"\nReport: {result.report}")
@@ -79,6 +86,11 @@ def run(pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap
 @click.option("--data", help="Folder with the task's data, or a file of evaluation rows. Default: the artifacts' own.")
 @click.option("--rows", type=click.IntRange(1), help="Maximum number of evaluation rows.")
 @click.option("--allow-overlap", is_flag=True, help=ALLOW_OVERLAP)
+@click.option(
+    "--confirm",
+    metavar="SPLIT",
+    help="Measure what is recommended once more on a split that chose nothing, such as test; the report shows both.",
+)
 @click.option("--force", is_flag=True, help="Measure again, and replace the measurements at --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as_json: bool, **given: Any) -> None:

@@ -13,6 +13,8 @@ from compress.core.errors import CompressError
 
 FORMAT = 1
 FILE = "measurements.json"
+CONFIRMATION = "confirmation"
+"""The folder beside it with the measurements of the recommended variant on a split that chose nothing."""
 EXACT: Any = {"extra": "forbid"}
 """How a file is read back: a field that there is not is a mistake."""
 

@@ -43,6 +43,7 @@ def run(
     cache: Path,
     task: DescribedTask | Mapping[str, Any] | None = None,
     existing: former.Existing = "refuse",
+    split: str = "evaluation",
 ) -> Measurements:
     """Measure artifacts and their two baselines, and save `measurements.json`. Killed, the same call goes on.
 
@@ -56,6 +57,7 @@ def run(
         cache: where exports and quality results are kept by content.
         task: the task to be measured on; the artifacts' own where None.
         existing: what becomes of other measurements that are in the folder.
+        split: the rows to measure on.
 
     Raises:
         CompressError: there is no task, its data cannot be read, the uncompressed model is gone or has other labels, or an
@@ -71,11 +73,11 @@ def run(
         )
     described = written if isinstance(written, DescribedTask) else loading.described_task(written)
     resolved, data = described.task, described.data
-    split = loading.load(resolved, data, "evaluation")
+    rows = loading.load(resolved, data, split)
     overlap = leakage.check(resolved, data)
     root = _root(artifacts[0][1])
     if resolved.is_generative:
-        readable.check(resolved, split.rows)
+        readable.check(resolved, rows.rows)
         suite = suite.for_generation()
     if root.format == "torch":
         check_labels(root.folder, resolved)
@@ -83,7 +85,7 @@ def run(
         # One without a config fails when it is opened, and is listed with the reason.
         if (artifact.folder / "config.json").is_file():
             check_kind(artifact.folder, resolved)
-    key = _plan(artifacts, root, suite, resolved, split, asked)
+    key = _plan(artifacts, root, suite, resolved, rows, asked)
     if (known := former.reusable(out, key, existing)) is not None:
         return known
     notes = _other_roots(artifacts, root)
@@ -104,17 +106,17 @@ def run(
             journal=notebook,
         )
         measured = [entry.measured() for entry in entries if entry.is_first]
-        say(f"Measuring {len(measured)} models on {len(split.rows)} examples with {plan.threads} threads.")
+        say(f"Measuring {len(measured)} models on {len(rows.rows)} examples with {plan.threads} threads.")
         kind = generation if resolved.is_generative else prediction
-        evaluation = kind.evaluation(entries, resolved, data, split, suite, cache)
-        parts = slices.slices(evaluation.task, data, split, evaluation.labels, suite.slices)
+        evaluation = kind.evaluation(entries, resolved, data, rows, suite, cache)
+        parts = slices.slices(evaluation.task, data, rows, evaluation.labels, suite.slices)
         found = measure(entries, evaluation, plan)
         without_model = evaluation.without_model(data)
         measurements = Measurements(
             suite={**suite.to_json(), **_definitions(suite.options, asked)},
             machine={**machine(gpu=True), "onnxruntime_providers": providers()},
             task={**evaluation.task.to_json(), "data": data},
-            split={**split.identity, **evaluation.read},
+            split={**rows.identity, **evaluation.read},
             artifacts=tuple(measured),
             measurements=tuple(found.measurements),
             references=evaluation.references,
@@ -133,7 +135,7 @@ def run(
             former.set_aside(out, key)
         with full_disk_errors(out):
             former.remove_outputs(out)
-            _save_outputs(evaluation.outputs, split, out)
+            _save_outputs(evaluation.outputs, rows, out)
             lost_examples.save(evaluation.lost(), out)
             measurements.save(out)
         notebook.remove()

@@ -62,8 +62,8 @@ class GenerationEvaluation(Evaluation):
     def condition(self) -> dict[str, Any]:
         if self.has_references:
             decoding = self.plan.decoding
-            return {"split": "evaluation", "beams": decoding.beams, "max_new_tokens": decoding.max_new_tokens}
-        return {"split": "evaluation", "context": self.plan.context, "stride": self.plan.stride}
+            return {"split": self.split.name, "beams": decoding.beams, "max_new_tokens": decoding.max_new_tokens}
+        return {"split": self.split.name, "context": self.plan.context, "stride": self.plan.stride}
 
     @property
     def read(self) -> dict[str, Any]:

@@ -38,17 +38,19 @@ def evaluation(
 ) -> PredictionEvaluation:
     """How a suite measures the quality of all entries; the root is the first of them."""
     metrics = scoring.metrics(task)
+    first, is_first = "evaluation", split.name == "evaluation"
     found = PredictionEvaluation(
         task=task,
-        metrics=[one for one in metrics if one.split == split.name],
+        metrics=[one for one in metrics if one.split == first],
         split=split,
         cache=cache,
         root=entries[0].name,
         batch_size=suite.batch_size,
         seed=suite.seed,
         max_length=suite.max_length or trained_length(step for one in entries for step in one.artifact.steps),
+        name=split.name,
     )
-    names = dict.fromkeys(one.split for one in metrics if one.split != split.name)
+    names = dict.fromkeys(one.split for one in metrics if one.split != first and is_first)
     further = [_further(found, name, [one for one in metrics if one.split == name], data) for name in names]
     return replace(found, further=tuple(further))
 

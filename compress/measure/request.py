@@ -13,7 +13,8 @@ from compress.core.measurement import Measurements
 from compress.core.paths import named
 from compress.data import given
 from compress.measure import benchmark
-from compress.measure.former import check_folder
+from compress.measure import confirm as confirming
+from compress.measure.former import Existing, check_folder
 from compress.models.sources import resolve_model
 
 
@@ -29,6 +30,7 @@ def measured(
     rows: int | None = None,
     allow_overlap: bool = False,
     force: bool = False,
+    confirm: str | None = None,
 ) -> Measurements:
     """The measurements of artifacts and their two baselines, saved in `out`; see `compress.measure.benchmark.run`.
 
@@ -39,6 +41,7 @@ def measured(
         slices: columns of the evaluation data by which results are also shown, instead of the suite's.
         task, data, rows, allow_overlap: see `compress.data.given.given`.
         force: whether other measurements in `out` may be replaced.
+        confirm: the split, such as `test`, on which the recommended variant is measured once more.
 
     Raises:
         CompressError: one of these is unknown, or nothing can be measured.
@@ -55,18 +58,19 @@ def measured(
     if not brought:
         raise CompressError("No artifact is named, so there is nothing to measure. Give one or more.")
     described = given.given(task, data, rows, brought[0][1].task, "evaluation", allow_overlap=allow_overlap)
-    return benchmark.run(
-        brought,
-        benchmark.read_suite(
-            str(suite),
-            [runtimes] if isinstance(runtimes, str) else runtimes,
-            [slices] if isinstance(slices, str) else slices,
-        ),
-        folder,
-        cache=default_cache(folder),
-        task=described,
-        existing="replace" if force else "refuse",
+    if confirm is not None:
+        confirming.check_split(confirm, described)
+    chosen = benchmark.read_suite(
+        str(suite),
+        [runtimes] if isinstance(runtimes, str) else runtimes,
+        [slices] if isinstance(slices, str) else slices,
     )
+    cache = default_cache(folder)
+    existing: Existing = "replace" if force else "refuse"
+    found = benchmark.run(brought, chosen, folder, cache=cache, task=described, existing=existing)
+    if confirm is not None:
+        confirming.confirm(found, brought, chosen, folder, split=confirm, cache=cache, task=described)
+    return found
 
 
 def _name(one: str | Path | Artifact) -> str:

@@ -66,6 +66,7 @@ def _run(section: Section) -> dict[str, Any]:
         "metrics": comparison.metrics,
         "headline": asdict(comparison.headline) if comparison.headline else None,
         "lead": section.lead,
+        "confirmation": section.confirmation,
         "rule": RULE,
         "picks": [
             {

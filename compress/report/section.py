@@ -16,6 +16,7 @@ from compress.report.breakdown import Breakdown, breakdown
 from compress.report.budget import Verdict
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
+from compress.report.confirmation import confirmation
 from compress.report.distillation import Effect, shown
 from compress.report.limits import Budget
 from compress.report.outputs import Example, examples
@@ -68,6 +69,8 @@ class Section:
     lead: str
     recommendations: tuple[tuple[Recommendation, str], ...]
     """Each with its story."""
+    confirmation: str
+    """Whether the recommendation held on a split that chose nothing, or that it was chosen on these rows."""
     budget: Verdict | None
     front: frozenset[str]
     """The names on the plot's front."""
@@ -142,6 +145,7 @@ def section(
         file=file,
         comparison=comparison,
         lead=lead(comparison, chosen),
+        confirmation=confirmation(file, comparison, chosen, budget),
         recommendations=tuple((one, story(comparison, one.row) + of_zeros.get(one.row.name, "")) for one in chosen),
         budget=comparison.judged,
         front=frozenset(row.name for row in latency_front(comparison)),

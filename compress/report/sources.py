@@ -10,7 +10,7 @@ from typing import Any
 
 from compress.core.artifact import MANIFEST
 from compress.core.errors import CompressError
-from compress.core.measurement import FILE, Measurements
+from compress.core.measurement import CONFIRMATION, FILE, Measurements
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def _files(source: Path) -> Iterator[Path]:
         for file in sorted(source.rglob("*.json")):
             folders = file.relative_to(source).parts[:-1]
             unfinished = any(name.startswith(".") or name.endswith(".partial") for name in folders)
-            if file.name in {FILE, MANIFEST} and not unfinished:
+            # It is shown beside the run that it confirms.
+            confirms = file.parent.name == CONFIRMATION and (file.parent.parent / FILE).is_file()
+            if file.name in {FILE, MANIFEST} and not unfinished and not confirms:
                 yield file
     else:
         raise CompressError(f"{source} does not exist. Name a folder of runs, or a {FILE}.")

@@ -75,6 +75,7 @@ def _run(section: Section) -> dict[str, Any]:
                 "recommended": one.recommended,
                 "folder": one.folder,
                 "reason": one.reason,
+                "tied": one.tied,
                 "story": told,
             }
             for one, told in section.recommendations

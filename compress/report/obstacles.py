@@ -62,7 +62,9 @@ def _of_baselines(comparison: Comparison, row: Row) -> Iterator[Obstacle]:
     if beside is None or beside.is_better:
         return
     scale = comparison.scales[beside.metric]
-    name = beside.baseline if beside.baseline[1:2].isupper() else beside.baseline[:1].lower() + beside.baseline[1:]
+    # `Lead-3` is a name, `Commonest class` is none.
+    is_name = any(sign.isdigit() for sign in beside.baseline)
+    name = beside.baseline if is_name else f"the {beside.baseline.lower()}"
     yield Obstacle(
         TRIVIAL, f"{row.name} is not shown to be better than {name} ({scale.name} {scale.shown(beside.value)})"
     )

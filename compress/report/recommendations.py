@@ -32,6 +32,8 @@ class Recommendation:
     """False for what is shown although it cannot be recommended."""
     reason: str = ""
     """Why it was chosen or why it cannot be recommended, in a sentence or two."""
+    tied: tuple[str, ...] = ()
+    """The names of those that can be recommended too, and are not shown to differ from it in speed."""
 
     @property
     def folder(self) -> str:
@@ -49,7 +51,8 @@ def recommendations(comparison: Comparison) -> tuple[Recommendation, ...]:
     rest = [row for row in comparison.ranked if row not in good and _tested(comparison, row)]
     if not good:
         return tuple(Recommendation(CLOSEST, row, False, _why_not(comparison, row)) for row in rest[:1])
-    chosen = [Recommendation(BEST, good[0], True, _why(comparison, good[0], good))]
+    alike = tuple(one.name for one in tied(comparison, good[0], good))
+    chosen = [Recommendation(BEST, good[0], True, _why(comparison, good[0], good), alike)]
     if len(good) > 1:
         chosen.append(Recommendation(RUNNER_UP, good[1], True, _why(comparison, good[1], good[1:])))
         return tuple(chosen)

@@ -25,7 +25,8 @@ def lead(comparison: Comparison, chosen: tuple[Recommendation, ...]) -> str:
     row = chosen[0].row
     if chosen[0].recommended:
         said = [f"Take {row.name}: {savings(comparison, row)}, {_quality_of(comparison, row)}."]
-        return " ".join(part for part in (*said, fine_tuned(comparison, row)) if part)
+        reason = chosen[0].reason if chosen[0].tied else ""
+        return " ".join(part for part in (*said, reason, fine_tuned(comparison, row)) if part)
     return _none(comparison, chosen[0])
 
 

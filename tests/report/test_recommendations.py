@@ -117,7 +117,7 @@ def test_a_model_that_is_not_shown_to_beat_the_commonest_class_is_never_recommen
     assert chosen(run) == [("Closest to a recommendation", "guess", False)]
     assert why_not(run, "guess") == ["trivial baseline"]
     assert first_sentence(run) == (
-        "No recommendation: guess is not shown to be better than commonest class (accuracy 47.02)."
+        "No recommendation: guess is not shown to be better than the commonest class (accuracy 47.02)."
     )
     assert chosen(with_commonest_class(make_run([guess], rows=872, right=400), 200))[0] == (
         "Recommended",
@@ -134,7 +134,7 @@ def test_a_summarizer_that_is_not_shown_to_beat_lead_3_is_never_recommended() ->
     assert found.value is not None
     close = replace(run, baselines={"lead-3": {"rouge_l": found.value - 1e-4}})
     assert chosen(close) == [("Closest to a recommendation", "int8", False)]
-    assert "int8 is not shown to be better than lead-3" in first_sentence(close)
+    assert "int8 is not shown to be better than Lead-3" in first_sentence(close)
 
 
 def test_a_collapsed_model_is_never_recommended_whatever_its_score() -> None:
@@ -201,6 +201,7 @@ def test_a_tie_in_speed_is_said_and_decided_by_simplicity_and_not_by_noise(lucky
     assert recommendations(compare(run))[0].reason == (
         "dynamic is tied with static in speed; it is simpler: made without a calibration set."
     )
+    assert "dynamic is tied with static in speed" in first_sentence(run)
 
 
 def test_a_tie_in_speed_goes_to_the_one_that_is_shown_to_be_more_accurate(make_run: MakeRun) -> None:

@@ -4,11 +4,8 @@ One word ("awful"), one sentence ("It broke after a week.") or a few, about twel
 sentences that a person answers at sight; the others follow from how they are built: negation, contrast, concession,
 disappointed expectation, comparison. See `compress.data.corpora.reviews` for how they are drawn.
 
-How hard it is, in percent right of the 800 held-out texts (corpus version 3, one run each; all-MiniLM-L6-v2, two epochs in bf16
-autocast, batch 32, learning rate 2e-4; the settings of the quickstart were chosen on these):
-
-    the teacher: six layers, fine-tuned on 4,000 rows                                            95.1
-    three of its layers, distilled on these and 18,970 generated texts that it labels, one epoch  95.4
+How hard it is (corpus version 4, one run; all-MiniLM-L6-v2, two epochs in bf16 autocast, batch 32, rate 2e-4): fine-tuned
+on the 3,200 training rows it has 96.1 % of the 800 held-out texts right. The quickstart's settings were chosen on held-out texts.
 """
 
 from __future__ import annotations

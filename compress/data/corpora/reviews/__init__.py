@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from compress.data.corpora.drawing import Draw
 from compress.data.corpora.reviews import everyday, everyday_templates, lexicon, templates
 
-VERSION = 3
-SIZES: Mapping[str, int] = {"train": 4000, "holdout": 800, "evaluation": 6000, "test": 2000, "unlabelled": 20000}
+VERSION = 4
+SIZES: Mapping[str, int] = {"train": 3200, "holdout": 800, "evaluation": 6000, "test": 2000, "unlabelled": 12000}
 LABEL_NOISE = 0.03
-EVERYDAY = 0.75  # the share of everyday sentences
+EVERYDAY = 0.8  # the share of everyday sentences
 PROVISO = 0.35  # the share of longer sentences that get a neutral phrase in front
 
 SHARES: Mapping[str, float] = {

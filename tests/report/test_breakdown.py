@@ -14,17 +14,17 @@ from compress import report
 from compress.core.measurement import Measurement, Measurements
 from compress.report.breakdown import Breakdown, breakdown
 from compress.report.comparison import compare
-from compress.report.section import section
+from compress.report.page.beyond import parts
 from compress.report.significance import difference
-from tests.report.made_up import Made, MakeRun
+from tests.report.made_up import Made, make
 
 VARIANTS = (Made("int8", 760, 20, 2.4, 23.1), Made("student", 700, 100, 4.6, 17.8))
 
 
-@pytest.fixture
-def run(make_run: MakeRun) -> Measurements:
+@pytest.fixture(scope="module")
+def run() -> Measurements:
     """A run with labels, slices and probabilities: the variants lose on short texts alone."""
-    made = make_run(VARIANTS)
+    made = make(VARIANTS)
     references = np.array(made.references)
     right = {one.artifact: np.array(one.per_example) for one in made.measurements if one.name == "accuracy"}
     root = next(one.fingerprint for one in made.artifacts if one.role == "root")
@@ -55,8 +55,14 @@ def of(run: Measurements, folder: Path = Path()) -> Breakdown:
     return found
 
 
-def test_the_worst_slice_has_the_interval_of_the_worst_of_all(run: Measurements) -> None:
-    (student, *_) = of(run).slices
+@pytest.fixture(scope="module")
+def found(run: Measurements) -> Breakdown:
+    """Of the run as it is."""
+    return of(run)
+
+
+def test_the_worst_slice_has_the_interval_of_the_worst_of_all(run: Measurements, found: Breakdown) -> None:
+    (student, *_) = found.slices
     assert student.worst.name == "1 to 5 words"
     assert len(student.slices) == 5
     assert student.left_out == 1  # ten rows
@@ -76,8 +82,8 @@ def test_the_worst_slice_has_the_interval_of_the_worst_of_all(run: Measurements)
     assert student.worst.value - student.worst.uncompressed == pytest.approx(change.value)
 
 
-def test_a_slice_is_scored_on_its_own_rows(run: Measurements) -> None:
-    (student, *_) = of(run).slices
+def test_a_slice_is_scored_on_its_own_rows(run: Measurements, found: Breakdown) -> None:
+    (student, *_) = found.slices
     mine = next(one.fingerprint for one in run.artifacts if one.name == "student")
     right = next(one.per_example for one in run.measurements if (one.artifact, one.name) == (mine, "accuracy"))
     for one in student.slices:
@@ -86,26 +92,27 @@ def test_a_slice_is_scored_on_its_own_rows(run: Measurements) -> None:
         assert (one.examples, one.value) == (len(there), pytest.approx(np.mean(there)))
 
 
-def test_confusion_matrices_are_scikit_learns_before_and_after(run: Measurements) -> None:
-    found = {one.name: one for one in of(run).confusions}
-    assert list(found)[:2] == ["fp32-torch", "student"]
+def test_confusion_matrices_are_scikit_learns_before_and_after(run: Measurements, found: Breakdown) -> None:
+    matrices = {one.name: one for one in found.confusions}
+    assert list(matrices)[:2] == ["fp32-torch", "student"]
     for name in ("fp32-torch", "student"):
         mine = next(one.fingerprint for one in run.artifacts if one.name == name)
         given = next(one.predictions for one in run.measurements if (one.artifact, one.name) == (mine, "accuracy"))
-        assert found[name].counts == tuple(map(tuple, confusion_matrix(run.references, given)))
+        assert matrices[name].counts == tuple(map(tuple, confusion_matrix(run.references, given)))
 
 
 def test_of_many_labels_the_most_confused_pairs_are_listed(run: Measurements) -> None:
     names = [f"label {n}" for n in range(30)]
-    found = of(replace(run, task={**run.task, "label_names": names})).confusions[0]
-    assert found.counts == ()
-    assert {(right, said) for right, said, _ in found.pairs} == {("label 0", "label 1"), ("label 1", "label 0")}
+    many = replace(run, task={**run.task, "label_names": names}, slices={}, measurements=run.measurements[:-6])
+    confused = of(many).confusions[0]
+    assert confused.counts == ()
+    assert {(right, said) for right, said, _ in confused.pairs} == {("label 0", "label 1"), ("label 1", "label 0")}
 
 
-def test_the_brier_score_is_compared_with_the_uncompressed_models_on_the_same_examples(run: Measurements) -> None:
-    found = {one.name: one for one in of(run).calibration}
-    assert found["fp32-torch"].change is None
-    change = found["student"].change
+def test_the_brier_score_is_compared_with_the_uncompressed_models_on_the_same_examples(found: Breakdown) -> None:
+    measured = {one.name: one for one in found.calibration}
+    assert measured["fp32-torch"].change is None
+    change = measured["student"].change
     assert change is not None
     assert change.value == pytest.approx(0.5 * 70 / 872)  # 770 right before, 700 after
     assert change.interval is not None
@@ -129,16 +136,14 @@ def test_the_page_shows_it_folded_and_leaves_texts_out_on_request(run: Measureme
     assert not any("dull" in file.read_text() for file in without)
 
 
-def test_measurements_of_an_older_version_have_nothing_beyond(make_run: MakeRun, tmp_path: Path) -> None:
-    made = make_run(VARIANTS)
-    found = section(tmp_path / "measurements.json", replace(made, references=()), None)
-    assert found.breakdown is None
-    assert found.beyond == ()
+def test_measurements_of_an_older_version_have_nothing_beyond(tmp_path: Path) -> None:
+    comparison = compare(replace(make(VARIANTS), references=()))
+    assert breakdown(tmp_path / "measurements.json", comparison, comparison.variants) is None
+    assert parts(None, "fp32-torch") == ()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"int8": 3}', '{"int8": {"lost": "x"}}'])
-def test_a_file_of_lost_examples_that_cannot_be_read_is_passed_over(
-    run: Measurements, tmp_path: Path, text: str
-) -> None:
+def test_a_file_of_lost_examples_that_cannot_be_read_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "lost_examples.json").write_text(text)
-    assert of(run, tmp_path).lost == ()
+    comparison = compare(replace(make(VARIANTS), references=()))
+    assert breakdown(tmp_path / "measurements.json", comparison, comparison.variants) is None

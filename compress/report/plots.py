@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from compress.report import wording
-from compress.report.charts import dot_plots, pareto
+from compress.report.charts import dot_plots, markers, pareto, small_multiples
 from compress.report.comparison import Comparison, Row
 from compress.report.limits import Budget
-from compress.report.recommendations import latency_front
-from compress.report.scales import Scale
-from compress.report.values import Condition
+from compress.report.values import Condition, Value
 
 POINTS_WIDE, WIDE, NARROW = 1120.0, 580.0, 372.0
 """Each plot is drawn twice, for a desktop's width and for a phone's: scaling one down would make its texts illegible."""
@@ -31,98 +29,139 @@ class Plot:
     """The names behind the numbers in the narrow one."""
 
 
-def dot_plots_of(comparison: Comparison, limits: Budget | None) -> tuple[Plot, ...]:
-    """Differences in quality, sizes, and speeds under each condition; what was not measured is left out."""
-    made = [_differences(comparison, limits), _sizes(comparison)]
-    made += [_speeds(comparison, condition) for condition in comparison.conditions]
-    return tuple(plot for plot in made if plot)
+def dot_plots_of(comparison: Comparison, winner: str | None = None) -> tuple[Plot, ...]:
+    """Differences in quality, and speeds under every condition; what was not measured is left out.
+
+    Args:
+        comparison: the run.
+        winner: the name of the recommended variant.
+    """
+    return tuple(plot for plot in (_differences(comparison), _speeds(comparison, winner)) if plot)
+
+
+def points_of(comparison: Comparison, limits: Budget | None, winner: str | None = None) -> Plot | None:
+    """Quality against speed; None where nothing has both.
+
+    Args:
+        comparison: the run.
+        limits: the budget, whose least speed is drawn.
+        winner: the name of the recommended variant, which is ringed.
+    """
+    condition, metric, scale = comparison.headline, comparison.metric, comparison.scale
+    if condition is None or metric is None:
+        return None
+    is_latency = all(
+        row.speeds[condition].ratio.value is None for row in _in_order(comparison) if _kind(row) != "baseline"
+    )
+    drawn = [_spot(comparison, row, condition, winner, is_latency=is_latency) for row in _in_order(comparison)]
+    spots = sorted((spot for spot in drawn if spot), key=lambda spot: spot.x, reverse=is_latency)
+    if not spots:
+        return None
+    root = comparison.root.quality[metric].value.value if comparison.root else None
+    margin = comparison.margins[metric]
+    axes = pareto.Axes(
+        metric=f"{scale.name}, {scale.unit}",
+        condition=condition.words,
+        root_score=scale.number(root) if root is not None else None,
+        least_score=scale.number(root - scale.gain(margin)) if root is not None else None,
+        margin=f"margin {scale.margin(margin)}",
+        least_speed=limits.min_speedup if limits and not is_latency else None,
+        span=4.0 if scale.in_points else 0.02 * abs(root or 0.0),
+        lower_is_better=not scale.higher_is_better,
+        is_latency=is_latency,
+    )
+    title = f"{scale.title} against speed"
+    told = "; ".join(spot.told.replace("\n", ", ") for spot in spots)
+    wide = pareto.draw(spots, axes, title, told, width=POINTS_WIDE, height=480)
+    narrow = pareto.draw(spots, axes, title, told, width=NARROW, height=420, numbers=True)
+    caption = _points_caption(comparison, len(comparison.rows) - len(spots))
+    if wide.numbered:
+        caption += " Numbers: " + ", ".join(f"{n} {name}" for n, name in wide.numbered) + "."
+    return Plot(title, caption, wide.drawing, narrow.drawing, tuple(spot.name for spot in spots))
+
+
+def _points_caption(comparison: Comparison, left_out: int) -> str:
+    scale = comparison.scale
+    return (
+        f"Up is better{'' if scale.higher_is_better else ' (the scale grows downwards)'}, right is faster; point at a marker for "
+        "its figures and how it was made. The dashed line is the uncompressed model's score, the dotted one lies the margin "
+        f"below it. Upright whiskers: {wording.level(comparison.level)} intervals of the difference to it; level ones: 95 % "
+        "intervals of the ratio."
+        + (
+            f" {left_out} {'is' if left_out == 1 else 'are'} left out for lack of one of the two values."
+            if left_out
+            else ""
+        )
+    )
+
+
+def _in_order(comparison: Comparison) -> tuple[Row, ...]:
+    """As the table has them: the uncompressed model, its export, and the variants by rank."""
+    return (*(row for row in comparison.rows if not row.is_variant), *comparison.ranked)
 
 
 def _kind(row: Row) -> str:
     return row.artifact.role if row.artifact.role in {"root", "baseline"} else "variant"
 
 
-def points_of(comparison: Comparison, limits: Budget | None) -> Plot | None:
-    """Quality against latency, with the front; None where nothing has both."""
-    condition, metric, scale = comparison.headline, comparison.metric, comparison.scale
-    if condition is None or metric is None:
-        return None
-    front = {row.name for row in latency_front(comparison)}
-    root = comparison.root
-    root_score = root.quality[metric].value.value if root else None
-    base = comparison.baseline.speeds[condition].time.value if comparison.baseline else None
-    drawn = [_spot(row, scale, condition, base, root_score, row.name in front) for row in comparison.rows]
-    spots = [spot for spot in drawn if spot]
-    if not spots:
-        return None
-    spots.sort(key=lambda spot: spot.latency)
-    drop, faster = (limits.max_drop, limits.min_speedup) if limits else (None, None)
-    lines = pareto.Limits(
-        base_latency=base,
-        root_score=scale.number(root_score) if root_score is not None else None,
-        least_score=scale.number(root_score) - scale.gain(drop)
-        if root_score is not None and drop is not None
-        else None,
-        most_latency=base / faster if base and faster else None,
-    )
-    time = "total time" if any(row.speeds[condition].total for row in comparison.rows) else "median latency"
-    title = f"{scale.title} against {time.removeprefix('median ')}"
-    left_out = len(comparison.rows) - len(spots)
-    caption = (
-        f"Up is better{'' if scale.higher_is_better else ' (the scale grows downwards)'}, left is faster. The line is the Pareto "
-        f"front: no other artifact is both faster and at least as good in {scale.name}. Hollow circles lie behind it. The "
-        "diamond is the uncompressed model in torch, the square its fp32 ONNX export, and the dashed line the uncompressed "
-        "model's score. "
-        "Vertical whiskers are 95 % intervals of the paired difference to it, horizontal ones those of the speed ratio."
-        + (f" {left_out} are left out because they lack one of the two values." if left_out else "")
-    )
-    told = ", ".join(
-        f"{s.name}: {wording.seconds(s.latency)}, {s.score:.4g}{' points' if scale.in_points else ''}" for s in spots
-    )
-
-    def draw(width: float, height: float, numbered: bool) -> Markup:
-        return pareto.draw(
-            spots,
-            lines,
-            title,
-            told,
-            metric=f"{scale.name}, {scale.unit}",
-            condition=condition.words,
-            width=width,
-            height=height,
-            numbered=numbered,
-            lower_is_better=not scale.higher_is_better,
-            time=time,
-        )
-
-    names = tuple(spot.name for spot in spots)
-    return Plot(title, caption, draw(POINTS_WIDE, 520, False), draw(NARROW, 400, True), names)
+def _verdict(comparison: Comparison, row: Row) -> str:
+    """The marker's kind: the word of the deciding metric's verdict."""
+    if not row.is_variant or comparison.metric is None:
+        return _kind(row) if not row.is_variant else markers.UNTESTED
+    return row.quality[comparison.metric].difference.word or markers.UNTESTED
 
 
 def _spot(
-    row: Row, scale: Scale, condition: Condition, base: float | None, root_score: float | None, on_front: bool
+    comparison: Comparison, row: Row, condition: Condition, winner: str | None, *, is_latency: bool
 ) -> pareto.Spot | None:
-    """A row's position and intervals; None without its score or latency."""
-    quality, median = row.quality[scale.metric], row.speeds[condition].time
-    score, change = quality.value.value, quality.difference.interval
-    if score is None or median.value is None:
+    """A row's position and intervals; None without its score or speed."""
+    scale, speed = comparison.scale, row.speeds[condition]
+    quality = row.quality[scale.metric]
+    score, change = quality.value.value, quality.difference
+    across = speed.time if is_latency else speed.ratio
+    if row is comparison.baseline and not is_latency:
+        across = Value(1.0)
+    root = comparison.root.quality[scale.metric].value.value if comparison.root else None
+    if score is None or across.value is None or across.value <= 0:
         return None
-    ratio, across = row.speeds[condition].ratio, median.interval
-    if base and ratio.interval and ratio.value and _kind(row) != "baseline":
-        # The ratio's interval comes from paired rounds, so it is the one that tells artifacts apart.
-        told = median.value * ratio.value
-        across = (told / ratio.interval[1], told / ratio.interval[0]) if ratio.interval[0] > 0 else None
-    around = (
-        (scale.number(root_score + change[0]), scale.number(root_score + change[1]))
-        if change and root_score is not None
-        else None
+    around = None
+    if change.interval and root is not None and row.is_variant:
+        low, high = sorted((scale.number(root + change.interval[0]), scale.number(root + change.interval[1])))
+        around = (low, high)
+    ends = across.interval if across.interval and across.interval[0] > 0 else None
+    return pareto.Spot(
+        row.name,
+        across.value,
+        scale.number(score),
+        ends,
+        around,
+        _verdict(comparison, row),
+        _told(comparison, row, condition),
+        row.name == winner,
     )
-    return pareto.Spot(row.name, median.value, scale.number(score), across, around, _kind(row), on_front)
 
 
-def _differences(comparison: Comparison, limits: Budget | None) -> Plot | None:
+def _told(comparison: Comparison, row: Row, condition: Condition) -> str:
+    """Name, how it was made, and its figures, a line each."""
+    scale, speed = comparison.scale, row.speeds[condition]
+    quality = row.quality[scale.metric]
+    said = f"{scale.name} {wording.value_or_dash(quality.value, scale.shown)}"
+    change = quality.difference
+    if row.is_variant and change.value is not None:
+        ends = f" ({scale.signed_range(change.interval)})" if change.interval else ""
+        said += f": {scale.signed(change.value)}{ends}, {scale.verdict(change) or 'not tested'}"
+    lines = [row.name, row.made, said]
+    if row is not comparison.baseline and speed.ratio.value is not None:
+        ends = f" ({wording.times_range(speed.ratio.interval)})" if speed.ratio.interval else ""
+        lines.append(f"{wording.times(speed.ratio.value)} as fast as fp32 ONNX{ends}")
+    figures = [(speed.time, wording.seconds), (row.disk, wording.megabytes)]
+    lines.append(", ".join(shown(one.value) for one, shown in figures if one.value is not None))
+    return "\n".join(line for line in lines if line)
+
+
+def _differences(comparison: Comparison) -> Plot | None:
     metric, scale = comparison.metric, comparison.scale
-    rows = [row for row in comparison.rows if row is not comparison.root]
+    rows = [row for row in _in_order(comparison) if row is not comparison.root]
     if metric is None or not any(row.quality[metric].difference.value is not None for row in rows):
         return None
     made = []
@@ -130,47 +169,52 @@ def _differences(comparison: Comparison, limits: Budget | None) -> Plot | None:
         change = row.quality[metric].difference
         value = scale.number(change.value) if change.value is not None else None
         interval = (scale.number(change.interval[0]), scale.number(change.interval[1])) if change.interval else None
-        words = f"{scale.signed(change.value)} {change.word or 'not tested'}" if change.value is not None else "–"
-        kind = change.word if change.word in {"better", "worse"} else "variant"
-        made.append(dot_plots.Item(row.name, value, words, interval, str(kind)))
-    marks = [dot_plots.Mark(0.0, "uncompressed")]
-    if limits and limits.max_drop:
-        at = scale.gain(-limits.max_drop)
-        marks.append(dot_plots.Mark(at, f"budget {'+' if at > 0 else '−'}{limits.max_drop:g}", "budget"))
+        word = f" {change.word or 'not tested'}" if row.is_variant else ""
+        words = f"{scale.signed(change.value)}{word}" if change.value is not None else "–"
+        made.append(dot_plots.Item(row.name, value, words, interval, _verdict(comparison, row)))
+    margin = comparison.margins[metric]
+    marks = [
+        dot_plots.Mark(0.0, "uncompressed"),
+        dot_plots.Mark(scale.number(scale.gain(-margin)), f"margin {scale.margin(margin)}", "budget"),
+    ]
     title = f"Difference in {scale.name} to the uncompressed model, {scale.unit}"
     caption = (
-        "Whiskers are 95 % intervals of the paired difference. Triangles: the test says better (up) or worse (down)."
+        f"Whiskers: {wording.level(comparison.level)} intervals of the difference on the same examples. Not worse: the whole "
+        "interval lies on the better side of the margin. Worse: it lies wholly below zero, and some of it beyond the margin."
     )
     return both_widths(dot_plots.dots, made, title, caption, marks)
 
 
-def _sizes(comparison: Comparison) -> Plot | None:
-    made = []
-    for row in comparison.rows:
-        size = row.disk.value
-        smaller = f", {wording.times(row.smaller)} smaller" if row.smaller and _kind(row) == "variant" else ""
-        words = f"{wording.megabytes(size)}{smaller}" if size is not None else "–"
-        made.append(dot_plots.Item(row.name, size / 1e6 if size is not None else None, words, None, _kind(row)))
-    if not any(one.value is not None for one in made):
+def _speeds(comparison: Comparison, winner: str | None) -> Plot | None:
+    """One picture for all conditions."""
+    rows = [row for row in _in_order(comparison) if row is not comparison.baseline]
+    panels, told = [], []
+    for condition in comparison.conditions:
+        bars = [_speed_bar(row, condition) for row in rows]
+        if any(bar.value is not None and bar.value > 0 for bar in bars):
+            panels.append(small_multiples.Panel(condition.words, bars))
+            told.append(
+                f"{condition.words}: " + ", ".join(f"{r.name} {b.words}" for r, b in zip(rows, bars, strict=True))
+            )
+    if not panels:
         return None
-    title = "Size on disk, MB"
-    caption = "The model's own files, without tokenizer and config. MB are 1,000,000 bytes."
-    return both_widths(dot_plots.bars, made, title, caption)
+    names = [(row.name, "winner" if row.name == winner else _kind(row)) for row in rows]
+    title = "Times as fast as the fp32 ONNX export"
+    what = "total times" if comparison.has_totals else "latencies"
+    caption = (
+        f"Ratios of {what} in interleaved rounds of one run, with 95 % intervals, on a logarithmic scale; the dashed line is "
+        "the export itself."
+    )
+    wide, narrow = (
+        small_multiples.draw(names, panels, title, "; ".join(told), width=width) for width in (WIDE, NARROW)
+    )
+    return Plot(title, caption, wide, narrow)
 
 
-def _speeds(comparison: Comparison, condition: Condition) -> Plot | None:
-    made = []
-    for row in comparison.rows:
-        ratio = row.speeds[condition].ratio
-        interval = f" ({wording.times_range(ratio.interval)})" if ratio.interval else ""
-        words = f"{wording.times(ratio.value)}{interval}" if ratio.value is not None else "–"
-        made.append(dot_plots.Item(row.name, ratio.value, words, ratio.interval, _kind(row)))
-    if sum(one.value is not None for one in made) < 2:
-        return None
-    title = f"Times as fast as the fp32 ONNX export: {condition.words}"
-    what = "total times" if any(row.speeds[condition].total for row in comparison.rows) else "latencies"
-    caption = f"Ratio of {what} in interleaved rounds of one run; whiskers are its 95 % interval."
-    return both_widths(dot_plots.bars, made, title, caption, [dot_plots.Mark(1.0, "fp32 ONNX")])
+def _speed_bar(row: Row, condition: Condition) -> small_multiples.Bar:
+    ratio = row.speeds[condition].ratio
+    value = ratio.value if ratio.value and ratio.value > 0 else None
+    return small_multiples.Bar(value, wording.value_or_dash(ratio, wording.times), ratio.interval)
 
 
 def both_widths(
@@ -180,7 +224,7 @@ def both_widths(
     caption: str,
     marks: Sequence[dot_plots.Mark] = (),
 ) -> Plot:
-    """A plot by `dot_plots.dots` or `dot_plots.bars`; screen readers get each item's name and words."""
+    """A plot by `dot_plots.dots`; screen readers get each item's name and words."""
     told = ", ".join(f"{one.name}: {one.words}" for one in items)
     wide, narrow = (draw(items, title, told, width=width, marks=marks) for width in (WIDE, NARROW))
     return Plot(title, caption, wide, narrow)

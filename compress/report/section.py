@@ -138,6 +138,7 @@ def section(
     limits = Budget.read(budget, comparison.metrics) if isinstance(budget, Mapping) else budget
     chosen = recommendations(comparison)
     broken_down = breakdown(file, comparison, [one.row for one in chosen], with_examples=with_examples)
+    winner = next((one.row.name for one in chosen if one.recommended), None)
     told, chains = _lineages(comparison)
     zeros = sparse(comparison)
     of_zeros = {one.row.name: f" {one.words[:1].upper()}{one.words[1:]}" for one in zeros if one.words}
@@ -149,8 +150,8 @@ def section(
         recommendations=tuple((one, story(comparison, one.row) + of_zeros.get(one.row.name, "")) for one in chosen),
         budget=comparison.judged,
         front=frozenset(row.name for row in latency_front(comparison)),
-        points=points_of(comparison, limits),
-        dot_plots=dot_plots_of(comparison, limits),
+        points=points_of(comparison, limits, winner),
+        dot_plots=dot_plots_of(comparison, winner),
         tests=_tests(comparison),
         chains=chains,
         steps=told,

@@ -241,11 +241,9 @@ def test_perplexity_is_written_on_its_own_scale_in_every_form(modelled: Measurem
 def test_the_picture_of_a_perplexity_has_the_lower_one_higher_up() -> None:
     from compress.report.charts import pareto
 
-    spots = [pareto.Spot("good", 0.002, 9.0, on_front=True), pareto.Spot("bad", 0.001, 12.0, on_front=True)]
+    spots = [pareto.Spot("good", 1.0, 9.0), pareto.Spot("bad", 2.0, 12.0)]
     drawn = {
-        lower: pareto.draw(
-            spots, pareto.Limits(), "t", "d", metric="m", condition="c", width=900, height=400, lower_is_better=lower
-        )
+        lower: pareto.draw(spots, pareto.Axes("m", "c", lower_is_better=lower), "t", "d", width=900, height=400).drawing
         for lower in (True, False)
     }
 

@@ -90,8 +90,8 @@ def test_every_link_within_the_page_leads_somewhere(make_run: MakeRun, tmp_path:
 def test_every_picture_is_well_formed_and_says_in_words_what_it_shows(make_run: MakeRun, tmp_path: Path) -> None:
     text = written(make_run(), tmp_path).html.read_text()
     plots = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
-    # Quality against latency, differences, sizes, three speeds, each at two widths, and two learning curves.
-    assert len(plots) == 2 * 6 + 2
+    # Quality against speed, differences and speeds, each at two widths, and two learning curves.
+    assert len(plots) == 2 * 3 + 2
     for plot in plots:
         root = ElementTree.fromstring(plot)
         assert root.get("role") == "img"

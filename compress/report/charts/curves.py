@@ -15,6 +15,9 @@ NAME, BETWEEN = 11.0, 13.0
 """The size of a line's name, and the least distance from one name to the next."""
 STYLES = 6
 """How many colours and dashes the style sheet has (`term-0` and on); more terms than these share them."""
+LEAST_POINTS, LEAST_SPAN = 4.0, 0.02
+"""What the axis of a score shows at least, in points, and of any other quantity, as a part of it: one held-out row of 300 is
+a third of a point, and must not become a cliff."""
 DECADES = 30.0
 """From this ratio of the largest to the smallest value on, an even scale would press the small ones flat."""
 
@@ -36,7 +39,7 @@ def draw(lines: Sequence[Line], title: str, *, in_points: bool = False) -> Marku
     shown = [Line(one.name, [(at, value * factor) for at, value in one.points], one.style) for one in lines]
     names = [svg.shorten(one.name, 18) for one in shown] if len(shown) > 1 else []
     beside = max((svg.text_width(name, NAME) for name in names), default=0.0) + (26.0 if names else 0.0)
-    x, y = _scales(shown, WIDTH - RIGHT - beside)
+    x, y = _scales(shown, WIDTH - RIGHT - beside, LEAST_POINTS if in_points else 0.0)
     parts = _axes(x, y)
     # The sum is drawn last, over its terms.
     for one in sorted(shown, key=lambda line: line.style is None):
@@ -45,14 +48,16 @@ def draw(lines: Sequence[Line], title: str, *, in_points: bool = False) -> Marku
     return svg.plot(WIDTH, HEIGHT, title, " ".join(_description(one) for one in shown), parts)
 
 
-def _scales(lines: Sequence[Line], end: float) -> tuple[svg.Scale, svg.Scale]:
+def _scales(lines: Sequence[Line], end: float, least: float) -> tuple[svg.Scale, svg.Scale]:
+    """Of the steps and the values; the latter spans at least so much, and a little of the values' own size."""
     ats = [at for one in lines for at, _ in one.points]
     values = [value for one in lines for _, value in one.points]
     low, high = min(values), max(values)
     x = svg.Scale(min(ats), max(ats), LEFT, end)
     if low > 0 and high / low > DECADES:
         return x, svg.Scale(low / 1.15, high * 1.15, HEIGHT - FOOT, TOP, logarithmic=True)
-    pad = (high - low) * 0.1 or abs(high) * 0.1 or 1.0
+    lacking = max(0.0, max(least, LEAST_SPAN * abs(high)) - (high - low))
+    pad = (high - low) * 0.1 + lacking / 2 or 1.0
     return x, svg.Scale(low - pad, high + pad, HEIGHT - FOOT, TOP)
 
 

@@ -1,19 +1,22 @@
-"""The accuracy-latency chart: a point with intervals for every artifact, the Pareto front, labels without overlap."""
+"""Quality against speed: up is better, right is faster; a point for every artifact, shaped and coloured by its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from compress.report.charts import svg
-from compress.report.charts.dot_plots import point
+from compress.report.charts.labels import Box, is_clear, place
+from compress.report.charts.markers import RING, legend, marker, ring
 
-LEFT, RIGHT, TOP, FOOT = 56.0, 18.0, 52.0, 48.0
-TICK_RATIOS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
+LEFT, RIGHT, FOOT = 52.0, 20.0, 46.0
+RATIOS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 SECONDS = 2.0
 """Where the plot reaches this far, latencies are written in seconds."""
+MOST = 26
+"""Characters of a name in the picture; the whole name is in the marker's title."""
 
 
 @dataclass(frozen=True)
@@ -21,141 +24,132 @@ class Spot:
     """One artifact in the plot."""
 
     name: str
-    latency: float
-    """In seconds."""
+    x: float
+    """Times as fast as the fp32 ONNX export; a latency in seconds where `Axes.is_latency`."""
     score: float
     """In points, or on the metric's own scale."""
-    latency_interval: tuple[float, float] | None = None
+    x_interval: tuple[float, float] | None = None
     score_interval: tuple[float, float] | None = None
-    kind: str = "variant"
-    on_front: bool = False
+    kind: str = "not tested"
+    """One of `markers.KINDS`."""
+    told: str = ""
+    """What the marker says when it is pointed at."""
+    is_winner: bool = False
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the plot draws beside the spots."""
+class Axes:
+    """What the axes show, and the lines across the plot."""
 
-    base_latency: float | None = None
-    """Of the fp32 ONNX export, in seconds: gives the upper axis."""
+    metric: str
+    """Heads the axis of the scores, with their unit."""
+    condition: str
+    """In words: `one text at a time`."""
     root_score: float | None = None
     least_score: float | None = None
-    """The budget's, as the scores."""
-    most_latency: float | None = None
-    """The budget's, in seconds."""
+    """The uncompressed model's score less the margin."""
+    margin: str = ""
+    """In words: `margin 1 point`."""
+    least_speed: float | None = None
+    """The budget's, in times as fast."""
+    span: float = 0.0
+    """The scores that the axis shows at least: a row of few must not become a cliff."""
+    lower_is_better: bool = False
+    is_latency: bool = False
+    """Whether x is a latency, which then grows to the left: where nothing is known of ratios."""
 
 
 @dataclass(frozen=True)
-class Box:
-    """A rectangle that a label must not cover."""
+class Picture:
+    """The plot, and the names that stand in it as numbers."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-
-    def overlap(self, other: Box) -> float:
-        """The area both cover."""
-        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
-        down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        return across * down if across > 0 and down > 0 else 0.0
+    drawing: Markup
+    numbered: tuple[tuple[int, str], ...] = ()
 
 
 def draw(
     spots: Sequence[Spot],
-    limits: Limits,
+    axes: Axes,
     title: str,
     description: str,
     *,
-    metric: str,
-    condition: str,
     width: float,
     height: float,
-    numbered: bool = False,
-    lower_is_better: bool = False,
-    time: str = "median latency",
-) -> Markup:
+    numbers: bool = False,
+) -> Picture:
     """The plot; up is better, so scores of which lower ones are better grow downwards.
 
-    `metric` heads the axis of the scores, with their unit. `numbered` writes each spot's number (from 1) instead of its
-    name, where names have no room.
+    Args:
+        spots: the artifacts.
+        axes: what is drawn beside them.
+        title: for screen readers.
+        description: for screen readers.
+        width: of the picture.
+        height: of the picture.
+        numbers: whether names are written as numbers, from 1, where there is no room for them; the winner's name is
+            always written, and a name that would cover another becomes its number too.
     """
-    x, y = _scales(spots, limits, width, height, lower_is_better)
-    parts = [*_axes(x, y, limits, metric, time, condition), *_limits(x, y, limits), *_front(spots, x, y)]
+    kinds = [spot.kind for spot in spots]
+    has_ring = any(spot.is_winner for spot in spots)
+    keys, tall = legend(kinds, LEFT, 38.0, width - LEFT - RIGHT, has_ring=has_ring)
+    top = 38.0 + tall
+    x, y = _scales(spots, axes, width, height, top)
+    frame = Box(LEFT + 2, top + 2, width - LEFT - RIGHT, height - top - FOOT - 4)
+    lines, taken = _limits(spots, axes, x, y, frame)
+    parts = [*keys, *_axes(x, y, axes), *lines]
     for spot in spots:
-        at, up = x(spot.latency), y(spot.score)
-        if spot.latency_interval:
-            parts.append(svg.whisker((x(spot.latency_interval[0]), up), (x(spot.latency_interval[1]), up)))
+        at, up = x(spot.x), y(spot.score)
+        if spot.x_interval:
+            parts.append(svg.whisker((x(spot.x_interval[0]), up), (x(spot.x_interval[1]), up)))
         if spot.score_interval:
             parts.append(svg.whisker((at, y(spot.score_interval[0])), (at, y(spot.score_interval[1]))))
-    for spot in spots:
-        hollow = spot.kind == "variant" and not spot.on_front
-        marker = point(x(spot.latency), y(spot.score), spot.kind, hollow=hollow)
-        parts.append(svg.element("g", svg.element("title", spot.name), marker))
-    names = [str(n) if numbered else svg.shorten(spot.name, 26) for n, spot in enumerate(spots, 1)]
-    parts += _labels(spots, names, x, y, Box(LEFT + 2, TOP + 2, width - LEFT - RIGHT - 4, height - TOP - FOOT - 4))
-    return svg.plot(width, height, title, description, parts)
+    for spot in sorted(spots, key=lambda one: one.is_winner):
+        at, up = x(spot.x), y(spot.score)
+        shapes = [ring(at, up)] if spot.is_winner else []
+        told = svg.element("title", spot.told or spot.name)
+        parts.append(svg.element("g", told, *shapes, marker(at, up, spot.kind)))
+    names, boxes = _names(spots, x, y, taken, frame, numbers=numbers)
+    parts += _labels(spots, names, boxes, x, y)
+    numbered = tuple((n, spot.name) for n, spot in enumerate(spots, 1) if names[n - 1] == str(n))
+    return Picture(svg.plot(width, height, title, description, parts), numbered)
 
 
-def place(
-    points: Sequence[tuple[float, float]], widths: Sequence[float], taken: Sequence[Box], inside: Box
-) -> list[Box]:
-    """A box for each point's label, near it and, where there is room, over nothing else.
-
-    Labels are placed one after the other at the nearest of many places round their point; covering another label
-    costs most, leaving the frame next, then covering points and whiskers, then distance.
-    """
-    placed: list[Box] = []
-    for (x, y), width in zip(points, widths, strict=True):
-        candidates: list[tuple[float, int, Box]] = []
-        for far in (10.0, 18.0, 30.0, 44.0, 60.0, 80.0, 104.0):
-            for rightwards, down in ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1)):
-                left = x + far if rightwards > 0 else x - far - width if rightwards < 0 else x - width / 2
-                box = Box(left, y - 8 + down * (far + 2), width, 16)
-                covered = sum(box.overlap(other) for other in placed)
-                touched = sum(box.overlap(other) for other in taken)
-                outside = box.width * box.height - box.overlap(inside)
-                candidates.append((1000 * covered + 300 * outside + 12 * touched + far, len(candidates), box))
-        placed.append(min(candidates)[2] if candidates else Box(x, y, width, 16))
-    return placed
-
-
-def _scales(
-    spots: Sequence[Spot], limits: Limits, width: float, height: float, lower_is_better: bool
-) -> tuple[svg.Scale, svg.Scale]:
-    across = [end for spot in spots for end in (spot.latency, *(spot.latency_interval or ()))]
-    across += [one for one in (limits.most_latency,) if one]
+def _scales(spots: Sequence[Spot], axes: Axes, width: float, height: float, top: float) -> tuple[svg.Scale, svg.Scale]:
+    across = [end for spot in spots for end in (spot.x, *(spot.x_interval or ()))]
+    across += [axes.least_speed] if axes.least_speed else []
     up = [end for spot in spots for end in (spot.score, *(spot.score_interval or ()))]
-    up += [one for one in (limits.root_score, limits.least_score) if one is not None]
-    pad = (max(up) - min(up)) * 0.1 or 1.0
-    x = svg.Scale(min(across) / 1.22, max(across) * 1.22, LEFT, width - RIGHT, logarithmic=True)
-    ends = (TOP, height - FOOT) if lower_is_better else (height - FOOT, TOP)
+    up += [one for one in (axes.root_score, axes.least_score) if one is not None]
+    lacking = max(0.0, axes.span - (max(up) - min(up)))
+    pad = (max(up) - min(up)) * 0.1 + lacking / 2 or 1.0
+    sides = (width - RIGHT, LEFT) if axes.is_latency else (LEFT, width - RIGHT)
+    x = svg.Scale(min(across) / 1.22, max(across) * 1.22, *sides, logarithmic=True)
+    ends = (top, height - FOOT) if axes.lower_is_better else (height - FOOT, top)
     return x, svg.Scale(min(up) - pad, max(up) + pad, *ends)
 
 
-def _axes(x: svg.Scale, y: svg.Scale, limits: Limits, metric: str, time: str, condition: str) -> list[Markup]:
+def _axes(x: svg.Scale, y: svg.Scale, axes: Axes) -> list[Markup]:
+    left, right = sorted((x.start, x.end))
+    foot = max(y.start, y.end)
     parts = []
-    foot, head = max(y.start, y.end), min(y.start, y.end)
     for tick in y.ticks(6):
-        parts.append(svg.line(x.start, y(tick), x.end, y(tick), "grid"))
-        parts.append(svg.text(x.start - 8, y(tick) + 4, f"{tick:g}".replace("-", "−"), anchor="end", class_="tick"))
+        parts.append(svg.line(left, y(tick), right, y(tick), "grid"))
+        parts.append(svg.text(left - 8, y(tick) + 4, f"{tick:g}".replace("-", "−"), anchor="end", class_="tick"))
     unit, size = ("s", 1.0) if x.high >= SECONDS else ("ms", 1e-3)
-    for tick, words in _spread([(x(tick), f"{tick / size:.6g}") for tick in x.ticks()]):
+    if axes.is_latency:
+        ticks = [(x(tick), f"{tick / size:.6g}") for tick in x.ticks()]
+        words = f"{unit} (logarithmic); faster →"
+    else:
+        known = [ratio for ratio in RATIOS if x.low <= ratio <= x.high]
+        ticks = [(x(tick), f"{tick:g}×") for tick in (known if len(known) > 2 else x.ticks())]
+        words = "times as fast as fp32 ONNX; faster →"
+    for tick, told in _spread(ticks):
         parts.append(svg.line(tick, foot, tick, foot + 5, "axis"))
-        parts.append(svg.text(tick, foot + 18, words, anchor="middle", class_="tick"))
-    if limits.base_latency:
-        ratios = [ratio for ratio in TICK_RATIOS if x.low <= limits.base_latency / ratio <= x.high]
-        for tick, words in _spread([(x(limits.base_latency / ratio), f"{ratio:g}×") for ratio in ratios]):
-            parts.append(svg.line(tick, head - 5, tick, head, "axis"))
-            parts.append(svg.text(tick, head - 9, words, anchor="middle", class_="tick"))
-        parts.append(svg.line(x.start, head, x.end, head, "axis"))
-        parts.append(svg.text(x.end, 14, "times as fast as the fp32 ONNX export", anchor="end", class_="label"))
-    parts.append(svg.line(x.start, foot, x.end, foot, "axis"))
-    wide = x.end - x.start > 500
-    below = f"{time} in {unit}, {condition}, logarithmic" if wide else f"{unit}, {condition}, logarithmic"
-    parts.append(
-        svg.text(x.end, foot + 38, f"{below} (left is faster)" if wide else below, anchor="end", class_="label")
-    )
-    parts.append(svg.text(4, 14, metric, class_="label"))
+        parts.append(svg.text(tick, foot + 18, told, anchor="middle", class_="tick"))
+    parts.append(svg.line(left, foot, right, foot, "axis"))
+    whole = f"{axes.condition}: {words}"
+    for line, told in enumerate([whole] if svg.text_width(whole, 11) < right - left else [words, axes.condition]):
+        parts.append(svg.text(right, foot + 31 + 12 * line, told, anchor="end", class_="label"))
+    parts.append(svg.text(4, 14, axes.metric, class_="label"))
     return parts
 
 
@@ -168,43 +162,83 @@ def _spread(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
     return kept
 
 
-def _limits(x: svg.Scale, y: svg.Scale, limits: Limits) -> list[Markup]:
-    parts = []
-    if limits.root_score is not None:
-        parts.append(svg.line(x.start, y(limits.root_score), x.end, y(limits.root_score), "reference"))
-    if limits.least_score is not None:
-        parts.append(svg.line(x.start, y(limits.least_score), x.end, y(limits.least_score), "budget"))
-        parts.append(svg.text(x.end - 4, y(limits.least_score) + 14, "budget", anchor="end", class_="mark budget"))
-    if limits.most_latency is not None:
-        parts.append(svg.line(x(limits.most_latency), y.start, x(limits.most_latency), y.end, "budget"))
-    return parts
-
-
-def _front(spots: Sequence[Spot], x: svg.Scale, y: svg.Scale) -> list[Markup]:
-    line = sorted((x(spot.latency), y(spot.score)) for spot in spots if spot.on_front)
-    if len(line) < 2:
-        return []
-    path = f"M{line[0][0]:.1f} {line[0][1]:.1f}" + "".join(f"H{at:.1f}V{up:.1f}" for at, up in line[1:])
-    return [svg.element("path", d=path, class_="front")]
-
-
-def _labels(spots: Sequence[Spot], names: Sequence[str], x: svg.Scale, y: svg.Scale, inside: Box) -> list[Markup]:
-    points = [(x(spot.latency), y(spot.score)) for spot in spots]
-    taken = [Box(at - 8, up - 8, 16, 16) for at, up in points]
-    for spot, (at, up) in zip(spots, points, strict=True):
+def _limits(
+    spots: Sequence[Spot], axes: Axes, x: svg.Scale, y: svg.Scale, frame: Box
+) -> tuple[list[Markup], list[Box]]:
+    """The lines across the plot with their words, and what labels must keep off: lines, words, markers and whiskers."""
+    left, right = sorted((x.start, x.end))
+    points = [(x(spot.x), y(spot.score), spot) for spot in spots]
+    taken = [Box(at - 9, up - 9, 18, 18) for at, up, _ in points]
+    taken += [Box(at - RING, up - RING, 2 * RING, 2 * RING) for at, up, spot in points if spot.is_winner]
+    for at, up, spot in points:
         if spot.score_interval:
             high, low = sorted(y(end) for end in spot.score_interval)
             taken.append(Box(at - 4, high, 8, low - high))
-        if spot.latency_interval:
-            low, high = x(spot.latency_interval[0]), x(spot.latency_interval[1])
+        if spot.x_interval:
+            low, high = sorted(x(end) for end in spot.x_interval)
             taken.append(Box(low, up - 4, high - low, 8))
+    parts: list[Markup] = []
+    for score, class_ in ((axes.root_score, "reference"), (axes.least_score, "budget")):
+        if score is not None:
+            parts.append(svg.line(left, y(score), right, y(score), class_))
+            taken.append(Box(left, y(score) - 2, right - left, 4))
+    if axes.least_speed:
+        at = x(axes.least_speed)
+        parts.append(svg.line(at, y.start, at, y.end, "budget"))
+        taken.append(Box(at - 2, frame.y, 4, frame.height))
+    words = [(axes.margin, axes.least_score)] if axes.margin and axes.least_score is not None else []
+    for told, score in words:
+        wide = svg.text_width(told, 11)
+        free = [Box(end, y(score) + down, wide, 14) for end in (right - wide - 4, left + 4) for down in (3, -17)]
+        best = min(free, key=lambda box: sum(box.overlap(other) for other in taken))
+        parts.append(svg.text(best.x, best.y + 11, told, class_="mark budget"))
+        taken.append(best)
+    if axes.least_speed:
+        told = f"budget {axes.least_speed:g}×"
+        wide, at = svg.text_width(told, 11), x(axes.least_speed)
+        free = [
+            Box(side, up, wide, 14) for up in (frame.y, frame.y + frame.height - 16) for side in (at + 5, at - wide - 5)
+        ]
+        free = [box for box in free if left <= box.x and box.x + wide <= right] or free
+        best = min(free, key=lambda box: sum(box.overlap(other) for other in taken))
+        parts.append(svg.text(best.x, best.y + 11, told, class_="mark budget"))
+        taken.append(best)
+    return parts, taken
+
+
+def _names(
+    spots: Sequence[Spot], x: svg.Scale, y: svg.Scale, taken: Sequence[Box], frame: Box, *, numbers: bool
+) -> tuple[list[str], list[Box]]:
+    """What stands at each spot, and where; the winner is placed first."""
+    short = [replace(spot, name=svg.shorten(spot.name, MOST)) for spot in spots]
+    names = [str(n) if numbers and not spot.is_winner else spot.name for n, spot in enumerate(short, 1)]
+    boxes: list[Box] = []
+    for _ in spots:
+        order = sorted(range(len(spots)), key=lambda n: (not spots[n].is_winner, n))
+        points = [(x(spots[n].x), y(spots[n].score)) for n in order]
+        placed = place(points, [svg.text_width(names[n]) * 1.05 + 4 for n in order], taken, frame)
+        boxes = [box for _, box in sorted(zip(order, placed, strict=True), key=lambda one: one[0])]
+        words = [box for box in taken if box.height == 14]
+        crowded = [
+            n
+            for n, box in enumerate(boxes)
+            if not is_clear(box, [*boxes[:n], *boxes[n + 1 :], *words], frame) and names[n] != str(n + 1)
+        ]
+        losers = [n for n in crowded if not spots[n].is_winner] or crowded
+        if not losers:
+            break
+        names[losers[-1]] = str(losers[-1] + 1)
+    return names, boxes
+
+
+def _labels(
+    spots: Sequence[Spot], names: Sequence[str], boxes: Sequence[Box], x: svg.Scale, y: svg.Scale
+) -> list[Markup]:
     parts = []
-    boxes = place(points, [svg.text_width(name) + 4 for name in names], taken, inside)
-    for name, box, (at, up), spot in zip(names, boxes, points, spots, strict=True):
-        middle = box.y + 8
+    for name, box, spot in zip(names, boxes, spots, strict=True):
+        at, up, middle = x(spot.x), y(spot.score), box.y + 8
         edge = min(max(at, box.x), box.x + box.width)
         if abs(edge - at) + abs(middle - up) > 30:
             parts.append(svg.line(at, up, edge, middle + (-8 if middle > up else 8 if middle < up else 0), "leader"))
-        class_ = "name on-front" if spot.on_front else "name"
-        parts.append(svg.text(box.x + 2, box.y + 12, name, class_=class_))
+        parts.append(svg.text(box.x + 2, box.y + 12, name, class_="name winner" if spot.is_winner else "name"))
     return parts

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from compress.report.charts import svg
-from compress.report.charts.dot_plots import point
+from compress.report.charts.markers import marker
 
 LANE, TOP, FOOT = 58.0, 14.0, 30.0
+LEAST_SPAN = 0.02
+"""What the axis shows at least, as a part of the values."""
 REACH = 18.0
 """How far a seed's dot lies from its lane's middle at most: dots of equal value lie below each other."""
 
@@ -36,7 +38,9 @@ def draw(lanes: Sequence[Lane], seeds: Sequence[int], title: str, description: s
     right = width - (max(svg.text_width(one.words) for one in lanes) + 16 if beside else 12.0)
     height = TOP + lane * len(lanes) + FOOT
     every = [value for one in lanes for value in one.values]
-    pad = (max(every) - min(every)) * 0.08 or 0.5
+    # Students that differ by a row or two must not seem to lie far apart.
+    lacking = max(0.0, LEAST_SPAN * max(map(abs, every)) - (max(every) - min(every)))
+    pad = (max(every) - min(every)) * 0.08 + lacking / 2 or 0.5
     x = svg.Scale(min(every) - pad, max(every) + pad, left, right)
     middles = [TOP + lane * (n + 1) - LANE / 2 for n in range(len(lanes))]
     parts = _axis(x, height)
@@ -49,7 +53,7 @@ def draw(lanes: Sequence[Lane], seeds: Sequence[int], title: str, description: s
         parts.append(svg.line(mean, middle - REACH - 6, mean, middle + REACH + 6, "mean"))
         for n, (seed, value) in enumerate(zip(seeds, one.values, strict=True)):
             words = svg.element("title", f"{one.name}, seed {seed}: {value:.2f}")
-            parts.append(svg.element("g", words, point(x(value), middle + _aside(n, len(seeds)), one.kind)))
+            parts.append(svg.element("g", words, marker(x(value), middle + _aside(n, len(seeds)), one.kind)))
         words_y = middle + 4 if beside else middle - LANE / 2 + 2
         parts.append(svg.text(0, words_y, one.name, class_="name"))
         parts.append(svg.text(width, words_y, one.words, anchor="end", class_="value"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 FONT = 12.0
-CHARACTER = 0.56
+CHARACTER = 0.6
 """A letter's mean width as a part of the font size, in the system fonts the page asks for."""
 
 

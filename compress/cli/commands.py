@@ -16,7 +16,7 @@ from compress.cli import completion
 from compress.core import catalogue
 from compress.core.distributed import is_main_process
 from compress.core.paths import named
-from compress.core.printable import lines, one_line
+from compress.core.printable import json_text, lines, one_line
 from compress.core.version import VERSION
 
 
@@ -177,7 +177,10 @@ def technique_command(name: str) -> click.Command:
         options.FIRST,
         options.Option(["-o", "--out"], required=True, type=FILE, help="Folder of the new artifact."),
         options.Option(["--force"], is_flag=True, help="Replace another artifact at --out."),
-        options.Option(["--dry-run"], is_flag=True, help="Check everything, print what would be done, and stop."),
+        options.Option(
+            ["--dry-run"], is_flag=True, help="Check everything, print what would be done and an estimate, and stop."
+        ),
+        options.Option(["--json", "as_json"], is_flag=True, help="Print what was made as JSON."),
     )
     own = options.click_options(technique.settings, name)
 
@@ -200,6 +203,10 @@ def _model() -> click.Argument:
 
 def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) -> None:
     from compress.cli import options
+    from compress.core.progress import say as progress
+
+    if is_main_process():  # before torch is imported, which takes seconds
+        progress(f"{technique.name}: reading {source} and its data; the result goes to {out}.")
     from compress.techniques.request import Request
 
     context = click.get_current_context()
@@ -212,14 +219,30 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
         from compress.core.setting_names import shown_as
 
         expected = request.check()
-        say(f"{technique.name} {source} -> {out} (dry run: nothing was made): {why(expected)}")
+        from compress.planning.runs import of_request
+
         step = expected.steps[-1]
         settings = shown_as(technique.name, step.settings)
+        estimate = of_request(request)
+        if values["as_json"]:
+            told = {"technique": technique.name, "settings": settings, "data": step.data, "why": why(expected)}
+            click.echo(json_text({**told, "estimate": estimate.to_json()}))
+            return
+        say(f"{technique.name} {source} -> {out} (dry run: nothing was made): {why(expected)}")
         say_lines(json.dumps({"settings": settings, "data": step.data}, indent=2, default=str))
+        for line in estimate.lines():
+            say(line)
         return
     made = request.run()
     if is_main_process():
-        say(f"{made.folder}  {made.format} {made.precision}  {made.fingerprint()}")
+        from compress.cli import gained
+
+        found = gained.gained(request.source, made)
+        if values["as_json"]:
+            click.echo(json_text(found))
+            return
+        say(gained.in_words(found))
+        say(f"Next: {gained.next_command(made)}")
 
 
 def _techniques() -> list[str]:

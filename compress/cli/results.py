@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from compress.cli import completion
 from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
+from compress.core.printable import json_text
 
 
 @command("run", example="compress run quickstart")
@@ -28,26 +30,46 @@ from compress.cli.commands import ALLOW_OVERLAP, FILE, command, say, say_lines
     metavar="SPLIT",
     help="Measure what is recommended once more on a split that chose nothing, such as test; the report shows both.",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything, print what would run and why, and stop.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print what would run, why, and an estimate, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made, the recommendation and its place as JSON.")
 def run(
-    pipeline: str, out: Path | None, changes: tuple[str, ...], allow_overlap: bool, confirm: str | None, dry_run: bool
+    pipeline: str,
+    out: Path | None,
+    changes: tuple[str, ...],
+    allow_overlap: bool,
+    confirm: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Run a pipeline: a YAML file, or a built-in one by name (`compress list pipelines`).
 
     Finished steps are reused. A stopped run continues with the same command. The exit code is 3 if a budget is not met.
     """
+    from compress.core.progress import say as progress
+
+    progress(f"run: reading the pipeline {pipeline}.")
     from compress import pipeline as pipelines
 
     plan = pipelines.read(pipeline, (*changes, *(["task.allow_overlap=true"] if allow_overlap else [])))
     folder = out or Path("runs") / plan.name
     if dry_run:
-        for line in pipelines.explain(plan, folder):
+        from compress.planning.runs import of_pipeline
+
+        explained = pipelines.explain(plan, folder)
+        estimate = of_pipeline(plan, folder)
+        if as_json:
+            click.echo(json_text({"steps": explained, "estimate": estimate.to_json()}))
+            return
+        for line in (*explained, "", *estimate.lines()):
             say(line)
         return
     result = pipelines.run(plan, folder, confirm=confirm)
-    _print_table(result.measurements, plan.budget)
-    if result.report is not None:
-        say_lines(f"\nReport: {result.report}")
+    leads = _leads(result.report)
+    if as_json:
+        click.echo(json_text(_made(result, leads)))
+    else:
+        _print_table(result.measurements, plan.budget)
+        _say_end(result, leads)
     if result.measurements is not None:
         from compress.measure import benchmark as benchmarks
 
@@ -120,12 +142,56 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
 )
 @click.option("--title", help="The report's title.")
 @click.option("--examples/--no-examples", default=True, help="Show texts of the evaluation split. Default: yes.")
-def report(sources: tuple[Path, ...], out: Path, title: str | None, examples: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the files and the recommendation as JSON.")
+def report(sources: tuple[Path, ...], out: Path, title: str | None, examples: bool, as_json: bool) -> None:
     """Write a comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests."""
     from compress import report as reports
 
-    for file in reports.write(sources, out, title=title, examples=examples):
-        say(str(file))
+    files = [str(file) for file in reports.write(sources, out, title=title, examples=examples)]
+    leads = _leads(out)
+    if as_json:
+        click.echo(json_text({"files": files, "verdict": leads}))
+        return
+    for line in (*files, *leads):
+        say(line)
+
+
+def _leads(page: Path | None) -> list[str]:
+    """The first sentence of the report, of each measurement in it."""
+    if page is None:
+        return []
+    runs = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["runs"]
+    return [one["lead"] for one in runs if one.get("lead")]
+
+
+def _made(result: Any, leads: list[str]) -> dict[str, Any]:
+    """The results of a run as a JSON dictionary."""
+    from compress.cli.gained import brief
+
+    return {
+        "artifacts": {name: brief(one) for name, one in result.artifacts.items()},
+        "verdict": leads,
+        "report": None if result.report is None else str(result.report),
+    }
+
+
+def _say_end(result: Any, leads: list[str]) -> None:
+    """The last lines of a run: the verdict and the report, or where nothing is measured what was made."""
+    from compress.cli import gained
+
+    if result.report is None:
+        for one in result.artifacts.values():
+            say(gained.in_words(gained.brief(one)))
+        first = next(iter(result.artifacts.values()), None)
+        if first is not None:
+            say(
+                f"Next: compress benchmark {' '.join(str(one.folder) for one in result.artifacts.values())} -o MEASUREMENTS"
+            )
+        return
+    say("")
+    for one in leads:
+        say(one)
+    say(f"Report: {result.report}")
 
 
 def _print_table(measurements: Any, budget: Mapping[str, Any] | None = None) -> None:

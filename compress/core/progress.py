@@ -15,6 +15,8 @@ from compress.core.printable import one_line
 logger = logging.getLogger("compress")
 
 Item = TypeVar("Item")
+FIRST_SECONDS = 3.0
+"""When the first such line comes, from which the time that is left is known."""
 EVERY_SECONDS = 15.0
 """Where there is no terminal, a bar becomes a line of text this often."""
 
@@ -119,13 +121,39 @@ class _Silent:
 
 
 class _Lines:
+    """Lines with the time of day, the time since the start and the time that is left: the first one soon, then regularly."""
+
     def __init__(self, description: str, total: int | None, done: int) -> None:
         self.description, self.total, self.done = description, total, done
-        self.last = time.monotonic()
+        self.begun_at = done
+        self.begun = time.monotonic()
+        self.next = self.begun + FIRST_SECONDS
 
     def advance(self, by: int = 1, note: str = "") -> None:
         self.done += by
-        if time.monotonic() - self.last >= EVERY_SECONDS:
-            self.last = time.monotonic()
-            of = f" of {self.total}" if self.total else ""
-            say(f"{self.description}: {self.done}{of}{'  ' + note if note else ''}")
+        now = time.monotonic()
+        if now < self.next:
+            return
+        self.next = now + EVERY_SECONDS
+        of = f" of {self.total:,}" if self.total else ""
+        elapsed = now - self.begun
+        times = f"{duration(elapsed)} elapsed"
+        if self.total and self.done > self.begun_at:
+            left = elapsed / (self.done - self.begun_at) * (self.total - self.done)
+            times += f", about {duration(left)} left"
+        clock = time.strftime("%H:%M:%S")
+        say(f"{clock}  {self.description}: {self.done:,}{of}, {times}{'  ' + note if note else ''}")
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> [duration(one) for one in (4.4, 75, 7300)]
+    ['4 s', '1 min 15 s', '2 h 2 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

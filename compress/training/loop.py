@@ -169,6 +169,8 @@ class Loop(Trainer):
             return dict(super().evaluate(eval_dataset, ignore_keys, metric_key_prefix))
         model = self.accelerator.unwrap_model(self.model)
         was_training = model.training
+        if self.watch.opened is not None:
+            self.watch.running.advance(0, f"scoring {self.score.rows:,} held-out rows")
         model.eval()
         try:
             with torch.no_grad(), self.accelerator.autocast():
@@ -291,6 +293,8 @@ class Watch(TrainerCallback):
     pause = 0.0
     """Seconds from one checkpoint to the next within an epoch."""
     loss = ""
+    scored = 0
+    """Batches of held-out rows that were scored in this evaluation."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -319,6 +323,14 @@ class Watch(TrainerCallback):
             control.should_save = True
         return control
 
+    def on_prediction_step(self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **_: Any) -> None:
+        if self.opened is None:
+            return
+        self.scored += 1
+        rows = len(self.loop.eval_dataset)
+        done = min(rows, self.scored * args.per_device_eval_batch_size * args.world_size)
+        self.running.advance(0, f"scoring held-out rows: {done:,} of {rows:,}")
+
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         unfinished = self.loop.hold is not None and not self.loop.hold.is_done(self.loop.progress)
         if self.loop.interrupted or unfinished:  # an epoch cut short is no candidate for the best one
@@ -333,6 +345,7 @@ class Watch(TrainerCallback):
             self.loss = f"loss {logs['loss']:.3f}"
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+        self.scored = 0
         if metrics and "eval_score" in metrics:
             epoch, metric, value = f"epoch {state.epoch:.2g}", self.loop.metric_name, metrics["eval_score"]
             score, rows = self.loop.score, len(self.loop.eval_dataset)

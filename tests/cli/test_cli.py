@@ -179,12 +179,13 @@ def test_a_number_of_rows_goes_over_the_tasks_limit(
         "--rows",
         7,
         "--dry-run",
+        "--json",
         "-o",
         tmp_path / "out",
     ]
     done = CliRunner().invoke(compress, [str(word) for word in words])
     assert done.exit_code == 0, done.output
-    read = json.loads(done.output[done.output.index("{") :])["data"]
+    read = json.loads(done.stdout[done.stdout.index("{") :])["data"]
     assert (read["train"]["limit"], read["train"]["rows"]) == (7, 7)
 
 

@@ -1,0 +1,140 @@
+"""What a command gained, for its last lines and for `--json`: sizes, parameters, scores and agreement, from the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compress.core.artifact import Artifact
+
+
+def gained(source: Artifact, made: Artifact) -> dict[str, Any]:
+    """What the last step of an artifact gained, as a JSON dictionary; what was not measured is not in it.
+
+    Args:
+        source: what the step started from.
+    """
+    facts = made.steps[-1].facts if made.steps else {}
+    found: dict[str, Any] = {
+        "artifact": str(made.folder),
+        "technique": made.steps[-1].technique if made.steps else None,
+        "format": made.format,
+        "precision": made.precision,
+        "fingerprint": made.fingerprint(),
+        "bytes": {"before": _bytes(source), "after": _bytes(made)},
+        "parameters": {"before": _parameters(source), "after": _parameters(made)},
+        "seconds": facts.get("seconds"),
+        "score": _score(facts),
+        "teacher_score": facts.get("teacher_score"),
+        "agreement": _agreement(facts),
+        "largest_gap": _gap(facts),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def brief(made: Artifact) -> dict[str, Any]:
+    """The same of an artifact whose source is not at hand."""
+    found = gained(made, made)
+    return {
+        **found,
+        "bytes": {"before": None, **_after(found["bytes"])},
+        "parameters": _after(found["parameters"]) | {"before": None},
+    }
+
+
+def _after(both: Mapping[str, Any]) -> dict[str, Any]:
+    return {"after": both["after"]}
+
+
+def in_words(found: Mapping[str, Any]) -> str:
+    """The same as a sentence: `q: 90.9 -> 23.4 MB, agrees with its source on 24 of 24 rows.`"""
+    parts = []
+    size = found["bytes"]
+    if size["before"] and size["after"]:
+        parts.append(f"{_mb(size['before'])} -> {_mb(size['after'])} MB")
+    elif size["after"]:
+        parts.append(f"{_mb(size['after'])} MB")
+    counts = found["parameters"]
+    if counts["before"] and counts["after"] and counts["before"] != counts["after"]:
+        parts.append(f"{counts['before'] / 1e6:.2f} -> {counts['after'] / 1e6:.2f} million parameters")
+    score, teacher = found.get("score"), found.get("teacher_score")
+    if score is not None:
+        told = f"{score['metric']} {score['value']:.4f}"
+        if teacher is not None and teacher.get("value") is not None and teacher.get("metric") == score["metric"]:
+            told += f" (teacher {teacher['value']:.4f})"
+        rows = f" on {score['rows']:,} held-out rows" if score.get("rows") else ""
+        parts.append(f"{told}{rows}")
+    agreement = found.get("agreement")
+    if agreement is not None:
+        same = round(agreement["share"] * agreement["rows"])
+        parts.append(f"agrees with {agreement['with']} on {same:,} of {agreement['rows']:,} {agreement['unit']}")
+    elif found.get("largest_gap") is not None:
+        parts.append(f"outputs differ from {_origin(found)} by {found['largest_gap']:.1g} at most")
+    return f"{found['artifact']}: {', '.join(parts) or found['format'] + ' ' + found['precision']}."
+
+
+def next_command(made: Artifact) -> str:
+    """The command that is most likely to be next."""
+    if made.steps and not made.steps[-1].compresses:
+        return f"compress distill {made.folder} --layers N -o STUDENT"
+    if made.task is None:
+        return f"compress inspect {made.folder}"
+    return f'compress predict {made.folder} "..."'
+
+
+def _origin(found: Mapping[str, Any]) -> str:
+    return "torch" if found["technique"] == "export" else "fp32"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f}" if size >= 1e5 else f"{size / 1e6:.3f}"
+
+
+def _bytes(artifact: Artifact) -> int | None:
+    from compress.measure.size import disk_bytes
+
+    return disk_bytes(artifact) if artifact.format in ("torch", "onnx") else None
+
+
+def _parameters(artifact: Artifact) -> int | None:
+    from compress.measure.size import onnx_parameters
+    from compress.models.stored import model_files, safetensors_parameters
+
+    if artifact.format == "onnx":
+        return onnx_parameters(artifact)
+    return safetensors_parameters(model_files(artifact)) if artifact.format == "torch" else None
+
+
+def _score(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The score on held-out rows of the weights that were kept."""
+    curves = facts.get("curves") or {}
+    name = next((one for one in curves if one.endswith(" on held-out rows")), None)
+    if name is None or not curves[name]:
+        return None
+    values = [value for _, value in curves[name]]
+    metric = name.removesuffix(" on held-out rows")
+    best = min(values) if metric == "perplexity" else max(values)
+    value = best if facts.get("kept") == "best" else values[-1]
+    return {"metric": metric, "value": value, "rows": facts.get("holdout_rows")}
+
+
+def _agreement(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = facts.get("agreement")
+    if isinstance(found, Mapping) and found.get("share") is not None and found.get("rows"):
+        unit = "rows" if found.get("of") in (None, "classes") else f"{found['of']} of rows"
+        return {"with": "fp32", "share": found["share"], "rows": found["rows"], "unit": unit}
+    for name, other in (("parity", "torch"), ("gap to fp32", "fp32")):
+        gap = facts.get(name)
+        if isinstance(gap, Mapping) and gap.get("equal_predictions") is not None:
+            rows, tokens = gap.get("rows"), gap.get("compared")
+            unit = "tokens" if tokens else "rows"
+            return {"with": other, "share": gap["equal_predictions"], "rows": tokens or rows, "unit": unit}
+    return None
+
+
+def _gap(facts: Mapping[str, Any]) -> float | None:
+    for name in ("parity", "gap to fp32"):
+        gaps = (facts.get(name) or {}).get("largest_gap")
+        if gaps:
+            return float(max(gaps.values()))
+    return None

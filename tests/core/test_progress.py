@@ -1,0 +1,38 @@
+"""Where there is no terminal, a bar is lines with the time of day, the time since the start and the time that is left."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+
+import pytest
+
+from compress.core import progress
+
+
+def test_a_line_of_progress_has_the_time_the_elapsed_time_and_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    caplog.set_level(logging.INFO, logger="compress")
+    with progress.bar("teacher: training", 226, 26) as running:
+        running.advance(50)  # at once: no line yet
+        assert not caplog.messages
+        now[0] = 110.0
+        running.advance(50, "loss 0.590")
+        running.advance(1)
+        now[0] = 126.0
+        running.advance(0, "scoring held-out rows: 64 of 128")  # nothing is done, and yet it does not stand still
+    first, second = caplog.messages
+    assert re.match(r"\d\d:\d\d:\d\d  teacher: training: 126 of 226, 10 s elapsed, about 10 s left  loss 0.590$", first)
+    assert second.endswith("scoring held-out rows: 64 of 128")
+    assert "127 of 226, 26 s elapsed" in second
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "0 s"), (59.7, "1 min 0 s"), (75.0, "1 min 15 s"), (7300.0, "2 h 1 min")]
+)
+def test_times_are_written_in_words(seconds: float, words: str) -> None:
+    assert progress.duration(seconds) == words

@@ -148,7 +148,7 @@ def report(sources: tuple[Path, ...], out: Path, title: str | None, examples: bo
     from compress import report as reports
 
     files = [str(file) for file in reports.write(sources, out, title=title, examples=examples)]
-    leads = _leads(out)
+    leads = _leads(next((Path(one) for one in files if one.endswith(".json")), None))
     if as_json:
         click.echo(json_text({"files": files, "verdict": leads}))
         return

@@ -131,7 +131,15 @@ class Evaluation(ABC):
             candidate.runtime.name, candidate.entry.artifact, candidate.serving, file, generation=self.generation
         )
 
-    def asked(self, candidate: Candidate, what: str, rows: int, suffix: str = ".npy") -> Path:
+    def asked(
+        self,
+        candidate: Candidate,
+        what: str,
+        rows: int,
+        suffix: str = ".npy",
+        *,
+        one_at_a_time: Sequence[int] | None = None,
+    ) -> Path:
         """What a worker's command writes for the whole split, as a file in the cache.
 
         Args:
@@ -139,6 +147,7 @@ class Evaluation(ABC):
             what: the command: `predict`, `generate` or `score`.
             rows: how many there are.
             suffix: of the file's name.
+            one_at_a_time: the numbers of the examples that are predicted, each in a batch of its own; by default all, in batches.
 
         Raises:
             CompressError: the worker fails.
@@ -155,12 +164,16 @@ class Evaluation(ABC):
         }
         if what != PREDICT:
             identity |= {"what": what, "precision": candidate.entry.artifact.precision}
+        how: dict[str, Any] = {"batch_size": self.batch_size}
+        if one_at_a_time is not None:
+            how = {"batch_size": 1, "numbers": list(one_at_a_time)}
+            identity |= how
         name = f"outputs{suffix}"
 
         def make(folder: Path) -> None:
             assert candidate.worker is not None
             with bar(f"{candidate.entry.name}: evaluation", rows) as progress:
                 to = str((folder / name).resolve())
-                candidate.worker.ask(what, progress=progress.advance, batch_size=self.batch_size, to=to)
+                candidate.worker.ask(what, progress=progress.advance, to=to, **how)
 
         return entry(quality.cached(self.cache, identity), make).folder / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.data.loading import Split
-from compress.measure import agreement, latency, memory, outputs, quality, ragged, window_groups
-from compress.measure.batches import Condition, Inputs, Unnamed
+from compress.measure import agreement, batch_effect, latency, memory, outputs, quality, ragged, window_groups
+from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import Evaluation
 from compress.measure.generation_inputs import GenerationPlan, GenerativeRows, fitted, positions
 from compress.measure.plan import Candidate, Entry, Plan
@@ -57,6 +57,8 @@ class GenerationEvaluation(Evaluation):
     """Models that generate text. Their answers are the most likely tokens at each position of the references."""
 
     plan: GenerationPlan
+    generated: dict[str, tuple[Mapping[str, Sequence[int]], Sequence[NDArray[np.int64]]]] = field(default_factory=dict)
+    """The numbers of the timed examples by condition, and the tokens that each entry generated after every example."""
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -118,7 +120,17 @@ class GenerationEvaluation(Evaluation):
         """All measurements of its decoding speed."""
         where = {**where, "beams": self.plan.decoding.beams}
         new_tokens, mine = self.plan.new_tokens, candidate.entry.fingerprint
-        return latency.speed_of_generation(mine, timings, condition, where, baseline, new_tokens)
+        found = latency.speed_of_generation(mine, timings, condition, where, baseline, new_tokens)
+        if condition.length == REAL and condition.batch == 1 and candidate.entry.name in self.generated:
+            numbers, texts = self.generated[candidate.entry.name]
+            timed = {numbers[condition.key][int(key)]: tokens for key, tokens in timings.outputs.items()}
+            if timed and self.batch_size > 1:
+                together = [texts[one] for one in timed]
+                under = {**where, "length": REAL}
+                found.append(
+                    batch_effect.changed(mine, list(timed), list(timed.values()), together, self.batch_size, under)
+                )
+        return found
 
     def growth(self, candidate: Candidate, file: Unnamed, plan: Plan) -> list[Measurement]:
         condition, where, artifact = (
@@ -146,6 +158,7 @@ class GenerationEvaluation(Evaluation):
         """Of the texts that it generates after the evaluation split's sources."""
         entry, mine = candidate.entry, candidate.entry.fingerprint
         tokens = ragged.load(self.asked(candidate, "generate", len(prepared.rows), ".npz"))["tokens"]
+        self.generated[entry.name] = prepared.numbers, tokens
         tokenizer = models.tokenizer(entry.artifact.folder)
         decoded = tokenizer.batch_decode([row.tolist() for row in tokens], skip_special_tokens=True)
         texts = self.outputs[entry.name] = [text.strip() for text in decoded]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
@@ -15,7 +16,7 @@ from compress.core.measurement import Measurement
 from compress.core.progress import warn
 from compress.data import loading
 from compress.data.loading import Split
-from compress.measure import agreement, batches, calibration, latency, lost_examples, quality
+from compress.measure import agreement, batch_effect, batches, calibration, latency, lost_examples, quality
 from compress.measure.batches import REAL, Condition, Inputs, Unnamed
 from compress.measure.evaluation import PREDICT, Evaluation
 from compress.measure.plan import Candidate, Entry
@@ -141,8 +142,10 @@ class PredictionEvaluation(Evaluation):
         mine = self.answers[entry.name] = quality.of_task(predicted, entry.artifact.folder, self.task)
         one_class = predictions.one_class(mine, self.labels, self.task)
         self.timed[entry.name] = prepared, predicted
-        notes = (*prepared.notes, *one_class)
+        by_batch = self._changed_by_batch(candidate, inferred, predicted, condition)
+        notes = (*prepared.notes, *one_class, *(note for one in by_batch for note in one.notes))
         found = quality.quality(entry.fingerprint, mine, self.labels, self.metrics, condition, notes)
+        found += by_batch
         if not entry.is_root:
             of_root = self.answers.get(self.root)
             found.append(agreement.of_predictions(entry.fingerprint, mine, of_root, self.task, condition))
@@ -189,15 +192,38 @@ class PredictionEvaluation(Evaluation):
 
     def _inferred(self, candidate: Candidate, prepared: Inputs) -> Inference:
         """The outputs for every example of the split, in the order of the artifact's own."""
-        kind, artifact = self.task.of_kind, candidate.entry.artifact
+        artifact, outputs = candidate.entry.artifact, self._outputs(candidate, len(prepared.rows))
+        names = labels.of_config(raw_config(artifact.folder), artifact.folder) if self.task.label_names else ()
+        return Inference(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts)
+
+    def _outputs(
+        self, candidate: Candidate, rows: int, one_at_a_time: Sequence[int] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """The outputs by name, see `compress.measure.evaluation.Evaluation.asked`."""
+        kind = self.task.of_kind
         several = len(kind.outputs) > 1
-        file = self.asked(candidate, PREDICT, len(prepared.rows), ".npz" if several else ".npy")
+        file = self.asked(candidate, PREDICT, rows, ".npz" if several else ".npy", one_at_a_time=one_at_a_time)
         kept = np.load(file, allow_pickle=False)
         outputs = {one.name: kept[one.name] if several else kept for one in kind.outputs}
         if not all(np.isfinite(one).all() for one in outputs.values()):
             raise CompressError("its outputs are not finite numbers")
-        names = labels.of_config(raw_config(artifact.folder), artifact.folder) if self.task.label_names else ()
-        return Inference(outputs, prepared.rows, self.split.rows, self.task.law, names, artifact.facts)
+        return outputs
+
+    def _changed_by_batch(
+        self, candidate: Candidate, inferred: Inference, predicted: Any, condition: Mapping[str, Any]
+    ) -> list[Measurement]:
+        """How many answers are others one text at a time, as speed is quoted and int8 models predict; none of scores, which
+        all change a little, nor where an example is read in several windows."""
+        is_one_row_each = len(predicted) == len(inferred.rows) and not inferred.rows.about
+        if not self.task.law.chooses or self.batch_size == 1 or not is_one_row_each:
+            return []
+        kind, entry = self.task.of_kind, candidate.entry
+        numbers = batch_effect.examples(len(inferred.rows))
+        outputs = self._outputs(candidate, len(numbers), one_at_a_time=numbers)
+        texts = self.split.rows.select(numbers)
+        alone = kind.judge(replace(inferred, outputs=outputs, rows=inferred.rows.chosen(numbers), texts=texts))
+        together = [predicted[one] for one in numbers]
+        return [batch_effect.changed(entry.fingerprint, numbers, list(alone), together, self.batch_size, condition)]
 
     def _on_another_split(
         self, candidate: Candidate, other: PredictionEvaluation | Unread, condition: Mapping[str, Any]

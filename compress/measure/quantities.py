@@ -16,6 +16,7 @@ TOTAL, PER_SECOND = "total_seconds", "output_tokens_per_second"
 FIRST, PER_TOKEN = "time_to_first_token_seconds", "time_per_output_token_seconds"
 CALIBRATION, BRIER = "calibration_error", "brier_score"
 AGREEMENT, DISTINCT, OUTPUT_TOKENS = "agreement_with_root", "distinct_outputs", "output_tokens"
+CHANGED = "answers_changed_by_batch"
 
 QUANTITIES: Mapping[str, tuple[str, bool]] = {
     "parameters": ("count", False),
@@ -28,7 +29,7 @@ QUANTITIES: Mapping[str, tuple[str, bool]] = {
     SPEEDUP: ("ratio", True),
     **dict.fromkeys((AGREEMENT, DISTINCT), ("share", True)),
     **dict.fromkeys((CALIBRATION, BRIER), ("share", False)),
-    OUTPUT_TOKENS: ("count", False),
+    **dict.fromkeys((OUTPUT_TOKENS, CHANGED), ("count", False)),
 }
 """By its name in `measurements.json`: its unit, and whether more of it is better."""
 

@@ -103,10 +103,12 @@ class Worker:
         come_to_rest()
         return told
 
-    def predict(self, batch_size: int, to: str) -> Answer:
-        """Predict the whole split into a file (.npz): each output by its name, see `compress.runtimes.rows.predict_all`; of a
-        model with a single output its array alone (.npy)."""
+    def predict(self, batch_size: int, to: str, numbers: Sequence[int] | None = None) -> Answer:
+        """Predict the whole split, or the examples with these numbers, into a file (.npz): each output by its name, see
+        `compress.runtimes.rows.predict_all`; of a model with a single output its array alone (.npy)."""
         rows = inputs.open_rows(self.file)
+        if numbers is not None:
+            rows = rows.chosen(numbers)
         found = predict_all(
             self._model(), rows, batch_size, lambda count: answer({"done": count}), outputs=self.outputs
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -67,6 +67,17 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.columns["input_ids"])
+
+    def chosen(self, numbers: Sequence[int]) -> Rows:
+        """The examples with these numbers, in this order."""
+        at, words = self.answers_at, self.answer_words
+        return replace(
+            self,
+            columns={name: tuple(rows[one] for one in numbers) for name, rows in self.columns.items()},
+            answers_at=None if at is None else tuple(at[one] for one in numbers),
+            answer_words=None if words is None else tuple(words[one] for one in numbers),
+            about={name: [told[one] for one in numbers] for name, told in self.about.items()},
+        )
 
     def lengths(self) -> NDArray[np.int64]:
         """The number of tokens of each example, [examples]."""

@@ -184,14 +184,20 @@ def test_accuracy_is_what_transformers_itself_gives(ran: Ran, tiny_torch: Artifa
     assert list(ran.one("accuracy", "fp32-torch").per_example) == [float(one) for one in right]
 
 
+def test_fp32_models_answer_alike_in_batches_and_one_at_a_time(ran: Ran) -> None:
+    for name in ("fp32-torch", "fp32-onnx", "student"):
+        found = ran.one("answers_changed_by_batch", name)
+        assert (found.value, found.samples, found.notes) == (0.0, 48, ())
+        assert (found.condition["batch"], found.condition["against_batch"]) == (1, 32)
+
+
 def test_latency_of_every_model_stands_beside_the_baselines_in_the_same_rounds(ran: Ran) -> None:
     for name in ("fp32-torch", "fp32-onnx", "student"):
         for options in ("ours", "default"):
             under = {"batch": 2, "length": 16, "options": options}
             median, speedup = ran.one("latency_seconds", name, **under), ran.one("speedup", name, **under)
             assert len(median.raw) == median.samples == 3 * 4
-            assert median.interval is not None
-            assert median.interval[0] <= (median.value or 0) <= median.interval[1]
+            assert median.interval is None, "three rounds are too few for one"
             assert len(speedup.raw) == 3
             assert ran.one("throughput", name, **under).value
     assert ran.one("speedup", "fp32-onnx", batch=2, length=16, options="default").value == 1.0

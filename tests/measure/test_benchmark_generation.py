@@ -180,6 +180,8 @@ def test_speed_and_memory_of_every_generative_model_are_those_of_generate(ran: R
         real = ran.one("latency_seconds", name, batch=1, length="real")
         assert len(real.raw) == 2 * 3
         assert ran.one("speedup", name, batch=1, length="real").value
+        changed = ran.one("answers_changed_by_batch", name)
+        assert (changed.value, changed.samples) == (0.0, 3)
         assert 1 <= (ran.one("output_tokens", name, batch=1).value or 0) <= 8
         under = {"batch": 2, "length": 8, "new_tokens": 5}
         first = ran.one("time_to_first_token_seconds", name, **under).value or 0

@@ -123,6 +123,9 @@ def _markdown_escaped(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for sign in "\\`*_[]|#~":
+    for sign in "\\`*[]|~":
         escaped = escaped.replace(sign, "\\" + sign)
+    # Within a word an underscore is no emphasis, and only a line's first sharp makes a heading.
+    escaped = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", escaped)
+    escaped = re.sub(r"^(\s*)#", r"\1\\#", escaped)
     return " ".join(escaped.split())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compress.report import wording
 from compress.report.comparison import Comparison, Row
+from compress.report.memory import phases
 from compress.report.page.torch_ratio import times_torch, torch_row
 from compress.report.significance import Difference
 from compress.report.values import Condition, Value, phase_words
@@ -123,8 +124,7 @@ def _facts(comparison: Comparison, row: Row) -> Iterator[tuple[str, str]]:
             else "Same answer as uncompressed"
         )
         yield name, wording.percent(row.agreement.value)
-    for phase in comparison.phases:
-        memory = row.memory[phase]
+    for phase, memory in phases(row).items():
         if memory.peak.value is not None:
             own = memory.above_empty.value
             above = f" ({wording.megabytes(own)} above an empty process)" if own is not None else ""

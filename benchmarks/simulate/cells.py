@@ -214,7 +214,7 @@ def grid(repetitions: int) -> Iterator[tuple[Any, ...]]:
         cells += [(single_share, examples, share) for share in (0.7, 0.8, 0.9, 0.95, 0.98, 0.99)]
         for agreement in (0.8, 0.9, 0.95, 0.98, 0.99):
             gaps = [gap for gap in (0.0, 0.005, 0.01, 0.02, 0.04) if gap < 1 - agreement]
-            cells += [(paired_shares, examples, agreement, gap, 5 * repetitions) for gap in gaps]
+            cells += [(paired_shares, examples, agreement, gap, 50 * repetitions) for gap in gaps]
         # A jackknife of thousands of examples takes longer, and covers the more surely.
         fewer = repetitions if examples < 872 else repetitions // (2 if examples < 5000 else 10)
         for agreement in (0.8, 0.95, 0.99):

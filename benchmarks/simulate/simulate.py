@@ -69,7 +69,7 @@ def _words(repetitions: int) -> str:
     ]
     for variants in (1, 3, 6, 12):
         shares = [
-            cells.false_words(variants, count, 0.9, 4 * repetitions, variants + count) for count in cells.EXAMPLES
+            cells.false_words(variants, count, 0.9, 50 * repetitions, variants + count) for count in cells.EXAMPLES
         ]
         lines.append(f"| {variants} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
     return "\n".join(lines)
@@ -79,7 +79,7 @@ def _power(repetitions: int) -> str:
     lines = ["| examples | agree | detectable (points) | shown in |", "|---|---|---|---|"]
     for count in cells.EXAMPLES:
         for agreement in (0.8, 0.9, 0.95, 0.98, 0.99):
-            made = cells.power(count, agreement, 4 * repetitions, count)
+            made = cells.power(count, agreement, 20 * repetitions, count)
             told = f"{100 * made[0]:.2f} | {made[1]:.1%}" if made else "more than all that differ | –"
             lines.append(f"| {count:,} | {agreement:.0%} | {told} |")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ def unit_of_times(comparison: Comparison) -> Callable[[float], str]:
     times = [row.speeds[headline].time.value for row in comparison.rows] if headline else []
     known = [one for one in times if one is not None]
     unit, size = ("s", 1.0) if known and min(known) >= 1 else ("ms", 1e-3)
-    return lambda seconds: f"{_three_digits(seconds / size)} {unit}"
+    return lambda seconds: f"{_three_digits(seconds / size)}\u00a0{unit}"
 
 
 def _three_digits(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from compress.report import wording
+from compress.report import memory, wording
 from compress.report.comparison import Comparison, Row
 from compress.report.page.details import Details, details
 from compress.report.page.times import unit_of_times
@@ -79,7 +79,7 @@ def _row(comparison: Comparison, row: Row, mark: str, rank: int) -> TableRow:
         speed=_speed(comparison, row),
         latency=_latency(comparison, row),
         size=_size(comparison, row),
-        memory=_cell(peak_memory(comparison, row), wording.megabytes),
+        memory=_cell(memory.peak(row), wording.megabytes),
         details=details(comparison, row),
         rank=rank,
         others=tuple(_other_metrics(comparison, row)),
@@ -144,15 +144,6 @@ def _size(comparison: Comparison, row: Row) -> Cell:
             f"{wording.times(row.smaller if is_smaller else 1 / row.smaller)} {'smaller' if is_smaller else 'the size'}"
         ]
     return _cell(row.disk, wording.megabytes, below)
-
-
-def peak_memory(comparison: Comparison, row: Row) -> Value:
-    """The most memory that the serving process had resident in any phase, in bytes."""
-    peaks = [row.memory[phase].peak for phase in comparison.phases]
-    known = [one for one in peaks if one.value is not None]
-    if not known:
-        return peaks[0] if peaks else Value(absent="memory was not measured")
-    return max(known, key=lambda one: one.value or 0.0)
 
 
 def _without_a_model(comparison: Comparison) -> Iterator[TableRow]:

@@ -122,6 +122,9 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     is listed with the reason; if none can be measured, the exit code is 1. A stopped benchmark continues with the same
     command.
     """
+    from compress.core.progress import say as progress
+
+    progress(f"benchmark: reading {len(artifacts)} models and their data; the measurements go to {out}.")
     from compress.measure import benchmark as benchmarks
     from compress.measure.request import measured
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from compress.cli import compress, gained
 from compress.core.artifact import Artifact
+from tests.report.made_up import Made, make
 
 
 def ran(*arguments: object) -> str:
@@ -80,3 +84,52 @@ def test_a_dry_run_estimates_rows_steps_minutes_and_disk_and_names_its_basis(
     assert found["megabytes"] > step["megabytes"]
     assert "timed here" in found["basis"]
     assert not (tmp_path / "t").exists()
+
+
+def test_a_metrics_own_direction_says_which_score_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    from compress.core import catalogue
+    from compress.metrics import metric
+
+    errors = replace(metric.find("accuracy"), name="error_rate", higher_is_better=False)
+    monkeypatch.setattr(metric, "find", {"error_rate": errors}.__getitem__)
+    monkeypatch.setattr(catalogue, "names", lambda kind: ["error_rate"])
+    facts = {"curves": {"error_rate on held-out rows": [[4, 0.2], [8, 0.1], [12, 0.3]]}, "kept": "best"}
+    assert (gained._score(facts) or {})["value"] == 0.1
+
+
+def test_a_score_in_a_metric_that_is_not_known_here_is_left_out() -> None:
+    facts = {"curves": {"a metric of before on held-out rows": [[4, 0.2]]}, "kept": "best"}
+    assert gained._score(facts) is None
+
+
+def test_prune_ends_with_the_parameters_before_and_after(
+    make_model: Callable[..., Path], tmp_path: Path, task_file: Path
+) -> None:
+    out = tmp_path / "p"
+    asked = ("prune", make_model("bert"), "--task", task_file, "--method", "layers", "--layers", 1)
+    lines = ran(*asked, "-o", out).splitlines()
+    assert re.match(rf"{re.escape(str(out))}: [\d.]+ -> [\d.]+ MB, [\d.]+ -> [\d.]+ million parameters", lines[-2])
+    assert lines[-1] == f'Next: compress predict {out} "..."'
+
+
+def test_report_ends_with_its_files_and_the_verdict(tmp_path: Path) -> None:
+    make([Made("student-int8", 790, 12, 3.4, 18.0)]).save(tmp_path / "measured")
+    page = tmp_path / "report.html"
+    lines = ran("report", tmp_path / "measured", "-o", page).splitlines()
+    assert lines[:4] == [str(page.with_suffix(suffix)) for suffix in (".html", ".md", ".json", ".csv")]
+    (lead,) = (one["lead"] for one in json.loads(page.with_suffix(".json").read_text())["runs"])
+    assert lines[4:] == [lead]
+    assert "student-int8" in lead or "recommended" in lead
+
+
+def test_a_run_without_a_benchmark_ends_with_each_artifact_and_how_to_measure_them(
+    make_model: Callable[..., Path], tmp_path: Path, task: dict[str, Any]
+) -> None:
+    file = tmp_path / "my.yaml"
+    steps = {str(count): {"prune": {"method": "layers", "layers": count}} for count in (1, 2)}
+    file.write_text(yaml.safe_dump({"model": str(make_model("bert")), "task": task, "steps": steps}))
+    *_, small, large, last = ran("run", file, "-o", tmp_path / "run").splitlines()
+    folders = [str(tmp_path / "run" / name) for name in steps]
+    for folder, line in zip(folders, (small, large), strict=True):
+        assert re.match(rf"{re.escape(folder)}: [\d.]+ MB", line)
+    assert last == f"Next: compress benchmark {' '.join(folders)} -o MEASUREMENTS"

@@ -43,8 +43,9 @@ lint: $(INSTALLED) ## Run ruff, mypy and import-linter
 
 check: lint test-all ## Run the linters and all tests
 
-format: $(INSTALLED) ## Format the code, mend what ruff can, and write the types of the techniques' Python functions
+format: $(INSTALLED) ## Format the code, mend what ruff can, and write the techniques' types and the report's schema
 	$(BIN)/python -m tests.techniques.signatures
+	$(BIN)/python -m tests.report.schema_file
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

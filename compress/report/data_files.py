@@ -12,15 +12,16 @@ from typing import Any
 from compress.core.printable import json_text
 from compress.report import wording
 from compress.report.comparison import Row
+from compress.report.obstacles import obstacles
 from compress.report.pages import Document
 from compress.report.recommendations import RULE
 from compress.report.scales import scale_of_metric
 from compress.report.section import NumberedStep, Section
-from compress.report.significance import Difference
+from compress.report.significance import MARGIN, Difference
 from compress.report.values import PACES, Condition, Value
 
-SCHEMA_VERSION = 1
-"""Of `report.json`; `reports/README.md` describes it."""
+SCHEMA_VERSION = 2
+"""Of `report.json`; `compress.report.schema` describes it, and `reports/report.schema.json` is made of that."""
 
 
 def as_json(document: Document) -> str:
@@ -64,11 +65,14 @@ def _run(section: Section) -> dict[str, Any]:
         "machine": given.machine,
         "notes": given.notes,
         "metrics": comparison.metrics,
+        "level": comparison.level,
+        "margins": {metric: comparison.margins.get(metric, MARGIN) for metric in comparison.metrics},
         "headline": asdict(comparison.headline) if comparison.headline else None,
+        "busy": section.busy,
         "lead": section.lead,
         "confirmation": section.confirmation,
         "rule": RULE,
-        "picks": [
+        "recommendations": [
             {
                 "title": one.title,
                 "name": one.row.name,
@@ -81,6 +85,9 @@ def _run(section: Section) -> dict[str, Any]:
             for one, told in section.recommendations
         ],
         "budget": asdict(section.budget) if section.budget else None,
+        "trivial_baselines": [
+            {"name": one.name, "words": one.words, "values": one.values} for one in comparison.baselines
+        ],
         "artifacts": [_artifact(section, row) for row in comparison.rows],
         "breakdown": section.breakdown.to_json() if section.breakdown else None,
         "tests": [
@@ -103,7 +110,8 @@ def _run(section: Section) -> dict[str, Any]:
 
 
 def _artifact(section: Section, row: Row) -> dict[str, Any]:
-    steps = _steps(section, row)
+    comparison, steps = section.comparison, _steps(section, row)
+    places = {one.name: place for place, one in enumerate(comparison.ranked, 1)}
     return {
         "name": row.name,
         "role": row.artifact.role,
@@ -113,6 +121,8 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "made": row.made,
         "steps": [one.number for one in steps],
         "precision": row.precision,
+        "rank": places.get(row.name),
+        "obstacles": [one.words for one in obstacles(comparison, row)] if row.is_variant else [],
         "on_front": row.name in section.front,
         "parameters_count": asdict(row.parameters),
         "disk_bytes": asdict(row.disk),
@@ -123,6 +133,7 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "quality_share": _quality(section, row, in_points=True),
         "quality_own_scale": _quality(section, row, in_points=False),
         "agreement_share": asdict(row.agreement),
+        "against_trivial": asdict(beside) if (beside := comparison.against_trivial.get(row.name)) else None,
         "speeds": [
             {
                 **asdict(condition),
@@ -141,7 +152,7 @@ def _artifact(section: Section, row: Row) -> dict[str, Any]:
         "memory_bytes": {phase: asdict(one) for phase, one in row.memory.items()},
         "device_memory_bytes": {where: asdict(one) for where, one in row.device_memory.items()},
         "parent": row.parent.name if row.parent else None,
-        "generation": _generation_of(section, row) if section.comparison.is_generative else None,
+        "generation": _generation_of(section, row) if comparison.is_generative else None,
     }
 
 
@@ -155,7 +166,6 @@ def _generation(section: Section) -> dict[str, Any] | None:
         "agreement": comparison.agreement,
         "decoding": comparison.decoding,
         "signatures": comparison.signatures,
-        "baselines": {one.name: one.values for one in comparison.baselines},
         "warnings": section.warnings,
         "examples": [{**asdict(one), "outputs": dict(one.outputs)} for one in section.examples],
     }

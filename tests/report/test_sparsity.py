@@ -170,9 +170,9 @@ def test_a_ratio_whose_interval_holds_one_is_not_called_faster_in_the_verdict(
     make_run([PRUNED]).save(tmp_path)
     files = report.write([tmp_path], tmp_path / "report.html")
     run: dict[str, Any] = json.loads(files.json.read_text())["runs"][0]
-    assert "faster than" not in run["picks"][0]["story"]
-    assert "1.0× the speed (no difference shown)" in run["picks"][0]["story"]
-    assert run["picks"][0]["story"].endswith("(on disk 90.9 MB).")
+    assert "faster than" not in run["recommendations"][0]["story"]
+    assert "1.0× the speed (no difference shown)" in run["recommendations"][0]["story"]
+    assert run["recommendations"][0]["story"].endswith("(on disk 90.9 MB).")
 
 
 def test_measurements_from_before_zeros_were_counted_still_make_a_report(make_run: MakeRun, tmp_path: Path) -> None:

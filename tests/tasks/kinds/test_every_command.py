@@ -17,6 +17,7 @@ from compress.core.errors import CompressError
 from compress.data import loading
 from compress.metrics import entity_f1
 from compress.models.load import resolve_model
+from compress.report.schema import ReportFile
 from compress.runtimes.predict import opened
 from compress.tasks.task import Task
 from compress.techniques.apply import apply
@@ -121,7 +122,9 @@ def test_it_is_benchmarked_and_reported_beside_a_smaller_one(teacher: Artifact, 
     suite.write_text("rounds: 2\nrepeats: 0\noptions: [ours]\nconditions: [{batch: 1, length: real, calls: 2}]\n")
     compress.benchmark([teacher.folder, smaller.folder], tmp_path / "bench", suite=suite)
     compress.write_report(tmp_path / "bench", tmp_path / "report")
-    (run,) = json.loads((tmp_path / "report" / "report.json").read_text())["runs"]
+    data = (tmp_path / "report" / "report.json").read_text()
+    ReportFile.model_validate_json(data)
+    (run,) = json.loads(data)["runs"]
 
     variants = {one["name"]: one for one in run["artifacts"]}
     assert set(variants) == {"fp32-torch", "fp32-onnx", "smaller"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
@@ -36,6 +37,31 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """Show a warning to the user, also with `--quiet`."""
     logger.warning(message)
+
+
+@contextmanager
+def during(what: str) -> Iterator[None]:
+    """Say what begins; while it lasts, a line now and then says for how long it has been going on.
+
+    For work without steps to count, such as tracing a model.
+    """
+    say(f"{what}.")
+    begun, over = time.monotonic(), threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(EVERY_SECONDS):
+            line = f"{time.strftime('%H:%M:%S')}  {what}: {duration(time.monotonic() - begun)} elapsed"
+            if logger.getEffectiveLevel() <= logging.INFO:
+                # Handled, not logged: what is traced is kept quiet by `logging.disable`, which is of the whole process.
+                logger.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, line, (), None))
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:

@@ -17,7 +17,7 @@ from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.machine import versions
 from compress.core.model_files import copy_beside
-from compress.core.progress import say
+from compress.core.progress import during
 from compress.core.version import VERSION
 from compress.data import comparison_rows
 from compress.models.kinds import kind_of_model, law_of_model
@@ -63,9 +63,8 @@ def exported(
     key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), VERSION])
 
     def make(folder: Path) -> Mapping[str, Any]:
-        say(f"{source.folder.name}: exporting to ONNX and comparing it with torch.")
         model, its_tokenizer = load(source).float(), tokenizer(source.folder)
-        made = export_model(model, folder, its_tokenizer, task, provider=provider, fuse=fuse)
+        made = export_model(model, folder, its_tokenizer, task, name=source.folder.name, provider=provider, fuse=fuse)
         return {"parts": dict(made.parts), "parity": made.parity, "facts": made.facts}
 
     kept = entry(cache / "exports" / key, make)
@@ -78,10 +77,14 @@ def export_model(
     its_tokenizer: Any,
     task: DescribedTask | None,
     *,
+    name: str,
     provider: str = "cpu",
     fuse: bool = True,
 ) -> Exported:
     """Write a float model's fp32 graphs into a folder.
+
+    Args:
+        name: the model's, for messages.
 
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
@@ -91,24 +94,26 @@ def export_model(
 
     folder.mkdir(parents=True, exist_ok=True)
     if model.can_generate():
-        return _export_generator(model, folder, its_tokenizer, task, provider)
+        return _export_generator(model, folder, its_tokenizer, task, name, provider)
     _check_padding(model, its_tokenizer)
     draft = folder / "draft.onnx"
-    exporter.export(model, draft, provider=provider)
     facts: dict[str, Any] = {"provider": provider, "fused": {}}
-    if fuse and provider == "cpu":
-        fused = folder / "fused.onnx"
-        facts["fused"] = fusion.fuse(draft, fused).to_dict()
-        fused.replace(draft)
+    with during(f"{name}: exporting to ONNX"):
+        exporter.export(model, draft, provider=provider)
+        if fuse and provider == "cpu":
+            fused = folder / "fused.onnx"
+            facts["fused"] = fusion.fuse(draft, fused).to_dict()
+            fused.replace(draft)
     rows, where = comparison_rows.rows(its_tokenizer, model.config, task)
-    checked = parity.check(
-        draft,
-        model,
-        rows,
-        padding={"input_ids": its_tokenizer.pad_token_id or 0},
-        law=law_of_model(model),
-        kind=kind_of_model(model),
-    )
+    with during(f"{name}: comparing the ONNX graph with torch on {len(rows)} rows"):
+        checked = parity.check(
+            draft,
+            model,
+            rows,
+            padding={"input_ids": its_tokenizer.pad_token_id or 0},
+            law=law_of_model(model),
+            kind=kind_of_model(model),
+        )
     draft.replace(folder / "model.onnx")
     return Exported(folder, {"model": "model.onnx"}, {**checked.to_dict(), "rows_from": where}, facts)
 
@@ -126,7 +131,7 @@ def _check_padding(model: Any, its_tokenizer: Any) -> None:
 
 
 def _export_generator(
-    model: Any, folder: Path, its_tokenizer: Any, task: DescribedTask | None, provider: str
+    model: Any, folder: Path, its_tokenizer: Any, task: DescribedTask | None, name: str, provider: str
 ) -> Exported:
     """No graph is fused: a decoder's fused attention gave wrong logits for padded batches (ONNX Runtime 1.32)."""
     from compress.onnx.export_with_cache import export_generative
@@ -135,12 +140,14 @@ def _export_generator(
     from compress.runtimes.onnx_generation import generator_of
     from compress.runtimes.sessions_with_cache import open_generation
 
-    written = export_generative(model, folder)
+    with during(f"{name}: exporting to ONNX"):
+        written = export_generative(model, folder)
     read, where = comparison_rows.rows(its_tokenizer, model.config, task, generates=True)
     rows = [row["input_ids"] for row in read]
-    opened = open_generation(written.parts, threads=1)
-    checked = check_generation(opened, model, rows)
-    texts = check_texts(generator_of(opened, model.config, copy.deepcopy(model.generation_config)), model, rows)
+    with during(f"{name}: comparing the ONNX graphs with torch on {len(rows)} texts"):
+        opened = open_generation(written.parts, threads=1)
+        checked = check_generation(opened, model, rows)
+        texts = check_texts(generator_of(opened, model.config, copy.deepcopy(model.generation_config)), model, rows)
     parts = {part: path.name for part, path in written.parts.items()}
     facts = {"provider": provider, "fused": {}}
     found = {**checked.to_dict(), "texts": texts.to_dict(), "rows_from": where}

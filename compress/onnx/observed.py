@@ -15,6 +15,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from compress.core.errors import CompressError
+from compress.core.progress import track
 from compress.core.temporary import temporary_folder
 from compress.onnx.graph import Graph
 from compress.runtimes.sessions import open_session, run
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 16
+SHOWN = "calibration batches"
+"""Beside the bar of progress."""
 Observe = Callable[[str, np.ndarray], None]
 """(name of a value, what it was at real tokens): takes note of it."""
 Runner = Callable[[Path, tuple[str, ...], Observe], None]
@@ -48,7 +51,7 @@ def by_rows(batches: Sequence[Mapping[str, np.ndarray]], *, threads: int = 1) ->
     def runner(path: Path, names: tuple[str, ...], observe: Observe) -> None:
         session = open_session(path, threads=threads)
         wanted = {item.name for item in session.get_inputs()}
-        for batch in batches:
+        for batch in track(batches, SHOWN):
             missing = wanted - set(batch)
             if missing:
                 raise CompressError(
@@ -115,7 +118,7 @@ def by_generation(
         generator.graphs = replace(opened, **{part: observed})
         own = {} if padding is None else {"pad_token_id": padding}
         rows = Rows.of_prompts(prompts, padding or 0, side="left" if opened.encoder is None else "right")
-        for numbers in rows.by_length(1 if padding is None else BATCH):
+        for numbers in track(list(rows.by_length(1 if padding is None else BATCH)), f"{part}: {SHOWN}"):
             feeds = {name: torch.from_numpy(values) for name, values in rows.batch(numbers).items()}
             if part == ENCODER:
                 observed.run(feeds)

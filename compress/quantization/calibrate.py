@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from compress.core.progress import say
 from compress.data import calibration
 from compress.data.max_lengths import fitted
 from compress.data.model_rows import batches
@@ -60,6 +61,7 @@ def _runner(
     described = calibration.needed(settings.calibration, described)
     its_tokenizer, its_config = tokenizer(folder), config(folder)
     rows = calibration.rows(settings.calibration, described, its_tokenizer, its_config)
+    say(f"{folder.name}: calibrating on {len(rows)} rows.")
     if "model" in graphs:
         padded = list(batches(rows, BATCH_SIZE, its_tokenizer.pad_token_id or 0))
         return lambda part: by_rows(padded)

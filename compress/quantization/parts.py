@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compress.core.errors import CompressError
+from compress.core.progress import during
 from compress.onnx.fold_transposes import fold_transposes
 from compress.onnx.parity import TOLERANCE, Parity
 from compress.onnx.parity_with_cache import check_generation, compare_generation
@@ -83,7 +84,8 @@ def write(
             made[part].parent.mkdir(parents=True, exist_ok=True)
             _inline(source, made[part])
         else:
-            told[part] = writers[precision](part, source, made[part])
+            with during(f"{part}: quantizing to {precision}"):
+                told[part] = writers[precision](part, source, made[part])
     share_weights(list(made.values()))
     return made, told
 

@@ -183,7 +183,7 @@ def _delivered(
     """
     model = student.model
     learned = detach(model.cpu())
-    found = exporting.export_model(model, work.scratch / "export", student.tokenizer, work.task)
+    found = exporting.export_model(model, work.scratch / "export", student.tokenizer, work.task, name=work.name)
     paths = _written(work, found, {part: [*scheme] for part, scheme in schemes.items()}, learned)
     learned.save(work.folder / "scheme.safetensors")
     graphs = open_graphs(work.folder, exporting.finish_folder(work.source, work.folder, paths))

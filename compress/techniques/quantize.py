@@ -20,6 +20,7 @@ from typing import Any
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.progress import during
 from compress.models.load import kind_of
 from compress.quantization.quantize_settings import INTEGERS, READ, Quantize, calibrates
 from compress.tasks.task import DescribedTask
@@ -57,21 +58,28 @@ def _run(work: Work[Quantize]) -> Made:
     if settings.precision == "fp16":
         from compress.quantization import fp16_overflow as half
 
-        made = half.write(graph, target, rows, where)
+        with during(f"{work.name}: quantizing to fp16"):
+            made = half.write(graph, target, rows, where)
     elif settings.mode == "weights":
         from compress.quantization import weight_only
 
         integers, made = _gptq(work, graphs, {"model": settings.precision})
-        made |= weight_only.write_blocks(settings, settings.precision, integers, "model", graph, target)
+        with during(f"{work.name}: quantizing to {settings.precision}"):
+            made |= weight_only.write_blocks(settings, settings.precision, integers, "model", graph, target)
     else:
         made = _int8(work, graph, target)
     parts = exporting.finish_folder(source, work.folder, {"model": target})
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
     compare = parity.check if settings.precision == "fp16" else parity.compare
     law = law_in(source.folder)
-    gap = compare(target, graph, rows[: comparison_rows.ROWS], precision=settings.precision, padding=padding, law=law)
-    if settings.precision != "fp16":
-        agreed = agreement.of_classifiers(target, graph, rows, where, law)
+    few = rows[: comparison_rows.ROWS]
+    shown = len(few if settings.precision == "fp16" else rows)
+    with during(f"{work.name}: comparing {settings.precision} with fp32 on {shown} rows"):
+        gap = compare(target, graph, few, precision=settings.precision, padding=padding, law=law)
+        agreed = None
+        if settings.precision != "fp16":
+            agreed = agreement.of_classifiers(target, graph, rows, where, law)
+    if agreed is not None:
         made["agreement"] = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
 
@@ -134,7 +142,8 @@ def _parts(work: Work[Quantize], graphs: Mapping[str, Path], facts: Mapping[str,
     if scheme:
         scheme.save(folder / "scheme.safetensors")
     coarsest = next(one for one in ("int4", "int8", "fp16") if one in chosen.values())
-    gap = components.gap(paths, ready, folder, rows, coarsest)
+    with during(f"{work.name}: comparing {coarsest} with fp32 on {len(rows)} texts"):
+        gap = components.gap(paths, ready, folder, rows, coarsest)
     kernels = Counter(name for path in paths.values() for name in integer_kernels(path).values())
     made: dict[str, Any] = {"layers_quantized": len(scheme), "kernels": dict(kernels)} if scheme else {}
     if coarsest != "fp16" and gap.equal_predictions is not None:
@@ -173,8 +182,10 @@ def _torch_weights(work: Work[Quantize]) -> Made:
     if settings.mode == "gptq":
         told = weight_only.write_checkpoint(work.source, work.described, settings, work.folder)
     else:
-        told = weight_only.write_bitsandbytes(work.source, settings, work.folder)
-    agreed = torch_agreement.with_source(work.folder, settings.precision, work.source, work.task)
+        with during(f"{work.name}: quantizing to {settings.precision}"):
+            told = weight_only.write_bitsandbytes(work.source, settings, work.folder)
+    with during(f"{work.name}: comparing {settings.precision} with fp32"):
+        agreed = torch_agreement.with_source(work.folder, settings.precision, work.source, work.task)
     decided = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
     return Made("torch", settings.precision, step_facts={**told, "agreement": decided})
 
@@ -206,13 +217,15 @@ def _int8(work: Work[Quantize], graph: Any, target: Any) -> dict[str, Any]:
     if settings.mode == "dynamic":
         from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
 
-        scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
+        with during(f"{work.name}: quantizing to int8"):
+            scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
     else:
         from compress.quantization.calibrate import static_schemes
         from compress.quantization.graphs.qdq import write_scheme
 
         scheme = static_schemes({"model": graph}, ("model",), work.source.folder, work.task, settings)["model"]
-        write_scheme(graph, target, scheme)
+        with during(f"{work.name}: quantizing to int8"):
+            write_scheme(graph, target, scheme)
     scheme.save(work.folder / "scheme.safetensors")
     return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values()))}
 

@@ -11,29 +11,46 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from compress.cli import compress, gained
 from compress.core.artifact import Artifact
 from tests.report.made_up import Made, make
 
 
-def ran(*arguments: object) -> str:
-    """What the command prints on stdout, in this process."""
+def invoked(*arguments: object) -> Result:
+    """A command that ended well, in this process."""
     result = CliRunner().invoke(compress, [*map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0
-    return result.stdout
+    return result
 
 
-def test_quantize_ends_with_both_sizes_and_how_many_rows_agree(
+def ran(*arguments: object) -> str:
+    """What the command prints on stdout."""
+    return invoked(*arguments).stdout
+
+
+def test_quantize_says_what_it_does_in_between_and_ends_with_sizes_and_how_many_rows_agree(
     make_model: Callable[..., Path], tmp_path: Path, task_file: Path
 ) -> None:
     out = tmp_path / "q"
-    lines = ran("quantize", make_model("bert"), "--task", task_file, "--mode", "dynamic", "-o", out).splitlines()
+    result = invoked("quantize", make_model("bert"), "--task", task_file, "--mode", "static", "-o", out)
+    lines = result.stdout.splitlines()
     assert lines[-2].startswith(f"{out}: 0.")
     assert " MB, agrees with fp32 on " in lines[-2]
     assert lines[-1] == f'Next: compress predict {out} "..."'
     assert Artifact.open(out).fingerprint() not in "".join(lines)
+    said = [
+        f"quantize: reading {tmp_path / 'model'} and its data; the result goes to {out}.",
+        "model: exporting to ONNX.",
+        "model: comparing the ONNX graph with torch on 24 rows.",
+        r"model: calibrating on \d+ rows.",
+        "q: quantizing to int8.",
+        r"q: comparing int8 with fp32 on \d+ rows.",
+    ]
+    between = iter(result.stderr.splitlines())
+    for wanted in said:
+        assert any(re.fullmatch(wanted, line) for line in between), f"{wanted} is missing, or comes too early"
 
 
 def test_json_is_one_object_with_the_same_figures(make_model: Callable[..., Path], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 
 import pytest
@@ -36,3 +37,33 @@ def test_a_line_of_progress_has_the_time_the_elapsed_time_and_what_is_left(
 )
 def test_times_are_written_in_words(seconds: float, words: str) -> None:
     assert progress.duration(seconds) == words
+
+
+def test_work_without_steps_says_that_it_goes_on_even_where_a_library_is_kept_quiet(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.01)
+    caplog.set_level(logging.INFO, logger="compress")
+    threads = threading.active_count()
+    with progress.during("student: exporting to ONNX"):
+        logging.disable(logging.WARNING)  # as while a model is traced
+        try:
+            until = time.monotonic() + 5
+            while len(caplog.messages) < 3 and time.monotonic() < until:
+                time.sleep(0.005)
+        finally:
+            logging.disable(logging.NOTSET)
+    first, second, *_ = caplog.messages
+    assert first == "student: exporting to ONNX."
+    assert re.match(r"\d\d:\d\d:\d\d  student: exporting to ONNX: 0 s elapsed$", second)
+    assert threading.active_count() == threads
+
+
+def test_work_without_steps_is_silent_where_only_results_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.01)
+    caplog.set_level(logging.WARNING, logger="compress")
+    with progress.during("student: exporting to ONNX"):
+        time.sleep(0.05)
+    assert not caplog.messages

@@ -16,7 +16,7 @@ from compress.core.artifact import write_whole
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurements
 from compress.core.printable import lines
-from compress.report import data_files, pages
+from compress.report import csv_file, data_files, pages
 from compress.report.budget import Verdict, judge, verdict
 from compress.report.comparison import compare
 from compress.report.limits import Budget
@@ -92,7 +92,7 @@ def write(
             page: lines(pages.html(document)),
             page.with_suffix(".md"): lines(pages.markdown(document)),
             page.with_suffix(".json"): data_files.as_json(document),
-            page.with_suffix(".csv"): lines(data_files.as_csv(document)),
+            page.with_suffix(".csv"): lines(csv_file.as_csv(document)),
         }
     try:
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The report as pages: HTML that asks the network for nothing, and Markdown; see `data_files` for JSON and CSV."""
+"""The report as pages: HTML that asks the network for nothing, and Markdown; see `data_files` for JSON, `csv_file` for CSV."""
 
 from __future__ import annotations
 

@@ -201,8 +201,8 @@ def test_lead_3_has_a_row_beside_the_summarizers_in_every_form(told: report.Repo
         assert score in text
     with files.csv.open(newline="") as stream:
         line = next(one for one in csv.DictReader(stream) if one["role"] == "no model")
-    assert float(line["rouge_l_share"]) == summaries.baselines["lead-3"]["rouge_l"]
-    assert line["disk_bytes"] == ""
+    assert float(line["rouge_l"]) == summaries.baselines["lead-3"]["rouge_l"]
+    assert line["size_mb"] == ""
 
 
 def test_every_score_has_its_signature_beside_it(told: report.Report) -> None:
@@ -233,7 +233,7 @@ def test_perplexity_is_written_on_its_own_scale_in_every_form(modelled: Measurem
     with files.csv.open(newline="") as stream:
         line = next(one for one in csv.DictReader(stream) if one["name"] == "student")
     assert float(line["perplexity"]) == value
-    assert line["perplexity_difference_word"] == "worse"
+    assert line["perplexity_verdict"] == "worse"
     assert float(line["perplexity_difference"]) > 0
 
 
@@ -449,9 +449,9 @@ def test_what_a_teacher_brought_to_a_generative_student_is_shown_on_its_scale(
     assert ("points of 100" in table) == (metric == "rouge_l")
     with files.csv.open(newline="") as stream:
         line = next(one for one in csv.DictReader(stream) if one["name"] == "student")
-    column = "teacher_effect_rouge_l_share" if metric == "rouge_l" else "teacher_effect_perplexity"
-    assert float(line[column]) == pytest.approx(found["difference"])
-    assert line[f"teacher_effect_{metric}_word"] == "better"
+    column, factor = ("teacher_effect_rouge_l_points", 100) if metric == "rouge_l" else ("teacher_effect_perplexity", 1)
+    assert float(line[column]) == pytest.approx(factor * found["difference"])
+    assert line[f"teacher_effect_{metric}_verdict"] == "better"
 
 
 @pytest.mark.parametrize("technique", ["distill", "quantize", "qat", "prune", "export", "something new"])

@@ -125,10 +125,10 @@ def test_a_student_with_and_without_its_teacher_has_a_section_in_every_form(make
     with files.csv.open(newline="") as stream:
         lines = {line["name"]: line for line in csv.DictReader(stream)}
     for name in ("student", "student-int8"):
-        assert float(lines[name]["teacher_effect_accuracy_share"]) == effect["difference"]
-        assert lines[name]["teacher_effect_accuracy_word"] == effect["word"]
-        assert lines[name]["teacher_effect_seeds_count"] == "3"
-    assert lines["fp32-onnx"]["teacher_effect_accuracy_share"] == ""
+        assert float(lines[name]["teacher_effect_accuracy_points"]) == pytest.approx(100 * effect["difference"])
+        assert lines[name]["teacher_effect_accuracy_verdict"] == effect["word"]
+        assert lines[name]["teacher_effect_seeds"] == "3"
+    assert lines["fp32-onnx"]["teacher_effect_accuracy_points"] == ""
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_effect_that_could_not_be_judged_says_why(make_run: MakeRun, tmp_path
     assert "gain is unknown" in files.html.read_text()
     assert "Not judged: pearson of a distilled student is undefined" in files.html.read_text()
     with files.csv.open(newline="") as stream:
-        assert [line["teacher_effect_pearson_share"] for line in csv.DictReader(stream)] == ["", "", ""]
+        assert [line["teacher_effect_pearson_points"] for line in csv.DictReader(stream)] == ["", "", ""]
 
 
 def test_a_loss_and_its_terms_share_one_picture_and_each_stage_has_its_own(make_run: MakeRun, tmp_path: Path) -> None:
@@ -237,9 +237,9 @@ def test_csv_has_a_line_for_each_artifact_and_runs_no_formula(make_run: MakeRun,
     with files.csv.open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert [line["name"] for line in lines] == ["fp32-torch", "fp32-onnx", "'=cmd|' /C calc'!A0"]
-    assert lines[2]["accuracy_share"] == ""
-    assert "accuracy_share: +1" in lines[2]["absent"]
-    assert float(lines[1]["disk_bytes"]) == 91.2e6
+    assert lines[2]["accuracy"] == ""
+    assert "accuracy: +1" in lines[2]["absent"]
+    assert lines[1]["size_mb"] == "91.2"
     for line in lines:
         for value in line.values():
             assert value[:1] not in {"=", "@", "+"}

@@ -17,8 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.tiny import write_model, write_task
+
+# How long a case takes says more of the machine than of the code.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 pytest_plugins = ["tests.exported", "tests.traced_once"]
 

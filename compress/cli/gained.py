@@ -58,11 +58,12 @@ def in_words(found: Mapping[str, Any]) -> str:
     counts = found["parameters"]
     if counts["before"] and counts["after"] and counts["before"] != counts["after"]:
         parts.append(f"{counts['before'] / 1e6:.2f} -> {counts['after'] / 1e6:.2f} million parameters")
-    score, teacher = found.get("score"), found.get("teacher_score")
+    score = found.get("score")
     if score is not None:
         told = f"{score['metric']} {score['value']:.4f}"
-        if teacher is not None and teacher.get("value") is not None and teacher.get("metric") == score["metric"]:
-            told += f" (teacher {teacher['value']:.4f})"
+        teachers = _of_teachers(found.get("teacher_score"), score["metric"])
+        if teachers:
+            told += f" (teacher{'s' if len(teachers) > 1 else ''} {', '.join(f'{one:.4f}' for one in teachers)})"
         rows = f" on {score['rows']:,} held-out rows" if score.get("rows") else ""
         parts.append(f"{told}{rows}")
     agreement = found.get("agreement")
@@ -72,6 +73,12 @@ def in_words(found: Mapping[str, Any]) -> str:
     elif found.get("largest_gap") is not None:
         parts.append(f"outputs differ from {_origin(found)} by {found['largest_gap']:.1g} at most")
     return f"{found['artifact']}: {', '.join(parts) or found['format'] + ' ' + found['precision']}."
+
+
+def _of_teachers(told: Any, metric: str) -> list[float]:
+    """The scores of one teacher or of several in that metric."""
+    several = told if isinstance(told, list | tuple) else [told] if told else []
+    return [one["value"] for one in several if one.get("value") is not None and one.get("metric") == metric]
 
 
 def next_command(made: Artifact) -> str:

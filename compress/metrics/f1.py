@@ -26,5 +26,12 @@ def f1(predictions: Values, references: Values) -> Statistics:
 
 
 METRIC = Metric(
-    name="f1", title="F1", kinds=("classification",), statistics=f1, of_sums=ratio_of, check=_check, labels=2
+    name="f1",
+    title="F1",
+    kinds=("classification",),
+    counts_classes=True,
+    statistics=f1,
+    of_sums=ratio_of,
+    check=_check,
+    labels=2,
 )

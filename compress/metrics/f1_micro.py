@@ -20,6 +20,7 @@ METRIC = Metric(
     name="f1_micro",
     title="micro F1",
     kinds=("classification", "multi_label_classification"),
+    counts_classes=True,
     statistics=_statistics,
     of_sums=ratio_of,
 )

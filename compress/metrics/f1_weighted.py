@@ -29,6 +29,7 @@ METRIC = Metric(
     name="f1_weighted",
     title="weighted F1",
     kinds=("classification", "multi_label_classification"),
+    counts_classes=True,
     statistics=_statistics,
     of_sums=_of_sums,
 )

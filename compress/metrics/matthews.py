@@ -41,6 +41,7 @@ METRIC = Metric(
     name="matthews",
     title="Matthews correlation",
     kinds=("classification",),
+    counts_classes=True,
     statistics=_statistics,
     of_sums=matthews,
     check=_check,

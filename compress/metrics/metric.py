@@ -85,6 +85,9 @@ class Metric:
     """How many labels a task must have for it; None for any number."""
     mean_of: tuple[str, ...] = ()
     """The metrics whose mean it is, if they are reported too."""
+    counts_classes: bool = False
+    """Whether the score of class ids is a function of how many examples have each pair of a predicted and a right class: then
+    its interval is made from these counts."""
     split: str = "evaluation"
     """The split that it is measured on, see `compress.tasks.task.FURTHER_SPLITS`."""
     reads_letter: Callable[[str], bool] = lambda letter: True

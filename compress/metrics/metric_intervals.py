@@ -33,7 +33,7 @@ def of_values(metric: Metric, predictions: Values, references: Values, *, level:
     scale = "fisher" if metric.unit == "coefficient" else "plain"
     if metric.on_rows is not None:
         return resampling.of_scorer(metric.scorer(predicted, right), right.size, level=level, scale=scale)
-    if metric.is_mean or not _counts_classes(metric):
+    if metric.is_mean or not metric.counts_classes:
         return of_rows(metric, metric.statistics(predicted, right), level=level)
     classes, share, other = _classes(right)
     kinds = np.concatenate(
@@ -80,7 +80,7 @@ def of_difference(
     (a, right), (b, _) = numbers(first, references), numbers(second, references)
     if metric.on_rows is not None:
         return statistics.compare_scorers(metric.scorer(a, right), metric.scorer(b, right), right.size, level=level)
-    if not _counts_classes(metric):
+    if not metric.counts_classes:
         sides = (metric.statistics(side, right) for side in (a, b))
         return statistics.compare_sums(metric.of_sums, *sides, level=level)
     classes, share, other = _classes(right)
@@ -92,11 +92,6 @@ def of_difference(
     ours, theirs = rows[: len(weights)], rows[len(weights) :]
     interval = resampling.of_paired_counts(metric.of_sums, ours, theirs, weights, level=level)
     return Comparison(metric.score(a, right) - metric.score(b, right), interval, statistics.POSTERIOR)
-
-
-def _counts_classes(metric: Metric) -> bool:
-    """Whether it is a function of how many examples have each right and predicted class; real scores have no such counts."""
-    return "classification" in metric.kinds
 
 
 def _classes(right: Array) -> tuple[Array, Array, Array]:

@@ -119,8 +119,6 @@ def estimated(
     Raises:
         CompressError: the data cannot be read.
     """
-    from compress.measure.size import disk_bytes
-
     rows = _rows(task, "train")
     trains = any(_epochs(one.settings) for one in steps if not _done(one))
     long = tokens or _tokens(model, task)
@@ -133,7 +131,7 @@ def estimated(
         shares[one.name] = share = shares.get(one.source, 1.0) * _kept(one, model)
         size = fp32 * share * SHARE_OF_BYTES.get(one.expected.precision, 1.0)
         if _done(one):
-            found.append(StepEstimate(one.name, one.technique, None, None, 0.0, disk_bytes(one.expected) / 1e6, True))
+            found.append(StepEstimate(one.name, one.technique, None, None, 0.0, _megabytes(one.expected), True))
             continue
         epochs = _epochs(one.settings)
         count, cost = None, START_SECONDS
@@ -240,6 +238,16 @@ def _tokens(model: Artifact, task: DescribedTask | None) -> float:
     pairs = some.get("text_pair")
     lengths = [len(one) for one in tokenizer(model.folder)(texts, pairs, truncation=True, max_length=512)["input_ids"]]
     return sum(lengths) / max(len(lengths), 1)
+
+
+def _megabytes(finished: Artifact) -> float:
+    """What a finished step takes on disk; nothing where its files are gone, since a plan can be read without them."""
+    from compress.measure.size import disk_bytes
+
+    try:
+        return disk_bytes(finished) / 1e6
+    except (CompressError, OSError):
+        return 0.0
 
 
 def _parameters(model: Artifact) -> float:

@@ -75,7 +75,9 @@ def first_pipeline(
     """
     kind = kind_of(model.folder)
     raw = raw_config(model.folder)
-    of_words = (kind is not None and kind.reads_words) or given.get("kind") == "token_classification"
+    asked = given.get("kind")
+    asks_words = asked in kinds.of_tasks() and kinds.by_task(asked).reads_words
+    of_words = asks_words or (kind is not None and kind.reads_words)
     is_text = None if kind is None or kind.generates else False
     train = profile(data, of_words=of_words, is_text=is_text)
     law = None if kind is None else kind.law_of(raw)

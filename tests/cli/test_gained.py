@@ -150,3 +150,17 @@ def test_a_run_without_a_benchmark_ends_with_each_artifact_and_how_to_measure_th
     for folder, line in zip(folders, (small, large), strict=True):
         assert re.match(rf"{re.escape(folder)}: [\d.]+ MB", line)
     assert last == f"Next: compress benchmark {' '.join(folders)} -o MEASUREMENTS"
+
+
+def test_several_teachers_each_have_their_score() -> None:
+    found = {
+        "artifact": "s",
+        "technique": "distill",
+        "format": "torch",
+        "precision": "fp32",
+        "bytes": {"before": None, "after": 1_000_000},
+        "parameters": {"before": None, "after": None},
+        "score": {"metric": "accuracy", "value": 0.9, "rows": 50},
+        "teacher_score": [{"metric": "accuracy", "value": 0.95}, {"metric": "accuracy", "value": 0.94}],
+    }
+    assert "accuracy 0.9000 (teachers 0.9500, 0.9400) on 50 held-out rows" in gained.in_words(found)

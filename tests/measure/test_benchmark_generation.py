@@ -285,7 +285,7 @@ def test_the_context_is_what_every_model_reads_and_the_stride_half_of_it(tmp_pat
 def test_a_suite_may_be_otherwise_for_generative_models(tmp_path: Path) -> None:
     quick = read_suite("quick")
     generators = quick.for_generation()
-    assert (quick.rounds, generators.rounds) == (6, 4)
+    assert (quick.rounds, generators.rounds) == (9, 7)
     assert max(one.batch for one in generators.conditions) == 8
     assert SUITE.for_generation() == SUITE
     file = tmp_path / "mine.yaml"

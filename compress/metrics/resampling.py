@@ -2,9 +2,9 @@
 
 What covers was chosen by simulation, see docs/statistics.md. Of two systems with the same output on most rows, a bootstrap
 with percentile or BCa ends covers 33 to 94 % instead of 95 %, since it sees only as many sizes as rows differ. Student's
-interval with the jackknife's standard error covers 93 % and more from ten differing rows on, also of 50 rows, and takes no draws. Where fewer rows
-differ no resampling of them can cover, so examples are added that differ, one for either side, as in Bonett and Price's
-interval of paired shares (Journal of Educational and Behavioral Statistics 37, 2012).
+interval with the jackknife's standard error covers 93 % and more from ten differing rows on, also of 50 rows, and takes no
+draws. Where fewer rows differ no resampling of them can cover, so examples are added that differ, one for either side, as in
+Bonett and Price's interval of paired shares (Journal of Educational and Behavioral Statistics 37, 2012).
 """
 
 from __future__ import annotations

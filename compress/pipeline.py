@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from compress.core.progress import say
 from compress.core.reasons import why
 from compress.core.references import references
 from compress.core.settings import Lines, Settings, below, build, read_value, read_yaml
+from compress.core.time_left import TimeLeft
+from compress.core.work_folder import unfinished
 from compress.tasks.technique import Technique
 from compress.techniques.apply import apply, as_described, check, check_destination, check_free, planned
 from compress.techniques.request import written
 
-OF_THE_RUN = ("measurements",)
+MEASUREMENTS = "measurements"
+OF_THE_RUN = (MEASUREMENTS,)
 """The other entries of a run's folder, besides the report's files."""
 KEYS = ("model", "task", "steps", "benchmark", "budget", "title")
 
@@ -164,13 +168,20 @@ def explain(plan: Pipeline, out: Path) -> list[str]:
     return [f"{step.name:<16}{step.technique.name:<10}{_why(expected[step.name])}" for step in plan.steps]
 
 
-def run(plan: Pipeline, out: Path, *, confirm: str | None = None) -> Result:
+def run(
+    plan: Pipeline,
+    out: Path,
+    *,
+    confirm: str | None = None,
+    estimate: Callable[[Pipeline, Mapping[str, Artifact]], TimeLeft | None] | None = None,
+) -> Result:
     """Run a pipeline into a folder: an artifact for each step, `measurements/`, and `report.html`.
 
     Args:
         plan: the pipeline.
         out: the folder of the run.
         confirm: the split, such as `test`, on which the recommended variant is measured once more.
+        estimate: gives the time that the parts of the run will take, once everything is checked; by default none is told.
 
     Raises:
         CompressError: see `check_all` and each technique.
@@ -186,10 +197,14 @@ def run(plan: Pipeline, out: Path, *, confirm: str | None = None) -> Result:
         confirming.check_split(confirm, task)
     made: dict[str, Artifact] = {}
     cache = default_cache(out / "any")
+    left = (estimate(plan, expected) if estimate is not None else None) or TimeLeft({})
     for number, step in enumerate(plan.steps, 1):
         folder = out / step.name
-        say(f"[{number}/{len(plan.steps)}] {step.name} ({step.technique.name}): {_why(expected[step.name])}")
+        told = f"Step {number} of {len(plan.steps)}: {step.name}{left.in_words()}"
+        say(f"{told} ({step.technique.name}: {_why(expected[step.name])}).")
         kept.put_back(folder, expected[step.name].fingerprint())
+        is_whole = not finished(folder, expected[step.name].fingerprint()) and not unfinished(folder).exists()
+        begun = time.monotonic()
         source = model if step.source is None else made[step.source]
         inputs = {name: made[one] if one in made else resolve_model(one) for name, one in step.inputs.items()}
         made[step.name] = apply(
@@ -203,13 +218,14 @@ def run(plan: Pipeline, out: Path, *, confirm: str | None = None) -> Result:
             replace=True,
             aside=kept.set_aside,
         )
+        left.over(step.name, time.monotonic() - begun if is_whole else None)
     if plan.benchmark is None:
         return Result(made, None, None)
     from compress import report as reports
     from compress.measure import benchmark
 
-    say(f"Measuring {len(made)} artifacts and the uncompressed model.")
     measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
+    say(f"Measuring {len(measured)} artifacts and the uncompressed model{left.in_words()}.")
     measurements = benchmark.run(
         list(measured.items()), plan.benchmark, out / "measurements", cache=cache, task=task, existing="keep"
     )

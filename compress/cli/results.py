@@ -63,7 +63,10 @@ def run(
         for line in (*explained, "", *estimate.lines()):
             say(line)
         return
-    result = pipelines.run(plan, folder, confirm=confirm)
+    from compress.planning.runs import time_left
+
+    # How long a confirmation takes is not known.
+    result = pipelines.run(plan, folder, confirm=confirm, estimate=time_left if confirm is None else None)
     leads = _leads(result.report)
     if as_json:
         click.echo(json_text(_made(result, leads)))

@@ -15,6 +15,7 @@ from typing import Any
 
 from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
+from compress.core.time_left import about
 from compress.tasks.task import DescribedTask
 
 BATCH, TIMED = 8, 2
@@ -83,22 +84,15 @@ class Estimate:
             parts = []
             if one.training_steps is not None and one.training_rows is not None:
                 parts.append(f"{one.training_rows:,} rows, {one.training_steps:,} training steps")
-            parts.append("time unknown" if one.minutes is None else in_words(one.minutes))
+            parts.append("time unknown" if one.minutes is None else about(one.minutes * 60))
             found.append(f"  {one.name}: {', '.join(parts)}, {one.megabytes:.0f} MB")
         if self.measuring_minutes is not None:
-            found.append(f"  measuring: {in_words(self.measuring_minutes)}")
+            found.append(f"  measuring: {about(self.measuring_minutes * 60)}")
         left_out = f" Not counted: {', '.join(self.not_counted)}." if self.not_counted else ""
         found.append(
-            f"Estimate: {in_words(self.minutes)}, {self.megabytes:.0f} MB of disk at most. {self.basis}{left_out}"
+            f"Estimate: {about(self.minutes * 60)}, {self.megabytes:.0f} MB of disk at most. {self.basis}{left_out}"
         )
         return found
-
-
-def in_words(minutes: float) -> str:
-    """A time that is estimated: rounded to five seconds, a minute, or a tenth of an hour."""
-    if minutes < 1:
-        return f"about {max(5, 5 * round(minutes * 12))} s"
-    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
 
 
 def estimated(
@@ -134,21 +128,22 @@ def estimated(
             found.append(StepEstimate(one.name, one.technique, None, None, 0.0, _megabytes(one.expected), True))
             continue
         epochs = _epochs(one.settings)
-        count, cost = None, START_SECONDS
+        count, cost, read = None, START_SECONDS, rows
         if epochs and rows:
+            read = rows + _further_rows(one.settings, task, rows)
             batch = one.settings.batch_size * one.settings.gradient_accumulation_steps
-            count = max(1, math.ceil(rows * epochs / batch))
+            count = max(1, math.ceil(read * epochs / batch))
             temporary = max(temporary, 2 * TRAINING_BYTES * fp32 / 4 * share)
             if timed is not None:
                 cost += count * batch * timed.seconds_per_row * share
                 if one.technique == "distill":  # the teacher's answers are computed once
-                    cost += rows * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
+                    cost += read * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
         if one.expected.format == "onnx":
             cost += GRAPH_SECONDS_PER_MB * fp32 * share / 1e6
         unknown = epochs and timed is None
         found.append(
             StepEstimate(
-                one.name, one.technique, rows if epochs else None, count, None if unknown else cost / 60, size / 1e6
+                one.name, one.technique, read if epochs else None, count, None if unknown else cost / 60, size / 1e6
             )
         )
     measuring = None if suite is None or timed is None else _measuring(suite, len(steps) + 2, task, timed, long) / 60
@@ -224,6 +219,18 @@ def _rows(task: DescribedTask | None, split: str) -> int | None:
     from compress.data import loading
 
     return len(loading.load(task.task, task.data, split).rows)
+
+
+def _further_rows(settings: Any, task: DescribedTask | None, rows: int) -> int:
+    """The unlabelled and augmented rows that a student also learns from, at most: some of them may be left out."""
+    from compress.data import unlabelled
+
+    where = getattr(settings, "unlabelled_data", None)
+    text = unlabelled.path_of(where, task.task) if where and task is not None else None
+    texts = (
+        0 if text is None or task is None else sum(1 for _ in unlabelled.read(task.task, text, unlabelled.Skipped()))
+    )
+    return texts + round(getattr(settings, "augment", 0) * rows)
 
 
 def _tokens(model: Artifact, task: DescribedTask | None) -> float:

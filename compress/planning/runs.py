@@ -1,14 +1,27 @@
-"""Estimates for a pipeline and for a single technique."""
+"""Estimates for a pipeline and for a single technique, and the time that is left while a pipeline runs."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from compress import pipeline as pipelines
+from compress.core import kept
+from compress.core.artifact import Artifact, finished
+from compress.core.distributed import world_size
+from compress.core.machine import memory_bytes
+from compress.core.time_left import TimeLeft
+from compress.core.work_folder import unfinished
 from compress.models.sources import resolve_model
 from compress.planning.estimate import Estimate, Planned, estimated
 from compress.techniques.apply import as_described
 from compress.techniques.request import Request
+
+logger = logging.getLogger("compress")
+
+LARGEST_BYTES = 2e9
+"""Of a model's files: a larger one takes a while to open and to time."""
 
 
 def of_pipeline(plan: pipelines.Pipeline, out: Path, *, tokens: float | None = None) -> Estimate:
@@ -17,7 +30,61 @@ def of_pipeline(plan: pipelines.Pipeline, out: Path, *, tokens: float | None = N
     Raises:
         CompressError: as `compress.pipeline.check_all`.
     """
-    expected = pipelines.check_all(plan, out)
+    return _estimated(plan, pipelines.check_all(plan, out), tokens)
+
+
+def time_left(plan: pipelines.Pipeline, expected: Mapping[str, Artifact]) -> TimeLeft | None:
+    """The time that a run will take by its parts, from a few training steps that are timed here.
+
+    None where that tells nothing (a GPU or several processes train, texts are generated), where all steps are finished, and
+    where the model is too large to be timed quickly.
+
+    Args:
+        expected: each step's artifact, of `compress.pipeline.check_all`.
+    """
+    import torch
+
+    model = resolve_model(plan.model)
+    if (
+        all(finished(one.folder, one.fingerprint()) for one in expected.values())
+        or world_size() > 1
+        or torch.cuda.is_available()
+        or _is_too_large(model)
+    ):
+        return None
+    try:
+        with torch.random.fork_rng(devices=[]):  # a run draws the same numbers with an estimate and without
+            found = _estimated(plan, expected)
+    except Exception as error:  # of any kind that a model's own code raises: a run does without an estimate
+        logger.debug("The time is not estimated: %s", error)
+        return None
+    if found.not_counted:
+        return None
+    parts: dict[str, float | None] = {}
+    for one in found.steps:
+        artifact = expected[one.name]
+        seconds = None if one.minutes is None else 60 * one.minutes
+        if kept.is_kept(artifact.folder, artifact.fingerprint()):
+            seconds = 0.0
+        elif unfinished(artifact.folder).exists():  # how far it came is not known
+            seconds = None
+        parts[one.name] = seconds
+    if plan.benchmark is not None:
+        minutes = found.measuring_minutes
+        parts[pipelines.MEASUREMENTS] = None if minutes is None else 60 * minutes
+    return TimeLeft(parts)
+
+
+def _is_too_large(model: Artifact) -> bool:
+    """Whether some training steps would take long, or more memory than the run itself does."""
+    from compress.measure.size import disk_bytes
+
+    memory = memory_bytes()
+    size = disk_bytes(model)
+    return size > LARGEST_BYTES or (memory is not None and 8 * size > memory)
+
+
+def _estimated(plan: pipelines.Pipeline, expected: Mapping[str, Artifact], tokens: float | None = None) -> Estimate:
     model = resolve_model(plan.model)
     task = as_described(plan.task if plan.task is not None else model.task)
     steps = [Planned(one.name, one.technique.name, one.settings, expected[one.name], one.source) for one in plan.steps]

@@ -247,12 +247,12 @@ def _tokens(model: Artifact, task: DescribedTask | None) -> float:
     return sum(lengths) / max(len(lengths), 1)
 
 
-def _megabytes(finished: Artifact) -> float:
+def _megabytes(expected: Artifact) -> float:
     """What a finished step takes on disk; nothing where its files are gone, since a plan can be read without them."""
     from compress.measure.size import disk_bytes
 
     try:
-        return disk_bytes(finished) / 1e6
+        return disk_bytes(Artifact.open(expected.folder, verify=False)) / 1e6
     except (CompressError, OSError):
         return 0.0
 

@@ -53,7 +53,7 @@ def _run(section: Section) -> dict[str, Any]:
         "headline": asdict(comparison.headline) if comparison.headline else None,
         "busy": section.busy,
         "lead": section.lead,
-        "confirmation": section.confirmation,
+        "confirmation": asdict(section.confirmation) if section.confirmation else None,
         "rule": RULE,
         "recommendations": [
             {

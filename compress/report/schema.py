@@ -42,6 +42,19 @@ class Recommendation(Strict):
     """Its size, speed and quality in a sentence or two."""
 
 
+class Confirmation(Strict):
+    """The recommended variant, measured once more (`--confirm`)."""
+
+    words: str
+    """What was found, or that the choice was made on the run's own rows."""
+    held: bool | None
+    """Whether its quality holds on the other split; null where it was not measured there."""
+    split: str | None
+    """The other split's name; null where it was not measured."""
+    examples: int | None
+    """Number of the other split's examples; null where it was not measured."""
+
+
 class Check(Strict):
     """One variant held against one limit of the budget."""
 
@@ -295,8 +308,8 @@ class Run(Strict):
     """Why speed ratios are missing, where other processes used the machine; else null."""
     lead: str
     """The verdict in one sentence."""
-    confirmation: str
-    """Whether the recommendation held on a split that chose nothing, or that it was chosen on these rows; empty without one."""
+    confirmation: Confirmation | None
+    """Whether the recommendation holds on a split that chose nothing; null where nothing is recommended."""
     rule: str
     """How the recommended variant is chosen."""
     recommendations: list[Recommendation]

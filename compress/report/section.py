@@ -16,7 +16,7 @@ from compress.report.breakdown import Breakdown, breakdown
 from compress.report.budget import Verdict
 from compress.report.charts import curves
 from compress.report.comparison import Comparison, Row, compare
-from compress.report.confirmation import confirmation
+from compress.report.confirmation import Confirmation, confirmation
 from compress.report.distillation import Effect, shown
 from compress.report.limits import Budget
 from compress.report.outputs import Example, examples
@@ -69,7 +69,7 @@ class Section:
     lead: str
     recommendations: tuple[tuple[Recommendation, str], ...]
     """Each with its story."""
-    confirmation: str
+    confirmation: Confirmation | None
     """Whether the recommendation held on a split that chose nothing, or that it was chosen on these rows."""
     budget: Verdict | None
     front: frozenset[str]

@@ -25,7 +25,10 @@ def told(make_run: MakeRun, folder: Path, again: Made | None) -> str:
         other = make_run([again])
         replace(other, split={**other.split, "split": "test"}).save(folder / CONFIRMATION)
     comparison = compare(run)
-    return confirmation(run.save(folder), comparison, recommendations(comparison))
+    found = confirmation(run.save(folder), comparison, recommendations(comparison))
+    assert found is not None
+    assert found.held == (found.words.startswith("Confirmed") if again is not None else None)
+    return found.words
 
 
 def test_without_a_confirmation_the_page_says_that_the_choice_was_made_on_the_same_rows(
@@ -57,13 +60,15 @@ def test_a_confirmation_of_another_variant_is_not_taken_for_this_ones(make_run: 
     other.save(tmp_path / CONFIRMATION)
     comparison = compare(run)
     said = confirmation(run.save(tmp_path), comparison, recommendations(comparison))
-    assert said.endswith("is of another variant than good: confirm again.")
+    assert said is not None
+    assert said.held is None
+    assert said.words.endswith("is of another variant than good: confirm again.")
 
 
 def test_a_confirmation_stands_in_its_runs_section_and_is_no_run_of_its_own(make_run: MakeRun, tmp_path: Path) -> None:
     said = told(make_run, tmp_path / "runs", GOOD)
     files = report.write([tmp_path / "runs"], tmp_path / "report.html")
     [run] = json.loads(files.json.read_text())["runs"]
-    assert run["confirmation"] == said
+    assert run["confirmation"] == {"words": said, "held": True, "split": "test", "examples": 872}
     assert "Confirmed on the test split (872 examples" in files.html.read_text()
     assert "Confirmed on the test split" in files.markdown.read_text()

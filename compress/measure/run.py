@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
-from compress.core.progress import bar, say, warn
+from compress.core.progress import bar, duration, say, warn
 from compress.measure import batches as inputs
 from compress.measure import latency, memory, size
 from compress.measure.evaluation import Evaluation
@@ -44,13 +45,20 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
         reading = glance(plan.watch((), plan.threads))
         if reading is not None and reading.is_noisy():
             warn(f"The machine is busy now: {reading}. If that goes on, no speed ratio is told; all else is measured.")
+        begun = time.monotonic()
         for number, entry in enumerate(entries, 1):
-            say(f"{entry.name} ({number} of {len(entries)}): size, memory and quality.")
+            left = _time_left(time.monotonic() - begun, number - 1, len(entries))
+            say(f"{entry.name} ({number} of {len(entries)}): size, memory and quality{left}.")
             unusable = run.measure_size(entry)
             candidates = run.start(entry, unusable)
             run.measure_quality(entry, candidates)
         run.measure_latency()
     return Found(run.measurements, run.notes)
+
+
+def _time_left(elapsed: float, done: int, total: int) -> str:
+    """What is left before the timed rounds, whose own time is told while they run; nothing before the first model is done."""
+    return f"; about {duration(elapsed / done * (total - done))} left before the timed rounds" if done else ""
 
 
 class Run:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import sys
 import threading
 import time
 
@@ -67,3 +69,26 @@ def test_work_without_steps_is_silent_where_only_results_are_asked_for(
     with progress.during("student: exporting to ONNX"):
         time.sleep(0.05)
     assert not caplog.messages
+
+
+def test_on_a_terminal_the_bar_shows_the_elapsed_time_and_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    caplog.set_level(logging.INFO, logger="compress")
+    with progress.bar("Timed rounds", 10) as running:
+        for _ in range(5):
+            time.sleep(0.01)
+            running.advance()
+    plain = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", terminal.getvalue())
+    assert re.search(r"Timed rounds \S+ +5/10 0:00:0\d 0:00:0\d", plain)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True

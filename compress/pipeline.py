@@ -181,7 +181,7 @@ def run(
         plan: the pipeline.
         out: the folder of the run.
         confirm: the split, such as `test`, on which the recommended variant is measured once more.
-        estimate: gives the time that the parts of the run will take, once everything is checked; by default none is told.
+        estimate: gives the time that the parts of the run will take, once everything is checked; by default none is reported.
 
     Raises:
         CompressError: see `check_all` and each technique.

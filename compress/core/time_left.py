@@ -16,7 +16,7 @@ class TimeLeft:
     parts took than they were estimated to take.
 
     Args:
-        estimated: seconds by part; None where a part's time is not known, and then nothing is told before that part is over.
+        estimated: seconds by part; None where a part's time is not known, and then nothing is reported before that part is over.
     """
 
     def __init__(self, estimated: Mapping[str, float | None]) -> None:

@@ -190,7 +190,8 @@ def write_report(
     Args:
         sources: folders, searched however deep, or files of measurements.
         out: the HTML file, or a folder, which then gets a `report.html`.
-        budget: limits that the report's verdict is about, as a pipeline has them: `{"max_drop": 1.0, "max_mb": 20}`.
+        budget: limits that the report's verdict is about, as a pipeline has them: `{"max_drop": 1.0, "max_mb": 20}`. By
+            default those of the pipeline that measured.
         title: the page's; made of the model's and the task's name by default.
         examples: whether the report may show texts of the evaluation split.
 

@@ -86,7 +86,7 @@ def read(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> Pipeline
         values.get("steps"), dict
     ):  # a folder's name is a text, though YAML reads `1` or `on` as something else
         values["steps"] = {str(step): body for step, body in values["steps"].items()}
-    for key, value in changes.items() if isinstance(changes, Mapping) else map(_typed, changes):
+    for key, value in changes.items() if isinstance(changes, Mapping) else map(typed, changes):
         _change(values, key, value)
     where = file.name
     for key in values:
@@ -223,6 +223,7 @@ def run(
         return Result(made, None, None)
     from compress import report as reports
     from compress.measure import benchmark
+    from compress.report import limits
 
     measured = {name: artifact for name, artifact in made.items() if artifact.steps[-1].compresses} or made
     say(f"Measuring {len(measured)} artifacts and the uncompressed model{left.in_words()}.")
@@ -241,6 +242,7 @@ def run(
             budget=plan.budget,
         )
     page = out / "report.html"
+    limits.keep(out / "measurements", plan.budget)
     reports.write([out / "measurements"], page, budget=plan.budget, title=plan.title)
     return Result(made, measurements, page)
 
@@ -363,11 +365,19 @@ def _suite(value: Any, where: str) -> Any:
     return build(benchmark.Suite, value, f"'benchmark' of {where}")
 
 
-def _typed(change: str) -> tuple[str, Any]:
-    """The key and the value of a change as it is typed."""
+def typed(change: str, example: str = "--set task.data=FOLDER") -> tuple[str, Any]:
+    """The key and the value of a change as it is typed: `max_drop=2`.
+
+    Args:
+        change: KEY=VALUE, the value in YAML.
+        example: what a message shows.
+
+    Raises:
+        CompressError: it is not that.
+    """
     path, equals, text = change.partition("=")
     if not equals or not path:
-        raise CompressError(f"'{change}' is not KEY=VALUE. Write `--set task.data=FOLDER`.")
+        raise CompressError(f"'{change}' is not KEY=VALUE. Write `{example}`.")
     try:
         return path, read_value(text)
     except ValueError as error:

@@ -147,19 +147,39 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     "-o", "--out", required=True, type=FILE, help="The HTML file; Markdown, JSON and CSV are written beside it."
 )
 @click.option("--title", help="The report's title.")
+@click.option(
+    "--budget",
+    "limits",
+    multiple=True,
+    metavar="LIMIT=NUMBER",
+    help="A limit of the budget: --budget max_drop=2 (points, also the margin of the verdicts), min_speedup, max_mb. "
+    "Default: the budget of the pipeline that measured, if any.",
+)
 @click.option("--examples/--no-examples", default=True, help="Show texts of the evaluation split. Default: yes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files and the recommendation as JSON.")
-def report(sources: tuple[Path, ...], out: Path, title: str | None, examples: bool, as_json: bool) -> None:
-    """Write a comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests."""
+def report(
+    sources: tuple[Path, ...], out: Path, title: str | None, limits: tuple[str, ...], examples: bool, as_json: bool
+) -> None:
+    """Write a comparison report (HTML, Markdown, JSON, CSV) from measurements and manifests.
+
+    With --budget the exit code is 3 if no variant of the newest run is shown to keep every limit.
+    """
+    from compress import pipeline as pipelines
     from compress import report as reports
 
-    files = [str(file) for file in reports.write(sources, out, title=title, examples=examples)]
+    budget = dict(pipelines.typed(one, "--budget max_drop=2") for one in limits) or None
+    written = reports.write(sources, out, budget=budget, title=title, examples=examples)
+    files = [str(file) for file in written]
     leads = _leads(next((Path(one) for one in files if one.endswith(".json")), None))
     if as_json:
         click.echo(json_text({"files": files, "verdict": leads}))
-        return
-    for line in (*files, *leads):
-        say(line)
+    else:
+        for line in (*files, *leads):
+            say(line)
+    if limits and written.met is False:
+        from compress.core.errors import BudgetNotMet
+
+        raise BudgetNotMet(" ".join(written.verdicts[0].reasons))
 
 
 def _leads(page: Path | None) -> list[str]:

@@ -19,7 +19,7 @@ from compress.core.printable import lines
 from compress.report import csv_file, data_files, pages
 from compress.report.budget import Verdict, judge, verdict
 from compress.report.comparison import compare
-from compress.report.limits import Budget
+from compress.report.limits import Budget, kept
 from compress.report.page_file import check_page
 from compress.report.section import Section, section
 from compress.report.sources import find
@@ -67,7 +67,7 @@ def write(
     Args:
         sources: folders, searched however deep, or files of measurements.
         out: the HTML file, or a folder, which then gets a `report.html`.
-        budget: limits to hold each run against, see `Budget`.
+        budget: limits to hold each run against, see `Budget`; by default those of the pipeline that measured it.
         title: the page's; made of the model's and the task's name by default.
         command: what the page says it was made with.
         examples: whether texts of the evaluation split are shown: what models generated, and what only a compressed one gets
@@ -108,8 +108,9 @@ def write(
 def _section(
     file: Path, measurements: Measurements, budget: Budget | Mapping[str, Any] | None, *, with_examples: bool
 ) -> Section:
+    limits = kept(file) if budget is None else budget
     with _as_written(str(file)):
-        return section(file, measurements, budget, with_examples=with_examples)
+        return section(file, measurements, limits, with_examples=with_examples)
 
 
 @contextmanager

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from compress.core.artifact import write_whole
 from compress.core.errors import CompressError, guess, listing
+
+KEPT = "budget.json"
+"""Beside a pipeline's measurements: its budget, so that a report made of them later judges by the same limits."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,36 @@ class Budget:
             limits = listing(name for name in known if name != "metric")
             raise CompressError(f"The budget sets no limit. Give one of: {limits}.")
         return Budget(**raw)
+
+
+def keep(folder: Path, budget: Mapping[str, Any] | None) -> None:
+    """Write a pipeline's budget beside its measurements; or remove a former one where there is none now.
+
+    Args:
+        folder: of the measurements.
+        budget: name -> limit, as it was written.
+    """
+    if budget is None:
+        (folder / KEPT).unlink(missing_ok=True)
+    else:
+        write_whole(folder / KEPT, json.dumps(dict(budget), indent=1) + "\n")
+
+
+def kept(measurements: Path) -> Mapping[str, Any] | None:
+    """The budget that lies beside a file of measurements; None where there is none.
+
+    Raises:
+        CompressError: the file cannot be read.
+    """
+    file = measurements.parent / KEPT
+    if not file.is_file():
+        return None
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CompressError(f"{file} is not a budget ({error}). Remove it, or run the pipeline again.") from error
+    if not isinstance(raw, dict):
+        raise CompressError(
+            f"{file} is not a budget: it holds no limits by name. Remove it, or run the pipeline again."
+        )
+    return raw

@@ -10,7 +10,7 @@ from compress import pipeline
 from compress.data.corpora.reviews import SIZES, rows
 from tests.tasks.test_reviews import letters
 
-# Written before any model had answered; nothing was added to the corpus, or left out here, because of an answer.
+# Written before any model had been asked one of them; nothing was left out because of an answer.
 PRAISE = (
     "good", "great", "excellent", "perfect", "amazing", "wonderful", "fantastic", "awesome", "brilliant", "lovely",
     "beautiful", "nice", "superb", "love it", "recommended", "I love it", "not bad",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from compress.core.errors import CompressError
+from compress.cli import compress as cli
+from compress.core.errors import BudgetNotMet, CompressError
 from compress.core.measurement import Measurements
-from compress.report import compare, judge, verdict
+from compress.report import compare, judge, limits, verdict, write
 from tests.report.made_up import Made, MakeRun
 from tests.report.made_up_generative import Generator, decoders
 
@@ -152,3 +155,29 @@ def test_baselines_do_not_meet_a_budget(make_run: MakeRun) -> None:
 def test_a_budget_that_cannot_be_read_is_refused(make_run: MakeRun, budget: object, said: str) -> None:
     with pytest.raises(CompressError, match=said.replace("?", r"\?")):
         verdict(make_run([GOOD]), budget)
+
+
+def test_a_report_made_later_judges_by_the_budget_of_the_pipeline(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run([GOOD]).save(tmp_path)
+    limits.keep(tmp_path, {"min_speedup": 4})
+    assert write([tmp_path], tmp_path / "report.html").met is False
+    assert write([tmp_path], tmp_path / "report.html", budget={"min_speedup": 2}).met is True
+    limits.keep(tmp_path, None)
+    assert write([tmp_path], tmp_path / "report.html").met is None
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]"])
+def test_a_budget_that_cannot_be_read_is_named(make_run: MakeRun, tmp_path: Path, text: str) -> None:
+    make_run([GOOD]).save(tmp_path)
+    (tmp_path / limits.KEPT).write_text(text)
+    with pytest.raises(CompressError, match=r"budget\.json is not a budget"):
+        write([tmp_path], tmp_path / "report.html")
+
+
+def test_limits_can_be_typed_and_the_exit_code_follows(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run([GOOD]).save(tmp_path)
+    typed = ["report", str(tmp_path), "-o", str(tmp_path / "report.html"), "--budget"]
+    assert CliRunner().invoke(cli, [*typed, "min_speedup=2"]).exit_code == 0
+    refused = CliRunner().invoke(cli, [*typed, "min_speedup=4"])
+    assert isinstance(refused.exception, BudgetNotMet)
+    assert "not KEY=VALUE" in str(CliRunner().invoke(cli, [*typed, "min_speedup"]).exception)

@@ -56,8 +56,9 @@ def in_words(found: Mapping[str, Any]) -> str:
     elif size["after"]:
         parts.append(f"{_mb(size['after'])} MB")
     counts = found["parameters"]
-    if counts["before"] and counts["after"] and counts["before"] != counts["after"]:
-        parts.append(f"{counts['before'] / 1e6:.2f} -> {counts['after'] / 1e6:.2f} million parameters")
+    before, after = (f"{(counts[when] or 0) / 1e6:.2f}" for when in ("before", "after"))
+    if counts["before"] and counts["after"] and before != after:
+        parts.append(f"{before} -> {after} million parameters")
     score = found.get("score")
     if score is not None:
         told = f"{score['metric']} {score['value']:.4f}"

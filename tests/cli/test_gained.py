@@ -164,3 +164,12 @@ def test_several_teachers_each_have_their_score() -> None:
         "teacher_score": [{"metric": "accuracy", "value": 0.95}, {"metric": "accuracy", "value": 0.94}],
     }
     assert "accuracy 0.9000 (teachers 0.9500, 0.9400) on 50 held-out rows" in gained.in_words(found)
+
+
+def test_a_count_of_parameters_that_stays_the_same_as_it_is_written_is_left_out() -> None:
+    found = {
+        "artifact": "q",
+        "bytes": {"before": 90_900_000, "after": 23_400_000},
+        "parameters": {"before": 22_713_986, "after": 22_713_474},
+    }
+    assert gained.in_words(found) == "q: 90.9 -> 23.4 MB."

@@ -26,11 +26,11 @@ def test_ones_own_file_becomes_a_pipeline_and_a_model_that_is_served(
     shown = re.findall(r"^```csv\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0]
     with Path("reviews.csv").open("w", newline="") as file:
         file.write(shown)
-        csv.writer(file).writerows((text, ("bad", "good")[label]) for text, label in [*rows("train", 0)][:300])
+        csv.writer(file).writerows((text, ("bad", "good")[label]) for text, label in [*rows("train", 0)][:600])
     (line,) = re.findall(r"^\$ compress (init [^#\n]+)", README, re.MULTILINE)
     asked = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False)
     assert asked.exit_code == 0, asked.output
-    quick = {"steps.teacher.finetune.epochs": 1, "steps.student.distill.epochs": 1, "benchmark": None, "budget": None}
+    quick = {"steps.teacher.finetune.epochs": 2, "steps.student.distill.epochs": 1, "benchmark": None, "budget": None}
     pipeline.run(pipeline.read("mine.yaml", quick), Path("runs/mine"))
     (served,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     names: dict[str, object] = {}

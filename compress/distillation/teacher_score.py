@@ -152,8 +152,9 @@ def _refuse_or_warn(folder: Path, reason: str, rows: int, *, allowed: bool) -> N
         warn(f"The teacher {folder} has {reason} on {rows:,} held-out rows.")
         return
     raise CompressError(
-        f"The teacher {folder} has {reason} on {rows:,} held-out rows: its labels are probably swapped. Correct `id2label` in "
-        "its config.json or `labels` in the task, or continue with --allow-poor-teacher (in YAML `allow_poor_teacher: true`)."
+        f"The teacher {folder} has {reason} on {rows:,} held-out rows: its labels are probably swapped, or it was trained too "
+        "little. Correct `id2label` in its config.json or `labels` in the task, train it longer, or continue with "
+        "--allow-poor-teacher (in YAML `allow_poor_teacher: true`)."
     )
 
 

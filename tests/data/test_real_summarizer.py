@@ -43,5 +43,5 @@ def test_the_fixed_summarizer_has_its_published_rouge_and_beats_the_first_three_
     for metric, published in zip(metrics(task), (41.2, 14.4, 32.5), strict=True):
         of_model, of_lead = (metric.statistics(texts, rows["label"][:]) for texts in (outputs, leads))
         assert 100 * metric.score_of(of_model) == pytest.approx(published, abs=0.0501)  # published with one digit
-        assert statistics.compare_sums(metric.of_sums, of_model, of_lead).verdict == statistics.BETTER
+        assert statistics.compare_sums(metric.of_sums, of_model, of_lead).interval[0] > 0
     assert distinct(outputs).share == 1.0

@@ -56,6 +56,7 @@ def test_the_budget_allows_two_points_and_asks_for_more_speed_than_int8_alone_ha
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_teacher_and_winner_answer_the_commonest_words_of_praise_and_blame_rightly(tmp_path: Path) -> None:
     """Trains with the settings that ship, since fewer rows would be another model: some minutes."""
     from compress.runtimes.predict import predictions

@@ -115,4 +115,4 @@ def test_a_tokenizer_that_pads_otherwise_than_the_classifier_is_refused(tmp_path
 
     words = write_generator_tokenizer(tmp_path)
     with pytest.raises(CompressError, match="takes token 3 for padding"):
-        export_model(strong_classifier("llama", pad_token_id=3), tmp_path / "out", words, None)
+        export_model(strong_classifier("llama", pad_token_id=3), tmp_path / "out", words, None, name="out")

@@ -219,7 +219,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
         from compress.core.setting_names import shown_as
 
         expected = request.check()
-        from compress.planning.runs import of_request
+        from compress.cli.planning.runs import of_request
 
         step = expected.steps[-1]
         settings = shown_as(technique.name, step.settings)

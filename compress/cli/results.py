@@ -53,7 +53,7 @@ def run(
     plan = pipelines.read(pipeline, (*changes, *(["task.allow_overlap=true"] if allow_overlap else [])))
     folder = out or Path("runs") / plan.name
     if dry_run:
-        from compress.planning.runs import of_pipeline
+        from compress.cli.planning.runs import of_pipeline
 
         explained = pipelines.explain(plan, folder)
         estimate = of_pipeline(plan, folder)
@@ -63,7 +63,7 @@ def run(
         for line in (*explained, "", *estimate.lines()):
             say(line)
         return
-    from compress.planning.runs import time_left
+    from compress.cli.planning.runs import time_left
 
     # How long a confirmation takes is not known.
     result = pipelines.run(plan, folder, confirm=confirm, estimate=time_left if confirm is None else None)

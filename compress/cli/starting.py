@@ -39,10 +39,10 @@ def init(
     and checked against the model. Without EVALUATION, a fifth of the rows (2,000 at most) is set aside for it in new files
     beside the pipeline. No file is overwritten.
     """
+    from compress.cli.planning import first_pipeline as planning
     from compress.core.errors import CompressError
     from compress.core.progress import say as progress
     from compress.models.load import resolve_model
-    from compress.planning import first_pipeline as planning
 
     if not dry_run and out.exists():
         raise CompressError(f"{out} exists already, and nothing is overwritten. Choose another file with -o.")
@@ -95,7 +95,7 @@ def init(
 
 def _estimate(file: Path, out: Path, tokens: float) -> Any:
     from compress import pipeline as pipelines
-    from compress.planning.runs import of_pipeline
+    from compress.cli.planning.runs import of_pipeline
 
     return of_pipeline(pipelines.read(str(file)), Path("runs") / out.stem, tokens=tokens)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compress.cli.planning.pipeline_text import Line, text
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.data.files import TEXT
@@ -22,7 +23,6 @@ from compress.data.profile import Profile, profile
 from compress.models import labels as model_labels
 from compress.models.kinds import kind_of
 from compress.models.pretrained import raw_config
-from compress.planning.pipeline_text import Line, text
 from compress.tasks import kinds
 from compress.tasks.kinds import guess
 from compress.tasks.kinds.text_classification import USUAL

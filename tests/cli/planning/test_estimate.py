@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from compress.cli.planning.estimate import _megabytes
 from compress.core.artifact import Artifact
 from compress.models.stored import model_files
-from compress.planning.estimate import _megabytes
 
-OLD = Path(__file__).parents[1] / "fixtures" / "old_artifacts" / "encoder"
+OLD = Path(__file__).parents[2] / "fixtures" / "old_artifacts" / "encoder"
 
 
 @pytest.mark.parametrize("name", ["finetuned", "exported"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compress import pipeline as pipelines
+from compress.cli.planning.estimate import Estimate, Planned, estimated
 from compress.core import kept
 from compress.core.artifact import Artifact, finished
 from compress.core.distributed import world_size
@@ -14,7 +15,6 @@ from compress.core.machine import memory_bytes
 from compress.core.time_left import TimeLeft
 from compress.core.work_folder import unfinished
 from compress.models.sources import resolve_model
-from compress.planning.estimate import Estimate, Planned, estimated
 from compress.techniques.apply import as_described
 from compress.techniques.request import Request
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from compress import pipeline
 from compress.cli import compress
+from compress.cli.planning import runs
+from compress.cli.planning.runs import of_pipeline, time_left
 from compress.core.time_left import TimeLeft
-from compress.planning import runs
-from compress.planning.runs import of_pipeline, time_left
 
 SMALL = {"small": {"prune": {"method": "layers", "layers": 1}}}
 STUDENT = {"distill": {"layers": 1, "epochs": 1, "batch_size": 64, "max_length": 32}}

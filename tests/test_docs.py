@@ -39,6 +39,11 @@ def test_every_command_in_the_documents_parses(page: Path, line: str) -> None:
     assert {word.split("=")[0] for word in words[2:] if word.startswith("-")} - {"--help", "-h", "-"} <= known
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_holds_both_sides_of_a_merge(page: Path) -> None:
+    assert not re.findall(r"^(?:<{7}|={7}$|>{7})", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 ORDERED = [ROOT / "README.md", *(page for page in PAGES if page != ROOT / "README.md" and page.name != "adding.md")]
 """In the order in which a newcomer reads: the first page, then any other. What to type when adding code is not run."""
 YOURS = re.compile(r"[A-Z][A-Z_-]+(\.yaml)?")

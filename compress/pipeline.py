@@ -66,6 +66,8 @@ class Result:
     artifacts: Mapping[str, Artifact]
     measurements: Measurements | None
     report: Path | None
+    leads: tuple[str, ...] = ()
+    """The sentence that the report opens with."""
 
 
 def read(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> Pipeline:
@@ -243,8 +245,8 @@ def run(
         )
     page = out / "report.html"
     limits.keep(out / "measurements", plan.budget)
-    reports.write([out / "measurements"], page, budget=plan.budget, title=plan.title)
-    return Result(made, measurements, page)
+    report = reports.write([out / "measurements"], page, budget=plan.budget, title=plan.title)
+    return Result(made, measurements, page, report.leads)
 
 
 def check_budget(plan: Pipeline, result: Result) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,12 +66,11 @@ def run(
 
     # How long a confirmation takes is not known.
     result = pipelines.run(plan, folder, confirm=confirm, estimate=time_left if confirm is None else None)
-    leads = _leads(result.report)
     if as_json:
-        click.echo(json_text(_made(result, leads)))
+        click.echo(json_text(_made(result)))
     else:
         _print_table(result.measurements, plan.budget)
-        _say_end(result, leads)
+        _say_end(result)
     if result.measurements is not None:
         from compress.measure import benchmark as benchmarks
 
@@ -170,11 +168,10 @@ def report(
     budget = dict(pipelines.typed(one, "--budget max_drop=2") for one in limits) or None
     written = reports.write(sources, out, budget=budget, title=title, examples=examples)
     files = [str(file) for file in written]
-    leads = _leads(next((Path(one) for one in files if one.endswith(".json")), None))
     if as_json:
-        click.echo(json_text({"files": files, "verdict": leads}))
+        click.echo(json_text({"files": files, "verdict": written.leads}))
     else:
-        for line in (*files, *leads):
+        for line in (*files, *written.leads):
             say(line)
     if limits and written.met is False:
         from compress.core.errors import BudgetNotMet
@@ -182,26 +179,18 @@ def report(
         raise BudgetNotMet(" ".join(written.verdicts[0].reasons))
 
 
-def _leads(page: Path | None) -> list[str]:
-    """The first sentence of the report, of each measurement in it."""
-    if page is None:
-        return []
-    runs = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["runs"]
-    return [one["lead"] for one in runs if one.get("lead")]
-
-
-def _made(result: Any, leads: list[str]) -> dict[str, Any]:
+def _made(result: Any) -> dict[str, Any]:
     """The results of a run as a JSON dictionary."""
     from compress.cli.gained import brief
 
     return {
         "artifacts": {name: brief(one) for name, one in result.artifacts.items()},
-        "verdict": leads,
+        "verdict": result.leads,
         "report": None if result.report is None else str(result.report),
     }
 
 
-def _say_end(result: Any, leads: list[str]) -> None:
+def _say_end(result: Any) -> None:
     """The last lines of a run: the verdict and the report, or where nothing is measured what was made."""
     from compress.cli import gained
 
@@ -215,7 +204,7 @@ def _say_end(result: Any, leads: list[str]) -> None:
             )
         return
     say("")
-    for one in leads:
+    for one in result.leads:
         say(one)
     say(f"Report: {result.report}")
 

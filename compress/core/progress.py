@@ -174,12 +174,13 @@ class _Lines:
 def duration(seconds: float) -> str:
     """A time in words.
 
-    >>> [duration(one) for one in (4.4, 75, 7300)]
-    ['4 s', '1 min 15 s', '2 h 2 min']
+    >>> [duration(one) for one in (0.4, 4.4, 75, 7300)]
+    ['0.4 s', '4 s', '1 min 15 s', '2 h 1 min']
     """
     whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 1:
+        return f"{seconds:.1f} s"
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

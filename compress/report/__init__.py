@@ -39,6 +39,8 @@ class Report:
     csv: Path
     verdicts: tuple[Verdict, ...] = ()
     """One for each run, newest first; empty when no budget was given."""
+    leads: tuple[str, ...] = ()
+    """The sentence that each run's section opens with, newest first."""
 
     def __iter__(self) -> Iterator[Path]:
         """The files, the page first."""
@@ -102,7 +104,7 @@ def write(
         raise CompressError(f"{page} cannot be written ({error.strerror}). Choose another place with -o.") from error
     verdicts = tuple(one.budget for one in sections if one.budget)
     html, markdown, json, csv = files
-    return Report(html, markdown, json, csv, verdicts)
+    return Report(html, markdown, json, csv, verdicts, tuple(one.lead for one in sections if one.lead))
 
 
 def _section(

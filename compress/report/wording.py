@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from compress.core.progress import duration as duration
 from compress.report.values import Value
 
 if TYPE_CHECKING:
@@ -40,17 +41,6 @@ def seconds(value: float) -> str:
         if value >= size:
             return f"{_three(value / size)} {unit}"
     return f"{_three(value / 1e-9)} ns"
-
-
-def duration(value: float) -> str:
-    """How long a step took: `38 s`, `12 min 5 s`, `2 h 3 min`."""
-    whole = round(value)
-    if whole < 1:
-        return f"{value:.1f} s"
-    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def megabytes(value: float) -> str:

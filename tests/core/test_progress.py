@@ -35,7 +35,7 @@ def test_a_line_of_progress_has_the_time_the_elapsed_time_and_what_is_left(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "0 s"), (59.7, "1 min 0 s"), (75.0, "1 min 15 s"), (7300.0, "2 h 1 min")]
+    ("seconds", "words"), [(0.2, "0.2 s"), (59.7, "1 min 0 s"), (75.0, "1 min 15 s"), (7300.0, "2 h 1 min")]
 )
 def test_times_are_written_in_words(seconds: float, words: str) -> None:
     assert progress.duration(seconds) == words

@@ -57,7 +57,7 @@ def test_work_without_steps_says_that_it_goes_on_even_where_a_library_is_kept_qu
             logging.disable(logging.NOTSET)
     first, second, *_ = caplog.messages
     assert first == "student: exporting to ONNX."
-    assert re.match(r"\d\d:\d\d:\d\d  student: exporting to ONNX: 0 s elapsed$", second)
+    assert re.match(r"\d\d:\d\d:\d\d  student: exporting to ONNX: 0\.0 s elapsed$", second)
     assert threading.active_count() == threads
 
 

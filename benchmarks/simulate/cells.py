@@ -16,8 +16,8 @@ from compress.measure.window_groups import groups
 from compress.metrics import metric_intervals, resampling, statistics, timings
 from compress.metrics.intervals import proportion
 from compress.metrics.metric import find
-from compress.metrics.paired_proportions import detectable, score_interval
-from compress.metrics.verdicts import BETTER, WORSE, word
+from compress.metrics.paired_proportions import score_interval
+from compress.metrics.verdicts import BETTER, WORSE, detectable, word
 
 EXAMPLES = (100, 277, 872, 5000)
 LEAST, MOST, MANY = 0.93, 0.975, 10
@@ -40,7 +40,7 @@ class Cell:
     @property
     def error(self) -> float:
         """The standard error of the coverage."""
-        return 0.0 if self.repetitions is None else float(np.sqrt(0.05 * 0.95 / self.repetitions))
+        return float(np.sqrt(0.05 * 0.95 / self.repetitions)) if self.repetitions else 0.0
 
     @property
     def holds(self) -> bool:
@@ -88,7 +88,7 @@ def sampled(
     repetitions: int,
     seed: int,
 ) -> Cell:
-    """Any other interval, made anew from each sample."""
+    """Any other interval, computed from each sample."""
     generator = np.random.default_rng(seed)
     ends = [once(generator) for _ in range(repetitions)]
     known = [(low, high) for low, high in ends if np.isfinite(low) and np.isfinite(high)]
@@ -197,9 +197,13 @@ def false_words(variants: int, examples: int, agreement: float, repetitions: int
 
 
 def power(examples: int, agreement: float, repetitions: int, seed: int) -> tuple[float, float] | None:
-    """The smallest detectable difference, and how often it is shown; None where so few differ that nothing could be."""
+    """The smallest detectable difference, and how often it is shown; None where so few differ that nothing could be.
+
+    It is read from the interval of two models that are equally good, as a report reads it from the interval that it shows.
+    """
     apart = 1 - agreement
-    difference = detectable(round(examples * apart), examples)
+    each = round(examples * apart / 2)
+    difference = detectable(*_score(each, each, examples, 0.95), 0.95)
     if difference >= apart:
         return None
     chances = [(apart - difference) / 2, (apart + difference) / 2, agreement]
@@ -216,7 +220,7 @@ def grid(repetitions: int) -> Iterator[tuple[Any, ...]]:
             gaps = [gap for gap in (0.0, 0.005, 0.01, 0.02, 0.04) if gap < 1 - agreement]
             cells += [(paired_shares, examples, agreement, gap, 50 * repetitions) for gap in gaps]
         # A jackknife of thousands of examples takes longer, and covers the more surely.
-        fewer = repetitions if examples < 872 else repetitions // (2 if examples < 5000 else 10)
+        fewer = repetitions if examples < 872 else max(1, repetitions // (2 if examples < 5000 else 10))
         for agreement in (0.8, 0.95, 0.99):
             for name in ("f1", "matthews"):
                 cells += [

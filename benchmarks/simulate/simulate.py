@@ -17,12 +17,14 @@ from cells import Cell
 from compress.metrics import resampling
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+REPETITIONS = 1000
+"""Samples a cell, of `make simulate`."""
 
 
 def main() -> None:
     """Run the grid and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=1000, help="Samples a cell.")
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="Samples a cell.")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--to", type=Path, default=PAGE, help="The page to write.")
     given = parser.parse_args()
@@ -39,7 +41,10 @@ def page(found: Sequence[Cell], repetitions: int, minutes: float) -> str:
     """The page: what is required, which cells miss it, and every number."""
     text = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
     missed = [one for one in found if not one.holds]
+    by_hand = f"python benchmarks/simulate/simulate.py --repetitions {repetitions}"
     return text.format(
+        command="make simulate" if repetitions == REPETITIONS else by_hand,
+        usual=f"{REPETITIONS:,}",
         repetitions=f"{repetitions:,}",
         minutes=f"{minutes:.0f}",
         cells=len(found),
@@ -80,8 +85,8 @@ def _power(repetitions: int) -> str:
     for count in cells.EXAMPLES:
         for agreement in (0.8, 0.9, 0.95, 0.98, 0.99):
             made = cells.power(count, agreement, 20 * repetitions, count)
-            told = f"{100 * made[0]:.2f} | {made[1]:.1%}" if made else "more than all that differ | –"
-            lines.append(f"| {count:,} | {agreement:.0%} | {told} |")
+            cells_of_row = f"{100 * made[0]:.2f} | {made[1]:.1%}" if made else "more than all that differ | –"
+            lines.append(f"| {count:,} | {agreement:.0%} | {cells_of_row} |")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
-"""Of an interval that stands alone."""
+"""Of a single interval."""
 
 Interval = tuple[float, float]
 

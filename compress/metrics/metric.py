@@ -48,9 +48,8 @@ class Metric:
     """One way to score predictions.
 
     Accuracy, F1, Matthews and Pearson correlation, BLEU, ROUGE and perplexity of a set of examples are all functions of sums
-    over its examples. So an example is scored once, into a row of numbers, and a bootstrap adds up the rows it draws (Koehn,
-    "Statistical significance tests for machine translation evaluation", EMNLP 2004). A metric that is no function of sums
-    (a rank correlation) gives `on_rows` instead.
+    over its examples. So an example is scored once, into a row of numbers, and an interval only adds up rows, see
+    `compress.metrics.resampling`. A metric that is no function of sums (a rank correlation) gives `on_rows` instead.
 
     Predictions and references are two sequences of one length, one entry an example: class ids, real numbers, texts, or
     arrays of token ids [tokens], tag ids [words] or labels [labels], 0 or 1.
@@ -130,7 +129,7 @@ class Metric:
         return self._defined(self.of_sums(rows.sum(axis=0)), len(rows))
 
     def scorer(self, predictions: Any, references: Any) -> Scorer:
-        """The score of any rows of these examples, fast: a bootstrap asks for thousands.
+        """The score of any rows of these examples, fast: an interval asks for hundreds.
 
         Examples that are two numbers (class ids, scores) are counted by their pair of values, of which there are few.
 

@@ -1,4 +1,4 @@
-"""Two shares of right answers on the same examples: the interval of their difference, and what it can show.
+"""Two shares of right answers on the same examples: the interval of their difference, and McNemar's test.
 
 Only the discordant examples count, those that only one of the two has right.
 """
@@ -8,9 +8,6 @@ from __future__ import annotations
 import math
 
 from compress.metrics.intervals import LEVEL, Interval
-
-POWER = 0.8
-"""How often the smallest detectable difference would be shown."""
 
 
 def score_interval(only_first: int, only_second: int, examples: int, *, level: float = LEVEL) -> Interval:
@@ -75,31 +72,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
     from scipy.stats import binom
 
     return float(min(1.0, 2 * binom.cdf(min(only_first, only_second), only_first + only_second, 0.5)))
-
-
-def detectable(discordant: int, examples: int, *, level: float = LEVEL, power: float = POWER) -> float:
-    """The smallest true difference whose score interval would leave out zero with the stated power, as a share.
-
-    By Connor's formula (Biometrics 43, 1987), with as great a share of discordant examples as was seen; or, where so
-    few could not show anything, with the smallest share that could, all of them on one side.
-
-    Args:
-        discordant: how many examples only one of the two has right.
-        examples: how many there are in all.
-        level: of the interval, 0..1.
-        power: 0..1.
-
-    >>> round(detectable(discordant=22, examples=100), 3)
-    0.129
-    """
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    at_level, at_power = float(norm.ppf((1 + level) / 2)), float(norm.ppf(power))
-
-    def lacking(difference: float) -> float:
-        share = max(discordant / examples, difference)
-        needed = at_level * math.sqrt(share) + at_power * math.sqrt(max(share - difference * difference, 0.0))
-        return needed - difference * math.sqrt(examples)
-
-    return float(brentq(lacking, 1e-9, 1.0)) if lacking(1.0) < 0 else 1.0

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from compress.metrics.intervals import LEVEL
+from compress.metrics.resampling import SEED
 
 FLIPS = 10_000
 """Draws of a test that is not worked out exactly."""
-SEED = 20261123
-"""The same draws each time, so that a report made twice is the same report."""
+_EXACT_UP_TO = 100_000
+"""The sum of all differences' sizes up to which the exact distribution takes a second or two at most."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,6 @@ class SignFlip:
     """The result of a sign-flip test on the mean of paired differences."""
 
     p_value: float
-    smallest: float | None
-    """The smallest mean difference that would have been significant, with differences of the sizes that were seen."""
     flips: int | None
     """How many times signs were drawn; None where all of them were counted."""
 
@@ -43,20 +41,18 @@ def sign_flip(differences: Sequence[float], *, flips: int = FLIPS, seed: int = S
     given = np.asarray(differences, dtype=float)
     seen, sizes = abs(float(given.sum())), np.abs(given)
     if (given == np.rint(given)).all() and sizes.sum() <= _EXACT_UP_TO:
-        return _all_signs(round(seen), np.bincount(sizes.astype(np.int64)), given.size)
-    totals = np.sort(np.abs(_drawn_signs(given, flips, seed)))
+        return SignFlip(_all_signs(round(seen), np.bincount(sizes.astype(np.int64))), None)
+    totals = np.abs(_drawn_signs(given, flips, seed))
     # Sums of the same numbers in another order differ in their last digits; a tie counts as being as far from zero.
     beyond = int(np.sum(totals >= seen * (1 - 1e-9)))
-    limit = float(totals[flips - 1 - most_beyond(1 - LEVEL, flips)])
-    return SignFlip((beyond + 1) / (flips + 1), limit / given.size if limit else None, flips)
+    return SignFlip((beyond + 1) / (flips + 1), flips)
 
 
-_EXACT_UP_TO = 100_000
-"""The sum of all differences' sizes up to which the exact distribution takes a second or two at most."""
+def _all_signs(seen: int, counts: Any) -> float:
+    """The share of all signs whose sum is at least as far from zero as the one seen.
 
-
-def _all_signs(seen: int, counts: Any, examples: int) -> SignFlip:
-    """Over all signs: the sum of k * (2 * Binomial(counts[k], 1/2) - counts[k]) over the sizes k >= 1."""
+    The sum is that of k * (2 * Binomial(counts[k], 1/2) - counts[k]) over the sizes k >= 1.
+    """
     from scipy.stats import binom
 
     chances = np.ones(1)
@@ -67,13 +63,7 @@ def _all_signs(seen: int, counts: Any, examples: int) -> SignFlip:
             chances = np.convolve(chances, one)
     total = chances.size - 1
     far = np.abs(2 * np.arange(total + 1) - total)
-    at = np.bincount(far, weights=chances)
-    # beyond[d]: the chance of a sum at least d away from zero.
-    beyond = np.cumsum(at[::-1])[::-1]
-    # As in `smallest_difference`: where fewer than six differ nothing could be shown, so it is six in one direction.
-    six = 6 * max(len(counts) - 1, 1)
-    smallest = min((int(one) for one in np.flatnonzero(at) if beyond[one] < 1 - LEVEL), default=six)
-    return SignFlip(min(1.0, float(beyond[seen])), smallest / examples, None)
+    return min(1.0, float(chances[far >= seen].sum()))
 
 
 def _drawn_signs(differences: Any, flips: int, seed: int) -> Any:
@@ -85,8 +75,3 @@ def _drawn_signs(differences: Any, flips: int, seed: int) -> Any:
         signs = generator.integers(0, 2, (min(500, flips - start), given.size), dtype=np.int8)
         sums.append(2 * (signs @ given) - given.sum())
     return np.concatenate(sums)
-
-
-def most_beyond(share: float, draws: int) -> int:
-    """The most draws beyond a value with which (draws beyond + 1) / (draws + 1) is still below the share."""
-    return max(int(np.ceil(share * (draws + 1) - 1e-9)) - 2, 0)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from compress.metrics import paired_proportions
 from compress.metrics.paired_proportions import mcnemar, score_interval
 
 counts = st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(0, 1000)).filter(lambda one: sum(one) > 0)
@@ -84,28 +83,6 @@ def test_it_covers_also_where_hardly_an_example_is_discordant(examples: int, agr
     found = coverage(examples, agreement, gap)
     assert found >= 0.93
     assert found <= 0.975 or examples * (1 - agreement) < 10
-
-
-@pytest.mark.parametrize(
-    ("discordant", "examples", "level"), [(44, 872, 0.95), (87, 872, 1 - 0.05 / 6), (20, 100, 0.95)]
-)
-def test_the_smallest_detectable_difference_is_shown_four_times_of_five(
-    discordant: int, examples: int, level: float
-) -> None:
-    difference = paired_proportions.detectable(discordant, examples, level=level)
-    chances = np.array([discordant / examples + sign * difference for sign in (1, -1)]) / 2
-    drawn = np.random.default_rng(2).multinomial(examples, [*chances, 1 - chances.sum()], 600)
-    shown = np.mean([score_interval(int(a), int(b), examples, level=level)[0] > 0 for a, b, _ in drawn])
-    # Three standard errors of a share of 600.
-    assert shown == pytest.approx(0.8, abs=0.05)
-
-
-def test_what_is_detectable_shrinks_with_the_examples_and_never_needs_more_than_all() -> None:
-    found = [paired_proportions.detectable(examples // 10, examples) for examples in (50, 100, 1000, 10_000)]
-    assert sorted(found, reverse=True) == found
-    assert paired_proportions.detectable(0, 3) == 1.0
-    # Without a discordant example: as many, all on one side, as would be shown.
-    assert 0.06 < paired_proportions.detectable(0, 100) < 0.1
 
 
 def test_mcnemar_equals_scipys_exact_binomial_test() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from compress.metrics import verdicts
+from compress.metrics.paired_proportions import score_interval
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,18 @@ def test_a_difference_that_could_have_been_shown_is_shown_in_four_of_five_cases(
         least = verdicts.detectable(-half, half, level)
         # The chance that the interval around a measured difference lies above zero, where the true one is `least`.
         assert float(norm.sf(half, loc=least, scale=spread)) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("discordant", "examples", "level"), [(44, 872, 0.95), (88, 872, 1 - 0.05 / 6), (20, 100, 0.95)]
+)
+def test_so_it_is_where_the_intervals_are_tangos(discordant: int, examples: int, level: float) -> None:
+    least = verdicts.detectable(*score_interval(discordant // 2, discordant // 2, examples, level=level), level)
+    chances = np.array([discordant / examples + sign * least for sign in (1, -1)]) / 2
+    drawn = np.random.default_rng(2).multinomial(examples, [*chances, 1 - chances.sum()], 600)
+    shown = np.mean([score_interval(int(a), int(b), examples, level=level)[0] > 0 for a, b, _ in drawn])
+    # Three standard errors of a share of 600 below; above, as few discordant examples as twenty are shown more often.
+    assert 0.75 < shown < 0.9
 
 
 @pytest.mark.parametrize(("value", "half"), [(-0.03, 0.08), (0.0, 0.04), (0.01, 0.05), (-0.004, 0.03), (-0.006, 0.03)])

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from compress.core.artifact import Artifact, Step
 
@@ -51,46 +52,39 @@ def foreign(case: str, duty: float) -> Iterator[None]:
             process.kill()
 
 
-def measured(artifacts: list[Path], suite: str, task: list[str], folder: Path) -> dict[str, object]:
+def measured(artifacts: list[Path], suite: str, task: list[str], folder: Path) -> dict[str, Any]:
     """One benchmark in a process of its own: how many conditions were disturbed, and what is claimed of which ratio."""
     out = folder / "measured"
     shutil.rmtree(out, ignore_errors=True)
-    command = [
-        sys.executable,
-        "-m",
-        "compress",
-        "benchmark",
-        *map(str, artifacts),
-        "--suite",
-        suite,
-        "-o",
-        str(out),
-        *task,
-    ]
-    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "compress", "benchmark", *map(str, artifacts), "--suite", suite, "-o", str(out)]
+    command += task
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads((out / "measurements.json").read_text())
     names = {one["fingerprint"]: one["name"] for one in found["artifacts"] if one["role"] == "variant"}
     ratios = [one for one in found["measurements"] if one["name"] == "speedup" and one["artifact"] in names]
-    disturbed = {f"{one['condition']['batch']}x{one['condition']['length']}": len(one["disturbed"]) for one in ratios}
+    disturbed = {_key(one): len(one["disturbed"]) for one in ratios}
     return {
-        "warned": "busy" in told.stderr,
+        "warned": "busy" in ended.stderr,
         "disturbed_rounds": disturbed,
         "ratios": [
             [names[one["artifact"]], one["value"], one["interval"]] for one in ratios if one["value"] is not None
         ],
-        "different": different(ratios, names),
+        "different": different(ratios),
     }
 
 
-def different(ratios: list[dict[str, object]], names: dict[str, str]) -> int:
+def different(ratios: list[dict[str, Any]]) -> int:
     """Under how many conditions the intervals of the two equal files do not overlap."""
     by_condition: dict[str, list[list[float]]] = {}
     for one in ratios:
-        interval, condition = one["interval"], one["condition"]
-        if isinstance(interval, list) and isinstance(condition, dict):
-            by_condition.setdefault(f"{condition['batch']}x{condition['length']}", []).append(interval)
+        if one["interval"] is not None:
+            by_condition.setdefault(_key(one), []).append(one["interval"])
     pairs = [both for both in by_condition.values() if len(both) == 2]
     return sum(max(low for low, _ in both) > min(high for _, high in both) for both in pairs)
+
+
+def _key(one: dict[str, Any]) -> str:
+    return f"{one['condition']['batch']}x{one['condition']['length']}"
 
 
 def main() -> None:
@@ -113,7 +107,7 @@ def main() -> None:
                 with foreign(case, given.duty):
                     runs.append(measured([given.artifact, twin], given.suite, given.task, folder))
                 print(case, number + 1, json.dumps(runs[-1]), flush=True)
-            detected = sum(bool(one["warned"]) or any(one["disturbed_rounds"].values()) for one in runs)  # type: ignore[attr-defined]
+            detected = sum(bool(one["warned"]) or any(one["disturbed_rounds"].values()) for one in runs)
             claimed = sum(bool(one["ratios"]) for one in runs)
             told_apart = sum(bool(one["different"]) for one in runs)
             print(

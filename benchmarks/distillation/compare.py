@@ -15,7 +15,7 @@ The protocol, fixed before any number was seen, but for the epochs (see there):
   all contestants alike, after the tuning and before any student of two epochs or of all rows was finished.
 - Bars: the mean over the seeds of right answers on dev, at least 757 with 3 layers and 735 with 2.
 - Tests: each sentence's score is the share of the seeds that got it right, over dev and test together; the difference
-  of means with its paired bootstrap interval decides, the p of sign flips stands beside it.
+  of means with its paired 95 % interval decides, the p of sign flips is a note.
 
 Each student is one job. A finished job is kept and never done again, so the same command goes on where it stopped.
 Writes `distillation.json` and `distillation.md` into `--out` after every final student.

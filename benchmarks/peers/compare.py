@@ -257,6 +257,7 @@ def latencies(timings: Timings, baseline: Timings) -> dict[str, Any]:
         "interval": interval,
         "notes": timings.notes,
         "rounds_seconds": [[round(second, 7) for second in one] for one in timings.rounds],
+        "disturbed": timings.disturbed,
     }
 
 

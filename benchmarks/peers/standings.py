@@ -10,7 +10,7 @@ from compress.metrics import timings as timing_statistics
 LEAST = 0.97
 """The interval of our speed over the fastest peer's must lie above it: rounds read to about 3 %."""
 LEAST_ROUNDS = 10
-"""A bootstrap over fewer rounds gives intervals that are too narrow; one round gives none at all."""
+"""Fewer rounds are not judged: of six to eight the interval reaches from the least ratio to the greatest."""
 COLUMNS = {"1xreal": "b1 real", "1x128": "1 x 128", "32x64": "32 x 64"}
 PHASES = ("loaded", "1x128", "32x64")
 
@@ -19,7 +19,7 @@ def judge(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One standing for each choice of options, each of our models and each column.
 
     `ratio` is our speed over that of the fastest qualifying peer (the one with the greatest speed to the baseline among
-    those with enough right answers), round by round, with its 95 % bootstrap interval; `against` holds the same against
+    those with enough right answers), quiet round by quiet round, with its 95 % interval; `against` holds the same against
     every qualifying peer. `holds`: the interval lies above `LEAST`, from at least `LEAST_ROUNDS` rounds, and we are right
     often enough ourselves.
     """
@@ -42,13 +42,13 @@ def _standing(results: Mapping[str, Any], measured: Mapping[str, Any], name: str
     for peer, facts in results["contestants"].items():
         its = _timed(measured, peer, column)
         if facts["role"] == "peer" and its is not None and measured[peer]["right"] >= results["needed"]:
-            ratio, interval = timing_statistics.ratio(its["rounds_seconds"], mine["rounds_seconds"])
+            ratio, interval = timing_statistics.ratio(_quiet_rounds(its), _quiet_rounds(mine))
             rivals[peer] = {"speed": its["speed"], "ratio": ratio, "interval": list(interval) if interval else None}
     if not rivals:
         return {"holds": False, "reason": "no peer is right often enough"}
     fastest = max(rivals, key=lambda peer: float(rivals[peer]["speed"]))
     is_right = measured[name]["right"] >= results["needed"]
-    is_read = len(mine["rounds_seconds"]) >= LEAST_ROUNDS
+    is_read = len(_quiet_rounds(mine)) >= LEAST_ROUNDS
     return {
         "holds": is_right and is_read and bool(rivals[fastest]["interval"]) and rivals[fastest]["interval"][0] > LEAST,
         "fastest": fastest,
@@ -63,6 +63,12 @@ def _timed(measured: Mapping[str, Any], name: str, column: str) -> Mapping[str, 
     return timed if "speed" in timed else None
 
 
+def _quiet_rounds(timed: Mapping[str, Any]) -> list[list[float]]:
+    """The seconds of the rounds that no other process disturbed; results of before that was noted have all."""
+    disturbed = timed.get("disturbed", ())
+    return [one for number, one in enumerate(timed["rounds_seconds"]) if number not in disturbed]
+
+
 def markdown(results: Mapping[str, Any]) -> str:
     """The whole comparison as a page: how it was run, one table for each choice of options, our standing."""
     machine = results["machine"]
@@ -75,7 +81,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"{machine['cpu']}, {results['threads']} threads of {machine['cores']} cores, "
         f"{', '.join(machine['features'])}; ONNX Runtime {packages['onnxruntime']}. SST-2 dev, "
         f"{results['sentences']} sentences. Speed: median over {results['rounds']} interleaved rounds of the ratio to "
-        f"`{results['baseline']}` in the same round (95 % bootstrap interval over rounds). Memory: peak of a fresh "
+        f"`{results['baseline']}` in the same round (95 % interval over rounds). Memory: peak of a fresh "
         "serving process after load / 1 x 128 / 32 x 64. Won and lost: right where fp32 is wrong, and the reverse. "
         "Raw values: `peers.json`.",
     ]

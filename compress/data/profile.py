@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from compress.tasks.task import Source
 
 SEPARATORS = (",", ";", "\t", "|")
 LOOKED_AT = 200
-"""Lines from which the separator is told."""
+"""Lines in which the separator is looked for."""
 VALUES = 100
 """The most different values of a column that are counted one by one."""
 FALLBACK = "windows-1252"
@@ -119,13 +119,8 @@ def _source(path: Path, of_words: bool, is_text: bool | None) -> Source:
         raise CompressError(f"{path}: files that end in '{suffix}' are not read. Use one of {' '.join(files.FORMATS)}.")
     name = files.FORMATS[suffix]
     usual = {"csv": ",", "tsv": "\t"}.get(name, "")
-    told = "" if separator in ("", usual) else separator
-    source = Source(path.name, name, separator=told, encoding=encoding)
-    if name == "tsv":
-        return Source(
-            path.name, name, separator=told, encoding=encoding, quoting=quoting(path, source, of_known_layout=False)
-        )
-    return source
+    source = Source(path.name, name, separator="" if separator == usual else separator, encoding=encoding)
+    return replace(source, quoting=quoting(path, source, of_known_layout=False)) if name == "tsv" else source
 
 
 def _encoding(path: Path) -> str:

@@ -44,7 +44,7 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
         run = Run(evaluation, plan, stack)
         reading = glance(plan.watch((), plan.threads))
         if reading is not None and reading.is_noisy():
-            warn(f"The machine is busy now: {reading}. If that goes on, no speed ratio is told; all else is measured.")
+            warn(f"The machine is busy now: {reading}. If that goes on, there is no speed ratio; all else is measured.")
         begun = time.monotonic()
         for number, entry in enumerate(entries, 1):
             left = _time_left(time.monotonic() - begun, number - 1, len(entries))
@@ -57,7 +57,7 @@ def measure(entries: Sequence[Entry], evaluation: Evaluation, plan: Plan) -> Fou
 
 
 def _time_left(elapsed: float, done: int, total: int) -> str:
-    """What is left before the timed rounds, whose own time is told while they run; nothing before the first model is done."""
+    """What is left before the timed rounds, which show their own while they run; nothing before the first model is done."""
     return f"; about {duration(elapsed / done * (total - done))} left before the timed rounds" if done else ""
 
 
@@ -145,8 +145,8 @@ class Run:
             )
         few = {key: one for (_, key), one in timed.items() if refusal(len(one.disturbed), len(one.rounds))}
         if few:
-            told = ", ".join(f"{key} in {len(one.disturbed)} of {len(one.rounds)} rounds" for key, one in few.items())
-            warn(f"No speed ratio: the machine was busy ({told}). Measure again when nothing else runs.")
+            where = ", ".join(f"{key} in {len(one.disturbed)} of {len(one.rounds)} rounds" for key, one in few.items())
+            warn(f"No speed ratio: the machine was busy ({where}). Measure again when nothing else runs.")
         self.notes += dict.fromkeys(f"{key}: {note}" for (_, key), one in timed.items() for note in one.notes)
         baseline = [candidate for candidate in self.candidates if candidate.entry.role == BASELINE]
         baseline = [candidate for candidate in baseline if candidate.entry.is_first]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ class Known:
     """The examples to be predicted, by column: `text`, and `text_pair` where an example is two texts."""
     labels: Any = ()
     """The labels it learns from, as metrics take them (see `compress.tasks.predictions.labels_of`)."""
-    texts: Sequence[Any] = field(default=())
+    texts: Sequence[Any] = ()
     """Their texts, in the same order."""
     is_dialogue: bool = False
     """Whether texts are dialogues, whose lines are turns."""
@@ -36,7 +36,7 @@ class Trivial:
     name: str
     """As tables show it: `commonest class`."""
     words: str
-    """What it predicts, after its name: `the commonest class of the training rows, for every example`."""
+    """What it predicts, after its name: `the same class for every example`."""
     predict: Callable[[Known], Any]
     """One prediction for each example, in the task's own numbers."""
     learns: bool = True

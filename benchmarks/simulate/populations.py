@@ -88,4 +88,5 @@ def windows(generator: Any, examples: int, gap: float) -> tuple[Array, Array]:
     second = 3.5 + 0.4 * (parts + np.sqrt(0.66) * generator.normal(size=examples))
     apart = np.sqrt(0.1) * slow(0.9) + np.sqrt(0.9) * generator.normal(size=examples)
     first = second + gap + 0.05 * apart
-    return tuple(np.stack([128 * side, np.full(examples, 128.0)], axis=1) for side in (first, second))  # type: ignore[return-value]
+    tokens = np.full(examples, 128.0)
+    return np.stack([128 * first, tokens], axis=1), np.stack([128 * second, tokens], axis=1)

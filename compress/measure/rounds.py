@@ -104,7 +104,7 @@ def time_rounds(
         _warm_up(workers, condition, found)
     kept: dict[str, list[Attempt]] = {condition.key: [] for condition in conditions}
     in_vain = before = 0
-    is_told = False
+    has_warned = False
     for number in range(rounds):
         for condition in conditions:
             again = repeats if in_vain < IN_VAIN else 0
@@ -116,8 +116,8 @@ def time_rounds(
                 _note(journal, number, condition, workers, found, attempt)
             kept[condition.key].append(attempt)
             in_vain = in_vain + 1 if attempt.is_noisy else 0
-            if in_vain == IN_VAIN and not is_told:
-                is_told = True
+            if in_vain == IN_VAIN and not has_warned:
+                has_warned = True
                 warn(f"The machine is busy: {attempt.reading}. A speed ratio is made of quiet rounds only.")
             if done is not None:
                 done()

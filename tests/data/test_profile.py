@@ -55,7 +55,15 @@ def test_classes_pairs_numbers_and_sets_of_labels_are_told_apart(tmp_path: Path)
     assert guessed(flags) == {"kind": "multi_label_classification", "text": "text", "labels": ["rude", "spam"]}
 
 
-def test_words_summaries_translations_and_running_text_are_told_by_the_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("separator", "sets"), [("", ["very good", "bad"]), (";", ["very good;late", "bad"])])
+def test_labels_of_several_words_stay_whole(tmp_path: Path, separator: str, sets: list[str]) -> None:
+    file = write(tmp_path / "m.csv", ["text,label", *(f"{LONG}{n},{sets[n % 2]}" for n in range(60))])
+    found = guessed(file, "multi_label_classification")
+    assert found["labels"] == sorted(label for one in sets for label in one.split(";"))
+    assert found.get("label_separator", "") == separator
+
+
+def test_words_summaries_translations_and_running_text_follow_from_the_model(tmp_path: Path) -> None:
     many = range(60)
     words = write(tmp_path / "w.conll", ["Ada B-PER", "sails O", "", "Oslo B-LOC"])
     assert guessed(words, "token_classification") == {"kind": "token_classification"}

@@ -65,7 +65,7 @@ def test_a_noisy_round_is_measured_again_and_its_timings_are_dropped() -> None:
     assert timings.notes == []
 
 
-def test_a_round_noisy_at_every_attempt_keeps_the_least_noisy_and_is_told_to_be_disturbed() -> None:
+def test_a_round_noisy_at_every_attempt_keeps_the_least_noisy_and_is_recorded_as_disturbed() -> None:
     contestants = {"a": Pretender("a", [])}
     readings = [QUIET, NOISIER, NOISY, NOISIER, NOISIER]
     found = time_rounds(contestants, [ONE], rounds=2, repeats=2, watch=watch(readings))

@@ -127,9 +127,8 @@ def _labelled(columns: Sequence[Column], chosen: str, said: Mapping[str, Any]) -
         label = label or _label(columns, said)
         column = next(one for one in columns if one.name == label)
         separator = "" if column.holds == "list" else _separator(column)
-        values = sorted({part.strip() for value in column.counts for part in value.split(separator or None)} - {""})
-        if column.holds == "list":
-            values = sorted(column.counts)
+        parts = (value.split(separator) if separator else [value] for value in column.counts)
+        values = sorted({part.strip() for each in parts for part in each} - {""})
         if len(values) < 2:
             raise CompressError(f"The column '{label}' holds no set of labels. Name another with --label.")
         found = {"kind": chosen, "text": _texts(columns, said, [label]), "label": label, "labels": values}

@@ -13,7 +13,7 @@ ROWS = {"text": ["a b", "b c d", "d"]}
 
 def predicted(task_kind: str, labels: object, texts: object = ()) -> dict[str, list[object]]:
     """What each baseline of a kind says of three rows."""
-    known = Known(ROWS if task_kind != "token_classification" else {"text": [["a", "b"], ["x"]]}, labels, texts)  # type: ignore[arg-type]
+    known = Known(ROWS if task_kind != "token_classification" else {"text": [["a", "b"], ["x"]]}, labels, texts)  # type: ignore[arg-type]  # labels of every kind
     found = {one.name: one.predict(known) for one in kinds.by_task(task_kind).trivial[task_kind]}
     return {name: [np.asarray(row).tolist() for row in rows] for name, rows in found.items()}
 

@@ -105,7 +105,7 @@ def story(comparison: Comparison, row: Row) -> str:
 
 
 def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:
-    """A metric's value and verdict, and the smallest difference that the test could have shown."""
+    """A metric's value and verdict, and what too few examples leave open."""
     here, scale = row.quality[metric], comparison.scales[metric]
     if here.value.value is None:
         return [f"{scale.title}: absent ({here.value.absent})."]

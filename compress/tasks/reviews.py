@@ -1,6 +1,6 @@
 """Reviews: is this product review positive? Generated reviews, available offline; accuracy.
 
-One word ("awful"), one sentence ("It broke after a week.") or a few, about twelve kinds of product. Three quarters are everyday
+One word ("awful"), one sentence ("It broke after a week.") or a few, about twelve kinds of product. Four fifths are everyday
 sentences that a person answers at sight; the others follow from how they are built: negation, contrast, concession,
 disappointed expectation, comparison. See `compress.data.corpora.reviews` for how they are drawn.
 

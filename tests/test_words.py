@@ -44,6 +44,14 @@ def public_docstrings(source: str) -> Iterator[str]:
     tree = ast.parse(source)
     yield ast.get_docstring(tree) or ""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            for one in node.body:  # what is written below a constant or a field
+                if (
+                    isinstance(one, ast.Expr)
+                    and isinstance(one.value, ast.Constant)
+                    and isinstance(one.value.value, str)
+                ):
+                    yield one.value.value
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield ast.get_docstring(node) or ""
         if isinstance(node, ast.keyword) and node.arg in ("help", "description", "epilog"):

@@ -70,9 +70,9 @@ def _alike(comparison: Comparison, row: Row, other: Row) -> bool:
     """Whether the rounds in which both were timed show no difference, or the intervals of their ratios overlap."""
     condition = comparison.headline
     if condition is None or speed(comparison, row) is None:
-        sizes = row.disk.value, other.disk.value
+        sizes = [one.disk.value for one in (row, other) if one.disk.value is not None]
         unmeasured = speed(comparison, other) is None
-        return unmeasured and None not in sizes and max(sizes) <= min(sizes) * SAME_SIZE  # type: ignore[operator, type-var]
+        return unmeasured and len(sizes) == 2 and max(sizes) <= min(sizes) * SAME_SIZE
     mine, its = row.speeds[condition], other.speeds[condition]
     if its.ratio.value is None or mine.ratio.value is None:
         return False

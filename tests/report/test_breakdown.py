@@ -39,7 +39,7 @@ def run() -> Measurements:
         "region": {"names": ["north", "tiny"], "rows": [int(n < 10) for n in range(len(references))]},
     }
     scored = [
-        Measurement(artifact, name, 0.1, "share", False, samples=len(references), interval=(0.05, 0.15), **kept)  # type: ignore[arg-type]
+        Measurement(artifact, name, 0.1, "share", False, samples=len(references), interval=(0.05, 0.15), **kept)  # type: ignore[arg-type]  # a field by its name
         for artifact, mine in right.items()
         for name, kept in (("calibration_error", {}), ("brier_score", {"per_example": tuple((1 - mine) * 0.5)}))
     ]

@@ -66,7 +66,7 @@ def opened(browser: Any, file: Path, width: int = 1400, scheme: str = "light", *
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 768, 390])
 def test_nothing_is_cut_off_and_axe_finds_no_violation(browser: Any, file: Path, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     page = opened(browser, file, width, scheme)
     for unfolds in (False, True):
         if unfolds:

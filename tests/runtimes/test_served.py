@@ -87,8 +87,8 @@ def test_pairs_are_tuples(tiny_torch: Artifact) -> None:
 
 
 def test_it_runs_on_as_many_threads_as_asked_for(tiny_onnx: Artifact) -> None:
-    session = ServedModel(tiny_onnx, threads=2)._predictor.session.session  # type: ignore[attr-defined]
+    session = ServedModel(tiny_onnx, threads=2)._predictor.session.session  # type: ignore[attr-defined]  # of ONNX Runtime's session
     assert session.get_session_options().intra_op_num_threads == 2
     for wrong in (0, True, 1.5):
         with pytest.raises(CompressError, match="whole number of threads"):
-            ServedModel(tiny_onnx, threads=wrong)  # type: ignore[arg-type]
+            ServedModel(tiny_onnx, threads=wrong)  # type: ignore[arg-type]  # what must be refused

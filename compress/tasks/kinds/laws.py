@@ -40,7 +40,7 @@ class Law:
     several: bool = False
     """Whether an answer is any number of the labels at once."""
     of_vocabulary: bool = False
-    """Whether the outcomes are all tokens of a vocabulary: so many that of a teacher's scores only the likeliest are kept."""
+    """Whether the outcomes are all tokens of a vocabulary: so many that of a teacher's scores only the highest are kept."""
 
     @property
     def is_number(self) -> bool:

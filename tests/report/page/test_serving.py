@@ -28,7 +28,8 @@ def code_of(measurements: Measurements, name: str, **manifest: Any) -> str:
 def test_a_classifiers_graph_is_opened_by_plain_onnx_runtime(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    helper = pytest.importorskip("onnx").helper
+    from onnx import helper
+
     value = [helper.make_tensor_value_info(name, 1, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", value[:1], value[1:])
     folder = tmp_path / "runs" / "int8-dynamic"

@@ -259,7 +259,7 @@ def test_a_student_learns_from_a_teacher_that_is_asked_once_and_from_labels_wher
 
     its_tokenizer, rows = features(case)
     law, kind = next(iter(case.kind.laws.values())), case.kind
-    batch = kind.collate(list(rows), its_tokenizer)  # type: ignore[misc]
+    batch = kind.collate(list(rows), its_tokenizer)  # type: ignore[misc]  # this kind has one of its own
     teacher = load(case.artifact)
     student = Student(keep_layers(teacher, (1,)), its_tokenizer, {})
 
@@ -318,7 +318,7 @@ def test_batches_are_not_accumulated_where_the_loss_is_one_of_a_batch_as_a_whole
     settings = TrainingSettings(gradient_accumulation_steps=2)
     given: Any = {"its_tokenizer": None, "scratch": tmp_path, "score": None, "name": "student", "kind": kind}
     with pytest.raises(CompressError, match="embedding models compares all rows of a batch.*a larger batch_size"):
-        train(None, lambda *_: None, [], [], settings, **given)  # type: ignore[arg-type, return-value]
+        train(None, lambda *_: None, [], [], settings, **given)  # type: ignore[arg-type, return-value]  # refused before they are used
 
 
 def test_rows_in_groups_are_trained_on_as_whole_groups() -> None:

@@ -52,7 +52,7 @@ def _model_class() -> Any:
     from transformers.modeling_outputs import ModelOutput
     from transformers.models.bert.modeling_bert import BertPreTrainedModel
 
-    class BertForVectors(BertPreTrainedModel):  # type: ignore[misc]
+    class BertForVectors(BertPreTrainedModel):  # type: ignore[misc]  # transformers has no types here
         """BERT, and the mean of its last hidden states over real tokens."""
 
         def __init__(self, config: Any) -> None:

@@ -164,9 +164,12 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
     return expected
 
 
-def explain(plan: Pipeline, out: Path) -> list[str]:
-    """What a run would do, step by step, and why."""
-    expected = check_all(plan, out)
+def explain(plan: Pipeline, expected: Mapping[str, Artifact]) -> list[str]:
+    """What a run would do, step by step, and why.
+
+    Args:
+        expected: each step's artifact, of `check_all`.
+    """
     return [f"{step.name:<16}{step.technique.name:<10}{_why(expected[step.name])}" for step in plan.steps]
 
 
@@ -202,8 +205,8 @@ def run(
     left = (estimate(plan, expected) if estimate is not None else None) or TimeLeft({})
     for number, step in enumerate(plan.steps, 1):
         folder = out / step.name
-        told = f"Step {number} of {len(plan.steps)}: {step.name}{left.in_words()}"
-        say(f"{told} ({step.technique.name}: {_why(expected[step.name])}).")
+        at = f"Step {number} of {len(plan.steps)}: {step.name}{left.in_words()}"
+        say(f"{at} ({step.technique.name}: {_why(expected[step.name])}).")
         kept.put_back(folder, expected[step.name].fingerprint())
         is_whole = not finished(folder, expected[step.name].fingerprint()) and not unfinished(folder).exists()
         begun = time.monotonic()

@@ -144,25 +144,30 @@ def test_steps_run_in_the_order_of_their_needs(write: Callable[..., Path]) -> No
     assert [step.name for step in plan.steps] == ["student", "int8"]
 
 
+def explained(plan: pipeline.Pipeline, out: Path) -> list[str]:
+    """What a run would do, a line a step."""
+    return pipeline.explain(plan, pipeline.check_all(plan, out))
+
+
 def test_a_run_reuses_what_is_finished_and_says_why_a_step_runs_again(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
     plan = pipeline.read(str(write()))
-    assert [line.split(maxsplit=2)[2] for line in pipeline.explain(plan, out)] == ["new"] * 2
+    assert [line.split(maxsplit=2)[2] for line in explained(plan, out)] == ["new"] * 2
     first = pipeline.run(plan, out).artifacts
-    assert [line.split(maxsplit=2)[2] for line in pipeline.explain(plan, out)] == ["finished, reused"] * 2
+    assert [line.split(maxsplit=2)[2] for line in explained(plan, out)] == ["finished, reused"] * 2
     assert pipeline.run(plan, out).artifacts == first
     for artifact in first.values():
         assert str(tmp_path) not in (artifact.folder / "manifest.json").read_text()
 
     changed = pipeline.read(str(write()), ["steps.student.distill.temperature=2.0"])
-    reasons = [line.split(maxsplit=2)[2] for line in pipeline.explain(changed, out)]
+    reasons = [line.split(maxsplit=2)[2] for line in explained(changed, out)]
     assert reasons[0] == "runs again: distill's temperature was None, now 2.0"
     assert "distill's temperature was None, now 2.0" in reasons[1]
 
     only_int8 = pipeline.read(str(write()), ["steps.int8.quantize.embeddings=false"])
-    reasons = [line.split(maxsplit=2)[2] for line in pipeline.explain(only_int8, out)]
+    reasons = [line.split(maxsplit=2)[2] for line in explained(only_int8, out)]
     assert reasons == ["finished, reused", "runs again: quantize's embeddings was True, now False"]
 
 
@@ -172,7 +177,7 @@ def test_changed_data_is_noticed(write: Callable[..., Path], tmp_path: Path, tas
     pipeline.run(plan, out)
     with Path(task["data"]["train"]).open("a") as file:
         file.write("a very good film,positive\n")
-    (line,) = pipeline.explain(plan, out)
+    (line,) = explained(plan, out)
     assert line.endswith("runs again: the data that distill reads has changed")
 
 

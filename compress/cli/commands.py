@@ -215,23 +215,7 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     shared = {name: values[name] for name in ("task", "data", "rows", "allow_overlap", "force")}
     request = Request.read(technique, source, out, typed, f"compress {technique.name}", **shared)
     if values["dry_run"]:
-        from compress.core.reasons import why
-        from compress.core.setting_names import shown_as
-
-        expected = request.check()
-        from compress.cli.planning.runs import of_request
-
-        step = expected.steps[-1]
-        settings = shown_as(technique.name, step.settings)
-        estimate = of_request(request)
-        if values["as_json"]:
-            told = {"technique": technique.name, "settings": settings, "data": step.data, "why": why(expected)}
-            click.echo(json_text({**told, "estimate": estimate.to_json()}))
-            return
-        say(f"{technique.name} {source} -> {out} (dry run: nothing was made): {why(expected)}")
-        say_lines(json.dumps({"settings": settings, "data": step.data}, indent=2, default=str))
-        for line in estimate.lines():
-            say(line)
+        _say_plan(request, source, values["as_json"])
         return
     made = request.run()
     if is_main_process():
@@ -243,6 +227,26 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
             return
         say(gained.in_words(found))
         say(f"Next: {gained.next_command(made)}")
+
+
+def _say_plan(request: Any, source: str, as_json: bool) -> None:
+    """What a technique would do and take."""
+    from compress.cli.planning.runs import of_request
+    from compress.core.reasons import why
+    from compress.core.setting_names import shown_as
+
+    expected = request.check()
+    step = expected.steps[-1]
+    settings = shown_as(request.technique.name, step.settings)
+    estimate = of_request(request, expected)
+    if as_json:
+        plan = {"technique": request.technique.name, "settings": settings, "data": step.data, "why": why(expected)}
+        click.echo(json_text({**plan, "estimate": estimate.to_json()}))
+        return
+    say(f"{request.technique.name} {source} -> {request.out} (dry run: nothing was made): {why(expected)}")
+    say_lines(json.dumps({"settings": settings, "data": step.data}, indent=2, default=str))
+    for line in estimate.lines():
+        say(line)
 
 
 def _techniques() -> list[str]:

@@ -9,21 +9,24 @@ from compress.core import catalogue
 from compress.core.artifact import Artifact
 
 
-def gained(source: Artifact, made: Artifact) -> dict[str, Any]:
+def gained(source: Artifact | None, made: Artifact) -> dict[str, Any]:
     """What the last step of an artifact gained, as a JSON dictionary; what was not measured is not in it.
 
     Args:
-        source: what the step started from.
+        source: what the step started from; None where it is not at hand.
     """
+    from compress.measure.size import disk_bytes, parameters
+
     facts = made.steps[-1].facts if made.steps else {}
+    before = None if source is None or source.format == "config" else source
     found: dict[str, Any] = {
         "artifact": str(made.folder),
         "technique": made.steps[-1].technique if made.steps else None,
         "format": made.format,
         "precision": made.precision,
         "fingerprint": made.fingerprint(),
-        "bytes": {"before": _bytes(source), "after": _bytes(made)},
-        "parameters": {"before": _parameters(source), "after": _parameters(made)},
+        "bytes": {"before": None if before is None else disk_bytes(before), "after": disk_bytes(made)},
+        "parameters": {"before": None if before is None else parameters(before), "after": parameters(made)},
         "seconds": facts.get("seconds"),
         "score": _score(facts),
         "teacher_score": facts.get("teacher_score"),
@@ -31,20 +34,6 @@ def gained(source: Artifact, made: Artifact) -> dict[str, Any]:
         "largest_gap": _gap(facts),
     }
     return {key: value for key, value in found.items() if value is not None}
-
-
-def brief(made: Artifact) -> dict[str, Any]:
-    """The same of an artifact whose source is not at hand."""
-    found = gained(made, made)
-    return {
-        **found,
-        "bytes": {"before": None, **_after(found["bytes"])},
-        "parameters": _after(found["parameters"]) | {"before": None},
-    }
-
-
-def _after(both: Mapping[str, Any]) -> dict[str, Any]:
-    return {"after": both["after"]}
 
 
 def in_words(found: Mapping[str, Any]) -> str:
@@ -61,12 +50,12 @@ def in_words(found: Mapping[str, Any]) -> str:
         parts.append(f"{before} -> {after} million parameters")
     score = found.get("score")
     if score is not None:
-        told = f"{score['metric']} {score['value']:.4f}"
+        line = f"{score['metric']} {score['value']:.4f}"
         teachers = _of_teachers(found.get("teacher_score"), score["metric"])
         if teachers:
-            told += f" (teacher{'s' if len(teachers) > 1 else ''} {', '.join(f'{one:.4f}' for one in teachers)})"
+            line += f" (teacher{'s' if len(teachers) > 1 else ''} {', '.join(f'{one:.4f}' for one in teachers)})"
         rows = f" on {score['rows']:,} held-out rows" if score.get("rows") else ""
-        parts.append(f"{told}{rows}")
+        parts.append(f"{line}{rows}")
     agreement = found.get("agreement")
     if agreement is not None:
         same = round(agreement["share"] * agreement["rows"])
@@ -76,9 +65,9 @@ def in_words(found: Mapping[str, Any]) -> str:
     return f"{found['artifact']}: {', '.join(parts) or found['format'] + ' ' + found['precision']}."
 
 
-def _of_teachers(told: Any, metric: str) -> list[float]:
+def _of_teachers(scores: Any, metric: str) -> list[float]:
     """The scores of one teacher or of several in that metric."""
-    several = told if isinstance(told, list | tuple) else [told] if told else []
+    several = scores if isinstance(scores, list | tuple) else [scores] if scores else []
     return [one["value"] for one in several if one.get("value") is not None and one.get("metric") == metric]
 
 
@@ -97,21 +86,6 @@ def _origin(found: Mapping[str, Any]) -> str:
 
 def _mb(size: int) -> str:
     return f"{size / 1e6:.1f}" if size >= 1e5 else f"{size / 1e6:.3f}"
-
-
-def _bytes(artifact: Artifact) -> int | None:
-    from compress.measure.size import disk_bytes
-
-    return disk_bytes(artifact) if artifact.format in ("torch", "onnx") else None
-
-
-def _parameters(artifact: Artifact) -> int | None:
-    from compress.measure.size import onnx_parameters
-    from compress.models.stored import model_files, safetensors_parameters
-
-    if artifact.format == "onnx":
-        return onnx_parameters(artifact)
-    return safetensors_parameters(model_files(artifact)) if artifact.format == "torch" else None
 
 
 def _score(facts: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -51,18 +51,20 @@ def run(
 
     plan = pipelines.read(pipeline, (*changes, *(["task.allow_overlap=true"] if allow_overlap else [])))
     folder = out or Path("runs") / plan.name
-    if dry_run:
-        from compress.cli.planning.runs import of_pipeline
+    from compress.cli.planning.runs import of_pipeline, time_left
 
-        explained = pipelines.explain(plan, folder)
-        estimate = of_pipeline(plan, folder)
+    if dry_run:
+        expected = pipelines.check_all(plan, folder)
+        explained = pipelines.explain(plan, expected)
+        estimate = of_pipeline(plan, expected)
         if as_json:
             click.echo(json_text({"steps": explained, "estimate": estimate.to_json()}))
             return
-        for line in (*explained, "", *estimate.lines()):
+        for line, step in zip(explained, estimate.steps, strict=True):
+            say(line if step.done else f"{line}: {step.in_words()}")
+        for line in estimate.of_all():
             say(line)
         return
-    from compress.cli.planning.runs import time_left
 
     # How long a confirmation takes is not known.
     result = pipelines.run(plan, folder, confirm=confirm, estimate=time_left if confirm is None else None)
@@ -181,10 +183,10 @@ def report(
 
 def _made(result: Any) -> dict[str, Any]:
     """The results of a run as a JSON dictionary."""
-    from compress.cli.gained import brief
+    from compress.cli.gained import gained
 
     return {
-        "artifacts": {name: brief(one) for name, one in result.artifacts.items()},
+        "artifacts": {name: gained(None, one) for name, one in result.artifacts.items()},
         "verdict": result.leads,
         "report": None if result.report is None else str(result.report),
     }
@@ -196,7 +198,7 @@ def _say_end(result: Any) -> None:
 
     if result.report is None:
         for one in result.artifacts.values():
-            say(gained.in_words(gained.brief(one)))
+            say(gained.in_words(gained.gained(None, one)))
         first = next(iter(result.artifacts.values()), None)
         if first is not None:
             say(

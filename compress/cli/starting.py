@@ -97,7 +97,8 @@ def _estimate(file: Path, out: Path, tokens: float) -> Any:
     from compress import pipeline as pipelines
     from compress.cli.planning.runs import of_pipeline
 
-    return of_pipeline(pipelines.read(str(file)), Path("runs") / out.stem, tokens=tokens)
+    plan = pipelines.read(str(file))
+    return of_pipeline(plan, pipelines.check_all(plan, Path("runs") / out.stem), tokens=tokens)
 
 
 def _lines(file: Path) -> int:

@@ -42,11 +42,10 @@ def size(artifact: Artifact) -> list[Measurement]:
     """
     fingerprint = artifact.fingerprint()
     files = model_files(artifact)
-    count = onnx_parameters(artifact) if artifact.format == "onnx" else safetensors_parameters(files)
     compressed = {"method": "zstd", "level": ZSTD_LEVEL}
     return [
         measured(fingerprint, "disk_bytes", disk_bytes(artifact), {"files": [file.name for file in files]}),
-        measured(fingerprint, "parameters", count),
+        measured(fingerprint, "parameters", parameters(artifact)),
         measured(fingerprint, "compressed_bytes", compressed_bytes(files), compressed),
         _zeros(artifact),
     ]
@@ -61,6 +60,15 @@ def absent(artifact: Artifact, reason: str) -> list[Measurement]:
 def disk_bytes(artifact: Artifact) -> int:
     """Bytes of the model's files on disk, see `model_files`."""
     return sum(file.stat().st_size for file in model_files(artifact))
+
+
+def parameters(artifact: Artifact) -> int:
+    """The number of stored weights, embeddings included.
+
+    Raises:
+        CompressError: the model's files are missing or are not what their names say.
+    """
+    return onnx_parameters(artifact) if artifact.format == "onnx" else safetensors_parameters(model_files(artifact))
 
 
 def compressed_bytes(files: list[Path]) -> int:

@@ -43,7 +43,8 @@ def planned(name: str, changes: list[str], out: Path, monkeypatch: pytest.Monkey
     """What a dry run says of each step; nothing may be opened or written for it."""
     monkeypatch.setattr("compress.models.load.load", lambda *_, **__: pytest.fail("a weight was loaded"))
     monkeypatch.setattr("compress.models.generators.generator", lambda *_, **__: pytest.fail("a weight was loaded"))
-    lines = pipeline.explain(pipeline.read(name, changes), out)
+    plan = pipeline.read(name, changes)
+    lines = pipeline.explain(plan, pipeline.check_all(plan, out))
     assert not out.exists()
     return {line.split()[0]: line for line in lines}
 

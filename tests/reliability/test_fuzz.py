@@ -73,7 +73,7 @@ def test_a_pipeline_file_is_read_or_refused(place: Path) -> None:
     def check(content: bytes) -> None:
         file = place / "wrong.yaml"
         file.write_bytes(content)
-        attempt("pipeline", lambda: pipeline.explain(pipeline.read(str(file)), place / "runs"), place)
+        attempt("pipeline", lambda: pipeline.check_all(pipeline.read(str(file)), place / "runs"), place)
 
     check()
 

@@ -1,12 +1,14 @@
 """Estimates what steps will take before they run: rows, training steps, minutes and disk.
 
-A few training steps of the model are timed on this machine; everything else is computed from them. What is not known
-beforehand (texts that are generated, searches) is left out, and said to be.
+A few training steps of the model are timed on this machine; everything else is computed from them, and from the constants
+below, which are set by eye from runs of small models on 2 cores. What is not known beforehand (texts that are generated,
+searches) is left out, and said to be.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -15,8 +17,12 @@ from typing import Any
 
 from compress.core.artifact import Artifact, finished
 from compress.core.errors import CompressError
+from compress.core.machine import memory_bytes
 from compress.core.time_left import about
 from compress.tasks.task import DescribedTask
+from compress.training.checkpoints import KEPT
+
+logger = logging.getLogger("compress")
 
 BATCH, TIMED = 8, 2
 """Rows of a timed training step, and how many of them are timed after one that is not."""
@@ -29,7 +35,9 @@ GRAPH_SECONDS_PER_MB = 0.15
 SHARE_OF_BYTES = {"int8": 0.26, "int4": 0.2, "nf4": 0.2, "fp16": 0.5, "bf16": 0.5}
 """Bytes relative to fp32; int4 keeps embeddings in more bits."""
 TRAINING_BYTES = 12
-"""For each parameter of a model in training, on disk: the checkpoint's weights and AdamW's two moments, in fp32."""
+"""For each parameter of a model in training, on disk: a checkpoint's weights and AdamW's two moments, in fp32."""
+LARGEST_BYTES = 2e9
+"""Of a model's files: a larger one takes a while to open and to time."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,21 @@ class StepEstimate:
     training_rows: int | None
     training_steps: int | None
     minutes: float | None
-    megabytes: float
+    megabytes: float | None
     done: bool = False
     """Whether it is finished already, and will be reused."""
+
+    def in_words(self) -> str:
+        """`465 rows, 44 training steps, about 40 s, 69 MB`; nothing of a finished step."""
+        if self.done:
+            return ""
+        parts = []
+        if self.training_steps is not None and self.training_rows is not None:
+            parts.append(f"{self.training_rows:,} rows, {self.training_steps:,} training steps")
+        parts.append("time unknown" if self.minutes is None else about(self.minutes * 60))
+        if self.megabytes is not None:
+            parts.append(f"{self.megabytes:.0f} MB")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -64,8 +84,8 @@ class Estimate:
 
     steps: tuple[StepEstimate, ...]
     measuring_minutes: float | None
-    minutes: float
-    megabytes: float
+    minutes: float | None
+    megabytes: float | None
     """On disk at most, checkpoints included, which are removed after each step."""
     basis: str
     not_counted: tuple[str, ...] = field(default=())
@@ -75,24 +95,18 @@ class Estimate:
         return dataclasses.asdict(self)
 
     def lines(self) -> list[str]:
-        """The estimate in words, a line a step and one for all."""
+        """The estimate in words, a line for each step that is not finished and one for all."""
+        steps = [f"  {one.name}: {one.in_words()}" for one in self.steps if not one.done]
+        return [*steps, *self.of_all()]
+
+    def of_all(self) -> list[str]:
+        """The lines after those of the steps: measuring, and all together."""
         found = []
-        for one in self.steps:
-            if one.done:
-                found.append(f"  {one.name}: finished already")
-                continue
-            parts = []
-            if one.training_steps is not None and one.training_rows is not None:
-                parts.append(f"{one.training_rows:,} rows, {one.training_steps:,} training steps")
-            parts.append("time unknown" if one.minutes is None else about(one.minutes * 60))
-            found.append(f"  {one.name}: {', '.join(parts)}, {one.megabytes:.0f} MB")
         if self.measuring_minutes is not None:
-            found.append(f"  measuring: {about(self.measuring_minutes * 60)}")
+            found.append(f"Measuring: {about(self.measuring_minutes * 60)}")
+        known = "" if self.minutes is None else f"{about(self.minutes * 60)}, {self.megabytes:.0f} MB of disk at most. "
         left_out = f" Not counted: {', '.join(self.not_counted)}." if self.not_counted else ""
-        found.append(
-            f"Estimate: {about(self.minutes * 60)}, {self.megabytes:.0f} MB of disk at most. {self.basis}{left_out}"
-        )
-        return found
+        return [*found, f"Estimate: {known}{self.basis}{left_out}"]
 
 
 def estimated(
@@ -113,103 +127,135 @@ def estimated(
     Raises:
         CompressError: the data cannot be read.
     """
+    if model.format == "config":
+        unknown = [_finished(one) or StepEstimate(one.name, one.technique, None, None, None, None) for one in steps]
+        return Estimate(tuple(unknown), None, None, None, "not known, since the model has no weights yet.")
     rows = _rows(task, "train")
-    trains = any(_epochs(one.settings) for one in steps if not _done(one))
-    long = tokens or _tokens(model, task)
-    timed = _timed(model, task, long) if (trains or suite is not None) else None
-    fp32 = _parameters(model) * 4 if timed is None else timed.parameters * 4
+    trains = any(_epochs(one.settings) and not _finished(one) for one in steps)
+    timed, basis = None, "Not timed: nothing of this trains."
+    if trains or suite is not None:
+        timed, basis = _timed(model, task, tokens or _tokens(model, task))
+    weights = _weights(model)
     shares: dict[str | None, float] = {None: 1.0}
     found: list[StepEstimate] = []
     temporary = 0.0
     for one in steps:
         shares[one.name] = share = shares.get(one.source, 1.0) * _kept(one, model)
-        size = fp32 * share * SHARE_OF_BYTES.get(one.expected.precision, 1.0)
-        if _done(one):
-            found.append(StepEstimate(one.name, one.technique, None, None, 0.0, _megabytes(one.expected), True))
+        if (done := _finished(one)) is not None:
+            found.append(done)
             continue
         epochs = _epochs(one.settings)
-        count, cost, read = None, START_SECONDS, rows
+        kept = weights.of_layers(share)
+        count, cost, read = None, START_SECONDS, None
         if epochs and rows:
             read = rows + _further_rows(one.settings, task, rows)
             batch = one.settings.batch_size * one.settings.gradient_accumulation_steps
             count = max(1, math.ceil(read * epochs / batch))
-            temporary = max(temporary, 2 * TRAINING_BYTES * fp32 / 4 * share)
+            temporary = max(temporary, KEPT * TRAINING_BYTES * kept)
             if timed is not None:
                 cost += count * batch * timed.seconds_per_row * share
                 if one.technique == "distill":  # the teacher's answers are computed once
                     cost += read * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
         if one.expected.format == "onnx":
-            cost += GRAPH_SECONDS_PER_MB * fp32 * share / 1e6
-        unknown = epochs and timed is None
-        found.append(
-            StepEstimate(
-                one.name, one.technique, read if epochs else None, count, None if unknown else cost / 60, size / 1e6
-            )
-        )
-    measuring = None if suite is None or timed is None else _measuring(suite, len(steps) + 2, task, timed, long) / 60
+            cost += GRAPH_SECONDS_PER_MB * 4 * kept / 1e6
+        minutes = None if epochs and timed is None else cost / 60
+        size = 4 * kept * SHARE_OF_BYTES.get(one.expected.precision, 1.0)
+        found.append(StepEstimate(one.name, one.technique, read, count, minutes, size / 1e6))
+    measuring = None if suite is None or timed is None else _measuring(suite, len(steps) + 2, task, timed) / 60
     generates = task is not None and task.task.is_generative
     return Estimate(
         steps=tuple(found),
         measuring_minutes=measuring,
         minutes=sum(one.minutes or 0 for one in found) + (measuring or 0),
-        megabytes=sum(one.megabytes for one in found if not one.done) + temporary / 1e6,
-        basis="Not timed: nothing of this trains." if timed is None else timed.basis,
+        megabytes=sum(one.megabytes or 0 for one in found if not one.done) + temporary / 1e6,
+        basis=basis,
         not_counted=("texts that are generated to be scored",) if generates and (trains or suite is not None) else (),
     )
+
+
+def is_too_large(model: Artifact) -> bool:
+    """Whether some training steps would take long, or more memory than the run itself does."""
+    from compress.measure.size import disk_bytes
+
+    memory = memory_bytes()
+    size = disk_bytes(model)
+    return size > LARGEST_BYTES or (memory is not None and 8 * size > memory)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    parameters: float
+    embedded: float
+    """The share of them in the embeddings of tokens, of which no step removes any."""
+
+    def of_layers(self, share: float) -> float:
+        """The parameters of the same model with a share of its layers."""
+        return self.parameters * (self.embedded + (1 - self.embedded) * share)
+
+
+def _weights(model: Artifact) -> _Weights:
+    from compress.measure.size import parameters
+    from compress.models.pretrained import config
+
+    count, its_config = parameters(model), config(model.folder)
+    wide = getattr(its_config, "embedding_size", None) or getattr(its_config, "hidden_size", None) or 0
+    tokens = getattr(its_config, "vocab_size", None) or 0
+    return _Weights(count, min(1.0, tokens * wide / max(count, 1)))
 
 
 @dataclass(frozen=True)
 class _Timed:
     seconds_per_row: float
     """Of a training step."""
-    parameters: int
-    basis: str
+    tokens: float
+    """Of a row."""
 
 
-def _timed(model: Artifact, task: DescribedTask | None, tokens: float) -> _Timed | None:
-    """Some training steps of the model, timed; None where it cannot be opened alone."""
+def _timed(model: Artifact, task: DescribedTask | None, tokens: float) -> tuple[_Timed | None, str]:
+    """Some training steps of the model, timed, and in words what was timed; None where it cannot be."""
     import torch
 
     from compress.models import load as models
 
+    if is_too_large(model):
+        return None, "Not timed: the model is large, and opening it takes long."
+    length = max(4, round(tokens))
+    seconds = []
     try:
         if task is not None and not task.task.is_generative:
             opened = models.for_task(model.folder, task.task, seed=0).float()
         else:
             opened = models.load(model).float()
-    except CompressError:
-        return None
-    opened.train()
-    length = max(4, round(tokens))
-    ids = torch.randint(0, min(opened.config.vocab_size, 1000), (BATCH, length))
-    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if opened.config.is_encoder_decoder:
-        given["labels"] = ids[:, : max(4, length // 4)]
-    seconds = []
-    for _ in range(1 + TIMED):
-        began = time.perf_counter()
-        opened(**given).logits.float().square().mean().backward()
-        opened.zero_grad()
-        seconds.append(time.perf_counter() - began)
+        opened.train()
+        ids = torch.randint(0, min(opened.config.vocab_size, 1000), (BATCH, length))
+        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if opened.config.is_encoder_decoder:
+            given["labels"] = ids[:, : max(4, length // 4)]
+        for _ in range(1 + TIMED):
+            began = time.perf_counter()
+            opened(**given).logits.float().square().mean().backward()
+            opened.zero_grad()
+            seconds.append(time.perf_counter() - began)
+    except Exception as error:  # of any kind that a model's own code raises: an estimate does without its time
+        logger.debug("The model is not timed: %s", error)
+        return None, "Not timed: the model does not train here by itself."
     per_row = sum(seconds[1:]) / TIMED / BATCH
-    parameters = sum(one.numel() for one in opened.parameters())
-    return _Timed(
-        per_row,
-        parameters,
+    return (
+        _Timed(per_row, tokens),
         f"Based on {TIMED} training steps of {BATCH} rows of {length} tokens, timed here ({per_row * 1000:.1f} ms a row); "
         "the true time can be half or twice that.",
     )
 
 
-def _measuring(suite: Any, models: int, task: DescribedTask | None, timed: _Timed, tokens: float) -> float:
+def _measuring(suite: Any, models: int, task: DescribedTask | None, timed: _Timed) -> float:
     """Seconds: every artifact reads the evaluation rows once, and each condition's calls in each round."""
     forward = timed.seconds_per_row * FORWARD
     rows = _rows(task, "evaluation") or 0
     plan = suite.for_generation() if task is not None and task.task.is_generative else suite
     calls = 0.0
     for one in plan.conditions:
-        length = tokens if one.length == "real" else float(one.length)
-        calls += one.calls * one.batch * forward * length / max(tokens, 1)
+        length = timed.tokens if one.length == "real" else float(one.length)
+        calls += one.calls * one.batch * forward * length / max(timed.tokens, 1)
     return models * (START_SECONDS + rows * forward + plan.rounds * calls)
 
 
@@ -257,12 +303,6 @@ def _megabytes(expected: Artifact) -> float:
         return 0.0
 
 
-def _parameters(model: Artifact) -> float:
-    from compress.measure.size import disk_bytes
-
-    return disk_bytes(model) / (2 if model.precision in ("fp16", "bf16") else 4)
-
-
 def _kept(step: Planned, model: Artifact) -> float:
     """The share of its source that a step keeps."""
     ratio = getattr(step.settings, "target_ratio", None)
@@ -288,5 +328,8 @@ def _epochs(settings: Any) -> float:
     return float(getattr(settings, "epochs", 0) or 0)
 
 
-def _done(step: Planned) -> bool:
-    return finished(step.expected.folder, step.expected.fingerprint())
+def _finished(step: Planned) -> StepEstimate | None:
+    """The estimate of a finished step; None of one that is not."""
+    if not finished(step.expected.folder, step.expected.fingerprint()):
+        return None
+    return StepEstimate(step.name, step.technique, None, None, 0.0, _megabytes(step.expected), True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 from compress import pipeline as pipelines
-from compress.cli.planning.estimate import Estimate, Planned, estimated
+from compress.cli.planning.estimate import Estimate, Planned, estimated, is_too_large
 from compress.core import kept
 from compress.core.artifact import Artifact, finished
 from compress.core.distributed import world_size
-from compress.core.machine import memory_bytes
 from compress.core.time_left import TimeLeft
 from compress.core.work_folder import unfinished
 from compress.models.sources import resolve_model
@@ -20,24 +19,28 @@ from compress.techniques.request import Request
 
 logger = logging.getLogger("compress")
 
-LARGEST_BYTES = 2e9
-"""Of a model's files: a larger one takes a while to open and to time."""
 
+def of_pipeline(plan: pipelines.Pipeline, expected: Mapping[str, Artifact], *, tokens: float | None = None) -> Estimate:
+    """What a run of the pipeline will take.
 
-def of_pipeline(plan: pipelines.Pipeline, out: Path, *, tokens: float | None = None) -> Estimate:
-    """What a run of the pipeline into a folder will take.
+    Args:
+        expected: each step's artifact, of `compress.pipeline.check_all`.
+        tokens: the mean length of a row; None: it is read from some rows of the task.
 
     Raises:
-        CompressError: as `compress.pipeline.check_all`.
+        CompressError: the data cannot be read.
     """
-    return _estimated(plan, pipelines.check_all(plan, out), tokens)
+    model = resolve_model(plan.model)
+    task = as_described(plan.task if plan.task is not None else model.task)
+    steps = [Planned(one.name, one.technique.name, one.settings, expected[one.name], one.source) for one in plan.steps]
+    return estimated(model, steps, task, tokens=tokens, suite=plan.benchmark)
 
 
 def time_left(plan: pipelines.Pipeline, expected: Mapping[str, Artifact]) -> TimeLeft | None:
     """The time that a run will take by its parts, from a few training steps that are timed here.
 
-    None where that tells nothing (a GPU or several processes train, texts are generated), where all steps are finished, and
-    where the model is too large to be timed quickly.
+    None where that is no measure (a GPU or several processes train, texts are generated), where all steps are finished, and
+    where the model has no weights yet or is too large to be timed quickly.
 
     Args:
         expected: each step's artifact, of `compress.pipeline.check_all`.
@@ -49,12 +52,13 @@ def time_left(plan: pipelines.Pipeline, expected: Mapping[str, Artifact]) -> Tim
         all(finished(one.folder, one.fingerprint()) for one in expected.values())
         or world_size() > 1
         or torch.cuda.is_available()
-        or _is_too_large(model)
+        or model.format == "config"
+        or is_too_large(model)
     ):
         return None
     try:
         with torch.random.fork_rng(devices=[]):  # a run draws the same numbers with an estimate and without
-            found = _estimated(plan, expected)
+            found = of_pipeline(plan, expected)
     except Exception as error:  # of any kind that a model's own code raises: a run does without an estimate
         logger.debug("The time is not estimated: %s", error)
         return None
@@ -75,32 +79,16 @@ def time_left(plan: pipelines.Pipeline, expected: Mapping[str, Artifact]) -> Tim
     return TimeLeft(parts)
 
 
-def _is_too_large(model: Artifact) -> bool:
-    """Whether some training steps would take long, or more memory than the run itself does."""
-    from compress.measure.size import disk_bytes
-
-    memory = memory_bytes()
-    size = disk_bytes(model)
-    return size > LARGEST_BYTES or (memory is not None and 8 * size > memory)
-
-
-def _estimated(plan: pipelines.Pipeline, expected: Mapping[str, Artifact], tokens: float | None = None) -> Estimate:
-    model = resolve_model(plan.model)
-    task = as_described(plan.task if plan.task is not None else model.task)
-    steps = [Planned(one.name, one.technique.name, one.settings, expected[one.name], one.source) for one in plan.steps]
-    return estimated(model, steps, task, tokens=tokens, suite=plan.benchmark)
-
-
-def of_request(request: Request) -> Estimate:
+def of_request(request: Request, expected: Artifact) -> Estimate:
     """What one technique will take.
 
-    Raises:
-        CompressError: as `Request.check`.
-    """
-    expected = request.check()
-    form, precision = request.technique.gives(request.settings)
-    import dataclasses
+    Args:
+        expected: its artifact, of `Request.check`.
 
-    expected = dataclasses.replace(expected, format=form, precision=precision)
-    step = Planned(request.out.name, request.technique.name, request.settings, expected)
+    Raises:
+        CompressError: the data cannot be read.
+    """
+    form, precision = request.technique.gives(request.settings)
+    whole = dataclasses.replace(expected, format=form, precision=precision)
+    step = Planned(request.out.name, request.technique.name, request.settings, whole)
     return estimated(request.source, [step], request.task)

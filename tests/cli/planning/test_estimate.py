@@ -1,4 +1,4 @@
-"""A finished step is told with what it takes on disk."""
+"""A finished step is shown with what it takes on disk."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from click.testing import CliRunner
 
 from compress import pipeline
 from compress.cli import compress
-from compress.cli.planning import runs
+from compress.cli.planning import estimate, runs
 from compress.cli.planning.runs import of_pipeline, time_left
 from compress.core.time_left import TimeLeft
+from compress.measure.size import disk_bytes
 
 SMALL = {"small": {"prune": {"method": "layers", "layers": 1}}}
 STUDENT = {"distill": {"layers": 1, "epochs": 1, "batch_size": 64, "max_length": 32}}
@@ -68,7 +71,7 @@ def test_the_parts_of_a_run_are_its_steps_and_its_measurements(
 
 
 @pytest.mark.parametrize("why", ["finished", "interrupted", "too large", "fails"])
-def test_nothing_is_told_where_it_is_not_known(
+def test_nothing_is_said_where_it_is_not_known(
     why: str, planned: Callable[..., pipeline.Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(SMALL)
@@ -79,14 +82,14 @@ def test_nothing_is_told_where_it_is_not_known(
     if why == "interrupted":
         (out / "small.partial").mkdir(parents=True)
     if why == "too large":
-        monkeypatch.setattr(runs, "LARGEST_BYTES", 1)
+        monkeypatch.setattr(estimate, "LARGEST_BYTES", 1)
     if why == "fails":
         monkeypatch.setattr(runs, "estimated", lambda *_, **__: 1 / 0)
     left = time_left(plan, expected)
     assert (left.in_words() if left else "") == ""
 
 
-def test_the_command_run_tells_it(planned: Callable[..., pipeline.Pipeline], tmp_path: Path) -> None:
+def test_the_command_run_says_it(planned: Callable[..., pipeline.Pipeline], tmp_path: Path) -> None:
     planned(SMALL)
     result = CliRunner().invoke(compress, ["run", str(tmp_path / "my.yaml"), "-o", str(tmp_path / "run")])
     assert "Step 1 of 1: small, about 10 s left (prune: new)." in result.stderr.splitlines()
@@ -98,6 +101,40 @@ def test_unlabelled_and_augmented_rows_are_counted_among_a_students(
     texts = tmp_path / "more.txt"
     texts.write_text("good\n\nbad\nbetter\n")
     further = {"distill": {**STUDENT["distill"], "unlabelled_data": str(texts), "augment": 2}}
-    estimate = of_pipeline(planned({"usual": STUDENT, "further": further}), tmp_path / "run")
-    usual, more = (one.training_rows or 0 for one in estimate.steps)
+    plan = planned({"usual": STUDENT, "further": further})
+    found = of_pipeline(plan, pipeline.check_all(plan, tmp_path / "run"))
+    usual, more = (one.training_rows or 0 for one in found.steps)
     assert more == 3 + 3 * usual
+
+
+def test_a_pipeline_that_begins_with_a_config_runs_dry_and_has_no_estimate(tmp_path: Path) -> None:
+    plan = pipeline.read("quickstart-summarize")
+    assert time_left(plan, pipeline.check_all(plan, tmp_path)) is None
+    done = CliRunner().invoke(compress, ["run", "quickstart-summarize", "-o", str(tmp_path / "run"), "--dry-run"])
+    assert done.exit_code == 0, done.output
+    *_, last = done.stdout.splitlines()
+    assert last == "Estimate: not known, since the model has no weights yet."
+
+
+def test_a_dry_run_has_a_line_for_each_step_with_why_it_runs_and_what_it_takes(
+    planned: Callable[..., pipeline.Pipeline], tmp_path: Path
+) -> None:
+    plan = planned({"small": SMALL["small"], "student": STUDENT})
+    pipeline.run(dataclasses.replace(plan, steps=plan.steps[:1]), tmp_path / "run")
+    asked = ["run", str(tmp_path / "my.yaml"), "-o", str(tmp_path / "run"), "--dry-run"]
+    small, student, last = CliRunner().invoke(compress, asked).stdout.splitlines()
+    assert small.split(maxsplit=2) == ["small", "prune", "finished, reused"]
+    assert re.fullmatch(r"student +distill +new: \d+ rows, \d+ training steps, about \d+ s, \d+ MB", student)
+    assert last.startswith("Estimate: about ")
+
+
+def test_a_student_keeps_the_embeddings_and_a_share_of_the_layers(
+    planned: Callable[..., pipeline.Pipeline], tmp_path: Path
+) -> None:
+    plan = planned({"student": STUDENT})
+    expected = pipeline.check_all(plan, tmp_path / "run")
+    (step,) = of_pipeline(plan, expected).steps
+    made = pipeline.run(plan, tmp_path / "run").artifacts["student"]
+    assert step.megabytes == pytest.approx(
+        disk_bytes(made) / 1e6, rel=0.2
+    )  # 512 positions weigh a sixth of so small a model

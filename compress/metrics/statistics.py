@@ -120,7 +120,7 @@ def scorer_of_sums(score: Score, statistics: Any, place: Any = None) -> Callable
 
 
 def interval_of_sums(score: Score, statistics: Any, *, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a score of summed statistics, see `compare_sums`; NaN where it does not exist.
+    """The 95 % bootstrap interval of a score of summed statistics; NaN where it does not exist.
 
     Args:
         score: sums, [columns] -> the score; NaN where it does not exist.
@@ -130,15 +130,8 @@ def interval_of_sums(score: Score, statistics: Any, *, resamples: int = RESAMPLE
     return bootstrap(scorer_of_sums(score, statistics), len(statistics), resamples=resamples)
 
 
-def bootstrap(
-    statistic: Callable[[Any], float],
-    size: int,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-    level: float = LEVEL,
-) -> tuple[float, float]:
-    """The percentile interval of a statistic over rows drawn with replacement (Efron and Tibshirani, 1993, ch. 13).
+def bootstrap(statistic: Callable[[Any], float], size: int, *, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic over rows drawn with replacement (Efron and Tibshirani, 1993, ch. 13).
 
     Resamples for which the statistic is not defined (a correlation of constants) are left out.
 
@@ -146,18 +139,11 @@ def bootstrap(
         statistic: an array of row numbers, [size] -> the statistic.
         size: how many rows there are.
         resamples: how many times they are drawn.
-        seed: of the draws.
-        level: of the interval, 0 to 1.
     """
-    values = _drawn(statistic, size, resamples, seed)
-    if values.size == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _drawn(statistic: Callable[[Any], float], size: int, resamples: int, seed: int) -> Any:
-    """The statistic on each resample, without those on which it is not defined."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     values = np.array([statistic(generator.integers(0, size, size)) for _ in range(resamples)], dtype=float)
-    return values[np.isfinite(values)]
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return resampling.UNKNOWN
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -189,6 +189,17 @@ def test_our_claim_does_not_hold_on_a_few_rounds(scripts: dict[str, ModuleType])
     assert not any(standing["holds"] for standing in scripts["standings"].judge(taken))
 
 
+def test_rounds_that_others_disturbed_are_in_no_ratio(scripts: dict[str, ModuleType]) -> None:
+    taken = results({"fp32": 1.0, "fast": 2.0, "mine": 2.2}, {"fp32": 770, "fast": 770, "mine": 770})
+    for name, read in taken["options"]["default"]["measured"].items():
+        for latency in {id(one): one for one in read["latency"].values()}.values():
+            latency["rounds_seconds"] += [[9.0 if name == "fast" else 1.0] * 3] * 12
+            latency["disturbed"] = list(range(10, 22))
+    for standing in scripts["standings"].judge(taken):
+        assert standing["ratio"] == pytest.approx(1.1)
+        assert standing["holds"]
+
+
 def test_the_page_shows_failed_peers_and_what_disturbed_the_rounds(scripts: dict[str, ModuleType]) -> None:
     taken = results({"fp32": 1.0, "mine": 2.0}, {"fp32": 770, "mine": 770})
     measured = taken["options"]["default"]["measured"]

@@ -95,7 +95,7 @@ def _names(names: Sequence[str], lines: Sequence[Line], x: svg.Scale, y: svg.Sca
         one = lines[n]
         last = x(one.points[-1][0])
         path = f"M{last:.1f} {up:.1f}L{x.end + 8:.1f} {place:.1f}H{x.end + 20:.1f}"
-        parts.append(svg.element("path", d=path, class_=f"curve key {_class(one, len(lines))}"))
+        parts.append(svg.element("path", d=path, class_=f"curve {_class(one, len(lines))}"))
         parts.append(svg.text(x.end + 24, place + 4, names[n], class_="line-name"))
     return parts
 

@@ -61,7 +61,7 @@ def write(
     command: str | None = None,
     examples: bool = True,
 ) -> Report:
-    """Write `out` (HTML) and, beside it, the same as Markdown, JSON and CSV.
+    """Write `out` (HTML) and, beside it, the verdict as Markdown and every value as JSON and CSV.
 
     Every file of measurements found is a section of its own: artifacts are compared within one run only, since only
     there they shared the machine, the rounds and the rows.

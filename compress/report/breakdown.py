@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,6 @@ class Breakdown:
     slices: tuple[Sliced, ...] = ()
     lost: tuple[Lost, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `report.json`."""
-        return asdict(self)
-
 
 def breakdown(
     file: Path, comparison: Comparison, recommended: Sequence[Row], *, with_examples: bool = True
@@ -132,8 +128,7 @@ def breakdown(
 
 
 def _measured(index: Lookup, row: Row, name: str) -> Measurement | None:
-    mine = index.within(row.artifact, row.runtime) if row.runtime else index
-    return mine.get(row.artifact, name)
+    return index.within(row.artifact, row.runtime).get(row.artifact, name)
 
 
 def _calibration(comparison: Comparison, index: Lookup, root: Row) -> tuple[Calibration, ...]:

@@ -62,6 +62,8 @@ class Row:
     """Bytes that each generated token adds to the peak memory."""
     peaks: Mapping[int, Value]
     """The peak resident memory by how many tokens were generated, in bytes."""
+    changed_by_batch: Value
+    """How many of its `samples` examples it answers otherwise one at a time than in batches."""
     runtime: str = ""
     """In which runtime these values were measured; empty where the benchmark was asked for none."""
     is_first: bool = True
@@ -157,13 +159,6 @@ class Comparison:
         return self.metrics[:1] if self.is_generative else self.metrics
 
     @property
-    def conditions_in_brief(self) -> tuple[Condition, ...]:
-        """The latencies of the first table: of a generative model those of real texts; its paces have a table of their own."""
-        if not self.is_generative:
-            return self.conditions
-        return tuple(one for one in self.conditions if one.length == "real") or self.conditions[:1]
-
-    @property
     def in_detail(self) -> tuple[str, ...]:
         """The metrics that the first table leaves out."""
         return self.metrics[len(self.in_brief) :]
@@ -236,7 +231,7 @@ def compare(measurements: Measurements, budget: Budget | Mapping[str, Any] | Non
         runtimes = index.runtimes(artifact)
         for runtime in (index.names_runtimes and runtimes) or ("",):
             is_first = runtime in ("", *runtimes[:1])
-            mine = index.within(artifact, runtime) if runtime else index
+            mine = index.within(artifact, runtime)
             of_root = None if artifact is root and is_first else {one: index.get(root, one) for one in metrics}
             parent = _parent(artifact, runtime, rows) if artifact.role == "variant" else None
             row = _row(mine, artifact, of_root, baseline, parent, margins, level, conditions, phases)
@@ -296,7 +291,7 @@ def _row(
     against_parent = None
     metrics = tuple(margins)
     if parent and metrics:
-        beside = index.within(parent.artifact, parent.runtime) if parent.runtime else index
+        beside = index.within(parent.artifact, parent.runtime)
         here, there = index.get(artifact, metrics[0]), beside.get(parent.artifact, metrics[0])
         against_parent = difference(here, there, references, margin=margins[metrics[0]], level=level)
     return Row(
@@ -327,6 +322,7 @@ def _row(
         same=index.value(artifact, "agreement_with_root"),
         growth=index.value(artifact, "memory_growth_bytes_per_token"),
         peaks=index.peaks(artifact),
+        changed_by_batch=index.value(artifact, "answers_changed_by_batch"),
         parent=parent,
         against_parent=against_parent,
     )

@@ -19,7 +19,7 @@ from compress.report.section import Section
 from compress.report.values import Condition, Value
 
 GROUPS = ("artifact", "quality", "speed", "size", "memory", "weights", "generation", "teacher", "zeros", "remarks")
-"""The order of the columns. A run of another task has other metrics and conditions; they stand within their group."""
+"""The order of the columns. A run of another task has other metrics and conditions; they keep within their group."""
 MILLISECONDS, MEGABYTES, POINTS = 1e3, 1e-6, 100.0
 """What seconds, bytes and shares are multiplied by."""
 
@@ -108,7 +108,7 @@ def _cells(columns: Iterable[Column]) -> dict[str, Any]:
 def _artifact(section: Section, row: Row) -> dict[str, Any]:
     comparison = section.comparison
     places = {one.name: place for place, one in enumerate(comparison.ranked, 1)}
-    titles = {one.row.name: one.title.lower() for one, _ in section.recommendations}
+    titles = {one.row.name: one.title.lower() for one in section.recommendations}
     cells = {
         "run": wording.path(str(section.file)),
         "name": row.name,
@@ -170,7 +170,7 @@ def _speed(comparison: Comparison, row: Row) -> Iterator[Column]:
 
 
 def _where(comparison: Comparison, condition: Condition) -> str:
-    """`batch_1_real_lengths`, `batch_32_64_tokens`, `batch_1_128_tokens_32_new`; with what tells it from others of its run."""
+    """`batch_1_real_lengths`, `batch_32_64_tokens`, `batch_1_128_tokens_32_new`, and what sets it apart within its run."""
     everywhere = (*comparison.conditions, *comparison.other_conditions)
     words = [f"batch_{condition.batch}"]
     words.append("real_lengths" if condition.length == "real" else f"{condition.length}_tokens")

@@ -14,6 +14,7 @@ from compress.report.obstacles import obstacles
 from compress.report.pages import Document
 from compress.report.recommendations import RULE
 from compress.report.section import NumberedStep, Section
+from compress.report.sentences import story
 from compress.report.significance import MARGIN
 from compress.report.values import PACES
 
@@ -63,16 +64,16 @@ def _run(section: Section) -> dict[str, Any]:
                 "folder": one.folder,
                 "reason": one.reason,
                 "tied": one.tied,
-                "story": told,
+                "story": _story(section, one.row),
             }
-            for one, told in section.recommendations
+            for one in section.recommendations
         ],
         "budget": asdict(section.budget) if section.budget else None,
         "trivial_baselines": [
             {"name": one.name, "words": one.words, "values": one.values} for one in comparison.baselines
         ],
         "artifacts": [_artifact(section, row) for row in comparison.rows],
-        "breakdown": section.breakdown.to_json() if section.breakdown else None,
+        "breakdown": asdict(section.breakdown) if section.breakdown else None,
         "tests": [
             {"name": one.name, "against": one.against, "metric": one.metric, **asdict(one.result)}
             for one in section.tests
@@ -90,6 +91,12 @@ def _run(section: Section) -> dict[str, Any]:
         "steps": [{"number": one.number, "artifact": one.key, **asdict(one.step)} for one in section.steps],
         "generation": _generation(section),
     }
+
+
+def _story(section: Section, row: Row) -> str:
+    """A variant in two or three sentences, and what its zeros save."""
+    of_zeros = [f"{one.words[:1].upper()}{one.words[1:]}" for one in section.zeros if one.row is row and one.words]
+    return " ".join([story(section.comparison, row), *of_zeros])
 
 
 def _artifact(section: Section, row: Row) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from compress.report import wording
 from compress.report.charts import dot_plots, seeds
-from compress.report.plots import NARROW, WIDE, Plot, both_widths
+from compress.report.plots import NARROW, WIDE, Plot, dot_plot
 from compress.report.scales import Scale, scale_of_metric
 
 WITH, WITHOUT = "with its teacher", "without"
@@ -164,7 +164,7 @@ def _differences(facts: Mapping[str, Any]) -> Plot | None:
         + (", and each seed's own" if len(facts["seeds"]) > 1 else "")
         + ". A triangle: the test says better (up) or worse (down)."
     )
-    return both_widths(dot_plots.dots, made, title, caption, [dot_plots.Mark(0.0, "no effect")])
+    return dot_plot(made, title, caption, [dot_plots.Mark(0.0, "no effect")])
 
 
 def _item(scale: Scale, name: str, value: float, interval: Sequence[float] | None, word: str | None) -> dot_plots.Item:

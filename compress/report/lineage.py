@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from compress.core.setting_names import shown_as
@@ -34,12 +35,12 @@ class MadeStep:
     versions: Mapping[str, Any]
     compresses: bool
 
-    @property
+    @cached_property
     def changed(self) -> Mapping[str, Any]:
         """The settings that differ from the technique's defaults."""
         return changed_and_default(self.technique, self.settings)[0]
 
-    @property
+    @cached_property
     def defaults(self) -> Mapping[str, Any]:
         """The settings at their defaults."""
         return changed_and_default(self.technique, self.settings)[1]

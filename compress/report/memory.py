@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from compress.report.comparison import Row
 from compress.report.values import Memory, Value
 
@@ -16,31 +14,19 @@ def peak(row: Row) -> Value:
 
     The first reason found where it was measured in no phase.
     """
-    return _largest([one.peak for one in row.memory.values()])
-
-
-def of_the_model(row: Row) -> Value:
-    """The same without what a process with the runtime and no model takes, in bytes."""
-    return _largest([one.above_empty for one in row.memory.values()])
-
-
-def phases(row: Row) -> dict[str, Memory]:
-    """By phase, as it was measured; absent where what was measured says nothing of the model."""
-    return {phase: _misread() if _is_mapped(row, phase) else one for phase, one in row.memory.items()}
-
-
-def _largest(values: Iterable[Value]) -> Value:
-    found = list(values)
+    found = [one.peak for one in row.memory.values()]
     known = [one for one in found if one.value is not None]
     if known:
         return max(known, key=lambda one: one.value or 0.0)
     return found[0] if found else Value(absent="memory was not measured")
 
 
+def phases(row: Row) -> dict[str, Memory]:
+    """By phase, as it was measured; absent where what was measured says nothing of the model."""
+    misread = Memory(Value(absent=MAPPED), Value(absent=MAPPED))
+    return {phase: misread if _is_mapped(row, phase) else one for phase, one in row.memory.items()}
+
+
 def _is_mapped(row: Row, phase: str) -> bool:
     runtimes = {row.runtime} if row.runtime else {speed.runtime for speed in row.speeds.values()}
     return phase == "loaded" and "pytorch" in runtimes
-
-
-def _misread() -> Memory:
-    return Memory(Value(absent=MAPPED), Value(absent=MAPPED))

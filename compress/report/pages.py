@@ -33,7 +33,7 @@ class Document:
 
 @dataclass
 class Footnotes:
-    """Numbers texts as they are first cited, so that each stands once below its table."""
+    """Numbers texts as they are first cited, so that each is printed once below its table."""
 
     prefix: str
     texts: list[str] = field(default_factory=list)
@@ -53,12 +53,12 @@ def html(document: Document) -> str:
 
 
 def content_hash(script: str) -> str:
-    """What a Content-Security-Policy allows a script by: `sha256-...` of exactly what stands between its tags."""
+    """What a Content-Security-Policy allows a script by: `sha256-...` of exactly the text between its tags."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def markdown(document: Document) -> str:
-    """The same in Markdown, without the plots."""
+    """The verdict and its table in Markdown, for a pull request."""
     environment = _environment(autoescape=False)
     environment.finalize = _markdown_escaped
     text = environment.get_template("report.md.j2").render(**_given(document))
@@ -77,26 +77,8 @@ def _environment(*, autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = (
-        "points",
-        "signed_points",
-        "times",
-        "seconds",
-        "duration",
-        "megabytes",
-        "millions",
-        "percent",
-        "rate",
-        "runtime",
-        "p_value",
-        "moment",
-        "session_options",
-    )
-    environment.filters.update({name: getattr(wording, name) for name in names})
-    environment.filters.update(
-        signed_range=wording.signed_range, times_range=wording.times_range, tested=wording.tested, plain=_plain
-    )
-    environment.tests["mapping"] = lambda value: isinstance(value, Mapping)
+    names = ("times", "times_range", "duration", "percent", "runtime", "p_value", "moment", "session_options")
+    environment.filters.update({name: getattr(wording, name) for name in names}, plain=_plain)
     return environment
 
 
@@ -113,7 +95,7 @@ def _plain(value: Any, most: int = 400) -> str:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         text = ", ".join(f"({_plain(one)})" if isinstance(one, Mapping) else _plain(one) for one in value) or "none"
     else:
-        # A SHA-256 stands in full in the JSON; its start is enough to compare by eye.
+        # A SHA-256 is whole in the JSON; its start is enough to compare by eye.
         text = re.sub(r"^([0-9a-f]{16})[0-9a-f]{48}$", r"\1…", wording.path(str(value)))
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 

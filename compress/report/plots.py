@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -182,7 +182,7 @@ def _differences(comparison: Comparison) -> Plot | None:
         f"Whiskers: {wording.level(comparison.level)} intervals of the difference on the same examples. Not worse: the whole "
         "interval lies on the better side of the margin. Worse: it lies wholly below zero, and some of it beyond the margin."
     )
-    return both_widths(dot_plots.dots, made, title, caption, marks)
+    return dot_plot(made, title, caption, marks)
 
 
 def _speeds(comparison: Comparison, winner: str | None) -> Plot | None:
@@ -217,14 +217,8 @@ def _speed_bar(row: Row, condition: Condition) -> small_multiples.Bar:
     return small_multiples.Bar(value, wording.value_or_dash(ratio, wording.times), ratio.interval)
 
 
-def both_widths(
-    draw: Callable[..., Markup],
-    items: Sequence[dot_plots.Item],
-    title: str,
-    caption: str,
-    marks: Sequence[dot_plots.Mark] = (),
-) -> Plot:
-    """A plot by `dot_plots.dots`; screen readers get each item's name and words."""
+def dot_plot(items: Sequence[dot_plots.Item], title: str, caption: str, marks: Sequence[dot_plots.Mark] = ()) -> Plot:
+    """A dot plot at both widths; screen readers get each item's name and words."""
     told = ", ".join(f"{one.name}: {one.words}" for one in items)
-    wide, narrow = (draw(items, title, told, width=width, marks=marks) for width in (WIDE, NARROW))
+    wide, narrow = (dot_plots.dots(items, title, told, width=width, marks=marks) for width in (WIDE, NARROW))
     return Plot(title, caption, wide, narrow)

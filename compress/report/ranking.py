@@ -42,10 +42,7 @@ def is_more_accurate(comparison: Comparison, row: Row, other: Row) -> bool:
     if comparison.metric is None:
         return False
     index = Lookup(comparison.measurements)
-    here, there = (
-        (index.within(one.artifact, one.runtime) if one.runtime else index).get(one.artifact, comparison.metric)
-        for one in (row, other)
-    )
+    here, there = (index.within(one.artifact, one.runtime).get(one.artifact, comparison.metric) for one in (row, other))
     found = difference(here, there, comparison.measurements.references, margin=0.0, level=comparison.level)
     return found.interval is not None and min(map(comparison.scale.gain, found.interval)) > 0
 

@@ -1,8 +1,7 @@
-"""Recommendations: the variant to take, the runner-up, and the reason where there is none; and the picture's front."""
+"""Recommendations: the variant to take, the runner-up, the reason where there is none, and the front of quality against speed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compress.report import lineage
@@ -45,7 +44,7 @@ def recommendations(comparison: Comparison) -> tuple[Recommendation, ...]:
     """The recommended variant and the runner-up, by the `RULE`.
 
     Where none can be recommended, the one that comes closest, with `recommended` False; empty where none has a tested
-    quality. Without a runner-up, a variant that is faster at a loss stands in its place.
+    quality. Without a runner-up, a variant that is faster at a loss takes its place.
     """
     good = [row for row in comparison.ranked if not obstacles(comparison, row)]
     rest = [row for row in comparison.ranked if row not in good and _tested(comparison, row)]
@@ -77,7 +76,7 @@ def fine_tuned(comparison: Comparison, row: Row) -> str:
 
 
 def latency_front(comparison: Comparison) -> list[Row]:
-    """The rows on the front of deciding metric against latency, fastest first: what the plot's line joins."""
+    """The rows on the front of deciding metric against latency, fastest first."""
     condition = comparison.headline
     if condition is None or comparison.metric is None:
         return []
@@ -97,7 +96,7 @@ def latency_front(comparison: Comparison) -> list[Row]:
 
 
 def _why(comparison: Comparison, row: Row, among: list[Row]) -> str:
-    """Why it stands before the others that can be recommended."""
+    """Why it is ranked before the others that can be recommended."""
     alike = tied(comparison, row, among)
     timed = speed(comparison, row) is not None
     if not alike:
@@ -116,8 +115,10 @@ def _why(comparison: Comparison, row: Row, among: list[Row]) -> str:
 
 def _why_not(comparison: Comparison, row: Row) -> str:
     """The gravest obstacle, as a sentence."""
-    words = obstacles(comparison, row)[0].words
-    return f"{words[:1].upper()}{words[1:]}." if obstacles(comparison, row)[0].kind == NOT_ENOUGH else f"{words}."
+    gravest = obstacles(comparison, row)[0]
+    # The others begin with a name, which keeps its first letter.
+    words = f"{gravest.words[:1].upper()}{gravest.words[1:]}" if gravest.kind == NOT_ENOUGH else gravest.words
+    return f"{words}."
 
 
 def _only_loses(comparison: Comparison, row: Row) -> bool:
@@ -130,10 +131,6 @@ def _tested(comparison: Comparison, row: Row) -> bool:
 
 
 def _trained(row: Row) -> bool:
-    return any(_trainings(row))
-
-
-def _trainings(row: Row) -> Iterator[bool]:
-    """Of each step, whether it trained on the task's rows."""
-    for step in lineage.steps(row.artifact.manifest):
-        yield step.technique in {"finetune", "distill", "qat"} or "train" in step.data
+    """Whether any step trained on the task's rows."""
+    steps = lineage.steps(row.artifact.manifest)
+    return any(one.technique in {"finetune", "distill", "qat"} or "train" in one.data for one in steps)

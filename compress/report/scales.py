@@ -43,11 +43,6 @@ class Scale:
             return "points" if self.higher_is_better else "points, lower is better"
         return "higher is better" if self.higher_is_better else "lower is better"
 
-    @property
-    def column(self) -> str:
-        """In a file's key, with its unit: `accuracy_share`, `perplexity`."""
-        return f"{self.metric}_share" if self.in_points else self.metric
-
     def number(self, value: float) -> float:
         """As it is written and drawn: 44.1 for a share of 0.441, a perplexity as it is."""
         return value * 100 if self.in_points else value

@@ -70,7 +70,7 @@ def beats_trivial(comparison: Comparison, row: Row) -> AgainstTrivial | None:
     if there is None:
         return _beside_a_value(best, best.values[metric], metric, row, scale)
     index = Lookup(comparison.measurements)
-    here = (index.within(row.artifact, row.runtime) if row.runtime else index).get(row.artifact, metric)
+    here = index.within(row.artifact, row.runtime).get(row.artifact, metric)
     found = difference(here, there, comparison.measurements.references, level=comparison.level)
     return AgainstTrivial(best.name, best.words, best.values[metric], metric, found)
 
@@ -90,13 +90,13 @@ def signatures(index: Lookup, metrics: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for one in index.measurements.measurements:
         if one.name in metrics and one.name not in found:
-            told = one.condition.get("signature") or next((note for note in one.notes if _is_signature(note)), None)
+            told = one.condition.get("signature") or next((note for note in one.notes if is_signature(note)), None)
             if isinstance(told, str):
                 found[one.name] = told.removeprefix("signature").lstrip(": ")
     return {metric: found[metric] for metric in metrics if metric in found}
 
 
-def _is_signature(note: str) -> bool:
+def is_signature(note: str) -> bool:
     """`nrefs:1|case:mixed|...`, with or without the word before it."""
     return note.startswith("signature") or ("|" in note and " " not in note and ":" in note)
 

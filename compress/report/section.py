@@ -23,11 +23,11 @@ from compress.report.outputs import Example, examples
 from compress.report.page.basis import basis, caption, table_notes
 from compress.report.page.beyond import Part, parts
 from compress.report.page.cards import Card, card
-from compress.report.page.variants import RECOMMENDED, RUNNER_UP, TableRow, variants
+from compress.report.page.variants import TableRow, variants
 from compress.report.plots import Plot, dot_plots_of, points_of
 from compress.report.recommendations import Recommendation, latency_front, recommendations
 from compress.report.scales import Scale
-from compress.report.sentences import lead, story
+from compress.report.sentences import lead
 from compress.report.significance import Difference
 from compress.report.sparsity import Sparse, sparse
 
@@ -67,17 +67,16 @@ class Section:
     file: Path
     comparison: Comparison
     lead: str
-    recommendations: tuple[tuple[Recommendation, str], ...]
-    """Each with its story."""
+    recommendations: tuple[Recommendation, ...]
     confirmation: Confirmation | None
     """Whether the recommendation held on a split that chose nothing, or that it was chosen on these rows."""
     budget: Verdict | None
     front: frozenset[str]
-    """The names on the plot's front."""
+    """The names of those that no other is both faster and better than."""
     points: Plot | None
-    """Quality against latency."""
+    """Quality against speed."""
     dot_plots: tuple[Plot, ...]
-    """Differences, sizes, speeds."""
+    """Differences and speeds."""
     tests: tuple[Test, ...]
     chains: tuple[Chain, ...]
     steps: tuple[NumberedStep, ...]
@@ -140,14 +139,12 @@ def section(
     broken_down = breakdown(file, comparison, [one.row for one in chosen], with_examples=with_examples)
     winner = next((one.row.name for one in chosen if one.recommended), None)
     told, chains = _lineages(comparison)
-    zeros = sparse(comparison)
-    of_zeros = {one.row.name: f" {one.words[:1].upper()}{one.words[1:]}" for one in zeros if one.words}
     return Section(
         file=file,
         comparison=comparison,
         lead=lead(comparison, chosen),
         confirmation=confirmation(file, comparison, chosen, budget),
-        recommendations=tuple((one, story(comparison, one.row) + of_zeros.get(one.row.name, "")) for one in chosen),
+        recommendations=chosen,
         budget=comparison.judged,
         front=frozenset(row.name for row in latency_front(comparison)),
         points=points_of(comparison, limits, winner),
@@ -157,7 +154,7 @@ def section(
         steps=told,
         curves=tuple(_curves(told, comparison.scales)),
         effects=tuple((one, shown(one.step.teacher_effect)) for one in told if one.step.teacher_effect),
-        zeros=zeros,
+        zeros=sparse(comparison),
         warnings=tuple(words for row in comparison.rows if (words := collapse.warning(comparison, row))),
         busy=disturbed.warning(measurements),
         examples=examples(file, comparison) if comparison.is_generative and with_examples else (),
@@ -173,8 +170,7 @@ def section(
 
 def _marks(chosen: tuple[Recommendation, ...]) -> dict[str, str]:
     """The recommended variant, and the one of the second card if it can be taken as well."""
-    named = (RECOMMENDED, RUNNER_UP)
-    return {one.row.name: mark for one, mark in zip(chosen, named, strict=False) if one.recommended}
+    return {one.row.name: one.title.lower() for one in chosen if one.recommended}
 
 
 def _tests(comparison: Comparison) -> tuple[Test, ...]:

@@ -9,6 +9,7 @@ from compress.report.differences import interval, left_open, verdict
 from compress.report.obstacles import LOSS, NOT_ENOUGH, obstacles
 from compress.report.ranking import speed
 from compress.report.recommendations import Recommendation, fine_tuned
+from compress.report.values import Value
 
 
 def lead(comparison: Comparison, chosen: tuple[Recommendation, ...]) -> str:
@@ -68,13 +69,13 @@ def savings(comparison: Comparison, row: Row) -> str:
     size, ratio = row.smaller, speed(comparison, row)
     parts, comparatives = [], True
     if size is not None:
-        comparatives &= size >= SAME
-        parts.append(f"{wording.times(size)} smaller" if size >= SAME else f"{wording.times(1 / size)} the size")
+        comparatives &= size >= wording.SAME
+        parts.append(" ".join(wording.size(size)))
     if ratio is not None:
         known = comparison.headline and row.speeds[comparison.headline].ratio.interval
         is_shown = not known or not known[0] <= 1 <= known[1]
-        comparatives &= ratio >= SAME and is_shown
-        faster = ratio >= SAME and is_shown
+        faster = ratio >= wording.SAME and is_shown
+        comparatives &= faster
         parts.append(f"{wording.times(ratio)} {'faster' if faster else 'the speed'}{'' if is_shown else _NOT_SHOWN}")
     if not parts:
         return "its size and speed beside the fp32 ONNX export were not measured"
@@ -82,23 +83,21 @@ def savings(comparison: Comparison, row: Row) -> str:
 
 
 _NOT_SHOWN = " (no difference shown)"
-SAME = 1.05
-"""From here on a ratio is worth a comparative; below it reads as 1.0."""
 
 
 def story(comparison: Comparison, row: Row) -> str:
-    """Size, speed and quality of one variant in two or three sentences, with intervals and the test."""
-    parts = [f"{savings(comparison, row)[:1].upper()}{savings(comparison, row)[1:]}"]
-    condition = comparison.headline
-    if condition and row.speeds[condition].ratio.value is not None:
-        ends = row.speeds[condition].ratio.interval
-        known = f", 95 % interval of the ratio {wording.times_range(ends)}" if ends else ""
-        parts[0] += f" ({condition.words}{known})"
-    sentences = [parts[0] + "."]
-    if condition and row.speeds[condition].ratio.absent:
-        sentences.append(f"Its speed ratio is absent: {row.speeds[condition].ratio.absent}.")
-    if condition and row.speeds[condition].ratio.notes:
-        sentences.append(f"Of these timings: {'; '.join(row.speeds[condition].ratio.notes)}.")
+    """Size, speed and quality of one variant in two or three sentences, with intervals and the test: for `report.json`."""
+    saved, condition = savings(comparison, row), comparison.headline
+    ratio = row.speeds[condition].ratio if condition else Value()
+    where = ""
+    if condition and ratio.value is not None:
+        known = f", 95 % interval of the ratio {wording.times_range(ratio.interval)}" if ratio.interval else ""
+        where = f" ({condition.words}{known})"
+    sentences = [f"{saved[:1].upper()}{saved[1:]}{where}."]
+    if ratio.absent:
+        sentences.append(f"Its speed ratio is absent: {ratio.absent}.")
+    if ratio.notes:
+        sentences.append(f"Of these timings: {'; '.join(ratio.notes)}.")
     if comparison.metric:
         sentences += quality(comparison, row, comparison.metric)
     return " ".join([*sentences, collapse.warning(comparison, row)]).rstrip()

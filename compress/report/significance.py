@@ -54,11 +54,6 @@ class Difference:
         """Whether the two have the same score, and the same examples right where that is known."""
         return self.value == 0 and not self.only_here and not self.only_there
 
-    @property
-    def shows_loss(self) -> bool:
-        """Whether the word is *worse*."""
-        return self.word == verdicts.WORSE
-
 
 def difference(
     here: Measurement | None,
@@ -71,8 +66,8 @@ def difference(
     """Compare one metric of two artifacts.
 
     Scores per example, metrics of the whole set and those of summed statistics (BLEU, perplexity) each have their own
-    interval. Where both have nothing of this on the same examples, the plain difference stands without an interval and
-    without a word.
+    interval. Where both have nothing of this on the same examples, the plain difference has no interval and
+    no word.
 
     Args:
         here: the metric of the artifact judged.

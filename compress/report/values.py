@@ -19,7 +19,7 @@ PACES = {
 }
 """The quantities of the pace of tokens, and what `Speed` calls them."""
 AGREEMENTS = ("token_accuracy", "agreement_with_root")
-"""What tells how often an artifact says what the uncompressed model says: token by token, or by classes."""
+"""How it is measured how often an artifact says what the uncompressed model says: token by token, or by classes."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,6 @@ class Condition:
     """The choice of session options: `ours`, `default`."""
     new_tokens: int | None = None
     """How many tokens were generated after each prompt; None where none are, or as many as the model wants."""
-
-    @property
-    def short(self) -> str:
-        """For a column: `b1 real`, `32×64`; of generation `1×128+32`."""
-        new = f"+{self.new_tokens}" if self.new_tokens is not None else ""
-        return (f"b{self.batch} real" if self.length == "real" else f"{self.batch}×{self.length}") + new
 
     @property
     def words(self) -> str:
@@ -135,14 +129,14 @@ class Lookup:
         return bool(self.measurements.suite.get("runtimes"))
 
     def runtimes(self, artifact: Measured) -> tuple[str, ...]:
-        """Those that it was measured in, the first one first; not one that only tells why it has no latency."""
+        """Those that it was measured in, the first one first; not one with only a reason why it has no latency."""
         mine = self.by_artifact.get(artifact.fingerprint, ())
         named = [str(one.condition["runtime"]) for one in mine if "runtime" in one.condition and not _is_not_run(one)]
         return tuple(dict.fromkeys(named))
 
     def within(self, artifact: Measured, runtime: str) -> Lookup:
-        """The same without what was measured of an artifact in its other runtimes."""
-        others = set(self.runtimes(artifact)) - {runtime}
+        """The same without what was measured of an artifact in its other runtimes; without a runtime, the same."""
+        others = set(self.runtimes(artifact)) - {runtime} if runtime else set()
         if not others:
             return self
         found = Lookup(self.measurements)
@@ -209,7 +203,7 @@ class Lookup:
         def under(name: str) -> Measurement | None:
             named = [one for one in self.named(artifact, name) if condition_of(one) == condition]
             if not named and condition.options == self.conditions()[0].options:
-                # A runtime that knows no options of that name stands in the first table under its own.
+                # A runtime that knows no options of that name is in the first table under its own.
                 alike = replace(condition, options="")
                 named = [one for one in self.named(artifact, name) if replace(condition_of(one), options="") == alike]
             # A checkpoint that one runtime cannot run is absent there, and measured in another.

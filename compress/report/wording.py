@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DASH = "–"
 MINUS = "−"
+SAME = 1.05
+"""From here on a ratio is worth a comparative; below it reads as 1.0."""
 
 
 def points(share: float) -> str:
@@ -33,6 +35,11 @@ def signed_points(share: float) -> str:
 def times(ratio: float) -> str:
     """A ratio with two significant digits: `0.33×`, `1.3×`, `12×`."""
     return f"{_two(ratio)}×"
+
+
+def size(ratio: float) -> tuple[str, str]:
+    """How many times smaller, in two parts: `3.9×` and `smaller`; `0.97×` and `the size` where that is no comparative."""
+    return (times(ratio), "smaller") if ratio >= SAME else (times(1 / ratio), "the size")
 
 
 def seconds(value: float) -> str:
@@ -71,7 +78,7 @@ def rate(value: float) -> str:
 
 def level(share: float) -> str:
     """An interval's level: `95 %`, `99.2 %`."""
-    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+    return percent(share).replace("\u00a0", " ")
 
 
 def tokens_rate(value: float) -> str:
@@ -94,11 +101,6 @@ def p_value(value: float) -> str:
     if value < 0.001:
         return "p < 0.001"
     return f"p = {value:.3f}" if value < 0.995 else "p = 1"
-
-
-def signed_range(interval: tuple[float, float] | None) -> str:
-    """An interval of a difference in points: `−1.83 to +0.69`; empty where there is none."""
-    return f"{signed_points(interval[0])} to {signed_points(interval[1])}" if interval else ""
 
 
 def times_range(interval: tuple[float, float] | None) -> str:

@@ -137,7 +137,7 @@ def test_equal_and_single_values_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize("width", [372.0, 580.0])
-def test_everything_a_strip_draws_lies_within_the_picture(width: float) -> None:
+def test_everything_a_dot_plot_draws_lies_within_the_picture(width: float) -> None:
     made = [dot_plots.Item("a-rather-long-name-of-a-variant", -2.5, "−2.50 worse", (-4.4, -0.6), "worse")]
     drawn = dot_plots.dots(
         made, "t", "d", width=width, marks=[dot_plots.Mark(0.0, "uncompressed"), dot_plots.Mark(-1, "budget")]

@@ -65,7 +65,9 @@ def test_a_confirmation_of_another_variant_is_not_taken_for_this_ones(make_run: 
     assert said.words.endswith("is of another variant than good: confirm again.")
 
 
-def test_a_confirmation_stands_in_its_runs_section_and_is_no_run_of_its_own(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_confirmation_is_shown_in_its_runs_section_and_is_no_run_of_its_own(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
     said = told(make_run, tmp_path / "runs", GOOD)
     files = report.write([tmp_path / "runs"], tmp_path / "report.html")
     [run] = json.loads(files.json.read_text())["runs"]

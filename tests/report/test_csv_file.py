@@ -30,7 +30,7 @@ def table(run: Measurements, folder: Path, **settings: Any) -> tuple[list[str], 
     return list(reader.fieldnames or ()), rows
 
 
-def test_each_value_stands_in_the_unit_of_its_column(tmp_path: Path) -> None:
+def test_each_value_is_in_the_unit_of_its_column(tmp_path: Path) -> None:
     run = make((INT8,))
     _, rows = table(run, tmp_path)
     row = next(one for one in compare(run).rows if one.name == "int8")

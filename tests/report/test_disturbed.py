@@ -1,4 +1,4 @@
-"""Tests that a ratio of disturbed rounds is told by no report, whichever version wrote the measurements."""
+"""Tests that no report shows a ratio of disturbed rounds, whichever version wrote the measurements."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def noted(given: Measurements, note: str) -> Measurements:
 
 
 @pytest.mark.parametrize("note", [*OLDER, NOW])
-def test_no_ratio_of_disturbed_rounds_is_told_recommended_by_or_passed_by_a_budget(note: str) -> None:
+def test_no_ratio_of_disturbed_rounds_is_shown_recommended_by_or_passed_by_a_budget(note: str) -> None:
     busy = noted(measurements(), note)
     comparison = compare(busy)
     condition = comparison.headline
@@ -72,7 +72,7 @@ def test_the_page_and_the_terminal_say_so_in_a_line() -> None:
     assert section(Path("measurements.json"), measurements(), None).busy is None
 
 
-def test_where_enough_rounds_were_quiet_the_ratio_stands() -> None:
+def test_where_enough_rounds_were_quiet_the_ratio_is_kept() -> None:
     given = noted(measurements(), "4 of 10 rounds were disturbed although measured once (worst: round 1)")
     comparison = compare(given)
     condition = comparison.headline

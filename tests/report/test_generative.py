@@ -294,7 +294,7 @@ def test_tokens_a_second_first_tokens_and_memory_are_told_by_condition(told: rep
         assert words in page
 
 
-def test_pages_of_generative_models_are_well_formed_and_name_every_key(
+def test_pages_of_generative_models_are_well_formed_and_every_link_leads_somewhere(
     told: report.Report, modelled: Measurements, tmp_path: Path
 ) -> None:
     for files in (told, written(modelled, tmp_path)):
@@ -474,15 +474,17 @@ def test_a_step_with_settings_of_any_kind_is_told(technique: str, odd: Any) -> N
         assert step.words
 
 
-def test_real_texts_at_every_batch_size_stand_in_the_first_table(summaries: Measurements) -> None:
+def test_real_texts_one_at_a_time_are_the_headline_before_those_in_batches(summaries: Measurements) -> None:
     one_at_a_time = tuple(
         replace(one, condition={**one.condition, "batch": 1})
         for one in summaries.measurements
         if one.condition.get("length") == "real"
     )
     comparison = compare(replace(summaries, measurements=(*summaries.measurements, *one_at_a_time)))
-    assert [one.short for one in comparison.conditions_in_brief] == ["b1 real", "b8 real"]
-    assert comparison.headline == comparison.conditions_in_brief[0]
+    real = [one.words for one in comparison.conditions if one.length == "real"]
+    assert real == ["one text at a time", "8 texts at a time"]
+    assert comparison.headline == comparison.conditions[0]
+    assert comparison.headline.words == real[0]
 
 
 def test_a_report_of_generative_models_opens_no_model_library(tmp_path: Path) -> None:

@@ -7,16 +7,14 @@ from compress.report.comparison import compare
 from tests.report.made_up import MakeRun
 
 
-def test_the_peak_is_the_most_of_all_phases_and_holds_the_models_share(make_run: MakeRun) -> None:
+def test_the_peak_is_the_most_of_all_phases(make_run: MakeRun) -> None:
     for row in compare(make_run()).variants:
         peaks = [one.peak.value for one in row.memory.values() if one.peak.value is not None]
-        whole, own = memory.peak(row), memory.of_the_model(row)
-        assert whole.value == max(peaks)
-        assert own.value is not None
-        assert own.value < whole.value
+        assert len(set(peaks)) > 1
+        assert memory.peak(row).value == max(peaks)
 
 
-def test_what_a_loaded_torch_model_takes_is_not_told_since_its_file_is_only_mapped(make_run: MakeRun) -> None:
+def test_what_a_loaded_torch_model_takes_is_absent_since_its_file_is_only_mapped(make_run: MakeRun) -> None:
     comparison = compare(make_run())
     assert comparison.root is not None
     assert comparison.baseline is not None

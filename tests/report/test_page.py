@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from compress.measure.quantities import CHANGED, measured
 from tests.report.made_up import USUAL, Made, MakeRun, int8, make
 from tests.report.test_write import Page, written
 
@@ -66,7 +67,7 @@ def test_the_table_has_six_columns_and_every_row_as_many_cells(page: str) -> Non
     assert {len(re.findall(r"<t[dh] ", row)) for row in rows} == {6}
 
 
-def test_rows_stand_by_rank_below_the_uncompressed_model_and_the_recommended_one_is_marked(page: str) -> None:
+def test_rows_are_ordered_by_rank_below_the_uncompressed_model_and_the_recommended_one_is_marked(page: str) -> None:
     table = part(page, '<table class="variants">', '<h2 id="run-1-plots">')
     names = re.findall(r'<tr class="main">\s*<th scope="row">(.*?)[ <]', table)
     assert names[:2] == ["fp32-torch", "fp32-onnx"]
@@ -91,7 +92,7 @@ def test_p99_is_left_out_where_no_row_has_it_and_said_once(page: str) -> None:
     assert page.count("p99 is left out") == 1
 
 
-def test_conditions_and_dates_are_told_in_words(page: str) -> None:
+def test_conditions_and_dates_are_in_words(page: str) -> None:
     body = words_of(re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.DOTALL))
     assert "23 Nov 2026, 02:10 UTC" in body
     assert "32 texts of 64 tokens" in body
@@ -107,11 +108,51 @@ def test_the_first_screen_says_what_the_verdict_rests_on(page: str) -> None:
         assert said in first
 
 
+def test_a_cards_intervals_name_their_level(page: str) -> None:
+    cards = words_of(part(page, '<ul class="cards">', "</ul>"))
+    assert re.search(r"points [−+\d.]+ to [−+\d.]+, 98\.8.% interval", cards)
+    assert len(re.findall(r"as fast as (?:fp32 ONNX|torch) [\d.]+ to [\d.]+, 95.% interval", cards)) == 4
+
+
+def test_a_card_says_which_ratios_were_not_measured_and_why(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run([Made("int8", 769, 2, 2.5, 20)])
+    refused = [
+        replace(one, value=None, interval=None, absent="the machine was busy") if one.name == "speedup" else one
+        for one in run.measurements
+    ]
+    text = written(replace(run, measurements=tuple(refused)), tmp_path).html.read_text()
+    cards = words_of(part(text, '<ul class="cards">', "</ul>"))
+    for name in ("fp32 ONNX", "torch"):
+        assert f"– not measured against {name}" in cards
+    assert "as fast as" not in cards
+    assert "the machine was busy" in cards
+
+
+@pytest.mark.parametrize(("megabytes", "said"), [(45.6, "2.0× smaller than fp32"), (90.0, "0.99× the size of fp32")])
+def test_a_card_calls_a_model_smaller_where_the_first_sentence_does(
+    megabytes: float, said: str, make_run: MakeRun, tmp_path: Path
+) -> None:
+    text = written(make_run([Made("int8", 769, 2, 2.5, megabytes)]), tmp_path).html.read_text()
+    assert said in words_of(part(text, '<ul class="cards">', "</ul>"))
+    (cell,) = re.findall(
+        r'<td class="number" data-column="Size">.*?</td>', text[text.index(">int8 <span") :], re.DOTALL
+    )[:1]
+    assert words_of(cell).endswith(said.split(" than")[0].split(" of")[0])
+
+
+def test_the_details_count_the_answers_that_differ_one_text_at_a_time(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run([Made("int8", 769, 2, 2.5, 20)])
+    mine = next(one.fingerprint for one in run.artifacts if one.name == "int8")
+    changed = measured(mine, CHANGED, 3, {"batch": 1, "against_batch": 32}, samples=200)
+    text = written(replace(run, measurements=(*run.measurements, changed)), tmp_path).html.read_text()
+    assert text.count("<dt>Answers that differ one text at a time</dt>\n<dd>3 of 200 examples</dd>") == 1
+
+
 def test_the_rules_of_choice_are_folded_below(page: str) -> None:
     assert "How the recommendation is chosen" in part(page, '<details class="part" id="reading">', "</details>")
 
 
-def test_settings_at_their_defaults_stand_behind_a_click(make_run: MakeRun, tmp_path: Path) -> None:
+def test_settings_at_their_defaults_are_folded(make_run: MakeRun, tmp_path: Path) -> None:
     step = {"technique": "distill", "settings": {"epochs": 7, "seed": 0, "temperature": None}, "facts": {}}
     text = written(make_run([Made("tuned", 770, 3, 2.0, 40, steps=(step, int8("dynamic")))]), tmp_path).html.read_text()
     (made,) = re.findall(

@@ -156,7 +156,7 @@ def test_a_variant_that_keeps_a_budget_without_a_drop_is_still_asked_for_its_qua
     assert chosen(make_run([LOSSY]), {"min_speedup": 2}) == [("Closest to a recommendation", "lossy", False)]
 
 
-def test_what_was_not_timed_stands_after_all_that_was(make_run: MakeRun) -> None:
+def test_what_was_not_timed_is_ranked_after_all_that_was(make_run: MakeRun) -> None:
     untimed = Made("untimed", 770, 1, 9.0, 5, absent={"latency_seconds": "its rounds stayed disturbed"})
     assert chosen(make_run([untimed, SAFE_FAST])) == [
         ("Recommended", "safe-fast", True),
@@ -260,7 +260,7 @@ def test_without_a_metric_there_is_no_front_and_nothing_to_recommend(make_run: M
     assert (latency_front(comparison), recommendations(comparison)) == ([], ())
 
 
-def test_a_run_of_baselines_alone_has_no_picks_and_says_so(make_run: MakeRun) -> None:
+def test_a_run_of_baselines_alone_recommends_nothing_and_says_so(make_run: MakeRun) -> None:
     comparison = compare(make_run([]))
     assert recommendations(comparison) == ()
     assert "baselines alone" in lead(comparison, ())
@@ -277,13 +277,13 @@ def test_a_decoder_of_higher_perplexity_is_not_taken_for_one_of_lower() -> None:
     assert chosen(run) == [("Recommended", "low", True), ("Faster, at a loss", "high", False)]
 
 
-def test_the_pictures_front_leaves_out_whatever_another_beats_in_both(make_run: MakeRun) -> None:
+def test_the_front_leaves_out_whatever_another_beats_in_both(make_run: MakeRun) -> None:
     beaten = Made("beaten", 760, 20, 2.5, 8)
     front = [row.name for row in latency_front(compare(make_run([SAFE_FAST, beaten, LOSSY])))]
     assert front == ["lossy", "safe-fast", "fp32-onnx"]
 
 
-def test_the_pictures_front_has_one_of_two_that_are_alike_and_none_that_was_not_timed(make_run: MakeRun) -> None:
+def test_the_front_has_one_of_two_that_are_alike_and_none_that_was_not_timed(make_run: MakeRun) -> None:
     alike = replace(SAFE_FAST, name="alike")
     untimed = Made("untimed", 790, 0, 9.0, 5, absent={"latency_seconds": "its process was ended"})
     front = [row.name for row in latency_front(compare(make_run([SAFE_FAST, alike, untimed])))]

@@ -1,4 +1,4 @@
-"""`report.json` keeps to its published schema, whatever kind of run it tells of, and the schema says what every key means."""
+"""`report.json` keeps to its published schema, whatever kind of run it is of, and the schema says what every key means."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_what_the_teacher_brought_is_told_once_below_the_table(make_run: MakeRun
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
-def test_a_ratio_that_was_refused_is_a_dash_and_its_reason_is_told_once(make_run: MakeRun) -> None:
+def test_a_ratio_that_was_refused_is_a_dash_and_its_reason_is_given_once(make_run: MakeRun) -> None:
     run = make_run([Made("one", 770, 1, 3.0, 20), Made("two", 769, 1, 3.1, 20)])
     refused = [
         replace(one, value=None, interval=None, absent="other work ran in every round")
@@ -66,7 +66,7 @@ def test_a_ratio_that_was_refused_is_a_dash_and_its_reason_is_told_once(make_run
     assert told.count("no ratio of speed for one, two: other work ran in every round.") == 1
 
 
-def test_rows_stand_in_the_order_of_choice_and_memory_is_the_peak_of_the_process(make_run: MakeRun) -> None:
+def test_rows_are_in_the_order_of_choice_and_memory_is_the_peak_of_the_process(make_run: MakeRun) -> None:
     run = make_run([Made("bad", 700, 80, 9.0, 20), Made("good", 770, 1, 2.0, 20)])
     text = shown(run)
     assert text.index("fp32-onnx") < text.index("good") < text.index("bad")

@@ -36,12 +36,21 @@ def test_both_ends_of_a_ratios_interval_have_the_same_decimals() -> None:
     assert wording.times_range(None) == ""
 
 
-def test_a_moment_is_a_date_in_words_and_another_text_stays() -> None:
-    assert wording.moment("2026-11-28T15:25:18+00:00") == "28 Nov 2026, 15:25 UTC"
-    assert wording.moment("2026-11-28T16:25:18+01:00") == "28 Nov 2026, 15:25 UTC"
-    assert wording.moment("yesterday") == "yesterday"
+@pytest.mark.parametrize(
+    ("iso", "words"),
+    [
+        ("2026-11-28T15:25:18+00:00", "28 Nov 2026, 15:25 UTC"),
+        ("2026-11-28T16:25:18+01:00", "28 Nov 2026, 15:25 UTC"),
+        ("2026-11-28T15:25:18", "28 Nov 2026, 15:25"),
+        ("yesterday", "yesterday"),
+        ("", ""),
+    ],
+)
+def test_a_moment_reads_as_a_date(iso: str, words: str) -> None:
+    assert wording.moment(iso) == words
 
 
-def test_session_options_are_said_to_be_whose() -> None:
+def test_session_options_are_named_by_whose_they_are() -> None:
     assert wording.session_options("ours") == "compress's"
     assert wording.session_options("default") == "ONNX Runtime's own"
+    assert wording.session_options("tuned") == "tuned"

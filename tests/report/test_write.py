@@ -1,4 +1,4 @@
-"""The written files: self-contained, safe with hostile texts, complete, and the same in four forms."""
+"""The written files: self-contained, safe with hostile texts, complete, and one verdict in all four."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def taught(**more: Any) -> list[Made]:
     ]
 
 
-def test_a_student_with_and_without_its_teacher_has_a_section_in_every_form(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_student_with_and_without_its_teacher_is_on_the_page_in_the_json_and_in_the_csv(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
     files = written(make_run(taught()), tmp_path)
     [effect] = [
         step["teacher_effect"]

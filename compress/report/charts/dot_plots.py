@@ -37,7 +37,7 @@ ROW, NAME_ROW, TOP, FOOT = 26.0, 18.0, 26.0, 26.0
 
 
 def dots(items: Sequence[Item], title: str, description: str, *, width: float, marks: Sequence[Mark] = ()) -> Markup:
-    """Markers with whiskers, on an axis that need not hold zero; names and words stand above them where there is little room."""
+    """Markers with whiskers, on an axis that need not hold zero; names and words are above them where there is little room."""
     beside = width >= 560
     row = ROW if beside else ROW + NAME_ROW
     left = min(230.0, max(svg.text_width(item.name) for item in items) + 16) if beside else 8.0

@@ -61,7 +61,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Picture:
-    """The plot, and the names that stand in it as numbers."""
+    """The plot, and the names that are numbers in it."""
 
     drawing: Markup
     numbered: tuple[tuple[int, str], ...] = ()
@@ -186,30 +186,31 @@ def _limits(
         at = x(axes.least_speed)
         parts.append(svg.line(at, y.start, at, y.end, "budget"))
         taken.append(Box(at - 2, frame.y, 4, frame.height))
-    words = [(axes.margin, axes.least_score)] if axes.margin and axes.least_score is not None else []
-    for told, score in words:
-        wide = svg.text_width(told, 11)
-        free = [Box(end, y(score) + down, wide, 14) for end in (right - wide - 4, left + 4) for down in (3, -17)]
-        best = min(free, key=lambda box: sum(box.overlap(other) for other in taken))
-        parts.append(svg.text(best.x, best.y + 11, told, class_="mark budget"))
-        taken.append(best)
+    if axes.margin and axes.least_score is not None:
+        wide, up = svg.text_width(axes.margin, 11), y(axes.least_score)
+        free = [Box(end, up + down, wide, 14) for end in (right - wide - 4, left + 4) for down in (3, -17)]
+        parts.append(_mark(axes.margin, free, taken))
     if axes.least_speed:
         told = f"budget {axes.least_speed:g}×"
         wide, at = svg.text_width(told, 11), x(axes.least_speed)
         free = [
             Box(side, up, wide, 14) for up in (frame.y, frame.y + frame.height - 16) for side in (at + 5, at - wide - 5)
         ]
-        free = [box for box in free if left <= box.x and box.x + wide <= right] or free
-        best = min(free, key=lambda box: sum(box.overlap(other) for other in taken))
-        parts.append(svg.text(best.x, best.y + 11, told, class_="mark budget"))
-        taken.append(best)
+        parts.append(_mark(told, [box for box in free if left <= box.x and box.x + wide <= right] or free, taken))
     return parts, taken
+
+
+def _mark(words: str, places: Sequence[Box], taken: list[Box]) -> Markup:
+    """The words of a line, at the place that covers least; which is taken from then on."""
+    best = min(places, key=lambda box: sum(box.overlap(other) for other in taken))
+    taken.append(best)
+    return svg.text(best.x, best.y + 11, words, class_="mark budget")
 
 
 def _names(
     spots: Sequence[Spot], x: svg.Scale, y: svg.Scale, taken: Sequence[Box], frame: Box, *, numbers: bool
 ) -> tuple[list[str], list[Box]]:
-    """What stands at each spot, and where; the winner is placed first."""
+    """What is written at each spot, and where; the winner is placed first."""
     short = [replace(spot, name=svg.shorten(spot.name, MOST)) for spot in spots]
     names = [str(n) if numbers and not spot.is_winner else spot.name for n, spot in enumerate(short, 1)]
     boxes: list[Box] = []

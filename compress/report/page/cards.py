@@ -1,8 +1,8 @@
-"""The cards of the first screen: what the recommended variant and the runner-up cost and bring, in three figures each."""
+"""The cards of the first screen: quality, speed and size of the recommended variant and the runner-up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from compress.report import degenerate_outputs as collapse
@@ -24,7 +24,7 @@ class Against:
     words: str
     """`as fast as fp32 ONNX`."""
     interval: str = ""
-    """`2.9 to 3.4`"""
+    """`2.9 to 3.4, 95 % interval`"""
     detail: str = ""
     """`1.99 ms → 0.642 ms`"""
     absent: str = ""
@@ -52,7 +52,8 @@ class Card:
     recommended: bool
     figures: tuple[Figure, ...]
     serving: Serving
-    warnings: tuple[str, ...]
+    warning: str
+    """Of its outputs; empty if they are fine."""
 
 
 def card(comparison: Comparison, one: Recommendation) -> Card:
@@ -65,7 +66,7 @@ def card(comparison: Comparison, one: Recommendation) -> Card:
         recommended=one.recommended,
         figures=tuple(figure for figure in figures if figure),
         serving=serving(comparison, row),
-        warnings=tuple(_warnings(comparison, row)),
+        warning=collapse.warning(comparison, row),
     )
 
 
@@ -89,22 +90,22 @@ def _speed(comparison: Comparison, row: Row) -> Figure | None:
     condition = comparison.headline
     if condition is None:
         return None
-    lines = [_faster(comparison, row.speeds[condition].ratio, comparison.baseline, row, "fp32 ONNX")]
+    compared = [(row.speeds[condition].ratio, comparison.baseline, "fp32 ONNX")]
     if torch_row(comparison):
-        ratio = times_torch(comparison, row, condition)
-        lines.append(_faster(comparison, ratio, torch_row(comparison), row, "torch"))
+        compared.append((times_torch(comparison, row, condition), torch_row(comparison), "torch"))
+    lines = []
+    for ratio, other, name in compared:
+        before = other.speeds[condition].time.value if other else None
+        detail = _from_to(before, row.speeds[condition].time.value, unit_of_times(comparison))
+        lines.append(_faster(ratio, name, detail))
     return Figure(f"Speed, {condition.words}", tuple(lines))
 
 
-def _faster(comparison: Comparison, ratio: Value, other: Row | None, row: Row, name: str) -> Against:
-    condition = comparison.headline
-    if condition is None:
-        return Against(wording.DASH, f"as fast as {name}")
-    mine = row.speeds[condition].time.value
-    detail = _from_to(other.speeds[condition].time.value if other else None, mine, unit_of_times(comparison))
+def _faster(ratio: Value, name: str, detail: str) -> Against:
     if ratio.value is None:
-        return Against(wording.DASH, f"as fast as {name}", detail=detail, absent=ratio.absent or "")
-    return Against(wording.times(ratio.value), f"as fast as {name}", wording.times_range(ratio.interval), detail)
+        return Against(wording.DASH, f"not measured against {name}", detail=detail, absent=ratio.absent or "")
+    interval = f"{wording.times_range(ratio.interval)}, 95\u00a0% interval" if ratio.interval else ""
+    return Against(wording.times(ratio.value), f"as fast as {name}", interval, detail)
 
 
 def _size(comparison: Comparison, row: Row) -> Figure:
@@ -114,23 +115,16 @@ def _size(comparison: Comparison, row: Row) -> Figure:
     for other, name in others:
         of_it = other.disk.value if other else None
         if size is None:
-            lines.append(Against(wording.DASH, f"smaller than {name}", absent=row.disk.absent or ""))
-        elif of_it is not None:
-            is_smaller = of_it >= size
-            ratio = wording.times(of_it / size if is_smaller else size / of_it)
-            words = f"{'smaller than' if is_smaller else 'the size of'} {name}"
+            lines.append(Against(wording.DASH, f"not measured against {name}", absent=row.disk.absent or ""))
+        elif of_it and size:
+            ratio, words = wording.size(of_it / size)
+            words += f" {'than' if words == 'smaller' else 'of'} {name}"
             lines.append(Against(ratio, words, detail=_from_to(of_it, size, wording.megabytes)))
     return Figure("Size on disk", tuple(lines))
 
 
-def _from_to(before: float | None, after: float | None, shown: object) -> str:
+def _from_to(before: float | None, after: float | None, shown: Callable[[float], str]) -> str:
     """`1.99 ms → 0.642 ms`."""
-    if not callable(shown) or after is None:
+    if after is None:
         return ""
-    return f"{shown(before)} → {shown(after)}" if before is not None else str(shown(after))
-
-
-def _warnings(comparison: Comparison, row: Row) -> Iterator[str]:
-    amiss = collapse.warning(comparison, row)
-    if amiss:
-        yield amiss
+    return f"{shown(before)} → {shown(after)}" if before is not None else shown(after)

@@ -9,7 +9,7 @@ from compress.report import wording
 from compress.report.comparison import Comparison, Row
 from compress.report.memory import phases
 from compress.report.page.torch_ratio import times_torch, torch_row
-from compress.report.significance import Difference
+from compress.report.scored import is_signature
 from compress.report.values import Condition, Value, phase_words
 
 
@@ -67,8 +67,8 @@ def _speeds(comparison: Comparison, row: Row) -> Grid | None:
     return Grid("Speed", ("Condition", *(name for name, _ in columns)), rows)
 
 
-def _of(one: Value, shown: object) -> str:
-    return str(shown(one.value)) if one.value is not None and callable(shown) else ""
+def _of(one: Value, shown: Callable[[float], str]) -> str:
+    return shown(one.value) if one.value is not None else ""
 
 
 def _ratio(one: Value) -> str:
@@ -116,7 +116,10 @@ def _facts(comparison: Comparison, row: Row) -> Iterator[tuple[str, str]]:
         ("Mean output, tokens", row.output_tokens, wording.count),
     ):
         if one.value is not None:
-            yield name, str(shown(one.value))
+            yield name, shown(one.value)
+    if row.changed_by_batch.value is not None:
+        count, of = row.changed_by_batch.value, row.changed_by_batch.samples
+        yield "Answers that differ one text at a time", f"{count:,.0f} of {of:,} examples"
     if row.agreement.value is not None and row is not comparison.root:
         name = (
             "Same next token as uncompressed"
@@ -148,7 +151,8 @@ def _notes(comparison: Comparison, row: Row) -> tuple[str, ...]:
             found[note] = None
         if one.value is None and one.absent:
             found[f"{name}: {one.absent}"] = None
-    return tuple(_sentence(note) for note in found if not _is_signature(note))
+    # A metric's signature is shown with how the scores were computed.
+    return tuple(_sentence(note) for note in found if not is_signature(note))
 
 
 def _values(comparison: Comparison, row: Row) -> Iterator[tuple[str, Value]]:
@@ -156,7 +160,7 @@ def _values(comparison: Comparison, row: Row) -> Iterator[tuple[str, Value]]:
         yield comparison.scales[metric].title, row.quality[metric].value
         difference = row.quality[metric].difference
         if row is not comparison.root and difference.word is None:
-            yield f"{comparison.scales[metric].title}, change", _as_value(difference)
+            yield f"{comparison.scales[metric].title}, change", Value(absent=difference.absent)
     yield "Size on disk", row.disk
     yield "Parameters", row.parameters
     if row is not comparison.root:
@@ -167,15 +171,6 @@ def _values(comparison: Comparison, row: Row) -> Iterator[tuple[str, Value]]:
             yield f"Speed ratio, {condition.words}", speed.ratio
     for phase, memory in row.memory.items():
         yield f"Memory, {phase_words(phase)}", memory.peak
-
-
-def _as_value(one: Difference) -> Value:
-    return Value(None, absent=one.absent)
-
-
-def _is_signature(note: str) -> bool:
-    """`nrefs:1|case:mixed`: it stands with the scores."""
-    return note.startswith("signature ")
 
 
 def _first(text: str) -> str:

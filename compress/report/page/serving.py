@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ def serving(comparison: Comparison, row: Row) -> Serving:
     """Plain ONNX Runtime for a classifier's graph, `compress.load` for torch, for models that generate and for other runtimes."""
     folder = wording.path(row.artifact.folder)
     lines = _onnx(comparison, row, folder) if _is_one_graph(comparison, row) else _load(comparison, row, folder)
-    return Serving(folder, "\n".join(lines), f"compress predict {_shell(folder)} {' '.join(_texts(comparison))}")
+    return Serving(folder, "\n".join(lines), f"compress predict {shlex.quote(folder)} {' '.join(_texts(comparison))}")
 
 
 def _is_one_graph(comparison: Comparison, row: Row) -> bool:
@@ -116,9 +117,3 @@ def _texts(comparison: Comparison) -> list[str]:
 def _text(value: Any) -> str:
     """A Python literal in double quotes."""
     return json.dumps(str(value), ensure_ascii=False)
-
-
-def _shell(folder: str) -> str:
-    import shlex
-
-    return shlex.quote(folder)

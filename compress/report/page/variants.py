@@ -1,8 +1,8 @@
-"""The table of variants: six columns, and for each row what stands in its details."""
+"""The table of variants: six columns, and the details of each row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from compress.report import memory, wording
@@ -11,8 +11,6 @@ from compress.report.page.details import Details, details
 from compress.report.page.times import unit_of_times
 from compress.report.page.torch_ratio import times_torch
 from compress.report.values import Value
-
-RECOMMENDED, RUNNER_UP = "recommended", "runner-up"
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Cell:
     below: tuple[str, ...] = ()
     """Smaller lines: an interval, a second comparison."""
     sorted_by: float | None = None
-    """What a click on the column's head sorts by; None stands last."""
+    """What a click on the column's head sorts by; None comes last."""
     absent: str = ""
     """Why there is no value."""
 
@@ -86,10 +84,10 @@ def _row(comparison: Comparison, row: Row, mark: str, rank: int) -> TableRow:
     )
 
 
-def _cell(one: Value, shown: object, below: Sequence[str] = ()) -> Cell:
-    if one.value is None or not callable(shown):
+def _cell(one: Value, shown: Callable[[float], str], below: Sequence[str] = ()) -> Cell:
+    if one.value is None:
         return Cell(wording.DASH, absent=one.absent or "not measured")
-    return Cell(str(shown(one.value)), tuple(below), one.value)
+    return Cell(shown(one.value), tuple(below), one.value)
 
 
 def _quality(comparison: Comparison, row: Row) -> Cell:
@@ -139,10 +137,7 @@ def _latency(comparison: Comparison, row: Row) -> Cell:
 def _size(comparison: Comparison, row: Row) -> Cell:
     below = []
     if row.smaller is not None and row.is_variant:
-        is_smaller = row.smaller >= 1.005
-        below = [
-            f"{wording.times(row.smaller if is_smaller else 1 / row.smaller)} {'smaller' if is_smaller else 'the size'}"
-        ]
+        below.append(" ".join(wording.size(row.smaller)))
     return _cell(row.disk, wording.megabytes, below)
 
 

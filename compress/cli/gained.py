@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,11 +74,12 @@ def _of_teachers(scores: Any, metric: str) -> list[float]:
 
 def next_command(made: Artifact) -> str:
     """The command that is most likely to be next."""
+    folder = shlex.quote(str(made.folder))
     if made.steps and not made.steps[-1].compresses:
-        return f"compress distill {made.folder} --layers N -o STUDENT"
+        return f"compress distill {folder} --layers N -o STUDENT"
     if made.task is None:
-        return f"compress inspect {made.folder}"
-    return f'compress predict {made.folder} "..."'
+        return f"compress inspect {folder}"
+    return f'compress predict {folder} "..."'
 
 
 def _origin(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,9 @@ def run(
 
     plan = pipelines.read(pipeline, (*changes, *(["task.allow_overlap=true"] if allow_overlap else [])))
     folder = out or Path("runs") / plan.name
-    from compress.cli.planning.runs import of_pipeline, time_left
-
     if dry_run:
+        from compress.cli.planning.runs import of_pipeline
+
         expected = pipelines.check_all(plan, folder)
         explained = pipelines.explain(plan, expected)
         estimate = of_pipeline(plan, expected)
@@ -65,6 +66,7 @@ def run(
         for line in estimate.of_all():
             say(line)
         return
+    from compress.cli.planning.runs import time_left
 
     # How long a confirmation takes is not known.
     result = pipelines.run(plan, folder, confirm=confirm, estimate=time_left if confirm is None else None)
@@ -138,7 +140,9 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
         return
     _print_table(found)
     benchmarks.check_measured(found)
-    say_lines(f"\nMeasurements: {out / 'measurements.json'}\nNext: compress report {out} -o report.html")
+    say_lines(
+        f"\nMeasurements: {out / 'measurements.json'}\nNext: {shlex.join(['compress', 'report', str(out)])} -o report.html"
+    )
 
 
 @command("report", example="compress report runs/quickstart -o report.html")
@@ -199,11 +203,8 @@ def _say_end(result: Any) -> None:
     if result.report is None:
         for one in result.artifacts.values():
             say(gained.in_words(gained.gained(None, one)))
-        first = next(iter(result.artifacts.values()), None)
-        if first is not None:
-            say(
-                f"Next: compress benchmark {' '.join(str(one.folder) for one in result.artifacts.values())} -o MEASUREMENTS"
-            )
+        folders = [str(one.folder) for one in result.artifacts.values()]
+        say(f"Next: {shlex.join(['compress', 'benchmark', *folders])} -o MEASUREMENTS")
         return
     say("")
     for one in result.leads:

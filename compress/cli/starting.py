@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from compress.core.printable import json_text
 @click.argument("data", type=FILE)
 @click.argument("evaluation", type=FILE, required=False)
 @click.option("-o", "--out", type=FILE, default="pipeline.yaml", show_default=True, help="The pipeline's file.")
-@click.option("--kind", help="Kind of task, as in a task config. Default: as the model and the columns tell.")
+@click.option("--kind", help="Kind of task, as in a task config. Default: by the model and the columns.")
 @click.option("--text", "texts", multiple=True, help="Column of the text, or of the source; twice for text pairs.")
 @click.option("--label", help="Column of the label, or of the target.")
 @click.option("--dry-run", is_flag=True, help="Print the pipeline, and write nothing.")
@@ -40,42 +42,44 @@ def init(
     beside the pipeline. No file is overwritten.
     """
     from compress.cli.planning import first_pipeline as planning
+    from compress.cli.planning.evaluation_rows import set_aside
     from compress.core.errors import CompressError
     from compress.core.progress import say as progress
     from compress.models.load import resolve_model
 
-    if not dry_run and out.exists():
-        raise CompressError(f"{out} exists already, and nothing is overwritten. Choose another file with -o.")
+    beside = out.parent / f"{out.stem}-data"
+    new = [out] if evaluation is not None else [out, beside]
+    taken = next((one for one in new if one.exists()), None)
+    if taken is not None and not dry_run:
+        raise CompressError(f"{taken} exists already, and nothing is overwritten. Choose another file with -o.")
     progress(f"Reading {data}.")
     source = resolve_model(model)
     given = {"kind": kind, "text": list(texts), "label": label}
     plan = planning.first_pipeline(source, model, data, evaluation, given)
-    beside = out.parent / f"{out.stem}-data"
-    if evaluation is None:
-        plan = planning.without_layout(plan)
+    found = list(plan.findings)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        shown = {"train": data, **({} if evaluation is None else {"evaluation": evaluation})}
-        trial = shown if evaluation is not None else planning.set_aside(plan, place / "data")
-        planned = {split: beside / file.name for split, file in trial.items()} if evaluation is None else shown
-        counts = {split: _lines(file) for split, file in trial.items()} if evaluation is None else {}
+        if evaluation is not None:
+            trial = files = {"train": data, "evaluation": evaluation}
+        else:
+            plan = planning.without_layout(plan)
+            trial = set_aside(plan.train, plan.texts, place / "data")
+            files = {split: beside / file.name for split, file in trial.items()}
+            found.append(
+                f"{_lines(trial['evaluation']):,} of the rows are set aside for evaluation in {beside}, and "
+                f"{_lines(trial['train']):,} are for training; rows with the same text stay together."
+            )
         file = place / f"{out.stem}.yaml"
-        file.write_text(planning.rendered(plan, place, {split: one.resolve() for split, one in trial.items()}))
-        estimate = _estimate(file, out, plan.tokens)  # checks that the pipeline runs as it stands
-    text = planning.rendered(plan, out.parent, planned)
-    aside = (
-        f"{counts['evaluation']:,} of the rows are set aside for evaluation in {beside}, and {counts['train']:,} are for "
-        "training; rows with the same text stay together."
-        if counts
-        else ""
-    )
+        whole = {split: one.resolve() for split, one in trial.items()}
+        file.write_text(planning.rendered(plan, place, whole), encoding="utf-8")
+        estimate = _estimate(file, out, plan.tokens)  # checks that the pipeline runs as it is
+        if evaluation is None and not dry_run:
+            shutil.copytree(place / "data", beside)
+    text = planning.rendered(plan, out.parent, files)
     if not dry_run:
-        if evaluation is None:
-            planning.set_aside(plan, beside)
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("x", encoding="utf-8") as stream:
             stream.write(text)
-    found = [*plan.findings, *([aside] if aside else [])]
     if as_json:
         answer: dict[str, Any] = {
             "pipeline": None if dry_run else str(out),
@@ -90,7 +94,7 @@ def init(
     for line in (*found, "", *estimate.lines()):
         (progress if dry_run else say)(line)
     if not dry_run:
-        say_lines(f"\nWritten: {out}\nNext: compress run {out}")
+        say_lines(f"\nWritten: {out}\nNext: {shlex.join(['compress', 'run', str(out)])}")
 
 
 def _estimate(file: Path, out: Path, tokens: float) -> Any:

@@ -1,40 +1,31 @@
-"""Makes a first pipeline for a model and a file of rows: the file is asked what it holds, the model what it reads and answers.
-
-Without a file for evaluation, a share of the rows is set aside for it, by a hash of their texts: rows with the same text stay
-together, so that nothing that is measured was learned.
-"""
+"""Makes a first pipeline for a model and a file of rows: from what the file holds, and what the model reads and answers."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from compress.cli.planning.first_steps import first_steps
+from compress.cli.planning.label_names import put_labels
 from compress.cli.planning.pipeline_text import Line, text
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.data.files import TEXT
 from compress.data.profile import Profile, profile
-from compress.models import labels as model_labels
 from compress.models.kinds import kind_of
 from compress.models.pretrained import raw_config
 from compress.tasks import kinds
 from compress.tasks.kinds import guess
 from compress.tasks.kinds.text_classification import USUAL
 
-EVALUATION_SHARE, EVALUATION_ROWS = 0.2, 2000
-"""What is set aside for evaluation: this share of the rows, so many at most."""
 SAMPLE = 1000
 """Rows whose tokens are counted."""
 FEW_BAD = 0.05
 """Up to this share of bad rows it is suggested to skip them."""
-ENOUGH_FOR_RANGES = 256
-"""Training rows from which a static quantization is proposed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,8 @@ class FirstPipeline:
     steps: tuple[tuple[str, Mapping[str, Any], str], ...]
     """(name, technique and settings, comment)."""
     train: Profile
-    evaluation: Profile | None
+    texts: tuple[str, ...]
+    """The columns that the model reads."""
     tokens: float
     """The mean length of a row."""
     findings: tuple[str, ...]
@@ -88,7 +80,7 @@ def first_pipeline(
     findings = [_of_file(train)]
     has_head = kind is of_kind or (kind is not None and kind.generates and of_kind.generates)
     if not of_kind.generates and not of_kind.reads_words:
-        has_head = _labels_(task, comments, findings, train, model, has_head) and has_head
+        has_head = put_labels(task, comments, findings, train, model, has_head) and has_head
     if train.source.separator:
         task["separator"] = train.source.separator
         comments["separator"] = "what separates the cells"
@@ -114,13 +106,13 @@ def first_pipeline(
         f"Rows have {tokens:.0f} tokens of this model on average, and up to {longest:,}"
         + (f"; the model reads {limit:,}." if limit else ".")
     )
-    steps = _steps(model, of_kind, has_head, train.rows, cut, len(names))
+    steps = first_steps(model, of_kind, has_head, train.rows, cut)
     drop = (
         (1.0, "the most that perplexity may rise")
         if of_kind.generates and not of_kind.has_references
         else (2.0, "the most points of 100 that a variant may lose")
     )
-    return FirstPipeline(name, task, comments, steps, train, other, tokens, tuple(findings), drop)
+    return FirstPipeline(name, task, comments, steps, train, tuple(names), tokens, tuple(findings), drop)
 
 
 def rendered(plan: FirstPipeline, folder: Path, files: Mapping[str, Path]) -> str:
@@ -134,14 +126,14 @@ def rendered(plan: FirstPipeline, folder: Path, files: Mapping[str, Path]) -> st
         (0, Line("title", f"{plan.task['name']}: smaller and faster", "of the report")),
         (0, Line("task", None)),
     ]
-    told = {
+    usual = {
         "text": "the column that the model reads",
         "label": "the column of the label",
         "source": "the column that the model reads",
         "target": "the column that it is to write",
         **plan.comments,
     }
-    blocks += [(1, Line(key, value, told.get(key, ""))) for key, value in plan.task.items()]
+    blocks += [(1, Line(key, value, usual.get(key, ""))) for key, value in plan.task.items()]
     places = {split: os.path.relpath(path, folder) for split, path in files.items()}
     blocks.append((1, Line("data", places, "relative to this file")))
     blocks.append((0, Line("steps", None)))
@@ -152,63 +144,11 @@ def rendered(plan: FirstPipeline, folder: Path, files: Mapping[str, Path]) -> st
     return text(f"{plan.task['name']}: made by `compress init`. Run it: compress run FILE", blocks)
 
 
-def set_aside(plan: FirstPipeline, folder: Path) -> dict[str, Path]:
-    """Write the rows for training and for evaluation to files of their own, in a new folder.
-
-    Raises:
-        CompressError: something is in the folder's place, or there are too few rows.
-    """
-    if folder.exists():
-        raise CompressError(
-            f"{folder} exists already, and nothing is overwritten. Choose another pipeline file with -o."
-        )
-    if plan.train.source.format == TEXT:
-        return _divided_text(plan.train, folder)
-    wanted = ["tokens", "tags"] if plan.train.source.format == "conll" else []
-    names = wanted or [one.name for one in plan.train.columns]
-    texts = _text_columns(plan.task, plan.train) or names[:1]
-    rows = [row for row in plan.train.read() if not row.defect]
-    keys = [hashlib.sha256(repr([row.cell(name) for name in texts]).encode()).hexdigest() for row in rows]
-    most = min(EVALUATION_ROWS, int(EVALUATION_SHARE * len(rows)))
-    chosen: set[str] = set()
-    taken = 0
-    for key, count in sorted(Counter(keys).items()):
-        if taken + count > most:
-            break
-        chosen.add(key)
-        taken += count
-    if not chosen:
-        raise CompressError(f"{plan.train.path} has too few rows to set some aside. Give a second file for evaluation.")
-    folder.mkdir(parents=True)
-    files = {"train": folder / "train.jsonl", "evaluation": folder / "evaluation.jsonl"}
-    with files["train"].open("w", encoding="utf-8") as train, files["evaluation"].open("w", encoding="utf-8") as other:
-        for row, key in zip(rows, keys, strict=True):
-            cells = {name: row.cell(name) for name in names}
-            print(json.dumps(cells, ensure_ascii=False, default=str), file=other if key in chosen else train)
-    return files
-
-
 def without_layout(plan: FirstPipeline) -> FirstPipeline:
     """The same where the rows lie in JSON lines, which have no separator and are in UTF-8."""
-    import dataclasses
-
     gone = {"separator", "encoding", *(("text", "label") if plan.train.source.format == "conll" else ())}
     kept = {key: value for key, value in plan.task.items() if key not in gone}
-    return dataclasses.replace(plan, task=kept)
-
-
-def _divided_text(train: Profile, folder: Path) -> dict[str, Path]:
-    """Running text is divided at one place, so that both parts go on as they did: the last tenth is for evaluation."""
-    lines = [str(row.cell(TEXT)) for row in train.read() if not row.defect]
-    at = round(0.9 * len(lines))
-    at = next((place + 1 for place in range(at, len(lines) - 1) if not lines[place].strip()), at)
-    if not 0 < at < len(lines):
-        raise CompressError(f"{train.path} has too few lines to set some aside. Give a second file for evaluation.")
-    folder.mkdir(parents=True)
-    files = {"train": folder / "train.txt", "evaluation": folder / "evaluation.txt"}
-    files["train"].write_text("".join(lines[:at]), encoding="utf-8", newline="")
-    files["evaluation"].write_text("".join(lines[at:]), encoding="utf-8", newline="")
-    return files
+    return replace(plan, task=kept)
 
 
 def _task_name(data: Path) -> str:
@@ -224,78 +164,9 @@ def _of_file(found: Profile) -> str:
         **({"separator": repr(found.source.separator)} if found.source.separator else {}),
         **({"encoding": found.source.encoding} if found.source.encoding else {}),
     }
-    told = "".join(f", {key} {value}" for key, value in layout.items())
+    further = "".join(f", {key} {value}" for key, value in layout.items())
     unit = "lines" if found.source.format == TEXT else "rows"
-    return f"{found.path.name}: {found.rows:,} {unit} of {found.source.format}{told}; columns: {columns}."
-
-
-def _labels_(
-    task: dict[str, Any],
-    comments: dict[str, str],
-    findings: list[str],
-    train: Profile,
-    model: Artifact,
-    has_head: bool,
-) -> bool:
-    """Puts the task's labels in the model's order, and says how often each occurs; whether the model's head is for them."""
-    values = task.get("labels")
-    if not values:
-        return True
-    column = next((one for one in train.columns if one.name == task.get("label")), None)
-    counts = dict(column.counts) if column is not None else {}
-    raw = raw_config(model.folder)
-    own = model_labels.of_config(raw, model.folder) if has_head else ()
-    labels: Any = list(values)
-    fits = bool(own) and len(own) == len(values)
-    if fits:
-        fits, labels = _in_models_order(labels, own, bool(counts), findings)
-    if own and not fits:
-        findings.append(
-            f"The model answers {model_labels.shown(own)}, and the data has {model_labels.shown(values)}: the pipeline "
-            "begins by fine-tuning it. If its outputs mean these labels, say which under `model_labels` instead."
-        )
-    if not own and counts and all(value.lstrip("-").isdigit() for value in values) and set(values) != _ids(values):
-        labels = {value: f"label {value}" for value in values}
-    task["labels"] = labels
-    if counts and not task.get("label_separator"):
-        total = sum(counts.values())
-        shown = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda one: -one[1])[:8])
-        name, most = max(counts.items(), key=lambda one: one[1])
-        comments["labels"] = f"rows of each: {shown}"
-        findings.append(f"Labels: {shown}. Always '{name}' would be right in {100 * most / total:.0f} % of the rows.")
-    else:
-        comments["labels"] = "in the order of the ids"
-    return not own or fits
-
-
-def _in_models_order(values: list[str], own: Sequence[str], has_counts: bool, findings: list[str]) -> tuple[bool, Any]:
-    """Whether the model's names tell which label is which, and the labels in the model's order."""
-    from types import SimpleNamespace
-
-    places = model_labels.order(own, SimpleNamespace(label_names=tuple(values), model_labels={}))
-    unnamed = all(model_labels.folded(name) == f"label {index}" for index, name in enumerate(own))
-    if set(values) == _ids(values) and not unnamed:
-        findings.append(f"The values {', '.join(values)} are the ids of the model's labels {model_labels.shown(own)}.")
-        return True, list(own)
-    if places is None:
-        return False, values
-    if unnamed:
-        findings.append(
-            f"The model calls its outputs {model_labels.shown(own)}: check that these are {model_labels.shown(values)}, in "
-            "this order."
-        )
-    ordered: list[str] = [""] * len(values)
-    for label, place in zip(values, places, strict=True):
-        ordered[place] = label
-    if all(value.lstrip("-").isdigit() for value in values) and set(values) != _ids(values):
-        return True, {
-            value: name if not unnamed else f"label {value}" for value, name in zip(ordered, own, strict=True)
-        }
-    return True, ordered
-
-
-def _ids(values: Sequence[str]) -> set[str]:
-    return {str(number) for number in range(len(values))}
+    return f"{found.path.name}: {found.rows:,} {unit} of {found.source.format}{further}; columns: {columns}."
 
 
 def _text_columns(task: Mapping[str, Any], train: Profile) -> list[str]:
@@ -354,47 +225,3 @@ def _lengths(model: Artifact, train: Profile, names: Sequence[str]) -> tuple[flo
         ] or [64]
     wanted = max(16, 8 * int(np.ceil(np.quantile(lengths, 0.99) / 8)))
     return float(np.mean(lengths)), max(lengths), limit, min(wanted, limit or wanted, 512)
-
-
-def _steps(
-    model: Artifact, kind: kinds.Kind, has_head: bool, rows: int, cut: int, texts: int
-) -> tuple[tuple[str, Mapping[str, Any], str], ...]:
-    """Steps that suit the kind and the model."""
-    from compress.models.layers import layer_count
-    from compress.models.pretrained import config
-
-    its_config = config(model.folder)
-    reads = {} if kind.generates and kind.has_references else {"max_length": 256 if kind.generates else cut}
-    found: list[tuple[str, Mapping[str, Any], str]] = []
-    start: dict[str, Any] = {}
-    if not has_head:
-        start = {"from": "teacher"}
-        found.append(
-            (
-                "teacher",
-                {"finetune": {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, **reads}},
-                "the model learns the task first: it has no head for it",
-            )
-        )
-    sides = (("encoder_layers", "encoder"), ("decoder_layers", "decoder"))
-    try:
-        if its_config.is_encoder_decoder:
-            half = {name: max(1, -(-layer_count(its_config, side) // 2)) for name, side in sides}
-        else:
-            half = {"layers": max(1, -(-layer_count(its_config) // 2))}
-    except (CompressError, AttributeError):
-        half = {}
-    named = "teacher" if not has_head else "model"
-    dynamic = {"quantize": {"precision": "int8", "mode": "dynamic"}}
-    found.append((f"{named}-int8", {**start, **dynamic}, "8-bit weights, without training; most of the speed on a CPU"))
-    if kind.generates and not kind.has_references:
-        weights = {"quantize": {"precision": "int8", "mode": "weights"}}
-        found.append((f"{named}-int8-weights", {**start, **weights}, "8-bit weights in blocks: closer to the original"))
-    elif not kind.generates and rows >= 2 * ENOUGH_FOR_RANGES:
-        static = {"quantize": {"precision": "int8", "mode": "static", "calibration": "task-256"}}
-        found.append((f"{named}-static", {**start, **static}, "ranges fixed beforehand on 256 training rows"))
-    if half:
-        distil = {"distill": {**half, "epochs": 3, "batch_size": 32, **reads}}
-        found.append(("student", {**start, **distil}, "half the layers, trained to answer as the teacher does"))
-        found.append(("student-int8", {"from": "student", **dynamic}, "both: fewer layers and 8-bit weights"))
-    return tuple(found)

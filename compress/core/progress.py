@@ -16,10 +16,10 @@ from compress.core.printable import one_line
 logger = logging.getLogger("compress")
 
 Item = TypeVar("Item")
-FIRST_SECONDS = 3.0
-"""When the first such line comes, from which the time that is left is known."""
 EVERY_SECONDS = 15.0
 """Where there is no terminal, a bar becomes a line of text this often."""
+FIRST_SECONDS = 3.0
+"""When the first such line comes: how long a long piece of work will take is known soon."""
 
 
 class Bar(Protocol):

@@ -127,7 +127,7 @@ def rendered(plan: FirstPipeline, folder: Path, files: Mapping[str, Path]) -> st
         (0, Line("task", None)),
     ]
     usual = {
-        "text": "the column that the model reads",
+        "text": f"the column{'s' if len(plan.texts) > 1 else ''} that the model reads",
         "label": "the column of the label",
         "source": "the column that the model reads",
         "target": "the column that it is to write",

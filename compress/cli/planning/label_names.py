@@ -42,7 +42,7 @@ def put_labels(
     task["labels"] = labels
     if counts and not task.get("label_separator"):
         total = sum(counts.values())
-        shown = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda one: -one[1])[:8])
+        shown = ", ".join(f"{name} ({count:,})" for name, count in sorted(counts.items(), key=lambda one: -one[1])[:8])
         name, most = max(counts.items(), key=lambda one: one[1])
         comments["labels"] = f"rows of each: {shown}"
         findings.append(f"Labels: {shown}. Always '{name}' would be right in {100 * most / total:.0f} % of the rows.")

@@ -95,7 +95,7 @@ def _run(section: Section) -> dict[str, Any]:
 
 def _story(section: Section, row: Row) -> str:
     """A variant in two or three sentences, and what its zeros save."""
-    of_zeros = [f"{one.words[:1].upper()}{one.words[1:]}" for one in section.zeros if one.row is row and one.words]
+    of_zeros = [wording.capitalized(one.words) for one in section.zeros if one.row is row and one.words]
     return " ".join([story(section.comparison, row), *of_zeros])
 
 

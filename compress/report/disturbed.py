@@ -18,7 +18,7 @@ def refusal_of(measurement: Measurement | None) -> str | None:
     return refusal(int(found[1]), int(found[2])) if found else None
 
 
-def as_told(ratio: Measurement | None) -> Measurement | None:
+def checked(ratio: Measurement | None) -> Measurement | None:
     """A ratio without its interval where that is of fewer than six rounds, and without its value where it is refused."""
     if ratio is None or ratio.value is None:
         return ratio

@@ -11,6 +11,7 @@ from compress.core.setting_names import shown_as
 from compress.report import pruning as pruned
 from compress.report import wording
 from compress.report.page.changed_settings import changed_and_default
+from compress.report.values import is_number
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,7 @@ def _curve(points: Any) -> tuple[tuple[float, float], ...]:
     if not isinstance(points, Sequence):
         return ()
     pairs = [point for point in points if isinstance(point, Sequence) and len(point) == 2]
-    return tuple((float(at), float(value)) for at, value in pairs if _is_number(at) and _is_number(value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+    return tuple((float(at), float(value)) for at, value in pairs if is_number(at) and is_number(value))
 
 
 def _is_effect(value: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from compress.report import wording
+from compress.report.values import is_number
 
 SHAPES = {"structured", "kwon", "layers", "width"}
 """Methods that remove whole parts; all others set single weights to zero."""
@@ -45,13 +46,13 @@ def words(settings: Mapping[str, Any]) -> str:
         return f"prune {method} {settings['pattern']}"
     if settings.get("penalty") is not None:
         return f"prune {method}, as many zeros as it learns"
-    return f"prune {method}" + (f", {wording.percent(share)} zeros" if _is_number(share) else "")
+    return f"prune {method}" + (f", {wording.percent(share)} zeros" if is_number(share) else "")
 
 
 def _kept(settings: Mapping[str, Any]) -> str:
-    if _is_number(settings.get("milliseconds")):
+    if is_number(settings.get("milliseconds")):
         return f", to {settings['milliseconds']:g} ms"
-    if not _is_number(settings.get("keep")):
+    if not is_number(settings.get("keep")):
         return ""
     of = BUDGETS.get(str(settings.get("budget")))
     return f", keep {wording.percent(settings['keep'])}" + (f" of the {of}" if of else "")
@@ -85,7 +86,7 @@ def _removed(facts: Mapping[str, Any]) -> str:
     parts = []
     for kind in ("heads", "neurons"):
         gone, of = _lists(facts.get(f"{kind}_removed")), facts.get(f"{kind}_of")
-        if gone is not None and isinstance(of, Sequence) and all(_is_number(one) for one in of):
+        if gone is not None and isinstance(of, Sequence) and all(is_number(one) for one in of):
             parts.append(f"{sum(len(some) for some in gone):,} of {sum(of):,} {kind}")
     return f"{' and '.join(parts)} removed" if parts else ""
 
@@ -94,21 +95,21 @@ def _budget(facts: Mapping[str, Any]) -> str:
     """`49.98 % of the MACs kept, asked 50 %`; of another budget's than MACs, both."""
     parts, budget = [], facts.get("budget")
     unit = ""
-    if isinstance(budget, Mapping) and _is_number(budget.get("delivered")) and _is_number(budget.get("asked")):
+    if isinstance(budget, Mapping) and is_number(budget.get("delivered")) and is_number(budget.get("asked")):
         unit = str(budget.get("unit", "")).lower()
         of = {"macs": "MACs", "ms": "measured milliseconds", "milliseconds": "measured milliseconds"}.get(unit, unit)
         parts.append(
             f"{wording.percent(budget['delivered'], 2)} of the {of} kept, asked {wording.percent(budget['asked'])}"
         )
     for name, of in (("macs_kept", "MACs"), ("parameters_kept", "parameters")):
-        if _is_number(facts.get(name)) and of.lower() != unit:
+        if is_number(facts.get(name)) and of.lower() != unit:
             parts.append(f"{wording.percent(facts[name])} of the layers' {of}")
     return ", ".join(parts)
 
 
 def _layers(facts: Mapping[str, Any]) -> str:
     kept, of = facts.get("layers_kept"), facts.get("layers_of_teacher")
-    if not isinstance(kept, Sequence) or isinstance(kept, str) or not _is_number(of):
+    if not isinstance(kept, Sequence) or isinstance(kept, str) or not is_number(of):
         return ""
     return f"{len(kept)} of {of} layers kept ({', '.join(str(layer) for layer in kept)}, counted from 0)"
 
@@ -116,26 +117,24 @@ def _layers(facts: Mapping[str, Any]) -> str:
 def _zeros(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """`60 % of 10,616,832 weights in 36 matrices are zero, asked 60 %`."""
     share = facts.get("share_of_zeros")
-    if not _is_number(share):
+    if not is_number(share):
         return ""
     if not is_of_single_weights(settings):
         return f"{wording.percent(share)} of the remaining weights are zero, as the model brought them along"
-    of = (
-        f"{facts['prunable_weights']:,} weights" if _is_number(facts.get("prunable_weights")) else "the layers' weights"
-    )
-    matrices = f" in {facts['prunable_matrices']} matrices" if _is_number(facts.get("prunable_matrices")) else ""
+    of = f"{facts['prunable_weights']:,} weights" if is_number(facts.get("prunable_weights")) else "the layers' weights"
+    matrices = f" in {facts['prunable_matrices']} matrices" if is_number(facts.get("prunable_matrices")) else ""
     asked = f", asked {wording.percent(settings['sparsity'])}" if _asks_for_a_share(settings) else ""
     pattern = f", {settings['pattern']}" if settings.get("pattern") else ""
     return f"{wording.percent(share)} of {of}{matrices} are zero{asked}{pattern}"
 
 
 def _asks_for_a_share(settings: Mapping[str, Any]) -> bool:
-    return _is_number(settings.get("sparsity")) and not settings.get("pattern") and settings.get("penalty") is None
+    return is_number(settings.get("sparsity")) and not settings.get("pattern") and settings.get("penalty") is None
 
 
 def _recovery(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
     epochs = settings.get("epochs")
-    if not _is_number(epochs) or not epochs:
+    if not is_number(epochs) or not epochs:
         return
     learns = settings.get("method") == "movement" or (
         settings.get("method") == "magnitude" and settings.get("gradual") and not settings.get("pattern")
@@ -164,7 +163,3 @@ def _lists(value: Any) -> Sequence[Sequence[Any]] | None:
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         return None
     return value if all(isinstance(one, Sequence) and not isinstance(one, str) for one in value) else None
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compress.report import lineage
+from compress.report import lineage, wording
 from compress.report.comparison import Comparison, Row
 from compress.report.obstacles import COLLAPSED, LOSS, NOT_ENOUGH, obstacles
 from compress.report.ranking import is_more_accurate, simplicity, speed, tied
@@ -117,7 +117,7 @@ def _why_not(comparison: Comparison, row: Row) -> str:
     """The gravest obstacle, as a sentence."""
     gravest = obstacles(comparison, row)[0]
     # The others begin with a name, which keeps its first letter.
-    words = f"{gravest.words[:1].upper()}{gravest.words[1:]}" if gravest.kind == NOT_ENOUGH else gravest.words
+    words = wording.capitalized(gravest.words) if gravest.kind == NOT_ENOUGH else gravest.words
     return f"{words}."
 
 

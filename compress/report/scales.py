@@ -34,7 +34,7 @@ class Scale:
     def title(self) -> str:
         """At a sentence's or a column's head: `Accuracy`, `Macro F1`, `ROUGE-L`, `chrF`."""
         first = self.name.split()[0]
-        return self.name[:1].upper() + self.name[1:] if first.islower() else self.name
+        return wording.capitalized(self.name) if first.islower() else self.name
 
     @property
     def unit(self) -> str:

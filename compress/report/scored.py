@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from compress.core.measurement import Measurement, Measurements
 from compress.metrics.verdicts import BETTER
+from compress.report import wording
 from compress.report.scales import Scale
 from compress.report.significance import Difference, difference
-from compress.report.values import Lookup
+from compress.report.values import Lookup, is_number
 
 if TYPE_CHECKING:
     from compress.report.comparison import Comparison, Row
@@ -123,14 +124,10 @@ def baselines(measurements: Measurements) -> tuple[Baseline, ...]:
     scores = {name: dict(values) for name, values in measurements.baselines.items() if isinstance(values, Mapping)}
     return tuple(
         Baseline(
-            name[:1].upper() + name[1:],
-            {metric: float(one) for metric, one in scores.get(name, {}).items() if _is_number(one)},
+            wording.capitalized(name),
+            {metric: float(one) for metric, one in scores.get(name, {}).items() if is_number(one)},
             next((one.notes[0] for one in measured.get(name, {}).values() if one.notes), Baseline.words),
             measured.get(name, {}),
         )
         for name in dict.fromkeys([*measured, *scores])
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -93,7 +93,7 @@ def story(comparison: Comparison, row: Row) -> str:
     if condition and ratio.value is not None:
         known = f", 95 % interval of the ratio {wording.times_range(ratio.interval)}" if ratio.interval else ""
         where = f" ({condition.words}{known})"
-    sentences = [f"{saved[:1].upper()}{saved[1:]}{where}."]
+    sentences = [f"{wording.capitalized(saved)}{where}."]
     if ratio.absent:
         sentences.append(f"Its speed ratio is absent: {ratio.absent}.")
     if ratio.notes:
@@ -117,4 +117,4 @@ def quality(comparison: Comparison, row: Row, metric: str) -> list[str]:
         return [f"{found}; {change.absent or 'not tested'}."]
     said = [f"{found}: {interval(scale, change)}, {scale.verdict(change)} ({wording.tested(change)})."]
     left = left_open(scale, change)
-    return [*said, f"{left[:1].upper()}{left[1:]}."] if left else said
+    return [*said, f"{wording.capitalized(left)}."] if left else said

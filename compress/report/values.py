@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from compress.core import catalogue
 from compress.core.measurement import Measured, Measurement, Measurements
-from compress.report.disturbed import as_told, refusal_of
+from compress.report.disturbed import checked, refusal_of
 from compress.tasks import kinds
 
 NOT_MEASURED = "not measured in this run"
@@ -210,7 +210,7 @@ class Lookup:
             return next((one for one in named if one.value is not None), named[0] if named else None)
 
         median, total, faster = under("latency_seconds"), under("total_seconds"), under("speedup")
-        timed, ratio = total or median, value_of(as_told(faster))
+        timed, ratio = total or median, value_of(checked(faster))
         if artifact.role == "baseline" and faster is None and median is not None and median.value is not None:
             ratio = Value(1.0)
         return Speed(
@@ -271,6 +271,11 @@ class Lookup:
         """All of that name, under whatever condition."""
         mine = self.by_artifact.get(artifact.fingerprint, ()) if artifact else ()
         return (one for one in mine if one.name == name)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether something recorded is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _generates(kind: Any) -> bool:

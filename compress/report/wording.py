@@ -21,6 +21,11 @@ SAME = 1.05
 """From here on a ratio is worth a comparative; below it reads as 1.0."""
 
 
+def capitalized(text: str) -> str:
+    """With its first letter in upper case; all others stay, as in `ROUGE`."""
+    return text[:1].upper() + text[1:]
+
+
 def points(share: float) -> str:
     """A share in points of 0 to 100: `88.30`."""
     return _signless(f"{share * 100:.2f}")

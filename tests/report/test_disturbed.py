@@ -87,10 +87,10 @@ def test_where_enough_rounds_were_quiet_the_ratio_is_kept() -> None:
 
 def test_a_ratio_of_fewer_than_six_rounds_has_no_interval() -> None:
     five = Measurement("f", "speedup", 2.0, "ratio", True, interval=(1.9, 2.1), raw=(2.0,) * 5)
-    told = disturbed.as_told(five)
+    told = disturbed.checked(five)
     assert told is not None
     assert (told.value, told.interval) == (2.0, None)
-    assert disturbed.as_told(replace(five, raw=(2.0,) * 6)) == replace(five, raw=(2.0,) * 6)
+    assert disturbed.checked(replace(five, raw=(2.0,) * 6)) == replace(five, raw=(2.0,) * 6)
 
 
 def test_ratios_to_other_artifacts_leave_disturbed_rounds_out() -> None:

@@ -60,7 +60,7 @@ def _speeds(comparison: Comparison, row: Row) -> Grid | None:
     if not columns:
         return None
     names = [
-        _first(one.words) + (f", {wording.session_options(one.options)} options" if several else "")
+        wording.capitalized(one.words) + (f", {wording.session_options(one.options)} options" if several else "")
         for one in conditions
     ]
     rows = tuple((name, *(cells[n] or wording.DASH for _, cells in columns)) for n, name in enumerate(names))
@@ -173,9 +173,5 @@ def _values(comparison: Comparison, row: Row) -> Iterator[tuple[str, Value]]:
         yield f"Memory, {phase_words(phase)}", memory.peak
 
 
-def _first(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _sentence(text: str) -> str:
-    return _first(text.rstrip(".")) + "."
+    return wording.capitalized(text.rstrip(".")) + "."

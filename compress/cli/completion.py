@@ -33,7 +33,7 @@ def of(kind: str, *, files: bool = False) -> Complete:
 
     Args:
         kind: one of them.
-        files: whether a file can stand in the place of a name; files are offered where no name begins as typed.
+        files: whether a file can be given instead of a name; files are offered where no name begins as typed.
     """
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -31,7 +31,9 @@ from compress.core.printable import json_text
     help="Measure what is recommended once more on a split that chose nothing, such as test; the report shows both.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would run, why, and an estimate, and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was made, the recommendation and its place as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what was made, the recommendation and the report's path as JSON."
+)
 def run(
     pipeline: str,
     out: Path | None,
@@ -102,7 +104,7 @@ def run(
     "--slice",
     "slices",
     multiple=True,
-    help="Also show results by this column of the evaluation data; may be repeated. Default: all of 2 to 20 values.",
+    help="Also show results by this column of the evaluation data; may be repeated. Default: all columns with 2 to 20 values.",
 )
 @click.option("-o", "--out", required=True, type=FILE, help="Folder for measurements.json.")
 @click.option(
@@ -156,8 +158,8 @@ def benchmark(artifacts: tuple[str, ...], suite: str, out: Path, force: bool, as
     "limits",
     multiple=True,
     metavar="LIMIT=NUMBER",
-    help="A limit of the budget: --budget max_drop=2 (points, also the margin of the verdicts), min_speedup, max_mb. "
-    "Default: the budget of the pipeline that measured, if any.",
+    help="A limit of the budget: max_drop=2 (points; also the margin of the verdicts), min_speedup=3 or max_mb=50; may be "
+    "repeated. Default: the budget of the pipeline that measured, if any.",
 )
 @click.option("--examples/--no-examples", default=True, help="Show texts of the evaluation split. Default: yes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files and the recommendation as JSON.")

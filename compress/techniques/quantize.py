@@ -70,15 +70,14 @@ def _run(work: Work[Quantize]) -> Made:
         made = _int8(work, graph, target)
     parts = exporting.finish_folder(source, work.folder, {"model": target})
     padding = {"input_ids": its_tokenizer.pad_token_id or 0}
-    compare = parity.check if settings.precision == "fp16" else parity.compare
+    is_half = settings.precision == "fp16"
+    compare = parity.check if is_half else parity.compare
     law = law_in(source.folder)
     few = rows[: comparison_rows.ROWS]
-    shown = len(few if settings.precision == "fp16" else rows)
+    shown = len(few if is_half else rows)
     with during(f"{work.name}: comparing {settings.precision} with fp32 on {shown} rows"):
         gap = compare(target, graph, few, precision=settings.precision, padding=padding, law=law)
-        agreed = None
-        if settings.precision != "fp16":
-            agreed = agreement.of_classifiers(target, graph, rows, where, law)
+        agreed = None if is_half else agreement.of_classifiers(target, graph, rows, where, law)
     if agreed is not None:
         made["agreement"] = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)

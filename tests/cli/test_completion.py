@@ -1,4 +1,4 @@
-"""The shell completes names of what ships, and files where a file can stand."""
+"""The shell completes names of what ships, and files where a file can be given."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_name_is_offered_with_a_line_that_says_what_it_is() -> None:
         ("predict", "runs/te"),
     ],
 )
-def test_files_are_offered_where_a_file_can_stand(words: tuple[str, ...]) -> None:
+def test_files_are_offered_where_a_file_can_be_given(words: tuple[str, ...]) -> None:
     assert completed(*words) == {words[-1]: "file"}
 
 

@@ -40,7 +40,7 @@ class Report:
     verdicts: tuple[Verdict, ...] = ()
     """One for each run, newest first; empty when no budget was given."""
     leads: tuple[str, ...] = ()
-    """The sentence that each run's section opens with, newest first."""
+    """What each run's section opens with, newest first: its sentence, and where it was measured again what that confirms."""
 
     def __iter__(self) -> Iterator[Path]:
         """The files, the page first."""
@@ -104,7 +104,12 @@ def write(
         raise CompressError(f"{page} cannot be written ({error.strerror}). Choose another place with -o.") from error
     verdicts = tuple(one.budget for one in sections if one.budget)
     html, markdown, json, csv = files
-    return Report(html, markdown, json, csv, verdicts, tuple(one.lead for one in sections if one.lead))
+    return Report(html, markdown, json, csv, verdicts, tuple(map(_opening, sections)))
+
+
+def _opening(one: Section) -> str:
+    again = one.confirmation
+    return one.lead if again is None or again.held is None else f"{one.lead} {again.words}"
 
 
 def _section(

@@ -74,3 +74,12 @@ def test_a_confirmation_is_shown_in_its_runs_section_and_is_no_run_of_its_own(
     assert run["confirmation"] == {"words": said, "held": True, "split": "test", "examples": 872}
     assert "Confirmed on the test split (872 examples" in files.html.read_text()
     assert "Confirmed on the test split" in files.markdown.read_text()
+
+
+def test_the_last_lines_of_a_command_say_what_was_confirmed(make_run: MakeRun, tmp_path: Path) -> None:
+    told(make_run, tmp_path, None)
+    (alone,) = report.write([tmp_path], tmp_path / "report.html").leads
+    assert "--confirm" not in alone
+    told(make_run, tmp_path, GOOD)
+    (both,) = report.write([tmp_path], tmp_path / "report.html").leads
+    assert both.startswith(f"{alone} Confirmed on the test split")

@@ -179,7 +179,7 @@ def duration(seconds: float) -> str:
     """
     whole = round(seconds)
     if whole < 1:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds >= 0.05 else "0 s"
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     if hours:
         return f"{hours} h {minutes} min"

@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 from compress.measure import quality
 from compress.measure.window_groups import groups
-from compress.metrics import metric_intervals, resampling, statistics, timings
+from compress.metrics import calibration, metric_intervals, resampling, statistics, timings
 from compress.metrics.intervals import proportion
 from compress.metrics.metric import find
 from compress.metrics.paired_proportions import score_interval
@@ -162,7 +162,7 @@ def of_texts_scored(kind: str, examples: int, gap: float, repetitions: int, seed
     def once(generator: Any) -> tuple[float, float]:
         sides = draw(generator, examples, gap)
         if kind == "windows":
-            numbers, _ = groups([0] * examples, separate=False)
+            numbers = groups([0] * examples, separate=False).numbers
             sides = quality.summed(sides[0], numbers), quality.summed(sides[1], numbers)
         if paired:
             return statistics.compare_sums(metric.of_sums, *sides).interval
@@ -170,6 +170,30 @@ def of_texts_scored(kind: str, examples: int, gap: float, repetitions: int, seed
 
     of = f"perplexity{', difference' if paired else ''}, {kind}"
     return sampled(of, examples, f"{100 * gap:.0f} % of it", examples, once, true, repetitions, seed)
+
+
+def of_confidences(
+    name: str, examples: int, sureness: float, overconfidence: float, repetitions: int, seed: int
+) -> Cell:
+    """The calibration error or the Brier score of one model."""
+
+    def scores(confidence: Any, is_right: Any) -> Any:
+        return calibration.brier(np.hstack([confidence, 1 - confidence]), 1.0 - is_right[:, 0])
+
+    many = populations.confidences(np.random.default_rng(1), populations.MANY, sureness, overconfidence)
+    if name == "Brier score":
+        true = float(scores(*many).mean())
+    else:
+        true = calibration.calibration_error(calibration.statistics(*many).sum(axis=0))
+
+    def once(generator: Any) -> tuple[float, float]:
+        drawn = populations.confidences(generator, examples, sureness, overconfidence)
+        if name == "Brier score":
+            return calibration.brier_interval(scores(*drawn), 2.0) or resampling.UNKNOWN
+        return calibration.error_interval(*drawn)
+
+    setting = f"confidence about {1 / (1 + np.exp(-overconfidence * sureness)):.0%}, true value {100 * true:.1f} points"
+    return sampled(name, examples, setting, 0, once, true, repetitions, seed)
 
 
 def of_rounds(rounds: int, repetitions: int, seed: int) -> Cell:
@@ -240,8 +264,15 @@ def grid(repetitions: int) -> Iterator[tuple[Any, ...]]:
     for paired in (False, True):
         cells += [(of_texts_scored, "documents", count, 0.02, repetitions, paired) for count in (20, 60, 100, 277, 872)]
         cells += [
-            (of_texts_scored, "windows", count, 0.02, repetitions, paired) for count in (100, 277, 872, 2000, 5000)
+            (of_texts_scored, "windows", count, 0.02, repetitions, paired)
+            for count in ((100, 277, 872, 2000, 5000) if paired else (1000, 2000, 5000))
         ]
+    cells += [
+        (of_confidences, name, examples, sureness, overconfidence, repetitions)
+        for name in ("calibration error", "Brier score")
+        for examples in EXAMPLES
+        for sureness, overconfidence in ((1.5, 1.0), (4.5, 1.0), (2.0, 2.0))
+    ]
     cells += [(of_rounds, rounds, repetitions) for rounds in (6, 8, 10, 20)]
     yield from cells
 

@@ -90,3 +90,13 @@ def windows(generator: Any, examples: int, gap: float) -> tuple[Array, Array]:
     first = second + gap + 0.05 * apart
     tokens = np.full(examples, 128.0)
     return np.stack([128 * first, tokens], axis=1), np.stack([128 * second, tokens], axis=1)
+
+
+def confidences(
+    generator: Any, examples: int, sureness: float, overconfidence: float
+) -> tuple[Array, NDArray[np.bool_]]:
+    """The confidence of each answer, 0.5..1, and whether it is right, [examples, 1] each;
+    calibrated where overconfidence is 1."""
+    logit = np.abs(generator.normal(sureness, 1.2, (examples, 1)))
+    right = generator.random((examples, 1)) < 1 / (1 + np.exp(-logit))
+    return 1 / (1 + np.exp(-overconfidence * logit)), right

@@ -6,6 +6,7 @@ The whole grid takes about half an hour on two cores at 1,000 repetitions a cell
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from multiprocessing import Pool
@@ -31,8 +32,14 @@ def main() -> None:
     began = time.monotonic()
     # At the level of one variant 500 draws of a posterior are enough; a report makes twenty times as many.
     resampling.DRAWS = 500
+    todo = list(cells.grid(given.repetitions))
+    found = []
     with Pool(given.processes) as pool:
-        found = pool.map(cells.run, list(cells.grid(given.repetitions)), chunksize=1)
+        for number, cell in enumerate(pool.imap(cells.run, todo), 1):
+            found.append(cell)
+            print(
+                f"{number} of {len(todo)} cells, {(time.monotonic() - began) / 60:.0f} min", end="\r", file=sys.stderr
+            )
     minutes = (time.monotonic() - began) / 60
     given.to.write_text(page(found, given.repetitions, minutes), encoding="utf-8")
 

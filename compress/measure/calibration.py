@@ -9,7 +9,7 @@ import numpy as np
 
 from compress.core.measurement import Measurement
 from compress.measure.quantities import BRIER, CALIBRATION, absent, measured
-from compress.metrics import calibration, statistics
+from compress.metrics import calibration
 
 DIGITS = 6
 """Of the numbers that are kept for each example."""
@@ -43,7 +43,7 @@ def of_probabilities(
         calibration.calibration_error(rows.sum(axis=0)),
         condition,
         samples=len(rows),
-        interval=statistics.interval_of_sums(calibration.calibration_error, rows),
+        interval=calibration.error_interval(sure, is_right),
         raw=tuple(np.round(sure[:, 0], DIGITS).tolist()) if has_one else (),
         notes=(
             f"15 bins of equal width; a perfectly calibrated model would have about {expected:.4f} here, since the estimate is "
@@ -57,7 +57,7 @@ def of_probabilities(
         each.mean(),
         condition,
         samples=len(each),
-        interval=statistics.bootstrap(lambda drawn: float(each[drawn].mean()), len(each)),
+        interval=calibration.brier_interval(each, 2.0 if has_one else 1.0),
         per_example=tuple(each.tolist()),
         notes=(form,),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,14 +180,15 @@ class GenerationEvaluation(Evaluation):
         labels = list(prepared.scored["labels"].columns["input_ids"])
         said = self.task.generation
         separate = said is not None and said.separate
-        groups, note = window_groups.groups(self.rows.documents(entry.artifact), separate=separate)
-        notes = (*prepared.notes, *([note] if note else []))
+        examples = window_groups.groups(self.rows.documents(entry.artifact), separate=separate)
+        notes = (*prepared.notes, *([examples.note] if examples.note else []))
         told = {perplexity.METRIC.name: likelihoods, token_accuracy.METRIC.name: self.answers[entry.name]}
         found = []
         for one in self.metrics:
-            rows = quality.summed(one.statistics(told[one.name], labels), groups)
-            found.append(quality.of_rows(entry.fingerprint, one, rows, condition, notes))
-        return [*found, *self._same_tokens(entry, groups, condition)]
+            rows = quality.summed(one.statistics(told[one.name], labels), examples.numbers)
+            measured = quality.of_rows(entry.fingerprint, one, rows, condition, notes)
+            found.append(measured if examples.has_interval else replace(measured, interval=None))
+        return [*found, *self._same_tokens(entry, examples.numbers, condition)]
 
     def _scores(self, candidate: Candidate, prepared: Inputs) -> list[NDArray[np.float64]]:
         """Each row's log-probabilities of the references' tokens, and (kept) the most likely token at each position."""

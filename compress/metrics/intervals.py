@@ -16,8 +16,10 @@ Interval = tuple[float, float]
 def proportion(successes: int, trials: int, *, level: float = LEVEL) -> Interval:
     """The interval of a share, 0..1: Wilson's score interval without continuity correction (JASA 22, 1927), by SciPy.
 
-    It covers near 0 and 1 too, where resampling cannot: of 100 right answers every resample has 100. Of no trials
-    nothing is known: 0 to 1.
+    It covers near 0 and 1 too, where resampling cannot: of 100 right answers every resample has 100. With one to three
+    successes, or failures, its end at 0, or 1, is the Poisson distribution's: Wilson's alone covers 92.1 % of 99 % right in
+    100 trials (Brown, Cai and DasGupta, Statistical Science 16, 2001, section 4.1.1; they take one to two below 51
+    trials). Of no trials nothing is known: 0 to 1.
 
     >>> tuple(round(limit, 4) for limit in proportion(81, 263))
     (0.2553, 0.3662)
@@ -27,7 +29,20 @@ def proportion(successes: int, trials: int, *, level: float = LEVEL) -> Interval
     from scipy.stats import binomtest
 
     found = binomtest(successes, trials).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
+    low, high = float(found.low), float(found.high)
+    few = range(1, 4 if trials > 50 else 3)
+    if successes in few:
+        low = _poisson_limit(successes, level) / trials
+    if trials - successes in few:
+        high = 1 - _poisson_limit(trials - successes, level) / trials
+    return low, high
+
+
+def _poisson_limit(count: int, level: float) -> float:
+    """The mean of a Poisson variable of which `count` or more are seen with a chance of 1 - level."""
+    from scipy.stats import chi2
+
+    return float(chi2.ppf(1 - level, 2 * count) / 2)
 
 
 def mean_interval(values: Sequence[float] | NDArray[np.float64], *, level: float = LEVEL) -> Interval | None:

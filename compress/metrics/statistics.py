@@ -11,9 +11,8 @@ import numpy as np
 from compress.metrics import resampling
 from compress.metrics.intervals import LEVEL, Interval
 from compress.metrics.paired_proportions import mcnemar, score_interval
-from compress.metrics.resampling import SEED, Score
+from compress.metrics.resampling import Score
 
-RESAMPLES = 2000
 ROUNDING = 1e-6
 """Of a score: what lies within it is no difference. Perplexities of torch and ONNX Runtime in fp32 were 3e-8 of it apart."""
 SCORE_TEST, JACKKNIFE, POSTERIOR = "Tango's score interval", "paired jackknife", "posterior of the paired counts"
@@ -117,33 +116,3 @@ def scorer_of_sums(score: Score, statistics: Any, place: Any = None) -> Callable
         return score(np.bincount(rows if place is None else place[rows], minlength=len(values)) @ values)
 
     return score_of
-
-
-def interval_of_sums(score: Score, statistics: Any, *, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a score of summed statistics; NaN where it does not exist.
-
-    Args:
-        score: sums, [columns] -> the score; NaN where it does not exist.
-        statistics: of each example, [examples, columns].
-        resamples: how many resamples.
-    """
-    return bootstrap(scorer_of_sums(score, statistics), len(statistics), resamples=resamples)
-
-
-def bootstrap(statistic: Callable[[Any], float], size: int, *, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """The 95 % percentile interval of a statistic over rows drawn with replacement (Efron and Tibshirani, 1993, ch. 13).
-
-    Resamples for which the statistic is not defined (a correlation of constants) are left out.
-
-    Args:
-        statistic: an array of row numbers, [size] -> the statistic.
-        size: how many rows there are.
-        resamples: how many times they are drawn.
-    """
-    generator = np.random.default_rng(SEED)
-    values = np.array([statistic(generator.integers(0, size, size)) for _ in range(resamples)], dtype=float)
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return resampling.UNKNOWN
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

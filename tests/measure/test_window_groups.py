@@ -15,19 +15,28 @@ from compress.metrics.metric import find
 
 
 def test_texts_of_their_own_are_the_examples() -> None:
-    assert groups([0, 0, 1, 2, 2], separate=True) == ([0, 0, 1, 2, 2], None)
+    assert groups([0, 0, 1, 2, 2], separate=True) == ([0, 0, 1, 2, 2], None, True)
 
 
 def test_long_documents_of_a_running_text_are_examples() -> None:
     documents = [number for number in range(10) for _ in range(2)]
-    assert groups(documents, separate=False) == (documents, "the interval is over 10 documents")
+    assert groups(documents, separate=False) == (documents, "the interval is over 10 documents", True)
 
 
 @pytest.mark.parametrize("documents", [[0] * 60, list(range(60)), [n // 8 for n in range(60)]])
 def test_a_text_without_documents_longer_than_windows_is_cut_into_six_blocks(documents: list[int]) -> None:
-    found, note = groups(documents, separate=False)
-    assert found == [n // 10 for n in range(60)]
-    assert note == "one running text: the interval is over 6 consecutive blocks of about 10 windows each"
+    assert groups(documents, separate=False).numbers == [n // 10 for n in range(60)]
+
+
+def test_a_short_running_text_has_no_interval_of_its_own() -> None:
+    short, long = (groups([0] * windows, separate=False) for windows in (999, 1000))
+    assert not short.has_interval
+    assert short.note == (
+        "one running text of 999 windows, too short for an interval; of a difference it is over 6 consecutive blocks of about "
+        "166 windows each"
+    )
+    assert long.has_interval
+    assert long.note == "one running text: the interval is over 6 consecutive blocks of about 167 windows each"
 
 
 def test_fewer_windows_than_blocks_stay_as_they_are() -> None:

@@ -77,3 +77,32 @@ def test_what_a_calibrated_model_has_is_above_zero_and_falls_with_the_examples()
     assert few > many > 0
     # One bin: the mean distance of a share of n draws from its chance, sqrt(2 p (1 - p) / (pi n)) of a normal distribution.
     assert many == pytest.approx(np.sqrt(2 * 0.8 * 0.2 / np.pi / 5000), rel=0.15)
+
+
+def answered(random: np.random.Generator, rows: int, *, overconfident: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences [rows, 1] and whether the answer is right."""
+    chance = 1 / (1 + np.exp(-np.abs(random.normal(2, 1.2, (rows, 1)))))
+    sure = chance**0.25 if overconfident else chance
+    return sure, random.random((rows, 1)) < chance
+
+
+@pytest.mark.parametrize("overconfident", [False, True])
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_the_interval_of_calibration_error_covers_the_true_one(rows: int, overconfident: bool) -> None:
+    """Percentiles of a bootstrap cover a calibrated model's error never: what is seen is above it in each sample."""
+    random = np.random.default_rng(0)
+    true = calibration.calibration_error(
+        calibration.statistics(*answered(random, 400_000, overconfident=overconfident)).sum(axis=0)
+    )
+    ends = [calibration.error_interval(*answered(random, rows, overconfident=overconfident)) for _ in range(200)]
+    assert np.mean([low <= true <= high for low, high in ends]) > 0.93
+    assert np.mean([high - low for low, high in ends]) < 2.5 / np.sqrt(rows)
+
+
+def test_the_interval_of_the_brier_score_covers_where_few_answers_are_wrong() -> None:
+    random = np.random.default_rng(0)
+    drawn_scores = [2 * np.where(random.random(100) < 0.01, 0.97, 0.03) ** 2 for _ in range(400)]
+    true = 2 * (0.01 * 0.97**2 + 0.99 * 0.03**2)
+    ends = [calibration.brier_interval(scores, 2.0) for scores in drawn_scores]
+    assert np.mean([end is not None and end[0] <= true <= end[1] for end in ends]) > 0.95
+    assert calibration.brier_interval(np.zeros(1), 2.0) is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from compress.metrics import statistics
+from compress.metrics import resampling, statistics
 from compress.metrics.metric import find
 from compress.metrics.paired_proportions import mcnemar, score_interval
 
@@ -51,40 +51,6 @@ def test_a_rank_correlation_is_compared_on_the_same_rows() -> None:
     assert 0 < found.interval[0] < found.difference < found.interval[1]
 
 
-def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval() -> None:
-    values = np.random.default_rng(2).normal(3.0, 2.0, size=2000)
-    low, high = statistics.bootstrap(lambda rows: float(values[rows].mean()), values.size)
-    half = 1.96 * values.std() / np.sqrt(values.size)
-    assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
-    assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
-
-
-def test_a_bootstrap_made_twice_is_the_same() -> None:
-    values = np.random.default_rng(3).normal(size=50)
-    one, other = (statistics.bootstrap(lambda rows: float(values[rows].mean()), 50) for _ in range(2))
-    assert one == other
-
-
-def test_a_resample_is_as_many_rows_as_there_are_each_drawn_as_often_as_any_other() -> None:
-    drawn = np.array([], dtype=int)
-
-    def rows_of(rows: np.ndarray) -> float:
-        nonlocal drawn
-        assert len(rows) == 8
-        drawn = np.append(drawn, rows)
-        return 0.0
-
-    statistics.bootstrap(rows_of, 8, resamples=500)
-    # Of 4000 draws each row has 500, give or take 21.
-    assert np.bincount(drawn, minlength=8) == pytest.approx(500, abs=85)
-
-
-def test_resamples_without_a_defined_value_are_left_out() -> None:
-    low, high = statistics.bootstrap(lambda rows: float("nan") if rows[0] % 2 else 1.0, 10)
-    assert (low, high) == (1.0, 1.0)
-    assert all(np.isnan(statistics.bootstrap(lambda rows: float("nan"), 10)))
-
-
 def test_scores_of_different_examples_are_not_compared() -> None:
     with pytest.raises(ValueError, match="same examples"):
         statistics.compare([1.0], [1.0, 0.0])
@@ -103,14 +69,14 @@ def _translations() -> tuple[list[str], list[str], list[str]]:
     return [" ".join(words) for words in references], better, worse
 
 
-def test_resamples_of_bleu_spread_as_sacrebleus_own() -> None:
+def test_the_interval_of_bleu_is_as_wide_as_sacrebleus_own() -> None:
     from sacrebleu.metrics import BLEU
 
     references, _, outputs = _translations()
     metric = find("bleu")
-    low, high = statistics.interval_of_sums(metric.of_sums, metric.statistics(outputs, references), resamples=1000)
+    low, high = resampling.of_sums(metric.of_sums, metric.statistics(outputs, references))
     theirs = BLEU().corpus_score(outputs, [references], n_bootstrap=1000)
-    # Half of a 95 % interval from 1000 draws has itself a standard error of about 4 %; both are drawn.
+    # Theirs is a bootstrap: half of a 95 % interval from 1000 draws has itself a standard error of about 4 %.
     assert 100 * (high - low) / 2 == pytest.approx(theirs._ci, rel=0.15)
     assert 100 * (high + low) / 2 == pytest.approx(theirs._mean, abs=0.15 * theirs._ci)
 

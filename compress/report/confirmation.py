@@ -56,7 +56,8 @@ def confirmation(
     split = str(comparison.measurements.split.get("split", "evaluation"))
     if not other.is_file():
         return Confirmation(
-            f"{name} was chosen on the {split} rows themselves. --confirm test measures it on rows that chose nothing."
+            f"{name} was chosen on the {split} rows themselves. To check it on rows that chose nothing, run the same command "
+            "again with --confirm test."
         )
     found = compare(Measurements.open(other), budget)
     its = str(found.measurements.split.get("split", "other"))

@@ -35,7 +35,8 @@ def test_without_a_confirmation_the_page_says_that_the_choice_was_made_on_the_sa
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     assert told(make_run, tmp_path, None) == (
-        "good was chosen on the evaluation rows themselves. --confirm test measures it on rows that chose nothing."
+        "good was chosen on the evaluation rows themselves. To check it on rows that chose nothing, run the same command again "
+        "with --confirm test."
     )
 
 

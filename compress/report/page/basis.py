@@ -19,7 +19,7 @@ def _basis(comparison: Comparison) -> Iterator[tuple[str, str]]:
     of = "of" if scale.in_points else "in"
     yield f"Accepted {rise}", f"{scale.margin(comparison.margins[metric])} {of} {scale.name}"
     count = len(comparison.variants)
-    over = f", so that all {count} comparisons hold at once in 95\u00a0% of reports" if count > 1 else ""
+    over = f" each: 95\u00a0% for all {count} variants together" if count > 1 else ""
     yield "Intervals", f"{wording.percent(comparison.level)}{over}"
     if comparison.examples:
         yield "Measured on", f"{comparison.examples:,} examples"

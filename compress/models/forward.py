@@ -53,8 +53,26 @@ def answers(model: Any, batch: Mapping[str, Any], *, inside: Any = None, states:
     read = read_of(batch) if states else {name: batch[name] for name in ("input_ids", "attention_mask")}
     inputs, labels = _arguments(bare, batch, read)
     counted = labels != NO_LABEL
-    places = counted if bare.config.is_encoder_decoder else F.pad(counted, (0, 1))  # its last token foretells none
-    return Answers(logits_at(model, inputs, places, inside=inside), labels[counted], counted.nonzero()[:, 0])
+    logits = logits_at(model, inputs, _places(bare, counted), inside=inside)
+    return Answers(logits, labels[counted], counted.nonzero()[:, 0])
+
+
+def arguments_and_places(model: Any, batch: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
+    """A generative model's arguments for a batch, and at which of the tokens that its decoder reads a label counts.
+
+    Args:
+        batch: as `logits_and_labels` takes it.
+
+    Returns:
+        The arguments by name, and true where the logits count, [batch, tokens], boolean.
+    """
+    inputs, labels = _arguments(model, batch, {name: batch[name] for name in ("input_ids", "attention_mask")})
+    return inputs, _places(model, labels != NO_LABEL)
+
+
+def _places(bare: Any, counted: Tensor) -> Tensor:
+    """Where a label counts, by token: a decoder's last token foretells none."""
+    return counted if bare.config.is_encoder_decoder else F.pad(counted, (0, 1))
 
 
 def _arguments(bare: Any, batch: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:

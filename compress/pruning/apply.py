@@ -90,6 +90,7 @@ def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Pa
         found = choose(scores, price, budget, parts=settings.units)
         kept = found.kept
     smaller = remove(model, kept)
+    writes = model.config.is_encoder_decoder or (settings.budget == "latency" and kind_of_model(model).generates)
     return smaller, {
         **_removed(kept, present),
         "budget": {
@@ -99,7 +100,7 @@ def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Pa
             "remainder": found.remainder,
             "of": found.original,
             "length": settings.length,
-            **({"written": settings.new_tokens} if model.config.is_encoder_decoder else {}),
+            **({"written": settings.new_tokens} if writes else {}),
         },
         "macs_kept": costs.macs(model, settings.length, settings.new_tokens).share(units(smaller), present),
         "parameters_kept": costs.parameters(model).share(units(smaller), present),
@@ -188,7 +189,12 @@ def _costs(model: Any, settings: Prune, cache: Path) -> costs.Costs:
     from compress.pruning.latency_table import table
 
     return table(
-        model, batch=settings.batch, length=_length(model, settings), threads=available_cores(), cache=cache
+        model,
+        batch=settings.batch,
+        length=_length(model, settings),
+        written=settings.new_tokens,
+        threads=available_cores(),
+        cache=cache,
     ).costs()
 
 

@@ -14,17 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compress.models.families.families import family
+from compress.models.families.blocks import attentions, feed_forwards
+from compress.models.families.matrices import weight_of
 from compress.models.layers import Batch
 from compress.pruning import mask_tuning
 from compress.pruning.allocation import NEURON_MULTIPLE, PARTS, Allocation, everywhere
 from compress.pruning.costs import Costs
 from compress.pruning.importance import Gradients, gradients
-from compress.pruning.mask_tuning import LayerMasks
-from compress.pruning.units import Kept, own_layers
+from compress.pruning.mask_tuning import UnitMasks
+from compress.pruning.units import Kept
 
 TUNING_ROWS = 512
 """Masks are tuned on so many of the rows: even these give thousands of equations for each unknown."""
+TUNING_TOKENS = 2**18
+"""And on so many of their tokens, padding included: their hidden states in two models are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class PostTraining:
     """The units to keep and their masks: fold the masks into the model, then remove the other units."""
 
     kept: Kept
-    masks: tuple[LayerMasks, ...]
-    """One entry a layer, see `fold_`."""
+    masks: UnitMasks
+    """See `fold_`."""
     allocation: Allocation
     """What it costs. Its `kept` is what the search alone chose, before the rearrangement."""
 
@@ -51,8 +54,8 @@ def post_training(
     """The units of a model to keep under a budget, and their tuned masks.
 
     Args:
-        model: a trained sequence classifier; it is left as it was.
-        batches: what it reads, and `labels`; the paper takes 2,000 rows of the training split.
+        model: a trained sequence classifier or generative model; it is left as it was.
+        batches: as the kind's `collate` makes them, with `labels`; the paper takes 2,000 rows of the training split.
         costs: `macs(model, length)`, `parameters(model)` or those of a latency table.
         budget: in the unit of `costs`; for a share, that times `costs.of(units(model))`.
         parts: what may go, see `allocation.everywhere`.
@@ -65,8 +68,8 @@ def post_training(
     found = gradients(model, batches)
     allocation = everywhere(found.fisher(), costs, budget, parts=parts, neuron_multiple=neuron_multiple)
     kept = rearranged(allocation.kept, found)
-    masks = mask_tuning.tuned(model, kept, _some(batches, TUNING_ROWS)) if tune else mask_tuning.ones(model, kept)
-    return PostTraining(kept, tuple(masks), allocation)
+    masks = mask_tuning.tuned(model, kept, _some(batches)) if tune else mask_tuning.ones(model, kept)
+    return PostTraining(kept, masks, allocation)
 
 
 def rearranged(kept: Kept, found: Gradients) -> Kept:
@@ -83,23 +86,22 @@ def rearranged(kept: Kept, found: Gradients) -> Kept:
 
 
 @torch.no_grad()
-def fold_(model: Any, masks: Sequence[LayerMasks]) -> None:
-    """Multiply the columns of each layer's two output modules by the masks, in place.
+def fold_(model: Any, masks: UnitMasks) -> None:
+    """Multiply what each unit gives by its mask, in place: the columns of the modules that read heads or neurons.
 
     Do it before what goes is removed: the masked model and the folded one compute the same.
     """
-    architecture = family(model.config)
-    for layer, of_layer in zip(own_layers(model), masks, strict=True):
-        outputs = ((architecture.attention_output, of_layer.heads), (architecture.ffn_out, of_layer.neurons))
-        for path, mask in outputs:
-            weight = layer.get_submodule(path).get_parameter("weight")
-            weight.mul_(mask.to(weight).repeat_interleave(weight.shape[1] // len(mask)))
+    for blocks, of_blocks in ((attentions(model), masks.heads), (feed_forwards(model), masks.neurons)):
+        for block, mask in zip(blocks, of_blocks, strict=True):
+            weight = weight_of(block.output)  # [outputs, units * width], whichever way it is stored
+            weight.mul_(mask.to(weight).repeat_interleave(block.width))
 
 
-def _some(batches: Sequence[Batch], rows: int) -> Sequence[Batch]:
-    """Every n-th batch, so that about this many rows are left: batches may be sorted by length."""
-    total = sum(len(batch["input_ids"]) for batch in batches)
-    return batches[:: max(1, round(total / rows))]
+def _some(batches: Sequence[Batch]) -> Sequence[Batch]:
+    """Every n-th batch, so that about as many rows and tokens are left as masks are tuned on: batches may be sorted by length."""
+    rows = sum(len(batch["input_ids"]) for batch in batches)
+    tokens = sum(batch["input_ids"].numel() for batch in batches)
+    return batches[:: max(1, round(max(rows / TUNING_ROWS, tokens / TUNING_TOKENS)))]
 
 
 def _rearranged(kept: Sequence[int], gradients: Tensor) -> tuple[int, ...]:

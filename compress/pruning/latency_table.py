@@ -1,9 +1,11 @@
-"""Latency of an encoder's layers on this machine by heads and neurons, for budgets in milliseconds.
+"""Latency of a model's layers on this machine by heads and neurons, for budgets in milliseconds.
 
-ONNX Runtime runs small graphs of one attention block and of one feed-forward block at several widths, as the exporter and
-the fusion write them, in interleaved rounds. Times between two widths are interpolated. Kwon et al. 2022, "A fast
-post-training pruning framework for transformers", fit such measurements by a line above a threshold; here they stay as they
-are but for being made monotone.
+ONNX Runtime runs small graphs of one attention block and of one feed-forward block at several widths, in interleaved rounds.
+Times between two widths are interpolated. Kwon et al. 2022, "A fast post-training pruning framework for transformers", fit such
+measurements by a line above a threshold; here they stay as they are but for being made monotone.
+
+An encoder's latency is that of one batch of texts. A generative model's is that of one batch of whole outputs, greedy: the
+encoder, or the decoder's prefill, once, and a decoding step with a key-value cache for each token that is written.
 """
 
 from __future__ import annotations
@@ -24,9 +26,20 @@ from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.machine import cpu_model, packages
 from compress.core.temporary import temporary_folder
+from compress.models.families.architecture import Architecture
+from compress.models.families.blocks import attentions, feed_forwards, group_size, head_size
 from compress.models.families.families import family
+from compress.models.kinds import kind_of_model
 from compress.models.layers import layer_count
 from compress.pruning.costs import Costs, Table
+from compress.pruning.latency_blocks import (
+    GenerationShape,
+    Graphs,
+    Shape,
+    StackShape,
+    encoder_graphs,
+    generation_graphs,
+)
 from compress.pruning.units import Units, units
 
 FORMAT = 1
@@ -34,84 +47,88 @@ ROUNDS, SECONDS = (7, 60), 25.0
 """The least and most rounds, and the seconds after which no further one is begun."""
 LEAST_SECONDS = 0.005
 """One timing is of as many calls as take this long."""
-BLOCKS = ("attention", "ffn", "last_attention", "last_ffn")
-"""What is timed. Of the last layer the exported graph computes the one token alone that the classifier reads."""
 
-Timer = Callable[[Mapping[str, Any], int], Mapping[str, Sequence[float]]]
-"""(ONNX models by name, threads) -> the seconds of one call of each, one entry a round."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes that determine the latency of blocks, besides their heads or neurons."""
-
-    hidden: int
-    head_size: int
-    heads: int
-    """Of a whole layer."""
-    neurons: int
-    """Of a whole layer."""
-    gated: bool
-    batch: int
-    length: int
+Timer = Callable[[Graphs, int], Mapping[str, Sequence[float]]]
+"""(what makes ONNX models, by name; threads) -> the seconds of one call of each, one entry a round."""
+Runs = Mapping[str, int]
+"""How often each block is run, by its name (see `compress.pruning.latency_blocks`)."""
 
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Milliseconds of one layer's two blocks by their widths, for one batch; embeddings and classifier are not in it."""
+    """Milliseconds of blocks by their widths, for one batch; embeddings, classifier and output head are not in it."""
 
-    shape: Shape
-    threads: int
-    layers: int
-    """How many have weights of their own."""
-    applied: int
-    """How often they are applied, all together."""
-    reads_first: bool
-    """Whether the classifier reads the first token alone."""
     blocks: Mapping[str, Mapping[int, float]]
-    """By block (`BLOCKS`), then number of heads or neurons: milliseconds, none less than that of fewer."""
+    """By block, then number of heads or neurons: milliseconds, none less than that of fewer."""
+    attention: tuple[Runs, ...]
+    """Of each attention of `compress.models.families.blocks`: which blocks it is."""
+    ffn: tuple[Runs, ...]
+    """Of each feed-forward network, likewise."""
+    shape: Shape | GenerationShape
+    threads: int
     where: Mapping[str, str]
     """The processor and the version of ONNX Runtime."""
 
     def milliseconds(self, counts: Units) -> float:
-        """The latency of an encoder's layers with these counts."""
+        """The latency of layers with these counts."""
         return self.costs().of(counts)
 
     def costs(self) -> Costs:
         """The table as costs, so that a budget in milliseconds can be kept (`compress.pruning.allocation.everywhere`)."""
-        heads, neurons = range(self.shape.heads + 1), range(self.shape.neurons + 1)
-        attention = [_interpolated(self.blocks["attention"], heads)] * self.applied
-        ffn = [_interpolated(self.blocks["ffn"], neurons)] * self.applied
-        if self.reads_first:
-            attention[-1] = _interpolated(self.blocks["last_attention"], heads)
-            ffn[-1] = _interpolated(self.blocks["last_ffn"], neurons)
-        return Costs("milliseconds", _by_layer(attention, self.layers), _by_layer(ffn, self.layers))
+        return Costs("milliseconds", tuple(map(self._table, self.attention)), tuple(map(self._table, self.ffn)))
+
+    def _table(self, runs: Runs) -> Table:
+        counts = range(max(max(self.blocks[block]) for block in runs) + 1)
+        each = [(often, _interpolated(self.blocks[block], counts)) for block, often in runs.items()]
+        return tuple(math.fsum(often * times[count] for often, times in each) for count in counts)
 
 
 def table(
-    model: Any, *, batch: int, length: int, threads: int, cache: Path, timer: Timer | None = None
+    model: Any, *, batch: int, length: int, written: int = 1, threads: int, cache: Path, timer: Timer | None = None
 ) -> LatencyTable:
     """The latency table of a model's layers on this machine; measured once, in some tens of seconds.
 
-    The blocks are those of BERT, gated where the family is. Disentangled and rotary attention take longer than that: of
-    DeBERTa and ModernBERT the table shows how times change with the widths, not the times themselves.
+    An encoder's blocks are those of BERT, gated where the family is. Disentangled and rotary attention take longer than that:
+    of DeBERTa and ModernBERT the table shows how times change with the widths, not the times themselves; likewise of rotary
+    decoders.
 
     Args:
-        model: a sequence classifier; its widths are looked at, not its weights.
+        model: a sequence classifier or a generative model; its widths are looked at, not its weights.
         batch: rows in a batch, 1 or more.
-        length: tokens in a row, 1 or more.
+        length: tokens in a row, 1 or more; of a generative model those that are read.
+        written: tokens that a generative model writes, 1 or more. The first token of a decoder comes from its prefill.
         threads: of ONNX Runtime.
         cache: a folder; what is measured is kept there, by processor, version of ONNX Runtime, shape and threads.
         timer: instead of ONNX Runtime.
 
     Raises:
-        CompressError: batch, length or threads are below 1.
+        CompressError: batch, length, written or threads are below 1.
     """
-    for what, value in (("batch", batch), ("length", length), ("threads", threads)):
+    for what, value in (("batch", batch), ("length", length), ("new_tokens", written), ("threads", threads)):
         if value < 1:
             raise CompressError(f"Latency is measured at a {what} of 1 or more, not {value}. Raise it.")
+    where = {"cpu": cpu_model(), "onnxruntime": packages().get("onnxruntime", "unknown")}
+    shape: Shape | GenerationShape
+    if kind_of_model(model).generates:
+        shape = _generation_shape(model, batch, length, written)
+        graphs, runs = generation_graphs(shape), _generation_runs(model, written)
+    else:
+        shape = _encoder_shape(model, batch, length)
+        graphs, runs = encoder_graphs(shape), _encoder_runs(model)
+    key = digest([FORMAT, asdict(shape), threads, where])
+
+    def make(_: Path) -> Mapping[str, Any]:
+        seconds = {name: list(some) for name, some in (timer or _timed)(graphs, threads).items()}
+        return {"shape": asdict(shape), "threads": threads, "where": where, "seconds": seconds}
+
+    seconds = entry(cache / "latency" / key, make).facts["seconds"]
+    names = dict.fromkeys(name.split(" ")[0] for name in graphs)
+    return LatencyTable({block: _monotone(seconds, block) for block in names}, *runs, shape, threads, where)
+
+
+def _encoder_shape(model: Any, batch: int, length: int) -> Shape:
     architecture, counts = family(model.config), units(model)
-    shape = Shape(
+    return Shape(
         hidden=int(getattr(model.config, architecture.hidden_width)),
         head_size=counts.head_size,
         heads=max(counts.heads),
@@ -120,47 +137,55 @@ def table(
         batch=batch,
         length=length,
     )
-    where = {"cpu": cpu_model(), "onnxruntime": packages().get("onnxruntime", "unknown")}
-    key = digest([FORMAT, asdict(shape), threads, where])
 
-    def make(_: Path) -> Mapping[str, Any]:
-        seconds = {name: list(some) for name, some in (timer or _timed)(_graphs(shape), threads).items()}
-        return {"shape": asdict(shape), "threads": threads, "where": where, "seconds": seconds}
 
-    seconds = entry(cache / "latency" / key, make).facts["seconds"]
-    return LatencyTable(
-        shape=shape,
-        threads=threads,
-        layers=len(counts.heads),
-        applied=layer_count(model.config),
-        reads_first=getattr(model.config, "classifier_pooling", "cls") != "mean",  # ModernBERT's choice
-        blocks={block: _monotone(seconds, block) for block in BLOCKS},
-        where=where,
+def _encoder_runs(model: Any) -> tuple[tuple[Runs, ...], tuple[Runs, ...]]:
+    """Of the last layer the exported graph computes the one token alone that the classifier reads."""
+    layers = len(units(model).heads)
+    each = layer_count(model.config) // layers  # a shared layer is applied several times
+    reads_first = getattr(model.config, "classifier_pooling", "cls") != "mean"  # ModernBERT's choice
+
+    def runs(block: str) -> tuple[Runs, ...]:
+        last = {block: each - 1, f"last_{block}": 1} if reads_first else {block: each}
+        return (*[{block: each}] * (layers - 1), last)
+
+    return runs("attention"), runs("ffn")
+
+
+def _generation_shape(model: Any, batch: int, length: int, written: int) -> GenerationShape:
+    stacks = [_stack_shape(model, stack) for stack in family(model.config).stacks]
+    return GenerationShape(stacks[0] if len(stacks) > 1 else None, stacks[-1], batch, length, written)
+
+
+def _stack_shape(model: Any, stack: Architecture) -> StackShape:
+    heads, neurons = (
+        max(block.count for block in blocks if block.stack.layers == stack.layers)
+        for blocks in (attentions(model), feed_forwards(model))
+    )
+    return StackShape(
+        hidden=int(getattr(model.config, stack.hidden_width)),
+        head_size=head_size(model.config, stack),
+        group=group_size(model.config, stack),
+        heads=heads,
+        neurons=neurons,
+        gated=stack.gated_ffn or bool(stack.ffn_gate),
     )
 
 
-def widths(whole: int, multiple: int) -> list[int]:
-    """The measured counts: eighths of all units rounded to multiples, the smallest multiple, and all.
+def _generation_runs(model: Any, written: int) -> tuple[tuple[Runs, ...], tuple[Runs, ...]]:
+    decoder = family(model.config).decoder
 
-    >>> widths(1536, 16)
-    [16, 192, 384, 576, 768, 960, 1152, 1344, 1536]
-    >>> widths(12, 1)
-    [1, 3, 4, 6, 7, 9, 10, 12]
-    """
-    eighths = (max(int(whole * part / 8) // multiple * multiple, multiple) for part in range(8))
-    return sorted({min(count, whole) for count in (*eighths, whole)})
+    def runs(block: Any, what: str) -> Runs:
+        if decoder is None:
+            return {f"prefill_{what}": 1, f"step_{what}": written - 1}
+        if block.stack.layers != decoder.layers:
+            return {f"encoder_{what}": 1}
+        return {"cross_keys": 1, "step_cross_attention": written} if block.is_cross else {f"step_{what}": written}
 
-
-def _graphs(shape: Shape) -> dict[str, Any]:
-    """An ONNX model of each block at each width, by `block count`."""
-    found: dict[str, Any] = {}
-    for block in BLOCKS:
-        first = block.startswith("last_")
-        if block.endswith("attention"):
-            found |= {f"{block} {count}": _attention(shape, count, first) for count in widths(shape.heads, 1)}
-        else:
-            found |= {f"{block} {count}": _ffn(shape, count, first) for count in widths(shape.neurons, 16)}
-    return found
+    return (
+        tuple(runs(block, "attention") for block in attentions(model)),
+        tuple(runs(block, "ffn") for block in feed_forwards(model)),
+    )
 
 
 def _monotone(seconds: Mapping[str, Sequence[float]], block: str) -> dict[int, float]:
@@ -182,16 +207,7 @@ def _interpolated(measured: Mapping[int, float], counts: range) -> Table:
     return tuple(float(one) for one in np.interp(counts, known, [measured[count] for count in known]))
 
 
-def _by_layer(tables: Sequence[Table], layers: int) -> tuple[Table, ...]:
-    """The tables of all applications, added up by the layers whose weights they use."""
-    each = len(tables) // layers
-    return tuple(
-        tuple(math.fsum(costs) for costs in zip(*tables[start : start + each], strict=True))
-        for start in range(0, each * layers, each)
-    )
-
-
-def _timed(graphs: Mapping[str, Any], threads: int) -> dict[str, list[float]]:
+def _timed(graphs: Graphs, threads: int) -> dict[str, list[float]]:
     """The seconds of one call of each graph, in rounds that visit all of them in turn."""
     import onnx
 
@@ -203,9 +219,9 @@ def _timed(graphs: Mapping[str, Any], threads: int) -> dict[str, list[float]]:
     calls: dict[str, Callable[[], Any]] = {}
     generator = np.random.default_rng(0)
     with temporary_folder() as folder:
-        for number, (name, graph) in enumerate(graphs.items()):
+        for number, (name, make) in enumerate(graphs.items()):
             path = folder / f"{number}.onnx"
-            onnx.save(graph, str(path))
+            onnx.save(make(), str(path))
             session = open_session(path, threads=threads, options=quiet)
             feeds = {
                 one.name: generator.standard_normal(one.shape, np.float32)
@@ -233,71 +249,3 @@ def _seconds(call: Callable[[], Any], repeats: int) -> float:
     for _ in range(repeats):
         call()
     return (time.perf_counter() - began) / repeats
-
-
-class _Block:
-    """Builds a graph: nodes and random weights."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-        self.generator = np.random.default_rng(0)
-
-    def add(self, operator: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> str:
-        from onnx import helper
-
-        names = [f"{len(self.nodes)}.{place}" for place in range(outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
-        return names[0]
-
-    def constant(self, values: Any) -> str:
-        from onnx import numpy_helper
-
-        name = f"constant {len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def linear(self, name: str, inputs: int, outputs: int) -> str:
-        weight = self.generator.standard_normal((inputs, outputs), np.float32) / np.float32(math.sqrt(inputs))
-        product = self.add("MatMul", [name, self.constant(weight)])
-        return self.add("Add", [product, self.constant(np.zeros(outputs, np.float32))])
-
-    def normed(self, name: str, residual: str, width: int) -> str:
-        scale, bias = self.constant(np.ones(width, np.float32)), self.constant(np.zeros(width, np.float32))
-        # Sum, as our fusion writes it: see `compress.onnx.fusion`.
-        return self.add("LayerNormalization", [self.add("Sum", [name, residual]), scale, bias], epsilon=1e-12)
-
-    def model(self, shape: Shape, output: str, tokens: int, *, mask: bool = False) -> Any:
-        from onnx import TensorProto, helper
-
-        inputs = [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, [shape.batch, tokens, shape.hidden])]
-        if mask:
-            inputs.append(helper.make_tensor_value_info("mask", TensorProto.INT32, [shape.batch, shape.length]))
-        found = helper.make_tensor_value_info(output, TensorProto.FLOAT, [shape.batch, None, shape.hidden])
-        graph = helper.make_graph(self.nodes, "block", inputs, [found], initializer=self.weights)
-        domains = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=domains, ir_version=10)
-
-
-def _attention(shape: Shape, heads: int, first: bool) -> Any:
-    block, inner = _Block(), heads * shape.head_size
-    asking = "hidden"
-    if first:
-        asking = block.add("Gather", ["hidden", block.constant(np.array([0], np.int64))], axis=1)
-    query, key, value = (block.linear(name, shape.hidden, inner) for name in (asking, "hidden", "hidden"))
-    inputs, scale = [query, key, value, "", "mask"], 1 / math.sqrt(shape.head_size)
-    mixed = block.add("MultiHeadAttention", inputs, domain="com.microsoft", num_heads=heads, scale=scale)
-    output = block.normed(block.linear(mixed, inner, shape.hidden), asking, shape.hidden)
-    return block.model(shape, output, shape.length, mask=True)
-
-
-def _ffn(shape: Shape, neurons: int, first: bool) -> Any:
-    block = _Block()
-    made = block.linear("hidden", shape.hidden, 2 * neurons if shape.gated else neurons)
-    if shape.gated:
-        value = block.add("Split", [made], outputs=2, axis=-1, num_outputs=2)
-        made = block.add("Mul", [block.add("Gelu", [value]), value.replace(".0", ".1")])
-    else:
-        made = block.add("Gelu", [made])
-    output = block.normed(block.linear(made, neurons, shape.hidden), "hidden", shape.hidden)
-    return block.model(shape, output, 1 if first else shape.length)

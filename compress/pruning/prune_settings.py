@@ -42,7 +42,8 @@ class Prune(DistillationSettings):
     )
     budget: Literal["macs", "parameters", "latency"] = Field(
         "macs",
-        description="What the ratio counts. latency is measured on this machine with ONNX Runtime.",
+        description="What the ratio counts. latency is measured on this machine with ONNX Runtime: of a classifier, one batch of "
+        "texts; of a generative model, reading --length tokens and writing --new-tokens with a cache.",
         json_schema_extra=STRUCTURED,
     )
     latency_budget_ms: float | None = Field(
@@ -62,7 +63,8 @@ class Prune(DistillationSettings):
         32,
         ge=1,
         le=100_000,
-        description="Number of generated tokens at which the MACs of an encoder-decoder are counted.",
+        description="Number of generated tokens at which the MACs of an encoder-decoder, and the latency of any generative "
+        "model, are counted.",
         json_schema_extra=ADVANCED,
     )
     batch: int = Field(

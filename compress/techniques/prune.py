@@ -3,7 +3,7 @@
 `structured` and `kwon` remove attention heads and feed-forward neurons within a budget of MACs, parameters or measured
 latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
 hidden dimensions. In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention share one budget;
-`kwon`, `width` and latency budgets are for encoders. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
+`width` is for encoders. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
 zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with the unpruned model as its teacher.
 The options of teacher, loss, generation and training are for this recovery training.
 """
@@ -149,9 +149,14 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
     family(config)
     if task is not None and (settings.epochs or reads_rows(settings)):
         models.check_labels(source.folder, task.task)
-    if "new_tokens" in settings.model_fields_set and not config.is_encoder_decoder:
-        raise CompressError(f"'new_tokens' is for encoder-decoders, and {source.folder} is not one. Leave it out.")
-    if models.generates(source.folder):
+    writes = models.generates(source.folder)
+    timed = writes and settings.budget == "latency"
+    if "new_tokens" in settings.model_fields_set and not (timed or config.is_encoder_decoder):
+        raise CompressError(
+            f"'new_tokens' is for encoder-decoders, and with 'budget: latency' for decoders. {source.folder} is no "
+            "encoder-decoder: leave it out."
+        )
+    if writes:
         _check_generative_model(settings, config)
         return
     if settings.given():
@@ -166,11 +171,10 @@ def _check_generative_model(settings: Prune, config: Any) -> None:
     from compress.distillation.students import requested_layers
     from compress.models.layers import evenly_spaced, layer_count
 
-    if settings.method in ("kwon", "width") or settings.budget == "latency":
-        what = "--budget latency" if settings.budget == "latency" else f"--method {settings.method}"
+    if settings.method == "width":
         raise CompressError(
-            f"{what} is for encoders, and this {config.model_type} is a generative model. "
-            "Use --method structured with --budget macs, or --method layers."
+            f"--method width is for encoders, and this {config.model_type} is a generative model. "
+            "Use --method structured, kwon or layers."
         )
     if settings.epochs and settings.matches:
         raise CompressError(

@@ -15,7 +15,7 @@ from compress.core.errors import CompressError
 from compress.pruning.costs import macs
 from compress.pruning.importance import Gradients
 from compress.pruning.kwon import fold_, post_training, rearranged
-from compress.pruning.mask_tuning import LayerMasks
+from compress.pruning.mask_tuning import UnitMasks
 from compress.pruning.removal import remove
 from compress.pruning.units import Kept, masks_applied, units
 from tests.pruning.pruned import IDS, INPUTS, VARIANTS, logits, some, strong
@@ -55,11 +55,10 @@ def test_a_folded_model_computes_what_the_masked_one_did_in_every_family(variant
     model = strong(tmp_path, variant).eval()
     present = units(model)
     torch.manual_seed(3)
-    masks = [
-        LayerMasks(torch.rand(heads) * 2, torch.rand(neurons) * 2)
-        for heads, neurons in zip(present.heads, present.neurons, strict=True)
-    ]
-    with masks_applied(model, [one.heads for one in masks], [one.neurons for one in masks]):
+    masks = UnitMasks(
+        *(tuple(torch.rand(count) * 2 for count in counts) for counts in (present.heads, present.neurons))
+    )
+    with masks_applied(model, masks.heads, masks.neurons):
         expected = logits(model)
     before = logits(model)
     fold_(model, masks)
@@ -77,9 +76,9 @@ def test_what_is_found_fits_the_budget_and_is_folded_then_removed_in_every_famil
     assert 0.55 < found.allocation.share <= 0.6
     assert [len(one) for one in found.kept.heads] == [len(one) for one in found.allocation.kept.heads]
     assert [len(one) for one in found.kept.neurons] == [len(one) for one in found.allocation.kept.neurons]
-    for heads, neurons, masks in zip(found.kept.heads, found.kept.neurons, found.masks, strict=True):
-        assert masks.heads.nonzero().flatten().tolist() == list(heads)
-        assert masks.neurons.nonzero().flatten().tolist() == list(neurons)
+    for part in ("heads", "neurons"):
+        for kept, mask in zip(getattr(found.kept, part), getattr(found.masks, part), strict=True):
+            assert mask.nonzero().flatten().tolist() == list(kept)
     fold_(model, found.masks)
     smaller = remove(model, found.kept)
     assert costs.of(units(smaller)) == found.allocation.delivered
@@ -90,7 +89,7 @@ def test_without_tuning_masks_are_one(tmp_path: Path) -> None:
     model = strong(tmp_path)
     costs = macs(model, 16)
     found = post_training(model, BATCHES, costs, 0.5 * costs.of(units(model)), tune=False)
-    assert all(set(one.neurons.tolist()) <= {0.0, 1.0} for one in found.masks)
+    assert all(set(mask.tolist()) <= {0.0, 1.0} for mask in (*found.masks.heads, *found.masks.neurons))
 
 
 def test_an_already_pruned_model_can_be_pruned_further(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from compress.models.load import classifier
 from compress.pruning import latency_table
 from compress.pruning.allocation import everywhere
 from compress.pruning.importance import magnitude
-from compress.pruning.latency_table import LatencyTable, table, widths
+from compress.pruning.latency_blocks import widths
+from compress.pruning.latency_table import LatencyTable, table
 from compress.pruning.units import Units
 from tests.tiny import write_model
 

@@ -37,10 +37,10 @@ def test_what_goes_is_taken_over_by_its_double_in_every_family(variant: str, tmp
                 made.bias[half * 128 + 5] = made.bias[half * 128 + 3]
         out.weight[:, 5] = 0.5 * out.weight[:, 3]
     masks = tuned(model, without(everything(units(model)), "neurons", here, 5), BATCHES, ridge=1e-6)
-    assert masks[here].neurons[5] == 0
-    assert masks[here].neurons[3] == pytest.approx(1.5, abs=0.02)
+    assert masks.neurons[here][5] == 0
+    assert masks.neurons[here][3] == pytest.approx(1.5, abs=0.02)
     expected = logits(model)
-    with masks_applied(model, [one.heads for one in masks], [one.neurons for one in masks]):
+    with masks_applied(model, masks.heads, masks.neurons):
         torch.testing.assert_close(logits(model), expected, rtol=0.02, atol=0.02 * float(expected.abs().max()))
 
 
@@ -53,21 +53,21 @@ def test_a_head_is_taken_over_by_its_double(tmp_path: Path) -> None:
             linear.bias[48:] = linear.bias[:16]
         attention.output.dense.weight[:, 48:] = 2 * attention.output.dense.weight[:, :16]
     masks = tuned(model, without(everything(units(model)), "heads", 2, 3), BATCHES, ridge=1e-6)
-    torch.testing.assert_close(masks[2].heads, torch.tensor([3.0, 1.0, 1.0, 0.0]), rtol=0, atol=0.02)
+    torch.testing.assert_close(masks.heads[2], torch.tensor([3.0, 1.0, 1.0, 0.0]), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_where_nothing_goes_nothing_changes(variant: str, tmp_path: Path) -> None:
     model = strong(tmp_path, variant)
-    for one in tuned(model, everything(units(model)), BATCHES):
-        torch.testing.assert_close(one.heads, torch.ones(4), rtol=0, atol=1e-3)
-        torch.testing.assert_close(one.neurons, torch.ones(128), rtol=0, atol=1e-3)
+    masks = tuned(model, everything(units(model)), BATCHES)
+    assert all(torch.equal(mask, torch.ones(4)) for mask in masks.heads)
+    assert all(torch.equal(mask, torch.ones(128)) for mask in masks.neurons)
 
 
 def test_masks_are_those_of_least_squares(tmp_path: Path) -> None:
     model = strong(tmp_path).eval()
     kept = Kept(((0, 1, 2, 3),) * 4, (tuple(range(20)), *[tuple(range(128))] * 3))
-    found = tuned(model, kept, BATCHES[1:], ridge=1e-9)[0].neurons[:20]
+    found = tuned(model, kept, BATCHES[1:], ridge=1e-9).neurons[0][:20]
     layer, rows = model.bert.encoder.layer[0], []
     hook = layer.output.dense.register_forward_pre_hook(lambda _module, inputs: rows.append(inputs[0].flatten(0, 1)))
     with torch.no_grad():
@@ -89,7 +89,7 @@ def test_masks_stay_within_the_limit_whatever_is_missing(tmp_path: Path) -> None
         out.weight.copy_(out.weight[:, :1].expand_as(out.weight))
         out.weight[:, 0] /= 100
     kept = Kept(((0, 1, 2, 3),) * 4, (*[tuple(range(128))] * 3, (0,)))
-    mask = tuned(model, kept, BATCHES, ridge=1e-12)[3].neurons[0]
+    mask = tuned(model, kept, BATCHES, ridge=1e-12).neurons[3][0]
     assert 1 < mask.abs() <= LIMIT
 
 

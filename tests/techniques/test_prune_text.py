@@ -17,7 +17,7 @@ from compress.core.settings import build
 from compress.models.forward import logits_and_labels
 from compress.models.layers import layer_count
 from compress.models.load import load, resolve_model, tokenizer
-from compress.pruning import costs
+from compress.pruning import costs, latency_table
 from compress.pruning.prune_settings import Prune
 from compress.pruning.units import units
 from compress.pruning.weights import weights_of
@@ -84,9 +84,10 @@ def read_jsonl(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+@pytest.mark.parametrize("method", ["structured", "kwon"])
 @pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])  # heads of a shared table, heads in groups
-def test_structured_pruning_keeps_within_its_budget_and_the_model_writes_on(prune: Run, family: str) -> None:
-    artifact = prune("pruned", family, method="structured", target_ratio=0.5)
+def test_what_is_pruned_keeps_within_its_budget_and_writes_on(prune: Run, family: str, method: str) -> None:
+    artifact = prune("pruned", family, method=method, target_ratio=0.5)
     whole, small = load(resolve_model(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
     facts = artifact.steps[-1].facts
     price = costs.macs(whole, 128, 32)
@@ -143,6 +144,31 @@ def test_movement_and_gradual_pruning_end_with_the_zeros_asked_for(prune: Run, f
         assert artifact.steps[-1].facts["share_of_zeros"] == pytest.approx(0.5, abs=1e-3)
 
 
+@pytest.mark.parametrize("family", ONE_OF_EACH)
+@pytest.mark.parametrize("asked", [{"target_ratio": 0.6}, {"latency_budget_ms": 45.0}])
+def test_a_budget_of_measured_time_is_kept(
+    prune: Run, monkeypatch: pytest.MonkeyPatch, family: str, asked: dict[str, float]
+) -> None:
+    """As if each block took a millisecond, and one more for each unit; neurons in sixteens."""
+
+    def seconds(graphs: Any, threads: int) -> dict[str, list[float]]:
+        counts = {name: int(name.split(" ")[1]) / (16 if "ffn" in name else 1) for name in graphs}
+        return {name: [(1 + count) / 1000] for name, count in counts.items()}
+
+    monkeypatch.setattr(latency_table, "_timed", seconds)
+    artifact = prune("pruned", family, budget="latency", new_tokens=2, length=16, **asked)
+    budget, left = artifact.steps[-1].facts["budget"], units(load(artifact))
+    runs = [1, 1, 2, 3, 2, 3] if is_seq2seq(family) else [2, 2]  # cross-attention: its keys once, and two steps
+    ffn = [1, 1, 2, 2] if is_seq2seq(family) else [2, 2]
+    takes = sum(often * (1 + count) for often, count in zip(runs, left.heads, strict=True))
+    takes += sum(often * (1 + count / 16) for often, count in zip(ffn, left.neurons, strict=True))
+    assert budget["unit"] == "milliseconds"
+    assert budget["written"] == 2
+    assert takes == pytest.approx(budget["delivered"] * budget["of"])
+    most = asked.get("latency_budget_ms", 0.6 * budget["of"])
+    assert most - 4 < takes <= most + 1e-9
+
+
 def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Path) -> None:
     text = write_text(tmp_path / "text", lines=40)
     artifact = prune("pruned", "llama", task=text, method="structured", target_ratio=0.6)
@@ -153,9 +179,8 @@ def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("family", "settings", "message"),
     [
-        ("bart", {"method": "kwon"}, "--method kwon is for encoders"),
         ("gpt2", {"method": "width", "hidden_size": 16}, "--method width is for encoders"),
-        ("t5", {"budget": "latency"}, "--budget latency is for encoders"),
+        ("gpt2", {"new_tokens": 8}, "'new_tokens' is for encoder-decoders, and with 'budget: latency' for decoders"),
         ("llama", {"method": "layers", "encoder_layers": 1}, "has no encoder_layers"),
         ("bart", {"method": "layers", "decoder_layers": 5}, "cannot keep 5 layers"),
         ("bart", {"epochs": 1, "hidden_weight": 1}, "learns its teacher's next-token distributions"),
@@ -167,16 +192,17 @@ def test_what_is_for_classifiers_is_refused(prune: Run, family: str, settings: d
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["structured", "kwon"])
 @pytest.mark.parametrize("family", ["t5", "llama"])  # heads of a shared table, heads in groups
 def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
-    prune: Run, family: str, tmp_path: Path
+    prune: Run, family: str, method: str, tmp_path: Path
 ) -> None:
     from compress.onnx.export_with_cache import export_generative
     from compress.onnx.graph import Graph
     from compress.runtimes.onnx_generation import open_generator_in
     from compress.runtimes.runtime import Serving
 
-    artifact = prune("pruned", family, method="structured", target_ratio=0.5)
+    artifact = prune("pruned", family, method=method, target_ratio=0.5)
     model = load(artifact)
     parts = export_generative(model, tmp_path / "onnx").parts
     for config in (model.config, model.generation_config):

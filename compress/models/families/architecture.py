@@ -70,6 +70,8 @@ class Architecture:
     """Within a layer: the linear module that makes the neurons' gates, where it is one of its own (T5 1.1, Llama)."""
     pre_norm: bool = False
     """Whether norms stand before attention and feed-forward network, and what these give is added to what came in."""
+    norm_before_sum: bool = False
+    """Whether a further norm stands between what they give and that sum (Gemma 3)."""
     rotary: bool = False
     """Whether positions turn pairs of a head's dimensions (RoPE), so that a head is kept whole or not at all."""
     embedding_projection: str = ""

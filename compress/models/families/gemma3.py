@@ -6,4 +6,4 @@ from dataclasses import replace
 
 from compress.models.families import qwen3
 
-ARCHITECTURE = replace(qwen3.ARCHITECTURE, model_types=("gemma3_text",))
+ARCHITECTURE = replace(qwen3.ARCHITECTURE, model_types=("gemma3_text",), norm_before_sum=True)

@@ -40,7 +40,17 @@ class Distill(DistillationSettings):
         (), description="Additional teachers (ensemble); their soft targets are averaged.", json_schema_extra=TEACHER
     )
     teacher_weights: tuple[float, ...] = Field(
-        (), description="Weight of each teacher, MODEL first. Default: equal.", json_schema_extra=TEACHER
+        (),
+        description="Weight of each teacher: MODEL, --teachers, --teacher-answers. Default: equal.",
+        json_schema_extra=TEACHER,
+    )
+    teacher_answers: ReadPath | None = Field(
+        None,
+        exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
+        description="File of labels, probabilities or texts that another model wrote (JSON lines, CSV, ...), as the teacher; "
+        "temperature 1 by default. MODEL is a teacher too only with --teacher-weights or --teachers; of generative models with "
+        "--alpha.",
+        json_schema_extra=TEACHER,
     )
     freeze_encoder: bool = Field(
         False,
@@ -82,10 +92,14 @@ class Distill(DistillationSettings):
                 "define the student with either 'layers' (3, say), 'decoder_layers', 'hidden_size' and the like, or 'student' "
                 "(a folder)"
             )
-        if self.teacher_weights and len(self.teacher_weights) != 1 + len(self.teachers):
+        teachers = 1 + len(self.teachers) + (self.teacher_answers is not None)
+        if self.teacher_weights and len(self.teacher_weights) != teachers:
+            file = " and teacher_answers" if self.teacher_answers is not None else ""
             raise ValueError(
-                f"there are {1 + len(self.teachers)} teachers with MODEL, but {len(self.teacher_weights)} teacher_weights"
+                f"there are {teachers} teachers with MODEL{file}, but {len(self.teacher_weights)} teacher_weights"
             )
+        if self.teacher_answers is not None and self.sequence_kd:
+            raise ValueError("teacher_answers and sequence_kd both replace the references: leave one of them out")
         if self.teacher_weights and (min(self.teacher_weights) < 0 or sum(self.teacher_weights) == 0):
             raise ValueError("teacher_weights are 0 or more, and not all of them 0")
         if self.seeds > 1 and not self.with_baseline:

@@ -14,7 +14,7 @@ from torch import Tensor
 from compress.distillation.token_distributions import Divergence, NextTokens, divergences
 from compress.tasks.kinds.answers import Answers
 from compress.tasks.kinds.laws import Law
-from compress.tasks.kinds.losses import mean_by_row
+from compress.tasks.kinds.losses import in_fp32, mean_by_row
 
 
 def hard(law: Law, found: Answers) -> Tensor:
@@ -37,15 +37,37 @@ def soft(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], t
     """The distance from the teachers' answers, see `Law.divergence`.
 
     Args:
-        teachers: scores, [answers, teachers, outcomes].
+        teachers: scores, [answers, teachers, outcomes]; NaN where one did not answer: then the others count, and what no
+            teacher answered has no distance.
         weights: one a teacher.
     """
+    given = ~teachers.isnan().any(-1)
+    if not bool(given.all()):
+        return _soft_of_some(law, found, teachers, given, weights, temperature)
     mixed = law.mixed(teachers, weights, temperature, found.valid)
     if found.row is None and found.valid is None:
         return law.mean_divergence(found.values, mixed, temperature)
     each = law.divergence(found.values, mixed, temperature, found.valid)
     exist = torch.ones_like(each, dtype=torch.bool) if found.valid is None else found.valid.any(-1)
     return _mean(each, exist, found.row)
+
+
+def _soft_of_some(
+    law: Law, found: Answers, teachers: Tensor, given: Tensor, weights: Sequence[float], temperature: float
+) -> Tensor:
+    """`soft` where some teachers did not answer some rows; `given` says which did, [answers, teachers]."""
+    each = in_fp32(found.values).sum(-1) * 0  # so that there is a gradient, of 0, where nobody answered
+    for which in given.unique(dim=0):
+        shares = [weight for weight, is_given in zip(weights, which.tolist(), strict=True) if is_given]
+        if not any(shares):
+            continue
+        rows = (given == which).all(-1)
+        valid = None if found.valid is None else found.valid[rows]
+        mixed = law.mixed(teachers[rows][:, which], shares, temperature, valid)
+        each = each.masked_scatter(rows, law.divergence(found.values[rows], mixed, temperature, valid).to(each.dtype))
+    weighted_ones = torch.as_tensor([weight > 0 for weight in weights], device=given.device)
+    exist = (given & weighted_ones).any(-1)
+    return _mean(each, exist if found.valid is None else exist & found.valid.any(-1), found.row)
 
 
 def next_tokens(

@@ -97,7 +97,7 @@ def with_teacher_references(
             "seconds": seconds,
         }
     }
-    return TeacherReferences(_with_labels(rows, labels), facts)
+    return TeacherReferences(with_labels(rows, labels), facts)
 
 
 def _at(row_hash: str) -> float:
@@ -107,8 +107,8 @@ def _at(row_hash: str) -> float:
     )
 
 
-def _with_labels(rows: Any, labels: list[str]) -> Any:
-    """The same rows under other targets; their fingerprint depends on nothing but both."""
+def with_labels(rows: Any, labels: list[str]) -> Any:
+    """Rows with other targets; their fingerprint depends on nothing but both."""
     from datasets import Dataset
 
     found = rows.remove_columns("label").add_column("label", labels)

@@ -75,8 +75,8 @@ def of_classifier(
         names = labels_of_config(raw_config(teacher.folder), teacher.folder)
         logits = shifted(logits, thresholds_of(teacher.facts, names))
     assert not isinstance(data.score, ModelScore)
-    told = _reported(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
-    _warn_of_one_class(who, logits, labels, data.task)
+    told = reported(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
+    warn_of_one_class(who, logits, labels, data.task)
     reason = data.task.law.worse_than_guessing(logits, labels)
     if reason:
         _refuse_or_warn(teacher.folder, reason, len(labels), allowed=settings.allow_poor_teacher)
@@ -114,7 +114,7 @@ def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str
 
     kept = entry(cache / "teacher-score" / digest(decided_by), make).facts
     value = kept["value"] if "value" in kept else Undefined(kept["absent"])
-    return _reported("teacher", (kept["metric"], value), score.rows)
+    return reported("teacher", (kept["metric"], value), score.rows)
 
 
 def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[str, Any]:
@@ -125,24 +125,26 @@ def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[
     logits = inference_of(model, data.holdout, data.holdout_texts, its_tokenizer, data.task).outputs["logits"]
     labels = references(data.holdout)
     assert not isinstance(data.score, ModelScore)
-    told = _reported("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))
-    _warn_of_one_class("before training", logits, labels, data.task)
+    told = reported("before training", data.score(logits, labels, starts_of(data.holdout)), len(labels))
+    warn_of_one_class("before training", logits, labels, data.task)
     reason = data.task.law.worse_than_guessing(logits, labels)
     if reason:
         warn(f"The model has {reason} on the held-out rows before training: its labels are probably swapped.")
     return told
 
 
-def _reported(who: str, scored: Scored, rows: int) -> dict[str, Any]:
+def reported(who: str, scored: Scored, rows: int, which: str = "held-out rows") -> dict[str, Any]:
+    """Report a score; returns its facts."""
     metric, value = scored
     if isinstance(value, Undefined):
-        say(f"{who}: {title(metric)} does not exist on {rows:,} held-out rows: {value}")
+        say(f"{who}: {title(metric)} does not exist on {rows:,} {which}: {value}")
         return {"metric": metric, "absent": str(value), "rows": rows}
-    say(f"{who}: {title(metric)} {value:.4f} on {rows:,} held-out rows.")
+    say(f"{who}: {title(metric)} {value:.4f} on {rows:,} {which}.")
     return {"metric": metric, "value": round(float(value), 6), "rows": rows}
 
 
-def _warn_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Task) -> None:
+def warn_of_one_class(who: str, logits: NDArray[Any], labels: NDArray[Any], task: Task) -> None:
+    """Warn where all answers are one class although the labels are several."""
     for note in one_class(task.law.decide(logits), labels.tolist(), task):
         warn(f"{who}: {note}.")
 

@@ -25,6 +25,7 @@ from compress.distillation.loss_config import LossConfig, stages_of
 from compress.distillation.objective import FEATURE, OUTPUT
 from compress.distillation.sequence_kd import with_teacher_references
 from compress.distillation.students import Student
+from compress.distillation.teacher_answers import TeacherAnswers, beside
 from compress.distillation.top_k_error import truncation_error
 from compress.models import load as models
 from compress.models.forward import STATES
@@ -64,6 +65,7 @@ def prepare(
     *,
     weights: tuple[float, ...] = (),
     extra: Any = None,
+    answers: TeacherAnswers | None = None,
     freeze: bool = False,
 ) -> TransferSet:
     """Reads the rows and the teachers' outputs.
@@ -72,8 +74,9 @@ def prepare(
         teachers: the first one's features are matched; all of them say what they think of each row. Generative ones are
             asked alone.
         cache: the folder for content-keyed results.
-        weights: one a teacher; none for equal ones.
+        weights: one a teacher, that of the answers last; none for equal ones.
         extra: further rows, see `extra`.
+        answers: those of a file, which is a teacher by itself, or one more.
         freeze: whether the student's encoder will be frozen: then its states are kept too.
 
     Raises:
@@ -84,23 +87,32 @@ def prepare(
     if not task.is_generative:
         for teacher in teachers:
             models.check_labels(teacher.folder, task)
+    asked = teachers if answers is None or answers.asks_models else ()
+    settings = settings if answers is None else answers.settings(settings)
     teacher_config = models.config(teachers[0].folder)
-    shares = weights or (1.0,) * len(teachers)
+    shares = weights or (1.0,) * (len(asked) + (answers is not None))
     stages = stages_of(settings, student.model.config, teacher_config, task.law, shares)
     rows = extra.rows if extra else None
     data = data_for(described, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
-    names = [f"teacher {one.folder.name}" if len(teachers) > 1 else "teacher" for one in teachers]
+    names = [f"teacher {one.folder.name}" if len(shares) > 1 else "teacher" for one in asked]
     scores = [
         _score(name, teacher, data, student.tokenizer, described, settings, cache)
-        for name, teacher in zip(names, teachers, strict=True)
+        for name, teacher in zip(names, asked, strict=True)
     ]
-    facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
+    if answers is not None:
+        data = answers.in_references(data, student, settings.max_length)
+        scores += [one] if (one := answers.score(allow_poor=settings.allow_poor_teacher)) else []
+        facts["teachers"] = [*(teacher.folder.name for teacher in asked), answers.name]
+    if scores:
+        facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
     found = TransferSet(data, stages, teacher_config=teacher_config, facts=facts)
     if task.is_generative:
         return _with_next_tokens(found, teachers[0], student, described, settings, cache, freeze=freeze)
     identity = {"train": data.train_identity, "extra": extra.identity if extra else {}, "length": settings.max_length}
-    return with_outputs(found, teachers, student, settings, identity, cache)
+    if answers is None:
+        return with_outputs(found, teachers, student, settings, identity, cache)
+    return _with_answers(found, teachers, answers, student, settings, identity, cache)
 
 
 def without_teacher(student: Student, described: DescribedTask, settings: Distill, cache: Path) -> TransferSet:
@@ -203,6 +215,26 @@ def with_outputs(
         online_teacher=None if kept or not wanted.names() else teacher_cache.opened_teacher(teachers[0]),
         facts={**found.facts, **facts},
     )
+
+
+def _with_answers(
+    found: TransferSet,
+    teachers: Sequence[Artifact],
+    answers: TeacherAnswers,
+    student: Student,
+    settings: DistillationSettings,
+    identity: Mapping[str, Any],
+    cache: Path,
+) -> TransferSet:
+    """A transfer set with the answers of a file, alone or beside the teachers' outputs; and the first teacher's features."""
+    names = found.facts["teachers"]
+    if answers.asks_models or found.stages[0].features("teacher").names():
+        found = with_outputs(found, teachers, student, settings, identity, cache)
+    extras = {name: values for name, values in found.extras.items() if not name.startswith(OUTPUT)}
+    for name, own in answers.outputs(found.data).items():
+        of_models = found.extras.get(f"{OUTPUT}{name}") if answers.asks_models else None
+        extras[f"{OUTPUT}{name}"] = beside(of_models, own)
+    return replace(found, extras=extras, facts={**found.facts, "teachers": names})
 
 
 def _together(outputs: Sequence[Extra]) -> Extra:

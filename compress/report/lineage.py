@@ -122,7 +122,7 @@ def _story(facts: Mapping[str, Any]) -> str:
     ]
     if rows:
         said.append(f"Training rows: {', '.join(rows)}")
-    said += _generated(facts.get("pseudo_labels"))
+    said += [*_answered(facts.get("teacher_answers")), *_generated(facts.get("pseudo_labels"))]
     saved = facts.get("teacher_seconds_saved")
     if isinstance(saved, int | float) and saved > 0:
         said.append(f"The teacher's answers lay in the cache: {wording.duration(float(saved))} saved")
@@ -138,6 +138,13 @@ def _story(facts: Mapping[str, Any]) -> str:
                 f"{after:,} after it"
             )
     return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
+
+
+def _answered(answers: Any) -> Iterator[str]:
+    """How many rows learned from a file of answers."""
+    if isinstance(answers, Mapping) and all(isinstance(answers.get(name), int) for name in ("answers", "further_rows")):
+        further = f", {answers['further_rows']:,} of them further texts" if answers["further_rows"] else ""
+        yield f"Answers of {_listed(answers.get('file'))}: {answers['answers']:,}{further}"
 
 
 def _generated(pseudo: Any) -> Iterator[str]:

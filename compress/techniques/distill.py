@@ -8,6 +8,8 @@ regression. Hidden states, attention, relations and embeddings can be matched to
 A generative student (T5, BART, Llama, ...) learns the teacher's next-token distributions on the references, on
 student-generated outputs (--on-policy), or on the teacher's outputs (--sequence-kd). It keeps some of the decoder's and
 encoder's layers.
+
+--teacher-answers FILE takes another model's answers as the teacher: labels, probabilities or texts, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from compress.core.artifact import Artifact, hashes
 from compress.core.errors import CompressError
 from compress.core.model_files import deciding, of_tokenizer
 from compress.core.paths import named
-from compress.core.progress import warn
+from compress.core.progress import say, warn
 from compress.distillation.distill_settings import READ, Distill
 from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
@@ -34,6 +36,7 @@ NO_SMALLER = "The student keeps all layers and the full width of its teacher, so
 def _run(work: Work[Distill]) -> Made:
     from compress.distillation import students, transfer_set
     from compress.distillation.baseline import compare
+    from compress.distillation.teacher_answers import answers_of
     from compress.distillation.thresholds import fitted
     from compress.distillation.train import train_student
     from compress.models import load as models
@@ -42,6 +45,10 @@ def _run(work: Work[Distill]) -> Made:
     task = described.task
     teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
     student = students.make(work.source, settings, task, described)
+    extra, answers = transfer_set.extra(described, settings, work.cache), answers_of(described, settings)
+    if answers is not None:
+        say(answers.sentence())
+        extra = answers.with_rows(extra)
     rows = transfer_set.prepare(
         teachers,
         student,
@@ -49,7 +56,8 @@ def _run(work: Work[Distill]) -> Made:
         settings,
         work.cache,
         weights=settings.teacher_weights,
-        extra=transfer_set.extra(described, settings, work.cache),
+        extra=extra,
+        answers=answers,
         freeze=settings.freeze_encoder,
     )
     facts = train_student(student, rows, settings, work.scratch, work.name)
@@ -86,6 +94,10 @@ def _reads(settings: Distill, task: DescribedTask | None) -> dict[str, Any]:
     if task is not None and (settings.unlabelled_data or settings.masked_lm):
         texts = unlabelled.path_of(settings.unlabelled_data, task.task)
         found |= extra_rows.identity(texts, named(settings.masked_lm) if settings.masked_lm else None)
+    if task is not None and settings.teacher_answers is not None:
+        from compress.distillation import teacher_answers
+
+        found |= teacher_answers.identity(settings, task.task)
     if task is not None and (settings.narrows or settings.layer_choice == "importance"):
         found["calibration"] = calibration.identity(settings.calibration, task)
     return found
@@ -99,6 +111,8 @@ def _check(settings: Distill, source: Artifact, described: DescribedTask | None)
     assert described is not None  # `needs_task`
     task, data = described.task, described.data
     (_check_generation if task.is_generative else _check_encoder)(settings, task, described)
+    if settings.teacher_answers is not None:
+        _check_answers(settings, described)
     if settings.narrows or settings.layer_choice == "importance":
         calibration.check(settings.calibration, described)
     judges = settings.with_baseline and task.of_kind.has_references
@@ -150,6 +164,25 @@ def _check_generation(settings: Distill, task: Task, described: DescribedTask | 
             raise CompressError(f"{names}: only for encoders, and {task.name} is for generative models. Leave it out.")
     if not task.of_kind.has_references and settings.sequence_kd:
         raise CompressError(f"sequence_kd: {task.name} has no source texts for the teacher. Use on_policy instead.")
+
+
+def _check_answers(settings: Distill, described: DescribedTask) -> None:
+    """Reads the whole file, so that a mistake in it is found before a model is loaded."""
+    from compress.distillation.teacher_answers import answers_of, asks_models
+
+    task = described.task
+    if task.is_generative and settings.teacher_weights and not settings.teachers:
+        raise CompressError(
+            f"teacher_weights: in {task.name} the answers take the place of the references. To learn from MODEL too, set alpha."
+        )
+    if not task.is_generative and settings.alpha.highest == 0:
+        raise CompressError("teacher_answers: with alpha 0 nothing is learned from them. Set alpha, or leave them out.")
+    if (settings.unlabelled_data or settings.augment) and not asks_models(settings, task):
+        raise CompressError(
+            "unlabelled_data and augment: their rows are labelled by a model, and with teacher_answers alone none is asked. Set "
+            "teacher_weights (MODEL's and the file's, such as 1,1) to ask MODEL too."
+        )
+    answers_of(described, settings)
 
 
 def _check_encoder_teacher(settings: Distill, source: Artifact, task: Task, config: Any) -> None:

@@ -26,6 +26,7 @@ def distill(
     encoder_layers: int | Sequence[int] | None = None,
     teachers: Sequence[str | Path | Artifact] = (),
     teacher_weights: Sequence[float] = (),
+    teacher_answers: str | Path | None = None,
     preset: Literal["none", "distilbert", "tinybert", "minilm", "patient"] = "none",
     temperature: float | str | None = None,
     alpha: float | str = 0.5,

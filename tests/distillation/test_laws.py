@@ -14,7 +14,7 @@ from compress.distillation import laws
 from compress.distillation.laws import hard, loss_by_row, soft, weighted
 from compress.tasks.kinds import losses
 from compress.tasks.kinds.answers import Answers, marked
-from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -176,3 +176,39 @@ def test_with_an_alpha_of_0_or_1_the_other_loss_takes_no_part_even_where_it_is_n
     loss, infinite = torch.tensor(2.0), torch.tensor(math.inf)
     assert weighted(loss, infinite, 1) is loss
     assert weighted(infinite, loss, 0) is loss
+
+
+@pytest.mark.parametrize("law", [CATEGORICAL, BINARY, NUMBER])
+def test_what_a_teacher_did_not_answer_is_learned_from_the_others(law: Law) -> None:
+    """NaN marks it: the mean is over the answers that any teacher gave, each with the teachers that gave it."""
+    outcomes = 1 if law is NUMBER else 3
+    scores, teachers = drawn(6, outcomes), drawn(6, 2, outcomes)
+    teachers[:2, 1] = math.nan  # answered by the first alone
+    teachers[5] = math.nan  # by none
+    found, weights = Answers(scores, None), (1.0, 3.0)
+    alone = soft(law, Answers(scores[:2], None), teachers[:2, :1], (1.0,), 2.0)
+    both = soft(law, Answers(scores[2:5], None), teachers[2:5], weights, 2.0)
+    torch.testing.assert_close(soft(law, found, teachers, weights, 2.0), (2 * alone + 3 * both) / 5)
+
+
+def test_a_sentence_that_no_teacher_answered_counts_in_no_mean() -> None:
+    scores, teacher = drawn(2, 2, 3), drawn(4, 1, 3)
+    both = answers(scores, torch.zeros(2, 2, dtype=torch.long), torch.ones(2, 2, dtype=torch.bool))
+    first = answers(scores[:1], torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
+    expected = soft(CATEGORICAL, first, teacher[:2], (1.0,), 2.0)
+    teacher[2:] = math.nan
+    torch.testing.assert_close(soft(CATEGORICAL, both, teacher, (1.0,), 2.0), expected)
+
+
+def test_a_batch_without_answers_has_no_loss_and_a_gradient_of_0() -> None:
+    scores = drawn(2, 3).requires_grad_()
+    loss = soft(CATEGORICAL, Answers(scores, None), torch.full((2, 1, 3), math.nan), (1.0,), 2.0)
+    loss.backward()
+    assert (loss.item(), scores.grad.abs().sum().item()) == (0, 0)
+
+
+def test_gradients_reach_the_answered_rows_alone() -> None:
+    scores, teacher = drawn(3, 3).requires_grad_(), drawn(3, 1, 3)
+    teacher[1] = math.nan
+    soft(CATEGORICAL, Answers(scores, None), teacher, (1.0,), 2.0).backward()
+    assert [bool(row.any()) for row in scores.grad] == [True, False, True]

@@ -64,6 +64,8 @@ class StepEstimate:
     megabytes: float | None
     done: bool = False
     """Whether it is finished already, and will be reused."""
+    answers: str = ""
+    """What a file of a teacher's answers has, counted, in a sentence."""
 
     def in_words(self) -> str:
         """`465 rows, 44 training steps, about 40 s, 69 MB`; nothing of a finished step."""
@@ -75,7 +77,7 @@ class StepEstimate:
         parts.append("time unknown" if self.minutes is None else about(self.minutes * 60))
         if self.megabytes is not None:
             parts.append(f"{self.megabytes:.0f} MB")
-        return ", ".join(parts)
+        return ", ".join(parts) + (f". {self.answers}" if self.answers else "")
 
 
 @dataclass(frozen=True)
@@ -146,21 +148,26 @@ def estimated(
             continue
         epochs = _epochs(one.settings)
         kept = weights.of_layers(share)
-        count, cost, read = None, START_SECONDS, None
+        count, cost, read, answers = None, START_SECONDS, None, None
         if epochs and rows:
-            read = rows + _further_rows(one.settings, task, rows)
+            answers = _answers(one.settings, task)
+            further = 0 if answers is None else len(answers.given) - len(answers.trained)
+            read = rows + further + _further_rows(one.settings, task, rows)
             batch = one.settings.batch_size * one.settings.gradient_accumulation_steps
             count = max(1, math.ceil(read * epochs / batch))
             temporary = max(temporary, KEPT * TRAINING_BYTES * kept)
             if timed is not None:
                 cost += count * batch * timed.seconds_per_row * share
-                if one.technique == "distill":  # the teacher's answers are computed once
+                if one.technique == "distill" and not _only_answers(
+                    one.settings
+                ):  # the teacher's answers are computed once
                     cost += read * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
         if one.expected.format == "onnx":
             cost += GRAPH_SECONDS_PER_MB * 4 * kept / 1e6
         minutes = None if epochs and timed is None else cost / 60
         size = 4 * kept * SHARE_OF_BYTES.get(one.expected.precision, 1.0)
-        found.append(StepEstimate(one.name, one.technique, read, count, minutes, size / 1e6))
+        told = "" if answers is None else answers.sentence()
+        found.append(StepEstimate(one.name, one.technique, read, count, minutes, size / 1e6, answers=told))
     measuring = None if suite is None or timed is None else _measuring(suite, len(steps) + 2, task, timed) / 60
     generates = task is not None and task.task.is_generative
     return Estimate(
@@ -277,6 +284,20 @@ def _further_rows(settings: Any, task: DescribedTask | None, rows: int) -> int:
         0 if text is None or task is None else sum(1 for _ in unlabelled.read(task.task, text, unlabelled.Skipped()))
     )
     return texts + round(getattr(settings, "augment", 0) * rows)
+
+
+def _only_answers(settings: Any) -> bool:
+    """Whether a file is the only teacher, so that no model is run."""
+    return bool(settings.teacher_answers) and not settings.teachers and not settings.teacher_weights
+
+
+def _answers(settings: Any, task: DescribedTask | None) -> Any:
+    """The `TeacherAnswers` that the settings name; None without any."""
+    if getattr(settings, "teacher_answers", None) is None or task is None:
+        return None
+    from compress.distillation.teacher_answers import answers_of
+
+    return answers_of(task, settings)
 
 
 def _tokens(model: Artifact, task: DescribedTask | None) -> float:

@@ -180,10 +180,10 @@ class _Making:
 
     def _new(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """`unlabelled` or `augmented`, and texts that are neither among the training rows, nor forbidden, nor twice."""
-        seen = {_key(texts) for texts in _texts(self.rows)}
-        kept_out = {_key(texts) for split in self.forbidden for texts in _texts(split)}
+        seen = {text_key(texts) for texts in texts_of(self.rows)}
+        kept_out = {text_key(texts) for split in self.forbidden for texts in texts_of(split)}
         for kind, texts in self._made():
-            key = _key(texts)
+            key = text_key(texts)
             if key in kept_out:
                 self.left_out["in_another_split"] += 1
             elif key in seen:
@@ -201,7 +201,7 @@ class _Making:
         if self.augment:
             for draft, replacements in self._replaced():
                 texts = draft.filled(replacements)
-                if _key(texts) == _key(draft.texts):
+                if text_key(texts) == text_key(draft.texts):
                     self.left_out["unchanged"] += 1
                     continue
                 self.words["replaced"] += sum(word is not None for word in replacements)
@@ -209,14 +209,14 @@ class _Making:
                 yield "augmented", texts
 
     def _replaced(self) -> Iterator[tuple[Draft, tuple[str | None, ...]]]:
-        made, again = itertools.tee(drafts(_texts(self.rows), len(self.rows), self.augment, self.seed))
+        made, again = itertools.tee(drafts(texts_of(self.rows), len(self.rows), self.augment, self.seed))
         total = number_of_copies(len(self.rows), self.augment)
         if self.masked_words is not None:
             replacements = self.masked_words.replacements(made, total)
         else:
             from compress.distillation.augmentation.vocabulary import Vocabulary
 
-            replacements = Vocabulary.of(_texts(self.rows)).replacements(made)
+            replacements = Vocabulary.of(texts_of(self.rows)).replacements(made)
         count = 0
         for count, both in enumerate(zip(again, replacements, strict=True), start=1):  # noqa: B007 - counted to the end
             yield both
@@ -232,14 +232,15 @@ def no_label(task: Task, words: int) -> float | list[float]:
     return [none] * task.num_labels if task.law.several else none
 
 
-def _texts(rows: Dataset) -> Iterator[tuple[str, ...]]:
+def texts_of(rows: Dataset) -> Iterator[tuple[str, ...]]:
+    """The texts of loaded rows; a sentence's words as one text."""
     names = [name for name in ("text", "text_pair") if name in rows.column_names]
     for batch in rows.select_columns(names).iter(BATCH):
         for texts in zip(*(batch[name] for name in names), strict=True):
             yield texts if isinstance(texts[0], str) else (" ".join(texts[0]),)  # a sentence's words
 
 
-def _key(texts: tuple[str, ...]) -> bytes:
+def text_key(texts: tuple[str, ...]) -> bytes:
     """Equal for texts that differ in case and white space only: many models read those alike."""
     plain = "\x1f".join(" ".join(text.split()).casefold() for text in texts)
     return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=12).digest()

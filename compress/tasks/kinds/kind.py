@@ -114,6 +114,9 @@ class Kind:
     one."""
     present: Callable[[Inference], Iterator[dict[str, Any]]] | None = None
     """What the model gave -> what `compress predict` prints of each example; None for the prediction alone."""
+    answer_columns: Mapping[str, str] = field(default_factory=dict)
+    """The column of another model's answers in a file (`distill --teacher-answers`), as `present` calls it, for each value of
+    `Task.kind`. None for kinds whose answers are neither labels of a row or of its words nor a text."""
     generates: bool = False
     """Whether its models generate text: exported with a cache of keys and values, measured by tokens."""
     has_encoder: bool = False

@@ -24,6 +24,11 @@ LEVEL = 0.01
 """Of the one-sided test by which a model is shown to be worse than guessing."""
 NORMAL = 2.326
 """The quantile of the normal distribution that belongs to it."""
+ROUNDING = 1e-3
+"""So far from 1 the sum of written probabilities may be."""
+CERTAIN = 700.0
+"""Stands for an infinite score, since a double holds the exponential of no more than 709. A probability of 0 so stays below 1e-15
+at temperatures up to 20."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,28 @@ class Law:
     def probabilities(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """The chance of each output, 0 to 1, in the shape of the scores."""
         raise NotImplementedError
+
+    def stated(self, labels: NDArray[Any], outcomes: int, confidence: float) -> NDArray[np.float64]:
+        """The probabilities of labels that are stated with a confidence, [answers, outputs]; of laws that choose.
+
+        Args:
+            labels: class ids, [answers]; of labels each by itself 0 or 1, [answers, outputs].
+            outcomes: how many outputs there are.
+            confidence: the probability of what is stated, 0 to 1; the other outcomes share the rest evenly.
+        """
+        raise NotImplementedError
+
+    def scores(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores whose `probabilities` these are, in the same shape; `CERTAIN` stands for infinity. Of laws that choose."""
+        raise NotImplementedError
+
+    def defect(self, probabilities: NDArray[Any]) -> str:
+        """Why these cannot be the probabilities of one answer's outputs, [outputs]; empty where they can."""
+        known = np.isfinite(probabilities)
+        if known.all() and (probabilities >= 0).all() and (probabilities <= 1).all():
+            return ""
+        value = probabilities[~known | (probabilities < 0) | (probabilities > 1)][0]
+        return f"a probability is {value:g}, not from 0 to 1"
 
     def differs(self, ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.bool_]:
         """Where two models predict differently, [answers]."""
@@ -158,6 +185,22 @@ class Categorical(Law):
         odds = np.exp(values - values.max(axis=-1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=-1, keepdims=True), dtype=np.float64)
 
+    def stated(self, labels: NDArray[Any], outcomes: int, confidence: float) -> NDArray[np.float64]:
+        found = np.full((len(labels), outcomes), (1 - confidence) / max(outcomes - 1, 1))
+        found[np.arange(len(labels)), np.asarray(labels, np.int64)] = confidence
+        return found
+
+    def scores(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Logarithms: `softmax(log p) = p`, and `softmax(log p / T)` is p softened (Hinton et al. 2015, equation 1)."""
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(np.asarray(probabilities, np.float64)), -CERTAIN)
+
+    def defect(self, probabilities: NDArray[Any]) -> str:
+        total = float(np.sum(probabilities))
+        return super().defect(probabilities) or (
+            f"the probabilities sum to {total:.4g}, not 1" if abs(total - 1) > ROUNDING else ""
+        )
+
     def margin(self, values: NDArray[Any]) -> NDArray[np.float64]:
         ordered = np.sort(values, axis=1)
         return np.asarray(ordered[:, -1] - ordered[:, -2], dtype=np.float64)
@@ -225,6 +268,15 @@ class Binary(Law):
 
     def probabilities(self, values: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(1 / (1 + np.exp(-np.asarray(values, dtype=np.float64))), dtype=np.float64)
+
+    def stated(self, labels: NDArray[Any], outcomes: int, confidence: float) -> NDArray[np.float64]:
+        return np.where(np.asarray(labels) > 0, confidence, 1 - confidence)
+
+    def scores(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """The logarithms of the odds, as sigmoid has it."""
+        given = np.asarray(probabilities, np.float64)
+        with np.errstate(divide="ignore"):
+            return np.clip(np.log(given) - np.log1p(-given), -CERTAIN, CERTAIN)
 
     def margin(self, values: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.abs(values).min(axis=1), dtype=np.float64)

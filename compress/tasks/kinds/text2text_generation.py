@@ -45,6 +45,7 @@ KIND = Kind(
         "summarization": (Trivial("lead-3", "the beginning of each text", lead_three, learns=False),),
         "translation": (Trivial("source", "each text as it is, not translated", source, learns=False),),
     },
+    answer_columns={"summarization": "output", "translation": "output"},
     generates=True,
     has_encoder=True,
 )

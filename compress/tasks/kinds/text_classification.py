@@ -104,6 +104,7 @@ KIND = Kind(
         "regression": (Trivial("mean", "the same number for every example", mean),),
     },
     present=_present,
+    answer_columns={"classification": "label", "multi_label_classification": "labels", "regression": "score"},
     adapter_type="SEQ_CLS",
     problem_types=PROBLEM_TYPES,
 )

@@ -89,5 +89,6 @@ KIND = Kind(
         )
     },
     present=_present,
+    answer_columns={"token_classification": "tags"},
     adapter_type="TOKEN_CLS",
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, TOKENS
+from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, TOKENS, Law
 
 SCORES = np.array([[2.0, -1.0, 0.5], [-3.0, -2.0, -1.0]])
 
@@ -26,6 +26,27 @@ def test_probabilities_are_softmax_of_classes_and_sigmoid_of_labels() -> None:
     assert CATEGORICAL.probabilities(np.array([[1000.0, 0.0]])).tolist() == [[1, 0]]
     np.testing.assert_allclose(BINARY.probabilities(SCORES), 1 / (1 + np.exp(-SCORES)), rtol=1e-12)
     assert (BINARY.probabilities(SCORES) > 0.5).tolist() == BINARY.decide(SCORES).astype(bool).tolist()
+
+
+@pytest.mark.parametrize("law", [CATEGORICAL, BINARY])
+def test_scores_have_the_probabilities_that_they_were_made_of(law: Law) -> None:
+    given = np.array([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0], [1e-9, 0.5 - 1e-9, 0.5]])
+    scores = law.scores(given)
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(law.probabilities(scores), given, rtol=1e-6, atol=1e-300)
+
+
+def test_a_temperature_softens_written_probabilities_to_their_root() -> None:
+    given = np.array([0.7, 0.2, 0.1])
+    softened = CATEGORICAL.probabilities(CATEGORICAL.scores(given) / 4)
+    np.testing.assert_allclose(softened, given**0.25 / (given**0.25).sum())
+    assert CATEGORICAL.probabilities(CATEGORICAL.scores(np.array([1.0, 0.0])) / 16) == pytest.approx([1, 0], abs=1e-15)
+
+
+def test_a_stated_label_has_its_confidence_and_the_others_share_the_rest() -> None:
+    np.testing.assert_allclose(CATEGORICAL.stated(np.array([2, 0]), 3, 0.8), [[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]])
+    np.testing.assert_allclose(BINARY.stated(np.array([[1, 0]]), 2, 0.8), [[0.8, 0.2]])
+    assert CATEGORICAL.stated(np.array([1]), 2, 1.0).tolist() == [[0, 1]]
 
 
 def test_two_models_differ_where_their_predictions_do() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from compress.distillation.token_distributions import Divergence, NextTokens, divergences
 from compress.tasks.kinds.answers import Answers
 from compress.tasks.kinds.laws import Law
-from compress.tasks.kinds.losses import in_fp32, mean_by_row
+from compress.tasks.kinds.losses import in_fp32, mean_by_row, without
 
 
 def hard(law: Law, found: Answers) -> Tensor:
@@ -41,7 +41,8 @@ def soft(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], t
             teacher answered has no distance.
         weights: one a teacher.
     """
-    given = ~teachers.isnan().any(-1)
+    unknown = teachers.isnan()
+    given = ~(unknown if found.valid is None else unknown & found.valid[:, None]).any(-1)
     if not bool(given.all()):
         return _soft_of_some(law, found, teachers, given, weights, temperature)
     mixed = law.mixed(teachers, weights, temperature, found.valid)
@@ -56,7 +57,9 @@ def _soft_of_some(
     law: Law, found: Answers, teachers: Tensor, given: Tensor, weights: Sequence[float], temperature: float
 ) -> Tensor:
     """`soft` where some teachers did not answer some rows; `given` says which did, [answers, teachers]."""
-    each = in_fp32(found.values).sum(-1) * 0  # so that there is a gradient, of 0, where nobody answered
+    each = (
+        without(in_fp32(found.values), found.valid).sum(-1) * 0
+    )  # so that there is a gradient, of 0, where nobody answered
     for which in given.unique(dim=0):
         shares = [weight for weight, is_given in zip(weights, which.tolist(), strict=True) if is_given]
         if not any(shares):

@@ -64,6 +64,7 @@ def distil(make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
             "precision": "fp32",
             "max_length": 64,
             "keep_checkpoint": "last",
+            "learning_rate": 3e-3,
         }
         chosen = Distill(**{**usual, **({"teacher_answers": answers} if answers else {}), **more})
         inputs = {key: resolve_model(where) for key, where in references(chosen).items()}

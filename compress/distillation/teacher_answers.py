@@ -146,7 +146,7 @@ class TeacherAnswers:
         if not self.task.is_generative:
             return data
         labels = [
-            self.given[key].given if key in self.given else label
+            str(self.given[key].given) if key in self.given else label
             for key, label in zip(data.texts["row_hash"], data.texts["label"], strict=True)
         ]
         texts = with_labels(data.texts, labels)

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import re
 import sys
@@ -36,8 +35,8 @@ from typing import Any
 
 import contestants as field
 import standings
-from contestants import CONTESTANTS, Contestant
-from jobs import ROOT, Job, Place, commit, done, finished, hash_of, split_rows
+from contestants import CONTESTANTS, Contestant, job_of
+from jobs import ROOT, Failed, Job, Place, commit, done, finished, hash_of, with_short_lists
 
 from compress.core.artifact import write_whole
 from compress.core.machine import machine
@@ -50,19 +49,27 @@ FINAL_SPLITS = ("holdout", *standings.EVALUATION)
 def main() -> None:
     """Tunes, trains, reads and writes both files."""
     options = parsed()
-    place = Place(options.teacher, options.data, threads=options.threads)
+    place = Place({"teacher": options.teacher}, {"SST-2": options.data}, threads=options.threads)
     if options.report:
         print(write(place, options))
         return
     entered = [one for one in CONTESTANTS if not options.only or one.name in options.only]
+    try:
+        _train_all(place, entered, options)
+    except Failed as reason:
+        raise SystemExit(str(reason)) from None
+    print(write(place, options))
+
+
+def _train_all(place: Place, entered: Sequence[Contestant], options: argparse.Namespace) -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         trials = [job for one in entered for job in tuning_jobs(one)]
         list(pool.map(lambda job: told(job, done(job, place, TUNING_SPLITS)), trials))
         rates = {one.name: standings.chosen(tuned(one, place)) for one in entered if tuned(one, place)}
-        for job in pool.map(lambda job: _final(job, place), final_jobs(entered, rates, options)):
+        finals = [job for _, job in final_jobs(entered, rates, options)]
+        for job in pool.map(lambda job: _final(job, place), finals):
             write(place, options)
             print(f"{job.name}: kept", flush=True)
-    print(write(place, options))
 
 
 def parsed() -> argparse.Namespace:
@@ -86,23 +93,39 @@ def parsed() -> argparse.Namespace:
 def tuning_jobs(contestant: Contestant) -> list[Job]:
     """The three trials of a contestant."""
     shared = (field.TUNING_SEED, field.TUNING_EPOCHS, field.TUNING_ROWS)
-    return [Job(contestant, field.TUNING_LAYERS, rate, *shared) for rate in field.TUNED_RATES]
+    return [job_of(contestant, field.TUNING_LAYERS, rate, *shared) for rate in field.TUNED_RATES]
 
 
 def tuned(contestant: Contestant, place: Place) -> dict[float, Mapping[str, Any]]:
     """Rate -> what the trial got on the held-out rows; nothing until all trials are finished."""
-    found = {job.learning_rate: finished(job, place) for job in tuning_jobs(contestant)}
+    found = {job.settings["learning_rate"]: finished(job, place, TUNING_SPLITS) for job in tuning_jobs(contestant)}
     if None in found.values():
         return {}
-    return {rate: result["splits"]["holdout"] for rate, result in found.items() if result}
+    return {rate: in_rights(result)["splits"]["holdout"] for rate, result in found.items() if result}
 
 
-def final_jobs(entered: Sequence[Contestant], rates: Mapping[str, float], options: argparse.Namespace) -> Iterator[Job]:
+def in_rights(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as `distillation.json` has it: which sentences of each split were predicted correctly, and how many."""
+    splits = {
+        split: {
+            "right": read["by_row"].count("1"),
+            "rows": read["rows"],
+            "loss": read["loss"],
+            "right_by_sentence": read["by_row"],
+        }
+        for split, read in result["splits"].items()
+    }
+    return {**result, "splits": splits}
+
+
+def final_jobs(
+    entered: Sequence[Contestant], rates: Mapping[str, float], options: argparse.Namespace
+) -> Iterator[tuple[Contestant, Job]]:
     """The students that are compared: size by size, contestant by contestant."""
     for layers in options.layers:
         for one in entered:
             if layers in one.layers:
-                yield from (Job(one, layers, rates[one.name], seed, options.epochs) for seed in field.SEEDS)
+                yield from ((one, job_of(one, layers, rates[one.name], seed, options.epochs)) for seed in field.SEEDS)
 
 
 def _final(job: Job, place: Place) -> Job:
@@ -112,7 +135,7 @@ def _final(job: Job, place: Place) -> Job:
 
 def told(job: Job, result: Mapping[str, Any]) -> None:
     """A line for each job. The evaluation splits are left out: nothing may be chosen by them on the way."""
-    held_out = result["splits"]["holdout"]
+    held_out = in_rights(result)["splits"]["holdout"]
     print(f"{job.name}: {held_out['right']} of {held_out['rows']} held out, {result['seconds']:.0f} s", flush=True)
 
 
@@ -122,19 +145,19 @@ def write(place: Place, options: argparse.Namespace) -> str:
     rates = {name: standings.chosen(trials) for name, trials in tuning.items()}
     finals: dict[str, dict[int, dict[int, Any]]] = {}
     lacking: dict[str, list[str]] = {}
-    for job in final_jobs([one for one in CONTESTANTS if one.name in rates], rates, options):
-        result = finished(job, place)
+    for contestant, job in final_jobs([one for one in CONTESTANTS if one.name in rates], rates, options):
+        result, layers, seed = finished(job, place, FINAL_SPLITS), job.settings["layers"], job.settings["seed"]
         if result:
-            finals.setdefault(job.contestant.name, {}).setdefault(job.layers, {})[job.seed] = result
+            finals.setdefault(contestant.name, {}).setdefault(layers, {})[seed] = in_rights(result)
         else:
-            lacking.setdefault(f"{job.contestant.name} with {job.layers} layers", []).append(str(job.seed))
+            lacking.setdefault(f"{contestant.name} with {layers} layers", []).append(str(seed))
     missing = [f"{what} (seed {', '.join(seeds)})" for what, seeds in lacking.items()]
     results = {
         "command": command_as_typed(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
-        "teacher_sha256": hash_of(place.teacher),
+        "teacher_sha256": hash_of(place.models["teacher"]),
         "protocol": {
             "epochs": options.epochs,
             "seeds": field.SEEDS,
@@ -146,8 +169,7 @@ def write(place: Place, options: argparse.Namespace) -> str:
             "threads": options.threads,
         },
         "contestants": {one.name: {"summary": one.summary, "settings": one.settings} for one in CONTESTANTS},
-        "training_rows": len(split_rows(place.teacher, place.data, "train")[1]),
-        "holdout_rows": len(split_rows(place.teacher, place.data, "holdout")[1]),
+        **{f"{name}_rows": rows_of(place, split) for name, split in (("training", "train"), ("holdout", "holdout"))},
         "tuning": tuning,
         "chosen": rates,
         "finals": finals,
@@ -167,10 +189,12 @@ def command_as_typed() -> str:
     return " ".join(["python", "benchmarks/distillation/compare.py", *words])
 
 
-def with_short_lists(value: Any) -> str:
-    """JSON, indented, with every list of plain values on one line."""
-    text = json.dumps(value, indent=1, allow_nan=False)
-    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
+def rows_of(place: Place, split: str) -> int:
+    """How many rows a split has."""
+    from compress.data import loading
+
+    task, data = loading.resolve(place.described({"name": "sst2", "data": "SST-2"}))
+    return len(loading.load(task, data, split).rows)
 
 
 if __name__ == "__main__":

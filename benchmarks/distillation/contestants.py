@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jobs import TEXTBREWER, Job
+
 SHARED: Mapping[str, Any] = {
     "batch_size": 32,
     "warmup_ratio": 0.06,
@@ -53,3 +55,20 @@ CONTESTANTS = (
         (3, 2),
     ),
 )
+
+
+def job_of(
+    contestant: Contestant, layers: int, learning_rate: float, seed: int, epochs: float, rows: int | None = None
+) -> Job:
+    """A contestant's student. `rows` is how many training rows it sees, None for all of them."""
+    settings = {**SHARED, "layers": layers, "learning_rate": learning_rate, "epochs": epochs, "seed": seed}
+    is_ours = contestant.tool == "compress"
+    of_rows = f"-{rows}-rows" if rows else ""
+    rate = f"{learning_rate:.0e}".replace("e-0", "e-")
+    return Job(
+        name=f"{contestant.name}-{layers}-layers-rate-{rate}{of_rows}-seed-{seed}",
+        tool="distill" if is_ours else TEXTBREWER,
+        source="teacher",
+        task={"name": "sst2", "data": "SST-2", **({"limit": {"train": rows}} if rows else {})},
+        settings=settings | (contestant.settings if is_ours else {TEXTBREWER: contestant.settings}),
+    )

@@ -1,167 +1,253 @@
-"""One student is one job: trained by its contestant's tool, read once on every split, kept as one file when it is done."""
+"""One model is one job: a command makes it, it is read once on each split, and its result is kept as one file."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from contestants import SHARED, Contestant
+import reading
 
-from compress.core.artifact import hash_file, write_whole
+from compress.core.artifact import digest, hash_file, write_whole
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = ROOT / "benchmarks" / ".distillation"
+GIVEN = "given"
+"""The tool of a job that makes nothing: its source is read as it is."""
+TEXTBREWER = "textbrewer"
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run finds what it needs, and how much of the machine each job takes."""
-
-    teacher: Path
-    data: Path
-    work: Path = WORK
-    threads: int = 2
+class Failed(Exception):  # noqa: N818 - what became of a job, not a mistake in this code
+    """A job's command failed; its last words, and where its log is."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One student to train. `rows` is how many training rows it sees, None for all of them."""
+    """One command that makes a model."""
 
-    contestant: Contestant
-    layers: int
-    learning_rate: float
-    seed: int
-    epochs: float
-    rows: int | None = None
+    name: str
+    """Of its files."""
+    tool: str
+    """A technique of `compress` (`distill`, `finetune`, `quantize`), `given` or `textbrewer`."""
+    source: Job | str
+    """The model that the command is given: another job's, or the name of one in the place."""
+    task: Mapping[str, Any]
+    """As `compress` reads it, but that `data` names a folder of the place."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """By the long names of the command's options; under `textbrewer` those of its `DistillationConfig`."""
+    teachers: tuple[Job | str, ...] = ()
+    """The further teachers."""
+    text: int | None = None
+    """How many of the training split's texts are given without labels: 0 for all of them, None for no text."""
 
     @property
-    def name(self) -> str:
-        """The name of its files."""
-        rows = f"-{self.rows}-rows" if self.rows else ""
-        rate = f"{self.learning_rate:.0e}".replace("e-0", "e-")
-        return f"{self.contestant.name}-{self.layers}-layers-rate-{rate}{rows}-seed-{self.seed}"
-
-    def identity(self, teacher: str) -> dict[str, Any]:
-        """All that decides the student; a result with another identity is not this job's. `teacher` is a hash."""
-        plain = asdict(self)
-        known = {"name": self.contestant.name, "tool": self.contestant.tool, "settings": self.contestant.settings}
-        whole = {**plain, "contestant": known, "shared": SHARED, "teacher": teacher}
-        return dict(json.loads(json.dumps(whole)))
+    def needs(self) -> tuple[Job, ...]:
+        """The jobs whose models it reads."""
+        return tuple(one for one in (self.source, *self.teachers) if isinstance(one, Job))
 
 
-def finished(job: Job, place: Place) -> dict[str, Any] | None:
-    """The job's result where it was finished before, with the same identity."""
+@dataclass(frozen=True)
+class Place:
+    """Where jobs find what they need, and how much of the machine each takes."""
+
+    models: Mapping[str, Path]
+    data: Mapping[str, Path]
+    work: Path = WORK
+    threads: int = 1
+    most_rows: int | None = None
+    """Of every split, to try whether everything runs; None for all."""
+
+    def folder(self, model: Job | str) -> Path:
+        """A model's folder."""
+        if isinstance(model, str):
+            return self.models[model]
+        return self.folder(model.source) if model.tool == GIVEN else self.work / "runs" / model.name
+
+    def identity(self, model: Job | str) -> Any:
+        """All that decides a model: the hash of given weights, or a job's settings and what its inputs are."""
+        if isinstance(model, str):
+            return hash_of(self.models[model])
+        inputs = [self.identity(one) for one in (model.source, *model.teachers)]
+        settings = {"tool": model.tool, "settings": model.settings, "text": model.text, "most_rows": self.most_rows}
+        plain = {
+            **settings,
+            "task": model.task,
+            "inputs": [one if isinstance(one, str) else digest(one) for one in inputs],
+        }
+        return dict(json.loads(json.dumps(plain)))
+
+    def described(self, task: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
+        """A task as `compress` reads it.
+
+        Args:
+            whole: without the limits of its training.
+        """
+        found = {key: value for key, value in task.items() if not (whole and key in ("limit", "seed"))}
+        found["data"] = str(self.data[task["data"]].resolve())
+        if self.most_rows:
+            asked = found.get("limit", {})
+            splits = ("train", "holdout", "evaluation", "test")
+            found["limit"] = {split: min(asked.get(split, self.most_rows), self.most_rows) for split in splits}
+        return found
+
+
+def finished(job: Job, place: Place, splits: Sequence[str] = ()) -> dict[str, Any] | None:
+    """The job's result where it was finished before, with the same identity, and read on these splits."""
     file = place.work / "results" / f"{job.name}.json"
     if not file.is_file():
         return None
     result: dict[str, Any] = json.loads(file.read_text())
-    return result if result["identity"] == job.identity(hash_of(place.teacher)) else None
+    same = result["identity"] == place.identity(job)
+    return result if same and set(splits) <= set(result["splits"]) else None
 
 
-def done(job: Job, place: Place, splits: Sequence[str]) -> dict[str, Any]:
-    """The job's result; trains the student and reads the splits where that was not finished before.
+def done(job: Job, place: Place, splits: Sequence[str] = ()) -> dict[str, Any]:
+    """The job's result; makes the models that it needs, makes its own, and reads splits, where that was not done before.
 
     Raises:
-        SystemExit: the tool failed; its last words and where its log lies. The same command tries again.
+        Failed: a command failed. The same call tries again.
     """
-    known = finished(job, place)
-    if known is not None:
-        return known
-    student = place.work / "runs" / job.name
-    before, started = load_average(), time.perf_counter()
-    processor = _train(job, place, student)
-    seconds = time.perf_counter() - started
-    result = {
-        "identity": job.identity(hash_of(place.teacher)),
-        "commit": commit(),
-        "threads": place.threads,
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(processor, 1),
-        "load_average": [before, load_average()],
-        "facts": facts(student),
-        "splits": {split: read(student, place, split) for split in splits},
-    }
-    (place.work / "results").mkdir(parents=True, exist_ok=True)
-    write_whole(place.work / "results" / f"{job.name}.json", json.dumps(result, indent=1) + "\n")
+    result = finished(job, place)
+    if result is None:
+        for needed in job.needs:
+            done(needed, place)
+        before, started = load_average(), time.perf_counter()
+        processor = 0.0 if job.tool == GIVEN else _made(job, place)
+        result = {
+            "identity": place.identity(job),
+            "commit": commit(),
+            "threads": place.threads,
+            "seconds": round(time.perf_counter() - started, 1),
+            "processor_seconds": round(processor + _spent(job, place), 1),
+            "load_average": [before, load_average()],
+            "facts": facts(place.folder(job)),
+            "splits": {},
+        }
+        _keep(job, place, result)
+    for split in splits:
+        if split not in result["splits"]:
+            started = time.process_time()
+            length, task = job.settings.get("max_length", 128), place.described(job.task, whole=True)
+            result["splits"][split] = reading.read(place.folder(job), task, split, length, place.threads)
+            result["processor_seconds"] = round(result["processor_seconds"] + time.process_time() - started, 1)
+            _keep(job, place, result)
     return result
 
 
-def _train(job: Job, place: Place, student: Path) -> float:
-    """The processor's seconds, which tell the cost on a machine that others use as well."""
-    student.parent.mkdir(parents=True, exist_ok=True)
-    words = (compress_command if job.contestant.tool == "compress" else textbrewer_command)(job, place, student)
-    log = place.work / "logs" / f"{job.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+def _keep(job: Job, place: Place, result: Mapping[str, Any]) -> None:
+    (place.work / "results").mkdir(parents=True, exist_ok=True)
+    write_whole(place.work / "results" / f"{job.name}.json", json.dumps(result) + "\n")
+
+
+def _made(job: Job, place: Place) -> float:
+    """Runs the job's command; gives the processor's seconds, which tell the cost on a machine that others use as well."""
+    out, log = place.folder(job), place.work / "logs" / f"{job.name}.log"
+    for folder in (out.parent, log.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    words = (textbrewer_command if job.tool == TEXTBREWER else compress_command)(job, place, out)
     with log.open("a") as stream:
-        started = subprocess.Popen(words, stdout=stream, stderr=stream, env=environment(place.threads))
-        _, status, used = os.wait4(started.pid, 0)
+        # In a session of its own: a signal to the whole group would reach it twice, and a second one ends a training
+        # without a checkpoint.
+        started = subprocess.Popen(
+            words, stdout=stream, stderr=stream, env=environment(place.threads), start_new_session=True
+        )
+        try:
+            _, status, used = os.wait4(started.pid, 0)
+        except BaseException:
+            started.terminate()
+            _, _, used = os.wait4(started.pid, 0)
+            _spend(job, place, used.ru_utime + used.ru_stime)
+            raise
         started.returncode = code = os.waitstatus_to_exitcode(status)
-    if code or not (student / "model.safetensors").is_file():
+    if code:
+        _spend(job, place, used.ru_utime + used.ru_stime)
         words_at_end = " ".join(log.read_text().split()[-40:])
-        raise SystemExit(f"{job.name} ended with code {code}: ... {words_at_end}\nSee {log}.")
+        raise Failed(f"{job.name} ended with code {code}: ... {words_at_end}\nSee {log}.")
     return used.ru_utime + used.ru_stime
 
 
-def compress_command(job: Job, place: Place, student: Path) -> list[str]:
-    """`compress distill` for this job. Killed, it goes on from its last checkpoint when it is started again."""
-    settings = {
-        **SHARED,
-        **job.contestant.settings,
-        "layers": job.layers,
-        "learning_rate": job.learning_rate,
-        "epochs": job.epochs,
-        "seed": job.seed,
-    }
-    flags = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    task = place.work / "tasks" / f"sst2-{job.rows or 'all'}.yaml"
+def _spend(job: Job, place: Place, seconds: float) -> None:
+    """Notes the processor's seconds of a try that did not finish."""
+    (place.work / "tries").mkdir(parents=True, exist_ok=True)
+    with (place.work / "tries" / f"{job.name}.txt").open("a") as stream:
+        stream.write(f"{seconds:.1f}\n")
+
+
+def _spent(job: Job, place: Place) -> float:
+    file = place.work / "tries" / f"{job.name}.txt"
+    return sum(map(float, file.read_text().split())) if file.is_file() else 0.0
+
+
+def processor_minutes(place: Place) -> float:
+    """What all finished jobs of a place took, with the tries of theirs that did not finish."""
+    results = (place.work / "results").glob("*.json")
+    return sum(json.loads(file.read_text())["processor_seconds"] for file in results) / 60
+
+
+def compress_command(job: Job, place: Place, out: Path) -> list[str]:
+    """A command of `compress`. If it was killed, it continues from its last checkpoint when it is started again."""
+    task = place.work / "tasks" / f"{job.name}.yaml"
     task.parent.mkdir(parents=True, exist_ok=True)
-    task.write_text(json.dumps(described(job, place)) + "\n")  # JSON is YAML
+    task.write_text(json.dumps(place.described(job.task)) + "\n")  # JSON is YAML
     return [
-        *(sys.executable, "-m", "compress", "distill", str(place.teacher)),
-        *("--task", str(task), *flags, "-o", str(student), "--force"),
+        *(sys.executable, "-m", "compress", job.tool, str(place.folder(job.source))),
+        *("--task", str(task), *_flags(job, place), "-o", str(out), "--force"),
     ]
 
 
-def textbrewer_command(job: Job, place: Place, student: Path) -> list[str]:
-    """The runner for this job. It cannot be resumed: killed, it starts anew."""
-    shutil.rmtree(student, ignore_errors=True)
-    scratch = place.work / "scratch" / job.name
+def _flags(job: Job, place: Place) -> Iterator[str]:
+    settings = dict(job.settings)
+    if place.most_rows and "epochs" in settings:
+        settings["epochs"] = min(settings["epochs"], 1.0)
+    if job.teachers:
+        settings["teachers"] = ",".join(str(place.folder(one)) for one in job.teachers)
+    if job.text is not None:
+        settings["unlabelled_data"] = texts(job, place)
+    for name, value in settings.items():
+        yield from (f"--{name.replace('_', '-')}", str(value))
+
+
+def texts(job: Job, place: Place) -> Path:
+    """A file with the texts of the job's training split, one a line: all, or so many drawn. No held-out row is among them."""
+    wanted = job.text or None
+    if place.most_rows:
+        wanted = min(wanted or place.most_rows, place.most_rows)
+    file = place.work / "texts" / f"{job.task['name']}-{wanted or 'all'}.txt"
+    if not file.is_file():
+        found = reading.training_texts(place.described(job.task, whole=True), wanted)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, "".join(f"{one}\n" for one in found))
+    return file
+
+
+def textbrewer_command(job: Job, place: Place, out: Path) -> list[str]:
+    """The runner for this job. It cannot be resumed: if it was killed, it starts over."""
+    shutil.rmtree(out, ignore_errors=True)
+    teacher, scratch = place.folder(job.source), place.work / "scratch" / job.name
     scratch.mkdir(parents=True, exist_ok=True)
     described_job = {
-        **SHARED,
-        "teacher": str(place.teacher.resolve()),
-        "task": described(job, place),
-        "layers": job.layers,
-        "learning_rate": job.learning_rate,
-        "epochs": job.epochs,
-        "seed": job.seed,
-        "settings": dict(job.contestant.settings),
+        **job.settings,
+        "teacher": str(teacher.resolve()),
+        "task": place.described(job.task),
         "threads": place.threads,
-        "cache": str(place.work / "teacher" / hash_of(place.teacher)[:16]),
+        "cache": str(place.work / "teacher" / hash_of(teacher)[:16]),
         "scratch": str(scratch),
-        "out": str(student),
+        "out": str(out),
     }
     file = scratch / "job.json"
     file.write_text(json.dumps(described_job, indent=1))
     install_textbrewer()
     return [sys.executable, str(HERE / "textbrewer_runner.py"), str(file)]
-
-
-def described(job: Job, place: Place) -> dict[str, Any]:
-    """The task as `compress` reads it; the held-out 5 % are cut off before the limit applies."""
-    limit = {"limit": {"train": job.rows}} if job.rows else {}
-    return {"name": "sst2", "data": str(place.data.resolve()), **limit}
 
 
 def install_textbrewer() -> Path:
@@ -192,52 +278,19 @@ def environment(threads: int) -> dict[str, str]:
     }
 
 
-def read(student: Path, place: Place, split: str) -> dict[str, Any]:
-    """A student's answers on a split, in fp32 and the same way for every contestant: right ones, and the mean loss."""
-    from compress.core.artifact import Artifact
-    from compress.runtimes.pytorch import open_session
-    from compress.runtimes.rows import Rows, predict_all
-    from compress.runtimes.runtime import Serving
-
-    columns, labels = split_rows(place.teacher, place.data, split)
-    artifact = Artifact(student, origin={}, task=None)
-    session = open_session(artifact, Serving(threads=place.threads))
-    logits = predict_all(session, Rows.encode(columns))["logits"].astype(np.float64)
-    logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    right = logits.argmax(axis=1) == labels
-    return {
-        "right": int(right.sum()),
-        "rows": len(labels),
-        "loss": round(float(-logs[np.arange(len(labels)), labels].mean()), 5),
-        "right_by_sentence": "".join(str(int(one)) for one in right),
-    }
-
-
 @lru_cache
-def split_rows(teacher: Path, data: Path, split: str) -> tuple[dict[str, list[list[int]]], np.ndarray]:
-    """The token ids and the labels of a split."""
-    from compress.data import loading
-    from compress.models import load as models
-
-    tokenizer = models.tokenizer(teacher)
-    task, folder = loading.resolve({"name": "sst2", "data": str(data.resolve())})
-    rows = loading.tokenize(loading.load(task, folder, split).rows, tokenizer, SHARED["max_length"]).rows
-    columns = {name: list(rows[name]) for name in rows.column_names if name in tokenizer.model_input_names}
-    return columns, np.asarray(rows["label"])
+def hash_of(model: Path) -> str:
+    """Of a given model's weights."""
+    return hash_file(model / "model.safetensors")
 
 
-@lru_cache
-def hash_of(teacher: Path) -> str:
-    """Of the teacher's weights."""
-    return hash_file(teacher / "model.safetensors")
-
-
-def facts(student: Path) -> Mapping[str, Any]:
-    """What `compress` tells of its training, without the curves; nothing for TextBrewer."""
-    manifest = student / "manifest.json"
+def facts(folder: Path) -> Mapping[str, Any]:
+    """What `compress` tells of a training, without the curves; nothing for TextBrewer."""
+    manifest = folder / "manifest.json"
     told = json.loads(manifest.read_text())["steps"][-1]["facts"] if manifest.is_file() else {}
     wanted = ("training_steps", "training_rows", "holdout_rows", "training_seconds", "teacher_seconds")
-    return {name: told[name] for name in (*wanted, "teacher_reused", "resumed_from_step", "autocast") if name in told}
+    more = ("rows_unlabelled", "rows_augmented", "teacher_seconds_saved", "resumed_from_step", "autocast")
+    return {name: told[name] for name in (*wanted, *more) if name in told}
 
 
 def load_average() -> list[float]:
@@ -250,3 +303,9 @@ def commit() -> str:
     told = [["git", "rev-parse", "--short=12", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"]]
     head, changed = (subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout.strip() for words in told)
     return f"{head} and changes" if changed else head
+
+
+def with_short_lists(value: Any) -> str:
+    """JSON, indented, with every list of plain values on one line."""
+    text = json.dumps(value, indent=1, allow_nan=False)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"

@@ -43,7 +43,7 @@ def main() -> None:
     task, data = loading.resolve(job["task"])
     rows = loading.tokenize(loading.load(task, data, "train").rows, tokenizer, job["max_length"]).rows
     student = keep_layers(teacher, evenly_spaced(layer_count(teacher.config), job["layers"]))
-    matches = job["settings"].get("intermediate_matches")
+    matches = job["textbrewer"].get("intermediate_matches")
     logits = None if matches else teacher_logits(teacher, rows, tokenizer, Path(job["cache"]))
     batches = Batches(rows, tokenizer, job, logits)
     train(teacher, student, batches, job)
@@ -87,20 +87,20 @@ def train(teacher: Any, student: Any, batches: Batches, job: Mapping[str, Any]) 
     steps = len(batches) * epochs
     distiller = GeneralDistiller(
         TrainingConfig(output_dir=job["scratch"], device="cpu"),
-        DistillationConfig(**job["settings"]),
+        DistillationConfig(**job["textbrewer"]),
         teacher,
         student,
         lambda batch, outputs: found(outputs),
         lambda batch, outputs: {**found(outputs), "losses": F.cross_entropy(outputs.logits.float(), batch["labels"])},
     )
-    wanted = {"output_hidden_states": True} if job["settings"].get("intermediate_matches") else {}
+    wanted = {"output_hidden_states": True} if job["textbrewer"].get("intermediate_matches") else {}
     with distiller:
         distiller.train(
             optimizer,
             batches,
             num_epochs=epochs,
             scheduler_class=get_linear_schedule_with_warmup,
-            scheduler_args={"num_warmup_steps": math.ceil(steps * job["warmup"]), "num_training_steps": steps},
+            scheduler_args={"num_warmup_steps": math.ceil(steps * job["warmup_ratio"]), "num_training_steps": steps},
             max_grad_norm=LONGEST_GRADIENT,
             **wanted,
         )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 DISTILLATION = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
-NAMES = ("contestants", "jobs", "standings", "compare")
+NAMES = ("contestants", "jobs", "reading", "standings", "compare")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def place(scripts: dict[str, ModuleType], tmp_path: Path) -> Any:
     """A place to work in, with a teacher that is one file."""
     (tmp_path / "teacher").mkdir()
     (tmp_path / "teacher" / "model.safetensors").write_bytes(b"weights")
-    return scripts["jobs"].Place(tmp_path / "teacher", tmp_path, work=tmp_path / "work", threads=1)
+    return scripts["jobs"].Place({"teacher": tmp_path / "teacher"}, {"SST-2": tmp_path}, work=tmp_path / "work")
 
 
 def read(right: str, test: str = "1" * 4) -> dict[str, Any]:
@@ -53,7 +53,10 @@ def read(right: str, test: str = "1" * 4) -> dict[str, Any]:
 
 def test_every_contestant_gets_the_same_number_of_trials_on_the_same_rows(scripts: dict[str, ModuleType]) -> None:
     trials = [
-        {(job.learning_rate, job.layers, job.seed, job.epochs, job.rows) for job in scripts["compare"].tuning_jobs(one)}
+        {
+            (*(job.settings[key] for key in ("learning_rate", "layers", "seed", "epochs")), job.task["limit"]["train"])
+            for job in scripts["compare"].tuning_jobs(one)
+        }
         for one in scripts["contestants"].CONTESTANTS
     ]
     assert len(trials[0]) == 3
@@ -80,7 +83,7 @@ def test_our_contestants_use_settings_that_distill_has(scripts: dict[str, Module
     for one in scripts["contestants"].CONTESTANTS:
         if one.tool != "compress":
             continue
-        job = scripts["jobs"].Job(one, 3, 1e-4, 0, 2.0)
+        job = scripts["contestants"].job_of(one, 3, 1e-4, 0, 2.0)
         words = scripts["jobs"].compress_command(job, place, place.work / "student")
         flags = words[words.index("--task") + 2 : words.index("-o")]
         given = {flag[2:].replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2], strict=True)}
@@ -101,17 +104,16 @@ def tool(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> lis
     """Training and reading replaced by their traces: a list that grows by one word for each."""
     jobs, traces = scripts["jobs"], []
 
-    def train(job: Any, place: Any, student: Path) -> float:
+    def made(job: Any, place: Any) -> float:
         traces.append("trained")
-        student.mkdir(parents=True)
         return 1.0
 
-    def split(student: Path, place: Any, name: str) -> dict[str, Any]:
+    def split(student: Path, task: Any, name: str, *_: Any) -> dict[str, Any]:
         traces.append(name)
-        return {"right": 1, "rows": 2, "loss": 0.5, "right_by_sentence": "10"}
+        return {"rows": 2, "value": 0.5, "loss": 0.5, "by_row": "10"}
 
-    monkeypatch.setattr(jobs, "_train", train)
-    monkeypatch.setattr(jobs, "read", split)
+    monkeypatch.setattr(jobs, "_made", made)
+    monkeypatch.setattr(scripts["reading"], "read", split)
     return traces
 
 
@@ -119,11 +121,13 @@ def test_a_finished_job_is_neither_trained_nor_read_again(
     scripts: dict[str, ModuleType], place: Any, tool: list[str]
 ) -> None:
     jobs = scripts["jobs"]
-    job = jobs.Job(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
+    job = scripts["contestants"].job_of(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
     first = jobs.done(job, place, ("evaluation", "test"))
     assert tool == ["trained", "evaluation", "test"]
     assert jobs.done(job, place, ("evaluation", "test")) == first
     assert len(tool) == 3
+    jobs.done(job, place, ("holdout", "test"))
+    assert tool[3:] == ["holdout"]  # a split that is asked for later is read without training again
 
 
 @pytest.mark.parametrize("change", ["epochs", "settings", "teacher"])
@@ -133,14 +137,14 @@ def test_a_job_of_another_kind_is_not_taken_for_finished(
     from dataclasses import replace
 
     jobs = scripts["jobs"]
-    job = jobs.Job(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
-    jobs.done(job, place, ())
+    job = scripts["contestants"].job_of(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
+    jobs.done(job, place)
     if change == "epochs":
-        job = replace(job, epochs=3.0)
+        job = replace(job, settings={**job.settings, "epochs": 3.0})
     elif change == "settings":
-        job = replace(job, contestant=replace(job.contestant, settings={"alpha": 0.9}))
+        job = replace(job, settings={**job.settings, "alpha": 0.9})
     else:
-        (place.teacher / "model.safetensors").write_bytes(b"other weights")
+        (place.models["teacher"] / "model.safetensors").write_bytes(b"other weights")
         jobs.hash_of.cache_clear()
     assert jobs.finished(job, place) is None
 
@@ -149,11 +153,11 @@ def test_a_tool_that_fails_leaves_no_result_and_its_last_words(
     scripts: dict[str, ModuleType], place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = scripts["jobs"]
-    job = jobs.Job(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
+    job = scripts["contestants"].job_of(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
     fails = [sys.executable, "-c", "import sys; sys.exit('out of patience')"]
     monkeypatch.setattr(jobs, "compress_command", lambda *_: fails)
-    with pytest.raises(SystemExit, match="out of patience"):
-        jobs.done(job, place, ())
+    with pytest.raises(jobs.Failed, match="out of patience"):
+        jobs.done(job, place)
     assert jobs.finished(job, place) is None
 
 
@@ -251,7 +255,9 @@ def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scr
 
 def test_a_report_trains_nothing(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, place: Any) -> None:
     compare = scripts["compare"]
-    monkeypatch.setattr(sys, "argv", ["compare.py", str(place.teacher), "--data", str(place.data), "--report"])
+    monkeypatch.setattr(
+        sys, "argv", ["compare.py", str(place.models["teacher"]), "--data", str(place.work), "--report"]
+    )
     monkeypatch.setattr(compare, "done", lambda *_: pytest.fail("a student was trained"))
     written = []
     monkeypatch.setattr(compare, "write", lambda *_: written.append("page") or "page")

@@ -1,0 +1,196 @@
+"""What the finished jobs of the study show: each contrast with an interval over rows and seeds, and the page of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from plan import Choice, Contrast, Entry, best
+from reading import scores
+
+from compress.metrics import statistics, verdicts
+from compress.metrics.crossed import with_seeds
+
+MARGIN = 0.005
+"""A loss of half a point, or of half a hundredth of a nat, is accepted where a word says `not worse`."""
+POINTS = frozenset({"accuracy", "rouge_l"})
+"""The metrics that are shown in points of 100."""
+
+Results = Mapping[int, Mapping[str, Any]]
+"""An arm's finished jobs by seed."""
+
+
+def rows_of(results: Results, splits: Sequence[str]) -> np.ndarray:
+    """The scores of each seed's model on the pooled rows of some splits, [seeds, rows]."""
+    return np.stack([np.concatenate([scores(one["splits"][split]) for split in splits]) for one in results.values()])
+
+
+def compare(first: Results, second: Results, splits: Sequence[str]) -> dict[str, Any] | None:
+    """One arm beside another, on the seeds that both finished; None where there is no such seed.
+
+    An arm of one seed that is no training (a given model) is beside every seed of the other one.
+
+    Returns:
+        `seeds`, `rows`, `metric`; `difference`, the gain of the first (above 0 where it is better, whichever way the metric
+        points), its 95 % `interval` over rows and seeds (over rows alone with one seed), and the `word` that is read from it.
+    """
+    fixed = len(second) == 1 and len(first) > 1
+    seeds = sorted(first if fixed else set(first) & set(second))
+    if not seeds or not second:
+        return None
+    mine = rows_of({seed: first[seed] for seed in seeds}, splits)
+    others = rows_of(second if fixed else {seed: second[seed] for seed in seeds}, splits)
+    read = next(iter(second.values()))["splits"][splits[0]]
+    if not read["higher_is_better"]:
+        mine, others = -mine, -others
+    found = statistics.compare(mine.mean(axis=0).tolist(), others.mean(axis=0).tolist())
+    sides = [side for side in (mine, others) if len(side) > 1]
+    low, high = with_seeds(found.difference, found.interval, sides) if sides else found.interval
+    return {
+        "seeds": seeds,
+        "rows": mine.shape[1],
+        "metric": read["metric"],
+        "difference": found.difference,
+        "interval": [low, high],
+        "word": verdicts.word(low, high, MARGIN),
+    }
+
+
+def contrasts(asked: Sequence[Contrast], arms: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All contrasts of which both arms have results, with what a model of each arm cost.
+
+    Args:
+        arms: by name, each with the splits that it is `judged_on`, and its finished jobs `by_seed`.
+    """
+    for one in asked:
+        mine, others = arms[one.arm]["by_seed"], arms[one.against]["by_seed"]
+        found = compare(mine, others, arms[one.arm]["judged_on"])
+        if found:
+            minutes = [fmean(each["processor_seconds"] for each in side.values()) / 60 for side in (mine, others)]
+            yield {"situation": one.situation, "arm": one.arm, "against": one.against, **found, "minutes": minutes}
+
+
+def decided(choice: Choice, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a choice tried, and what it took.
+
+    Args:
+        results: the trials' by their labels, all of them.
+    """
+    read = {label: one["splits"][choice.split] for label, one in results.items()}
+    return {
+        "asks": choice.asks,
+        "split": choice.split,
+        "metric": next(iter(read.values()))["metric"],
+        "rows": next(iter(read.values()))["rows"],
+        "values": {label: one["value"] for label, one in read.items()},
+        "chosen": best(choice, read),
+    }
+
+
+def markdown(told: Mapping[str, Any]) -> str:
+    """The page: what the contrasts show, the arms, the choices, and what is missing."""
+    machine = told["machine"]
+    state = f"**Unfinished:** {len(told['missing'])} jobs are left, listed below. " if told["missing"] else ""
+    lines = [
+        "# What distillation brings, and where",
+        "",
+        f"{state}Made by `{told['command']}` on {machine['cpu']}, {machine['cores']} cores, one thread a job, bf16 where the "
+        f"processor has it, in {told['processor_minutes']:.0f} processor minutes. The protocol is in "
+        "`benchmarks/distillation/study.py`.",
+        "",
+        "A gain above 0 is in favour of the first arm. The interval (95 %) is over rows and seeds. Not worse: by less than "
+        f"{100 * MARGIN:g} points. Minutes are those of a processor, for one model of either arm.",
+        "",
+        *_contrasts(told["contrasts"]),
+        "",
+        *_repeated(told["repeated"]),
+        "## Arms",
+        "",
+        *_arms(told["arms"]),
+        "",
+        "## Choices",
+        "",
+        "One seed each, on rows that decide nothing else; of equals the first.",
+        "",
+        *_choices(told["choices"]),
+        *_missing(told["missing"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _contrasts(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| situation | arm, against | gain | interval | word | seeds | rows | minutes |"
+    yield "|---|---|--:|---|---|---|--:|---|"
+    for one in found:
+        scale, unit = _scale(one["metric"])
+        low, high = (_signed(scale * limit) for limit in one["interval"])
+        minutes = " / ".join(f"{value:.1f}" for value in one["minutes"])
+        yield (
+            f"| {one['situation']} | {one['arm']}, {one['against']} | {_signed(scale * one['difference'])} {unit} "
+            f"| {low} to {high} | {one['word']} | {len(one['seeds'])} | {one['rows']:,} | {minutes} |"
+        )
+
+
+def _repeated(found: Mapping[str, int] | None) -> Iterator[str]:
+    if found:
+        yield (
+            f"A trial of the comparison with TextBrewer, trained again with today's code, answers {found['different']} of its "
+            f"{found['rows']:,} held-out rows otherwise than it did."
+        )
+        yield ""
+
+
+def _scale(metric: str) -> tuple[float, str]:
+    return (100, "points" if metric == "accuracy" else "points of ROUGE-L") if metric in POINTS else (1, metric)
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.2f}" if abs(value) >= 0.1 else f"{value:+.3f}"
+    return "0.00" if not float(text) else text.replace("-", "−")
+
+
+def _arms(arms: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "| arm | what | by seed, on the rows of the contrasts | mean | held out | minutes | commit |"
+    yield "|---|---|---|--:|--:|--:|---|"
+    for name, arm in arms.items():
+        by_seed, judged = arm["by_seed"], arm["judged_on"]
+        if not by_seed:
+            continue
+        values = [_mean([one["splits"][split] for split in judged]) for one in by_seed.values()]
+        held_out = [one["splits"]["holdout"]["value"] for one in by_seed.values() if "holdout" in one["splits"]]
+        minutes = fmean(one["processor_seconds"] for one in by_seed.values()) / 60
+        commits = ", ".join(sorted({one["commit"][:7] for one in by_seed.values()}))
+        yield (
+            f"| {name} | {arm['summary']} | {', '.join(f'{value:.4f}' for value in values)} | {fmean(values):.4f} "
+            f"| {f'{fmean(held_out):.4f}' if held_out else ''} | {minutes:.1f} | {commits} |"
+        )
+
+
+def _mean(reads: Sequence[Mapping[str, Any]]) -> float:
+    return float(np.concatenate([scores(dict(one)) for one in reads]).mean())
+
+
+def _choices(choices: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "| choice | asks | rows that choose | tried | chosen |"
+    yield "|---|---|---|---|---|"
+    for name, one in choices.items():
+        tried = ", ".join(f"{label} {value:.4f}" for label, value in one["values"].items())
+        yield f"| {name} | {one['asks']} | {one['rows']:,} of {one['split']} | {tried} | {one['chosen']} |"
+
+
+def _missing(missing: Sequence[str]) -> Iterator[str]:
+    if missing:
+        yield from ("", "## Not run yet", "", *(f"- {one}" for one in missing))
+
+
+def listed(queue: Sequence[Entry]) -> str:
+    """The plan as a table: what runs, in the order of its worth, and what it costs."""
+    lines, total = ["| what | jobs | minutes | together |", "|---|--:|--:|--:|"], 0.0
+    for entry in queue:
+        total += entry.minutes
+        what = entry.choice.asks if entry.choice else "; ".join(arm.summary for arm in entry.arms)
+        jobs = len(entry.choice.candidates) if entry.choice else sum(len(arm.seeds) for arm in entry.arms)
+        lines.append(f"| {entry.question}: {what} | {jobs} | {entry.minutes:.0f} | {total:.0f} |")
+    return "\n".join(lines) + "\n"

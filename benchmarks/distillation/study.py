@@ -1,0 +1,283 @@
+"""Where distillation helps, and where it does not: few labels, hidden layers, several teachers, a summarizer, a decoder.
+
+    python benchmarks/distillation/study.py --models MODELS --data DATA --base BASE --work WORK
+
+MODELS has the folders minilm-sst2 (a 6-layer SST-2 classifier), bart-samsum and stories260k; DATA has SST-2 and SAMSum; BASE is
+all-MiniLM-L6-v2 as it was published. The protocol, written before any result of it was seen:
+
+- Three seeds each. A seed also draws the labelled rows where there are few. Both sides of a contrast have the same seeds, and
+  with few labels the same rows. Batches of 32, AdamW, linear schedule, the last weights.
+- Every choice (learning rate, epochs, alpha, losses) is made with one more seed on the 3,246 rows held out of SST-2's training
+  split, and for the decoder on texts held out of its own. SST-2's dev and test-labeled, 2,693 rows together, are read once for
+  each arm and choose nothing. The given teacher had been trained on the held-out rows, so they choose between its students'
+  settings and never say whether it helps. The summarizer had too, which would favour its students over plain training: recipes
+  are chosen on SAMSum's validation split, and judged on its test split.
+- A student without its teacher has its own best epochs and learning rate, up to as many steps as the student with the text.
+- The interval of a contrast is over rows and seeds (`compress.metrics.crossed`). Nothing is corrected for the number of
+  contrasts.
+- "All labels" with and without a teacher, 3 layers, and with one, 2 layers, are results of `compare.py`. A trial of it is
+  trained again, and compared answer by answer.
+- The jobs run in the order of `--plan`, the most telling first, and stop after `--minutes` of a processor.
+
+Each model is one job. A finished job is kept and never done again, so the same command continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import arms
+import findings
+import generative_arms
+import students
+from jobs import HERE, ROOT, Failed, Job, Place, commit, done, finished, processor_minutes, with_short_lists
+from plan import SEEDS, TRIAL_SEED, Arm, Chosen, Entry, Settings, Undecided, arms_of, best, choices_of
+
+from compress.core.artifact import write_whole
+from compress.core.machine import machine
+
+RESULTS = ROOT / "benchmarks" / "results"
+COMMAND = "python benchmarks/distillation/study.py --models MODELS --data DATA --base BASE --work WORK"
+QUEUE: tuple[Entry, ...] = (
+    *arms.FEW,
+    *arms.LAYERS,
+    *generative_arms.SUMMARIES,
+    *generative_arms.OWN_TEXTS,
+    *arms.LATER,
+    *generative_arms.ALL_SUMMARIES,
+)
+CONTRASTS = (*arms.CONTRASTS, *generative_arms.CONTRASTS)
+
+
+def main() -> None:
+    """Runs what is not finished, in the order of the plan."""
+    options = parsed()
+    place = place_of(options)
+    if options.plan:
+        print(findings.listed(QUEUE), end="")
+    elif options.report:
+        print(write(place, options.out))
+    else:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        with alone(place):
+            run(place, options)
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, required=True, help="folder with minilm-sst2, bart-samsum, stories260k")
+    parser.add_argument("--data", type=Path, required=True, help="folder with SST-2 and SAMSum")
+    parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2 as it was published")
+    parser.add_argument("--work", type=Path, required=True, help="folder for models, logs and finished jobs (20 GB)")
+    parser.add_argument("--threads", type=int, default=1, help="of each job (%(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=480, help="of a processor, after which no job starts (%(default)g)"
+    )
+    parser.add_argument("--only", action="append", metavar="TEXT", help="jobs whose name contains it (repeatable)")
+    parser.add_argument("--rows", type=int, help="at most so many of each split, and one epoch: to try whether it runs")
+    parser.add_argument("--plan", action="store_true", help="print the plan and its cost, and stop")
+    parser.add_argument("--report", action="store_true", help="train nothing: write what is finished")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for study.json and study.md")
+    return parser.parse_args()
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """The folders by the names that the arms use."""
+    models = {
+        name: options.models / name for name in (students.TEACHER, generative_arms.SUMMARIZER, generative_arms.DECODER)
+    }
+    data = {name: options.data / name for name in ("SST-2", "SAMSum")}
+    own = {generative_arms.OWN_TEXT: options.work / "own-text"}
+    return Place({**models, students.BASE: options.base}, {**data, **own}, options.work, options.threads, options.rows)
+
+
+@contextmanager
+def alone(place: Place) -> Iterator[None]:
+    """While this lasts no other run has this work folder; the number of the process is in its file `pid`."""
+    place.work.mkdir(parents=True, exist_ok=True)
+    with (place.work / "pid").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"Another run is at work: its number is in {file.name}.") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def run(place: Place, options: argparse.Namespace) -> None:
+    """Does the jobs one after another; one that fails is told and passed over, with what needs it."""
+    own_text(place, options.rows)
+    chosen = chooser(place)
+    for entry in QUEUE:
+        try:
+            for job, splits in entry.jobs(chosen):
+                if options.only and not any(text in job.name for text in options.only):
+                    continue
+                spent = processor_minutes(place)
+                if spent >= options.minutes and not finished(job, place, splits):
+                    print(f"{spent:.0f} processor minutes are spent: stopped before {job.name}.", flush=True)
+                    return
+                told(job, place, splits)
+        except Undecided as reason:
+            print(f"passed over: {entry.question}: {reason}", flush=True)
+
+
+def told(job: Job, place: Place, splits: tuple[str, ...]) -> None:
+    """Does a job, with a line of what is no secret: nothing may be chosen by the evaluation splits on the way."""
+    if finished(job, place, splits):
+        return
+    try:
+        result = done(job, place, splits)
+    except Failed as reason:
+        print(reason, flush=True)
+        return
+    shown = result["splits"].get("holdout", {}).get("value", "")
+    print(f"{job.name}: held out {shown}, {result['processor_seconds'] / 60:.1f} processor minutes", flush=True)
+
+
+def own_text(place: Place, rows: int | None) -> None:
+    """The texts that the decoder writes for its students, where they are not there yet."""
+    folder = place.data[generative_arms.OWN_TEXT]
+    if (folder / "task.yaml").is_file():
+        return
+    number = 8 * rows if rows else 4608
+    words = [sys.executable, str(HERE.parent / "own_text.py"), str(place.models[generative_arms.DECODER]), str(folder)]
+    subprocess.run([*words, "--texts", str(number)], check=True)
+
+
+def chooser(place: Place) -> Chosen:
+    """Gives the settings that won a choice, from the results of its trials."""
+    choices = choices_of(QUEUE)
+
+    def chosen(name: str) -> Settings:
+        choice = choices[name]
+        results = {label: finished(job, place, (choice.split,)) for label, job in choice.trials(chosen).items()}
+        if None in results.values():
+            raise Undecided(f"trials of {name} are not finished")
+        return choice.candidates[
+            best(choice, {label: one["splits"][choice.split] for label, one in results.items() if one})
+        ]
+
+    return chosen
+
+
+def write(place: Place, out: Path) -> str:
+    """Writes what is finished so far; gives the page."""
+    chosen, known = chooser(place), arms_of(QUEUE)
+    results: dict[str, dict[int, Any]] = {
+        name: {} if place.most_rows else earlier(one) for name, one in arms.EARLIER.items()
+    }
+    results |= {name: dict(_finished(name, place, chosen)) for name in known}
+    told_arms = {
+        name: {
+            "summary": known[name].summary if name in known else f"{name}, from the comparison with TextBrewer",
+            "judged_on": known[name].judged_on if name in known else ("evaluation", "test"),
+            "by_seed": by_seed,
+        }
+        for name, by_seed in results.items()
+    }
+    told_all = {
+        "command": COMMAND,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "protocol": {"seeds": SEEDS, "trial_seed": TRIAL_SEED, "threads": place.threads},
+        "processor_minutes": round(processor_minutes(place), 1),
+        "choices": dict(_decided(place, chosen)),
+        "contrasts": list(findings.contrasts(CONTRASTS, told_arms)),
+        "arms": told_arms,
+        "repeated": None if place.most_rows else repeated(results[arms.REPEATED.name]),
+        "missing": list(_missing(place, chosen)),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "study.json", with_short_lists(told_all))
+    page = findings.markdown(told_all)
+    write_whole(out / "study.md", page)
+    return page
+
+
+def _finished(name: str, place: Place, chosen: Chosen) -> Iterator[tuple[int, dict[str, Any]]]:
+    arm = arms_of(QUEUE)[name]
+    for seed in arm.seeds:
+        try:
+            result = finished(arm.of_seed(seed, chosen), place, arm.splits)
+        except Undecided:
+            continue
+        if result:
+            kept = {key: value for key, value in result.items() if key != "identity"}
+            yield seed, {**kept, "splits": {name: _shown(one, name, arm) for name, one in kept["splits"].items()}}
+
+
+def _shown(read: Mapping[str, Any], split: str, arm: Arm) -> dict[str, Any]:
+    """What is read of a split, without its rows where no contrast needs them."""
+    return {key: value for key, value in read.items() if split in arm.judged_on or key not in ("by_row", "weights")}
+
+
+def _decided(place: Place, chosen: Chosen) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, choice in choices_of(QUEUE).items():
+        try:
+            results = {label: finished(job, place, (choice.split,)) for label, job in choice.trials(chosen).items()}
+        except Undecided:
+            continue
+        whole = {label: one for label, one in results.items() if one}
+        if len(whole) == len(results):
+            yield name, findings.decided(choice, whole)
+
+
+def _missing(place: Place, chosen: Chosen) -> Iterator[str]:
+    """The jobs that are not finished, and the entries whose settings are not chosen yet."""
+    for entry in QUEUE:
+        try:
+            for job, splits in entry.jobs(chosen):
+                if not finished(job, place, splits):
+                    yield job.name
+        except Undecided:
+            names = [arm.name for arm in entry.arms] or [entry.choice.name if entry.choice else ""]
+            yield f"{', '.join(names)}: after a choice that is not finished"
+
+
+def earlier(one: tuple[str, int]) -> dict[int, dict[str, Any]]:
+    """An arm of the comparison with TextBrewer, by seed, as its committed results have it."""
+    name, layers = one
+    known = json.loads((RESULTS / "distillation.json").read_text())["finals"].get(name, {}).get(str(layers), {})
+    return {int(seed): {**each, "splits": _as_read(each["splits"])} for seed, each in known.items()}
+
+
+def _as_read(splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        split: {
+            "metric": "accuracy",
+            "higher_is_better": True,
+            "rows": read["rows"],
+            "value": round(read["right"] / read["rows"], 6),
+            "by_row": read["right_by_sentence"],
+        }
+        for split, read in splits.items()
+    }
+
+
+def repeated(results: Mapping[int, Mapping[str, Any]]) -> dict[str, int] | None:
+    """How many held-out rows a trial of the earlier comparison answers otherwise today; None before it is trained."""
+    if TRIAL_SEED not in results:
+        return None
+    tuning = json.loads((RESULTS / "distillation.json").read_text())["tuning"]["plain"]["0.0002"]
+    now = results[TRIAL_SEED]["splits"]["holdout"]["by_row"]
+    return {"rows": len(now), "different": sum(a != b for a, b in zip(now, tuning["right_by_sentence"], strict=True))}
+
+
+if __name__ == "__main__":
+    main()

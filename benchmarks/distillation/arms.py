@@ -125,8 +125,12 @@ FEW = (
         A2,
         Choice(
             "own-text",
-            "alpha for 1,000 labels and 19,000 texts",
-            WITH_TEXT,
+            "alpha, temperature and the confidence that a text must have, for 1,000 labels and 19,000 texts",
+            {
+                **WITH_TEXT,
+                "temperature-1": {"alpha": 0.9, "temperature": 1.0},
+                "confidence-0.9": {"alpha": 0.9, "confidence": 0.9},
+            },
             lambda name, one, chosen: student(
                 name, TRIAL_SEED, one, rows=1000, source=own_teacher(TRIAL_SEED, chosen), text=TRIAL_TEXTS
             ),

@@ -49,6 +49,8 @@ class Job:
     """The further teachers."""
     text: int | None = None
     """How many of the training split's texts are given without labels: 0 for all of them, None for no text."""
+    confidence: float = 0.0
+    """Only those of these texts to whose likeliest class the source gives at least this probability."""
 
     @property
     def needs(self) -> tuple[Job, ...]:
@@ -78,9 +80,12 @@ class Place:
         if isinstance(model, str):
             return hash_of(self.models[model])
         inputs = [self.identity(one) for one in (model.source, *model.teachers)]
-        settings = {"tool": model.tool, "settings": model.settings, "text": model.text, "most_rows": self.most_rows}
         plain = {
-            **settings,
+            "tool": model.tool,
+            "settings": model.settings,
+            "text": model.text,
+            "confidence": model.confidence,
+            "most_rows": self.most_rows,
             "task": model.task,
             "inputs": [one if isinstance(one, str) else digest(one) for one in inputs],
         }
@@ -218,16 +223,27 @@ def _flags(job: Job, place: Place) -> Iterator[str]:
 
 
 def texts(job: Job, place: Place) -> Path:
-    """A file with the texts of the job's training split, one a line: all, or so many drawn. No held-out row is among them."""
+    """A file with the texts of the job's training split, one a line: all, or so many drawn, or those of them that its source is
+    sure of. No held-out row is among them."""
     wanted = job.text or None
     if place.most_rows:
         wanted = min(wanted or place.most_rows, place.most_rows)
     file = place.work / "texts" / f"{job.task['name']}-{wanted or 'all'}.txt"
     if not file.is_file():
-        found = reading.training_texts(place.described(job.task, whole=True), wanted)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, "".join(f"{one}\n" for one in found))
-    return file
+        _write(file, reading.training_texts(place.described(job.task, whole=True), wanted))
+    if not job.confidence:
+        return file
+    known = file.read_text().splitlines()
+    least = 0.0 if place.most_rows else job.confidence  # a teacher of a few rows is sure of nothing
+    sure = reading.confidence(place.folder(job.source), known, place.threads) >= least
+    confident = file.with_name(f"{job.name}.txt")
+    _write(confident, [text for text, is_sure in zip(known, sure, strict=True) if is_sure])
+    return confident
+
+
+def _write(file: Path, lines: Sequence[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, "".join(f"{one}\n" for one in lines))
 
 
 def textbrewer_command(job: Job, place: Place, out: Path) -> list[str]:

@@ -36,7 +36,19 @@ def read(folder: Path, task: dict[str, Any], split: str, max_length: int, thread
     return _classified(as_measured(artifact), rows, max_length, threads)
 
 
-def _classified(artifact: Any, rows: Any, max_length: int, threads: int) -> dict[str, Any]:
+def confidence(folder: Path, texts: list[str], threads: int) -> np.ndarray:
+    """The probability that a classifier gives to its likeliest class, [texts]."""
+    from datasets import Dataset
+
+    from compress.core.artifact import Artifact
+
+    artifact = Artifact.open(folder) if Artifact.is_one(folder) else Artifact(folder, origin={}, task=None)
+    logs, _ = _logs(artifact, Dataset.from_dict({"text": texts}), 128, threads)
+    return np.asarray(np.exp(logs.max(axis=1)))
+
+
+def _logs(artifact: Any, rows: Any, max_length: int, threads: int) -> tuple[np.ndarray, Any]:
+    """The logarithms of the classes' probabilities, [rows, classes], and the tokenized rows."""
     from compress.data import loading
     from compress.models import load as models
     from compress.runtimes.choice import runtime_for
@@ -46,11 +58,16 @@ def _classified(artifact: Any, rows: Any, max_length: int, threads: int) -> dict
     tokenizer = models.tokenizer(artifact.folder)
     tokens = loading.tokenize(rows, tokenizer, max_length).rows
     columns = {name: list(tokens[name]) for name in tokens.column_names if name in tokenizer.model_input_names}
-    labels, runtime = np.asarray(tokens["label"]), runtime_for(artifact)
+    runtime = runtime_for(artifact)
     session = runtime.opened(artifact, Serving(threads=threads, options=runtime.served_with))
     logits = predict_all(session, Rows.encode(columns))["logits"].astype(np.float64)
-    logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    right = logits.argmax(axis=1) == labels
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), tokens
+
+
+def _classified(artifact: Any, rows: Any, max_length: int, threads: int) -> dict[str, Any]:
+    logs, tokens = _logs(artifact, rows, max_length, threads)
+    labels = np.asarray(tokens["label"])
+    right = logs.argmax(axis=1) == labels
     return {
         "metric": "accuracy",
         "higher_is_better": True,

@@ -35,11 +35,14 @@ def student(
     """
     usual = {"layers": 3, "epochs": 1.0, "learning_rate": 2e-4, "alpha": 0.5, "temperature": 4.0, "seed": seed}
     settings = {**SHARED, **usual, **{key: value for one in given for key, value in one.items()}, **more}
+    confidence = settings.pop("confidence", 0.0)
     if settings["alpha"] == 0:
         del settings["temperature"]
     if "hidden_size" in settings:
         del settings["layers"]
-    return Job(name, "distill", source, sst2(rows, seed if draw is None else draw), settings, teachers, text)
+    return Job(
+        name, "distill", source, sst2(rows, seed if draw is None else draw), settings, teachers, text, confidence
+    )
 
 
 def own_teacher(seed: int, chosen: Chosen, draw: int | None = None) -> Job:

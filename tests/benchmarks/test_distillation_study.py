@@ -90,11 +90,14 @@ def every_job(scripts: Scripts) -> list[Any]:
     return list(found.values())
 
 
-def test_every_job_has_settings_that_its_technique_takes(scripts: Scripts, place: Any) -> None:
+def test_every_job_has_settings_that_its_technique_takes(
+    scripts: Scripts, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from compress.distillation.distill_settings import Distill
     from compress.quantization.quantize_settings import Quantize
     from compress.training.finetune_settings import Finetune
 
+    monkeypatch.setattr(scripts["reading"], "confidence", lambda *_: np.ones(1))  # of the one text in the place
     classes = {"distill": Distill, "finetune": Finetune, "quantize": Quantize}
     jobs = every_job(scripts)
     for job in jobs:

@@ -36,7 +36,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
 
     Of a generative teacher: shrink and fine-tune, Shleifer & Rush 2020, "Pre-trained Summarization Distillation", section 3:
     the layers that stay are copied, spaced as evenly as can be with the first and the last among them; embeddings and head
-    are the teacher's.
+    are the teacher's. A narrower student: see `compress.models.narrowing.narrow`.
 
     Args:
         task: the student's.
@@ -71,9 +71,9 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
         told.append(f"{words}layers {', '.join(map(str, kept))} of {total} ({how})")
     if settings.narrows:
         from compress.models.narrowing import narrow
-        from compress.models.widths import widths
+        from compress.models.widths import all_widths, change_in_words
 
-        before = widths(model.config)
+        before = all_widths(model.config)
         model = narrow(
             model,
             calibration.tensors(settings.calibration, described, its_tokenizer, model.config),
@@ -81,11 +81,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
             intermediate_size=settings.intermediate_size,
             heads=settings.heads,
         )
-        after = widths(model.config)
-        told.append(
-            f"hidden width {before.hidden} to {after.hidden}, heads {before.heads} to {after.heads}, "
-            f"feed-forward {before.neurons} to {after.neurons}, by importance"
-        )
+        told.append(f"{change_in_words(before, all_widths(model.config))}, by importance")
     return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)})
 
 

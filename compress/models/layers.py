@@ -149,7 +149,7 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any
         setattr(config, name, value)
     if not architecture.shares_layers:
         write_(config, of_layers(teacher.config, units(teacher), kept, side))
-    student = compute_plainly_(resized_(type(teacher)(config)))
+    student = untie_like_(compute_plainly_(resized_(type(teacher)(config))), teacher)
     weights = teacher.state_dict()
     if not architecture.shares_layers:
         tables = {name: weights[name] for name in architecture.head_tables}
@@ -165,6 +165,23 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any
     if getattr(teacher, "generation_config", None) is not None:
         student.generation_config = copy.deepcopy(teacher.generation_config)
     return student.to(dtype=teacher.dtype)
+
+
+def untie_like_(student: Any, teacher: Any) -> Any:
+    """A newly made student, whose parameters are tied only where its teacher's are.
+
+    A config says that they are tied, as T5's always does, even where a checkpoint has each of them, as FLAN-T5's has a head of
+    its own: transformers (5.23) leaves these apart when it opens the checkpoint.
+    """
+    places = {name: value.data_ptr() for name, value in teacher.state_dict().items()}
+    tied = getattr(student, "all_tied_weights_keys", {})
+    for name, source in list(tied.items()):
+        if name in places and source in places and places[name] != places[source]:
+            path, _, kind = name.rpartition(".")
+            module = student.get_submodule(path)
+            setattr(module, kind, nn.Parameter(module.get_parameter(kind).detach().clone()))
+            del tied[name]
+    return student
 
 
 def _renumbered(weights: dict[str, Any], layers: str, kept: Sequence[int]) -> dict[str, Any]:

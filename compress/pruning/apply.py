@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 
-from compress.core.errors import CompressError
 from compress.core.labels import LABELS, inputs_of
 from compress.core.progress import warn
 from compress.distillation.layer_importance import most_important_layers
 from compress.distillation.students import chosen
 from compress.models.families.families import family
-from compress.models.families.layer_widths import SETTING
 from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch, keep_layers, layer_count
 from compress.models.narrowing import narrow
@@ -54,11 +52,6 @@ def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> 
     Raises:
         CompressError: the width cannot be, or the layers have widths of their own by now.
     """
-    if getattr(model.config, SETTING, None):
-        raise CompressError(
-            "The layers of this model have different numbers of heads or neurons. "
-            "Prune the hidden width first, then heads and neurons."
-        )
     before = widths(model.config).hidden
     smaller = narrow(model, [_inputs(model, batch) for batch in batches], hidden_size=hidden_size)
     return smaller, {"hidden_kept": hidden_size, "hidden_of": before}

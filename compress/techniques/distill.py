@@ -7,7 +7,7 @@ regression. Hidden states, attention, relations and embeddings can be matched to
 
 A generative student (T5, BART, Llama, ...) learns the teacher's next-token distributions on the references, on
 student-generated outputs (--on-policy), or on the teacher's outputs (--sequence-kd). It keeps some of the decoder's and
-encoder's layers.
+encoder's layers, or is narrower.
 
 --teacher-answers FILE takes another model's answers as the teacher: labels, probabilities or texts, one JSON object per line.
 """
@@ -155,7 +155,6 @@ def _check_generation(settings: Distill, task: Task, described: DescribedTask | 
     check_max_length(settings, described)
     encoders_only = {
         "hidden_weight, attention_weight, relation_weight and embedding_weight": settings.matches,
-        "hidden_size, intermediate_size and heads": settings.narrows,
         "teachers": bool(settings.teachers),
         "unlabelled_data, augment and masked_lm": bool(settings.unlabelled_data or settings.augment),
     }
@@ -189,16 +188,9 @@ def _check_encoder_teacher(settings: Distill, source: Artifact, task: Task, conf
     from compress.data import loading
     from compress.distillation.students import own_tokenizer
     from compress.models import load as models
-    from compress.models.widths import narrower
 
     models.check_labels(source.folder, task)
-    if settings.narrows:
-        narrower(
-            config,
-            hidden_size=settings.hidden_size,
-            intermediate_size=settings.intermediate_size,
-            heads=settings.heads,
-        )
+    _check_widths(settings, config, generates=False)
     own = own_tokenizer(settings.student) if settings.matches else None
     if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(
         models.tokenizer(source.folder)
@@ -222,6 +214,25 @@ def _check_generative_teacher(settings: Distill, source: Artifact, task: Task, c
     if settings.freeze_encoder and (not config.is_encoder_decoder or settings.student is not None):
         raise CompressError(
             "freeze_encoder keeps the teacher's encoder, so it is for students with some of an encoder-decoder's layers."
+        )
+    if settings.freeze_encoder and settings.narrows:
+        raise CompressError(
+            "freeze_encoder keeps the teacher's encoder as it is, and hidden_size, intermediate_size and heads make it narrower. "
+            "Leave out the one or the other."
+        )
+    _check_widths(settings, config, generates=True)
+
+
+def _check_widths(settings: Distill, config: Any, *, generates: bool) -> None:
+    from compress.models.widths import check_narrows, narrower
+
+    if settings.narrows:
+        check_narrows(config, generates=generates)
+        narrower(
+            config,
+            hidden_size=settings.hidden_size,
+            intermediate_size=settings.intermediate_size,
+            heads=settings.heads,
         )
 
 

@@ -2,9 +2,9 @@
 
 `structured` and `kwon` remove attention heads and feed-forward neurons within a budget of MACs, parameters or measured
 latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
-hidden dimensions. In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention share one budget;
-`width` is for encoders. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to
-zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with the unpruned model as its teacher.
+hidden dimensions, the same in all layers. In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention
+share one budget. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to zero (unstructured sparsity). With
+--epochs the pruned model is trained to recover, with the unpruned model as its teacher.
 The options of teacher, loss, generation and training are for this recovery training.
 """
 
@@ -144,9 +144,13 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
     from compress.models import load as models
     from compress.models.families.families import family
     from compress.models.layers import evenly_spaced, layer_count
+    from compress.models.widths import check_narrows, narrower
 
     config = models.config(source.folder)
     family(config)
+    if settings.hidden_size is not None:
+        check_narrows(config, generates=models.generates(source.folder))
+        narrower(config, hidden_size=settings.hidden_size)
     if task is not None and (settings.epochs or reads_rows(settings)):
         models.check_labels(source.folder, task.task)
     writes = models.generates(source.folder)
@@ -171,11 +175,6 @@ def _check_generative_model(settings: Prune, config: Any) -> None:
     from compress.distillation.students import requested_layers
     from compress.models.layers import evenly_spaced, layer_count
 
-    if settings.method == "width":
-        raise CompressError(
-            f"--method width is for encoders, and this {config.model_type} is a generative model. "
-            "Use --method structured, kwon or layers."
-        )
     if settings.epochs and settings.matches:
         raise CompressError(
             "Hidden states, attention and relations are matched in encoders only. A generative model learns its teacher's "

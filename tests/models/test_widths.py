@@ -36,7 +36,7 @@ def test_widths_are_read_under_each_familys_names(family: str) -> None:
     ],
 )
 def test_a_head_keeps_its_size_unless_both_widths_are_given(asked: dict[str, int], found: Widths) -> None:
-    assert narrower(config(), **asked) == found
+    assert narrower(config(), **asked) == (found,)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,6 @@ def test_widths_that_cannot_be_are_refused_with_those_that_could(asked: dict[str
 
 
 def test_heads_with_rotary_positions_are_kept_whole() -> None:
-    assert narrower(config("modernbert"), hidden_size=32) == Widths(32, 2, 128)
+    assert narrower(config("modernbert"), hidden_size=32) == (Widths(32, 2, 128),)
     with pytest.raises(CompressError, match="rotary positions need a head whole. Choose hidden_size 64"):
         narrower(config("modernbert"), hidden_size=48, heads=4)

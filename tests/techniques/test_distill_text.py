@@ -26,6 +26,7 @@ from compress.distillation.students import Student, make
 from compress.models.forward import STATES
 from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
+from compress.models.widths import all_widths
 from compress.tasks.kinds.laws import TOKENS
 from compress.techniques.apply import apply, check
 from compress.training import loop
@@ -83,6 +84,19 @@ def test_a_student_of_some_layers_learns_next_tokens_from_the_cache(distil: Run,
     assert error["kept"] == pytest.approx(error["whole"], rel=0.02)  # the tiny vocabulary has no more tokens
     model = generator(made.folder)
     assert (tmp_path / ".compress-cache" / "teacher-tokens").is_dir()
+    assert model.generate(input_ids=torch.tensor([[5, 9, 1]]), max_new_tokens=4).shape[0] == 1
+
+
+@pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])
+def test_a_narrower_student_learns_from_its_teacher(distil: Run, family: str) -> None:
+    made = distil(
+        "student", family, layers=None, hidden_size=24, intermediate_size=48, epochs=4, alpha=1, learning_rate=3e-3
+    )
+    told, model = facts(made), generator(made.folder)
+    assert "hidden width 32 to 24" in told["student"]
+    assert {(one.hidden, one.neurons) for one in all_widths(model.config)} == {(24, 48)}
+    curve = [value for _, value in told["curves"]["loss: soft targets"]]
+    assert curve[-1] < 0.9 * curve[0]
     assert model.generate(input_ids=torch.tensor([[5, 9, 1]]), max_new_tokens=4).shape[0] == 1
 
 
@@ -266,7 +280,8 @@ def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path
     ("settings", "says"),
     [
         ({"hidden_weight": 1.0}, "only for encoders"),
-        ({"hidden_size": 16, "decoder_layers": None, "layers": None}, "only for encoders"),
+        ({"hidden_size": 12, "decoder_layers": None, "layers": None}, "not a multiple of 8, the size of a head"),
+        ({"hidden_size": 16, "freeze_encoder": True}, "keeps the teacher's encoder as it is"),
         ({"augment": 1.0}, "only for encoders"),
         ({"max_length": 20}, "max_source"),
         ({"decoder_layers": 4}, "cannot keep 4 layers"),

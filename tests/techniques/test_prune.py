@@ -174,7 +174,7 @@ def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_composes(prune: Cal
     assert artifact.steps[-1].facts["hidden_kept"] == 32
     assert artifact.steps[-1].facts["hidden_of"] == 64
     fewer = prune("fewer", artifact, method="structured", target_ratio=0.5, importance="magnitude")
-    with pytest.raises(CompressError, match="hidden width first"):
+    with pytest.raises(CompressError, match="Narrow the model first"):
         prune("again", fewer, method="width", hidden_size=16)
 
 

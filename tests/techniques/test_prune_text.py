@@ -123,6 +123,22 @@ def test_layers_that_are_missed_least_go_from_either_side(prune: Run, family: st
         assert len(facts["encoder_layers_kept"]) == 1
 
 
+@pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])
+def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_writes_on(prune: Run, family: str) -> None:
+    artifact = prune("narrow", family, method="width", hidden_size=24)
+    small = load(artifact)
+    assert small.config.hidden_size == 24
+    assert {name: artifact.steps[-1].facts[name] for name in ("hidden_kept", "hidden_of")} == {
+        "hidden_kept": 24,
+        "hidden_of": 32,
+    }
+    plain = type(small).from_pretrained(artifact.folder)
+    torch.testing.assert_close(logits(plain), logits(small), rtol=0, atol=0)
+    torch.testing.assert_close(logits(small), logits(small, use_cache=False), rtol=1e-4, atol=1e-4)
+    fewer = load(prune("fewer", family, method="width", hidden_size=16, epochs=1, alpha=1, top_k=8))
+    assert fewer.config.hidden_size == 16
+
+
 @pytest.mark.parametrize("family", ["t5", "gpt2"])
 def test_a_pruned_model_recovers_under_the_unpruned_one(prune: Run, family: str) -> None:
     once = {"method": "structured", "target_ratio": 0.25}
@@ -179,7 +195,7 @@ def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("family", "settings", "message"),
     [
-        ("gpt2", {"method": "width", "hidden_size": 16}, "--method width is for encoders"),
+        ("gpt2", {"method": "width", "hidden_size": 12}, "hidden_size 12 is not a multiple of 8"),
         ("gpt2", {"new_tokens": 8}, "'new_tokens' is for encoder-decoders, and with 'budget: latency' for decoders"),
         ("llama", {"method": "layers", "encoder_layers": 1}, "has no encoder_layers"),
         ("bart", {"method": "layers", "decoder_layers": 5}, "cannot keep 5 layers"),

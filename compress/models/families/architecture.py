@@ -124,6 +124,17 @@ class Architecture:
     layer_config: Callable[[Any, Sequence[int]], dict[str, Any]] = lambda config, kept: {}
     """(config, kept layers) -> further settings of the config that are lists by layer."""
 
+    scales_scores: Callable[[Any], bool] = lambda config: True
+    """(config) -> whether attention scores are divided by the root of the head size."""
+    scales_embeddings: Callable[[Any], bool] = lambda config: False
+    """(config) -> whether embeddings are multiplied by the root of the hidden width."""
+    scales_head: Callable[[Any], bool] = lambda config: False
+    """(config) -> whether what the output head reads is divided by the root of the hidden width (T5)."""
+    norms_add_one: bool = False
+    """Whether norms multiply by 1 + weight (Gemma)."""
+    sinusoidal: bool = False
+    """Whether positions are sines computed from the hidden width, not weights (Marian, Pegasus)."""
+
     why_not: Callable[[Any], str] = lambda config: ""
     """(config) -> why such a model cannot be worked with, in words that go on after a colon; nothing where it can."""
 

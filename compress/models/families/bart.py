@@ -38,6 +38,7 @@ def _stack(model_type: str, side: str, **others: Any) -> Architecture:
         head_count=f"{side}_attention_heads",
         hidden_width="d_model",
         ffn_width=f"{side}_ffn_dim",
+        scales_embeddings=lambda config: bool(config.scale_embedding),
         **{"embeddings": f"model.{side}.layernorm_embedding", **others},
     )
 

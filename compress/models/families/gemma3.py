@@ -6,4 +6,10 @@ from dataclasses import replace
 
 from compress.models.families import qwen3
 
-ARCHITECTURE = replace(qwen3.ARCHITECTURE, model_types=("gemma3_text",), norm_before_sum=True)
+ARCHITECTURE = replace(
+    qwen3.ARCHITECTURE,
+    model_types=("gemma3_text",),
+    norm_before_sum=True,
+    norms_add_one=True,
+    scales_embeddings=lambda config: True,
+)

@@ -23,4 +23,5 @@ ARCHITECTURE = Architecture(
     head_count="n_head",
     hidden_width="n_embd",
     ffn_width="n_inner",  # None means 4 times the hidden width
+    scales_scores=lambda config: bool(config.scale_attn_weights),
 )

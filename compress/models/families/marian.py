@@ -13,4 +13,4 @@ def _why_not(config: Any) -> str:
     return "it has separate vocabularies for input and output, and only models with a single vocabulary are supported"
 
 
-ARCHITECTURE = encoder_decoder("marian", embeddings="", starts_from="padding", why_not=_why_not)
+ARCHITECTURE = encoder_decoder("marian", embeddings="", starts_from="padding", sinusoidal=True, why_not=_why_not)

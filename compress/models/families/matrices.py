@@ -21,6 +21,11 @@ def weight_of(module: nn.Module) -> Tensor:
     return weight.T if isinstance(module, Conv1D) else weight
 
 
+def axes_of(module: nn.Module) -> tuple[int, int]:
+    """The axes of its stored weight along which its outputs and its inputs lie."""
+    return (1, 0) if isinstance(module, Conv1D) else (0, 1)
+
+
 def outputs_of(module: nn.Module) -> int:
     """How many outputs it has."""
     return int(weight_of(module).shape[0])

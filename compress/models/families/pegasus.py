@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from compress.models.families.bart import encoder_decoder
 
-ARCHITECTURE = encoder_decoder("pegasus", pre_norm=True, embeddings="", starts_from="padding")
+ARCHITECTURE = encoder_decoder("pegasus", pre_norm=True, embeddings="", starts_from="padding", sinusoidal=True)

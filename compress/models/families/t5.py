@@ -52,6 +52,8 @@ def _stack(side: str, ffn: int, config: Any, **decoder: Any) -> Architecture:
         hidden_width="d_model",
         ffn_width="d_ff",
         layer_config=partial(_cached_layers, side),
+        scales_scores=lambda config: False,
+        scales_head=lambda config: bool(config.scale_decoder_outputs),
         **decoder,
     )
 

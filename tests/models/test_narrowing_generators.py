@@ -154,7 +154,7 @@ def test_dimensions_that_are_always_0_go_first_and_without_a_trace(name: str) ->
     assert torch.equal(written(student), written(model))
 
 
-@pytest.mark.parametrize("name", (*having("grouped"), "t5"))
+@pytest.mark.parametrize("name", [*having("grouped"), "t5"])
 def test_heads_and_neurons_that_add_nothing_go_first_and_the_hidden_size_stays(name: str, tmp_path: Path) -> None:
     model = copy.deepcopy(teacher(name))
     gone = [0] if name in having("grouped") else [0, 3]  # a group is two heads

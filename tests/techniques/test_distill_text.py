@@ -87,7 +87,7 @@ def test_a_student_of_some_layers_learns_next_tokens_from_the_cache(distil: Run,
     assert model.generate(input_ids=torch.tensor([[5, 9, 1]]), max_new_tokens=4).shape[0] == 1
 
 
-@pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])
+@pytest.mark.parametrize("family", ["bart", "llama"])
 def test_a_narrower_student_learns_from_its_teacher(distil: Run, family: str) -> None:
     made = distil(
         "student", family, layers=None, hidden_size=24, intermediate_size=48, epochs=4, alpha=1, learning_rate=3e-3
@@ -95,7 +95,7 @@ def test_a_narrower_student_learns_from_its_teacher(distil: Run, family: str) ->
     told, model = facts(made), generator(made.folder)
     assert "hidden width 32 to 24" in told["student"]
     assert {(one.hidden, one.neurons) for one in all_widths(model.config)} == {(24, 48)}
-    curve = [value for _, value in told["curves"]["loss: soft targets"]]
+    curve = [value for _, value in told["curves"]["loss"]]
     assert curve[-1] < 0.9 * curve[0]
     assert model.generate(input_ids=torch.tensor([[5, 9, 1]]), max_new_tokens=4).shape[0] == 1
 

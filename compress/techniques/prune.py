@@ -4,8 +4,8 @@
 latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
 hidden dimensions, the same in all layers. In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention
 share one budget. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to zero (unstructured sparsity). With
---epochs the pruned model is trained to recover, with the unpruned model as its teacher.
-The options of teacher, loss, generation and training are for this recovery training.
+--epochs the pruned model is trained to recover, with the unpruned model as its teacher. The options of teacher, loss,
+generation and training are for this recovery training.
 """
 
 from __future__ import annotations

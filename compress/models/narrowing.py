@@ -133,7 +133,8 @@ def _kept(model: Any, importance: Importance, new: Sequence[Widths]) -> _Kept:
 
 def _scores_of_heads(blocks: Sequence[Block], importance: Importance) -> list[Tensor]:
     """The importance of heads, the same in all layers that share a table with a column for the i-th head of each of them."""
-    scores, sharing = list(importance.heads), {}
+    scores = list(importance.heads)
+    sharing: dict[str, list[int]] = {}
     for index, block in enumerate(blocks):
         if block.stack.head_tables and not block.is_cross:
             sharing.setdefault(block.stack.layers, []).append(index)

@@ -93,7 +93,7 @@ def _ratio_and_shift(norm: nn.Module, values: Tensor, left: Tensor) -> Tensor:
     values = values.float()
     some = values[..., left]
     if is_rms(norm):
-        epsilon = float(getattr(norm, "variance_epsilon", None) or getattr(norm, "eps", 0.0))
+        epsilon = float(vars(norm).get("variance_epsilon", vars(norm).get("eps", 0.0)))
         ratio = ((some**2).mean(dim=-1) + epsilon).sqrt() / ((values**2).mean(dim=-1) + epsilon).sqrt()
         return torch.stack([ratio, torch.zeros_like(ratio)], dim=-1)
     assert isinstance(norm, nn.LayerNorm)

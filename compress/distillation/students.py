@@ -54,7 +54,7 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     its_tokenizer = models.tokenizer(teacher.folder)
     if settings.student is not None:
         return _warned_if_not_smaller(_given(Path(settings.student), task, its_tokenizer, settings.seed), teacher)
-    model = models.load(teacher).float()
+    model = _opened(teacher, settings, task)
     told: list[str] = []
     facts: dict[str, Any] = {}
     for side, asked in _sides(settings, task, model.config).items():
@@ -83,6 +83,13 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
         )
         told.append(f"{change_in_words(before, all_widths(model.config))}, by importance")
     return Student(model, its_tokenizer, {**facts, "student": "; ".join(told)})
+
+
+def _opened(teacher: Artifact, settings: Distill, task: Task) -> Any:
+    """The teacher's model. Where a file has the answers it may be a base: it has a new head then, with a message."""
+    if settings.teacher_answers is None or task.is_generative or models.is_trained_for(teacher.folder, task):
+        return models.load(teacher).float()
+    return models.for_task(teacher.folder, task, seed=settings.seed).float()
 
 
 def keeps_all(settings: Distill, task: Task, config: Any) -> bool:

@@ -212,9 +212,9 @@ def identity(settings: Distill, task: Task) -> dict[str, Any]:
 
 
 def asks_models(settings: Distill, task: Task) -> bool:
-    """Whether MODEL is asked as a teacher too: with further teachers or weights; in a generative task with an alpha that is set,
-    or for the student's own samples."""
-    if settings.teachers or settings.teacher_weights:
+    """Whether MODEL is asked as a teacher: without a file of answers, or with further teachers or weights; in a generative task
+    with an alpha that is set, or for the student's own samples."""
+    if settings.teacher_answers is None or settings.teachers or settings.teacher_weights:
         return True
     alpha_is_given = "alpha" in settings.model_fields_set and settings.alpha.highest > 0
     return task.is_generative and (alpha_is_given or settings.on_policy > 0)

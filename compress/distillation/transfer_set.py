@@ -84,10 +84,10 @@ def prepare(
             they do not share the vocabulary whose tokens are compared.
     """
     task = described.task
-    if not task.is_generative:
-        for teacher in teachers:
-            models.check_labels(teacher.folder, task)
     asked = teachers if answers is None or answers.asks_models else ()
+    if not task.is_generative:
+        for teacher in teachers if settings.matches else asked:
+            models.check_labels(teacher.folder, task)
     settings = settings if answers is None else answers.settings(settings)
     teacher_config = models.config(teachers[0].folder)
     shares = weights or (1.0,) * (len(asked) + (answers is not None))

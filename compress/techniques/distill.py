@@ -187,9 +187,11 @@ def _check_answers(settings: Distill, described: DescribedTask) -> None:
 def _check_encoder_teacher(settings: Distill, source: Artifact, task: Task, config: Any) -> None:
     from compress.data import loading
     from compress.distillation.students import own_tokenizer
+    from compress.distillation.teacher_answers import asks_models
     from compress.models import load as models
 
-    models.check_labels(source.folder, task)
+    if settings.matches or asks_models(settings, task):
+        models.check_labels(source.folder, task)  # else it may be a base without a head
     _check_widths(settings, config, generates=False)
     own = own_tokenizer(settings.student) if settings.matches else None
     if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(

@@ -236,6 +236,22 @@ def test_a_model_is_asked_too_where_it_has_a_weight(
     assert facts(augmented)["rows_augmented"] > 0
 
 
+@pytest.mark.parametrize("of", ["layers", "student"])
+def test_a_base_without_a_head_may_define_the_student(distil: Callable[..., Artifact], of: str, tmp_path: Path) -> None:
+    """Whoever has but another model's answers has no trained teacher."""
+    from transformers import AutoModel
+
+    folder = write_model(tmp_path / "base", "bert")
+    AutoModel.from_pretrained(folder).save_pretrained(folder)
+    rows = [{"review": f"the {word} plot", "mood": "positive"} for word in ("screen", "price", "sound")]
+    file, chosen = written(tmp_path / "answers.jsonl", rows), {"layers": 1}
+    chosen = chosen if of == "layers" else {"layers": None, "student": str(folder)}
+    made = distil("made", file, model=resolve_model(str(folder)), **chosen)
+    assert load_model(made).config.id2label == {0: "negative", 1: "positive"}
+    with pytest.raises(CompressError, match="has no trained classifier. Train one first"):
+        distil("asked", file, model=resolve_model(str(folder)), teacher_weights=(1, 1), **chosen)
+
+
 def test_hidden_layers_are_matched_with_the_model_beside_the_answers(
     distil: Callable[..., Artifact], task: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -82,6 +82,11 @@ def tokenize(
     return Tokenized(found, max_length, kept.facts["truncated"], kept.facts["longest"], without)
 
 
+def same_tokenizer(one: Any, other: Any) -> bool:
+    """Whether two tokenizers give the same ids for any text."""
+    return tokenizer_identity(one) == tokenizer_identity(other)
+
+
 def tokenizer_identity(tokenizer: Any) -> str:
     """Everything that determines a tokenizer's ids: its whole state for the fast kind, its class and vocabulary otherwise."""
     backend = getattr(tokenizer, "backend_tokenizer", None)

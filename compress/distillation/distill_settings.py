@@ -10,7 +10,7 @@ from compress.core.headings import ADVANCED, DATA, TEACHER
 from compress.core.references import ArtifactPath, ReadPath
 from compress.core.unread_settings import ReadWhen
 from compress.distillation.distillation_settings import DistillationSettings
-from compress.distillation.settings_read import GENERATION, LOSSES
+from compress.distillation.settings_read import GENERATION, LOSSES, weight_of
 from compress.models.layer_choice import Layers
 
 
@@ -37,7 +37,9 @@ class Distill(DistillationSettings):
         description="Another student: the folder of a checkpoint, or a config.json for random initialization.",
     )
     teachers: tuple[ArtifactPath, ...] = Field(
-        (), description="Additional teachers (ensemble); their soft targets are averaged.", json_schema_extra=TEACHER
+        (),
+        description="Additional teachers (ensemble); their soft targets are averaged. Generative ones must share a vocabulary.",
+        json_schema_extra=TEACHER,
     )
     teacher_weights: tuple[float, ...] = Field(
         (),
@@ -122,6 +124,11 @@ class Distill(DistillationSettings):
 READ = (
     *LOSSES,
     *GENERATION,
+    ReadWhen(
+        ("teachers", "teacher_weights"),
+        lambda one: weight_of("alpha")(one) or one.on_policy > 0,
+        "where their outputs are averaged: with alpha or on_policy above 0",
+    ),
     ReadWhen(
         ("layer_choice",),
         lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),

@@ -31,9 +31,9 @@ class LossSettings(Settings):
         Schedule.of(0.5),
         description="Weight of the distillation loss; the loss on the labels gets the rest. 1..0.5: from 1 to 0.5.",
     )
-    hidden_weight: Weight = Field(Schedule.of(0.0), description="Weight of the hidden-state loss (encoders).")
+    hidden_weight: Weight = Field(Schedule.of(0.0), description="Weight of the hidden-state loss.")
     hidden_loss: Literal["mse", "cosine", "patient"] = Field("mse", description="Loss between hidden states.")
-    attention_weight: Weight = Field(Schedule.of(0.0), description="Weight of the attention loss (encoders).")
+    attention_weight: Weight = Field(Schedule.of(0.0), description="Weight of the attention loss.")
     attention_loss: Literal["mse", "kl"] = Field(
         "mse",
         description="Attention loss: MSE of the attention scores, or KL divergence of the attention probabilities.",
@@ -41,19 +41,22 @@ class LossSettings(Settings):
     layer_map: str = Field(
         "uniform",
         description="Which teacher layer each student layer is matched to, for hidden states and attention: uniform, last, or "
-        "STUDENT:TEACHER,... (0:1,1:3).",
+        "STUDENT:TEACHER,... (0:1,1:3; of an encoder-decoder encoder.0:1,decoder.0:1).",
         json_schema_extra=ADVANCED,
     )
     relation_weight: Weight = Field(
-        Schedule.of(0.0), description="Weight of self-attention relation distillation (MiniLMv2; encoders)."
+        Schedule.of(0.0), description="Weight of self-attention relation distillation (MiniLMv2)."
     )
     relation_heads: int | None = Field(
-        None, ge=1, description="Number of relation heads. Default: the student's heads.", json_schema_extra=ADVANCED
+        None,
+        ge=1,
+        description="Number of relation heads. Default: the student's heads of keys.",
+        json_schema_extra=ADVANCED,
     )
     relation_map: str = Field(
         "last", description="Layers matched for relations, written as --layer-map.", json_schema_extra=ADVANCED
     )
-    embedding_weight: Weight = Field(Schedule.of(0.0), description="Weight of the embedding loss (encoders).")
+    embedding_weight: Weight = Field(Schedule.of(0.0), description="Weight of the embedding loss.")
     intermediate_epochs: float = Field(
         0.0,
         ge=0,
@@ -70,7 +73,7 @@ class LossSettings(Settings):
     teacher_cache_gb: float = Field(
         16.0,
         ge=0,
-        description="Maximum disk space in GB for the teacher's cached hidden states; beyond it the teacher runs online.",
+        description="Maximum disk space in GB for the teacher's cached outputs; beyond it the teacher runs online.",
         json_schema_extra=ADVANCED,
     )
 

@@ -7,23 +7,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-EMBEDDING = "embedding"
-"""The name of the map of the embeddings' output; that of two layers is `0:1`, the student's and the teacher's."""
 
-
-def projections(
-    pairs: Iterable[tuple[int, int]], student_width: int, teacher_width: int, seed: int, *, embedding: bool = False
-) -> nn.ModuleDict:
-    """One map without a bias for each pair of layers; none where the widths are equal.
+def projections(names: Iterable[str], student_width: int, teacher_width: int, seed: int) -> nn.ModuleDict:
+    """One map without a bias for each name; none where the widths are equal.
 
     W_h and W_e of Jiao et al. 2020, "TinyBERT", equations 8 and 9. They start as random normal values that keep the
     variance. The seed alone decides them: torch's own random state is neither read nor changed.
 
     Args:
-        pairs: of `layer_map`.
-        embedding: whether the embeddings' output is mapped as well.
+        names: of `compress.distillation.loss_config.LayerLoss.map_names`.
     """
-    names = [f"{student}:{teacher}" for student, teacher in pairs] + [EMBEDDING] * embedding
     found = nn.ModuleDict()
     if student_width == teacher_width:
         return found

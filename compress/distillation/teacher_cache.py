@@ -1,13 +1,13 @@
-"""The teacher's cached outputs: logits, and hidden states if needed, for all epochs, steps and seeds.
+"""A classifier's cached outputs as a teacher: logits, and hidden states if needed, for all epochs, steps and seeds.
 
-They lie in the cache in 16 bits, under a hash of the teacher, the rows and how they were computed. An encoder's are an entry
-each, so that what is there already is not computed again. A generative teacher's take hours: they are one entry, and a stopped
-run goes on.
+They lie in the cache in 16 bits, under a hash of the teacher, the rows and how they were computed. Each is an entry, so that
+what is there already is not computed again. Those of generative teachers are in `compress.distillation.generative_cache`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,36 +18,30 @@ from typing import Any
 import numpy as np
 
 from compress.core.artifact import Artifact, digest
-from compress.core.cache import Entry, entry, locked, making, opened
+from compress.core.cache import Entry, locked, making, opened
 from compress.core.errors import CompressError
-from compress.core.labels import ANSWERED, NO_LABEL, inputs_of
+from compress.core.labels import ANSWERED, inputs_of
 from compress.core.progress import say
 from compress.data.collate import (
     ByToken,
-    Collate,
     Extra,
     answer_starts,
     batches_by_length,
     collate_of,
     row_lengths,
-    step_lengths,
 )
 from compress.distillation.features import FeatureSpec, capture
-from compress.distillation.token_distributions import PREFIX, top_k
-from compress.models import forward
 from compress.models.kinds import trained_kind
 from compress.models.load import load
 from compress.tasks.kinds import Output
 from compress.training.kept_outputs import Table, write_outputs
 from compress.training.train import wants_bf16
 
-BATCH, TEXTS = 64, 16
-"""Rows that an encoder, and that a generative model is asked for at once."""
+BATCH = 64
+"""Rows that the teacher is asked for at once."""
 OUTPUT = "output."
 """What the names of outputs begin with, where they lie beside those of features."""
 VALUES = "values.npy"
-KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
-"""What is kept of each next token. The rounding of a log-probability is 0.05 % of it."""
 
 
 @dataclass(frozen=True)
@@ -124,64 +118,6 @@ def outputs(
     )
 
 
-def next_tokens(
-    teacher: Artifact,
-    rows: Any,
-    its_tokenizer: Any,
-    its_collate: Collate,
-    *,
-    k: int,
-    temperature: float,
-    precision: str,
-    cache: Path,
-) -> Outputs:
-    """A generative teacher's k most likely tokens at each label that counts, and what the others have: read from the cache, or
-    computed.
-
-    Args:
-        teacher: the torch artifact of an encoder-decoder or a decoder.
-        rows: tokenized rows; without `labels` their `input_ids` are the labels.
-        its_collate: makes a batch of them, with labels.
-        k: how many tokens are kept; no more than the vocabulary has.
-        temperature: that of the distributions.
-        precision: `auto`, `fp32` or `bf16`, as for training.
-        cache: the folder for content-keyed results.
-    """
-    counts, content = _counted(rows)
-    autocast = "bf16" if wants_bf16(precision) else "fp32"
-    key = digest([teacher.fingerprint(), digest(teacher.files), content, k, temperature, autocast])
-    starts = np.concatenate([[0], np.cumsum(counts)])
-
-    def make(work: Path) -> Mapping[str, Any]:
-        model = load(teacher).float()
-
-        def batch_of(places: list[int]) -> Mapping[str, Any]:
-            return its_collate([rows[place] for place in places], its_tokenizer, {})
-
-        def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
-            found = top_k(forward.answers(model, batch).values, k, temperature)
-            return {name: getattr(found, name).cpu().numpy() for name in KEPT}
-
-        tables = {name: Table(work / f"{name}.npy", starts, dtype) for name, dtype in KEPT.items()}
-        batches = batches_by_length(step_lengths(rows), TEXTS)
-        bf16 = autocast == "bf16"
-        return {
-            "seconds": write_outputs(model, batches, batch_of, ask, tables, name="teacher", bf16=bf16, resumes=work)
-        }
-
-    kept = entry(cache / "teacher-tokens" / key, make, resumes=True)
-    seconds = float(kept.facts["seconds"])
-    if not kept.is_new:
-        say(f"The teacher's next tokens for {len(rows)} rows are in the cache: {seconds:.1f} seconds saved.")
-    arrays = {name: np.load(kept.folder / f"{name}.npy", mmap_mode="r") for name in KEPT}
-    return Outputs(
-        {},
-        {f"{PREFIX}{name}": ByToken(array, starts, of_labels=True) for name, array in arrays.items()},
-        seconds=seconds,
-        seconds_saved=0.0 if kept.is_new else seconds,
-    )
-
-
 def _by_row(array: np.ndarray, output: Output, rows: Any, token_starts: np.ndarray) -> Extra:
     """An output as a batch looks it up."""
     if output.of == "row":
@@ -197,12 +133,6 @@ def _starts(output: Output, rows: Any, token_starts: np.ndarray) -> np.ndarray:
 def bytes_of_features(rows: Any, features: FeatureSpec, width: int) -> int:
     """The bytes on disk of the features of all rows, for a teacher of this hidden size."""
     return int(row_lengths(rows).sum()) * len(features.names()) * width * 2
-
-
-def bytes_of_tokens(rows: Any, k: int) -> int:
-    """The bytes on disk of the next-token distributions of all rows."""
-    counts, _ = _counted(rows)
-    return int(counts.sum()) * (6 * k + 2)
 
 
 def opened_teacher(teacher: Artifact) -> Any:
@@ -242,7 +172,7 @@ def _write(
             for one in kind.outputs:
                 places = {"row": slice(None), "token": real}.get(one.of, batch.get(ANSWERED))
                 values[f"{OUTPUT}{one.name}"] = given[one.name][places]
-            return {name: _narrowed(values[name], name) for name in names}
+            return {name: narrowed(values[name], name) for name in names}
 
         lines = dict.fromkeys(features.names(), starts)
         lines |= {f"{OUTPUT}{one.name}": _starts(one, rows, starts) for one in kind.outputs}
@@ -280,23 +210,26 @@ def _opened(folder: Path, names: list[str]) -> dict[str, Entry]:
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _counted(rows: Any) -> tuple[np.ndarray, str]:
-    """How many tokens of each row are predicted and count, [rows], and a hash of all that the models read and write."""
-    counts = np.empty(len(rows), np.int64)
-    content = hashlib.sha256()
-    is_decoders = "labels" not in rows.column_names or "prompt" in rows.column_names
-    place = 0
-    for batch in rows.iter(1000):
-        for ids, labels in zip(batch["input_ids"], batch.get("labels", batch["input_ids"]), strict=True):
-            for one in (ids, labels):
-                content.update(np.asarray([len(one), *one], np.int32).tobytes())
-            counts[place] = sum(token != NO_LABEL for token in labels[1 if is_decoders else 0 :])
-            place += 1
-    return counts, content.hexdigest()
+def has_room(what: str, needed: int, most_gigabytes: float, cache: Path) -> bool:
+    """Whether a teacher's outputs of so many bytes are kept on disk; says so where they would take too much."""
+    if not needed:
+        return True
+    cache.mkdir(parents=True, exist_ok=True)
+    room = min(most_gigabytes * 1e9, 0.8 * shutil.disk_usage(cache).free)
+    if needed > room:
+        say(
+            f"The teacher's {what} would take {needed / 1e9:.1f} GB, above the {room / 1e9:.1f} GB there are for "
+            "them (--teacher-cache-gb): the teacher runs at each step instead."
+        )
+    return needed <= room
 
 
-def _narrowed(value: Any, name: str) -> np.ndarray:
-    """The values in fp16, whose rounding of 0.05 % is finer than that of bf16."""
+def narrowed(value: Any, name: str) -> np.ndarray:
+    """The values in fp16, whose rounding of 0.05 % is finer than that of bf16.
+
+    Raises:
+        CompressError: a value does not fit into them.
+    """
     import torch
 
     narrow = value.float().cpu().numpy()

@@ -83,13 +83,14 @@ def of_classifier(
     return {**told, **({"worse_than_guessing": reason} if reason else {})}
 
 
-def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str, Any]:
+def of_generator(teacher: Artifact, data: TrainingData, cache: Path, *, who: str = "teacher") -> dict[str, Any]:
     """Report the score of a generative model on the held-out rows, computed once; there is no baseline of guessing.
 
     Args:
         teacher: a torch artifact.
         data: the task's rows as the teacher reads them.
         cache: the folder for content-keyed results.
+        who: for the message.
     """
     import torch
 
@@ -114,7 +115,7 @@ def of_generator(teacher: Artifact, data: TrainingData, cache: Path) -> dict[str
 
     kept = entry(cache / "teacher-score" / digest(decided_by), make).facts
     value = kept["value"] if "value" in kept else Undefined(kept["absent"])
-    return reported("teacher", (kept["metric"], value), score.rows)
+    return reported(who, (kept["metric"], value), score.rows)
 
 
 def before_training(model: Any, data: TrainingData, its_tokenizer: Any) -> dict[str, Any]:

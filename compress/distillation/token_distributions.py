@@ -9,7 +9,7 @@ Theory", theorem 2.7.1), so what is lost is at least 0, and it can be measured.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from compress.core.labels import LABELS, NO_LABEL
-from compress.tasks.kinds.losses import in_fp32
+from compress.tasks.kinds.losses import in_fp32, mixed_targets
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd"]
 
@@ -44,6 +44,21 @@ class NextTokens:
         """Those of the tokens where a boolean mask of the leading dimensions is true, [true ones, ...]."""
         some = (None if one is None else one[mask] for one in (self.ids, self.rest))
         return NextTokens(self.log_probabilities[mask], *some)
+
+
+def mixed(teachers: Sequence[Tensor], weights: Sequence[float], temperature: float) -> Tensor:
+    """Logits whose distribution at this temperature is the weighted mean of several teachers' at it, see `mixed_targets`.
+
+    Args:
+        teachers: the logits of each, [tokens, vocabulary].
+        weights: one a teacher.
+
+    Returns:
+        [tokens, vocabulary]; of a single teacher its own as they are.
+    """
+    if len(teachers) == 1:
+        return teachers[0]
+    return mixed_targets(torch.stack(list(teachers), dim=1), weights, temperature)
 
 
 def whole(logits: Tensor, temperature: float) -> NextTokens:

@@ -1,8 +1,8 @@
-"""How much of a student's loss is lost by caching only the k most likely tokens of its teacher's distributions, in 16 bits."""
+"""How much of a student's loss is lost by caching only the k most likely tokens of its teachers' distributions, in 16 bits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from compress.data.collate import ByToken, Collate
 from compress.distillation import laws
 from compress.distillation.loss_config import LossConfig
-from compress.distillation.token_distributions import in_batch, mass, whole
+from compress.distillation.token_distributions import in_batch, mass, mixed, whole
 from compress.models.forward import answers
 
 ROWS, BATCH = 64, 16
@@ -20,7 +20,7 @@ ROWS, BATCH = 64, 16
 
 def truncation_error(
     student: Any,
-    teacher: Any,
+    teachers: Sequence[Any],
     rows: Any,
     its_tokenizer: Any,
     its_collate: Collate,
@@ -30,10 +30,10 @@ def truncation_error(
     """The top-k truncation error: how much of the student's loss is lost by the cached distributions, on some of the rows.
 
     Args:
-        student, teacher: bare models of one vocabulary; left as they were.
+        student, teachers: bare models of one vocabulary; left as they were.
         rows: tokenized training rows, evenly spaced ones of which are taken.
-        extras: the teacher's next tokens of these rows, as they are kept.
-        config: tells the temperature and the divergence.
+        extras: the teachers' next tokens of these rows, as they are kept.
+        config: tells the temperature, the divergence and the teachers' weights.
 
     Returns:
         `rows` and `tokens`: how many; `whole` and `kept`: the divergence of the whole distributions and of the coarsened and
@@ -44,9 +44,10 @@ def truncation_error(
     temperature = config.temperature.start
     found: dict[str, float] = {"whole": 0.0, "kept": 0.0}
     shares = []
-    modes = [(model, model.training) for model in (student, teacher)]
+    modes = [(model, model.training) for model in (student, *teachers)]
     device = next(student.parameters()).device
-    teacher.to(device)
+    for teacher in teachers:
+        teacher.to(device)
     with torch.no_grad():
         for model, _ in modes:
             model.eval()
@@ -55,7 +56,8 @@ def truncation_error(
             features: list[Mapping[str, Any]] = [{**rows[place], "place": place} for place in some]
             batch = its_collate(features, its_tokenizer, extras)
             batch = {name: value.to(device) for name, value in batch.items()}
-            ours, theirs = answers(student, batch), answers(teacher, batch).values
+            each = [answers(teacher, batch).values for teacher in teachers]
+            ours, theirs = answers(student, batch), mixed(each, config.teacher_weights, temperature)
             targets = in_batch(batch, shifted=not student.config.is_encoder_decoder)
             for name, one in (("whole", whole(theirs, temperature)), ("kept", targets)):
                 value = laws.next_tokens(ours, one, temperature, config.divergence, config.beta) / temperature**2

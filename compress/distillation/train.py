@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 
 from compress.core.artifact import is_main_process
 from compress.core.cache import making, opened
 from compress.distillation.distillation_settings import DistillationSettings
+from compress.distillation.layer_losses import FEATURE
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.objective import OUTPUT, objective_of
 from compress.distillation.on_policy import sampled
 from compress.distillation.students import Student
+from compress.distillation.token_distributions import PREFIX
 from compress.distillation.transfer_set import TransferSet
 from compress.training.objectives import Hold
 from compress.training.train import train, wants_bf16
@@ -56,7 +58,7 @@ def train_student(
         folder = scratch if is_last else scratch / f"stage-{number}"
         finished = None if is_last else opened(folder / "done")
         if finished is not None:
-            student.model.load_state_dict(load_file(finished.folder / WEIGHTS))
+            load_model(student.model, finished.folder / WEIGHTS)
             told = dict(finished.facts)
         else:
             stage = "" if is_last else f"stage {number}"
@@ -64,8 +66,7 @@ def train_student(
             told = _stage(student, config, rows, settings, folder, name, stage, epochs, steps, hold)
             if not is_last and is_main_process():
                 with making(folder / "done") as work:
-                    weights = {key: value.contiguous() for key, value in student.model.state_dict().items()}
-                    save_file(weights, work.folder / WEIGHTS)
+                    save_model(student.model, str(work.folder / WEIGHTS))  # tied weights once
                     work.facts.update(told)
         curves |= told["curves"]
         total, seconds = total + told["training_steps"], seconds + told["training_seconds"]
@@ -89,7 +90,7 @@ def _stage(
         config,
         rows.teacher_config,
         seed=settings.seed,
-        online_teacher=rows.online_teacher,
+        online_teachers=rows.online_teachers,
         bf16=wants_bf16(settings.precision),
         sample=sampled if config.on_policy else None,
     )
@@ -116,9 +117,9 @@ def _stage(
 
 def _is_read(extra: str, config: LossConfig) -> bool:
     """Whether the objective reads it: a stage may have layer losses alone, or none."""
-    if extra.startswith(OUTPUT):
+    if extra.startswith((OUTPUT, PREFIX)):
         return config.predictions and config.alpha.highest > 0
-    return bool(config.layer_losses) or config.law.of_vocabulary
+    return bool(config.layer_losses) or not extra.startswith(FEATURE)
 
 
 @contextmanager

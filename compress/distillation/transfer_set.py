@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,28 +12,24 @@ import numpy as np
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.progress import say
 from compress.data import loading, unlabelled
 from compress.data.collate import ByToken, Extra
-from compress.data.tokenized import generative_tokens, tokens
-from compress.distillation import teacher_cache, teacher_score
+from compress.data.tokenized import tokens
+from compress.data.tokens import same_tokenizer
+from compress.distillation import generative_teachers, teacher_cache, teacher_score
 from compress.distillation.distill_settings import Distill
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
+from compress.distillation.layer_losses import FEATURE
 from compress.distillation.loss_config import LossConfig, stages_of
-from compress.distillation.objective import FEATURE, OUTPUT
-from compress.distillation.sequence_kd import with_teacher_references
+from compress.distillation.objective import OUTPUT
 from compress.distillation.students import Student
 from compress.distillation.teacher_answers import TeacherAnswers, beside
-from compress.distillation.top_k_error import truncation_error
 from compress.models import load as models
-from compress.models.forward import STATES
-from compress.models.widths import widths
+from compress.models.layers import hidden_width
 from compress.tasks.kinds import Kind
 from compress.tasks.task import DescribedTask, Task
 from compress.training.data import TrainingData, data_for
-from compress.training.frozen_encoder import encoder_states
-from compress.training.train import wants_bf16
 
 
 @dataclass(frozen=True)
@@ -47,8 +42,8 @@ class TransferSet:
     extras: Mapping[str, Extra] = field(default_factory=dict)
     """What lies on disk of each row, by the names that the objective reads: the teachers' logits, the first teacher's features,
     a generative teacher's next tokens, the states of an encoder that is frozen."""
-    online_teacher: Any = None
-    """The first teacher's model, where it is asked at each step instead."""
+    online_teachers: tuple[Any, ...] = ()
+    """Models that are asked at each step instead: the first teacher's for its features, all of them for next tokens."""
     teacher_config: Any = None
     """The first teacher's config."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -71,8 +66,8 @@ def prepare(
     """Reads the rows and the teachers' outputs.
 
     Args:
-        teachers: the first one's features are matched; all of them say what they think of each row. Generative ones are
-            asked alone.
+        teachers: the first one's features are matched; all of them say what they think of each row. The first generative one
+            generates texts, where these are asked for.
         cache: the folder for content-keyed results.
         weights: one a teacher, that of the answers last; none for equal ones.
         extra: further rows, see `extra`.
@@ -90,12 +85,15 @@ def prepare(
             models.check_labels(teacher.folder, task)
     settings = settings if answers is None else answers.settings(settings)
     teacher_config = models.config(teachers[0].folder)
-    shares = weights or (1.0,) * (len(asked) + (answers is not None))
-    stages = stages_of(settings, student.model.config, teacher_config, task.law, shares)
+    # A generative student learns from the answers as references, so they have no share in its teachers' distributions.
+    shares = weights or (1.0,) * (len(asked) + (answers is not None and not task.is_generative))
+    stages = stages_of(settings, student.model.config, teacher_config, task.law, shares, frozen_encoder=freeze)
+    if task.is_generative:
+        generative_teachers.check(teachers, student, stages)
     rows = extra.rows if extra else None
     data = data_for(described, student.tokenizer, student.model.config, settings.max_length, extra=rows)
     facts: dict[str, Any] = dict(extra.facts) if extra else {}
-    names = [f"teacher {one.folder.name}" if len(shares) > 1 else "teacher" for one in asked]
+    names = [f"teacher {one.folder.name}" if len(asked) + (answers is not None) > 1 else "teacher" for one in asked]
     scores = [
         _score(name, teacher, data, student.tokenizer, described, settings, cache)
         for name, teacher in zip(names, asked, strict=True)
@@ -108,7 +106,7 @@ def prepare(
         facts["teacher_score"] = scores[0] if len(scores) == 1 else scores
     found = TransferSet(data, stages, teacher_config=teacher_config, facts=facts)
     if task.is_generative:
-        return _with_next_tokens(found, teachers[0], student, described, settings, cache, freeze=freeze)
+        return generative_teachers.with_outputs(found, teachers, student, described, settings, cache, freeze=freeze)
     identity = {"train": data.train_identity, "extra": extra.identity if extra else {}, "length": settings.max_length}
     if answers is None:
         return with_outputs(found, teachers, student, settings, identity, cache)
@@ -118,7 +116,7 @@ def prepare(
 def without_teacher(student: Student, described: DescribedTask, settings: Distill, cache: Path) -> TransferSet:
     """The task's own rows and labels, for a baseline student."""
     data = data_for(described, student.tokenizer, student.model.config, settings.max_length)
-    states = _states(student, data, settings, cache) if settings.freeze_encoder else {}
+    states = generative_teachers.encoder_outputs(student, data, settings, cache) if settings.freeze_encoder else {}
     return TransferSet(data, (LossConfig(law=data.task.law),), states, freezes_encoder=settings.freeze_encoder)
 
 
@@ -162,10 +160,10 @@ def _score(
     its_tokenizer, config = models.tokenizer(teacher.folder), models.config(teacher.folder)
     if data.task.is_generative:
         return teacher_score.of_generator(
-            teacher, data_for(described, its_tokenizer, config, settings.max_length), cache
+            teacher, data_for(described, its_tokenizer, config, settings.max_length), cache, who=who
         )
     rows = data.holdout
-    if not _same_tokenizer(its_tokenizer, student_tokenizer):
+    if not same_tokenizer(its_tokenizer, student_tokenizer):
         rows = tokens(data.holdout_texts, its_tokenizer, config, settings.max_length).rows
     return teacher_score.of_classifier(teacher, data, rows, its_tokenizer, settings, cache, who=who)
 
@@ -182,14 +180,15 @@ def with_outputs(
     wanted, data = found.stages[0].features("teacher"), found.data
     if settings.alpha.highest == 0 and not wanted.names():
         return found
-    width = widths(found.teacher_config).hidden if wanted.names() else 0
-    kept = _has_room("hidden states", teacher_cache.bytes_of_features(data.train, wanted, width), settings, cache)
+    width = hidden_width(found.teacher_config) if wanted.names() else 0
+    needed = teacher_cache.bytes_of_features(data.train, wanted, width)
+    kept = teacher_cache.has_room("hidden states", needed, settings.teacher_cache_gb, cache)
     seconds, saved = 0.0, 0.0
     given: list[Mapping[str, Extra]] = []
     features: Mapping[str, Any] = {}
     for number, teacher in enumerate(teachers):
         its_tokenizer, rows = models.tokenizer(teacher.folder), data.train
-        if not _same_tokenizer(its_tokenizer, student.tokenizer):  # it cuts the same texts otherwise
+        if not same_tokenizer(its_tokenizer, student.tokenizer):  # it cuts the same texts otherwise
             kind = data.task.of_kind
             _check_same_tokens(kind, teacher)
             rows = tokens(data.texts, its_tokenizer, models.config(teacher.folder), settings.max_length, kind).rows
@@ -212,7 +211,7 @@ def with_outputs(
     return replace(
         found,
         extras={**together, **{f"{FEATURE}{name}": values for name, values in features.items()}},
-        online_teacher=None if kept or not wanted.names() else teacher_cache.opened_teacher(teachers[0]),
+        online_teachers=() if kept or not wanted.names() else (teacher_cache.opened_teacher(teachers[0]),),
         facts={**found.facts, **facts},
     )
 
@@ -253,111 +252,3 @@ def _check_same_tokens(kind: Kind, teacher: Artifact) -> None:
             f"{teacher.folder} has another tokenizer than the student, so their {by_token[0]}, one per token, cannot be "
             "compared. Give a student with the teacher's tokenizer."
         )
-
-
-def _with_next_tokens(
-    found: TransferSet,
-    teacher: Artifact,
-    student: Student,
-    described: DescribedTask,
-    settings: DistillationSettings,
-    cache: Path,
-    *,
-    freeze: bool,
-) -> TransferSet:
-    """A transfer set with teacher-generated texts in place of references, and next-token distributions, cached or online."""
-    data, its_tokenizer, config = found.data, models.tokenizer(teacher.folder), found.stages[-1]
-    facts = dict(found.facts)
-    if settings.sequence_kd:
-        written = with_teacher_references(
-            teacher,
-            data.texts,
-            data.task,
-            its_tokenizer,
-            share=settings.sequence_kd,
-            beams=settings.beams,
-            cache=cache,
-            described=described,
-        )
-        own = student.tokenizer, student.model.config, settings.max_length
-        data = replace(data, texts=written.rows, train=generative_tokens(written.rows, data.task, *own)[0])
-        facts |= written.facts
-    extras: Mapping[str, Extra] = _states(student, data, settings, cache) if freeze else {}
-    found = replace(found, data=data, extras=extras, facts=facts, freezes_encoder=freeze)
-    if config.alpha.highest == 0 and not config.on_policy:
-        return found
-    _check_vocabulary(teacher, student)
-    if config.alpha.highest == 0 or config.on_policy == 1 or not _is_kept(data, settings, config, cache):
-        return replace(found, online_teacher=_live(teacher))
-    kept = teacher_cache.next_tokens(
-        teacher,
-        data.train,
-        its_tokenizer,
-        data.collate,
-        k=settings.top_k,
-        temperature=config.temperature.start,
-        precision=settings.precision,
-        cache=cache,
-    )
-    model = _live(teacher)
-    error = truncation_error(student.model, model, data.train, its_tokenizer, data.collate, kept.extras, config)
-    facts |= {
-        "teacher_seconds": kept.seconds,
-        "teacher_seconds_saved": kept.seconds_saved,
-        "top_k_error": {"k": settings.top_k, **error},
-    }
-    live = model if config.on_policy else None
-    return replace(found, extras={**kept.extras, **extras}, online_teacher=live, facts=facts)
-
-
-def _live(teacher: Artifact) -> Any:
-    """A generative teacher's model, run online at each step."""
-    return models.load(teacher).float().requires_grad_(False).eval()
-
-
-def _states(student: Student, data: TrainingData, settings: DistillationSettings, cache: Path) -> dict[str, Extra]:
-    """The states of the student's encoder; none where there is no room for them: then it runs at each step."""
-    bf16 = wants_bf16(settings.precision)
-    found = encoder_states(student.model, data.train, student.tokenizer, bf16=bf16, cache=cache)
-    return {} if found is None else {STATES: found}
-
-
-def _same_tokenizer(one: Any, other: Any) -> bool:
-    same: bool = loading.tokenizer_identity(one) == loading.tokenizer_identity(other)
-    return same
-
-
-def _check_vocabulary(teacher: Artifact, student: Student) -> None:
-    same = _same_tokenizer(models.tokenizer(teacher.folder), student.tokenizer)
-    if not same or models.config(teacher.folder).vocab_size != student.model.config.vocab_size:
-        raise CompressError(
-            "Student and teacher do not share a vocabulary, so their next tokens cannot be compared. Let the student learn "
-            "from what the teacher writes: --alpha 0 --sequence-kd 1, without --on-policy."
-        )
-
-
-def _is_kept(data: TrainingData, settings: DistillationSettings, config: LossConfig, cache: Path) -> bool:
-    """Whether the teacher's next tokens are kept on disk; else it runs at each step."""
-    at = config.temperature
-    if settings.top_k == 0:
-        return False
-    if at.start != at.end:
-        say(
-            f"The temperature changes ({at}), and the cache is for one temperature: the teacher runs at each step instead."
-        )
-        return False
-    return _has_room("next tokens", teacher_cache.bytes_of_tokens(data.train, settings.top_k), settings, cache)
-
-
-def _has_room(what: str, needed: int, settings: DistillationSettings, cache: Path) -> bool:
-    """Whether the teacher's outputs are kept on disk; where they would take too much, it runs at each step."""
-    if not needed:
-        return True
-    cache.mkdir(parents=True, exist_ok=True)
-    room = min(settings.teacher_cache_gb * 1e9, 0.8 * shutil.disk_usage(cache).free)
-    if needed > room:
-        say(
-            f"The teacher's {what} would take {needed / 1e9:.1f} GB, above the {room / 1e9:.1f} GB there are for "
-            "them (--teacher-cache-gb): the teacher runs at each step instead."
-        )
-    return needed <= room

@@ -76,6 +76,11 @@ def layer_count(config: Any, side: str = "decoder") -> int:
     return int(getattr(config, stack(config, side).layer_count))
 
 
+def hidden_width(config: Any) -> int:
+    """The width of a model's hidden states; an encoder-decoder's is one for both sides."""
+    return int(getattr(config, family(config).hidden_width))
+
+
 def layer_modules(model: Any, side: str = "decoder") -> list[nn.Module]:
     """The module that is applied as each layer, in order; ALBERT's one layer is repeated as often as it is applied.
 

@@ -21,6 +21,7 @@ from compress.core.artifact import is_main_process, wait_until
 from compress.core.cache import entry, opened
 from compress.core.errors import CompressError
 from compress.distillation import transfer_set
+from compress.distillation.loss_config import NEVER
 from compress.distillation.students import Student
 from compress.distillation.train import train_student
 from compress.models import load as models
@@ -164,6 +165,9 @@ def _dropouts(model: Any) -> Iterator[tuple[tuple[nn.Module, str], float]]:
 def _trained(work: Work[Qat], student: Student, scheme: Scheme) -> tuple[TrainingData, dict[str, Any]]:
     """Train the model with a scheme, in place, with its teacher; returns the data read, and the metadata of the training."""
     settings, teacher = work.settings, work.inputs.get("teacher", work.source)
+    if kind_of_model(student.model).generates and "hidden_weight" not in settings.model_fields_set:
+        # Hidden states are matched by default in classifiers only: how far apart they are differs from family to family.
+        settings = settings.model_copy(update={"hidden_weight": NEVER})
     rows = transfer_set.prepare([teacher], student, work.described, settings, work.cache)
     with fake_quantized(student.model, scheme, settings, pruning.sparsity_hold(student.model)) as hold:
         told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)

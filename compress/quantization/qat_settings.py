@@ -47,7 +47,8 @@ class Qat(Int8Settings, AgreementSettings, DistillationSettings):
     )
     hidden_weight: Weight = Field(
         Schedule.of(10.0),
-        description="Weight of the hidden-state loss between the quantized and the unquantized model (encoders).",
+        description="Weight of the hidden-state loss between the quantized and the unquantized model. Of generative models "
+        "0 unless given.",
     )
     epochs: float = Field(1.0, gt=0, le=1000, description="Number of training epochs.")
     learning_rate: float = Field(

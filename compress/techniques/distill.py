@@ -3,7 +3,7 @@
 MODEL is the teacher; its outputs are computed once and cached on disk. The student keeps some of the teacher's layers, is a
 narrower copy of it, or is another checkpoint or config. The loss is
 alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * CE(student, label), and squared errors for
-regression. Hidden states, attention, relations and embeddings can be matched too.
+regression. Hidden states, attention, relations and embeddings can be matched too, also in generative models.
 
 A generative student (T5, BART, Llama, ...) learns the teacher's next-token distributions on the references, on
 student-generated outputs (--on-policy), or on the teacher's outputs (--sequence-kd). It keeps some of the decoder's and
@@ -153,14 +153,10 @@ def _check_generation(settings: Distill, task: Task, described: DescribedTask | 
     from compress.data.tokenized import check_max_length
 
     check_max_length(settings, described)
-    encoders_only = {
-        "hidden_weight, attention_weight, relation_weight and embedding_weight": settings.matches,
-        "teachers": bool(settings.teachers),
-        "unlabelled_data, augment and masked_lm": bool(settings.unlabelled_data or settings.augment),
-    }
-    for names, is_asked in encoders_only.items():
-        if is_asked:
-            raise CompressError(f"{names}: only for encoders, and {task.name} is for generative models. Leave it out.")
+    if settings.unlabelled_data or settings.augment:
+        raise CompressError(
+            f"unlabelled_data, augment and masked_lm: only for encoders, and {task.name} is for generative models. Leave it out."
+        )
     if not task.of_kind.has_references and settings.sequence_kd:
         raise CompressError(f"sequence_kd: {task.name} has no source texts for the teacher. Use on_policy instead.")
 
@@ -170,9 +166,10 @@ def _check_answers(settings: Distill, described: DescribedTask) -> None:
     from compress.distillation.teacher_answers import answers_of, asks_models
 
     task = described.task
-    if task.is_generative and settings.teacher_weights and not settings.teachers:
+    if task.is_generative and settings.teacher_weights:
         raise CompressError(
-            f"teacher_weights: in {task.name} the answers take the place of the references. To learn from MODEL too, set alpha."
+            f"teacher_weights: in {task.name} the answers take the place of the references. To learn from MODEL too, set alpha, "
+            "without teacher_weights."
         )
     if not task.is_generative and settings.alpha.highest == 0:
         raise CompressError("teacher_answers: with alpha 0 nothing is learned from them. Set alpha, or leave them out.")
@@ -185,18 +182,23 @@ def _check_answers(settings: Distill, described: DescribedTask) -> None:
 
 
 def _check_encoder_teacher(settings: Distill, source: Artifact, task: Task, config: Any) -> None:
-    from compress.data import loading
-    from compress.distillation.students import own_tokenizer
     from compress.distillation.teacher_answers import asks_models
     from compress.models import load as models
 
     if settings.matches or asks_models(settings, task):
         models.check_labels(source.folder, task)  # else it may be a base without a head
     _check_widths(settings, config, generates=False)
+    _check_tokenizer(settings, source)
+
+
+def _check_tokenizer(settings: Distill, source: Artifact) -> None:
+    """Raises a CompressError where layers are to be matched with a given student that has another tokenizer."""
+    from compress.data.tokens import same_tokenizer
+    from compress.distillation.students import own_tokenizer
+    from compress.models import load as models
+
     own = own_tokenizer(settings.student) if settings.matches else None
-    if own and loading.tokenizer_identity(models.tokenizer(own)) != loading.tokenizer_identity(
-        models.tokenizer(source.folder)
-    ):
+    if own and not same_tokenizer(models.tokenizer(own), models.tokenizer(source.folder)):
         raise CompressError(
             f"The student in {settings.student} has another tokenizer than its teacher, so their hidden layers "
             "cannot be matched token by token. Leave out hidden_weight, attention_weight, relation_weight and "
@@ -223,6 +225,7 @@ def _check_generative_teacher(settings: Distill, source: Artifact, task: Task, c
             "Leave out the one or the other."
         )
     _check_widths(settings, config, generates=True)
+    _check_tokenizer(settings, source)
 
 
 def _check_widths(settings: Distill, config: Any, *, generates: bool) -> None:

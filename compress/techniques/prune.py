@@ -175,11 +175,6 @@ def _check_generative_model(settings: Prune, config: Any) -> None:
     from compress.distillation.students import requested_layers
     from compress.models.layers import evenly_spaced, layer_count
 
-    if settings.epochs and settings.matches:
-        raise CompressError(
-            "Hidden states, attention and relations are matched in encoders only. A generative model learns its teacher's "
-            "next-token distributions: leave these weights at 0."
-        )
     for side, layers in requested_layers(settings.layers, settings, config).items():
         if isinstance(layers, int):
             evenly_spaced(layer_count(config, side), layers)

@@ -2,7 +2,8 @@
 
 Training starts from static quantization with the same settings. Weights, step sizes and zero points are then learned together
 (LSQ+), with the unquantized model as the teacher. The result is an ONNX artifact that ONNX Runtime runs with integer kernels;
-its scales are exactly the trained ones. A generative model learns its teacher's next-token distributions.
+its scales are exactly the trained ones. A generative model learns its teacher's next-token distributions, and matches hidden
+layers only if asked to.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from compress.core.artifact import Artifact
-from compress.core.errors import CompressError
+from compress.core.errors import CompressError, listing
 from compress.quantization.qat_settings import READ, Qat
 from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
@@ -70,10 +71,10 @@ def _check_kind(settings: Qat, source: Artifact) -> None:
         raise CompressError("QAT keeps all layers. Use `compress distill` or `compress prune` before it.")
     weights = ("hidden_weight", "attention_weight", "relation_weight", "embedding_weight")
     matched = [name for name in weights if name in settings.model_fields_set and getattr(settings, name).highest > 0]
-    if matched or settings.preset != "none" or settings.intermediate_epochs:
+    if settings.intermediate_epochs and not matched:
         raise CompressError(
-            f"{(*matched, 'preset or intermediate_epochs')[0]} is for encoders. A generative model learns its teacher's "
-            "next-token distributions: leave it out."
+            "intermediate_epochs needs something to match, and in a generative model nothing is by default. Give one of: "
+            f"{listing(weights)}."
         )
     if settings.attention_matmuls != "none":
         raise CompressError("The attention MatMuls are quantized in encoders only. Leave attention_matmuls at none.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.distillation.features import FeatureSpec, capture
+from compress.distillation.features import FeatureSpec, Side, capture
 from compress.distillation.losses import attention_scores
 from compress.models.layers import embedding_module, layer_modules
 from compress.models.load import classifier
+from tests.families import GENERATIVE, is_seq2seq, slow_but
 from tests.generative import strong_generator
 from tests.tiny import FAMILIES, write_model
 
@@ -64,6 +66,29 @@ def test_the_queries_of_grouped_heads_are_wider_than_the_keys_that_one_matrix_ma
         model(**batch())
     for name, part in (("query.0", slice(0, 32)), ("key.0", slice(32, 48)), ("value.0", slice(48, 64))):
         assert torch.equal(found[name], made[0][..., part])
+
+
+@pytest.mark.parametrize("name", slow_but("bart", "t5", "gpt2", "llama", names=GENERATIVE))
+def test_hidden_states_of_generative_models_are_those_that_each_side_gives(name: str) -> None:
+    model, inputs = strong_generator(name, layers=3), batch()
+    wanted = FeatureSpec(hidden=(0, 1, 2), relations=(2,), embedding=True)
+    sides: tuple[Side, ...] = ("encoder", "decoder") if is_seq2seq(name) else ("",)
+    with ExitStack() as hooks, torch.no_grad():
+        found = {side: hooks.enter_context(capture(model, wanted, side)) for side in sides}
+        given = {**inputs, "labels": torch.arange(5, 14).repeat(3, 1)} if is_seq2seq(name) else inputs
+        out = model(**given, output_hidden_states=True)
+    for side in sides:
+        states = out[f"{side}_hidden_states" if side else "hidden_states"]
+        assert len(states) == 4
+        assert set(found[side]) == set(wanted.names())
+        for one, expected in zip(("embedding", "hidden.0", "hidden.1"), states[:3], strict=True):
+            assert torch.equal(found[side][one], expected)
+        assert found[side]["hidden.2"].shape == states[3].shape
+        total = sum(value.shape[-1] for value in found[side].values())
+        assert total == wanted.width(model.config, side)
+    if is_seq2seq(name):
+        assert found["encoder"]["query.2"].shape[1] == 12
+        assert found["decoder"]["query.2"].shape[1] == 9
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.core.errors import CompressError
-from compress.distillation.layer_maps import layer_map
+from compress.distillation.layer_maps import layer_map, maps_by_side
 from compress.models.layers import evenly_spaced
 
 
@@ -67,3 +68,34 @@ def test_a_map_that_cannot_be_is_refused_with_what_can(text: str, message: str) 
         layer_map(text, 3, 6)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+BOTH = {"encoder": 2, "decoder": 1}, {"encoder": 4, "decoder": 3}
+
+
+def test_words_are_meant_for_each_side_and_pairs_name_theirs() -> None:
+    assert maps_by_side("uniform", *BOTH) == {"encoder": ((0, 1), (1, 3)), "decoder": ((0, 2),)}
+    assert maps_by_side("last", *BOTH) == {"encoder": ((1, 3),), "decoder": ((0, 2),)}
+    assert maps_by_side("decoder.0:1, encoder.1:3,encoder.0:0", *BOTH) == {
+        "encoder": ((0, 0), (1, 3)),
+        "decoder": ((0, 1),),
+    }
+    assert maps_by_side("decoder.0:1", *BOTH) == {"decoder": ((0, 1),)}
+    assert maps_by_side("encoder.uniform,decoder.0:1", *BOTH) == {"encoder": ((0, 1), (1, 3)), "decoder": ((0, 1),)}
+    assert maps_by_side("0:1", {"": 2}, {"": 4}) == {"": ((0, 1),)}
+
+
+@pytest.mark.parametrize(
+    ("text", "layers", "message"),
+    [
+        ("0:1", BOTH, "has '0:1', which does not name the encoder or the decoder"),
+        ("encoder.0:1,0:1", BOTH, "such as 'encoder.0:1,decoder.0:1'"),
+        ("encoder.0:1,decoder.1:1", BOTH, "names layer 1 of the student, whose layers are 0 to 0"),
+        ("encoder.uniform,encoder.0:1", BOTH, "has 'uniform', which is not a pair"),
+        ("decoder.0:1", ({"": 2}, {"": 4}), "only encoder-decoders have two sides. Write pairs such as '0:1'"),
+    ],
+)
+def test_pairs_of_no_side_and_sides_of_no_model_are_refused(text: str, layers: tuple[Any, Any], message: str) -> None:
+    with pytest.raises(CompressError) as caught:
+        maps_by_side(text, *layers)
+    assert message in str(caught.value)

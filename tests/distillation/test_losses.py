@@ -21,6 +21,7 @@ from compress.distillation.losses import (
     attention_scores,
     hidden_cosine,
     hidden_mse,
+    normalized_mse,
     patient,
     relation_kl,
 )
@@ -33,9 +34,20 @@ OF_HIDDEN: dict[str, Loss] = {
     "mse": hidden_mse,
     "cosine": hidden_cosine,
     "patient": patient,
+    "normalized": normalized_mse,
     "relation": lambda student, teacher, mask: relation_kl(student, teacher, mask, 2),
 }
-OF_ATTENTION: dict[str, Loss] = {"mse": attention_mse, "kl": attention_kl}
+OF_ATTENTION: dict[str, Loss] = {
+    "mse": attention_mse,
+    "kl": attention_kl,
+    "causal mse": lambda student, teacher, mask: attention_mse(student, teacher, mask, causal(mask)),
+    "causal kl": lambda student, teacher, mask: attention_kl(student, teacher, mask, causal(mask)),
+}
+
+
+def causal(mask: Tensor) -> Tensor:
+    """What each token of a decoder attends to: the real ones up to itself."""
+    return mask.bool()[:, None, :] & torch.ones(mask.shape[1], mask.shape[1]).tril().bool()
 
 
 def hidden(seed: int, width: int = 8, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -260,6 +272,38 @@ def test_where_head_counts_differ_the_means_over_heads_are_compared() -> None:
     torch.testing.assert_close(attention_kl(student, teacher, MASK), by_row.mean())
 
 
+def test_a_decoders_attention_is_compared_where_it_looks_back_by_hand() -> None:
+    # The last two of three tokens count; the second attends to 2 keys, the third to 3.
+    mask, seen = torch.tensor([[0, 1, 1]]), torch.ones(1, 3, 3).tril().bool()
+    student, teacher = torch.zeros(1, 1, 3, 3), torch.full((1, 1, 3, 3), 50.0)
+    teacher[0, 0, 1, :2] = torch.tensor([math.log(3), 0.0])
+    teacher[0, 0, 2] = 0.0
+    second = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert attention_kl(student, teacher, mask, seen).item() == pytest.approx(second / 2, abs=1e-6)
+    assert attention_mse(student, teacher, mask, seen).item() == pytest.approx(math.log(3) ** 2 / 5, rel=1e-6)
+    relations = relation_kl(hidden(0)[:1, :3], hidden(1)[:1, :3], mask, 2, seen)
+    scores = [hidden(seed)[:1, :3].unflatten(-1, (2, 4)).transpose(1, 2) for seed in (0, 1)]
+    products = [one @ one.transpose(-1, -2) / 2 for one in scores]
+    torch.testing.assert_close(relations, attention_kl(*products, mask, seen))
+
+
+def test_keys_that_several_heads_of_queries_share_are_repeated_for_each() -> None:
+    query, key = hidden(0, 8), hidden(1, 4)
+    found = attention_scores(query, key, 4)
+    for head in range(4):  # heads of width 2; the first two share a key
+        own = query[..., 2 * head : 2 * head + 2] @ key[..., 2 * (head // 2) :][..., :2].transpose(1, 2)
+        torch.testing.assert_close(found[:, head], own / math.sqrt(2))
+    torch.testing.assert_close(attention_scores(query, key, 4, scaled=False), found * math.sqrt(2))
+
+
+def test_at_one_token_the_normalized_distance_is_the_patient_one() -> None:
+    student, teacher = hidden(0), hidden(1)
+    first = torch.tensor([[1, 0, 0, 0, 0]]).expand(3, -1)
+    torch.testing.assert_close(normalized_mse(student, teacher, first), patient(student, teacher, MASK))
+    # |a/|a| - b/|b||^2 = 2 - 2 cos(a, b)
+    torch.testing.assert_close(normalized_mse(student, teacher, MASK), 2 * hidden_cosine(student, teacher, MASK))
+
+
 def test_relations_by_hand() -> None:
     # One relation head of width 1, tokens 1 and 0: the products are [[1, 0], [0, 0]], the student's are all 0.
     teacher, student = torch.tensor([[[1.0], [0.0]]]), torch.zeros(1, 2, 1)
@@ -314,7 +358,11 @@ def test_losses_of_logits_have_the_gradient_that_differences_show() -> None:
     assert torch.autograd.gradcheck(lambda ours: scores(ours[:, :1], wanted), student)
 
 
-@pytest.mark.parametrize("loss", [*OF_HIDDEN.values(), *OF_ATTENTION.values()], ids=[*OF_HIDDEN, "a-mse", "a-kl"])
+@pytest.mark.parametrize(
+    "loss",
+    [*OF_HIDDEN.values(), *OF_ATTENTION.values()],
+    ids=[*OF_HIDDEN, *(f"attention {name}" for name in OF_ATTENTION)],
+)
 def test_a_loss_is_zero_at_its_teacher_and_above_elsewhere(loss: Loss) -> None:
     make = maps if loss in OF_ATTENTION.values() else hidden
     assert loss(make(0), make(0), MASK).item() == pytest.approx(0, abs=1e-6)
@@ -339,7 +387,11 @@ def test_more_padding_changes_no_loss_of_attention(name: str) -> None:
     torch.testing.assert_close(OF_ATTENTION[name](*longer, F.pad(MASK, (0, 4))), expected)
 
 
-@pytest.mark.parametrize("loss", [*OF_HIDDEN.values(), *OF_ATTENTION.values()], ids=[*OF_HIDDEN, "a-mse", "a-kl"])
+@pytest.mark.parametrize(
+    "loss",
+    [*OF_HIDDEN.values(), *OF_ATTENTION.values()],
+    ids=[*OF_HIDDEN, *(f"attention {name}" for name in OF_ATTENTION)],
+)
 def test_padding_gets_no_gradient_and_nor_does_the_teacher(loss: Loss) -> None:
     make = maps if loss in OF_ATTENTION.values() else hidden
     student, teacher = make(0).requires_grad_(), make(1).requires_grad_()
@@ -370,7 +422,7 @@ def test_attention_scores_under_autocast_are_those_of_fp32() -> None:
 @given(st.integers(0, 1000), st.floats(0.1, 30))
 def test_a_cosine_and_a_patient_loss_do_not_see_lengths(seed: int, factor: float) -> None:
     student, teacher = hidden(seed), hidden(seed + 1)
-    for loss in (hidden_cosine, patient):
+    for loss in (hidden_cosine, patient, normalized_mse):
         torch.testing.assert_close(loss(factor * student, teacher, MASK), loss(student, teacher, MASK))
 
 

@@ -18,7 +18,7 @@ from compress.distillation.schedules import Schedule
 from compress.distillation.token_distributions import top_k, whole
 from compress.models.forward import answers, logits_and_labels
 from compress.tasks.kinds.laws import TOKENS
-from tests.distillation.test_teacher_cache_of_tokens import FAMILIES, TOKENIZER, rows_for
+from tests.distillation.test_generative_cache import FAMILIES, TOKENIZER, rows_for
 from tests.families import ONE_OF_EACH
 from tests.generative import VOCABULARY, prompts, strong_generator
 
@@ -137,7 +137,7 @@ def test_the_objective_is_the_teachers_and_the_references_part(family: str) -> N
         ours, theirs = answers(student, batch), answers(teacher, batch).values
         soft = laws.next_tokens(ours, whole(theirs, 2.0), 2.0, "jsd", 0.2)
         hard = laws.hard(TOKENS, ours)
-        with objective_of(student, config(), seed=0, online_teacher=teacher) as objective:
+        with objective_of(student, config(), seed=0, online_teachers=[teacher]) as objective:
             loss, terms = objective(student, batch, 0.5)
     assert loss.item() == pytest.approx((0.3 * soft + 0.7 * hard).item(), rel=1e-6)
     assert terms["labels"].item() == pytest.approx(hard.item())
@@ -167,7 +167,7 @@ def test_cached_targets_give_the_loss_of_the_online_teachers_coarsened_ones() ->
 def test_a_resumed_run_draws_the_same_samples_for_the_same_batches(family: str) -> None:
     student, teacher, batch = undecided(family, seed=3), strong_generator(family), batch_for(family, 3)
     steps = [step / 20 for step in range(20)]
-    asked = objective_of(student, config(on_policy=0.5), seed=5, online_teacher=teacher, sample=sampled)
+    asked = objective_of(student, config(on_policy=0.5), seed=5, online_teachers=[teacher], sample=sampled)
     with asked as objective, torch.no_grad():
         told = [objective(student, batch, step) for step in steps]
         again = [objective(student, batch, step) for step in steps[10:]]
@@ -181,7 +181,7 @@ def test_all_batches_have_the_same_terms_which_processes_gather() -> None:
     student, teacher, batch = undecided("gpt2", seed=3), strong_generator("gpt2"), batch_for("gpt2", 3)
     for alpha in ("0", "0.5", "1..0"):
         chosen = config(alpha=Schedule.of(alpha), on_policy=0.5)
-        asked = objective_of(student, chosen, seed=5, online_teacher=teacher, sample=sampled)
+        asked = objective_of(student, chosen, seed=5, online_teachers=[teacher], sample=sampled)
         with asked as objective, torch.no_grad():
             told = [objective(student, batch, step / 12)[1] for step in range(12)]
         assert {float(terms["share of own samples"]) for terms in told} == {0.0, 1.0}
@@ -196,7 +196,7 @@ def test_as_many_batches_are_sampled_as_asked_for() -> None:
 
 def test_a_sample_teaches_the_student_and_nothing_else() -> None:
     student, teacher = strong_generator("bart", layers=1, seed=3), strong_generator("bart")
-    asked = objective_of(student, config(on_policy=1.0), seed=5, online_teacher=teacher, sample=sampled)
+    asked = objective_of(student, config(on_policy=1.0), seed=5, online_teachers=[teacher], sample=sampled)
     with asked as objective:
         loss, _ = objective(student, batch_for("bart"), 0.0)
     loss.backward()

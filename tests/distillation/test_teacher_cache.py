@@ -105,9 +105,9 @@ def test_answers_that_were_cut_short_are_asked_for_again(
             raise RuntimeError("killed")
         return narrowed(value, name)
 
-    narrowed = teacher._narrowed
+    narrowed = teacher.narrowed
     with monkeypatch.context() as patch:
-        patch.setattr(teacher, "_narrowed", dies)
+        patch.setattr(teacher, "narrowed", dies)
         with pytest.raises(RuntimeError, match="killed"):
             ask()
     assert ask().logits.any(axis=1).all()

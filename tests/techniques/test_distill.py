@@ -19,7 +19,7 @@ from compress.core.errors import CompressError
 from compress.core.references import references
 from compress.core.settings import build
 from compress.data.loading import described_task, resolve
-from compress.distillation import objective, students, teacher_cache
+from compress.distillation import layer_losses, students, teacher_cache
 from compress.distillation import train as training
 from compress.distillation.distill_settings import Distill
 from compress.distillation.presets import PRESETS
@@ -221,7 +221,7 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
     name = {"first stage": "attention_mse", "second stage": "soft_targets"}[killed_at]
     calls = 0
-    where = answer_losses if name == "soft_targets" else objective.losses
+    where = answer_losses if name == "soft_targets" else layer_losses.losses
     original = getattr(where, name)
 
     def dies(*given: Any, **named: Any) -> Any:
@@ -233,7 +233,7 @@ def test_a_distillation_that_was_killed_ends_with_the_weights_of_one_that_was_no
 
     with monkeypatch.context() as patch:
         patch.setattr(where, name, dies)
-        patch.setitem(objective.ATTENTION, "mse", objective.losses.attention_mse)  # the table holds the function
+        patch.setitem(layer_losses.ATTENTION, "mse", layer_losses.losses.attention_mse)  # the table holds the function
         with pytest.raises(RuntimeError, match="killed"):
             distil("killed", **settings)
     resumed = distil("killed", **settings)

@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
+from compress.core.references import references
 from compress.core.settings import build
 from compress.data import calibration
 from compress.data.loading import described_task, resolve
-from compress.distillation import teacher_cache, transfer_set
+from compress.distillation import generative_cache, transfer_set
 from compress.distillation.distill_settings import Distill
 from compress.distillation.layer_importance import most_important_layers
 from compress.distillation.loss_config import LossConfig
@@ -52,7 +53,8 @@ def distil(tmp_path: Path) -> Run:
         chosen = build(
             Distill, {"epochs": 1, "batch_size": 16, "precision": "fp32", "learning_rate": 1e-3, **settings}, "test"
         )
-        return apply(TECHNIQUE, resolve_model(str(folder)), chosen, tmp_path / name, task=described)
+        inputs = {key: resolve_model(where) for key, where in references(chosen).items()}
+        return apply(TECHNIQUE, resolve_model(str(folder)), chosen, tmp_path / name, task=described, inputs=inputs)
 
     return run
 
@@ -175,7 +177,7 @@ def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> N
 
 def test_the_teacher_is_asked_once_for_all_seeds_and_losses(distil: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     first = distil("first")
-    monkeypatch.setattr(teacher_cache, "write_outputs", lambda *_, **__: pytest.fail("the teacher was asked again"))
+    monkeypatch.setattr(generative_cache, "write_outputs", lambda *_, **__: pytest.fail("the teacher was asked again"))
     second = distil("second", seed=1, divergence="jsd", jsd_beta=0.1, alpha=0.9)
     assert facts(second)["teacher_seconds"] == facts(first)["teacher_seconds"]
 
@@ -279,7 +281,7 @@ def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"hidden_weight": 1.0}, "only for encoders"),
+        ({"teacher_weights": (1.0,), "alpha": 0.0}, "'teacher_weights' has no effect here"),
         ({"hidden_size": 12, "decoder_layers": None, "layers": None}, "not a multiple of 8, the size of a head"),
         ({"hidden_size": 16, "freeze_encoder": True}, "keeps the teacher's encoder as it is"),
         ({"augment": 1.0}, "only for encoders"),
@@ -351,3 +353,133 @@ def test_settings_of_text_are_refused_for_classes_and_the_other_way_round(tmp_pa
             tmp_path / "student",
             task=pairs,
         )
+
+
+def terms(artifact: Artifact, stage: str = "") -> set[str]:
+    """The names of the terms of a stage's loss."""
+    before = f"{stage} loss: ".lstrip()
+    return {name.removeprefix(before) for name in facts(artifact)["curves"] if name.startswith(before)}
+
+
+LAYERS = {"hidden_weight": 1.0, "attention_weight": 1.0, "relation_weight": 1.0, "embedding_weight": 1.0}
+
+
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_the_layers_of_each_side_are_matched_with_the_cached_ones(distil: Run, family: str, tmp_path: Path) -> None:
+    made = distil("student", family, layers=2, **LAYERS)
+    sides = ("encoder ", "decoder ") if is_seq2seq(family) else ("",)
+    kinds = ("hidden states", "attention", "relations", "embeddings")
+    assert terms(made) == {"labels", "soft targets", *(f"{side}{kind}" for side in sides for kind in kinds)}
+    (cached,) = (tmp_path / ".compress-cache" / "teacher-features").iterdir()
+    assert (cached / f"{sides[-1].strip()}.hidden.2.npy".lstrip(".")).exists()
+    assert not any("distillation" in name for name in weights(made))
+
+
+@pytest.mark.parametrize(
+    ("preset", "first", "last"),
+    [
+        ("tinybert", {"hidden states", "attention", "embeddings"}, set()),
+        pytest.param("minilm", {"relations"}, {"labels", "soft targets"}, marks=pytest.mark.slow),
+        pytest.param("patient", set(), {"labels", "soft targets", "hidden states"}, marks=pytest.mark.slow),
+        ("distilbert", set(), {"labels", "soft targets", "hidden states"}),
+    ],
+)
+def test_presets_are_for_generative_models_too(distil: Run, preset: str, first: set[str], last: set[str]) -> None:
+    made = distil("student", "gpt2", layers=2, preset=preset, **({"intermediate_epochs": 1} if first else {}))
+    several = {name: found for name, found in (("stage 1", first), ("", last)) if len(found) > 1}
+    assert {name: terms(made, name) for name in several} == several  # a single term is the loss itself
+    assert ("stage 1 loss" in facts(made)["curves"]) == bool(first)
+
+
+def test_features_that_would_take_too_much_disk_come_from_the_online_teacher(distil: Run, tmp_path: Path) -> None:
+    settings = {"hidden_weight": 1.0, "relation_weight": 1.0, "alpha": 0.0}
+    cached, live = distil("cached", **settings), distil("live", **settings, teacher_cache_gb=0)
+    assert len(list((tmp_path / ".compress-cache" / "teacher-features").iterdir())) == 1
+    assert "teacher_seconds" not in facts(live)
+    for name in ("loss: decoder hidden states", "loss: encoder relations"):
+        one, other = (facts(made)["curves"][name][-1][1] for made in (cached, live))
+        assert one == pytest.approx(other, rel=1e-2)
+
+
+def test_of_own_samples_no_features_are_cached(distil: Run, tmp_path: Path) -> None:
+    made = distil("student", "gpt2", on_policy=0.5, hidden_weight=1.0)
+    assert not (tmp_path / ".compress-cache" / "teacher-features").exists()
+    assert "hidden states" in terms(made)
+
+
+def test_beside_a_frozen_encoder_the_decoder_alone_is_matched(distil: Run, tmp_path: Path) -> None:
+    made = distil("student", freeze_encoder=True, hidden_weight=1.0)
+    assert terms(made) == {"labels", "soft targets", "decoder hidden states"}
+    assert len(list((tmp_path / ".compress-cache" / "encoder").iterdir())) == 1
+    with pytest.raises(CompressError, match="learn nothing with freeze_encoder"):
+        distil("refused", freeze_encoder=True, hidden_weight=1.0, layer_map="encoder.0:1,decoder.0:1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed_at", ["first stage", "second stage"])
+def test_a_killed_distillation_of_layers_ends_with_the_weights_of_one_that_was_not(
+    distil: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    """Of a student of another width: its learned projections are in the checkpoint too."""
+    narrow = write_generator(tmp_path / "narrow", "bart", layers=2, d_model=16) / "config.json"
+    settings = {
+        "student": str(narrow),
+        "preset": "tinybert",
+        "intermediate_epochs": 2,
+        "epochs": 2,
+        "alpha": "1..0.5",
+        "hidden_weight": "1..0",
+        "keep_checkpoint": "last",
+        "batch_size": 8,
+    }
+    whole = distil("whole", **settings)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)  # a checkpoint after each step
+    steps: list[int] = []
+    with monkeypatch.context() as patched:
+        compute = loop.Loop.compute_loss
+
+        def dying(self: Any, *given: Any, **named: Any) -> Any:
+            steps.append(1)
+            if len(steps) == (6 if killed_at == "first stage" else 12):
+                raise RuntimeError("killed")
+            return compute(self, *given, **named)
+
+        patched.setattr(loop.Loop, "compute_loss", dying)
+        with pytest.raises(RuntimeError, match="killed"):
+            distil("parts", **settings)
+    resumed = distil("parts", **settings)
+    assert facts(resumed)["resumed_from_step"] or killed_at == "first stage"
+    assert equal(whole, resumed)
+
+
+def test_several_teachers_are_asked_in_one_pass_and_their_scores_reported(distil: Run, tmp_path: Path) -> None:
+    other = write_generator(tmp_path / "other", "bart", layers=2, seed=7, init_std=0.3)
+    alone = distil("alone")
+    made = distil("student", teachers=(str(other),), teacher_weights=(2.0, 1.0), hidden_weight=1.0)
+    told = facts(made)
+    assert told["teachers"] == ["teacher-bart", "other"]
+    assert [one["metric"] for one in told["teacher_score"]] == ["rouge_l", "rouge_l"]
+    assert len(list((tmp_path / ".compress-cache" / "teacher-tokens").iterdir())) == 2
+    assert told["top_k_error"]["kept"] == pytest.approx(told["top_k_error"]["whole"], rel=0.02)
+    live = distil("live", teachers=(str(other),), teacher_weights=(2.0, 1.0), hidden_weight=1.0, top_k=0)
+    one, two, three = (facts(some)["curves"]["loss: soft targets"][0][1] for some in (made, live, alone))
+    assert one == pytest.approx(two, rel=1e-2)
+    assert one != pytest.approx(three, rel=1e-2)
+
+
+def test_a_teacher_with_another_vocabulary_is_refused_before_any_is_scored(
+    distil: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer_set, "_score", lambda *_: pytest.fail("a teacher was scored"))
+    strange = write_generator(tmp_path / "strange", "bart", vocab_size=100)
+    with pytest.raises(CompressError, match="teacher .*strange do not share a vocabulary"):
+        distil("refused", teachers=(str(strange),))
+    decoder = write_generator(tmp_path / "decoder", "gpt2")
+    with pytest.raises(CompressError, match="its teacher .*decoder"):
+        distil("refused", teachers=(str(decoder),))
+
+
+def test_layers_are_not_matched_with_a_student_that_reads_other_tokens(distil: Run, tmp_path: Path) -> None:
+    other = write_generator(tmp_path / "other", "gpt2")  # its texts begin with a token of their own
+    with pytest.raises(CompressError, match="another tokenizer than its teacher, so their hidden layers"):
+        distil("refused", student=str(other), hidden_weight=1.0, alpha=0.0)

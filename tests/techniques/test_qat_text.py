@@ -85,6 +85,16 @@ def test_the_learned_scales_are_the_graphs_to_the_bit_and_it_writes(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("family", ["bart", "gpt2"])
+def test_hidden_layers_are_matched_with_those_of_the_unquantized_model_where_asked(tmp_path: Path, family: str) -> None:
+    terms = "hidden states", "relations"
+    made = trained(tmp_path, family, epochs=1, learning_rate=1e-3, hidden_weight=1, relation_weight=1)
+    told = made.steps[-1].facts["curves"]
+    for side in ("encoder ", "decoder ") if family == "bart" else ("",):
+        assert all(told[f"loss: {side}{term}"][-1][1] > 0 for term in terms)
+
+
+@pytest.mark.slow
 def test_without_learning_it_is_static_quantization_to_the_bit(tmp_path: Path) -> None:
     family = "bart"
     artifact = trained(tmp_path, family, epochs=1, learning_rate=1e-30, weight_decay=0)
@@ -111,7 +121,7 @@ def test_without_learning_it_is_static_quantization_to_the_bit(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden_weight": 1}, "hidden_weight is for encoders"),
+        ({"intermediate_epochs": 1}, "intermediate_epochs needs something to match"),
         ({"attention_matmuls": "both"}, "Leave attention_matmuls at none"),
         ({"decoder_layers": 1}, "keeps all layers"),
     ],

@@ -72,6 +72,8 @@ class Architecture:
     """Whether norms stand before attention and feed-forward network, and what these give is added to what came in."""
     norm_before_sum: bool = False
     """Whether a further norm stands between what they give and that sum (Gemma 3)."""
+    unscaled_attention: bool = False
+    """Whether attention scores are `Q K^T` as they are, not divided by the square root of a head's width (T5)."""
     rotary: bool = False
     """Whether positions turn pairs of a head's dimensions (RoPE), so that a head is kept whole or not at all."""
     embedding_projection: str = ""

@@ -92,6 +92,12 @@ def group_size(config: Any, stack: Architecture) -> int:
     return int(getattr(config, stack.head_count) // fewer) if fewer else 1
 
 
+def attention_widths(config: Any, stack: Architecture) -> tuple[int, int]:
+    """The widths of an attention's queries, and of its keys and values, before any head was removed."""
+    queries = int(getattr(config, stack.head_count)) * head_size(config, stack)
+    return queries, queries // group_size(config, stack)
+
+
 def linear(layer: nn.Module, path: str) -> nn.Module:
     """A linear module of a layer.
 

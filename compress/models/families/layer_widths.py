@@ -65,10 +65,14 @@ def units(model: Any) -> Units:
     )
 
 
-def head_size(config: Any) -> int:
-    """The width of one head, which does not change when heads are removed."""
+def head_size(config: Any, side: str = "encoder") -> int:
+    """The width of one head, which does not change when heads are removed.
+
+    Args:
+        side: of an encoder-decoder, `encoder` or `decoder`.
+    """
     written = widths_of(config)
-    return blocks.head_size(config) if written is None else written.head_size
+    return blocks.head_size(config, stack(config, side)) if written is None else written.head_size
 
 
 def widths_of(config: Any) -> Units | None:

@@ -1,4 +1,4 @@
-"""The teacher's next tokens on disk: its own at each place, for just these rows, resumed, and with the error they make."""
+"""Generative teachers' outputs on disk: their own at each place, for just these rows, resumed, and with the error they make."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from compress.core.artifact import digest
+from compress.core.errors import CompressError
 from compress.data.collate import collate_causal, collate_pairs
-from compress.distillation import teacher_cache
+from compress.distillation import generative_cache
+from compress.distillation.features import FeatureSpec, Side
+from compress.distillation.generative_cache import bytes_of_layer_features, layer_features, next_tokens
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.schedules import Schedule
-from compress.distillation.teacher_cache import Outputs, next_tokens
+from compress.distillation.teacher_cache import Outputs
 from compress.distillation.token_distributions import PREFIX, in_batch
 from compress.distillation.top_k_error import truncation_error
 from compress.models import forward
@@ -56,7 +60,7 @@ def ask(tmp_path: Path) -> Any:
             model.save_pretrained(folder)
         rows = changes.pop("rows", None) or rows_for(family)
         chosen = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache", **changes}
-        found = next_tokens(resolve_model(str(folder)), rows, TOKENIZER, FAMILIES[family], **chosen)
+        found = next_tokens([resolve_model(str(folder))], rows, TOKENIZER, FAMILIES[family], **chosen)
         return found, model, rows
 
     return ask
@@ -108,13 +112,13 @@ def test_the_teacher_is_asked_once_and_again_for_other_targets_or_another_temper
     first, _, rows = ask()
     assert first.seconds_saved == 0
     with monkeypatch.context() as patched:
-        patched.setattr(teacher_cache, "load", lambda *_: pytest.fail("the teacher was asked again"))
+        patched.setattr(generative_cache, "load", lambda *_: pytest.fail("the teacher was asked again"))
         again = ask()[0]
         assert again.seconds_saved == first.seconds
         assert all(np.array_equal(first.extras[name].values, again.extras[name].values) for name in first.extras)
     asked: list[None] = []
-    compute = teacher_cache.write_outputs
-    monkeypatch.setattr(teacher_cache, "write_outputs", lambda *a, **n: asked.append(None) or compute(*a, **n))
+    compute = generative_cache.write_outputs
+    monkeypatch.setattr(generative_cache, "write_outputs", lambda *a, **n: asked.append(None) or compute(*a, **n))
     ask(temperature=1.0)
     ask(k=3)
     ask(rows=rows.select(range(20)))
@@ -163,7 +167,7 @@ def test_the_error_is_measured_and_vanishes_where_all_tokens_are_kept(ask: Any, 
         found, model, rows = ask(family, k=k)
         told[k] = truncation_error(
             student,
-            model,
+            [model],
             rows,
             TOKENIZER,
             FAMILIES[family],
@@ -176,3 +180,92 @@ def test_the_error_is_measured_and_vanishes_where_all_tokens_are_kept(ask: Any, 
     # All tokens in 16 bits: what is left is rounding.
     assert told[VOCABULARY]["kept"] == pytest.approx(told[VOCABULARY]["whole"], rel=1e-2)
     assert told[2]["mass"]["mean"] < told[K]["mass"]["mean"] < 1
+
+
+def test_one_teachers_next_tokens_lie_where_they_always_did(ask: Any, tmp_path: Path) -> None:
+    _, _, rows = ask()
+    teacher = resolve_model(str(tmp_path / "bart"))
+    _, content = generative_cache._counted(rows)
+    key = digest([teacher.fingerprint(), digest(teacher.files), content, K, 2.0, "fp32"])
+    assert [one.name for one in (tmp_path / "cache" / "teacher-tokens").iterdir()] == [key]
+
+
+@pytest.mark.parametrize("family", ONE_OF_EACH)
+def test_of_two_teachers_the_most_likely_tokens_of_their_weighted_mean_are_kept(family: str, tmp_path: Path) -> None:
+    models = [strong_generator(family, seed=seed) for seed in (1, 5)]
+    teachers = []
+    for number, model in enumerate(models):
+        model.save_pretrained(tmp_path / str(number))
+        teachers.append(resolve_model(str(tmp_path / str(number))))
+    rows = rows_for(family, 12)
+    given = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache"}
+    found = next_tokens(teachers, rows, TOKENIZER, FAMILIES[family], **given, weights=(3.0, 1.0))
+    batch = FAMILIES[family]([{**rows[4], "place": 4}], TOKENIZER, found.extras)
+    each = []
+    for model in models:
+        with torch.no_grad():
+            logits, labels = logits_and_labels(model, batch)
+        each.append(F.softmax(logits[labels != -100] / 2.0, dim=-1))
+    expected = 0.75 * each[0] + 0.25 * each[1]
+    kept = in_batch(batch, shifted=not models[0].config.is_encoder_decoder)
+    assert kept.ids is not None
+    assert kept.rest is not None
+    torch.testing.assert_close(kept.log_probabilities.float().exp(), expected.topk(K).values, rtol=6e-3, atol=1e-5)
+    torch.testing.assert_close(expected.gather(-1, kept.ids), expected.topk(K).values, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(kept.rest.float().exp(), 1 - expected.topk(K).values.sum(-1), rtol=6e-3, atol=1e-5)
+    other = next_tokens(teachers, rows, TOKENIZER, FAMILIES[family], **given, weights=(1.0, 1.0))
+    assert other.seconds_saved == 0  # other weights are another mixture
+    same = next_tokens(teachers, rows, TOKENIZER, FAMILIES[family], **given, weights=(6.0, 2.0))
+    assert same.seconds_saved > 0
+    error = truncation_error(
+        strong_generator(family, layers=1, seed=3),
+        models,
+        rows,
+        TOKENIZER,
+        FAMILIES[family],
+        found.extras,
+        LossConfig(temperature=Schedule.of(2.0), teacher_weights=(3.0, 1.0)),
+    )
+    assert 0 < error["kept"] < error["whole"]
+
+
+WANTED = FeatureSpec(hidden=(0,), attention=(1,), relations=(0,), embedding=True)
+
+
+@pytest.mark.parametrize("family", [*ONE_OF_EACH, "llama"])
+def test_cached_features_are_the_teachers_own_for_each_row_alone(family: str, tmp_path: Path) -> None:
+    model = strong_generator(family)
+    model.save_pretrained(tmp_path / "teacher")
+    rows, sides = rows_for(family, 20), (("encoder", "decoder") if is_seq2seq(family) else ("",))
+    wanted: dict[Side, FeatureSpec] = dict.fromkeys(sides, WANTED)
+    given = (resolve_model(str(tmp_path / "teacher")), rows, TOKENIZER, FAMILIES[family], wanted)
+    found = layer_features(*given, precision="fp32", cache=tmp_path / "cache")
+    again = layer_features(*given, precision="fp32", cache=tmp_path / "cache")
+    assert again.seconds_saved == found.seconds
+    places = [7, 0, 13]
+    batch = FAMILIES[family]([{**rows[place], "place": place} for place in places], TOKENIZER, found.extras)
+    for line, place in enumerate(places):
+        row = {name: torch.tensor([rows[place][name]]) for name in ("input_ids", "labels")}
+        with torch.no_grad():
+            own = model(**row, output_hidden_states=True)
+        states = {"": "hidden_states", "encoder": "encoder_hidden_states", "decoder": "decoder_hidden_states"}
+        for side in sides:
+            first, second = own[states[side]][:2]
+            name = f"{side}." if side else ""
+            for kept, expected in ((f"{name}embedding", first), (f"{name}hidden.0", second)):
+                value = batch[kept][line, : expected.shape[1]].float()
+                torch.testing.assert_close(value, expected[0], rtol=2e-3, atol=2e-3)
+                assert not batch[kept][line, expected.shape[1] :].any()
+    assert sum(one.values.nbytes for one in found.extras.values()) == bytes_of_layer_features(
+        rows, wanted, model.config
+    )
+
+
+def test_features_that_16_bits_do_not_hold_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    model = strong_generator("gpt2")
+    with torch.no_grad():
+        model.transformer.wte.weight.mul_(1e5)
+    model.save_pretrained(tmp_path / "teacher")
+    given = (resolve_model(str(tmp_path / "teacher")), rows_for("gpt2", 4), TOKENIZER, FAMILIES["gpt2"])
+    with pytest.raises(CompressError, match="--teacher-cache-gb 0"):
+        layer_features(*given, {"": FeatureSpec(embedding=True)}, precision="fp32", cache=tmp_path / "cache")

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from compress.metrics import statistics
+from compress.distillation.ablation import NOT_ENOUGH
+from compress.metrics import statistics, verdicts
+from compress.metrics.crossed import with_seeds
 from compress.metrics.intervals import LEVEL
-from compress.metrics.verdicts import detectable
 
 EVALUATION = ("evaluation", "test")
 """SST-2 dev and the reconstruction of its test split: read once for each final student, pooled for the tests."""
@@ -28,10 +29,15 @@ def chosen(tuned: Mapping[float, Mapping[str, Any]]) -> float:
     return max(tuned, key=lambda rate: (tuned[rate]["right"], -tuned[rate]["loss"]))
 
 
-def pooled(results: Results, seeds: Sequence[int]) -> np.ndarray:
-    """For each sentence of dev, then of test, the share of these seeds' students that got it right, [sentences]."""
+def right(results: Results, seeds: Sequence[int]) -> np.ndarray:
+    """Whether each seed's student got each sentence of dev, then of test, right, [seeds, sentences]."""
     rows = ["".join(results[seed]["splits"][split]["right_by_sentence"] for split in EVALUATION) for seed in seeds]
-    return np.array([[int(one) for one in row] for row in rows], dtype=float).mean(axis=0)
+    return np.array([[int(one) for one in row] for row in rows], dtype=float)
+
+
+def pooled(results: Results, seeds: Sequence[int]) -> np.ndarray:
+    """For each of these sentences the share of these seeds' students that got it right, [sentences]."""
+    return np.asarray(right(results, seeds).mean(axis=0))
 
 
 def sign_flips(first: np.ndarray, second: np.ndarray, draws: int = DRAWS) -> float:
@@ -59,15 +65,17 @@ def compare(first: Results, second: Results) -> dict[str, Any] | None:
         return None
     mine, others = pooled(first, seeds), pooled(second, seeds)
     found = statistics.compare(mine.tolist(), others.tolist())
-    low, high = found.interval
+    sides = right(first, seeds), right(second, seeds)
+    low, high = with_seeds(found.difference, found.interval, sides)
+    word = verdicts.word(low, high, verdicts.MARGIN)
     return {
         "seeds": seeds,
         "sentences": len(mine),
         "difference": found.difference,
-        "interval": list(found.interval),
+        "interval": [low, high],
         "p_value": sign_flips(mine, others),
-        "verdict": "better" if low > 0 else "worse" if high < 0 else "no difference shown",
-        "smallest": detectable(low, high, LEVEL),
+        "verdict": NOT_ENOUGH if word == verdicts.NOT_ENOUGH else word,
+        "smallest": verdicts.detectable(low, high, LEVEL),
     }
 
 
@@ -167,9 +175,14 @@ def _test(test: Mapping[str, Any]) -> str:
     return (
         f"- {test['contestant']} against {test['against']}, {test['layers']} layers, seeds "
         f"{', '.join(map(str, test['seeds']))}, {test['sentences']} sentences: {100 * test['difference']:+.2f} points "
-        f"({low:+.2f} to {high:+.2f}), p = {test['p_value']:.3f}: **{test['verdict']}**; about "
+        f"({low:+.2f} to {high:+.2f} over sentences and seeds; over sentences alone p = {test['p_value']:.3f}): "
+        f"**{_verdict(test['verdict'])}**; about "
         f"{100 * test['smallest']:.2f} points would be shown with 80 % power."
     )
+
+
+def _verdict(word: str) -> str:
+    return f"not worse than {100 * verdicts.MARGIN:g} point" if word == verdicts.NOT_WORSE else word
 
 
 def _tuning(results: Mapping[str, Any]) -> Iterator[str]:

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.metrics import metric_intervals, resampling, statistics, verdicts
-from compress.metrics.intervals import LEVEL, Interval, mean_interval
+from compress.metrics.crossed import with_seeds
+from compress.metrics.intervals import LEVEL, Interval
 from compress.metrics.metric import IN_POINTS, Metric, Undefined, are_numbers, title
 from compress.metrics.paired_proportions import mcnemar
 from compress.metrics.sign_flip import sign_flip
 from compress.tasks import scoring
 from compress.tasks.task import Task
 
-NOT_SHOWN = "no difference shown"
+NOT_ENOUGH = "not enough seeds or examples"
+"""In the place of `verdicts.NOT_ENOUGH`: more of either can settle it."""
 SIDES = {True: "taught", False: "plain"}
 """What manifests call the distilled and the baseline students."""
 IN_WORDS = {"taught": "distilled", "plain": "baseline"}
@@ -41,41 +43,52 @@ def metrics_of(task: Task) -> list[Metric]:
 
 
 def effect(
-    metrics: Sequence[Metric], references: Sequence[Any], runs: Sequence[Run], *, right_or_wrong: bool = False
+    metrics: Sequence[Metric],
+    references: Sequence[Any],
+    runs: Sequence[Run],
+    *,
+    right_or_wrong: bool = False,
+    steps_share: float = 1.0,
+    baseline_learning_rate: float | None = None,
 ) -> dict[str, Any]:
     """Judge the same student trained with and without its teacher, on the same examples, steps and seeds.
 
     The examples are paired: a hard one is hard on both sides. Where the deciding metric is the share of right answers, each
-    row's score is averaged over the seeds of a side; the interval is Tango's for one seed, and the paired jackknife's over rows
-    for several. For any other metric the metric of every run is averaged over each side's seeds, and the interval is the
-    paired jackknife's, or for the classes of one seed the posterior of their counts (`compress.metrics.metric_intervals`). The
-    word is read from the interval: better or worse where it leaves zero out.
+    row's score is averaged over the seeds of a side; the interval over rows is Tango's for one seed, and the paired jackknife's
+    for several. For any other metric the metric of every run is averaged over each side's seeds, and the interval over rows is
+    the paired jackknife's, or for the classes of one seed the posterior of their counts (`compress.metrics.metric_intervals`).
+    From two seeds on, the spread of the seeds is added to it (`compress.metrics.crossed`).
 
-    What that covers: other examples like these, for the students that were trained. Another seed is covered only as far as
-    the seeds that ran average its luck out; for that, `seeds_interval` is Student's interval of the differences by seed
-    (distilled minus baseline of one seed), wide with few seeds as it should be.
+    The word is read from the interval and a margin of one point (`compress.metrics.verdicts`). With several seeds it is a
+    statement on students of any seed. With one seed it is one on these two students: another seed may differ.
 
     Args:
         metrics: the first one decides.
         references: of the evaluation split, one an example, as metrics take them.
         runs: each seed once with and once without the teacher, in any order.
         right_or_wrong: whether an output is one choice, which is right where it equals the reference.
+        steps_share: of the steps of the student that is kept, for which these were trained, both sides alike.
+        baseline_learning_rate: of the baseline students, where it was chosen for them.
 
     Returns:
         Plain JSON values; a key is missing where there is nothing to tell.
 
         - `text`: what was seen, in a sentence.
         - `metric`, `unit`, `higher_is_better`: of the deciding metric. `rows`: how many examples.
-        - `seeds`: in order; every list below has one entry for each of them.
+        - `seeds`: in order; every list below has one entry for each of them. `steps_share`: where it is below 1.
+          `baseline_learning_rate`: where it was chosen.
         - `metrics`: by name, the deciding one first: `taught` (distilled) and `plain` (baseline), each with `values` (None
           where undefined), `mean`, `standard_deviation` (n - 1; missing with one seed), or `absent`, the reason why they
           have no mean.
         - `difference`: of the means, distilled minus baseline, as a share (0.01 is a point); `differences`: seed by seed.
-        - `interval`: the 95 % interval of `difference` over examples; `seeds_interval`: over seeds, from two seeds on.
-        - `test` (the interval's method), `word` (`better`, `worse` or `no difference shown`: what the distilled students are).
+        - `interval`: the 95 % interval of `difference`, over examples and seeds; with one seed over examples.
+        - `rows_interval`: the one over examples alone, from two seeds on: for the students that were trained.
+        - `test` (the interval's method), `margin` (the loss that is accepted, in the unit of `difference`), `word` (`better`,
+          `not worse`, `worse` or `not enough seeds or examples`: what the distilled students are).
         - `smallest`: the smallest difference that would be shown with 80 % power.
         - `p_value`, `flips`: of answers right or wrong, by flipping the signs of the rows' differences
-          (`compress.metrics.sign_flip`): a note. `flips` are the draws of signs; missing where all were counted.
+          (`compress.metrics.sign_flip`): a note on these students. `flips` are the draws of signs; missing where all were
+          counted.
         - `only_taught_right`, `only_plain_right`: rows by seed that only one of the two got right, and `mcnemar_p_values`:
           McNemar's exact p for each seed alone; only where answers are right or wrong.
         - `absent`: why there is no word, where there is none.
@@ -90,6 +103,8 @@ def effect(
         "higher_is_better": metrics[0].higher_is_better,
         "rows": len(references),
         "seeds": list(seeds),
+        **({"steps_share": steps_share} if steps_share < 1 else {}),
+        **({} if baseline_learning_rate is None else {"baseline_learning_rate": baseline_learning_rate}),
         "metrics": {
             one.name: {side: _scores(one, outputs, references) for side, outputs in sides.items()} for one in metrics
         },
@@ -164,39 +179,37 @@ def _evaluated(
         "difference": values["taught"]["mean"] - values["plain"]["mean"],
         "differences": differences,
     }
-    over_seeds = mean_interval(differences)
-    if over_seeds:
-        told["seeds_interval"] = list(over_seeds)
-    test = _by_rows if by_row and metric.is_mean else _by_sums
-    return told | test(metric, sides, references)
+    found = (_by_rows if by_row and metric.is_mean else _by_sums)(metric, sides, references, told["difference"])
+    if "interval" in found:
+        found |= _judged(metric, found["interval"], values["plain"]["mean"])
+    return told | found
 
 
-def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
+def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any], seen: float) -> dict[str, Any]:
     """A metric that is a mean over rows: each row's difference, averaged over the seeds, is one observation."""
     a, b = (np.stack([metric.statistics(one, references)[:, 0] for one in sides[side]]) for side in ("taught", "plain"))
-    seeds = len(a)
     compared = statistics.compare(a.mean(axis=0).tolist(), b.mean(axis=0).tolist())
     # Summed, not averaged: of right and wrong answers these are whole numbers, whose signs can all be counted.
     flipped = sign_flip(a.sum(axis=0) - b.sum(axis=0))
-    told = _told(compared.interval, f"{compared.test}{_over(seeds)}", metric)
+    told = _told(metric, seen, compared.interval, compared.test, (a, b))
     told["p_value"] = flipped.p_value
     return told | ({"flips": flipped.flips} if flipped.flips is not None else {})
 
 
-def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any]) -> dict[str, Any]:
+def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any], seen: float) -> dict[str, Any]:
     """Any other metric: its mean over each side's seeds, on the same examples."""
-    seeds = len(sides["taught"])
+    seeds, examples = len(sides["taught"]), len(references)
+    values: list[list[NDArray[np.float64]]]
     if seeds == 1 and are_numbers(references):
         one = metric_intervals.of_difference(metric, sides["taught"][0], sides["plain"][0], references)
-        interval, test = one.interval, one.test
-    elif metric.on_rows is None and not are_numbers(references):
-        taught, plain = (
-            np.hstack([metric.statistics(one, references) for one in sides[side]]) for side in ("taught", "plain")
-        )
+        return _told(metric, seen, one.interval, one.test)
+    if metric.on_rows is None and not are_numbers(references):
+        rows = {side: [metric.statistics(one, references) for one in sides[side]] for side in sides}
         interval = resampling.of_difference(
-            lambda sums: float(np.mean([metric.of_sums(one) for one in sums.reshape(seeds, -1)])), taught, plain
+            lambda sums: float(np.mean([metric.of_sums(one) for one in sums.reshape(seeds, -1)])),
+            *(np.hstack(rows[side]) for side in ("taught", "plain")),
         )
-        test = statistics.JACKKNIFE
+        values = [[resampling.pseudo_values(metric.of_sums, one) for one in rows[side]] for side in ("taught", "plain")]
     else:
         each = {side: [metric.scorer(one, references) for one in sides[side]] for side in sides}
 
@@ -204,23 +217,43 @@ def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequenc
             taught, plain = (float(np.mean([score(rows) for score in each[side]])) for side in ("taught", "plain"))
             return taught - plain
 
-        interval, test = resampling.of_scorer(difference, len(references)), statistics.JACKKNIFE
-    if not np.isfinite(interval).all():
-        return {"absent": f"{metric.name} is undefined without some of these {len(references)} rows"}
-    return _told(interval, f"{test}{_over(seeds)}", metric)
+        interval = resampling.of_scorer(difference, examples)
+        values = [
+            [resampling.pseudo_values_of_scorer(one, examples) for one in each[side]] for side in ("taught", "plain")
+        ]
+    return _told(metric, seen, interval, statistics.JACKKNIFE, [np.stack(one) for one in values])
 
 
-def _over(seeds: int) -> str:
-    return f" of the mean over {seeds} seeds" if seeds > 1 else ""
+def _told(
+    metric: Metric, seen: float, over_rows: Interval, test: str, sides: Sequence[NDArray[np.float64]] = ()
+) -> dict[str, Any]:
+    """The interval, with what the seeds add to it.
 
-
-def _told(interval: Interval, test: str, metric: Metric) -> dict[str, Any]:
-    """The interval, and the word that is read from it: which side it leaves zero on."""
-    low, high = interval if metric.higher_is_better else (-interval[1], -interval[0])
+    Args:
+        seen: the difference.
+        over_rows: the interval over rows.
+        sides: the scores of either side or their pseudo-values, [seeds, rows]; none where there is one seed.
+    """
+    if not np.isfinite(over_rows).all():
+        return {"absent": f"{metric.name} is undefined without some of these rows"}
+    seeds = len(sides[0]) if sides else 1
+    if seeds == 1:
+        return {"interval": list(over_rows), "test": test}
     return {
-        "interval": list(interval),
-        "test": test,
-        "word": verdicts.BETTER if low > 0 else verdicts.WORSE if high < 0 else NOT_SHOWN,
+        "interval": list(with_seeds(seen, over_rows, sides)),
+        "rows_interval": list(over_rows),
+        "test": f"{test} of the mean over {seeds} seeds, and the spread of the seeds",
+    }
+
+
+def _judged(metric: Metric, interval: Interval, baseline: float) -> dict[str, Any]:
+    """What is read from the interval: the word, and the smallest difference that would be shown."""
+    margin = verdicts.MARGIN * (1.0 if metric.unit in IN_POINTS else abs(baseline))
+    low, high = interval if metric.higher_is_better else (-interval[1], -interval[0])
+    word = verdicts.word(low, high, margin)
+    return {
+        "margin": margin,
+        "word": NOT_ENOUGH if word == verdicts.NOT_ENOUGH else word,
         "smallest": verdicts.detectable(low, high, LEVEL),
     }
 
@@ -240,30 +273,44 @@ def sentence(found: Mapping[str, Any]) -> str:
     if "word" not in found:
         return f"{seen}); not tested: {found['absent'].rstrip('.')}."
     low, high = (one * scale for one in found["interval"])
-    said = [f"{seen}; {_signed(low)} to {_signed(high)}): {found['word']}"]
-    if found["word"] == NOT_SHOWN:
-        said[0] += ", so this does not show that distillation helps"
-        if "smallest" in found:
-            unit = " points" if scale == 100 else ""
-            said.append(f"with 80 % power {found['rows']:,} rows would show {found['smallest'] * scale:.2f}{unit}")
-    elif found["word"] == verdicts.WORSE:
+    where = "rows and seeds" if seeds > 1 else "rows"
+    said = [f"{seen}; {_signed(low)} to {_signed(high)} over {where}): {_verdict(found, scale)}"]
+    if found["word"] == verdicts.WORSE:
         said[0] += ", so here distillation does harm"
-    said += _luck_of_seeds(found, scale)
+    elif found["word"] != verdicts.BETTER:
+        said[0] += ", so this does not show that distillation helps"
+        unit = " points" if scale == 100 else ""
+        had = f"{seeds} seeds and {found['rows']:,} rows" if seeds > 1 else f"{found['rows']:,} rows"
+        said.append(f"with 80 % power {had} would show {found['smallest'] * scale:.2f}{unit}")
+    if found["word"] == NOT_ENOUGH and seeds > 1:
+        said.append(f"more {_what_lacks(found)} would settle most")
+    if seeds == 1:
+        said.append("this is about these two students, and another seed may differ")
+    if "steps_share" in found:
+        said.append(
+            f"these students were trained for {100 * found['steps_share']:.0f} % of the steps of the one that is kept, "
+            "both sides alike"
+        )
+    if "baseline_learning_rate" in found:
+        said.append(
+            f"the baseline's learning rate, {found['baseline_learning_rate']:g}, was chosen for it on the held-out rows"
+        )
     return "; ".join(said) + "."
 
 
-def _luck_of_seeds(found: Mapping[str, Any], scale: float) -> list[str]:
-    """A note for a difference that is significant over rows but not over the few seeds."""
-    if found["word"] == NOT_SHOWN:
-        return []
-    if "seeds_interval" not in found:
-        return ["the result of one seed says nothing about other seeds"]
-    low, high = (one * scale for one in found["seeds_interval"])
-    if low > 0 or high < 0:
-        return []
-    return [
-        f"another seed may differ ({_signed(low)} to {_signed(high)} by the spread over {len(found['seeds'])} seeds)"
-    ]
+def _verdict(found: Mapping[str, Any], scale: float) -> str:
+    """The word, with its margin: `not worse than 1 point`."""
+    if found["word"] != verdicts.NOT_WORSE:
+        return str(found["word"])
+    margin = f"{found['margin'] * scale:.3g}" + (" point" if scale == 100 else "")
+    best = found["interval"][1] if found["higher_is_better"] else -found["interval"][0]
+    return f"worse by less than {margin}" if best < 0 else f"not worse than {margin}"
+
+
+def _what_lacks(found: Mapping[str, Any]) -> str:
+    """Whether seeds or rows make the interval as wide as it is."""
+    whole, over_rows = (high - low for low, high in (found["interval"], found["rows_interval"]))
+    return "seeds" if whole**2 > 2 * over_rows**2 else "evaluation rows"
 
 
 def _signed(value: float) -> str:

@@ -87,10 +87,23 @@ def of_scorer(scorer: Callable[[Any], float], examples: int, *, level: float = L
         level: 0 to 1.
         scale: as of `of_sums`.
     """
-    every = np.random.default_rng(SEED).permutation(examples)
-    parts = np.array_split(every, min(examples, GROUPS))
-    values = np.array([scorer(np.delete(np.arange(examples), part)) for part in parts])
-    return _student(scorer(np.arange(examples)), values, level, scale)
+    return _student(scorer(np.arange(examples)), _without_each_part(scorer, examples), level, scale)
+
+
+def pseudo_values(score: Score, rows: Any) -> Array:
+    """The jackknife's pseudo-values of a score of summed statistics, [examples] (Tukey 1958); of a mean the examples' own scores.
+
+    Args:
+        score: sums, [columns] -> the score.
+        rows: the statistics of each example, [examples, columns].
+    """
+    values = np.asarray(rows, dtype=float)
+    return _pseudo(score(values.sum(axis=0)), _without_each(score, values))
+
+
+def pseudo_values_of_scorer(scorer: Callable[[Any], float], examples: int) -> Array:
+    """The same of a score of any rows; of more than 200 examples those of the parts that are left out, [parts]."""
+    return _pseudo(scorer(np.arange(examples)), _without_each_part(scorer, examples))
 
 
 def of_counts(score: Score, rows: Any, counts: Any, *, level: float = LEVEL) -> Interval:
@@ -129,6 +142,17 @@ def _posterior_of(score: Score, first: Array, second: Array, counts: Array, leve
         return UNKNOWN
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _pseudo(whole: float, without: Array) -> Array:
+    return len(without) * whole - (len(without) - 1) * without
+
+
+def _without_each_part(scorer: Callable[[Any], float], examples: int) -> Array:
+    """The score without each part of the examples, [parts]."""
+    every = np.random.default_rng(SEED).permutation(examples)
+    parts = np.array_split(every, min(examples, GROUPS))
+    return np.array([scorer(np.delete(np.arange(examples), part)) for part in parts])
 
 
 def _without_each(score: Score, rows: Array) -> Array:

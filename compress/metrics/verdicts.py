@@ -14,6 +14,8 @@ NOT_ENOUGH = "not enough examples"
 GOOD = frozenset({BETTER, NOT_WORSE})
 """The words with which a variant can be recommended."""
 
+MARGIN = 0.01
+"""The loss that is accepted unless another is given: a point of 100, or this share of a score that is not in points."""
 POWER = 0.8
 """The chance with which a difference must be shown before it is said that it could have been."""
 NEAR = 0.1

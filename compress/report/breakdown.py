@@ -13,9 +13,10 @@ from compress.core.errors import CompressError
 from compress.core.measurement import Measurement
 from compress.metrics.intervals import LEVEL
 from compress.metrics.metric import find
+from compress.metrics.verdicts import MARGIN
 from compress.report.comparison import Comparison, Row
 from compress.report.scales import Scale
-from compress.report.significance import MARGIN, Difference, difference
+from compress.report.significance import Difference, difference
 from compress.report.values import Lookup, Value, value_of
 
 LOST = "lost_examples.json"

@@ -8,12 +8,13 @@ from typing import Any
 
 from compress.core.measurement import Measured, Measurement, Measurements, name_in
 from compress.metrics.intervals import LEVEL
+from compress.metrics.verdicts import MARGIN
 from compress.report import lineage, ranking, scales
 from compress.report.budget import Verdict, judge
 from compress.report.limits import Budget
 from compress.report.scales import Scale
 from compress.report.scored import AgainstTrivial, Baseline, baselines, beats_trivial, decoding, signatures
-from compress.report.significance import MARGIN, Difference, difference
+from compress.report.significance import Difference, difference
 from compress.report.values import AGREEMENTS, Condition, Lookup, Memory, Speed, Value
 
 COLLAPSED = 0.5

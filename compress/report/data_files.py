@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from compress.core.printable import json_text
+from compress.metrics.verdicts import MARGIN
 from compress.report import wording
 from compress.report.comparison import Row
 from compress.report.obstacles import obstacles
@@ -15,7 +16,6 @@ from compress.report.pages import Document
 from compress.report.recommendations import RULE
 from compress.report.section import NumberedStep, Section
 from compress.report.sentences import story
-from compress.report.significance import MARGIN
 from compress.report.values import PACES
 
 SCHEMA_VERSION = 2

@@ -21,7 +21,8 @@ class Effect:
 
     text: str
     word: str | None
-    """`better`, `worse` or `no difference shown`; None where nothing could be judged."""
+    """`better`, `not worse`, `worse` or `not enough seeds or examples`, in older manifests `no difference shown`; None where
+    nothing could be judged."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     """Each seed and, from two on, their mean and their spread; the first cell names the row."""
@@ -106,21 +107,28 @@ def _covers(facts: Mapping[str, Any]) -> str:
     if "word" not in facts:
         return f"Not judged: {facts.get('absent', 'no reason was recorded')}"
     scale = scale_of_metric(facts["metric"])
-    said = [
-        f"The interval of the difference, {scale.change_range(tuple(facts['interval']))} ({facts['test']}, on "
-        f"{facts['rows']:,} rows), covers other rows for the students that were trained"
-    ]
-    if facts.get("p_value") is not None:
-        said[0] += f"; by flipping the signs of the rows' differences, {wording.p_value(facts['p_value'])}"
-    if "seeds_interval" in facts:
-        said.append(
-            f"Over seeds, Student's interval of the {len(facts['seeds'])} differences is "
-            f"{scale.change_range(tuple(facts['seeds_interval']))}"
-        )
+
+    def ends(name: str) -> str:
+        return scale.change_range(tuple(facts[name]))
+
+    how = f"The interval of the difference, {ends('interval')} ({facts['test']}, on {facts['rows']:,} rows), covers"
+    flips = facts.get("p_value")
+    p_value = "" if flips is None else f"; by flipping the signs of the rows' differences, {wording.p_value(flips)}"
+    if "rows_interval" in facts:
+        said = [
+            f"{how} other rows and other seeds",
+            f"Over rows alone, for the students that were trained, it is {ends('rows_interval')}{p_value}",
+        ]
     else:
-        said.append("One seed says nothing of how much another would differ: give --seeds 3 or more")
+        said = [f"{how} other rows for the students that were trained{p_value}"]
+        if "seeds_interval" in facts:  # of a manifest that an older version wrote
+            several = f"Student's interval of the {len(facts['seeds'])} differences"
+            said.append(f"Over seeds, {several} is {ends('seeds_interval')}")
+        else:
+            said.append("One seed says nothing of how much another would differ: give --seeds 3 or more")
     if facts.get("smallest") is not None:
-        said.append(f"With 80 % power these rows would show a difference of {scale.amount(facts['smallest'])}")
+        several = " and seeds" if "rows_interval" in facts else ""
+        said.append(f"With 80 % power these rows{several} would show a difference of {scale.amount(facts['smallest'])}")
     return ". ".join(said) + "."
 
 
@@ -152,17 +160,19 @@ def _differences(facts: Mapping[str, Any]) -> Plot | None:
     if "word" not in facts:
         return None
     scale = scale_of_metric(facts["metric"])
-    made = [_item(scale, "over rows", facts["difference"], facts["interval"], facts["word"])]
-    if "seeds_interval" in facts:
-        made.append(_item(scale, "over seeds", facts["difference"], facts["seeds_interval"], None))
+    both = "over rows and seeds" if "rows_interval" in facts else "over rows"
+    made = [_item(scale, both, facts["difference"], facts["interval"], facts["word"])]
+    for name, alone in (("rows_interval", "over rows alone"), ("seeds_interval", "over seeds alone")):
+        if name in facts:
+            made.append(_item(scale, alone, facts["difference"], facts[name], None))
     if len(facts["seeds"]) > 1:
         pairs = zip(facts["seeds"], facts["differences"], strict=True)
         made += [_item(scale, f"seed {seed}", one, None, None) for seed, one in pairs]
     title = f"Difference that the teacher made, {'points of ' if scale.in_points else ''}{scale.name}"
     caption = (
-        "The mean difference with its 95 % interval over rows and over seeds"
+        f"The mean difference with its 95 % interval {both}"
         + (", and each seed's own" if len(facts["seeds"]) > 1 else "")
-        + ". A triangle: the test says better (up) or worse (down)."
+        + ". A triangle: better (up) or worse (down)."
     )
     return dot_plot(made, title, caption, [dot_plots.Mark(0.0, "no effect")])
 

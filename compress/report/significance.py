@@ -11,11 +11,10 @@ from compress.core.measurement import Measurement
 from compress.metrics import metric_intervals, statistics, verdicts
 from compress.metrics.intervals import LEVEL
 from compress.metrics.metric import Undefined, find
+from compress.metrics.verdicts import MARGIN
 
 LEAST = 6
 """Fewer examples than these say nothing of how much examples differ."""
-MARGIN = 0.01
-"""A point of 100."""
 
 
 @dataclass(frozen=True)

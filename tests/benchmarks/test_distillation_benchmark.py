@@ -189,9 +189,14 @@ def test_sign_flips_agree_with_scipys_exact_permutation_test(scripts: dict[str, 
     assert scripts["standings"].sign_flips(first, second) == pytest.approx(exact.pvalue, abs=0.015)
 
 
-def test_equal_students_show_no_difference_and_p_is_one(scripts: dict[str, ModuleType]) -> None:
+def test_equal_students_are_not_worse_if_there_are_enough_sentences_and_p_is_one(
+    scripts: dict[str, ModuleType],
+) -> None:
     found = scripts["standings"].compare({0: read("1010")}, {0: read("1010")})
-    assert found["verdict"] == "no difference shown"
+    assert found["verdict"] == "not enough seeds or examples"
+    assert found["p_value"] == 1.0
+    found = scripts["standings"].compare({0: read("10" * 500)}, {0: read("10" * 500)})
+    assert found["verdict"] == "not worse"
     assert found["p_value"] == 1.0
 
 
@@ -243,7 +248,7 @@ def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scr
     page = standings.markdown(results)
     assert "700, 704 | 702.0 ± 2.8" in page
     assert "702.0 of 872 on the mean; 757 is not reached" in page
-    assert "**no difference shown**" in page
+    assert "**not enough seeds or examples**" in page
     assert "Not run: ours with 3 layers (seed 2)." in page
     blocks = re.findall(r"(?:^\|.*\n)+", page, flags=re.MULTILINE)
     assert len(blocks) == 2

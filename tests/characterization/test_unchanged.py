@@ -1,8 +1,8 @@
 """What the product did before its parts were moved and merged, it does: losses, trained weights, scores and reports.
 
 `recorded/` was made by `python -m tests.characterization.record` with the code of November 2026, before the move;
-the words and intervals of its reports, and the intervals of two trainings with and without a teacher, when verdicts came to be
-read from intervals (CHANGELOG.md).
+the words and intervals of its reports, and the intervals and margins of two trainings with and without a teacher, when verdicts
+came to be read from intervals (CHANGELOG.md).
 """
 
 from __future__ import annotations

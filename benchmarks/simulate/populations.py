@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import multivariate_normal, norm
 
 Array = NDArray[np.float64]
 MANY = 400_000
@@ -18,6 +21,41 @@ def answers(generator: Any, examples: int, agreement: float, gap: float, accurac
     ends = np.cumsum([accuracy - (apart + gap) / 2, (apart - gap) / 2, (apart + gap) / 2])
     case = np.searchsorted(ends, generator.random(examples), side="right")
     return np.isin(case, (0, 1)).astype(float), np.isin(case, (0, 2)).astype(float)
+
+
+def students(
+    generator: Any, examples: int, seeds: int, agreement: float, luck: float, gap: float, accuracy: float = 0.9
+) -> tuple[Array, Array]:
+    """Whether the students of two sides are right, [seeds, examples] each: on the mean over all seeds the second side is right in
+    `accuracy`, the first in `gap` more.
+
+    An answer is right where a normal variable is above 0: that of the example, one of the example for the side, one of each
+    answer, and the student's luck. Students of unlike sides agree on a share of `agreement`; half of what they disagree on, side
+    and example decide, for all seeds. `luck` is the standard deviation of a student's accuracy on all examples.
+    """
+    apart = spread(agreement, accuracy)
+    lucky = luck * np.sqrt(1 + apart) / norm.pdf(norm.ppf(accuracy))
+    whole = np.sqrt(1 + apart + lucky**2)
+    ease = generator.normal(size=examples)
+    sides = []
+    for share in (accuracy + gap, accuracy):
+        of_side = ease + generator.normal(0, np.sqrt(apart / 2), examples)
+        of_answer = generator.normal(0, np.sqrt(apart / 2), (seeds, examples))
+        of_student = generator.normal(norm.ppf(share) * whole, lucky, (seeds, 1))
+        sides.append((of_side + of_answer + of_student > 0).astype(float))
+    return sides[0], sides[1]
+
+
+@lru_cache(None)
+def spread(agreement: float, accuracy: float) -> float:
+    """The variance beside the example's own, 1, with which two models of one accuracy agree on so many examples."""
+
+    def agree(variance: float) -> float:
+        shared = 1 / (1 + variance)
+        both = multivariate_normal.cdf([norm.ppf(accuracy)] * 2, cov=[[1, shared], [shared, 1]])
+        return float(1 - 2 * (accuracy - both) - agreement)
+
+    return float(brentq(agree, 1e-6, 100))
 
 
 def classes(

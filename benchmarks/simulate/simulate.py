@@ -13,6 +13,7 @@ from multiprocessing import Pool
 from pathlib import Path
 
 import cells
+import seeds
 from cells import Cell
 
 from compress.metrics import resampling
@@ -20,6 +21,8 @@ from compress.metrics import resampling
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 REPETITIONS = 1000
 """Samples a cell, of `make simulate`."""
+OF_SEEDS = 2000
+"""The same of students of several seeds."""
 
 
 def main() -> None:
@@ -35,16 +38,17 @@ def main() -> None:
     todo = list(cells.grid(given.repetitions))
     found = []
     with Pool(given.processes) as pool:
+        of_seeds = pool.map(seeds.run, list(seeds.grid(OF_SEEDS)), chunksize=1)
         for number, cell in enumerate(pool.imap(cells.run, todo), 1):
             found.append(cell)
             print(
                 f"{number} of {len(todo)} cells, {(time.monotonic() - began) / 60:.0f} min", end="\r", file=sys.stderr
             )
     minutes = (time.monotonic() - began) / 60
-    given.to.write_text(page(found, given.repetitions, minutes), encoding="utf-8")
+    given.to.write_text(page(found, of_seeds, given.repetitions, minutes), encoding="utf-8")
 
 
-def page(found: Sequence[Cell], repetitions: int, minutes: float) -> str:
+def page(found: Sequence[Cell], of_seeds: Sequence[seeds.Cell], repetitions: int, minutes: float) -> str:
     """The page: what is required, which cells miss it, and every number."""
     text = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
     missed = [one for one in found if not one.holds]
@@ -58,6 +62,9 @@ def page(found: Sequence[Cell], repetitions: int, minutes: float) -> str:
         held=len(found) - len(missed),
         missed=table(missed) if missed else "None.",
         words=_words(repetitions),
+        of_seeds=f"{OF_SEEDS:,}",
+        seeds=seeds.table(of_seeds),
+        most_false=f"{max(one.false for one in of_seeds):.1%}",
         power=_power(repetitions),
         table=table(found),
     )

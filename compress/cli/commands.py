@@ -237,15 +237,18 @@ def _say_plan(request: Any, source: str, as_json: bool) -> None:
 
     expected = request.check()
     step = expected.steps[-1]
+    expects = request.technique.expects
+    gain = expects(request.settings, request.source, request.task) if expects and request.task else None
     settings = shown_as(request.technique.name, step.settings)
     estimate = of_request(request, expected)
     if as_json:
         plan = {"technique": request.technique.name, "settings": settings, "data": step.data, "why": why(expected)}
-        click.echo(json_text({**plan, "estimate": estimate.to_json()}))
+        told = {} if gain is None else {"expectation": gain}
+        click.echo(json_text({**plan, **told, "estimate": estimate.to_json()}))
         return
     say(f"{request.technique.name} {source} -> {request.out} (dry run: nothing was made): {why(expected)}")
     say_lines(json.dumps({"settings": settings, "data": step.data}, indent=2, default=str))
-    for line in estimate.lines():
+    for line in (*estimate.lines(), *([] if gain is None else [gain])):
         say(line)
 
 

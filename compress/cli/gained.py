@@ -31,6 +31,7 @@ def gained(source: Artifact | None, made: Artifact) -> dict[str, Any]:
         "seconds": facts.get("seconds"),
         "score": _score(facts),
         "teacher_score": facts.get("teacher_score"),
+        "expectation": facts.get("expectation"),
         "agreement": _agreement(facts),
         "largest_gap": _gap(facts),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from compress.core.unread_settings import ReadWhen
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.settings_read import GENERATION, LOSSES, weight_of
 from compress.models.layer_choice import Layers
+
+SHARE = 1 / 3
+"""Of the training steps, for the students of a comparison over several seeds."""
 
 
 class Distill(DistillationSettings):
@@ -85,6 +88,21 @@ class Distill(DistillationSettings):
         description="Number of seeds for --with-baseline; the student of the first seed is kept.",
         json_schema_extra=ADVANCED,
     )
+    baseline_steps: float | None = Field(
+        None,
+        exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
+        gt=0,
+        le=1,
+        description="Share of the training steps for the students of --with-baseline, on both sides. Default: 1 with one seed, "
+        "a third with several. The student that is kept always has all.",
+        json_schema_extra=ADVANCED,
+    )
+    baseline_learning_rates: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (),
+        exclude_if=lambda value: not value,
+        description="Learning rates to try for the baseline; the best on the held-out rows is used. Default: --learning-rate.",
+        json_schema_extra=ADVANCED,
+    )
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="Peak learning rate.")
 
     @model_validator(mode="after")
@@ -109,6 +127,25 @@ class Distill(DistillationSettings):
         if self.masked_lm is not None and not self.augment:
             raise ValueError("masked_lm replaces words in augmented rows: set augment too")
         return self
+
+    @property
+    def steps_share(self) -> float:
+        """Of its steps, for which the students of a comparison are trained.
+
+        With one seed the student that is kept is one of the two, so that a whole comparison costs one more training. With
+        three it would cost five more; a third of the steps costs two.
+        """
+        if self.baseline_steps is not None:
+            return self.baseline_steps
+        return 1.0 if self.seeds == 1 else SHARE
+
+    @property
+    def trainings(self) -> float:
+        """What it trains in all, in trainings of the student that is kept."""
+        if not self.with_baseline:
+            return 1.0
+        further = max(0, len(self.baseline_learning_rates) - 1)
+        return (2 * self.seeds + further) * self.steps_share + (self.steps_share < 1)
 
     @property
     def shortens(self) -> bool:
@@ -139,4 +176,5 @@ READ = (
         lambda one: one.narrows or one.layer_choice == "importance",
         "for narrower students and with layer_choice importance",
     ),
+    ReadWhen(("baseline_steps", "baseline_learning_rates"), lambda one: one.with_baseline, "with with_baseline"),
 )

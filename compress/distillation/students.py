@@ -111,6 +111,25 @@ def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
     return bool(counts) and all(counts) and not settings.narrows
 
 
+def layers_kept(settings: Distill, task: Task, config: Any) -> tuple[int, int] | None:
+    """How many of its teacher's layers the student keeps, and of how many, encoder and decoder together; None of another model.
+
+    Args:
+        config: the teacher's.
+    """
+    from compress.models.layers import layer_count
+
+    if settings.student is not None:
+        return None
+    asked = _sides(settings, task, config)
+    both = (
+        ("encoder", "decoder") if getattr(config, "is_encoder_decoder", False) and task.is_generative else ("decoder",)
+    )
+    totals = {side: layer_count(config, side) for side in both}
+    named = {side or "decoder": count if isinstance(count, int) else len(count) for side, count in asked.items()}
+    return sum(named.get(side, total) for side, total in totals.items()), sum(totals.values())
+
+
 def _sides(settings: Distill, task: Task, config: Any) -> dict[str, int | tuple[int, ...]]:
     """The requested layers, by `encoder` and `decoder` of a generative model; those of an encoder are under no name."""
     if task.is_generative:

@@ -98,6 +98,9 @@ class Technique(Generic[S]):
     """The same for what the source's config and tokenizer tell, before a weight is loaded; not called while the source is yet to
     be made by a step of the same pipeline."""
 
+    expects: Callable[[S, Artifact, DescribedTask], str | None] | None = None
+    """(settings, source, task) -> one line on what its result is expected to gain, for a dry run; None: nothing is known."""
+
     def read(self, values: Mapping[str, Any], where: str, lines: Lines | None = None, *, also: Iterable[str] = ()) -> S:
         """The settings for the values a user wrote, some perhaps under the names they had before.
 

@@ -27,15 +27,15 @@ from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 if TYPE_CHECKING:
-    from compress.distillation.students import Student
     from compress.tasks.task import Task
 
 NO_SMALLER = "The student keeps all layers and the full width of its teacher, so it is not smaller."
 
 
 def _run(work: Work[Distill]) -> Made:
-    from compress.distillation import students, transfer_set
-    from compress.distillation.baseline import compare
+    from compress.distillation import students, teacher_confidence, transfer_set
+    from compress.distillation.baseline import Trainee, compare
+    from compress.distillation.expected_gain import expectation
     from compress.distillation.teacher_answers import answers_of
     from compress.distillation.thresholds import fitted
     from compress.distillation.train import train_student
@@ -60,23 +60,26 @@ def _run(work: Work[Distill]) -> Made:
         answers=answers,
         freeze=settings.freeze_encoder,
     )
+    underconfident = None
+    if answers is None:
+        underconfident = teacher_confidence.told(work.source, rows.data, student, settings, work.cache)
+    if expected := expectation(settings, work.source, described, underconfident=underconfident):
+        say(expected)
     facts = train_student(student, rows, settings, work.scratch, work.name)
     if settings.with_baseline:
         alone = transfer_set.without_teacher(student, described, settings, work.cache)
-        steps = facts["training_steps"]  # of all stages
 
-        def trained(chosen: Distill, distilled: bool, folder: Path, name: str) -> Student:
+        def trained(chosen: Distill, folder: Path, name: str, steps: int | None) -> Trainee:
             other = students.make(work.source, chosen, task, described)
-            if distilled:
-                train_student(other, rows, chosen, folder, name)
-            else:
-                train_student(other, alone, chosen, folder, name, steps=steps)
-            return other
+            read = rows if steps is None else alone
+            return Trainee(other, train_student(other, read, chosen, folder, name, steps=steps))
 
-        facts["teacher_effect"] = compare(work, student, task, trained)
+        facts["teacher_effect"] = compare(work, Trainee(student, facts), task, trained)
     models.save(student.model, student.tokenizer, work.folder)
     thresholds = fitted(student.model, rows.data, student.tokenizer)
     told = {**student.facts, **rows.facts, **facts, **rows.data.facts, **thresholds}
+    if expected:
+        told["expectation"] = expected
     return Made("torch", "fp32", facts=thresholds, step_facts=told)
 
 
@@ -241,6 +244,12 @@ def _check_widths(settings: Distill, config: Any, *, generates: bool) -> None:
         )
 
 
+def _expects(settings: Distill, source: Artifact, described: DescribedTask) -> str | None:
+    from compress.distillation.expected_gain import expectation
+
+    return expectation(settings, source, described)
+
+
 TECHNIQUE = Technique(
     name="distill",
     settings=Distill,
@@ -253,5 +262,6 @@ TECHNIQUE = Technique(
     read_when=READ,
     check=_check,
     check_model=_check_model,
+    expects=_expects,
     example="compress distill runs/teacher --layers 3 --temperature 4 --alpha 0.5 -o runs/student",
 )

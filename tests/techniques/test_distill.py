@@ -313,7 +313,7 @@ def test_extra_rows_are_learned_from_the_teacher_alone(distil: Callable[..., Art
 def test_the_comparison_trains_both_sides_alike_and_keeps_the_same_student(distil: Callable[..., Artifact]) -> None:
     settings = {"learning_rate": 2e-3, "epochs": 3, "hidden_weight": 1.0}
     alone = distil("alone", **settings)
-    compared = distil("compared", with_baseline=True, seeds=2, **settings)
+    compared = distil("compared", with_baseline=True, seeds=2, baseline_steps=1, **settings)
     plain = distil("plain", alpha=0.0, learning_rate=2e-3, epochs=3)
     assert equal(alone, compared)
     effect = compared.steps[-1].facts["teacher_effect"]

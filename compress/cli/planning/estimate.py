@@ -157,10 +157,9 @@ def estimated(
             count = max(1, math.ceil(read * epochs / batch))
             temporary = max(temporary, KEPT * TRAINING_BYTES * kept)
             if timed is not None:
-                cost += count * batch * timed.seconds_per_row * share
-                if one.technique == "distill" and not _only_answers(
-                    one.settings
-                ):  # the teacher's answers are computed once
+                cost += count * batch * timed.seconds_per_row * share * getattr(one.settings, "trainings", 1.0)
+                asks = one.technique == "distill" and not _only_answers(one.settings)
+                if asks:  # the teacher's answers are computed once
                     cost += read * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
         if one.expected.format == "onnx":
             cost += GRAPH_SECONDS_PER_MB * 4 * kept / 1e6

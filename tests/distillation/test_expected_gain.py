@@ -1,0 +1,112 @@
+"""Before anything is trained one line says what a teacher brought in the measured situation that is nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compress.core.artifact import Step
+from compress.data.loading import described_task
+from compress.distillation.distill_settings import Distill
+from compress.distillation.expected_gain import Situation, expectation, in_words, nearest, situation
+from compress.distillation.measured_gains import MEASURED, Measured
+from compress.models.load import resolve_model
+
+REPOSITORY = Path(__file__).parents[2]
+ALL_LABELLED = Situation("labels", 64_103, layers=(3, 6))
+
+
+@pytest.mark.parametrize("one", MEASURED, ids=lambda one: f"{one.learns} {one.gain}")
+def test_each_figure_stands_on_the_page_that_it_names(one: Measured) -> None:
+    page = (REPOSITORY / one.source).read_text(encoding="utf-8").replace("−", "-")
+    assert one.source.startswith(("docs/", "benchmarks/results/"))
+    for figure in (one.gain, *(one.interval or ())):
+        assert f"{figure:+.2f}" in page
+
+
+@pytest.mark.parametrize("number", range(len(MEASURED)))
+def test_each_figure_is_told_in_some_situation(number: int) -> None:
+    one = MEASURED[number]
+    labelled = one.least_rows or 1000
+    share = one.labelled[0] or one.labelled[1]
+    here = Situation(
+        one.learns,
+        labelled,
+        unlabelled=0 if share == 1 else round(labelled * (1 - share) / share),
+        layers=(round(100 * one.depth[1]), 100),
+        teacher_saw=bool(one.teacher_saw),
+        underconfident=bool(one.underconfident),
+    )
+    assert nearest(here) is one
+
+
+def test_a_situation_without_a_gain_says_so_and_what_would_help() -> None:
+    assert in_words(ALL_LABELLED) == (
+        "All 64,103 rows are labelled, and the student keeps 3 of its teacher's 6 layers: our measurements showed no gain over "
+        "plain training (SST-2, 64,103 rows, 3 of 6 layers, 3 seeds: +0.40, −0.22 to +0.97). Unlabelled text would help: "
+        "--unlabelled-data."
+    )
+
+
+def test_few_labels_and_much_text_gain_unless_the_teacher_saw_no_more_than_the_student() -> None:
+    here = Situation("labels", 1000, unlabelled=20_000, layers=(3, 6))
+    assert "showed a gain of 7.13 points of accuracy over plain training" in in_words(here)
+    same = in_words(replace(here, teacher_saw=True))
+    assert "with a teacher that was fine-tuned on the same rows" in same
+    assert "showed no gain over plain training" in same
+
+
+def test_a_summarizers_teacher_that_is_unsure_is_said_to_have_done_harm() -> None:
+    here = Situation("references", 14_000, layers=(5, 9), underconfident=True)
+    assert "showed a loss of 0.65 points of ROUGE-L over plain training" in in_words(here)
+    assert "--alpha 0" in in_words(here)
+    assert nearest(replace(here, underconfident=None)) is nearest(here)  # not looked at yet
+    assert nearest(replace(here, underconfident=False)) is None
+
+
+def test_a_lower_perplexity_is_a_gain() -> None:
+    assert "a gain of 0.10 of perplexity" in in_words(Situation("text", 4000, layers=(3, 5)))
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        replace(ALL_LABELLED, labelled=900),
+        replace(ALL_LABELLED, layers=(2, 6)),
+        replace(ALL_LABELLED, layers=None),
+    ],
+    ids=["few rows", "fewer layers", "another model"],
+)
+def test_what_was_not_measured_is_not_foretold(here: Situation) -> None:
+    assert nearest(here) is None
+    assert in_words(here).endswith(": we have not measured what a teacher brings here; --with-baseline does.")
+
+
+def test_the_situation_is_read_from_the_settings_the_data_and_the_teachers_own_steps(
+    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path
+) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("a fine plot\n\na dull price\n")
+    teacher, described = resolve_model(str(make_model("bert", num_hidden_layers=4))), described_task(task)
+    found = situation(Distill(layers=(0, 2, 3), unlabelled_data=str(more)), teacher, described)
+    assert (found.learns, found.layers, found.unlabelled, found.teacher_saw) == ("labels", (3, 4), 2, False)
+    assert found.labelled > 100
+    assert situation(Distill(hidden_size=16), teacher, described).layers == (4, 4)
+    assert situation(Distill(student=str(teacher.folder)), teacher, described).layers is None
+
+    from compress.data import loading
+
+    step = Step("finetune", {}, data={"train": loading.load(described.task, described.data, "train").identity})
+    assert situation(Distill(layers=2), replace(teacher, steps=(step,)), described).teacher_saw
+
+
+def test_a_student_that_learns_nothing_of_a_teacher_expects_nothing(
+    make_model: Callable[..., Path], task: dict[str, Any]
+) -> None:
+    teacher = resolve_model(str(make_model("bert")))
+    assert expectation(Distill(layers=1, alpha=0.0), teacher, described_task(task)) is None
+    assert expectation(Distill(layers=1), teacher, described_task(task))

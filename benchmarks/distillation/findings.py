@@ -11,6 +11,7 @@ from plan import Choice, Contrast, Entry, best
 from reading import scores
 
 from compress.metrics import statistics, verdicts
+from compress.metrics.crossed import with_seeds
 
 MARGIN = 0.005
 """A loss of half a point, or of half a hundredth of a nat, is accepted where a word says `not worse`."""
@@ -45,7 +46,8 @@ def compare(first: Results, second: Results, splits: Sequence[str]) -> dict[str,
     if not read["higher_is_better"]:
         mine, others = -mine, -others
     found = statistics.compare(mine.mean(axis=0).tolist(), others.mean(axis=0).tolist())
-    low, high = interval(mine - others) if len(mine) > 1 else found.interval
+    sides = [side for side in (mine, others) if len(side) > 1]
+    low, high = with_seeds(found.difference, found.interval, sides) if sides else found.interval
     return {
         "seeds": seeds,
         "rows": mine.shape[1],
@@ -54,30 +56,6 @@ def compare(first: Results, second: Results, splits: Sequence[str]) -> dict[str,
         "interval": [low, high],
         "word": verdicts.word(low, high, MARGIN),
     }
-
-
-def interval(differences: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of a mean over seeds and rows, both of which are drawn: two crossed random effects.
-
-    Its variance is that of a two-way layout without replication, with Satterthwaite's degrees of freedom; one that is estimated
-    below that over rows alone counts as that.
-
-    Args:
-        differences: [seeds, rows], of two seeds at least.
-    """
-    from scipy.stats import t
-
-    seeds, rows = differences.shape
-    of_seeds, of_rows = differences.mean(axis=1, keepdims=True), differences.mean(axis=0, keepdims=True)
-    between = rows * float(of_seeds.var(ddof=1))
-    along = seeds * float(of_rows.var(ddof=1))
-    left = differences - of_seeds - of_rows + differences.mean()
-    residual = float(np.square(left).sum()) / ((seeds - 1) * (rows - 1))
-    extra = max(between - residual, 0.0)
-    degrees = (along + extra) ** 2 / max(along**2 / (rows - 1) + extra**2 / (seeds - 1), 1e-300)
-    half = float(t.ppf(0.975, max(degrees, 1.0))) * float(np.sqrt((along + extra) / (seeds * rows)))
-    mean = float(differences.mean())
-    return mean - half, mean + half
 
 
 def contrasts(asked: Sequence[Contrast], arms: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

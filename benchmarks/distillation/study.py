@@ -13,7 +13,7 @@ all-MiniLM-L6-v2 as it was published. The protocol, written before any result of
   settings and never say whether it helps. The summarizer had too, which would favour its students over plain training: recipes
   are chosen on SAMSum's validation split, and judged on its test split.
 - A student without its teacher has its own best epochs and learning rate, up to as many steps as the student with the text.
-- The interval of a contrast is over rows and seeds. Nothing is corrected for the number of
+- The interval of a contrast is over rows and seeds (`compress.metrics.crossed`). Nothing is corrected for the number of
   contrasts.
 - "All labels" with and without a teacher, 3 layers, and with one, 2 layers, are results of `compare.py`. A trial of it is
   trained again, and compared answer by answer.

@@ -143,8 +143,8 @@ def _story(facts: Mapping[str, Any]) -> str:
 def _answered(answers: Any) -> Iterator[str]:
     """How many rows learned from a file of answers."""
     if isinstance(answers, Mapping) and all(isinstance(answers.get(name), int) for name in ("answers", "further_rows")):
-        further = f", {answers['further_rows']:,} of them further texts" if answers["further_rows"] else ""
-        yield f"Answers of {_listed(answers.get('file'))}: {answers['answers']:,}{further}"
+        further = f", {answers['further_rows']:,} of them to further texts" if answers["further_rows"] else ""
+        yield f"{_listed(answers.get('file'))}: {answers['answers']:,} answers{further}"
 
 
 def _generated(pseudo: Any) -> Iterator[str]:
@@ -211,7 +211,7 @@ DIVERGENCES = {"reverse_kl": "reverse KL", "jsd": "Jensen-Shannon", "js": "Jense
 
 
 def _how_distilled(settings: Mapping[str, Any]) -> Iterator[str]:
-    """How a generative student was distilled, if not only word-level.
+    """How a student was distilled, if not only by its teacher's distributions.
 
     A setting of another kind than expected is left to the step's list of settings.
     """
@@ -219,6 +219,8 @@ def _how_distilled(settings: Mapping[str, Any]) -> Iterator[str]:
         if str(settings.get(name)) in DIVERGENCES:
             yield DIVERGENCES[str(settings[name])]
             break
+    if settings.get("teacher_answers"):
+        yield f"from {wording.path(str(settings['teacher_answers']))}"
     yield from _shared(settings.get("pseudo_labels"), "pseudo-labels")
     yield from _shared(settings.get("on_policy"), "on-policy")
     others = ("pseudo_labels", "on_policy", "hidden_weight", "attention_weight", "relation_weight", "embedding_weight")

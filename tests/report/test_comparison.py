@@ -162,6 +162,14 @@ def test_training_in_integers_is_told_in_a_few_words_and_by_what_it_brought(
     assert "before training and 5 after it." in made.story
 
 
+def test_answers_of_another_model_are_named_with_how_many_there_were() -> None:
+    told = {"file": "answers.jsonl", "answers": 4500, "training_rows": 1500, "further_rows": 3000, "left_out": {}}
+    step = {"technique": "distill", "settings": {"layers": 3, "teacher_answers": "answers.jsonl"}}
+    (made,) = lineage.steps({"steps": [{**step, "facts": {"teachers": ["answers.jsonl"], "teacher_answers": told}}]})
+    assert made.words == "distil to 3 layers, from answers.jsonl"
+    assert made.story == "Teacher: answers.jsonl. answers.jsonl: 4,500 answers, 3,000 of them to further texts."
+
+
 def test_a_generative_models_qat_is_compared_token_by_token() -> None:
     unlike = {"held_out_rows": 64, "tokens": 1500, "before_training": 300, "after_training": 20}
     (made,) = lineage.steps(

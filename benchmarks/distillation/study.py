@@ -120,7 +120,6 @@ def alone(place: Place) -> Iterator[None]:
 
 def run(place: Place, options: argparse.Namespace) -> None:
     """Does the jobs one after another; one that fails is told and passed over, with what needs it."""
-    own_text(place, options.rows)
     chosen = chooser(place)
     for entry in QUEUE:
         try:
@@ -131,6 +130,8 @@ def run(place: Place, options: argparse.Namespace) -> None:
                 if spent >= options.minutes and not finished(job, place, splits):
                     print(f"{spent:.0f} processor minutes are spent: stopped before {job.name}.", flush=True)
                     return
+                if job.task["data"] == generative_arms.OWN_TEXT:
+                    own_text(place, options.rows)
                 told(job, place, splits)
         except Undecided as reason:
             print(f"passed over: {entry.question}: {reason}", flush=True)

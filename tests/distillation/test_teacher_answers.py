@@ -161,6 +161,16 @@ def test_rows_of_the_file_join_the_training_rows_unless_they_are_measured_on(
     assert told["teacher_score"]["rows"] == 3, "two training rows and a held-out one"
 
 
+def test_what_predict_prints_of_texts_trains_a_student(distil: Callable[..., Artifact], tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("the screen plot\nthe good price\nvery dull sound\n")
+    asked = ["predict", str(write_model(tmp_path / "other", seed=3)), "--file", str(tmp_path / "texts.txt"), "--json"]
+    printed = CliRunner().invoke(compress, asked)
+    assert printed.exit_code == 0, printed.output
+    (tmp_path / "answers.jsonl").write_text(printed.stdout)
+    told = facts(distil("student", str(tmp_path / "answers.jsonl")))
+    assert told["teacher_answers"]["further_rows"] == 3
+
+
 def test_a_dry_run_counts_the_answers(
     make_model: Callable[..., Path], task_file: Path, task: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import re
 import sys
@@ -52,6 +53,9 @@ def main() -> None:
     place = Place({"teacher": options.teacher}, {"SST-2": options.data}, threads=options.threads)
     if options.report:
         print(write(place, options))
+        return
+    if options.judge:
+        print(judge_again(options.out))
         return
     entered = [one for one in CONTESTANTS if not options.only or one.name in options.only]
     try:
@@ -84,6 +88,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="students trained side by side (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of each job (%(default)s)")
     parser.add_argument("--report", action="store_true", help="train nothing: write what is finished")
+    parser.add_argument("--judge", action="store_true", help="train nothing: judge the students in --out again")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for distillation.json and distillation.md")
     options = parser.parse_args()
     options.layers = options.layers or [3, 2]
@@ -176,11 +181,28 @@ def write(place: Place, options: argparse.Namespace) -> str:
         "missing": missing,
         **standings.judge(finals, field.SEEDS),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out / "distillation.json", with_short_lists(results))
+    return _written(results, options.out)
+
+
+def _written(results: Mapping[str, Any], out: Path) -> str:
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "distillation.json", with_short_lists(results))
     page = standings.markdown(results)
-    write_whole(options.out / "distillation.md", page)
+    write_whole(out / "distillation.md", page)
     return page
+
+
+def judge_again(out: Path) -> str:
+    """Bars and tests of the students in `distillation.json`, by today's statistics; writes both files and gives the page."""
+    results = json.loads((out / "distillation.json").read_text())
+    finals = {
+        name: {int(layers): {int(seed): one for seed, one in by_seed.items()} for layers, by_seed in sizes.items()}
+        for name, sizes in results["finals"].items()
+    }
+    tuning = {name: {float(rate): read for rate, read in rates.items()} for name, rates in results["tuning"].items()}
+    results |= {"finals": finals, "tuning": tuning}  # whose keys are texts in JSON
+    results |= standings.judge(finals, field.SEEDS)
+    return _written(results, out)
 
 
 def command_as_typed() -> str:

@@ -268,3 +268,12 @@ def test_a_report_trains_nothing(scripts: dict[str, ModuleType], monkeypatch: py
     monkeypatch.setattr(compare, "write", lambda *_: written.append("page") or "page")
     compare.main()
     assert written == ["page"]
+
+
+def test_judging_again_changes_no_student_and_trains_none(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    kept = DISTILLATION.parent / "results"
+    for name in ("distillation.json", "distillation.md"):
+        (tmp_path / name).write_bytes((kept / name).read_bytes())
+    scripts["compare"].judge_again(tmp_path)
+    for name in ("distillation.json", "distillation.md"):  # today's statistics are those of the page that is kept
+        assert (tmp_path / name).read_text() == (kept / name).read_text()

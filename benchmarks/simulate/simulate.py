@@ -21,7 +21,7 @@ from compress.metrics import resampling
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 REPETITIONS = 1000
 """Samples a cell, of `make simulate`."""
-OF_SEEDS = 2000
+OF_SEEDS = 1000
 """The same of students of several seeds."""
 
 

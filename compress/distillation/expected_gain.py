@@ -28,8 +28,8 @@ class Situation:
     """How many layers the student keeps, and of how many; None where it is another model."""
     teacher_saw: bool = False
     """Whether the teacher was fine-tuned on these labelled rows, by this tool."""
-    underconfident: bool | None = None
-    """Whether the teacher is less sure than it is right; None where that is not known yet."""
+    smoothed: bool | None = None
+    """Whether the teacher seems to have been trained with label smoothing; None where that is not known yet."""
 
     @property
     def share(self) -> float:
@@ -43,25 +43,25 @@ class Situation:
 
 
 def expectation(
-    settings: Distill, teacher: Artifact, described: DescribedTask, *, underconfident: bool | None = None
+    settings: Distill, teacher: Artifact, described: DescribedTask, *, smoothed: bool | None = None
 ) -> str | None:
     """One line: what a teacher brought in the measured situation that is nearest to this one; None where it teaches nothing,
     or where another model's answers were given.
 
     Args:
         teacher: the first one.
-        underconfident: see `compress.distillation.teacher_confidence`; None: not known yet.
+        smoothed: see `compress.distillation.label_smoothing`; None: not known yet.
 
     Raises:
         CompressError: the data or the teacher's config cannot be read.
     """
     if settings.teacher_answers is not None or not ANOTHER_TEACHER.test(settings):
         return None
-    return in_words(situation(settings, teacher, described, underconfident=underconfident))
+    return in_words(situation(settings, teacher, described, smoothed=smoothed))
 
 
 def situation(
-    settings: Distill, teacher: Artifact, described: DescribedTask, *, underconfident: bool | None = None
+    settings: Distill, teacher: Artifact, described: DescribedTask, *, smoothed: bool | None = None
 ) -> Situation:
     """The situation of a distillation; its arguments are those of `expectation`."""
     from compress.data import loading, unlabelled
@@ -78,7 +78,7 @@ def situation(
         unlabelled=0 if texts is None else sum(1 for _ in unlabelled.read(task, texts, unlabelled.Skipped())),
         layers=layers_kept(settings, task, models.config(teacher.folder)),
         teacher_saw=saw,
-        underconfident=underconfident,
+        smoothed=smoothed,
     )
 
 
@@ -103,7 +103,7 @@ def _is_like(one: Measured, here: Situation) -> bool:
         and one.least_rows <= here.labelled
         and (one.most_rows is None or here.labelled <= one.most_rows)
         and one.teacher_saw in (None, here.teacher_saw)
-        and (here.underconfident is None or one.underconfident in (None, here.underconfident))
+        and (here.smoothed is None or one.smoothed in (None, here.smoothed))
     )
 
 

@@ -40,9 +40,9 @@ class Measured:
     most_rows: int | None = None
     teacher_saw: bool | None = None
     """Whether the teacher was fine-tuned on these labelled rows and no others, as far as is known; None for either."""
-    underconfident: bool | None = None
-    """Whether the teacher is less sure than it is right (`compress.distillation.teacher_confidence`); None for either. A teacher
-    that was not looked at fits both."""
+    smoothed: bool | None = None
+    """Whether the teacher seems to have been trained with label smoothing (`compress.distillation.label_smoothing`); None for
+    either. A teacher that was not looked at fits both."""
 
 
 MEASURED = (
@@ -83,7 +83,7 @@ MEASURED = (
     ),
     Measured(
         learns="references",
-        underconfident=True,
+        smoothed=True,
         metric="rouge_l",
         gain=-0.65,
         interval=(-1.27, -0.05),

@@ -33,7 +33,7 @@ NO_SMALLER = "The student keeps all layers and the full width of its teacher, so
 
 
 def _run(work: Work[Distill]) -> Made:
-    from compress.distillation import students, teacher_confidence, transfer_set
+    from compress.distillation import label_smoothing, students, transfer_set
     from compress.distillation.baseline import Trainee, compare
     from compress.distillation.expected_gain import expectation
     from compress.distillation.teacher_answers import answers_of
@@ -60,10 +60,10 @@ def _run(work: Work[Distill]) -> Made:
         answers=answers,
         freeze=settings.freeze_encoder,
     )
-    underconfident = None
+    smoothed = None
     if answers is None:
-        underconfident = teacher_confidence.told(work.source, rows.data, student, settings, work.cache)
-    if expected := expectation(settings, work.source, described, underconfident=underconfident):
+        smoothed = label_smoothing.told(work.source, rows.data, student, settings, work.cache)
+    if expected := expectation(settings, work.source, described, smoothed=smoothed):
         say(expected)
     facts = train_student(student, rows, settings, work.scratch, work.name)
     if settings.with_baseline:

@@ -39,7 +39,7 @@ def test_each_figure_is_told_in_some_situation(number: int) -> None:
         unlabelled=0 if share == 1 else round(labelled * (1 - share) / share),
         layers=(round(100 * one.depth[1]), 100),
         teacher_saw=bool(one.teacher_saw),
-        underconfident=bool(one.underconfident),
+        smoothed=bool(one.smoothed),
     )
     assert nearest(here) is one
 
@@ -61,11 +61,11 @@ def test_few_labels_and_much_text_gain_unless_the_teacher_saw_no_more_than_the_s
 
 
 def test_a_summarizers_teacher_that_is_unsure_is_said_to_have_done_harm() -> None:
-    here = Situation("references", 14_000, layers=(5, 9), underconfident=True)
+    here = Situation("references", 14_000, layers=(5, 9), smoothed=True)
     assert "showed a loss of 0.65 points of ROUGE-L over plain training" in in_words(here)
     assert "--alpha 0" in in_words(here)
-    assert nearest(replace(here, underconfident=None)) is nearest(here)  # not looked at yet
-    assert nearest(replace(here, underconfident=False)) is None
+    assert nearest(replace(here, smoothed=None)) is nearest(here)  # not looked at yet
+    assert nearest(replace(here, smoothed=False)) is None
 
 
 def test_a_lower_perplexity_is_a_gain() -> None:

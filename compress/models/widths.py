@@ -73,7 +73,7 @@ def narrower(
     if len({one.hidden for one in new}) > 1:
         raise CompressError(
             f"{heads} heads make the encoder {new[0].hidden} wide and the decoder {new[-1].hidden}, since their heads have "
-            "unlike sizes. Give hidden_size too, or instead."
+            "unlike sizes. Give hidden_size instead."
         )
     if family(config).head_width:
         _check_accepted(config, new)
@@ -155,8 +155,8 @@ def _narrower(
         )
     if stack.sinusoidal and new.hidden != old.hidden:
         raise CompressError(
-            f"A {config.model_type} model's positions are sines that its hidden size of {old.hidden} determines, so a narrower "
-            "one would read other positions. Choose intermediate_size, layers, or `compress prune --method structured`."
+            f"A {config.model_type} model's positions are sines that its hidden size of {old.hidden} determines, so it stays. "
+            "Choose intermediate_size, fewer layers, or `compress prune --method structured`."
         )
     return new
 
@@ -204,7 +204,10 @@ def _check_accepted(config: Any, new: Sequence[Widths]) -> None:
         hidden, heads = new[0].hidden, new[0].heads
         what = f"transformers opens no {config.model_type} model of hidden_size {hidden} with {heads} heads"
         if hidden % heads == 0:
-            raise CompressError(f"{what}: {str(error).strip().splitlines()[-1].strip()}") from error
+            reason = str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ").rstrip(".")
+            raise CompressError(
+                f"{what}: {reason}. Keep hidden size and heads, and choose intermediate_size or fewer layers."
+            ) from error
         fewer = hidden // heads * heads
         fitting = [width for width in (fewer, fewer + heads) if 0 < width <= widths(config).hidden]
         raise CompressError(

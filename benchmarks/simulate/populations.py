@@ -24,21 +24,27 @@ def answers(generator: Any, examples: int, agreement: float, gap: float, accurac
 
 
 def students(
-    generator: Any, examples: int, seeds: int, agreement: float, luck: float, gap: float, accuracy: float = 0.9
+    generator: Any,
+    examples: int,
+    seeds: int,
+    agreement: float,
+    luck: tuple[float, float],
+    gap: float,
+    accuracy: float = 0.9,
 ) -> tuple[Array, Array]:
     """Whether the students of two sides are right, [seeds, examples] each: on the mean over all seeds the second side is right in
     `accuracy`, the first in `gap` more.
 
     An answer is right where a normal variable is above 0: that of the example, one of the example for the side, one of each
     answer, and the student's luck. Students of unlike sides agree on a share of `agreement`; half of what they disagree on, side
-    and example decide, for all seeds. `luck` is the standard deviation of a student's accuracy on all examples.
+    and example decide, for all seeds. `luck` is the standard deviation of the accuracy of a side's students on all examples.
     """
     apart = spread(agreement, accuracy)
-    lucky = luck * np.sqrt(1 + apart) / norm.pdf(norm.ppf(accuracy))
-    whole = np.sqrt(1 + apart + lucky**2)
     ease = generator.normal(size=examples)
     sides = []
-    for share in (accuracy + gap, accuracy):
+    for share, of_seeds in zip((accuracy + gap, accuracy), luck, strict=True):
+        lucky = of_seeds * np.sqrt(1 + apart) / norm.pdf(norm.ppf(accuracy))
+        whole = np.sqrt(1 + apart + lucky**2)
         of_side = ease + generator.normal(0, np.sqrt(apart / 2), examples)
         of_answer = generator.normal(0, np.sqrt(apart / 2), (seeds, examples))
         of_student = generator.normal(norm.ppf(share) * whole, lucky, (seeds, 1))

@@ -18,6 +18,8 @@ from compress.metrics.verdicts import BETTER, MARGIN, WORSE, word
 
 LUCK = (0.0, 0.003, 0.005, 0.01)
 """The standard deviation of a student's accuracy over seeds, as a share."""
+UNEQUAL = ((0.006, 0.001), (0.01, 0.0))
+"""The same of either side."""
 SEEDS, EXAMPLES, AGREEMENT = (2, 3, 5), (872, 2693), (0.9, 0.95)
 
 
@@ -25,7 +27,8 @@ SEEDS, EXAMPLES, AGREEMENT = (2, 3, 5), (872, 2693), (0.9, 0.95)
 class Cell:
     """Shares of samples of two sides that are equally good on the mean over all seeds."""
 
-    luck: float
+    luck: tuple[float, float]
+    """Of either side's students."""
     seeds: int
     examples: int
     agreement: float
@@ -41,9 +44,9 @@ class Cell:
     """Half the interval, its mean over samples, in points."""
 
 
-def cell(luck: float, seeds: int, examples: int, agreement: float, repetitions: int) -> Cell:
+def cell(luck: tuple[float, float], seeds: int, examples: int, agreement: float, repetitions: int) -> Cell:
     """One cell; its seed is its own, and always the same."""
-    generator = np.random.default_rng([round(1000 * luck), seeds, examples, round(100 * agreement)])
+    generator = np.random.default_rng([*(round(1000 * one) for one in luck), seeds, examples, round(100 * agreement)])
     found = np.array([_sample(generator, luck, seeds, examples, agreement) for _ in range(repetitions)])
     low, high = found[:, 0].T
     false = [np.mean([word(*ends, MARGIN) in (BETTER, WORSE) for ends in found[:, number]]) for number in range(3)]
@@ -51,7 +54,7 @@ def cell(luck: float, seeds: int, examples: int, agreement: float, repetitions: 
     return Cell(luck, seeds, examples, agreement, held, *map(float, false), 50 * float(np.mean(high - low)))
 
 
-def _sample(generator: Any, luck: float, seeds: int, examples: int, agreement: float) -> Any:
+def _sample(generator: Any, luck: tuple[float, float], seeds: int, examples: int, agreement: float) -> Any:
     """The intervals by three methods, [3, 2]: over examples and seeds, over examples alone, Satterthwaite's."""
     sides = populations.students(generator, examples, seeds, agreement, luck, 0.0)
     apart = sides[0].mean(axis=0) - sides[1].mean(axis=0)
@@ -84,7 +87,9 @@ def grid(repetitions: int) -> Iterator[tuple[Any, ...]]:
     for examples in EXAMPLES:
         for agreement in AGREEMENT:
             for seeds in SEEDS:
-                yield from ((luck, seeds, examples, agreement, repetitions) for luck in LUCK)
+                yield from (((luck, luck), seeds, examples, agreement, repetitions) for luck in LUCK)
+    for luck in UNEQUAL:
+        yield from ((luck, seeds, EXAMPLES[-1], AGREEMENT[-1], repetitions) for seeds in SEEDS)
 
 
 def run(given: tuple[Any, ...]) -> Cell:
@@ -101,7 +106,11 @@ def table(found: Sequence[Cell]) -> str:
     ]
     for one in found:
         lines.append(
-            f"| {one.seeds} | {one.examples:,} | {one.agreement:.0%} | {100 * one.luck:g} | {one.coverage:.3f} "
+            f"| {one.seeds} | {one.examples:,} | {one.agreement:.0%} | {_luck(one.luck)} | {one.coverage:.3f} "
             f"| {one.half_width:.2f} | {one.false:.1%} | {one.false_of_rows:.1%} | {one.false_of_satterthwaite:.1%} |"
         )
     return "\n".join(lines)
+
+
+def _luck(luck: tuple[float, float]) -> str:
+    return " and ".join(f"{100 * one:g}" for one in dict.fromkeys(luck))

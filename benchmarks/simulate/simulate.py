@@ -64,10 +64,16 @@ def page(found: Sequence[Cell], of_seeds: Sequence[seeds.Cell], repetitions: int
         words=_words(repetitions),
         of_seeds=f"{OF_SEEDS:,}",
         seeds=seeds.table(of_seeds),
-        most_false=f"{max(one.false for one in of_seeds):.1%}",
+        most_false=_most_false(of_seeds, equal=True),
+        most_false_unequal=_most_false(of_seeds, equal=False),
         power=_power(repetitions),
         table=table(found),
     )
+
+
+def _most_false(of_seeds: Sequence[seeds.Cell], *, equal: bool) -> str:
+    """Of the cells in which both sides have the same luck, or not."""
+    return f"{max(one.false for one in of_seeds if (one.luck[0] == one.luck[1]) == equal):.1%}"
 
 
 def table(some: Sequence[Cell]) -> str:

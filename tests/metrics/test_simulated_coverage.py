@@ -40,7 +40,7 @@ def test_words_about_students_of_any_seed_are_false_in_at_most_five_percent(
     luck: float, seeds: int, examples: int, agreement: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(SIMULATION))
-    cell = importlib.import_module("seeds").cell(luck, seeds, examples, agreement, 150)
+    cell = importlib.import_module("seeds").cell((luck, luck), seeds, examples, agreement, 150)
     # Two standard errors of a share of 150 samples.
     assert cell.false < 0.05 + 2 * 0.0178
     assert cell.coverage > 0.95 - 2 * 0.0178

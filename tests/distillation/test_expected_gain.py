@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from compress.cli import compress
+from compress.cli.gained import gained
 from compress.core.artifact import Step
+from compress.core.catalogue import find
 from compress.data.loading import described_task
+from compress.distillation import train
 from compress.distillation.distill_settings import Distill
 from compress.distillation.expected_gain import Situation, expectation, in_words, nearest, situation
 from compress.distillation.measured_gains import MEASURED, Measured
 from compress.models.load import resolve_model
+from compress.techniques.apply import apply
 
 REPOSITORY = Path(__file__).parents[2]
 ALL_LABELLED = Situation("labels", 64_103, layers=(3, 6))
@@ -110,3 +117,34 @@ def test_a_student_that_learns_nothing_of_a_teacher_expects_nothing(
     teacher = resolve_model(str(make_model("bert")))
     assert expectation(Distill(layers=1, alpha=0.0), teacher, described_task(task)) is None
     assert expectation(Distill(layers=1), teacher, described_task(task))
+
+
+def test_distill_says_it_before_it_trains_and_keeps_it_and_so_does_a_dry_run(
+    make_model: Callable[..., Path],
+    task: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    said = []
+
+    def no_training(*_: Any, **__: Any) -> dict[str, Any]:
+        said.append(caplog.text)
+        return {"training_steps": 0}
+
+    monkeypatch.setattr(train, "train_student", no_training)
+    technique, teacher = find("techniques", "distill"), make_model("bert", num_hidden_layers=4)
+    settings = technique.settings(layers=2, max_length=32, precision="fp32")
+    made = apply(technique, resolve_model(str(teacher)), settings, tmp_path / "student", task=task)
+    line = "and the student keeps 2 of its teacher's 4 layers: we have not measured what a teacher brings here"
+    assert line in said[0]
+    assert line in made.steps[-1].facts["expectation"]
+    assert line in gained(None, made)["expectation"]
+
+    file = tmp_path / "task.yaml"
+    file.write_text(json.dumps(task))  # JSON is YAML
+    asked = ["distill", str(teacher), "--task", str(file), "--layers", "2", "--dry-run", "-o", str(tmp_path / "dry")]
+    for more in ([], ["--json"]):
+        printed = CliRunner().invoke(compress, [*asked, *more]).stdout
+        assert line in (json.loads(printed)["expectation"] if more else printed.splitlines()[-1])

@@ -105,7 +105,6 @@ def markdown(told: Mapping[str, Any]) -> str:
         "",
         *_contrasts(told["contrasts"]),
         "",
-        *_repeated(told["repeated"]),
         "## Arms",
         "",
         *_arms(told["arms"]),
@@ -131,15 +130,6 @@ def _contrasts(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"| {one['situation']} | {one['arm']}, {one['against']} | {_signed(scale * one['difference'])} {unit} "
             f"| {low} to {high} | {one['word']} | {len(one['seeds'])} | {one['rows']:,} | {minutes} |"
         )
-
-
-def _repeated(found: Mapping[str, int] | None) -> Iterator[str]:
-    if found:
-        yield (
-            f"A trial of the comparison with TextBrewer, trained again with today's code, answers {found['different']} of its "
-            f"{found['rows']:,} held-out rows otherwise than it did."
-        )
-        yield ""
 
 
 def _scale(metric: str) -> tuple[float, str]:

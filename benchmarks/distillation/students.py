@@ -26,12 +26,11 @@ def student(
     source: Job | str = TEACHER,
     teachers: tuple[Job | str, ...] = (),
     text: int | None = None,
-    draw: int | None = None,
     **more: Any,
 ) -> Job:
     """A student of three layers, one epoch at a learning rate of 2e-4, but for what is given.
 
-    The seed draws the labelled rows too (but for a `draw` of its own), so an interval over seeds holds their luck.
+    The seed draws the labelled rows too, so an interval over seeds holds their luck.
     """
     usual = {"layers": 3, "epochs": 1.0, "learning_rate": 2e-4, "alpha": 0.5, "temperature": 4.0, "seed": seed}
     settings = {**SHARED, **usual, **{key: value for one in given for key, value in one.items()}, **more}
@@ -40,9 +39,7 @@ def student(
         del settings["temperature"]
     if "hidden_size" in settings:
         del settings["layers"]
-    return Job(
-        name, "distill", source, sst2(rows, seed if draw is None else draw), settings, teachers, text, confidence
-    )
+    return Job(name, "distill", source, sst2(rows, seed), settings, teachers, text, confidence)
 
 
 def own_teacher(seed: int, chosen: Chosen, draw: int | None = None) -> Job:

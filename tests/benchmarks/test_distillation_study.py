@@ -135,10 +135,9 @@ def test_nothing_is_chosen_on_rows_that_judge(scripts: Scripts) -> None:
             assert all(entry.choice.split not in arm.judged_on for arm in arms), entry.choice.name
 
 
-def test_no_arm_has_the_seed_of_the_choices_but_the_one_that_repeats_a_trial(scripts: Scripts) -> None:
+def test_no_arm_has_the_seed_of_the_choices(scripts: Scripts) -> None:
     arms = scripts["plan"].arms_of(scripts["study"].QUEUE)
-    with_it = [name for name, arm in arms.items() if scripts["plan"].TRIAL_SEED in arm.seeds]
-    assert with_it == ["repeated-trial"]
+    assert not any(scripts["plan"].TRIAL_SEED in arm.seeds for arm in arms.values())
 
 
 def test_every_contrast_is_of_arms_that_are_there(scripts: Scripts) -> None:
@@ -205,7 +204,6 @@ def test_the_page_says_that_it_is_unfinished_and_what_is_missing(
 ) -> None:
     study = scripts["study"]
     monkeypatch.setattr(study, "earlier", lambda one: {})
-    monkeypatch.setattr(study, "repeated", lambda one: None)
     study.run(place, options(scripts, only=["given-1000", "given-text", "given-plain"]))
     page = study.write(place, tmp_path / "out")
     assert "**Unfinished:**" in page

@@ -381,7 +381,7 @@ def test_the_layers_of_each_side_are_matched_with_the_cached_ones(distil: Run, f
         ("tinybert", {"hidden states", "attention", "embeddings"}, set()),
         pytest.param("minilm", {"relations"}, {"labels", "soft targets"}, marks=pytest.mark.slow),
         pytest.param("patient", set(), {"labels", "soft targets", "hidden states"}, marks=pytest.mark.slow),
-        ("distilbert", set(), {"labels", "soft targets", "hidden states"}),
+        pytest.param("distilbert", set(), {"labels", "soft targets", "hidden states"}, marks=pytest.mark.slow),
     ],
 )
 def test_presets_are_for_generative_models_too(distil: Run, preset: str, first: set[str], last: set[str]) -> None:
@@ -391,6 +391,7 @@ def test_presets_are_for_generative_models_too(distil: Run, preset: str, first: 
     assert ("stage 1 loss" in facts(made)["curves"]) == bool(first)
 
 
+@pytest.mark.slow
 def test_features_that_would_take_too_much_disk_come_from_the_online_teacher(distil: Run, tmp_path: Path) -> None:
     settings = {"hidden_weight": 1.0, "relation_weight": 1.0, "alpha": 0.0}
     cached, live = distil("cached", **settings), distil("live", **settings, teacher_cache_gb=0)
@@ -399,6 +400,19 @@ def test_features_that_would_take_too_much_disk_come_from_the_online_teacher(dis
     for name in ("loss: decoder hidden states", "loss: encoder relations"):
         one, other = (facts(made)["curves"][name][-1][1] for made in (cached, live))
         assert one == pytest.approx(other, rel=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_a_first_stage_brings_a_narrower_students_layers_nearer(distil: Run, tmp_path: Path, family: str) -> None:
+    narrow = {"d_model": 16} if family == "t5" else {"hidden_size": 16}
+    folder = write_generator(tmp_path / "narrow", family, layers=2, **narrow)
+    settings = {"intermediate_epochs": 12, "batch_size": 8, "learning_rate": 3e-2}
+    made = distil("student", family, student=str(folder / "config.json"), preset="tinybert", **settings)
+    for side in ("encoder ", "decoder ") if is_seq2seq(family) else ("",):
+        for term, share in (("embeddings", 0.5), ("hidden states", 0.9)):
+            points = [value for _, value in facts(made)["curves"][f"stage 1 loss: {side}{term}"]]
+            assert sum(points[-8:]) < share * sum(points[:8])
 
 
 def test_of_own_samples_no_features_are_cached(distil: Run, tmp_path: Path) -> None:
@@ -454,15 +468,23 @@ def test_a_killed_distillation_of_layers_ends_with_the_weights_of_one_that_was_n
 
 def test_several_teachers_are_asked_in_one_pass_and_their_scores_reported(distil: Run, tmp_path: Path) -> None:
     other = write_generator(tmp_path / "other", "bart", layers=2, seed=7, init_std=0.3)
-    alone = distil("alone")
     made = distil("student", teachers=(str(other),), teacher_weights=(2.0, 1.0), hidden_weight=1.0)
     told = facts(made)
     assert told["teachers"] == ["teacher-bart", "other"]
     assert [one["metric"] for one in told["teacher_score"]] == ["rouge_l", "rouge_l"]
-    assert len(list((tmp_path / ".compress-cache" / "teacher-tokens").iterdir())) == 2
+    assert len(list((tmp_path / ".compress-cache" / "teacher-tokens").iterdir())) == 1
     assert told["top_k_error"]["kept"] == pytest.approx(told["top_k_error"]["whole"], rel=0.02)
-    live = distil("live", teachers=(str(other),), teacher_weights=(2.0, 1.0), hidden_weight=1.0, top_k=0)
-    one, two, three = (facts(some)["curves"]["loss: soft targets"][0][1] for some in (made, live, alone))
+
+
+@pytest.mark.slow
+def test_several_online_teachers_teach_as_their_cached_mean(distil: Run, tmp_path: Path) -> None:
+    other = write_generator(tmp_path / "other", "bart", layers=2, seed=7, init_std=0.3)
+    alone = distil("alone")
+    cached, live = (
+        distil(name, teachers=(str(other),), teacher_weights=(2.0, 1.0), hidden_weight=1.0, top_k=k)
+        for name, k in (("cached", 64), ("live", 0))
+    )
+    one, two, three = (facts(some)["curves"]["loss: soft targets"][0][1] for some in (cached, live, alone))
     assert one == pytest.approx(two, rel=1e-2)
     assert one != pytest.approx(three, rel=1e-2)
 

@@ -186,6 +186,15 @@ def test_a_gain_on_the_rows_at_hand_that_another_seed_may_not_have_gets_no_word(
     assert "more seeds would settle most" in found["text"]
 
 
+def test_of_a_score_of_the_whole_set_too_the_luck_of_seeds_takes_the_word_away() -> None:
+    """By jackknife pseudo-values: Matthews is no mean over rows."""
+    taught = [random_answers(share, seed) for seed, share in enumerate((0.97, 0.8, 0.97))]
+    found = judged("cola", RIGHT, runs(taught, [random_answers(0.82, 9 + n) for n in range(3)]))
+    assert found["metric"] == "matthews"
+    assert found["rows_interval"][0] > 0 > found["interval"][0]
+    assert found["word"] == ablation.NOT_ENOUGH
+
+
 def test_a_loss_below_the_margin_is_said_to_be_one() -> None:
     many = np.tile(RIGHT, 20)
     wrong = [np.where(np.arange(len(many)) < count, 1 - many, many) for count in (600, 620)]

@@ -27,6 +27,7 @@ from tests.generative import batch, prompts, strong_generator
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in GENERATIVE if name not in having("sinusoidal")},
     "t5 with plain neurons": ("t5", {"feed_forward_proj": "relu"}),
+    "t5 without a scaled head, with fewer decoder layers": ("t5", {"tie_word_embeddings": False, "num_decoder_layers": 1}),
     "bart with scaled embeddings": ("bart", {"scale_embedding": True}),
     "mbart with scaled embeddings": ("mbart", {"scale_embedding": True}),
     "gpt2 with neurons of its own": ("gpt2", {"n_inner": 64}),
@@ -90,6 +91,8 @@ def plant_(model: Any, gone: Tensor, left: Tensor) -> None:
         silence(weight_of(block.output))
         if block.output.bias is not None:
             silence(block.output.bias)
+    if hasattr(model, "final_logits_bias"):  # BART's
+        model.final_logits_bias.normal_(generator=torch.Generator().manual_seed(0))
     tables = {id(one.weight): one.weight for one in model.modules() if isinstance(one, nn.Embedding)}
     for table in tables.values():
         if table.shape[1] == 32:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.models import generators
+from compress.models import generators, narrowing
 from compress.models.families.blocks import attentions, feed_forwards
 from compress.models.families.matrices import weight_of
 from compress.models.layers import keep_layers
@@ -27,7 +28,10 @@ from tests.generative import batch, prompts, strong_generator
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in GENERATIVE if name not in having("sinusoidal")},
     "t5 with plain neurons": ("t5", {"feed_forward_proj": "relu"}),
-    "t5 without a scaled head, with fewer decoder layers": ("t5", {"tie_word_embeddings": False, "num_decoder_layers": 1}),
+    "t5 without a scaled head, with fewer decoder layers": (
+        "t5",
+        {"tie_word_embeddings": False, "num_decoder_layers": 1},
+    ),
     "bart with scaled embeddings": ("bart", {"scale_embedding": True}),
     "mbart with scaled embeddings": ("mbart", {"scale_embedding": True}),
     "gpt2 with neurons of its own": ("gpt2", {"n_inner": 64}),
@@ -298,6 +302,25 @@ def test_a_classifier_with_a_decoder_is_refused() -> None:
     model = GPT2ForSequenceClassification(GPT2Config(n_embd=32, n_head=4, n_layer=1, vocab_size=50))
     with pytest.raises(CompressError, match="a classifier with a decoder"):
         narrow(model, [{"input_ids": torch.tensor([[1, 2]])}], hidden_size=16)
+
+
+@torch.no_grad()
+def test_a_trained_decoder_misses_dimensions_at_random_more_than_those_that_count_least(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = generators.generator(real_data / "models" / "stories260k")
+    torch.manual_seed(0)
+    told = model.generate(torch.full((24, 1), 1), do_sample=True, top_k=0, max_new_tokens=96, pad_token_id=0)
+    calibration, unseen = (
+        {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids} for ids in told.split(12)
+    )
+    found = importances(model, [calibration])
+
+    def loss(hidden: Tensor) -> float:
+        monkeypatch.setattr(narrowing, "importances", lambda *_: replace(found, hidden=hidden))
+        return float(narrow(model, [calibration], hidden_size=48)(**unseen).loss)
+
+    assert loss(found.hidden) < min(loss(torch.rand(64)) for _ in range(4))
 
 
 @pytest.mark.slow

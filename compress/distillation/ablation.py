@@ -18,8 +18,7 @@ from compress.metrics.sign_flip import sign_flip
 from compress.tasks import scoring
 from compress.tasks.task import Task
 
-NOT_ENOUGH = "not enough seeds or examples"
-"""In the place of `verdicts.NOT_ENOUGH`: more of either can settle it."""
+NOT_ENOUGH = verdicts.NOT_ENOUGH_SEEDS
 SIDES = {True: "taught", False: "plain"}
 """What manifests call the distilled and the baseline students."""
 IN_WORDS = {"taught": "distilled", "plain": "baseline"}

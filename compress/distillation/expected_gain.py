@@ -57,7 +57,7 @@ def expectation(
     """
     if settings.teacher_answers is not None or not ANOTHER_TEACHER.test(settings):
         return None
-    return in_words(situation(settings, teacher, described, smoothed=smoothed))
+    return in_words(situation(settings, teacher, described, smoothed=smoothed), compares=settings.with_baseline)
 
 
 def situation(
@@ -107,11 +107,16 @@ def _is_like(one: Measured, here: Situation) -> bool:
     )
 
 
-def in_words(here: Situation, measured: Sequence[Measured] = MEASURED) -> str:
-    """`All 64,103 rows are labelled and the student keeps 3 of its teacher's 6 layers: our measurements showed ...`."""
+def in_words(here: Situation, measured: Sequence[Measured] = MEASURED, *, compares: bool = False) -> str:
+    """`All 64,103 rows are labelled and the student keeps 3 of its teacher's 6 layers: our measurements showed ...`.
+
+    Args:
+        compares: whether a baseline student is trained too.
+    """
     found = nearest(here, measured)
     if found is None:
-        return f"{_described(here)}: we have not measured what a teacher brings here; --with-baseline does."
+        how = "the baseline will tell" if compares else "--with-baseline finds out"
+        return f"{_described(here)}: we have not measured what a teacher brings here; {how}."
     shown = f"our measurements showed {_gain(found)} ({_figures(found)})"
     return f"{_described(here)}: {shown}. {found.advice}"
 

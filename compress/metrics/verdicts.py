@@ -11,6 +11,8 @@ BETTER = "better"
 NOT_WORSE = "not worse"
 WORSE = "worse"
 NOT_ENOUGH = "not enough examples"
+NOT_ENOUGH_SEEDS = "not enough seeds or examples"
+"""The same of a distillation gain: more of either can settle it."""
 GOOD = frozenset({BETTER, NOT_WORSE})
 """The words with which a variant can be recommended."""
 

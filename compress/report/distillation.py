@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compress.metrics import verdicts
 from compress.report import wording
 from compress.report.charts import dot_plots, seeds
 from compress.report.plots import NARROW, WIDE, Plot, dot_plot
@@ -172,7 +173,7 @@ def _differences(facts: Mapping[str, Any]) -> Plot | None:
     caption = (
         f"The mean difference with its 95 % interval {both}"
         + (", and each seed's own" if len(facts["seeds"]) > 1 else "")
-        + ". A triangle: better (up) or worse (down)."
+        + ". A triangle: better (up) or worse (down); a full circle: not worse; a hollow one: not enough seeds or examples."
     )
     return dot_plot(made, title, caption, [dot_plots.Mark(0.0, "no effect")])
 
@@ -180,4 +181,11 @@ def _differences(facts: Mapping[str, Any]) -> Plot | None:
 def _item(scale: Scale, name: str, value: float, interval: Sequence[float] | None, word: str | None) -> dot_plots.Item:
     words = f"{scale.signed(value)}{f' {word}' if word else ''}"
     ends = (scale.number(interval[0]), scale.number(interval[1])) if interval else None
-    return dot_plots.Item(name, scale.number(value), words, ends, word if word in {"better", "worse"} else "variant")
+    return dot_plots.Item(name, scale.number(value), words, ends, _MARKERS.get(word or "", "variant"))
+
+
+_MARKERS = {
+    **{word: word for word in (verdicts.BETTER, verdicts.NOT_WORSE, verdicts.WORSE)},
+    verdicts.NOT_ENOUGH_SEEDS: verdicts.NOT_ENOUGH,
+}
+"""A plain circle where nothing is judged, or by an older version's word."""

@@ -90,7 +90,8 @@ def test_a_lower_perplexity_is_a_gain() -> None:
 )
 def test_what_was_not_measured_is_not_foretold(here: Situation) -> None:
     assert nearest(here) is None
-    assert in_words(here).endswith(": we have not measured what a teacher brings here; --with-baseline does.")
+    assert in_words(here).endswith(": we have not measured what a teacher brings here; --with-baseline finds out.")
+    assert in_words(here, compares=True).endswith("here; the baseline will tell.")
 
 
 def test_the_situation_is_read_from_the_settings_the_data_and_the_teachers_own_steps(

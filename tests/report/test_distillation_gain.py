@@ -55,3 +55,17 @@ def test_a_gain_that_an_older_version_judged_is_shown_as_it_was(seeds: int) -> N
     )
     assert "no difference shown" in str(found.plots[1].wide)
     assert ("over seeds alone" in str(found.plots[1].wide)) == (seeds > 1)
+
+
+@pytest.mark.parametrize(
+    ("word", "marker"),
+    [
+        ("better", "point better"),
+        ("worse", "point worse"),
+        ("not worse", "point not-worse"),
+        ("not enough seeds or examples", "point not-enough-examples"),
+        ("no difference shown", "point variant"),
+    ],
+)
+def test_each_word_has_the_marker_that_it_has_elsewhere(word: str, marker: str) -> None:
+    assert f'"{marker}"' in str(shown({**facts(3), "word": word}).plots[1].wide)

@@ -102,7 +102,7 @@ def table(
         timer: instead of ONNX Runtime.
 
     Raises:
-        CompressError: batch, length, written or threads are below 1.
+        CompressError: batch, length, written or threads are below 1, or an encoder-decoder is a classifier.
     """
     for what, value in (("batch", batch), ("length", length), ("new_tokens", written), ("threads", threads)):
         if value < 1:
@@ -113,6 +113,11 @@ def table(
         shape = _generation_shape(model, batch, length, written)
         graphs, runs = generation_graphs(shape), _generation_runs(model, written)
     else:
+        if model.config.is_encoder_decoder:
+            raise CompressError(
+                f"The latency of a classifier with an encoder and a decoder ({model.config.model_type}) cannot be measured by "
+                "blocks. Use --budget macs."
+            )
         shape = _encoder_shape(model, batch, length)
         graphs, runs = encoder_graphs(shape), _encoder_runs(model)
     key = digest([FORMAT, asdict(shape), threads, where])

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from compress.core.errors import CompressError
 from compress.models.families.blocks import Block, attentions, feed_forwards
 from compress.models.families.matrices import weight_of
 from compress.pruning import latency_table
@@ -19,6 +20,7 @@ from compress.pruning.latency_table import GenerationShape, LatencyTable, table
 from compress.pruning.removal import remove
 from compress.pruning.units import Units, units
 from tests.families import GENERATIVE, is_seq2seq
+from tests.models.families.test_read_token import strong_classifier
 from tests.pruning.generators import strong
 from tests.pruning.pruned import some
 
@@ -145,3 +147,8 @@ def test_a_budget_in_milliseconds_is_kept_by_a_model_that_was_pruned_before(name
     left = units(remove(model, allocation.kept))
     assert found.milliseconds(left) == pytest.approx(allocation.delivered)
     assert 0.6 * whole < allocation.delivered <= 0.8 * whole
+
+
+def test_a_classifier_with_an_encoder_and_a_decoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match="encoder and a decoder \\(bart\\) cannot be measured"):
+        table(strong_classifier("bart"), batch=1, length=16, threads=1, cache=tmp_path, timer=fake)

@@ -153,7 +153,9 @@ def layer_features(
             found = {side: hooks.enter_context(capture(model, wanted, side)) for side, wanted in features.items()}
             bf16 = autocast == "bf16"
             return {
-                "seconds": write_outputs(model, batches, batch_of, ask, tables, name="teacher", bf16=bf16, resumes=work)
+                "seconds": write_outputs(
+                    model, batches, batch_of, ask, tables, name="teacher's layers", bf16=bf16, resumes=work
+                )
             }
 
     kept = entry(cache / "teacher-features" / key, make, resumes=True)

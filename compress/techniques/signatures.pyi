@@ -57,6 +57,8 @@ def distill(
     seed: int = 0,
     with_baseline: bool = False,
     seeds: int = 1,
+    baseline_steps: float | None = None,
+    baseline_learning_rates: Sequence[float] = (),
     jsd_beta: float = 0.5,
     top_k: int = 64,
     layer_map: str = "uniform",

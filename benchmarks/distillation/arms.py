@@ -13,11 +13,14 @@ TRIAL_ROWS = 12_000
 WITHOUT_TEACHER: Mapping[str, Settings] = {
     "10-epochs-2e-4": {"epochs": 10, "learning_rate": 2e-4},
     "10-epochs-5e-5": {"epochs": 10, "learning_rate": 5e-5},
+    "10-epochs-2e-5": {"epochs": 10, "learning_rate": 2e-5},
     "4-epochs-2e-4": {"epochs": 4, "learning_rate": 2e-4},
     "30-epochs-1e-4": {"epochs": 30, "learning_rate": 1e-4},
+    "30-epochs-2e-5": {"epochs": 30, "learning_rate": 2e-5},
     "60-epochs-5e-5": {"epochs": 60, "learning_rate": 5e-5},
 }
-"""Of 1,000 rows; 60 epochs are as many steps as a student with all the text takes."""
+"""Of 1,000 rows; 60 epochs are as many steps as a student with all the text takes. The two trials at 2e-5 were added when 5e-5,
+the lowest rate before, was the best on held-out rows."""
 WITH_TEXT: Mapping[str, Settings] = {
     "alpha-0.5": {"alpha": 0.5},
     "alpha-0.9": {"alpha": 0.9},
@@ -64,7 +67,7 @@ FEW = (
             "epochs and learning rate of a student without its teacher, 1,000 labels",
             WITHOUT_TEACHER,
             lambda name, one, chosen: student(name, TRIAL_SEED, one, rows=1000, alpha=0.0),
-            minutes=2.7,
+            minutes=2.1,
         ),
     ),
     Entry(
@@ -119,7 +122,7 @@ FEW = (
             lambda name, one, chosen: student(
                 name, TRIAL_SEED, one, rows=1000, source=own_teacher(TRIAL_SEED, chosen), alpha=0.0
             ),
-            minutes=2.7,
+            minutes=2.1,
         ),
     ),
     Entry(
@@ -215,7 +218,7 @@ LATER = (
         arms=(
             Arm(
                 "given-0",
-                "given teacher, no labels, all the text",
+                "given teacher, no labels (alpha 1), all the text",
                 lambda name, seed, chosen: student(name, seed, alpha=1.0),
                 minutes=8.3,
             ),
@@ -261,17 +264,6 @@ LATER = (
                     teachers=tuple(fine_tuned(f"another-teacher-{one}", one, None, {}) for one in (1, 2)),
                 ),
                 minutes=18.5,
-            ),
-        ),
-    ),
-    Entry(
-        A1,
-        arms=(
-            Arm(
-                "given-100",
-                "given teacher, 100 labels and all the text",
-                lambda name, seed, chosen: student(name, seed, chosen("given-text"), rows=100, text=0),
-                minutes=10.5,
             ),
         ),
     ),
@@ -330,7 +322,6 @@ EARLIER = {"plain-all-earlier": ("plain", 3), "given-all": ("ours", 3), "given-a
 CONTRASTS = (
     Contrast("a teacher of all labels; 1,000 labels and all the text; 3 layers", "given-1000", "given-1000-plain"),
     Contrast("the same, against all labels without a teacher", "given-1000", "plain-all"),
-    Contrast("100 labels, against all labels without a teacher", "given-100", "plain-all"),
     Contrast("no labels, against all labels without a teacher", "given-0", "plain-all"),
     Contrast(
         "2 layers, 1,000 labels, against all labels without a teacher", "given-1000-2-layers", "plain-all-2-layers"

@@ -97,9 +97,13 @@ class Seen:
 def layers_of(model: Any) -> list[Layer]:
     """The layers with weights of their own, those of an encoder before those of its decoder."""
     parts: dict[tuple[str, int], list[Part]] = {}
-    for units, blocks in (("heads", attentions(model)), ("neurons", feed_forwards(model))):
+    kinds: tuple[tuple[Literal["heads", "neurons"], Sequence[Block]], ...] = (
+        ("heads", attentions(model)),
+        ("neurons", feed_forwards(model)),
+    )
+    for units, blocks in kinds:
         for place, block in enumerate(blocks):
-            parts.setdefault((block.stack.layers, block.layer), []).append(Part(block, units, place))  # type: ignore[arg-type]
+            parts.setdefault((block.stack.layers, block.layer), []).append(Part(block, units, place))
     found = []
     for (path, index), of_layer in parts.items():
         stack = of_layer[0].block.stack

@@ -101,7 +101,7 @@ def test_the_graphs_run_in_onnx_runtime(name: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(latency_table, "ROUNDS", (2, 2))
     monkeypatch.setattr(latency_table, "LEAST_SECONDS", 0.0)
     found = table(strong(name), batch=2, length=8, written=4, threads=1, cache=tmp_path)
-    assert set(found.blocks) == {name.split(" ")[0] for name in generation_graphs(found.shape)}  # type: ignore[arg-type]
+    assert set(found.blocks) == {name.split(" ")[0] for name in generation_graphs(found.shape)}  # type: ignore[arg-type]  # a generative model's
     assert all(value > 0 for some in found.blocks.values() for value in some.values())
 
 
@@ -110,7 +110,7 @@ def test_a_step_s_graph_gives_the_next_state_and_the_longer_cache(name: str, tmp
     import onnxruntime
 
     shape = measured(tmp_path, name).shape
-    graph: onnx.ModelProto = generation_graphs(shape)["step_attention 2"]()  # type: ignore[arg-type]
+    graph: onnx.ModelProto = generation_graphs(shape)["step_attention 2"]()  # type: ignore[arg-type]  # a generative one
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     feeds = {one.name: np.ones(one.shape, np.float32) for one in session.get_inputs()}
     past = 5 if name == "bart" else 16 + 5  # halfway through ten tokens; a decoder's text is in its cache

@@ -145,14 +145,14 @@ def _judged(
     sign = 1 if metric.higher_is_better else -1
     worst, best = sorted((sign * low, sign * high))
     if max(-worst, best) <= statistics.ROUNDING * score:
-        # What lies within rounding of the scores is no difference.
-        word = verdicts.word(0.0, 0.0, margin)
+        # What lies within rounding of the scores is no difference: the interval includes zero, as the word says.
+        word, low, high = verdicts.word(0.0, 0.0, margin), min(low, 0.0), max(high, 0.0)
     else:
         word = verdicts.word(worst, best, margin)
     unsettled = word == verdicts.NOT_ENOUGH
     return replace(
         told,
-        interval=result.interval,
+        interval=(low, high),
         word=word,
         detectable=verdicts.detectable(low, high, level),
         enough=verdicts.enough(sign * result.difference, worst, best, margin, examples) if unsettled else None,

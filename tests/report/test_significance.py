@@ -144,3 +144,14 @@ def test_results_on_other_rows_leave_the_plain_difference(here: int, there: int,
     assert difference(ours, theirs, [0.0] * rows) == Difference(0.5 - 0.2, absent=absent)
     assert difference(scored(0.5, *[0.5] * here), scored(0.2, *[0.2] * (here + 1)), ()).absent == absent
     assert difference(summed("perplexity", 2.0, *[(1.0, 1.0)] * here), summed("perplexity", 3.0), ()).absent == absent
+
+
+def test_a_difference_of_rounding_alone_is_none_and_its_interval_includes_zero() -> None:
+    """An export in fp32 is 3e-8 of a perplexity apart from torch, with the same sign in most texts."""
+    torch = summed("perplexity", 130.0, *[(4.0 + 0.1 * n, 1.0) for n in range(10)])
+    onnx = summed("perplexity", 130.0 + 4e-6, *[(4.0 + 0.1 * n + (2 + n % 3) * 1e-8, 1.0) for n in range(10)])
+    found = difference(onnx, torch, (), margin=1.3)
+    assert found.word == verdicts.NOT_WORSE
+    assert found.interval is not None
+    low, high = found.interval
+    assert low == 0.0 < high < 1e-4

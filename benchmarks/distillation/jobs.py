@@ -50,7 +50,7 @@ class Job:
     text: int | None = None
     """How many of the training split's texts are given without labels: 0 for all of them, None for no text."""
     confidence: float = 0.0
-    """Only those of these texts to whose likeliest class the source gives at least this probability."""
+    """Only those of these texts whose most likely class has at least this probability, by the source."""
 
     @property
     def needs(self) -> tuple[Job, ...]:

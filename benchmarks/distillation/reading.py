@@ -37,7 +37,7 @@ def read(folder: Path, task: dict[str, Any], split: str, max_length: int, thread
 
 
 def confidence(folder: Path, texts: list[str], threads: int) -> np.ndarray:
-    """The probability that a classifier gives to its likeliest class, [texts]."""
+    """The probability of the most likely class by a classifier, [texts]."""
     from datasets import Dataset
 
     from compress.core.artifact import Artifact

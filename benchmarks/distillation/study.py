@@ -121,7 +121,7 @@ def alone(place: Place) -> Iterator[None]:
 
 
 def run(place: Place, options: argparse.Namespace) -> None:
-    """Does the jobs one after another; one that fails is told and passed over, with what needs it."""
+    """Run the jobs one after another; report one that fails, and skip it and what needs it."""
     chosen = chooser(place)
     for entry in QUEUE:
         try:
@@ -136,7 +136,7 @@ def run(place: Place, options: argparse.Namespace) -> None:
                     own_text(place, options.rows)
                 told(job, place, splits)
         except Undecided as reason:
-            print(f"passed over: {entry.question}: {reason}", flush=True)
+            print(f"skipped: {entry.question}: {reason}", flush=True)
 
 
 def told(job: Job, place: Place, splits: tuple[str, ...]) -> None:

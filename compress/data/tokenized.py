@@ -103,7 +103,7 @@ def tokens(texts: Any, its_tokenizer: Any, config: Any, max_length: int, kind: K
     return loading.tokenize(texts, its_tokenizer, limit, encode=None if kind is None else kind.encode)
 
 
-def _joined(rows: Any, extra: Any) -> Any:
+def joined(rows: Any, extra: Any) -> Any:
     """The rows of both, under a fingerprint that depends on nothing but theirs."""
     from datasets import Dataset, concatenate_datasets
 

@@ -23,7 +23,7 @@ from compress.core.progress import say, warn
 from compress.data import loading
 from compress.data.answers_file import Answer, Given, check, read
 from compress.data.collate import ByToken, Extra, answer_starts
-from compress.data.tokenized import _joined, generative_tokens
+from compress.data.tokenized import generative_tokens, joined
 from compress.data.word_pieces import WORD_IDS, word_starts
 from compress.distillation import teacher_score
 from compress.distillation.augmentation import extra_rows
@@ -89,9 +89,7 @@ class TeacherAnswers:
         }
         if extra is None:
             return extra_rows.Extra(rows, facts, dict(self.identity))
-        return extra_rows.Extra(
-            _joined(extra.rows, rows), {**extra.facts, **facts}, {**extra.identity, **self.identity}
-        )
+        return extra_rows.Extra(joined(extra.rows, rows), {**extra.facts, **facts}, {**extra.identity, **self.identity})
 
     def settings(self, settings: Any) -> Any:
         """The settings with what is usual for answers: a temperature of 1, since they are used as they are written; and of a

@@ -16,7 +16,7 @@ from compress.core.errors import CompressError
 from compress.core.progress import warn
 from compress.data import prompt_templates
 from compress.data.collate import Collate, collate, collate_causal, collate_of, collate_pairs
-from compress.data.tokenized import _joined, generative_tokens, one_label, tokens
+from compress.data.tokenized import generative_tokens, joined, one_label, tokens
 from compress.tasks.predictions import by_row
 from compress.tasks.task import DescribedTask, Task
 from compress.training.objectives import ModelScore, Score, Scored
@@ -62,7 +62,7 @@ def data_for(
 
     task, data = described.task, described.data
     splits = {name: loading.load(task, data, name) for name in ("train", "holdout")}
-    texts = splits["train"].rows if extra is None else _joined(splits["train"].rows, extra)
+    texts = splits["train"].rows if extra is None else joined(splits["train"].rows, extra)
     if task.is_generative:
         return _generative(splits, texts, task, its_tokenizer, config, max_length)
     train = tokens(texts, its_tokenizer, config, max_length, task.of_kind)

@@ -194,7 +194,7 @@ def test_a_job_that_fails_is_passed_over_with_what_needs_it(
     study.run(place, options(scripts))
     said = capsys.readouterr().out
     assert "out of patience" in said
-    assert "passed over: (a2)" in said
+    assert "skipped: (a2)" in said
     assert any(name.startswith("given-0-") for name in tool)
     assert not any(name.startswith("own-text") for name in tool)
 

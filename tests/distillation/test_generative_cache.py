@@ -101,9 +101,9 @@ def test_blocks_are_predicted_from_their_second_token_on(ask: Any) -> None:
     batch = collate_causal([{**rows[3], "place": 3}], TOKENIZER, found.extras)
     with torch.no_grad():
         logits, labels = logits_and_labels(model, batch)
-    likeliest = F.softmax(logits / 2.0, dim=-1).max(-1).values
+    most_likely = F.softmax(logits / 2.0, dim=-1).max(-1).values
     kept = in_batch(batch, shifted=True).log_probabilities[..., 0].float().exp()
-    torch.testing.assert_close(kept, likeliest[labels != -100], rtol=6e-3, atol=1e-5)
+    torch.testing.assert_close(kept, most_likely[labels != -100], rtol=6e-3, atol=1e-5)
 
 
 def test_the_teacher_is_asked_once_and_again_for_other_targets_or_another_temperature(

@@ -1,4 +1,4 @@
-"""Post-training pruning of models that write: masks against numpy's least squares, folded and cut against the masked model."""
+"""Post-training pruning of generative models: masks equal numpy's least squares, and folded and cut models the masked one."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ test-all: $(INSTALLED) ## Run all tests, the slow ones too (end-to-end runs of m
 reliability: $(INSTALLED) ## Kill, starve, fuzz and attack it at length (half an hour); writes docs/reliability.md
 	$(BIN)/python -m tests.reliability.at_length
 
-simulate: $(INSTALLED) ## Simulate how often every interval of a report covers (half an hour); writes docs/statistics.md
+simulate: $(INSTALLED) ## Simulate how often every interval of a report covers (under an hour); writes docs/statistics.md
 	$(BIN)/python benchmarks/simulate/simulate.py
 
 lint: $(INSTALLED) ## Run ruff, mypy and import-linter

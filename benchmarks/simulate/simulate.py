@@ -1,6 +1,6 @@
 """Simulate every interval that a report prints, and write docs/statistics.md: `make simulate`.
 
-The whole grid takes about half an hour on two cores at 1,000 repetitions a cell.
+The whole grid takes under an hour on two cores at 1,000 repetitions a cell.
 """
 
 from __future__ import annotations

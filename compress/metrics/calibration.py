@@ -93,13 +93,14 @@ def if_calibrated(confidence: Numbers) -> float:
 
 
 def error_interval(confidence: Numbers, is_right: NDArray[np.bool_], *, level: float = LEVEL) -> Interval:
-    """The interval of the expected calibration error over examples; it holds the true one in 95 to 100 % of samples.
+    """The interval of the expected calibration error over examples.
 
-    What is seen is the sum of the sizes of true gaps and errors, so it lies above the truth: resamples of a calibrated model
-    never reach down to it. By the triangle inequality the truth is at least what is seen, less the sizes of all bins' errors;
-    and at most what is seen, and the sum of the errors, as if all gaps had the same sign. The errors are drawn from normal
-    distributions with the variance that was seen in each bin, or that of a calibrated model where it is greater: a bin of few
-    decisions, all right, shows no variance.
+    What is seen is the sum of the sizes of gaps, each with an error, so it lies above the truth where the gaps are small:
+    resamples of a calibrated model never reach down to it. By the triangle inequality the truth is at least what is seen, less
+    the sum of the sizes of the errors. Above, it is what is seen and a sum of errors with the signs of the gaps, as where gaps
+    are large. The errors are drawn for each bin from a normal distribution with the variance that was seen there, or that of
+    a calibrated model where it is greater: a bin of few decisions, all right, shows no variance. How often the interval holds
+    the truth is simulated in docs/statistics.md.
 
     Args:
         confidence, is_right: [examples, decisions].
@@ -113,7 +114,7 @@ def error_interval(confidence: Numbers, is_right: NDArray[np.bool_], *, level: f
     spread = np.sqrt(np.maximum(len(rows) * gaps.var(axis=0, ddof=1), chance)) / decisions
     errors = np.random.default_rng(SEED).normal(size=(10 * DRAWS, BINS)) * spread
     seen = calibration_error(rows.sum(axis=0))
-    low = seen - np.quantile(np.abs(errors).sum(axis=1), (1 + level) / 2)
+    low = seen - np.quantile(np.abs(errors).sum(axis=1), level)
     high = seen + np.quantile(np.abs(errors.sum(axis=1)), level)
     return max(0.0, float(low)), min(1.0, float(high))
 

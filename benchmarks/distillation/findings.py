@@ -92,7 +92,7 @@ def decided(choice: Choice, results: Mapping[str, Mapping[str, Any]]) -> dict[st
 def markdown(told: Mapping[str, Any]) -> str:
     """The page: what the contrasts show, the arms, the choices, and what is missing."""
     machine = told["machine"]
-    state = f"**Unfinished:** {len(told['missing'])} jobs are left, listed below. " if told["missing"] else ""
+    state = "**Unfinished:** what is left is listed below. " if told["missing"] else ""
     lines = [
         "# What distillation brings, and where",
         "",

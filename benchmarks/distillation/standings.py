@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from compress.distillation.ablation import NOT_ENOUGH
 from compress.metrics import statistics, verdicts
 from compress.metrics.crossed import with_seeds
 from compress.metrics.intervals import LEVEL
@@ -74,7 +73,7 @@ def compare(first: Results, second: Results) -> dict[str, Any] | None:
         "difference": found.difference,
         "interval": [low, high],
         "p_value": sign_flips(mine, others),
-        "verdict": NOT_ENOUGH if word == verdicts.NOT_ENOUGH else word,
+        "verdict": verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word,
         "smallest": verdicts.detectable(low, high, LEVEL),
     }
 

@@ -2,8 +2,8 @@
 
 from compress.data.description import described_task, find, known, resolve
 from compress.data.sources import NoSuchSplit
-from compress.data.splits import Split, default_cache, load
-from compress.data.tokens import Tokenized, encoded, tokenize, tokenizer_identity
+from compress.data.splits import Split, default_cache, kept_apart, load
+from compress.data.tokens import Tokenized, encoded, tokenize
 
 __all__ = [
     "NoSuchSplit",
@@ -13,9 +13,9 @@ __all__ = [
     "described_task",
     "encoded",
     "find",
+    "kept_apart",
     "known",
     "load",
     "resolve",
     "tokenize",
-    "tokenizer_identity",
 ]

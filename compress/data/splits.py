@@ -14,6 +14,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from compress.core.cache import entry
 from compress.core.errors import CompressError, guess
 from compress.data.documents import documents
 from compress.data.rows import Example, LeftOut, examples, refuse
-from compress.data.sources import Origin, origin
+from compress.data.sources import NoSuchSplit, Origin, origin
 from compress.tasks.task import FURTHER_SPLITS, SPLITS, Task
 
 if TYPE_CHECKING:
@@ -79,6 +80,18 @@ def load(task: Task, data: str | Path | None, split: str, cache: Path | None = N
     _report(source.name, found)
     rows = arrow_rows(kept.folder / ROWS, found["content"])
     return Split(split, rows if found.pop("labelled") else rows.remove_columns("label"), {**identity, **found})
+
+
+def kept_apart(task: Task, data: str | Path | None) -> Iterator[Dataset]:
+    """The rows that no student is trained on: held-out rows, and those of every split that is measured and is there.
+
+    Raises:
+        CompressError: a split that is there cannot be read, or there are no training rows to hold any out of.
+    """
+    yield load(task, data, "holdout").rows
+    for name in ("evaluation", "test", *FURTHER_SPLITS):
+        with suppress(NoSuchSplit):
+            yield load(task, data, name).rows
 
 
 def default_cache() -> Path:

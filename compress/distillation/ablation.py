@@ -18,7 +18,6 @@ from compress.metrics.sign_flip import sign_flip
 from compress.tasks import scoring
 from compress.tasks.task import Task
 
-NOT_ENOUGH = verdicts.NOT_ENOUGH_SEEDS
 SIDES = {True: "taught", False: "plain"}
 """What manifests call the distilled and the baseline students."""
 IN_WORDS = {"taught": "distilled", "plain": "baseline"}
@@ -198,7 +197,7 @@ def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequenc
 def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any], seen: float) -> dict[str, Any]:
     """Any other metric: its mean over each side's seeds, on the same examples."""
     seeds, examples = len(sides["taught"]), len(references)
-    values: list[list[NDArray[np.float64]]]
+    values: list[list[NDArray[np.float64]]] = []
     if seeds == 1 and are_numbers(references):
         one = metric_intervals.of_difference(metric, sides["taught"][0], sides["plain"][0], references)
         return _told(metric, seen, one.interval, one.test)
@@ -208,7 +207,10 @@ def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequenc
             lambda sums: float(np.mean([metric.of_sums(one) for one in sums.reshape(seeds, -1)])),
             *(np.hstack(rows[side]) for side in ("taught", "plain")),
         )
-        values = [[resampling.pseudo_values(metric.of_sums, one) for one in rows[side]] for side in ("taught", "plain")]
+        if seeds > 1:
+            values = [
+                [resampling.pseudo_values(metric.of_sums, one) for one in rows[side]] for side in ("taught", "plain")
+            ]
     else:
         each = {side: [metric.scorer(one, references) for one in sides[side]] for side in sides}
 
@@ -217,9 +219,11 @@ def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequenc
             return taught - plain
 
         interval = resampling.of_scorer(difference, examples)
-        values = [
-            [resampling.pseudo_values_of_scorer(one, examples) for one in each[side]] for side in ("taught", "plain")
-        ]
+        if seeds > 1:
+            values = [
+                [resampling.pseudo_values_of_scorer(one, examples) for one in each[side]]
+                for side in ("taught", "plain")
+            ]
     return _told(metric, seen, interval, statistics.JACKKNIFE, [np.stack(one) for one in values])
 
 
@@ -252,7 +256,7 @@ def _judged(metric: Metric, interval: Interval, baseline: float) -> dict[str, An
     word = verdicts.word(low, high, margin)
     return {
         "margin": margin,
-        "word": NOT_ENOUGH if word == verdicts.NOT_ENOUGH else word,
+        "word": verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word,
         "smallest": verdicts.detectable(low, high, LEVEL),
     }
 
@@ -266,14 +270,14 @@ def sentence(found: Mapping[str, Any]) -> str:
     scale, of = (100, "points of") if found["unit"] in IN_POINTS else (1, "of")
     distilled, baseline = (found["metrics"][metric][side]["mean"] for side in ("taught", "plain"))
     seen = (
-        f"{over} the teacher brought {_signed(found['difference'] * scale)} {of} {title(metric)} "
+        f"{over} the teacher brought {signed(found['difference'] * scale)} {of} {title(metric)} "
         f"({distilled * scale:.2f} against {baseline * scale:.2f}"
     )
     if "word" not in found:
         return f"{seen}); not tested: {found['absent'].rstrip('.')}."
     low, high = (one * scale for one in found["interval"])
     where = "rows and seeds" if seeds > 1 else "rows"
-    said = [f"{seen}; {_signed(low)} to {_signed(high)} over {where}): {_verdict(found, scale)}"]
+    said = [f"{seen}; {signed(low)} to {signed(high)} over {where}): {_verdict(found, scale)}"]
     if found["word"] == verdicts.WORSE:
         said[0] += ", so here distillation does harm"
     elif found["word"] != verdicts.BETTER:
@@ -281,7 +285,7 @@ def sentence(found: Mapping[str, Any]) -> str:
         unit = " points" if scale == 100 else ""
         had = f"{seeds} seeds and {found['rows']:,} rows" if seeds > 1 else f"{found['rows']:,} rows"
         said.append(f"with 80 % power {had} would show {found['smallest'] * scale:.2f}{unit}")
-    if found["word"] == NOT_ENOUGH and seeds > 1:
+    if found["word"] == verdicts.NOT_ENOUGH_SEEDS and seeds > 1:
         said.append(f"more {_what_lacks(found)} would settle most")
     if seeds == 1:
         said.append("this is about these two students, and another seed may differ")
@@ -312,7 +316,7 @@ def _what_lacks(found: Mapping[str, Any]) -> str:
     return "seeds" if whole**2 > 2 * over_rows**2 else "evaluation rows"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
     """A difference for display, with a true minus sign."""
     text = f"{value:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""What to expect of a teacher, in one line before anything is trained: the measured situation that is nearest."""
+"""What to expect of a teacher, in one line before anything is trained: what it brought in a measured situation like this one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from compress.distillation.ablation import signed
 from compress.distillation.measured_gains import MEASURED, Learns, Measured
 from compress.distillation.settings_read import ANOTHER_TEACHER
 
@@ -26,6 +27,8 @@ class Situation:
     """Further texts, which only the teacher labels."""
     layers: tuple[int, int] | None = None
     """How many layers the student keeps, and of how many; None where it is another model."""
+    narrower: bool = False
+    """Whether the student's layers are narrower than its teacher's; no such student was measured."""
     teacher_saw: bool = False
     """Whether the teacher was fine-tuned on these labelled rows, by this tool."""
     smoothed: bool | None = None
@@ -45,7 +48,7 @@ class Situation:
 def expectation(
     settings: Distill, teacher: Artifact, described: DescribedTask, *, smoothed: bool | None = None
 ) -> str | None:
-    """One line: what a teacher brought in the measured situation that is nearest to this one; None where it teaches nothing,
+    """One line: what a teacher brought in a measured situation like this one; None where it teaches nothing,
     or where another model's answers were given.
 
     Args:
@@ -77,6 +80,7 @@ def situation(
         labelled=len(train.rows),
         unlabelled=0 if texts is None else sum(1 for _ in unlabelled.read(task, texts, unlabelled.Skipped())),
         layers=layers_kept(settings, task, models.config(teacher.folder)),
+        narrower=settings.narrows,
         teacher_saw=saw,
         smoothed=smoothed,
     )
@@ -88,9 +92,9 @@ def _learns(task: Task) -> Learns:
     return "references" if task.of_kind.has_references else "text"
 
 
-def nearest(here: Situation, measured: Sequence[Measured] = MEASURED) -> Measured | None:
+def first_like(here: Situation, measured: Sequence[Measured] = MEASURED) -> Measured | None:
     """The first measured situation that this one is like; None where none is."""
-    return next((one for one in measured if _is_like(one, here)), None)
+    return None if here.narrower else next((one for one in measured if _is_like(one, here)), None)
 
 
 def _is_like(one: Measured, here: Situation) -> bool:
@@ -113,7 +117,7 @@ def in_words(here: Situation, measured: Sequence[Measured] = MEASURED, *, compar
     Args:
         compares: whether a baseline student is trained too.
     """
-    found = nearest(here, measured)
+    found = first_like(here, measured)
     if found is None:
         how = "the baseline will tell" if compares else "--with-baseline finds out"
         return f"{_described(here)}: we have not measured what a teacher brings here; {how}."
@@ -135,7 +139,7 @@ def _described(here: Situation) -> str:
         return f"{said}, and the student is another model"
     kept, total = here.layers
     how_many = f"all {total}" if kept == total else f"{kept} of its teacher's {total}"
-    return f"{said}, and the student keeps {how_many} layers"
+    return f"{said}, and the student keeps {how_many} layers{', narrower ones' if here.narrower else ''}"
 
 
 def _gain(found: Measured) -> str:
@@ -154,10 +158,6 @@ def _gain(found: Measured) -> str:
 
 
 def _figures(found: Measured) -> str:
-    between = f", {_signed(found.interval[0])} to {_signed(found.interval[1])}" if found.interval else ""
+    between = f", {signed(found.interval[0])} to {signed(found.interval[1])}" if found.interval else ""
     seeds = "one seed" if found.seeds == 1 else f"{found.seeds} seeds"
-    return f"{found.setting}, {seeds}: {_signed(found.gain)}{between}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{found.setting}, {seeds}: {signed(found.gain)}{between}"

@@ -104,7 +104,7 @@ def with_outputs(
         facts["top_k_error"] = {"k": settings.top_k, **error}
         asks_all = config.on_policy > 0
     # Of the student's own samples, which differ each time, nothing can be cached.
-    if asks_first and not config.on_policy:
+    if asks_first and not first.on_policy:
         wanted = {side: first.features("teacher", side) for side in first.sides}
         needed = generative_cache.bytes_of_layer_features(data.train, wanted, found.teacher_config)
         if teacher_cache.has_room("layer features", needed, settings.teacher_cache_gb, cache):

@@ -18,7 +18,7 @@ import numpy as np
 from compress.core.artifact import Artifact, digest
 from compress.core.cache import entry
 from compress.core.progress import warn
-from compress.data.tokens import tokenizer_identity
+from compress.data.tokens import same_tokenizer
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.students import Student
 from compress.models import load as models
@@ -44,7 +44,7 @@ def told(
     """
     if not data.task.is_generative or (settings.alpha.highest == 0 and not settings.on_policy):
         return None
-    if tokenizer_identity(models.tokenizer(teacher.folder)) != tokenizer_identity(student.tokenizer):
+    if not same_tokenizer(models.tokenizer(teacher.folder), student.tokenizer):
         return None
     found = smoothing(teacher, data, student.tokenizer, cache)
     if found < LEAST:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,7 +32,7 @@ from compress.distillation.loss_config import NEVER, PLAIN
 from compress.distillation.sequence_kd import with_labels
 from compress.metrics.metric import Undefined
 from compress.tasks import scoring
-from compress.tasks.task import FURTHER_SPLITS, DescribedTask, Task
+from compress.tasks.task import DescribedTask, Task
 from compress.training.data import TrainingData, holdout_score
 from compress.training.objectives import Scored
 
@@ -234,7 +233,7 @@ def answers_of(described: DescribedTask, settings: Distill) -> TeacherAnswers | 
         texts = one.example.texts
         by_key[text_key((" ".join(texts),) if one.example.of_words else texts)].append(row_hash)
     kept_out: set[str] = set()
-    for rows in (held_out, *_measured(task, data)):
+    for rows in loading.kept_apart(task, data):
         kept_out.update(row_hash for texts in texts_of(rows) for row_hash in by_key.get(text_key(texts), ()))
     given = {row_hash: one for row_hash, one in found.answers.items() if row_hash not in kept_out}
     if not given:
@@ -257,13 +256,6 @@ def answers_of(described: DescribedTask, settings: Distill) -> TeacherAnswers | 
         identity=identity(settings, task),
         left_out={"in_another_split": len(kept_out), **found.left_out},
     )
-
-
-def _measured(task: Task, data: Any) -> Iterator[Any]:
-    """The rows that students are measured on; a task need not have all of these splits."""
-    for name in ("evaluation", "test", *FURTHER_SPLITS):
-        with suppress(CompressError):
-            yield loading.load(task, data, name).rows
 
 
 def _answered(rows: Any, answers: Mapping[str, Answer]) -> Iterator[tuple[str, Any]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from compress.distillation.teacher_answers import TeacherAnswers, beside
 from compress.models import load as models
 from compress.models.layers import hidden_width
 from compress.tasks.kinds import Kind
-from compress.tasks.task import DescribedTask, Task
+from compress.tasks.task import DescribedTask
 from compress.training.data import TrainingData, data_for
 
 
@@ -136,15 +135,8 @@ def extra(described: DescribedTask, settings: Distill, cache: Path) -> Any:
         masked_lm=Path(settings.masked_lm) if settings.masked_lm else None,
         seed=settings.seed,
         cache=cache,
-        forbidden=list(_other_splits(task, data)),
+        forbidden=list(loading.kept_apart(task, data)),
     )
-
-
-def _other_splits(task: Task, data: Any) -> Iterator[Any]:
-    """The rows that a student must not have seen; a task need not have a test split."""
-    yield from (loading.load(task, data, name).rows for name in ("holdout", "evaluation"))
-    with suppress(CompressError):
-        yield loading.load(task, data, "test").rows
 
 
 def _score(

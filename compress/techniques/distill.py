@@ -9,7 +9,8 @@ A generative student (T5, BART, Llama, ...) learns the teacher's next-token dist
 student-generated outputs (--on-policy), or on the teacher's outputs (--sequence-kd). It keeps some of the decoder's and
 encoder's layers, or is narrower.
 
---teacher-answers FILE takes another model's answers as the teacher: labels, probabilities or texts, one JSON object per line.
+--teacher-answers FILE takes another model's answers as the teacher: labels, probabilities or texts, one row
+per text (JSON lines, CSV, ...).
 """
 
 from __future__ import annotations

@@ -93,23 +93,23 @@ def every_job(scripts: Scripts) -> list[Any]:
 def test_every_job_has_settings_that_its_technique_takes(
     scripts: Scripts, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from compress.distillation.distill_settings import Distill
-    from compress.quantization.quantize_settings import Quantize
-    from compress.training.finetune_settings import Finetune
+    from compress.core import catalogue
+    from compress.core.unread_settings import refuse_unread
 
     monkeypatch.setattr(scripts["reading"], "confidence", lambda *_: np.ones(1))  # of the one text in the place
-    classes = {"distill": Distill, "finetune": Finetune, "quantize": Quantize}
+    techniques = {name: catalogue.find("techniques", name) for name in ("distill", "finetune", "quantize")}
     jobs = every_job(scripts)
     for job in jobs:
-        if job.tool not in classes:
+        if job.tool not in techniques:
             continue
         words = scripts["jobs"].compress_command(job, place, place.folder(job))
         flags = words[words.index("--task") + 2 : words.index("-o")]
         given = {flag[2:].replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2], strict=True)}
         if "teachers" in given:
             given["teachers"] = tuple(given["teachers"].split(","))
-        assert classes[job.tool](**given) is not None, job.name
-    assert {job.tool for job in jobs} == {*classes, "given"}
+        technique = techniques[job.tool]
+        refuse_unread(technique.settings(**given), technique.read_when)
+    assert {job.tool for job in jobs} == {*techniques, "given"}
 
 
 def test_one_name_is_one_job(scripts: Scripts, place: Any) -> None:

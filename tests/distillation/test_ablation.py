@@ -13,7 +13,6 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 from compress.core import catalogue
-from compress.distillation import ablation
 from compress.distillation.ablation import Run, effect, metrics_of
 from compress.metrics import statistics, verdicts
 from compress.metrics.crossed import with_seeds
@@ -108,7 +107,7 @@ def test_equal_students_are_not_called_better_or_worse_and_the_sentence_says_so(
     same = [random_answers(0.85, seed) for seed in range(2)]
     found = judged(name, RIGHT, runs(same, same))
     assert found["difference"] == 0.0
-    assert found["word"] in (verdicts.NOT_WORSE, ablation.NOT_ENOUGH)
+    assert found["word"] in (verdicts.NOT_WORSE, verdicts.NOT_ENOUGH_SEEDS)
     assert found["interval"][0] <= 0 <= found["interval"][1]
     assert ", so this does not show that distillation helps" in found["text"]
 
@@ -131,7 +130,7 @@ def test_a_metric_of_the_whole_set_is_averaged_over_the_seeds() -> None:
     assert found["difference"] == pytest.approx(expected[0] - expected[1])
     low, high = found["interval"]
     assert low < found["difference"] < high
-    assert found["word"] == {"not enough examples": ablation.NOT_ENOUGH}.get(
+    assert found["word"] == {"not enough examples": verdicts.NOT_ENOUGH_SEEDS}.get(
         verdicts.word(low, high, 0.01), verdicts.word(low, high, 0.01)
     )
     assert found["smallest"] == pytest.approx(verdicts.detectable(low, high, 0.95))
@@ -182,7 +181,7 @@ def test_a_gain_on_the_rows_at_hand_that_another_seed_may_not_have_gets_no_word(
     found = judged("sst2", RIGHT, runs(lucky, [answers(range(30))] * 3))
     assert found["rows_interval"][0] > 0
     assert found["interval"][0] < 0
-    assert found["word"] == ablation.NOT_ENOUGH
+    assert found["word"] == verdicts.NOT_ENOUGH_SEEDS
     assert "more seeds would settle most" in found["text"]
 
 
@@ -192,7 +191,7 @@ def test_of_a_score_of_the_whole_set_too_the_luck_of_seeds_takes_the_word_away()
     found = judged("cola", RIGHT, runs(taught, [random_answers(0.82, 9 + n) for n in range(3)]))
     assert found["metric"] == "matthews"
     assert found["rows_interval"][0] > 0 > found["interval"][0]
-    assert found["word"] == ablation.NOT_ENOUGH
+    assert found["word"] == verdicts.NOT_ENOUGH_SEEDS
 
 
 def test_a_loss_below_the_margin_is_said_to_be_one() -> None:

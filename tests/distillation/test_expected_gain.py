@@ -1,4 +1,4 @@
-"""Before anything is trained one line says what a teacher brought in the measured situation that is nearest."""
+"""Before anything is trained one line says what a teacher brought in a measured situation like this one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compress.core.catalogue import find
 from compress.data.loading import described_task
 from compress.distillation import train
 from compress.distillation.distill_settings import Distill
-from compress.distillation.expected_gain import Situation, expectation, in_words, nearest, situation
+from compress.distillation.expected_gain import Situation, expectation, first_like, in_words, situation
 from compress.distillation.measured_gains import MEASURED, Measured
 from compress.models.load import resolve_model
 from compress.techniques.apply import apply
@@ -48,7 +48,7 @@ def test_each_figure_is_told_in_some_situation(number: int) -> None:
         teacher_saw=bool(one.teacher_saw),
         smoothed=bool(one.smoothed),
     )
-    assert nearest(here) is one
+    assert first_like(here) is one
 
 
 def test_a_situation_without_a_gain_says_so_and_what_would_help() -> None:
@@ -71,8 +71,8 @@ def test_a_summarizers_teacher_that_is_unsure_is_said_to_have_done_harm() -> Non
     here = Situation("references", 14_000, layers=(5, 9), smoothed=True)
     assert "showed a loss of 0.65 points of ROUGE-L over plain training" in in_words(here)
     assert "--alpha 0" in in_words(here)
-    assert nearest(replace(here, smoothed=None)) is nearest(here)  # not looked at yet
-    assert nearest(replace(here, smoothed=False)) is None
+    assert first_like(replace(here, smoothed=None)) is first_like(here)  # not looked at yet
+    assert first_like(replace(here, smoothed=False)) is None
 
 
 def test_a_lower_perplexity_is_a_gain() -> None:
@@ -89,7 +89,7 @@ def test_a_lower_perplexity_is_a_gain() -> None:
     ids=["few rows", "fewer layers", "another model"],
 )
 def test_what_was_not_measured_is_not_foretold(here: Situation) -> None:
-    assert nearest(here) is None
+    assert first_like(here) is None
     assert in_words(here).endswith(": we have not measured what a teacher brings here; --with-baseline finds out.")
     assert in_words(here, compares=True).endswith("here; the baseline will tell.")
 
@@ -149,3 +149,10 @@ def test_distill_says_it_before_it_trains_and_keeps_it_and_so_does_a_dry_run(
     for more in ([], ["--json"]):
         printed = CliRunner().invoke(compress, [*asked, *more]).stdout
         assert line in (json.loads(printed)["expectation"] if more else printed.splitlines()[-1])
+
+
+def test_a_narrower_student_is_like_none_that_was_measured() -> None:
+    here = Situation("labels", labelled=20_000, layers=(6, 6), narrower=True)
+    assert first_like(replace(here, narrower=False)) is not None
+    assert first_like(here) is None
+    assert "keeps all 6 layers, narrower ones: we have not measured" in in_words(here)

@@ -24,6 +24,7 @@ from compress.distillation.layer_importance import most_important_layers
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.objective import objective_of
 from compress.distillation.students import Student, make
+from compress.metrics import verdicts
 from compress.models.forward import STATES
 from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
@@ -265,7 +266,8 @@ def test_the_comparison_trains_the_same_student_without_the_teacher(distil: Run)
     assert told["seeds"] == [0, 1]
     assert told["rows"] == 16
     assert list(told["metrics"]) == ["rouge_l", "rouge1", "rouge2", "rouge_lsum"]
-    assert told["word"] in ("better", "not worse", "worse", "not enough seeds or examples")
+    word = verdicts.word(*told["interval"], told["margin"])
+    assert told["word"] == (verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word)
     assert told["text"].startswith("Over 2 seeds the teacher brought")
 
 
@@ -461,8 +463,8 @@ def test_a_killed_distillation_of_layers_ends_with_the_weights_of_one_that_was_n
         patched.setattr(loop.Loop, "compute_loss", dying)
         with pytest.raises(RuntimeError, match="killed"):
             distil("parts", **settings)
-    resumed = distil("parts", **settings)
-    assert facts(resumed)["resumed_from_step"] or killed_at == "first stage"
+        resumed = distil("parts", **settings)
+    assert len(steps) == facts(whole)["training_steps"] + 1  # no step is computed twice, but the one that was killed
     assert equal(whole, resumed)
 
 

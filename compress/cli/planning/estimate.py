@@ -158,7 +158,7 @@ def estimated(
             temporary = max(temporary, KEPT * TRAINING_BYTES * kept)
             if timed is not None:
                 cost += count * batch * timed.seconds_per_row * share * getattr(one.settings, "trainings", 1.0)
-                asks = one.technique == "distill" and not _only_answers(one.settings)
+                asks = one.technique == "distill" and (answers is None or answers.asks_models)
                 if asks:  # the teacher's answers are computed once
                     cost += read * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
         if one.expected.format == "onnx":
@@ -283,11 +283,6 @@ def _further_rows(settings: Any, task: DescribedTask | None, rows: int) -> int:
         0 if text is None or task is None else sum(1 for _ in unlabelled.read(task.task, text, unlabelled.Skipped()))
     )
     return texts + round(getattr(settings, "augment", 0) * rows)
-
-
-def _only_answers(settings: Any) -> bool:
-    """Whether a file is the only teacher, so that no model is run."""
-    return bool(settings.teacher_answers) and not settings.teachers and not settings.teacher_weights
 
 
 def _answers(settings: Any, task: DescribedTask | None) -> Any:

@@ -73,6 +73,8 @@ def generator(task: Task) -> Any:
 
 def _generated(task: Task, split: str) -> Origin:
     module = generator(task)
+    if split not in module.SIZES:
+        raise NoSuchSplit(f"Task '{task.name}' generates no {split} split.")
 
     def read() -> Iterator[RawRow]:
         for number, (text, label) in enumerate(module.rows(split, task.seed), start=1):

@@ -68,6 +68,8 @@ def load(task: Task, data: str | Path | None, split: str, cache: Path | None = N
     """
     if split not in (*SPLITS, *FURTHER_SPLITS):
         raise CompressError(f"There is no split '{split}'.{guess(split, SPLITS)} Splits: {', '.join(SPLITS)}.")
+    if split in FURTHER_SPLITS and split not in task.files:
+        raise NoSuchSplit(f"Task '{task.name}' has no {split} split.")
     cut_out_of_train = split in ("train", "holdout") and not _has_own_holdout(task)
     source = origin(task, data, "train" if cut_out_of_train else split)
     identity = {"task": task.name, "split": split, **source.identity, **_settings(task, split, cut_out_of_train)}

@@ -16,8 +16,8 @@ from compress.distillation import losses
 from compress.distillation.features import PARTS, Side, capture, side_of
 from compress.distillation.loss_config import Feature, LayerLoss, LossConfig
 from compress.distillation.projections import projected, projections
+from compress.models.families.blocks import head_size
 from compress.models.families.families import stack
-from compress.models.families.layer_widths import head_size
 from compress.models.layers import hidden_width
 
 TERMS: Mapping[Feature, str] = {
@@ -178,5 +178,6 @@ def _scores(features: Features, layer: int, config: Any, side: Side) -> Tensor:
     whose = side or "decoder"
     query, key = features[f"query.{layer}"], features[f"key.{layer}"]
     # By the size of a head: a pruned model's layers have fewer of them than its config says.
-    heads = query.shape[-1] // head_size(config, whose)
-    return losses.attention_scores(query, key, heads, scaled=not stack(config, whose).unscaled_attention)
+    of_side = stack(config, whose)
+    heads = query.shape[-1] // head_size(config, of_side)
+    return losses.attention_scores(query, key, heads, scaled=of_side.scales_scores(config))

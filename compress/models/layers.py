@@ -112,6 +112,15 @@ def embedding_module(model: Any) -> nn.Module:
     return found
 
 
+def classifier_path(model: Any) -> str:
+    """The path of the linear module that computes a classifier's outputs, in this model; empty where the family has none.
+
+    A model that classifies tokens has no head of several modules where one that classifies texts does (RoBERTa).
+    """
+    path = family(model.config).classifier
+    return path if path in dict(model.named_modules()) else path.split(".")[0]
+
+
 def projects_embeddings(model: Any) -> bool:
     """Whether embeddings of a width of their own are projected to that of the hidden states (ALBERT, small ELECTRA)."""
     path = family(model.config).embedding_projection

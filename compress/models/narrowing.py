@@ -17,7 +17,7 @@ from compress.models.families.families import family
 from compress.models.families.matrices import axes_of, weight_of
 from compress.models.families.plain_computation import compute_plainly_
 from compress.models.kinds import kind_of_model
-from compress.models.layers import Batch, projects_embeddings, untie_like_
+from compress.models.layers import Batch, classifier_path, projects_embeddings, untie_like_
 from compress.models.norm_refit import keep_scales_, refit_norms_
 from compress.models.unit_importance import Importance, importances
 from compress.models.widths import Widths, all_widths, check_narrows, narrowed, narrower
@@ -116,9 +116,12 @@ def _kept(model: Any, importance: Importance, new: Sequence[Widths]) -> _Kept:
     scores = _scores_of_heads(blocks, importance)
     heads = [_largest(some, count) for some, count in zip(scores, counts, strict=True)]
     pairs = zip(importance.query_key, importance.value, strict=True)
+    hidden = _largest(importance.hidden, new[0].hidden)
+    # A model that classifies tokens has no pooler: its classifier reads the hidden states themselves.
+    pools = family(model.config).pooler in dict(model.named_modules())
     return _Kept(
-        hidden=_largest(importance.hidden, new[0].hidden),
-        pooled=_largest(importance.pooled, new[0].hidden),
+        hidden=hidden,
+        pooled=_largest(importance.pooled, new[0].hidden) if pools else hidden,
         heads=heads,
         of_heads=[
             _of_heads(some, *pair, one.head_size, group, scaled=block.stack.scales_scores(model.config))
@@ -175,7 +178,7 @@ def _named_axes(model: Any, kept: _Kept) -> dict[str, dict[int, Tensor]]:
 
     for path in (architecture.pooler, architecture.pooler_norm):
         axes |= {f"{path}.weight": {0: kept.pooled}, f"{path}.bias": {0: kept.pooled}}
-    axes[f"{architecture.classifier}.weight"] = {1: kept.pooled}
+    axes[f"{classifier_path(model)}.weight"] = {1: kept.pooled}
     for block, heads, of_heads in zip(attentions(model), kept.heads, kept.of_heads, strict=True):
         parts = (of_heads.queries, of_heads.keys, of_heads.values)
         if len(block.makers) == 1:
@@ -235,7 +238,7 @@ def _take_up_means(weights: dict[str, Tensor], model: Any, importance: Importanc
         (network.output, means, neurons, kept.hidden)
         for network, means, neurons in zip(feed_forwards(model), importance.neuron_means, kept.neurons, strict=True)
     ]
-    classifier = family(model.config).classifier
+    classifier = classifier_path(model)
     if classifier:
         every = torch.arange(model.get_submodule(classifier).out_features)
         readers.append((model.get_submodule(classifier), importance.pooled_means, kept.pooled, every))

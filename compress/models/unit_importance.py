@@ -18,7 +18,7 @@ from compress.models.families.families import family
 from compress.models.families.matrices import weight_of
 from compress.models.forward import answers
 from compress.models.kinds import kind_of_model
-from compress.models.layers import Batch, evaluating, projects_embeddings
+from compress.models.layers import Batch, classifier_path, evaluating, projects_embeddings
 
 Side = Literal["read", "written"]
 """Whose tokens: those that a model reads, or those that an encoder-decoder's decoder writes."""
@@ -100,7 +100,7 @@ def importances(model: Any, batches: Sequence[Batch]) -> Importance:
 
 
 def _classifier(model: Any) -> Any:
-    path = family(model.config).classifier
+    path = classifier_path(model)
     return model.get_submodule(path) if path else None
 
 

@@ -13,9 +13,8 @@ from compress.core.labels import LABELS, inputs_of
 from compress.core.progress import warn
 from compress.distillation.layer_importance import most_important_layers
 from compress.distillation.students import chosen
-from compress.models.families.families import family
 from compress.models.kinds import kind_of_model
-from compress.models.layers import Batch, keep_layers, layer_count
+from compress.models.layers import Batch, classifier_path, keep_layers, layer_count
 from compress.models.narrowing import narrow
 from compress.models.reading_length import positions
 from compress.models.widths import widths
@@ -155,8 +154,8 @@ def adapters(model: Any, rank: int, seed: int) -> Iterator[None]:
     torch.manual_seed(seed)
     resting = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     tuner = LoraModel(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), "default")
-    classifier = family(model.config).classifier
-    if classifier:  # the head of what writes is mostly its table of tokens
+    classifier = classifier_path(model)
+    if classifier:  # a generative model's head is mostly its table of tokens
         for parameter in model.get_submodule(classifier).parameters():
             parameter.requires_grad_(True)
     yield

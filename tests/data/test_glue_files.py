@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compress.core.errors import CompressError
-from compress.data.loading import Split, load, resolve
+from compress.data.loading import NoSuchSplit, Split, kept_apart, load, resolve
 
 
 def write(folder: Path, name: str, *rows: str, end: str = "\n", bom: bool = False) -> None:
@@ -148,3 +148,23 @@ def test_a_test_file_that_is_labelled_in_part_is_refused(tmp_path: Path) -> None
     (tmp_path / "test.csv").write_text("sentence,label\na boat,-1\na ship,1\n")
     with pytest.raises(CompressError, match="a label in 1 of 2 rows"):
         read(tmp_path, "sst2", "test")
+
+
+def test_rows_of_every_measured_split_are_kept_apart_from_training(tmp_path: Path) -> None:
+    def row(sentence: str) -> str:
+        return f"0|1|1n|fiction|{sentence}|n/a|a|b|c|d|e|neutral"
+
+    write(tmp_path, "train.tsv", MNLI, *(row(f"Sentence {number}.") for number in range(200)))
+    write(tmp_path, "dev_matched.tsv", MNLI, row("The same genre."))
+    write(tmp_path, "dev_mismatched.tsv", MNLI, row("Another genre."))
+    holdout, *measured = kept_apart(*resolve({"name": "mnli", "data": str(tmp_path)}))
+    assert len(holdout) > 0
+    assert [rows["text"] for rows in measured] == [["The same genre."], ["Another genre."]]
+
+
+@pytest.mark.parametrize("name", ["reviews", "entities", "topics"])
+def test_a_generated_task_has_no_further_split(name: str) -> None:
+    task, data = resolve(name)
+    assert len(list(kept_apart(task, data))) == 3  # held-out, evaluation and test rows
+    with pytest.raises(NoSuchSplit, match="has no evaluation_mismatched split"):
+        load(task, data, "evaluation_mismatched")

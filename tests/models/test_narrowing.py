@@ -283,3 +283,34 @@ def test_parts_that_nothing_here_describes_are_refused_rather_than_cut_anyhow(tm
     teacher = classifier(write_model(tmp_path, "albert", inner_group_num=2))
     with pytest.raises(CompressError, match=r"albert_layers\.1\.ffn.*Report it"):
         narrow(teacher, BATCHES, intermediate_size=96)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_narrower_model_that_classifies_tokens_keeps_what_its_classifier_reads(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its classifier reads the hidden states themselves, or what ModernBERT's head makes of them."""
+    from transformers import AutoConfig, AutoModelForTokenClassification
+
+    folder = write_model(tmp_path / "text", name)
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(folder, num_labels=5, initializer_range=0.1)
+    teacher = AutoModelForTokenClassification.from_config(config).eval()
+    silence_hidden_(teacher, GONE)
+    reads_hidden_states = family(config).pooler not in dict(teacher.named_modules())
+    # Dimensions that this classifier hardly reads, and the layers do: they stay where it reads the hidden states.
+    teacher.classifier.weight[:, LEFT[:16] if reads_hidden_states else GONE] *= 1e-8
+    student = narrow(teacher, BATCHES, hidden_size=48)
+    if reads_hidden_states:
+        assert torch.equal(student.classifier.weight, teacher.classifier.weight[:, LEFT])
+    near = (logits_of_tokens(student) - logits_of_tokens(teacher)).abs().mean()
+    at_random(monkeypatch)
+    other = narrow(teacher, BATCHES, hidden_size=48)
+    far = (logits_of_tokens(other) - logits_of_tokens(teacher)).abs().mean()
+    assert near < far
+
+
+def logits_of_tokens(model: Any) -> torch.Tensor:
+    found = [model(**batch).logits[batch["attention_mask"].bool()] for batch in UNSEEN]
+    return torch.cat(found)

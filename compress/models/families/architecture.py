@@ -72,8 +72,6 @@ class Architecture:
     """Whether norms stand before attention and feed-forward network, and what these give is added to what came in."""
     norm_before_sum: bool = False
     """Whether a further norm stands between what they give and that sum (Gemma 3)."""
-    unscaled_attention: bool = False
-    """Whether attention scores are `Q K^T` as they are, not divided by the square root of a head's width (T5)."""
     rotary: bool = False
     """Whether positions turn pairs of a head's dimensions (RoPE), so that a head is kept whole or not at all."""
     embedding_projection: str = ""
@@ -127,7 +125,7 @@ class Architecture:
     """(config, kept layers) -> further settings of the config that are lists by layer."""
 
     scales_scores: Callable[[Any], bool] = lambda config: True
-    """(config) -> whether attention scores are divided by the root of the head size."""
+    """(config) -> whether attention scores are divided by the root of the head size; T5's are `Q K^T` as they are."""
     scales_embeddings: Callable[[Any], bool] = lambda config: False
     """(config) -> whether embeddings are multiplied by the root of the hidden width."""
     scales_head: Callable[[Any], bool] = lambda config: False

@@ -60,19 +60,9 @@ def units(model: Any) -> Units:
     return Units(
         heads=tuple(block.count for block in found),
         neurons=tuple(block.count for block in feed_forwards(model)),
-        head_size=head_size(model.config),
+        head_size=blocks.head_size(model.config),
         head_columns=tuple(columns) if any(columns) else (),
     )
-
-
-def head_size(config: Any, side: str = "encoder") -> int:
-    """The width of one head, which does not change when heads are removed.
-
-    Args:
-        side: of an encoder-decoder, `encoder` or `decoder`.
-    """
-    written = widths_of(config)
-    return blocks.head_size(config, stack(config, side)) if written is None else written.head_size
 
 
 def widths_of(config: Any) -> Units | None:

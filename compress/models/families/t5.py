@@ -42,7 +42,6 @@ def _stack(side: str, ffn: int, config: Any, **decoder: Any) -> Architecture:
         attention_heads="n_heads",
         attention_width="inner_dim",
         pre_norm=True,
-        unscaled_attention=True,
         head_tables=(f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight",),
         head_bias="position_bias",
         starts_from="padding",

@@ -11,8 +11,9 @@ import torch
 
 from compress.data import loading
 from compress.models import load as models
+from compress.models.families.blocks import head_size
 from compress.models.families.families import family
-from compress.models.families.layer_widths import Units, head_size, of_layers, own_layers, units, widths_of, write_
+from compress.models.families.layer_widths import Units, of_layers, own_layers, units, widths_of, write_
 from tests.tiny import FAMILIES, write_model
 
 

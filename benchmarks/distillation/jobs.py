@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,10 @@ TEXTBREWER = "textbrewer"
 
 class Failed(Exception):  # noqa: N818 - what became of a job, not a mistake in this code
     """A job's command failed; its last words, and where its log is."""
+
+
+class Busy(Exception):  # noqa: N818 - a state of a job, not a mistake
+    """Another process makes this job, or one that it needs."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +126,31 @@ def done(job: Job, place: Place, splits: Sequence[str] = ()) -> dict[str, Any]:
     """The job's result; makes the models that it needs, makes its own, and reads splits, where that was not done before.
 
     Raises:
+        Busy: another process does that job, or one that it needs.
         Failed: a command failed. The same call tries again.
     """
+    for needed in job.needs:
+        if finished(job, place) is None:
+            done(needed, place)
+    with _locked(job, place):
+        return _done(job, place, splits)
+
+
+@contextmanager
+def _locked(job: Job, place: Place) -> Iterator[None]:
+    """While this lasts no other process does this job."""
+    (place.work / "locks").mkdir(parents=True, exist_ok=True)
+    with (place.work / "locks" / job.name).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(job.name) from None
+        yield
+
+
+def _done(job: Job, place: Place, splits: Sequence[str]) -> dict[str, Any]:
     result = finished(job, place)
     if result is None:
-        for needed in job.needs:
-            done(needed, place)
         before, started = load_average(), time.perf_counter()
         processor = 0.0 if job.tool == GIVEN else _made(job, place)
         result = {

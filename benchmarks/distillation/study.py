@@ -22,21 +22,21 @@ two lower learning rates in `arms.py`):
   would be the arm without labels once more.
 - The jobs run in the order of `--plan`, the most telling first, and stop after `--minutes` of a processor.
 
-Each model is one job. A finished job is kept and never done again, so the same command continues where it stopped.
+Each model is one job. A finished job is kept and never done again, so the same command continues where it stopped. Several
+processes may run the same command on one folder: each does what no other one does.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import fcntl
 import json
-import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ import arms
 import findings
 import generative_arms
 import students
-from jobs import HERE, ROOT, Failed, Job, Place, commit, done, finished, processor_minutes, with_short_lists
+from jobs import HERE, ROOT, Busy, Failed, Job, Place, commit, done, finished, processor_minutes, with_short_lists
 from plan import SEEDS, TRIAL_SEED, Arm, Chosen, Entry, Settings, Undecided, arms_of, best, choices_of
 
 from compress.core.artifact import write_whole
@@ -73,8 +73,7 @@ def main() -> None:
         print(write(place, options.out))
     else:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-        with alone(place):
-            run(place, options)
+        run(place, options)
 
 
 def parsed() -> argparse.Namespace:
@@ -106,51 +105,50 @@ def place_of(options: argparse.Namespace) -> Place:
     return Place({**models, students.BASE: options.base}, {**data, **own}, options.work, options.threads, options.rows)
 
 
-@contextmanager
-def alone(place: Place) -> Iterator[None]:
-    """While this lasts no other run has this work folder; the number of the process is in its file `pid`."""
-    place.work.mkdir(parents=True, exist_ok=True)
-    with (place.work / "pid").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(f"Another run is at work: its number is in {file.name}.") from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
-
-
 def run(place: Place, options: argparse.Namespace) -> None:
-    """Run the jobs one after another; report one that fails, and skip it and what needs it."""
-    chosen = chooser(place)
+    """Do the first job of the plan that is not finished, until there is none; wait while other processes do what is left."""
+    chosen, failed = chooser(place), set[str]()
+    while True:
+        is_busy = False
+        for job, splits in unfinished(place, chosen):
+            if job.name in failed or (options.only and not any(text in job.name for text in options.only)):
+                continue
+            spent = processor_minutes(place)
+            if spent >= options.minutes:
+                print(f"{spent:.0f} processor minutes are spent: stopped before {job.name}.", flush=True)
+                return
+            if job.task["data"] == generative_arms.OWN_TEXT:
+                own_text(place, options.rows)
+            try:
+                result = done(job, place, splits)
+            except Busy:
+                is_busy = True
+                continue
+            except Failed as reason:
+                failed.add(job.name)
+                print(reason, flush=True)
+            else:
+                print(line(job, result), flush=True)
+            break  # what is chosen may be another job now
+        else:
+            if not is_busy:
+                return
+            time.sleep(20)
+
+
+def unfinished(place: Place, chosen: Chosen) -> Iterator[tuple[Job, tuple[str, ...]]]:
+    """The jobs that can be done now, in the order of the plan, with the splits on which each is read."""
     for entry in QUEUE:
-        try:
+        with suppress(Undecided):
             for job, splits in entry.jobs(chosen):
-                if options.only and not any(text in job.name for text in options.only):
-                    continue
-                spent = processor_minutes(place)
-                if spent >= options.minutes and not finished(job, place, splits):
-                    print(f"{spent:.0f} processor minutes are spent: stopped before {job.name}.", flush=True)
-                    return
-                if job.task["data"] == generative_arms.OWN_TEXT:
-                    own_text(place, options.rows)
-                told(job, place, splits)
-        except Undecided as reason:
-            print(f"skipped: {entry.question}: {reason}", flush=True)
+                if not finished(job, place, splits):
+                    yield job, splits
 
 
-def told(job: Job, place: Place, splits: tuple[str, ...]) -> None:
-    """Does a job, with a line of what is no secret: nothing may be chosen by the evaluation splits on the way."""
-    if finished(job, place, splits):
-        return
-    try:
-        result = done(job, place, splits)
-    except Failed as reason:
-        print(reason, flush=True)
-        return
+def line(job: Job, result: Mapping[str, Any]) -> str:
+    """What is shown of a finished job: no reading of the evaluation splits, which choose nothing on the way."""
     shown = result["splits"].get("holdout", {}).get("value", "")
-    print(f"{job.name}: held out {shown}, {result['processor_seconds'] / 60:.1f} processor minutes", flush=True)
+    return f"{job.name}: held out {shown}, {result['processor_seconds'] / 60:.1f} processor minutes"
 
 
 def own_text(place: Place, rows: int | None) -> None:

@@ -41,8 +41,7 @@ def soft(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], t
             teacher answered has no distance.
         weights: one a teacher.
     """
-    unknown = teachers.isnan()
-    given = ~(unknown if found.valid is None else unknown & found.valid[:, None]).any(-1)
+    given = _given(found, teachers)
     if not bool(given.all()):
         return _soft_of_some(law, found, teachers, given, weights, temperature)
     mixed = law.mixed(teachers, weights, temperature, found.valid)
@@ -68,9 +67,20 @@ def _soft_of_some(
         valid = None if found.valid is None else found.valid[rows]
         mixed = law.mixed(teachers[rows][:, which], shares, temperature, valid)
         each = each.masked_scatter(rows, law.divergence(found.values[rows], mixed, temperature, valid).to(each.dtype))
-    weighted_ones = torch.as_tensor([weight > 0 for weight in weights], device=given.device)
-    exist = (given & weighted_ones).any(-1)
-    return _mean(each, exist if found.valid is None else exist & found.valid.any(-1), found.row)
+    return _mean(each, _answered(found, teachers, weights), found.row)
+
+
+def _given(found: Answers, teachers: Tensor) -> Tensor:
+    """Which teachers gave which answers, [answers, teachers]."""
+    unknown = teachers.isnan()
+    return ~(unknown if found.valid is None else unknown & found.valid[:, None]).any(-1)
+
+
+def _answered(found: Answers, teachers: Tensor, weights: Sequence[float]) -> Tensor:
+    """Which answers a teacher that counts gave, [answers]."""
+    weighted_ones = torch.as_tensor([weight > 0 for weight in weights], device=teachers.device)
+    exist = (_given(found, teachers) & weighted_ones).any(-1)
+    return exist if found.valid is None else exist & found.valid.any(-1)
 
 
 def next_tokens(
@@ -94,11 +104,40 @@ def next_tokens(
     return temperature**2 * _mean(each, torch.ones_like(each, dtype=torch.bool), found.row)
 
 
-def weighted(soft: Tensor, hard: Tensor, alpha: float) -> Tensor:
-    """`alpha * soft + (1 - alpha) * hard`; exactly the other one where alpha is 0 or 1, so no gradient of 0 is computed."""
-    if alpha == 0:
+def weight_of_teachers(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], alpha: float) -> float:
+    """What the distance from the teachers weighs in a batch's loss, 0 to 1; the loss with the labels weighs the rest.
+
+    Each row weighs as much as any other: one with labels and answers `alpha` and `1 - alpha`, one with answers alone 1, one with
+    labels alone 0. So a batch's single labelled row among many unlabelled texts does not weigh as much as all of these together.
+    With an alpha of 0 or 1 the other loss takes no part at all. A loss of the batch as a whole needs no labels of rows: alpha.
+
+    Args:
+        teachers, weights: as of `soft`.
+    """
+    if alpha in (0, 1) or found.batch_loss is not None:
+        return alpha
+    if found.targets is None:
+        return 1.0
+    labelled = _rows(law.labelled(found.targets, found.valid), found.row)
+    answered = _rows(_answered(found, teachers, weights), found.row)
+    if bool((labelled & answered).all()):
+        return alpha
+    of_rows = torch.where(labelled, alpha * answered, answered.float())[labelled | answered]
+    return float(of_rows.mean()) if len(of_rows) else alpha
+
+
+def _rows(known: Tensor, row: Tensor | None) -> Tensor:
+    """Which rows have an answer that is known, [rows]; rows behind the last one with answers are left out."""
+    if row is None or not len(row):
+        return known
+    return torch.bincount(row[known], minlength=int(row.max()) + 1) > 0
+
+
+def weighted(soft: Tensor, hard: Tensor, of_soft: float) -> Tensor:
+    """`of_soft * soft + (1 - of_soft) * hard`; exactly the other one where that is 0 or 1, so no gradient of 0 is computed."""
+    if of_soft == 0:
         return hard
-    return soft if alpha == 1 else alpha * soft + (1 - alpha) * hard
+    return soft if of_soft == 1 else of_soft * soft + (1 - of_soft) * hard
 
 
 def loss_by_row(law: Law, found: Answers, rows: int) -> Tensor:

@@ -41,7 +41,8 @@ def objective_of(
 ) -> Iterator[Callable[[Any, Batch, float], tuple[Tensor, Terms]]]:
     """The objective of a student; inside the context its learned projections are part of it.
 
-    `alpha * T^2 * D(teacher || student) + (1 - alpha) * the loss with the labels`, and the layer losses. On the student's own
+    `alpha * T^2 * D(teacher || student) + (1 - alpha) * the loss with the labels`, and the layer losses; of a row that only one
+    of the two knows, that one (`laws.weight_of_teachers`). On the student's own
     samples, which no gradient flows into, the divergence alone: Agarwal et al. 2024, "On-Policy Distillation of Language
     Models", algorithm 1. Which batches are sampled, and what is, depends on the seed, the progress and the batch alone, so a
     resumed run repeats it.
@@ -75,12 +76,11 @@ def objective_of(
             theirs = whole(mixed(asked(), config.teacher_weights, temperature), temperature)
         return laws.next_tokens(found, theirs, temperature, config.divergence, config.beta)
 
-    def soft_targets(found: Answers, batch: Batch, temperature: float) -> Tensor:
+    def soft_targets(batch: Batch) -> Tensor:
         kind, teachers = kind_of_model(student), range(len(config.teacher_weights))
         given = {one.name: (batch[f"{OUTPUT}{one.name}"], 1 if one.of == "row" else 2) for one in kind.outputs}
         each = ({name: value.select(axis, one) for name, (value, axis) in given.items()} for one in teachers)
-        theirs = torch.stack([kind.answers(one, batch).values for one in each], dim=1)
-        return laws.soft(config.law, found, theirs, config.teacher_weights, temperature)
+        return torch.stack([kind.answers(one, batch).values for one in each], dim=1)
 
     def of_answers(
         found: Answers, batch: Batch, progress: float, terms: Terms, asked: Asked, *, is_sampled: bool
@@ -97,10 +97,15 @@ def objective_of(
         if hard is not None and alpha == 0:
             return hard
         at = config.temperature.at(progress)
-        soft = next_tokens(found, batch, at, asked) if config.law.of_vocabulary else soft_targets(found, batch, at)
+        if config.law.of_vocabulary:
+            soft, of_soft = next_tokens(found, batch, at, asked), alpha
+        else:
+            theirs = soft_targets(batch)
+            soft = laws.soft(config.law, found, theirs, config.teacher_weights, at)
+            of_soft = laws.weight_of_teachers(config.law, found, theirs, config.teacher_weights, alpha)
         if not config.on_policy or config.alpha.lowest > 0:
             terms["soft targets"] = soft
-        return soft if hard is None else laws.weighted(soft, hard, alpha)
+        return soft if hard is None else laws.weighted(soft, hard, of_soft)
 
     first = online_teachers[0] if online_teachers else None
     with layer_losses(student, config, teacher_config, seed, first) as of_layers:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from compress.core.labels import ANSWERED, LABELS
 from compress.distillation import laws
-from compress.distillation.laws import hard, loss_by_row, soft, weighted
+from compress.distillation.laws import hard, loss_by_row, soft, weight_of_teachers, weighted
 from compress.tasks.kinds import losses
 from compress.tasks.kinds.answers import Answers, marked
 from compress.tasks.kinds.laws import BINARY, CATEGORICAL, NUMBER, Law
@@ -176,6 +176,57 @@ def test_with_an_alpha_of_0_or_1_the_other_loss_takes_no_part_even_where_it_is_n
     loss, infinite = torch.tensor(2.0), torch.tensor(math.inf)
     assert weighted(loss, infinite, 1) is loss
     assert weighted(infinite, loss, 0) is loss
+
+
+def test_a_label_weighs_the_same_whether_the_other_rows_of_its_batch_have_one_or_not() -> None:
+    scores, teacher, alpha = drawn(8, 3), drawn(8, 1, 3), 0.25
+
+    def gradient_of_labels(labels: torch.Tensor) -> torch.Tensor:
+        values = scores.clone().requires_grad_()
+        found = Answers(values, labels)
+        of_teachers = weight_of_teachers(CATEGORICAL, found, teacher, (1.0,), alpha)
+        weighted(torch.tensor(0.0), hard(CATEGORICAL, found), of_teachers).backward()
+        assert values.grad is not None
+        return values.grad[0]
+
+    labels = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
+    one = torch.where(torch.arange(8) == 0, labels, -100)
+    torch.testing.assert_close(gradient_of_labels(one), gradient_of_labels(labels))
+
+
+@pytest.mark.parametrize(
+    ("labelled", "answered", "of_teachers"),
+    [
+        ("1111", "1111", 0.25),
+        ("0000", "1111", 1),
+        ("1111", "0000", 0),
+        ("1000", "1111", (0.25 + 3) / 4),
+        ("1111", "1000", 0.25 / 4),
+        ("1100", "0110", (0 + 0.25 + 1) / 3),
+    ],
+)
+def test_a_row_with_both_counts_alpha_for_its_teacher_one_without_a_label_wholly(
+    labelled: str, answered: str, of_teachers: float
+) -> None:
+    labels = torch.tensor([1 if one == "1" else -100 for one in labelled])
+    teacher = drawn(4, 1, 3)
+    teacher[[one == "0" for one in answered]] = math.nan
+    found = Answers(drawn(4, 3), labels)
+    assert weight_of_teachers(CATEGORICAL, found, teacher, (1.0,), 0.25) == pytest.approx(of_teachers)
+    for alpha in (0.0, 1.0):
+        assert weight_of_teachers(CATEGORICAL, found, teacher, (1.0,), alpha) == alpha
+
+
+def test_a_sentence_with_one_labelled_token_is_a_labelled_row() -> None:
+    scores = drawn(2, 3, 4)
+    labels = torch.tensor([[1, -100, -100], [-100, -100, -100]])
+    found = answers(scores, labels, torch.ones(2, 3, dtype=torch.bool))
+    assert weight_of_teachers(CATEGORICAL, found, drawn(6, 1, 4), (1.0,), 0.5) == pytest.approx((0.5 + 1) / 2)
+
+
+def test_a_loss_of_the_batch_as_a_whole_needs_no_labels_to_weigh_its_share() -> None:
+    found = Answers(drawn(2, 3), None, batch_loss=torch.tensor(2.0))
+    assert weight_of_teachers(CATEGORICAL, found, drawn(2, 1, 3), (1.0,), 0.5) == 0.5
 
 
 @pytest.mark.parametrize("law", [CATEGORICAL, BINARY, NUMBER])

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from compress.core import catalogue
 from compress.core.artifact import Artifact
 
 
@@ -93,19 +92,10 @@ def _mb(size: int) -> str:
 
 def _score(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """The score on held-out rows of the weights that were kept; None in a metric that is not known here."""
-    from compress.metrics.metric import find
+    from compress.training.kept_score import kept_score
 
-    curves = facts.get("curves") or {}
-    name = next((one for one in curves if one.endswith(" on held-out rows")), None)
-    if name is None or not curves[name]:
-        return None
-    values = [value for _, value in curves[name]]
-    metric = name.removesuffix(" on held-out rows")
-    if metric not in catalogue.names("metrics"):
-        return None
-    best = max(values) if find(metric).higher_is_better else min(values)
-    value = best if facts.get("kept") == "best" else values[-1]
-    return {"metric": metric, "value": value, "rows": facts.get("holdout_rows")}
+    found = kept_score(facts)
+    return None if found is None else {"metric": found.metric, "value": found.value, "rows": facts.get("holdout_rows")}
 
 
 def _agreement(facts: Mapping[str, Any]) -> dict[str, Any] | None:

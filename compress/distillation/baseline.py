@@ -20,7 +20,6 @@ from compress.data.tokenized import generative_tokens, tokens
 from compress.distillation.ablation import Run, effect, metrics_of
 from compress.distillation.distill_settings import Distill
 from compress.distillation.students import Student
-from compress.metrics.metric import find
 from compress.models.reading_length import positions
 from compress.runtimes.generating import scores
 from compress.tasks.predictions import labels_of
@@ -28,6 +27,7 @@ from compress.tasks.task import Task
 from compress.tasks.technique import Work
 from compress.training import validation as holdout
 from compress.training.judging import inference_of
+from compress.training.kept_score import kept_score
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,8 @@ class _Comparison:
 
 def _held_out(facts: Mapping[str, Any]) -> float | None:
     """The score on the held-out rows of the weights that were kept, turned so that higher is better; None where there is none."""
-    ending = " on held-out rows"
-    name = next((one for one in facts.get("curves", {}) if one.endswith(ending)), None)
-    if name is None:
-        return None
-    sign = 1 if find(name.removesuffix(ending)).higher_is_better else -1
-    values = [sign * float(value) for _, value in facts["curves"][name]]
-    return max(values) if facts.get("kept") == "best" else values[-1]
+    found = kept_score(facts)
+    return None if found is None else found.value if found.higher_is_better else -found.value
 
 
 def evaluation_of(student: Student, task: Task, rows: Any, max_length: int) -> Evaluation:

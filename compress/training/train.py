@@ -23,6 +23,7 @@ from compress.data.collate import collate as collate_rows
 from compress.models.load import quiet
 from compress.tasks.kinds import Kind
 from compress.training.checkpoints import last_checkpoint
+from compress.training.kept_score import ON_HELD_OUT
 from compress.training.objectives import Hold, ModelScore, Objective, Score
 
 FEW = 100
@@ -244,7 +245,7 @@ def _curves(
 
     loss = f"{stage} loss" if stage else "loss"
     terms = sorted({key for entry in history for key in entry if key.startswith(TERM)})
-    names = {"loss": loss, "eval_score": f"{metric} on held-out rows"}
+    names = {"loss": loss, "eval_score": f"{metric}{ON_HELD_OUT}"}
     if len(terms) > 1:
         names |= {term: f"{loss}: {term.removeprefix(TERM)}" for term in terms}
     found = {

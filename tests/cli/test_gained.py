@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +82,6 @@ def test_a_training_ends_with_the_score_of_the_kept_weights_and_the_teachers(kep
     )
 
 
-def test_the_best_perplexity_is_the_least() -> None:
-    facts = {"curves": {"perplexity on held-out rows": [[4, 30.0], [8, 25.0]]}, "kept": "best", "holdout_rows": 9}
-    assert (gained._score(facts) or {})["value"] == 25.0
-
-
 def test_a_dry_run_estimates_rows_steps_minutes_and_disk_and_names_its_basis(
     make_model: Callable[..., Path], tmp_path: Path, task_file: Path
 ) -> None:
@@ -101,22 +95,6 @@ def test_a_dry_run_estimates_rows_steps_minutes_and_disk_and_names_its_basis(
     assert found["megabytes"] > step["megabytes"]
     assert "timed here" in found["basis"]
     assert not (tmp_path / "t").exists()
-
-
-def test_a_metrics_own_direction_says_which_score_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    from compress.core import catalogue
-    from compress.metrics import metric
-
-    errors = replace(metric.find("accuracy"), name="error_rate", higher_is_better=False)
-    monkeypatch.setattr(metric, "find", {"error_rate": errors}.__getitem__)
-    monkeypatch.setattr(catalogue, "names", lambda kind: ["error_rate"])
-    facts = {"curves": {"error_rate on held-out rows": [[4, 0.2], [8, 0.1], [12, 0.3]]}, "kept": "best"}
-    assert (gained._score(facts) or {})["value"] == 0.1
-
-
-def test_a_score_in_a_metric_that_is_not_known_here_is_left_out() -> None:
-    facts = {"curves": {"a metric of before on held-out rows": [[4, 0.2]]}, "kept": "best"}
-    assert gained._score(facts) is None
 
 
 def test_prune_ends_with_the_parameters_before_and_after(

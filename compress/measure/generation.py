@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +183,17 @@ class GenerationEvaluation(Evaluation):
         examples = window_groups.groups(self.rows.documents(entry.artifact), separate=separate)
         notes = (*prepared.notes, *([examples.note] if examples.note else []))
         told = {perplexity.METRIC.name: likelihoods, token_accuracy.METRIC.name: self.answers[entry.name]}
-        found = []
-        for one in self.metrics:
-            rows = quality.summed(one.statistics(told[one.name], labels), examples.numbers)
-            measured = quality.of_rows(entry.fingerprint, one, rows, condition, notes)
-            found.append(measured if examples.has_interval else replace(measured, interval=None))
+        found = [
+            quality.of_rows(
+                entry.fingerprint,
+                one,
+                quality.summed(one.statistics(told[one.name], labels), examples.numbers),
+                condition,
+                notes,
+                has_interval=examples.has_interval,
+            )
+            for one in self.metrics
+        ]
         return [*found, *self._same_tokens(entry, examples.numbers, condition)]
 
     def _scores(self, candidate: Candidate, prepared: Inputs) -> list[NDArray[np.float64]]:

@@ -124,6 +124,8 @@ def of_rows(
     rows: NDArray[np.float64],
     condition: Mapping[str, Any],
     notes: tuple[str, ...] = (),
+    *,
+    has_interval: bool = True,
 ) -> Measurement:
     """One metric of examples whose statistics are at hand, with its signature among the notes and an interval.
 
@@ -133,6 +135,7 @@ def of_rows(
         rows: its statistics, [examples, columns].
         condition: runtime, split, longest input, how it was decoded.
         notes: what a reader must know of the rows.
+        has_interval: whether the rows are examples enough for one.
     """
     try:
         value = metric.score_of(rows)
@@ -151,7 +154,7 @@ def of_rows(
         metric.higher_is_better,
         condition,
         samples=len(rows),
-        interval=_finite(metric_intervals.of_rows(metric, rows)),
+        interval=_finite(metric_intervals.of_rows(metric, rows)) if has_interval else None,
         per_example=tuple(float(one) for one in each) if each is not None else (),
         statistics=tuple(tuple(float(one) for one in row) for row in rows),
         notes=(*([f"signature {told}"] if (told := metric.signature()) else []), *notes),

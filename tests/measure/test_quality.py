@@ -10,6 +10,7 @@ import pytest
 from compress.core import catalogue
 from compress.measure import quality
 from compress.measure.quality import of_rows
+from compress.metrics import metric_intervals
 from compress.metrics.metric import find
 from compress.metrics.perplexity import perplexity
 from compress.tasks import predictions
@@ -101,6 +102,15 @@ def test_rouge_has_a_score_for_each_example_rows_that_add_up_an_interval_and_its
     assert found.interval is not None
     assert found.interval[0] < (found.value or 0) < found.interval[1]
     assert found.notes == (f"signature {metric.signature()}", "2 of 4 were cut")
+
+
+def test_rows_that_are_no_examples_enough_have_no_interval_and_none_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metric = perplexity(8, 4)
+    monkeypatch.setattr(metric_intervals, "of_rows", lambda *_: pytest.fail("an interval was computed"))
+    found = of_rows("abc", metric, np.array([[2.0, 4.0], [6.0, 4.0]]), UNDER, has_interval=False)
+    assert (found.interval, found.samples) == (None, 2)
 
 
 def test_bleu_has_rows_and_no_score_for_each_example() -> None:

@@ -14,6 +14,7 @@ from compress.metrics.crossed import with_seeds
 from compress.metrics.intervals import LEVEL, Interval
 from compress.metrics.metric import IN_POINTS, Metric, Undefined, are_numbers, title
 from compress.metrics.paired_proportions import mcnemar
+from compress.metrics.resampling import Jackknife
 from compress.metrics.sign_flip import sign_flip
 from compress.tasks import scoring
 from compress.tasks.task import Task
@@ -197,34 +198,26 @@ def _by_rows(metric: Metric, sides: Mapping[str, list[Any]], references: Sequenc
 def _by_sums(metric: Metric, sides: Mapping[str, list[Any]], references: Sequence[Any], seen: float) -> dict[str, Any]:
     """Any other metric: its mean over each side's seeds, on the same examples."""
     seeds, examples = len(sides["taught"]), len(references)
-    values: list[list[NDArray[np.float64]]] = []
     if seeds == 1 and are_numbers(references):
         one = metric_intervals.of_difference(metric, sides["taught"][0], sides["plain"][0], references)
         return _told(metric, seen, one.interval, one.test)
     if metric.on_rows is None and not are_numbers(references):
         rows = {side: [metric.statistics(one, references) for one in sides[side]] for side in sides}
+        each = {side: [Jackknife.of_sums(metric.of_sums, one) for one in rows[side]] for side in sides}
+        difference = Jackknife.mean(each["taught"]) - Jackknife.mean(each["plain"])
         interval = resampling.of_difference(
             lambda sums: float(np.mean([metric.of_sums(one) for one in sums.reshape(seeds, -1)])),
             *(np.hstack(rows[side]) for side in ("taught", "plain")),
+            jackknife=difference,
         )
-        if seeds > 1:
-            values = [
-                [resampling.pseudo_values(metric.of_sums, one) for one in rows[side]] for side in ("taught", "plain")
-            ]
     else:
-        each = {side: [metric.scorer(one, references) for one in sides[side]] for side in sides}
-
-        def difference(rows: NDArray[np.int64]) -> float:
-            taught, plain = (float(np.mean([score(rows) for score in each[side]])) for side in ("taught", "plain"))
-            return taught - plain
-
-        interval = resampling.of_scorer(difference, examples)
-        if seeds > 1:
-            values = [
-                [resampling.pseudo_values_of_scorer(one, examples) for one in each[side]]
-                for side in ("taught", "plain")
-            ]
-    return _told(metric, seen, interval, statistics.JACKKNIFE, [np.stack(one) for one in values])
+        each = {
+            side: [Jackknife.of_scorer(metric.scorer(one, references), examples) for one in sides[side]]
+            for side in sides
+        }
+        interval = (Jackknife.mean(each["taught"]) - Jackknife.mean(each["plain"])).interval()
+    pseudo_values = [np.stack([one.pseudo_values for one in each[side]]) for side in ("taught", "plain")]
+    return _told(metric, seen, interval, statistics.JACKKNIFE, pseudo_values)
 
 
 def _told(

@@ -10,7 +10,8 @@ Bonett and Price's interval of paired shares (Journal of Educational and Behavio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,68 @@ GROUPS = 200
 """The most parts of the examples that a score of rows is computed without: each takes all others."""
 
 
+@dataclass(frozen=True)
+class Jackknife:
+    """A score of all examples, and of all but one part of them, part by part (Tukey 1958)."""
+
+    score: float
+    without: Array
+    """[parts]; of sums a part is one example."""
+
+    @classmethod
+    def of_sums(cls, score: Score, rows: Any) -> Jackknife:
+        """Of a score of summed statistics.
+
+        Args:
+            score: sums, [columns] -> the score.
+            rows: the statistics of each example, [examples, columns].
+        """
+        values = np.asarray(rows, dtype=float)
+        return cls(score(values.sum(axis=0)), _without_each(score, values))
+
+    @classmethod
+    def of_scorer(cls, scorer: Callable[[Any], float], examples: int) -> Jackknife:
+        """Of a score of any rows (a rank correlation). Of more than 200 examples a part is left out at a time, and not one (the
+        delete-a-group jackknife, Kott 2001).
+
+        Args:
+            scorer: numbers of rows, [rows] -> the score of these rows.
+            examples: how many there are.
+        """
+        return cls(scorer(np.arange(examples)), _without_each_part(scorer, examples))
+
+    @classmethod
+    def mean(cls, several: Sequence[Jackknife]) -> Jackknife:
+        """Of the mean of scores of the same examples."""
+        return cls(float(np.mean([one.score for one in several])), np.mean([one.without for one in several], axis=0))
+
+    def __sub__(self, other: Jackknife) -> Jackknife:
+        return Jackknife(self.score - other.score, self.without - other.without)
+
+    @property
+    def pseudo_values(self) -> Array:
+        """[parts]; of a mean the examples' own scores."""
+        return len(self.without) * self.score - (len(self.without) - 1) * self.without
+
+    def interval(self, *, level: float = LEVEL, scale: str = "plain") -> Interval:
+        """Student's, with the jackknife's standard error; NaN twice where it does not exist, or does not without a part.
+
+        Args:
+            level: 0 to 1.
+            scale: on which the score is nearly normal: `plain`, `log` (above 0) or `fisher` (a correlation).
+        """
+        from scipy.stats import t
+
+        to, back = _SCALES[scale]
+        parts = len(self.without)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            centre, values = to(self.score), to(self.without)
+        if parts < 2 or not (np.isfinite(centre) and np.isfinite(values).all()):
+            return UNKNOWN
+        half = t.ppf((1 + level) / 2, parts - 1) * math.sqrt((parts - 1) * np.var(values))
+        return float(back(centre - half)), float(back(centre + half))
+
+
 def of_sums(score: Score, rows: Any, *, level: float = LEVEL, scale: str = "plain") -> Interval:
     """The interval of a score of summed statistics: Student's, with the jackknife's standard error (Tukey 1958).
 
@@ -45,11 +108,12 @@ def of_sums(score: Score, rows: Any, *, level: float = LEVEL, scale: str = "plai
     Returns:
         NaN twice where it does not exist, or does not without one of the examples.
     """
-    values = np.asarray(rows, dtype=float)
-    return _student(score(values.sum(axis=0)), _without_each(score, values), level, scale)
+    return Jackknife.of_sums(score, rows).interval(level=level, scale=scale)
 
 
-def of_difference(score: Score, first: Any, second: Any, *, level: float = LEVEL) -> Interval:
+def of_difference(
+    score: Score, first: Any, second: Any, *, level: float = LEVEL, jackknife: Jackknife | None = None
+) -> Interval:
     """The interval of the difference of two scores of summed statistics, on the same examples.
 
     Where fewer than ten examples differ, and others do not, it is as wide at least as the posterior to which two examples
@@ -60,12 +124,13 @@ def of_difference(score: Score, first: Any, second: Any, *, level: float = LEVEL
         first: the statistics of each example, [examples, columns].
         second: those of the other side, of the same examples in the same order.
         level: 0 to 1.
+        jackknife: of the difference, if it was computed before.
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    seen = score(a.sum(axis=0)) - score(b.sum(axis=0))
+    found = jackknife or Jackknife.of_sums(score, a) - Jackknife.of_sums(score, b)
     differs = (a != b).any(axis=1)
-    low, high = _student(seen, _without_each(score, a) - _without_each(score, b), level)
-    if differs.sum() >= min(FEW, len(a)) or not math.isfinite(seen):
+    low, high = found.interval(level=level)
+    if differs.sum() >= min(FEW, len(a)) or not math.isfinite(found.score):
         return low, high
     others = np.random.default_rng(SEED).permutation(len(a))
     # Either side's own rows beside those of another example: of weight 1 in all, as if there were one example of each.
@@ -79,31 +144,13 @@ def of_difference(score: Score, first: Any, second: Any, *, level: float = LEVEL
 def of_scorer(scorer: Callable[[Any], float], examples: int, *, level: float = LEVEL, scale: str = "plain") -> Interval:
     """The interval of a score of any rows (a rank correlation, a difference of two): as `of_sums`, by the jackknife.
 
-    Of more than 200 examples a part is left out at a time, and not one (the delete-a-group jackknife, Kott 2001).
-
     Args:
         scorer: numbers of rows, [rows] -> the score of these rows.
         examples: how many there are.
         level: 0 to 1.
         scale: as of `of_sums`.
     """
-    return _student(scorer(np.arange(examples)), _without_each_part(scorer, examples), level, scale)
-
-
-def pseudo_values(score: Score, rows: Any) -> Array:
-    """The jackknife's pseudo-values of a score of summed statistics, [examples] (Tukey 1958); of a mean the examples' own scores.
-
-    Args:
-        score: sums, [columns] -> the score.
-        rows: the statistics of each example, [examples, columns].
-    """
-    values = np.asarray(rows, dtype=float)
-    return _pseudo(score(values.sum(axis=0)), _without_each(score, values))
-
-
-def pseudo_values_of_scorer(scorer: Callable[[Any], float], examples: int) -> Array:
-    """The same of a score of any rows; of more than 200 examples those of the parts that are left out, [parts]."""
-    return _pseudo(scorer(np.arange(examples)), _without_each_part(scorer, examples))
+    return Jackknife.of_scorer(scorer, examples).interval(level=level, scale=scale)
 
 
 def of_counts(score: Score, rows: Any, counts: Any, *, level: float = LEVEL) -> Interval:
@@ -144,10 +191,6 @@ def _posterior_of(score: Score, first: Array, second: Array, counts: Array, leve
     return float(low), float(high)
 
 
-def _pseudo(whole: float, without: Array) -> Array:
-    return len(without) * whole - (len(without) - 1) * without
-
-
 def _without_each_part(scorer: Callable[[Any], float], examples: int) -> Array:
     """The score without each part of the examples, [parts]."""
     every = np.random.default_rng(SEED).permutation(examples)
@@ -167,17 +210,3 @@ _SCALES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "log": (np.log, np.exp),
     "fisher": (np.arctanh, np.tanh),
 }
-
-
-def _student(seen: float, without: Array, level: float, scale: str = "plain") -> Interval:
-    """Student's interval around what was seen, from the scores without each part of the examples."""
-    from scipy.stats import t
-
-    to, back = _SCALES[scale]
-    parts = len(without)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        centre, values = to(seen), to(without)
-    if parts < 2 or not (np.isfinite(centre) and np.isfinite(values).all()):
-        return UNKNOWN
-    half = t.ppf((1 + level) / 2, parts - 1) * math.sqrt((parts - 1) * np.var(values))
-    return float(back(centre - half)), float(back(centre + half))

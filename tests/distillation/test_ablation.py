@@ -14,7 +14,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from compress.core import catalogue
 from compress.distillation.ablation import Run, effect, metrics_of
-from compress.metrics import statistics, verdicts
+from compress.metrics import resampling, statistics, verdicts
 from compress.metrics.crossed import with_seeds
 from compress.metrics.metric import find
 from compress.metrics.paired_proportions import mcnemar
@@ -135,6 +135,15 @@ def test_a_metric_of_the_whole_set_is_averaged_over_the_seeds() -> None:
     )
     assert found["smallest"] == pytest.approx(verdicts.detectable(low, high, 0.95))
     assert set(found["metrics"]) == set(catalogue.find("tasks", "cola").metrics)
+
+
+def test_each_student_is_scored_without_each_part_of_the_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interval over rows and the spread of the seeds are read from the same scores."""
+    asked, without_parts = [], resampling._without_each_part
+    monkeypatch.setattr(resampling, "_without_each_part", lambda *given: asked.append(given) or without_parts(*given))
+    taught, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
+    judged("cola", RIGHT, runs(taught, plain))
+    assert len(asked) == 6
 
 
 def test_a_regression_counts_no_right_answers() -> None:

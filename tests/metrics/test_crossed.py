@@ -11,6 +11,7 @@ from scipy.stats import t
 from compress.metrics import resampling, statistics
 from compress.metrics.crossed import with_seeds
 from compress.metrics.metric import find
+from compress.metrics.resampling import Jackknife
 
 EXAMPLES = 400
 
@@ -73,10 +74,10 @@ def test_more_luck_makes_it_wider_and_more_seeds_narrower() -> None:
 
 def test_pseudo_values_of_a_mean_are_the_scores_and_those_of_a_score_average_near_it() -> None:
     rows = np.random.default_rng(0).uniform(0.2, 0.6, 150)
-    mean = resampling.pseudo_values(lambda sums: float(sums[0] / sums[1]), np.stack([rows, np.ones(150)], axis=1))
-    assert mean == pytest.approx(rows)
+    mean = Jackknife.of_sums(lambda sums: float(sums[0] / sums[1]), np.stack([rows, np.ones(150)], axis=1))
+    assert mean.pseudo_values == pytest.approx(rows)
     predicted, right = np.random.default_rng(1).integers(0, 2, (2, 500)).astype(float)
     scorer = find("f1").scorer(predicted, right)
-    found = resampling.pseudo_values_of_scorer(scorer, 500)
+    found = Jackknife.of_scorer(scorer, 500).pseudo_values
     assert len(found) == resampling.GROUPS
     assert found.mean() == pytest.approx(scorer(np.arange(500)), abs=0.01)

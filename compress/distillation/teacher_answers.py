@@ -35,10 +35,9 @@ from compress.tasks import scoring
 from compress.tasks.task import DescribedTask, Task
 from compress.training.data import TrainingData, holdout_score
 from compress.training.objectives import Scored
+from compress.training.validation import drawn
 
 BATCH = 1000
-SCORED_TEXTS = 128
-"""No more generated texts are scored, as of a generative teacher on held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class TeacherAnswers:
             say(f"{self.name} answers no labelled row, so it has no score.")
             return {}
         if self.task.is_generative:
-            some = self.labelled[:SCORED_TEXTS]
+            some = [self.labelled[place] for place in drawn(len(self.labelled), self.task.seed)]
             found = _score_of_texts(self.task, [str(text) for text, _ in some], [str(label) for _, label in some])
             return self._reported(found, len(some))
         of_words = self.task.reads_words

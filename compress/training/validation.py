@@ -39,7 +39,7 @@ def written(rows: Any, references: Any, task: Task, its_tokenizer: Any, *, seed:
         its_tokenizer: of the model.
         seed: draws the rows, at most 128.
     """
-    chosen = _drawn(len(rows), seed)
+    chosen = drawn(len(rows), seed)
     some, wanted = rows.select(chosen), references.select(chosen)["label"]
     metric = metrics(task)[0]
 
@@ -117,7 +117,7 @@ def read(rows: Any, its_tokenizer: Any, *, seed: int) -> ModelScore:
         its_tokenizer: of the model.
         seed: draws the windows, at most 128.
     """
-    some = rows.select(_drawn(len(rows), seed))
+    some = rows.select(drawn(len(rows), seed))
 
     def of(model: Any) -> Scored:
         try:
@@ -151,5 +151,6 @@ def perplexity(model: Any, rows: Any, its_tokenizer: Any) -> float:
     return math.exp(total / tokens)
 
 
-def _drawn(count: int, seed: int) -> list[int]:
+def drawn(count: int, seed: int) -> list[int]:
+    """The places of the rows that are scored, in order: at most 128 of so many, drawn with this seed."""
     return sorted(np.random.default_rng(seed).permutation(count)[:ROWS].tolist())

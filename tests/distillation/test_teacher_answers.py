@@ -25,6 +25,7 @@ from compress.distillation.teacher_answers import answers_of
 from compress.models.load import load as load_model
 from compress.models.load import resolve_model
 from compress.techniques.apply import apply, check
+from compress.training import validation
 from tests.tiny import write_model
 from tests.tiny_generators import write_generator, write_pairs
 
@@ -404,6 +405,25 @@ def test_texts_take_the_place_of_references(family: str, tmp_path: Path) -> None
     assert all(torch.equal(own[name], value) for name, value in theirs.items())
     assert facts(made)["teacher_score"]["metric"] == "rouge_l"
     assert not (tmp_path / ".compress-cache" / "teacher-tokens").exists()
+
+
+def test_texts_are_scored_on_the_rows_that_a_generative_teacher_would_be_scored_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A draw, so that a file in an order of its own is not judged by its beginning."""
+    monkeypatch.setattr(validation, "ROWS", 8)
+    task = write_pairs(tmp_path / "pairs", rows=40)
+    rows = [*rows_of(task, "train"), *rows_of(task, "holdout")]
+    answers = [{"chat": row["text"], "gist": row["label"] if n < 8 else "other"} for n, row in enumerate(rows)]
+    file = written(tmp_path / "answers.jsonl", answers)
+    described = described_task(task)
+    found = answers_of(described, Distill(layers=1, teacher_answers=file))
+    assert found is not None
+    told = found.score(allow_poor=False)
+    drawn = validation.drawn(len(rows), described.task.seed)
+    assert told["rows"] == len(drawn) == 8
+    assert told["value"] == pytest.approx(sum(place < 8 for place in drawn) / 8)
+    assert told["value"] < 1
 
 
 def test_a_generative_model_is_asked_about_the_texts_where_alpha_is_set(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def narrowed(value: Any, name: str) -> np.ndarray:
     largest = float(np.abs(narrow).max(initial=0.0))
     if not largest <= torch.finfo(torch.float16).max:
         raise CompressError(
-            f"The teacher's {name} reaches {largest:g}, which 16 bits do not hold. "
+            f"The teacher's {name} reaches {largest:g}, which does not fit into 16 bits. "
             "Let the teacher run at each step: --teacher-cache-gb 0."
         )
     return narrow.astype(np.float16)

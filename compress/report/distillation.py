@@ -58,7 +58,7 @@ def _columns(facts: Mapping[str, Any]) -> tuple[str, ...]:
     for metric in facts["metrics"]:
         columns += [f"{scale_of_metric(metric).title} {WITH}", WITHOUT.capitalize(), "Difference"]
     if "only_taught_right" in facts:
-        columns += ["Only with it right", "Only without right", "McNemar p"]
+        columns += ["Right only with it", "Right only without", "McNemar p"]
     return tuple(columns)
 
 
@@ -114,7 +114,7 @@ def _covers(facts: Mapping[str, Any]) -> str:
 
     how = f"The interval of the difference, {ends('interval')} ({facts['test']}, on {facts['rows']:,} rows), covers"
     flips = facts.get("p_value")
-    p_value = "" if flips is None else f"; by flipping the signs of the rows' differences, {wording.p_value(flips)}"
+    p_value = "" if flips is None else f"; sign-flip test on the rows' differences: {wording.p_value(flips)}"
     if "rows_interval" in facts:
         said = [
             f"{how} other rows and other seeds",
@@ -126,7 +126,7 @@ def _covers(facts: Mapping[str, Any]) -> str:
             several = f"Student's interval of the {len(facts['seeds'])} differences"
             said.append(f"Over seeds, {several} is {ends('seeds_interval')}")
         else:
-            said.append("One seed says nothing of how much another would differ: give --seeds 3 or more")
+            said.append("One seed does not show how much another would differ: use --seeds 3 or more")
     if facts.get("smallest") is not None:
         several = " and seeds" if "rows_interval" in facts else ""
         said.append(f"With 80 % power these rows{several} would show a difference of {scale.amount(facts['smallest'])}")
@@ -173,7 +173,8 @@ def _differences(facts: Mapping[str, Any]) -> Plot | None:
     caption = (
         f"The mean difference with its 95 % interval {both}"
         + (", and each seed's own" if len(facts["seeds"]) > 1 else "")
-        + ". A triangle: better (up) or worse (down); a full circle: not worse; a hollow one: not enough seeds or examples."
+        + ". Upward triangle: better; downward triangle: worse; filled circle: not worse; "
+        "empty circle: not enough seeds or examples."
     )
     return dot_plot(made, title, caption, [dot_plots.Mark(0.0, "no effect")])
 

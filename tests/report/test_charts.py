@@ -92,7 +92,7 @@ def test_every_verdict_has_a_shape_of_its_own() -> None:
         for kind in ("better", "not worse", "worse", "root", "baseline")
     }
     assert len(shapes) == 5
-    # The hollow circle differs from the full one by its filling.
+    # The empty circle differs from the filled one by its fill alone.
     assert markers.css("not enough examples") != markers.css("not worse")
 
 

@@ -40,7 +40,7 @@ def test_over_several_seeds_it_covers_rows_and_seeds_and_the_one_over_rows_is_be
 def test_with_one_seed_it_covers_these_students_alone() -> None:
     found = shown(facts(1))
     assert "covers other rows for the students that were trained" in found.covers
-    assert "One seed says nothing of how much another would differ: give --seeds 3 or more" in found.covers
+    assert "One seed does not show how much another would differ: use --seeds 3 or more" in found.covers
     assert "rows and seeds" not in str(found.plots[1].wide)
 
 

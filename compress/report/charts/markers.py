@@ -29,7 +29,7 @@ RING = 11.0
 
 
 def marker(x: float, y: float, kind: str) -> Markup:
-    """Diamond: uncompressed; square: its export; triangle up: better; circle: not worse; hollow circle: open; down: worse."""
+    """Diamond: uncompressed; square: its export; triangle up: better, down: worse; circle: not worse; empty circle: unknown."""
     class_ = f"point {css(kind)}"
     if kind not in _OUTLINES:
         return svg.element("circle", cx=x, cy=y, r=5.5, class_=class_)

@@ -39,6 +39,7 @@ lint: $(INSTALLED) ## Run ruff, mypy and import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks/distillation/*.py
 	$(BIN)/lint-imports
 
 check: lint test-all ## Run the linters and all tests

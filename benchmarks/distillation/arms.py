@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jobs import GIVEN, Job
-from plan import TRIAL_SEED, Arm, Choice, Contrast, Entry, Settings
-from students import TEACHER, fine_tuned, of_ensemble, own_teacher, second_round, sst2, student
+from contestants import TUNING_ROWS
+from plan import Arm, Choice, Contrast, Entry, Settings
+from students import (
+    ALL_TEXTS,
+    FEW,
+    fine_tuned,
+    int8_of,
+    of_few_rows,
+    of_given,
+    of_given_teacher,
+    of_own,
+    of_own_ensemble,
+    of_own_teacher,
+    of_second_round,
+)
 
-TRIAL_TEXTS = 19_000
-TRIAL_ROWS = 12_000
+TUNING_TEXTS = 19_000
 WITHOUT_TEACHER: Mapping[str, Settings] = {
     "10-epochs-2e-4": {"epochs": 10, "learning_rate": 2e-4},
     "10-epochs-5e-5": {"epochs": 10, "learning_rate": 5e-5},
@@ -26,8 +37,19 @@ WITH_TEXT: Mapping[str, Settings] = {
     "alpha-0.9": {"alpha": 0.9},
     "alpha-1": {"alpha": 1.0},
 }
-"""A batch has a labelled row at times, which then has the weight 1 - alpha alone: with few labels alpha may have to be higher."""
-
+"""Each row of a batch weighs the same, with a label or without one: 1,000 labels among many texts count little at any alpha."""
+OWN_TEXT: Mapping[str, Settings] = {
+    **WITH_TEXT,
+    "temperature-1": {"alpha": 0.9, "temperature": 1.0},
+    "confidence-0.9": {"alpha": 0.9, "confidence": 0.9},
+}
+"""With a `confidence`, only texts of whose class the teacher is that sure."""
+OWN_TEACHER: Mapping[str, Settings] = {
+    "5-epochs-5e-5": {"epochs": 5, "learning_rate": 5e-5},
+    "5-epochs-2e-5": {"epochs": 5, "learning_rate": 2e-5},
+    "5-epochs-1e-4": {"epochs": 5, "learning_rate": 1e-4},
+    "15-epochs-5e-5": {"epochs": 15, "learning_rate": 5e-5},
+}
 LAYERS_2: Mapping[str, Settings] = {
     "logits": {},
     "hidden": {"hidden_weight": 1.0},
@@ -42,6 +64,8 @@ LAYERS_2: Mapping[str, Settings] = {
 }
 """All of as many steps: where a first stage matches layers alone, the second one has the other half."""
 NARROW: Settings = {"hidden_size": 192, "heads": 6, "intermediate_size": 768}
+NARROW_LAYERS = {label: LAYERS_2[label] for label in ("logits", "hidden", "attention", "relations", "hidden-first")}
+TWO_MORE_TEACHERS = tuple(fine_tuned(f"another-teacher-{seed}", seed, None, {}) for seed in (1, 2))
 
 A1 = "(a1) Few labels, much text, a teacher that was trained on all labels"
 A2 = "(a2) Few labels, much text, teachers trained on the same 1,000 labels"
@@ -49,124 +73,80 @@ B = "(b) Augmentation"
 C = "(c) Hidden layers beside the teacher's predictions"
 D = "(d) Several teachers"
 
-FEW = (
+LABELS_ALONE = "epochs and learning rate of a student without its teacher, 1,000 labels"
+PLAIN = "student without its teacher, 1,000 labels, its own best epochs and learning rate"
+FEW_LABELS = (
     Entry(
         A1,
         Choice(
             "given-text",
             "alpha for 1,000 labels and 19,000 texts",
             WITH_TEXT,
-            lambda name, one, chosen: student(name, TRIAL_SEED, one, rows=1000, text=TRIAL_TEXTS),
+            of_given(rows=FEW, text=TUNING_TEXTS),
             minutes=2.8,
         ),
     ),
-    Entry(
-        A1,
-        Choice(
-            "given-plain",
-            "epochs and learning rate of a student without its teacher, 1,000 labels",
-            WITHOUT_TEACHER,
-            lambda name, one, chosen: student(name, TRIAL_SEED, one, rows=1000, alpha=0.0),
-            minutes=2.1,
-        ),
-    ),
+    Entry(A1, Choice("given-plain", LABELS_ALONE, WITHOUT_TEACHER, of_given(rows=FEW, alpha=0.0), minutes=2.1)),
     Entry(
         A1,
         arms=(
             Arm(
                 "given-1000",
                 "given teacher, 1,000 labels and all the text",
-                lambda name, seed, chosen: student(name, seed, chosen("given-text"), rows=1000, text=0),
+                of_given(rows=FEW, text=ALL_TEXTS),
                 minutes=10.5,
+                choice="given-text",
             ),
             Arm(
                 "given-1000-plain",
-                "the same student without its teacher, 1,000 labels, its own best epochs and learning rate",
-                lambda name, seed, chosen: student(name, seed, chosen("given-plain"), rows=1000, alpha=0.0),
+                f"the same {PLAIN}",
+                of_given(rows=FEW, alpha=0.0),
                 minutes=3,
+                choice="given-plain",
             ),
         ),
     ),
-    Entry(
-        A1,
-        arms=(
-            Arm(
-                "plain-all",
-                "3 layers, all labels, no teacher",
-                lambda name, seed, chosen: student(name, seed, alpha=0.0),
-                minutes=7.2,
-            ),
-        ),
-    ),
+    Entry(A1, arms=(Arm("plain-all", "3 layers, all labels, no teacher", of_given(alpha=0.0), minutes=7.2),)),
     Entry(
         A2,
         Choice(
             "own-teacher",
             "epochs and learning rate of a teacher, 1,000 labels",
-            {
-                "5-epochs-5e-5": {"epochs": 5, "learning_rate": 5e-5},
-                "5-epochs-2e-5": {"epochs": 5, "learning_rate": 2e-5},
-                "5-epochs-1e-4": {"epochs": 5, "learning_rate": 1e-4},
-                "15-epochs-5e-5": {"epochs": 15, "learning_rate": 5e-5},
-            },
-            lambda name, one, chosen: fine_tuned(name, TRIAL_SEED, 1000, one, TRIAL_SEED),
+            OWN_TEACHER,
+            of_few_rows,
             minutes=1.7,
         ),
     ),
-    Entry(
-        A2,
-        Choice(
-            "own-plain",
-            "epochs and learning rate of a student without its teacher, 1,000 labels",
-            WITHOUT_TEACHER,
-            lambda name, one, chosen: student(
-                name, TRIAL_SEED, one, rows=1000, source=own_teacher(TRIAL_SEED, chosen), alpha=0.0
-            ),
-            minutes=2.1,
-        ),
-    ),
+    Entry(A2, Choice("own-plain", LABELS_ALONE, WITHOUT_TEACHER, of_own(alpha=0.0), minutes=2.1)),
     Entry(
         A2,
         Choice(
             "own-text",
             "alpha, temperature and the confidence that a text must have, for 1,000 labels and 19,000 texts",
-            {
-                **WITH_TEXT,
-                "temperature-1": {"alpha": 0.9, "temperature": 1.0},
-                "confidence-0.9": {"alpha": 0.9, "confidence": 0.9},
-            },
-            lambda name, one, chosen: student(
-                name, TRIAL_SEED, one, rows=1000, source=own_teacher(TRIAL_SEED, chosen), text=TRIAL_TEXTS
-            ),
+            OWN_TEXT,
+            of_own(text=TUNING_TEXTS),
             minutes=2.8,
         ),
     ),
     Entry(
         A2,
         arms=(
-            Arm(
-                "own-teacher",
-                "the teacher of 1,000 labels itself, 6 layers",
-                lambda name, seed, chosen: Job(f"{name}-read", GIVEN, own_teacher(seed, chosen), sst2()),
-                minutes=2,
-            ),
-            Arm(
-                "own-plain",
-                "student without its teacher, 1,000 labels, its own best epochs and learning rate",
-                lambda name, seed, chosen: student(
-                    name, seed, chosen("own-plain"), rows=1000, source=own_teacher(seed, chosen), alpha=0.0
-                ),
-                minutes=3,
-            ),
+            Arm("own-teacher", "the teacher of 1,000 labels itself, 6 layers", of_own_teacher, minutes=2),
+            Arm("own-plain", PLAIN, of_own(alpha=0.0), minutes=3, choice="own-plain"),
             Arm(
                 "own-text",
                 "student of one such teacher, 1,000 labels and all the text",
-                lambda name, seed, chosen: student(
-                    name, seed, chosen("own-text"), rows=1000, source=own_teacher(seed, chosen), text=0
-                ),
+                of_own(text=ALL_TEXTS),
                 minutes=10.5,
+                choice="own-text",
             ),
-            Arm("own-ensemble", "student of three such teachers, with all the text", of_ensemble, minutes=16),
+            Arm(
+                "own-ensemble",
+                "student of three such teachers, with all the text",
+                of_own_ensemble,
+                minutes=16,
+                choice="own-text",
+            ),
         ),
     ),
 )
@@ -177,37 +157,27 @@ LAYERS = (
             "layers-2",
             "what else a student of 2 layers matches, 12,000 labels",
             LAYERS_2,
-            lambda name, one, chosen: student(name, TRIAL_SEED, one, rows=TRIAL_ROWS, layers=2),
+            of_given(rows=TUNING_ROWS, layers=2),
             minutes=1.6,
         ),
     ),
     Entry(
         C,
         arms=(
-            Arm(
-                "given-teacher",
-                "the given teacher itself, 6 layers",
-                lambda name, seed, chosen: Job(f"{name}-read", GIVEN, TEACHER, sst2()),
-                minutes=0.4,
-                seeds=(0,),
-            ),
+            Arm("given-teacher", "the given teacher itself, 6 layers", of_given_teacher, minutes=0.4, seeds=(0,)),
             Arm(
                 "layers-2-best",
-                "2 layers, all labels, what won on 12,000",
-                lambda name, seed, chosen: student(name, seed, chosen("layers-2"), layers=2),
+                "2 layers, all labels, the losses that were best with 12,000",
+                of_given(layers=2),
                 minutes=8,
+                choice="layers-2",
             ),
             Arm(
                 "layers-2-best-int8",
                 "the same in int8 (dynamic)",
-                lambda name, seed, chosen: Job(
-                    name,
-                    "quantize",
-                    student(f"layers-2-best-seed-{seed}", seed, chosen("layers-2"), layers=2),
-                    sst2(),
-                    {"precision": "int8", "mode": "dynamic"},
-                ),
+                int8_of("layers-2-best", of_given(layers=2)),
                 minutes=0.5,
+                choice="layers-2",
             ),
         ),
     ),
@@ -219,7 +189,7 @@ LATER = (
             Arm(
                 "given-0",
                 "given teacher, no labels (alpha 1), all the text",
-                lambda name, seed, chosen: student(name, seed, alpha=1.0),
+                of_given(alpha=1.0),
                 minutes=8.3,
             ),
         ),
@@ -230,15 +200,11 @@ LATER = (
             Arm(
                 "given-1000-2-layers",
                 "2 layers, given teacher, 1,000 labels and all the text",
-                lambda name, seed, chosen: student(name, seed, chosen("given-text"), rows=1000, text=0, layers=2),
+                of_given(rows=FEW, text=ALL_TEXTS, layers=2),
                 minutes=5.4,
+                choice="given-text",
             ),
-            Arm(
-                "plain-all-2-layers",
-                "2 layers, all labels, no teacher",
-                lambda name, seed, chosen: student(name, seed, alpha=0.0, layers=2),
-                minutes=5.4,
-            ),
+            Arm("plain-all-2-layers", "2 layers, all labels, no teacher", of_given(alpha=0.0, layers=2), minutes=5.4),
         ),
     ),
     Entry(
@@ -247,8 +213,9 @@ LATER = (
             Arm(
                 "given-1000-augmented",
                 "given teacher, 1,000 labels and 20 augmented copies of each, no text",
-                lambda name, seed, chosen: student(name, seed, chosen("given-text"), rows=1000, augment=20),
+                of_given(rows=FEW, augment=20),
                 minutes=3.6,
+                choice="given-text",
             ),
         ),
     ),
@@ -258,26 +225,30 @@ LATER = (
             Arm(
                 "given-all-ensemble",
                 "all labels, the given teacher and two that were fine-tuned here",
-                lambda name, seed, chosen: student(
-                    name,
-                    seed,
-                    teachers=tuple(fine_tuned(f"another-teacher-{one}", one, None, {}) for one in (1, 2)),
-                ),
+                of_given(teachers=TWO_MORE_TEACHERS),
                 minutes=18.5,
             ),
         ),
     ),
     Entry(
         A2,
-        arms=(Arm("own-second-round", "a second round, in which that student teaches", second_round, minutes=9),),
+        arms=(
+            Arm(
+                "own-second-round",
+                "a second round, in which that student teaches",
+                of_second_round,
+                minutes=9,
+                choice="own-text",
+            ),
+        ),
     ),
     Entry(
         C,
         Choice(
             "narrow",
             "what else a student of half the width matches, 12,000 labels",
-            {label: LAYERS_2[label] for label in ("logits", "hidden", "attention", "relations", "hidden-first")},
-            lambda name, one, chosen: student(name, TRIAL_SEED, NARROW, one, rows=TRIAL_ROWS),
+            NARROW_LAYERS,
+            of_given(NARROW, rows=TUNING_ROWS),
             minutes=2,
         ),
     ),
@@ -286,14 +257,15 @@ LATER = (
         arms=(
             Arm(
                 "narrow-best",
-                "half the width, 12,000 labels, what won",
-                lambda name, seed, chosen: student(name, seed, NARROW, chosen("narrow"), rows=TRIAL_ROWS),
+                "half the width, 12,000 labels, the best losses",
+                of_given(NARROW, rows=TUNING_ROWS),
                 minutes=2.5,
+                choice="narrow",
             ),
             Arm(
                 "narrow-logits",
                 "the same, predictions alone",
-                lambda name, seed, chosen: student(name, seed, NARROW, rows=TRIAL_ROWS),
+                of_given(NARROW, rows=TUNING_ROWS),
                 minutes=2,
             ),
         ),
@@ -304,13 +276,13 @@ LATER = (
             Arm(
                 "all-2-layers-augmented",
                 "2 layers, all labels, one augmented copy of each row, one epoch",
-                lambda name, seed, chosen: student(name, seed, layers=2, augment=1),
+                of_given(layers=2, augment=1),
                 minutes=12,
             ),
             Arm(
                 "all-2-layers-2-epochs",
                 "the same without copies, two epochs (as many steps)",
-                lambda name, seed, chosen: student(name, seed, layers=2, epochs=2.0),
+                of_given(layers=2, epochs=2.0),
                 minutes=10.3,
             ),
         ),

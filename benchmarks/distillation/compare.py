@@ -37,7 +37,7 @@ from typing import Any
 import contestants as field
 import standings
 from contestants import CONTESTANTS, Contestant, job_of
-from jobs import ROOT, Failed, Job, Place, commit, done, finished, hash_of, with_short_lists
+from jobs import ROOT, Busy, Failed, Job, Place, commit, done, finished, hash_of, with_short_lists
 
 from compress.core.artifact import write_whole
 from compress.core.machine import machine
@@ -60,7 +60,7 @@ def main() -> None:
     entered = [one for one in CONTESTANTS if not options.only or one.name in options.only]
     try:
         _train_all(place, entered, options)
-    except Failed as reason:
+    except (Busy, Failed) as reason:
         raise SystemExit(str(reason)) from None
     print(write(place, options))
 
@@ -215,7 +215,7 @@ def rows_of(place: Place, split: str) -> int:
     """How many rows a split has."""
     from compress.data import loading
 
-    task, data = loading.resolve(place.described({"name": "sst2", "data": "SST-2"}))
+    task, data = loading.resolve(place.described(field.SST2))
     return len(loading.load(task, data, split).rows)
 
 

@@ -19,6 +19,10 @@ SHARED: Mapping[str, Any] = {
 }
 """The same for every contestant, by the names of `compress distill`. `auto` is bf16 where the processor has it."""
 
+SST2: Mapping[str, Any] = {"name": "sst2", "data": "SST-2"}
+SOFT_TARGETS: Mapping[str, Any] = {"alpha": 0.5, "temperature": 4.0}
+"""Half the teacher's predictions, half the labels."""
+
 EPOCHS = 1.0
 """Of the final students. Two were planned, see `compare.py`."""
 SEEDS = (0, 1, 2)
@@ -27,6 +31,7 @@ TUNED_RATES = (5e-5, 1e-4, 2e-4)
 TUNING_ROWS = 12_000
 TUNING_EPOCHS = 1.0
 TUNING_SEED = 100
+"""Of everything that is chosen; no model that is compared has it."""
 TUNING_LAYERS = 3
 
 
@@ -44,7 +49,7 @@ class Contestant:
 
 
 CONTESTANTS = (
-    Contestant("ours", "compress", {"alpha": 0.5, "temperature": 4.0}, "soft targets at T = 4 and labels", (3, 2)),
+    Contestant("ours", "compress", SOFT_TARGETS, "soft targets at T = 4 and labels", (3, 2)),
     Contestant("plain", "compress", {"alpha": 0.0}, "the same student, labels alone", (3, 2)),
     # TextBrewer's soft-target loss lacks the factor T^2, so 8 = 0.5 * T^2 is the same mixture as ours.
     Contestant(
@@ -61,7 +66,6 @@ def job_of(
     contestant: Contestant, layers: int, learning_rate: float, seed: int, epochs: float, rows: int | None = None
 ) -> Job:
     """A contestant's student. `rows` is how many training rows it sees, None for all of them."""
-    settings = {**SHARED, "layers": layers, "learning_rate": learning_rate, "epochs": epochs, "seed": seed}
     is_ours = contestant.tool == "compress"
     of_rows = f"-{rows}-rows" if rows else ""
     rate = f"{learning_rate:.0e}".replace("e-0", "e-")
@@ -69,6 +73,13 @@ def job_of(
         name=f"{contestant.name}-{layers}-layers-rate-{rate}{of_rows}-seed-{seed}",
         tool="distill" if is_ours else TEXTBREWER,
         source="teacher",
-        task={"name": "sst2", "data": "SST-2", **({"limit": {"train": rows}} if rows else {})},
-        settings=settings | (contestant.settings if is_ours else {TEXTBREWER: contestant.settings}),
+        task={**SST2, "limit": {"train": rows}} if rows else SST2,
+        settings={
+            **SHARED,
+            "layers": layers,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+            "seed": seed,
+            **(contestant.settings if is_ours else {TEXTBREWER: contestant.settings}),
+        },
     )

@@ -1,4 +1,4 @@
-"""The arms for generative models: a summarizer whose teacher does harm, and a decoder on text that it wrote itself."""
+"""The arms for generative models: a summarizer whose teacher does harm, and a decoder on text that it generated itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs import Job
-from plan import TRIAL_SEED, Arm, Choice, Chosen, Contrast, Entry, Settings
+from plan import Arm, Choice, Contrast, Entry, Make, Settings
 
 SUMMARIZER, DECODER = "bart-samsum", "stories260k"
 OWN_TEXT = "own-text"
@@ -47,6 +47,17 @@ def _tuned() -> Job:
     return Job("tuned-summarizer", "finetune", SUMMARIZER, samsum(), settings)
 
 
+def _of_summarizer(rows: int | None) -> Make:
+    return lambda name, seed, settings, chosen: summarizer(name, seed, settings, rows)
+
+
+def _without_summarizer(rows: int | None) -> Make:
+    """The same students without their teacher, from the same start."""
+    return lambda name, seed, settings, chosen: summarizer(
+        name, seed, {"alpha": 0.0, "tuned": settings.get("tuned", False)}, rows
+    )
+
+
 LOSSES: Mapping[str, Settings] = {
     "plain": {"alpha": 0.0},
     "forward": {"alpha": 1.0},
@@ -64,12 +75,16 @@ def decoder(name: str, seed: int, *given: Settings) -> Job:
     return Job(name, "distill", DECODER, task, settings | {key: value for one in given for key, value in one.items()})
 
 
+def _of_decoder(loss: str) -> Make:
+    return lambda name, seed, settings, chosen: decoder(name, seed, LOSSES[loss], settings)
+
+
 def _rate_of(loss: str) -> Choice:
     return Choice(
         f"decoder-{loss}",
         f"learning rate of a decoder's student, {loss}",
         RATES,
-        lambda name, one, chosen: decoder(name, TRIAL_SEED, LOSSES[loss], one),
+        _of_decoder(loss),
         minutes=2 if loss == "on-policy" else 0.8,
     )
 
@@ -78,8 +93,9 @@ def _arm_of(loss: str, summary: str) -> Arm:
     return Arm(
         f"decoder-{loss}",
         f"decoder's student on its teacher's own text: {summary}",
-        lambda name, seed, chosen: decoder(name, seed, LOSSES[loss], chosen(f"decoder-{loss}")),
+        _of_decoder(loss),
         minutes=2.2 if loss == "on-policy" else 1,
+        choice=f"decoder-{loss}",
         splits=("holdout", "evaluation"),
         judged_on=("evaluation",),
     )
@@ -87,24 +103,26 @@ def _arm_of(loss: str, summary: str) -> Arm:
 
 E_QUESTION = "(e) A summarizer whose teacher was trained with label smoothing"
 F_QUESTION = "(f) A decoder on its own text"
-SUMMARY_SPLITS = {"splits": ("evaluation", "test"), "judged_on": ("test",)}
-"""The given summarizer was trained on all rows that could be held out of the training split, so that they favour its students.
-Recipes are chosen on the 818 validation dialogues in their place, and judged on the 819 of the test split."""
+SUMMARIZER_CHOICE = "summarizer"
 
 
-def _plain(name: str, seed: int, chosen: Chosen, rows: int | None = ROWS) -> Job:
-    """Without its teacher, from the same start."""
-    return summarizer(name, seed, {"alpha": 0.0, "tuned": chosen("summarizer").get("tuned", False)}, rows)
+def _summaries(name: str, summary: str, job: Make, minutes: float) -> Arm:
+    """An arm that is judged on the 819 dialogues of the test split alone.
+
+    The given summarizer was trained on all rows that could be held out of the training split, which would favour its students.
+    Recipes are chosen on the 818 validation dialogues in their place.
+    """
+    return Arm(name, summary, job, minutes, SUMMARIZER_CHOICE, splits=("evaluation", "test"), judged_on=("test",))
 
 
 SUMMARIES = (
     Entry(
         E_QUESTION,
         Choice(
-            "summarizer",
+            SUMMARIZER_CHOICE,
             "how a student learns from the summarizer, 4,000 dialogues",
             RECIPES,
-            lambda name, one, chosen: summarizer(name, TRIAL_SEED, one),
+            _of_summarizer(ROWS),
             minutes=8.5,
             split="evaluation",
         ),
@@ -112,14 +130,15 @@ SUMMARIES = (
     Entry(
         E_QUESTION,
         arms=(
-            Arm(
+            _summaries(
                 "summarizer-best",
-                "student of the summarizer, 4,000 dialogues, what won",
-                lambda name, seed, chosen: summarizer(name, seed, chosen("summarizer")),
+                "student of the summarizer, 4,000 dialogues, the best way to learn from it",
+                _of_summarizer(ROWS),
                 minutes=7,
-                **SUMMARY_SPLITS,
             ),
-            Arm("summarizer-plain", "the same student without its teacher", _plain, minutes=7, **SUMMARY_SPLITS),
+            _summaries(
+                "summarizer-plain", "the same student without its teacher", _without_summarizer(ROWS), minutes=7
+            ),
         ),
     ),
 )
@@ -140,19 +159,17 @@ ALL_SUMMARIES = (
     Entry(
         E_QUESTION,
         arms=(
-            Arm(
+            _summaries(
                 "summarizer-best-all",
-                "student of the summarizer, all dialogues, what won on 4,000",
-                lambda name, seed, chosen: summarizer(name, seed, chosen("summarizer"), None),
+                "student of the summarizer, all dialogues, the way that was best with 4,000",
+                _of_summarizer(None),
                 minutes=24,
-                **SUMMARY_SPLITS,
             ),
-            Arm(
+            _summaries(
                 "summarizer-plain-all",
                 "the same student without its teacher, all dialogues",
-                lambda name, seed, chosen: _plain(name, seed, chosen, None),
+                _without_summarizer(None),
                 minutes=22,
-                **SUMMARY_SPLITS,
             ),
         ),
     ),

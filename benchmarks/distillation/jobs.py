@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -32,9 +33,13 @@ TEXTBREWER = "textbrewer"
 class Failed(Exception):  # noqa: N818 - what became of a job, not a mistake in this code
     """A job's command failed; its last words, and where its log is."""
 
+    def __init__(self, job: str, said: str) -> None:
+        super().__init__(said)
+        self.job = job
+
 
 class Busy(Exception):  # noqa: N818 - a state of a job, not a mistake
-    """Another process makes this job, or one that it needs."""
+    """Another process does this job, or makes what it needs."""
 
 
 @dataclass(frozen=True)
@@ -132,19 +137,23 @@ def done(job: Job, place: Place, splits: Sequence[str] = ()) -> dict[str, Any]:
     for needed in job.needs:
         if finished(job, place) is None:
             done(needed, place)
-    with _locked(job, place):
+    with locked(job.name, place):
         return _done(job, place, splits)
 
 
 @contextmanager
-def _locked(job: Job, place: Place) -> Iterator[None]:
-    """While this lasts no other process does this job."""
+def locked(name: str, place: Place) -> Iterator[None]:
+    """While this lasts no other process makes what has this name. A process that ends, however it does, holds nothing.
+
+    Raises:
+        Busy: another process makes it.
+    """
     (place.work / "locks").mkdir(parents=True, exist_ok=True)
-    with (place.work / "locks" / job.name).open("w") as file:
+    with (place.work / "locks" / name).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(job.name) from None
+            raise Busy(f"Another process makes {name}.") from None
         yield
 
 
@@ -196,14 +205,18 @@ def _made(job: Job, place: Place) -> float:
         except BaseException:
             started.terminate()
             _, _, used = os.wait4(started.pid, 0)
-            _spend(job, place, used.ru_utime + used.ru_stime)
+            _spend(job, place, _processor_seconds(used))
             raise
         started.returncode = code = os.waitstatus_to_exitcode(status)
     if code:
-        _spend(job, place, used.ru_utime + used.ru_stime)
+        _spend(job, place, _processor_seconds(used))
         words_at_end = " ".join(log.read_text().split()[-40:])
-        raise Failed(f"{job.name} ended with code {code}: ... {words_at_end}\nSee {log}.")
-    return used.ru_utime + used.ru_stime
+        raise Failed(job.name, f"{job.name} ended with code {code}: ... {words_at_end}\nSee {log}.")
+    return _processor_seconds(used)
+
+
+def _processor_seconds(used: resource.struct_rusage) -> float:
+    return float(used.ru_utime + used.ru_stime)
 
 
 def _spend(job: Job, place: Place, seconds: float) -> None:
@@ -221,7 +234,7 @@ def _spent(job: Job, place: Place) -> float:
 def processor_minutes(place: Place) -> float:
     """What all finished jobs of a place took, with the tries of theirs that did not finish."""
     results = (place.work / "results").glob("*.json")
-    return sum(json.loads(file.read_text())["processor_seconds"] for file in results) / 60
+    return sum(float(json.loads(file.read_text())["processor_seconds"]) for file in results) / 60
 
 
 def compress_command(job: Job, place: Place, out: Path) -> list[str]:
@@ -249,13 +262,18 @@ def _flags(job: Job, place: Place) -> Iterator[str]:
 
 def texts(job: Job, place: Place) -> Path:
     """A file with the texts of the job's training split, one a line: all, or so many drawn, or those of them that its source is
-    sure of. No held-out row is among them."""
+    sure of. No held-out row is among them.
+
+    Raises:
+        Busy: another process writes them.
+    """
     wanted = job.text or None
     if place.most_rows:
         wanted = min(wanted or place.most_rows, place.most_rows)
     file = place.work / "texts" / f"{job.task['name']}-{wanted or 'all'}.txt"
-    if not file.is_file():
-        _write(file, reading.training_texts(place.described(job.task, whole=True), wanted))
+    with locked(file.stem, place):
+        if not file.is_file():
+            _write(file, reading.training_texts(place.described(job.task, whole=True), wanted))
     if not job.confidence:
         return file
     known = file.read_text().splitlines()

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contestants import SEEDS, TUNING_SEED
 from jobs import Job
-
-SEEDS = (0, 1, 2)
-TRIAL_SEED = 100
-"""Of every choice; no arm has it."""
 
 Settings = Mapping[str, Any]
 Chosen = Callable[[str], Settings]
-"""A choice's name -> the settings that won; raises `Undecided`."""
+"""A choice's name -> the settings that it took; raises `Undecided`."""
+Make = Callable[[str, int, Settings, Chosen], Job]
+"""(name of the job, seed, settings, choices) -> the job. A trial has a candidate's settings, an arm those that were chosen."""
 
 
 class Undecided(Exception):  # noqa: N818 - a state of the run, not a mistake
@@ -32,8 +31,7 @@ class Choice:
     asks: str
     candidates: Mapping[str, Settings]
     """By a label; of equals the first one is taken, so the simplest stands first."""
-    job: Callable[[str, Settings, Chosen], Job]
-    """(name of the job, a candidate's settings, choices before) -> the trial."""
+    job: Make
     minutes: float
     """Of one candidate."""
     split: str = "holdout"
@@ -41,7 +39,9 @@ class Choice:
 
     def trials(self, chosen: Chosen) -> dict[str, Job]:
         """The trials by their labels."""
-        return {label: self.job(f"{self.name}-{label}", one, chosen) for label, one in self.candidates.items()}
+        return {
+            label: self.job(f"{self.name}-{label}", TUNING_SEED, one, chosen) for label, one in self.candidates.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ class Arm:
 
     name: str
     summary: str
-    job: Callable[[str, int, Chosen], Job]
-    """(name of the job, seed, choices) -> the job."""
+    job: Make
     minutes: float
     """Of one seed."""
+    choice: str = ""
+    """The choice whose settings it has; without one the usual settings."""
     splits: tuple[str, ...] = ("holdout", "evaluation", "test")
     """Read once for each model. Nothing is chosen on `evaluation` and `test` of SST-2, nor on `test` of SAMSum."""
     judged_on: tuple[str, ...] = ("evaluation", "test")
@@ -62,7 +63,7 @@ class Arm:
 
     def of_seed(self, seed: int, chosen: Chosen) -> Job:
         """The job of one seed."""
-        return self.job(f"{self.name}-seed-{seed}", seed, chosen)
+        return self.job(f"{self.name}-seed-{seed}", seed, chosen(self.choice) if self.choice else {}, chosen)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
     python benchmarks/distillation/study.py --models MODELS --data DATA --base BASE --work WORK
 
 MODELS has the folders minilm-sst2 (a 6-layer SST-2 classifier), bart-samsum and stories260k; DATA has SST-2 and SAMSum; BASE is
-all-MiniLM-L6-v2 as it was published. The protocol, written before its results but for two changes that say so (100 labels;
-two lower learning rates in `arms.py`):
+all-MiniLM-L6-v2 as it was published. The protocol, written before its results but for three changes that say so (alpha and
+100 labels below; two lower learning rates in `arms.py`):
 
 - Three seeds each. A seed also draws the labelled rows where there are few. Both sides of a contrast have the same seeds, and
   with few labels the same rows. Batches of 32, AdamW, linear schedule, the last weights.
@@ -18,12 +18,12 @@ two lower learning rates in `arms.py`):
   contrasts.
 - With all labels, the students of 3 and 2 layers with a teacher are results of `compare.py`; its training split had 64,103 rows,
   today's has 63,995. Students without a teacher are trained again, and compared with those of that time.
-- An arm of 100 labels was planned. The choice for 1,000 labels took alpha 1, which reads no label at all, so it was left out: it
-  would be the arm without labels once more.
+- The candidates for alpha were trained again when the weight of labelled rows among many unlabelled ones was corrected.
+- An arm of 100 labels was planned and left out, since labels hardly count beside 64,000 texts that a good teacher labels.
 - The jobs run in the order of `--plan`, the most telling first, and stop after `--minutes` of a processor.
 
 Each model is one job. A finished job is kept and never done again, so the same command continues where it stopped. Several
-processes may run the same command on one folder: each does what no other one does.
+processes may run the same command on one folder: each does what no other one does, and waits where only that is left.
 """
 
 from __future__ import annotations
@@ -44,8 +44,22 @@ import arms
 import findings
 import generative_arms
 import students
-from jobs import HERE, ROOT, Busy, Failed, Job, Place, commit, done, finished, processor_minutes, with_short_lists
-from plan import SEEDS, TRIAL_SEED, Arm, Chosen, Entry, Settings, Undecided, arms_of, best, choices_of
+from contestants import SEEDS, TUNING_SEED
+from jobs import (
+    HERE,
+    ROOT,
+    Busy,
+    Failed,
+    Job,
+    Place,
+    commit,
+    done,
+    finished,
+    locked,
+    processor_minutes,
+    with_short_lists,
+)
+from plan import Arm, Chosen, Entry, Settings, Undecided, arms_of, best, choices_of
 
 from compress.core.artifact import write_whole
 from compress.core.machine import machine
@@ -53,7 +67,7 @@ from compress.core.machine import machine
 RESULTS = ROOT / "benchmarks" / "results"
 COMMAND = "python benchmarks/distillation/study.py --models MODELS --data DATA --base BASE --work WORK"
 QUEUE: tuple[Entry, ...] = (
-    *arms.FEW,
+    *arms.FEW_LABELS,
     *arms.LAYERS,
     *generative_arms.SUMMARIES,
     *generative_arms.OWN_TEXTS,
@@ -106,26 +120,29 @@ def place_of(options: argparse.Namespace) -> Place:
 
 
 def run(place: Place, options: argparse.Namespace) -> None:
-    """Do the first job of the plan that is not finished, until there is none; wait while other processes do what is left."""
+    """Do the first job of the plan that is not finished, until there is none; wait while other processes do what is left.
+
+    A job that fails is tried once, and what needs it is left out.
+    """
     chosen, failed = chooser(place), set[str]()
     while True:
         is_busy = False
         for job, splits in unfinished(place, chosen):
-            if job.name in failed or (options.only and not any(text in job.name for text in options.only)):
+            if failed & _with_needed(job) or (options.only and not any(text in job.name for text in options.only)):
                 continue
             spent = processor_minutes(place)
             if spent >= options.minutes:
                 print(f"{spent:.0f} processor minutes are spent: stopped before {job.name}.", flush=True)
                 return
-            if job.task["data"] == generative_arms.OWN_TEXT:
-                own_text(place, options.rows)
             try:
+                if job.task["data"] == generative_arms.OWN_TEXT:
+                    own_text(place, options.rows)
                 result = done(job, place, splits)
             except Busy:
                 is_busy = True
                 continue
             except Failed as reason:
-                failed.add(job.name)
+                failed.add(reason.job)
                 print(reason, flush=True)
             else:
                 print(line(job, result), flush=True)
@@ -134,6 +151,11 @@ def run(place: Place, options: argparse.Namespace) -> None:
             if not is_busy:
                 return
             time.sleep(20)
+
+
+def _with_needed(job: Job) -> set[str]:
+    """The names of a job and of all jobs that it needs."""
+    return {job.name}.union(*map(_with_needed, job.needs))
 
 
 def unfinished(place: Place, chosen: Chosen) -> Iterator[tuple[Job, tuple[str, ...]]]:
@@ -152,17 +174,21 @@ def line(job: Job, result: Mapping[str, Any]) -> str:
 
 
 def own_text(place: Place, rows: int | None) -> None:
-    """The texts that the decoder writes for its students, where they are not there yet."""
+    """The texts that the decoder generates for its students, where they are not there yet.
+
+    Raises:
+        Busy: another process makes them.
+    """
     folder = place.data[generative_arms.OWN_TEXT]
-    if (folder / "task.yaml").is_file():
-        return
     number = 8 * rows if rows else 4608
     words = [sys.executable, str(HERE.parent / "own_text.py"), str(place.models[generative_arms.DECODER]), str(folder)]
-    subprocess.run([*words, "--texts", str(number)], check=True)
+    with locked(generative_arms.OWN_TEXT, place):
+        if not (folder / "task.yaml").is_file():
+            subprocess.run([*words, "--texts", str(number)], check=True)
 
 
 def chooser(place: Place) -> Chosen:
-    """Gives the settings that won a choice, from the results of its trials."""
+    """Gives the settings that a choice took, from the results of its trials."""
     choices = choices_of(QUEUE)
 
     def chosen(name: str) -> Settings:
@@ -197,7 +223,7 @@ def write(place: Place, out: Path) -> str:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
-        "protocol": {"seeds": SEEDS, "trial_seed": TRIAL_SEED, "threads": place.threads},
+        "protocol": {"seeds": SEEDS, "trial_seed": TUNING_SEED, "threads": place.threads},
         "processor_minutes": round(processor_minutes(place), 1),
         "choices": dict(_decided(place, chosen)),
         "contrasts": list(findings.contrasts(CONTRASTS, told_arms)),

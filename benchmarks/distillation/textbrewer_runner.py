@@ -60,7 +60,7 @@ class Batches:
         self.epoch = 0
 
     def __len__(self) -> int:
-        return math.ceil(len(self.lengths) / self.job["batch_size"])
+        return math.ceil(len(self.lengths) / int(self.job["batch_size"]))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         size = self.job["batch_size"]
@@ -118,7 +118,7 @@ def teacher_logits(teacher: Any, rows: Any, tokenizer: Any, cache: Path) -> np.n
     """The teacher's logits, [rows, labels], computed once for these rows and kept in `cache`."""
     file = cache / f"{rows._fingerprint}.npy"
     if file.is_file():
-        return np.load(file)
+        return np.asarray(np.load(file))
     order = np.argsort(-row_lengths(rows), kind="stable")
     logits = np.empty((len(rows), teacher.config.num_labels), dtype=np.float32)
     teacher.eval()

@@ -5,33 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-DISTILLATION = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
-NAMES = ("contestants", "jobs", "reading", "standings", "compare")
+from tests.benchmarks.conftest import Scripts
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    """The scripts, which import one another by their plain names; no such names are left behind for other tests."""
-    import importlib
-
-    others = {name: sys.modules.pop(name) for name in NAMES if name in sys.modules}
-    monkeypatch.syspath_prepend(str(DISTILLATION))
-    yield {name: importlib.import_module(name) for name in NAMES}
-    for name in NAMES:
-        sys.modules.pop(name, None)
-    sys.modules.update(others)
-
-
-@pytest.fixture
-def place(scripts: dict[str, ModuleType], tmp_path: Path) -> Any:
+def place(scripts: Scripts, tmp_path: Path) -> Any:
     """A place to work in, with a teacher that is one file."""
     (tmp_path / "teacher").mkdir()
     (tmp_path / "teacher" / "model.safetensors").write_bytes(b"weights")
@@ -51,7 +37,7 @@ def read(right: str, test: str = "1" * 4) -> dict[str, Any]:
     }
 
 
-def test_every_contestant_gets_the_same_number_of_trials_on_the_same_rows(scripts: dict[str, ModuleType]) -> None:
+def test_every_contestant_gets_the_same_number_of_trials_on_the_same_rows(scripts: Scripts) -> None:
     trials = [
         {
             (*(job.settings[key] for key in ("learning_rate", "layers", "seed", "epochs")), job.task["limit"]["train"])
@@ -63,11 +49,11 @@ def test_every_contestant_gets_the_same_number_of_trials_on_the_same_rows(script
     assert all(each == trials[0] for each in trials)
 
 
-def test_no_final_student_has_a_seed_that_was_tuned_on(scripts: dict[str, ModuleType]) -> None:
+def test_no_final_student_has_a_seed_that_was_tuned_on(scripts: Scripts) -> None:
     assert scripts["contestants"].TUNING_SEED not in scripts["contestants"].SEEDS
 
 
-def test_textbrewer_mixes_soft_targets_and_labels_as_ours_does(scripts: dict[str, ModuleType]) -> None:
+def test_textbrewer_mixes_soft_targets_and_labels_as_ours_does(scripts: Scripts) -> None:
     ours, brewer = (
         next(one.settings for one in scripts["contestants"].CONTESTANTS if one.name == name)
         for name in ("ours", "textbrewer")
@@ -77,7 +63,7 @@ def test_textbrewer_mixes_soft_targets_and_labels_as_ours_does(scripts: dict[str
     assert brewer["hard_label_weight"] == 1 - ours["alpha"]
 
 
-def test_our_contestants_use_settings_that_distill_has(scripts: dict[str, ModuleType], place: Any) -> None:
+def test_our_contestants_use_settings_that_distill_has(scripts: Scripts, place: Any) -> None:
     from compress.distillation.distill_settings import Distill
 
     for one in scripts["contestants"].CONTESTANTS:
@@ -93,14 +79,14 @@ def test_our_contestants_use_settings_that_distill_has(scripts: dict[str, Module
 
 
 def test_textbrewer_is_pinned_exactly() -> None:
-    lines = (DISTILLATION / "requirements.txt").read_text().splitlines()
+    lines = (FOLDER / "requirements.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert "textbrewer==0.2.1" in pins
     assert all(re.fullmatch(r"\w+==[\d.]+", pin) for pin in pins)
 
 
 @pytest.fixture
-def tool(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def tool(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Training and reading replaced by their traces: a list that grows by one word for each."""
     jobs, traces = scripts["jobs"], []
 
@@ -117,9 +103,7 @@ def tool(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> lis
     return traces
 
 
-def test_a_finished_job_is_neither_trained_nor_read_again(
-    scripts: dict[str, ModuleType], place: Any, tool: list[str]
-) -> None:
+def test_a_finished_job_is_neither_trained_nor_read_again(scripts: Scripts, place: Any, tool: list[str]) -> None:
     jobs = scripts["jobs"]
     job = scripts["contestants"].job_of(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
     first = jobs.done(job, place, ("evaluation", "test"))
@@ -132,7 +116,7 @@ def test_a_finished_job_is_neither_trained_nor_read_again(
 
 @pytest.mark.parametrize("change", ["epochs", "settings", "teacher"])
 def test_a_job_of_another_kind_is_not_taken_for_finished(
-    scripts: dict[str, ModuleType], place: Any, tool: list[str], change: str
+    scripts: Scripts, place: Any, tool: list[str], change: str
 ) -> None:
     from dataclasses import replace
 
@@ -150,7 +134,7 @@ def test_a_job_of_another_kind_is_not_taken_for_finished(
 
 
 def test_a_tool_that_fails_leaves_no_result_and_its_last_words(
-    scripts: dict[str, ModuleType], place: Any, monkeypatch: pytest.MonkeyPatch
+    scripts: Scripts, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = scripts["jobs"]
     job = scripts["contestants"].job_of(scripts["contestants"].CONTESTANTS[0], 3, 1e-4, 0, 2.0)
@@ -162,19 +146,19 @@ def test_a_tool_that_fails_leaves_no_result_and_its_last_words(
 
 
 def test_the_rate_with_most_right_is_chosen_and_of_equals_the_one_with_less_loss(
-    scripts: dict[str, ModuleType],
+    scripts: Scripts,
 ) -> None:
     chosen = scripts["standings"].chosen
     assert chosen({1e-4: {"right": 9, "loss": 0.9}, 2e-4: {"right": 8, "loss": 0.1}}) == 1e-4
     assert chosen({1e-4: {"right": 9, "loss": 0.9}, 2e-4: {"right": 9, "loss": 0.1}}) == 2e-4
 
 
-def test_a_sentence_scores_the_share_of_seeds_that_got_it_right(scripts: dict[str, ModuleType]) -> None:
+def test_a_sentence_scores_the_share_of_seeds_that_got_it_right(scripts: Scripts) -> None:
     results = {0: read("110", "0"), 1: read("100", "1"), 2: read("100", "1")}
     assert scripts["standings"].pooled(results, [0, 1, 2]) == pytest.approx([1, 1 / 3, 0, 2 / 3])
 
 
-def test_sign_flips_agree_with_scipys_exact_permutation_test(scripts: dict[str, ModuleType]) -> None:
+def test_sign_flips_agree_with_scipys_exact_permutation_test(scripts: Scripts) -> None:
     from scipy.stats import permutation_test
 
     generator = np.random.default_rng(5)
@@ -190,7 +174,7 @@ def test_sign_flips_agree_with_scipys_exact_permutation_test(scripts: dict[str, 
 
 
 def test_equal_students_are_not_worse_if_there_are_enough_sentences_and_p_is_one(
-    scripts: dict[str, ModuleType],
+    scripts: Scripts,
 ) -> None:
     found = scripts["standings"].compare({0: read("1010")}, {0: read("1010")})
     assert found["verdict"] == "not enough seeds or examples"
@@ -200,7 +184,7 @@ def test_equal_students_are_not_worse_if_there_are_enough_sentences_and_p_is_one
     assert found["p_value"] == 1.0
 
 
-def test_only_seeds_that_both_finished_are_compared(scripts: dict[str, ModuleType]) -> None:
+def test_only_seeds_that_both_finished_are_compared(scripts: Scripts) -> None:
     mine, others = {0: read("1" * 40), 1: read("0" * 40)}, {0: read("0" * 40)}
     found = scripts["standings"].compare(mine, others)
     assert found["seeds"] == [0]
@@ -209,7 +193,7 @@ def test_only_seeds_that_both_finished_are_compared(scripts: dict[str, ModuleTyp
     assert scripts["standings"].compare({0: read("1")}, {1: read("1")}) is None
 
 
-def test_a_bar_is_judged_only_when_all_seeds_are_there(scripts: dict[str, ModuleType]) -> None:
+def test_a_bar_is_judged_only_when_all_seeds_are_there(scripts: Scripts) -> None:
     judge = scripts["standings"].judge
     ours = {seed: read("1" * 757 + "0" * 115) for seed in (0, 1, 2)}
     bars = judge({"ours": {3: ours}}, (0, 1, 2))["bars"]
@@ -218,7 +202,7 @@ def test_a_bar_is_judged_only_when_all_seeds_are_there(scripts: dict[str, Module
     assert judge({"ours": {3: ours}}, (0, 1, 2))["bars"] == []
 
 
-def test_every_pair_with_ours_is_tested_once(scripts: dict[str, ModuleType]) -> None:
+def test_every_pair_with_ours_is_tested_once(scripts: Scripts) -> None:
     sizes = {3: {0: read("10")}}
     names = ("ours", "plain", "textbrewer", "ours-tinybert")
     tests = scripts["standings"].judge(dict.fromkeys(names, sizes), (0,))["tests"]
@@ -226,7 +210,7 @@ def test_every_pair_with_ours_is_tested_once(scripts: dict[str, ModuleType]) -> 
     assert len(pairs) == len(set(pairs)) == 5  # of six pairs, all but plain with TextBrewer
 
 
-def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scripts: dict[str, ModuleType]) -> None:
+def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scripts: Scripts) -> None:
     standings, rates = scripts["standings"], scripts["contestants"].TUNED_RATES
     finals = {
         name: {3: {seed: read("1" * n + "0" * (872 - n)) for seed, n in enumerate((700, 704))}}
@@ -258,7 +242,7 @@ def test_the_page_tells_what_did_not_run_and_that_a_difference_was_not_shown(scr
     json.dumps(results)
 
 
-def test_a_report_trains_nothing(scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, place: Any) -> None:
+def test_a_report_trains_nothing(scripts: Scripts, monkeypatch: pytest.MonkeyPatch, place: Any) -> None:
     compare = scripts["compare"]
     monkeypatch.setattr(
         sys, "argv", ["compare.py", str(place.models["teacher"]), "--data", str(place.work), "--report"]
@@ -270,8 +254,8 @@ def test_a_report_trains_nothing(scripts: dict[str, ModuleType], monkeypatch: py
     assert written == ["page"]
 
 
-def test_judging_again_changes_no_student_and_trains_none(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
-    kept = DISTILLATION.parent / "results"
+def test_judging_again_changes_no_student_and_trains_none(scripts: Scripts, tmp_path: Path) -> None:
+    kept = FOLDER.parent / "results"
     for name in ("distillation.json", "distillation.md"):
         (tmp_path / name).write_bytes((kept / name).read_bytes())
     scripts["compare"].judge_again(tmp_path)

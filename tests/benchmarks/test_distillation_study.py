@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-DISTILLATION = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
-NAMES = (
-    *("contestants", "jobs", "reading", "plan", "students", "arms", "generative_arms", "findings", "study"),
-    *("standings", "compare"),
-)
-Scripts = dict[str, ModuleType]
+from tests.benchmarks.conftest import Scripts
 
-
-@pytest.fixture(scope="module")
-def scripts() -> Iterator[Scripts]:
-    """The scripts, which import one another by their plain names; no such names are left behind for other tests."""
-    import importlib
-
-    others = {name: sys.modules.pop(name) for name in NAMES if name in sys.modules}
-    sys.path.insert(0, str(DISTILLATION))
-    yield {name: importlib.import_module(name) for name in NAMES}
-    sys.path.remove(str(DISTILLATION))
-    for name in NAMES:
-        sys.modules.pop(name, None)
-    sys.modules.update(others)
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
 
 
 @pytest.fixture
@@ -50,7 +33,7 @@ def place(scripts: Scripts, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def tool(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Commands and readings replaced by their traces, the jobs' names in order; the last candidate of each choice wins."""
+    """Commands and readings replaced by their traces, the jobs' names in order; each choice takes its first candidate."""
     traces: list[str] = []
 
     def made(job: Any, place: Any) -> float:
@@ -74,15 +57,15 @@ def options(scripts: Scripts, **changes: Any) -> Any:
 
 
 def every_job(scripts: Scripts) -> list[Any]:
-    """All jobs of the plan with those that they need, as if the first candidate had won each choice."""
+    """All jobs of the plan, each after those that it needs, as if each choice had taken its first candidate."""
     queue = scripts["study"].QUEUE
     choices = scripts["plan"].choices_of(queue)
     found: dict[str, Any] = {}
 
     def add(job: Any) -> None:
-        found.setdefault(job.name, job)
         for one in job.needs:
             add(one)
+        found.setdefault(job.name, job)
 
     for entry in queue:
         for job, _ in entry.jobs(lambda name: next(iter(choices[name].candidates.values()))):
@@ -137,7 +120,7 @@ def test_nothing_is_chosen_on_rows_that_judge(scripts: Scripts) -> None:
 
 def test_no_arm_has_the_seed_of_the_choices(scripts: Scripts) -> None:
     arms = scripts["plan"].arms_of(scripts["study"].QUEUE)
-    assert not any(scripts["plan"].TRIAL_SEED in arm.seeds for arm in arms.values())
+    assert not any(scripts["contestants"].TUNING_SEED in arm.seeds for arm in arms.values())
 
 
 def test_every_contrast_is_of_arms_that_are_there(scripts: Scripts) -> None:
@@ -155,16 +138,17 @@ def test_both_sides_of_a_contrast_with_few_labels_have_the_same_rows(scripts: Sc
             assert tasks[0]["seed"] == seed
 
 
-def test_a_run_goes_through_the_whole_plan_and_a_second_one_does_nothing(
+def test_a_run_does_the_plan_in_its_order_with_what_each_job_needs_and_a_second_one_nothing(
     scripts: Scripts, place: Any, tool: list[str]
 ) -> None:
     study = scripts["study"]
     study.run(place, options(scripts))
     assert not list(study._missing(place, study.chooser(place)))
-    number = len(tool)
-    assert number == len(set(tool)) > 100
+    once = [job.name for job in every_job(scripts) if job.tool != "given"]
+    assert tool == once
+    assert len(once) > 100
     study.run(place, options(scripts))
-    assert len(tool) == number
+    assert tool == once
 
 
 def test_a_run_stops_when_its_minutes_are_spent_and_goes_on_with_more(
@@ -179,24 +163,110 @@ def test_a_run_stops_when_its_minutes_are_spent_and_goes_on_with_more(
     assert len(first) < len(tool) <= 11
 
 
-def test_a_job_that_fails_is_passed_over_with_what_needs_it(
-    scripts: Scripts, place: Any, tool: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    study, jobs = scripts["study"], scripts["jobs"]
+@pytest.fixture
+def broken(scripts: Scripts, tool: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], list[str]]]:
+    """`broken("own")`: the jobs of such names fail, in a plan of one question; gives their names, one for each try."""
+    jobs, tries = scripts["jobs"], []
+    question = [entry for entry in scripts["study"].QUEUE if entry.question == scripts["arms"].A2]
+    monkeypatch.setattr(scripts["study"], "QUEUE", question)
     made = jobs._made
 
-    def breaks(job: Any, place: Any) -> float:
-        if job.name.startswith("own-teacher"):
-            raise jobs.Failed("out of patience")
-        return float(made(job, place))
+    def breaks(name: str) -> list[str]:
+        def or_not(job: Any, place: Any) -> float:
+            if not job.name.startswith(name):
+                return float(made(job, place))
+            tries.append(job.name)
+            raise jobs.Failed(job.name, "out of patience")
 
-    monkeypatch.setattr(jobs, "_made", breaks)
-    study.run(place, options(scripts))
-    said = capsys.readouterr().out
-    assert "out of patience" in said
-    assert "skipped: (a2)" in said
-    assert any(name.startswith("given-0-") for name in tool)
-    assert not any(name.startswith("own-text") for name in tool)
+        monkeypatch.setattr(jobs, "_made", or_not)
+        return tries
+
+    return breaks
+
+
+def test_a_job_that_fails_is_tried_once_and_what_needs_it_is_left_out(
+    scripts: Scripts, place: Any, tool: list[str], broken: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tries = broken("own-teacher-seed-0")
+    scripts["study"].run(place, options(scripts))
+    assert tries == ["own-teacher-seed-0"]
+    assert "out of patience" in capsys.readouterr().out
+    taught = ("own-plain", "own-text", "own-ensemble", "own-second-round")
+    assert not any(f"{name}-seed-0" in tool for name in taught)
+    assert all(f"{name}-seed-1" in tool for name in taught)
+
+
+def test_a_choice_whose_trial_fails_is_not_made_and_its_arms_are_left_out(
+    scripts: Scripts, place: Any, tool: list[str], broken: Any
+) -> None:
+    tries = broken("own-teacher-5-epochs-1e-4")
+    scripts["study"].run(place, options(scripts))
+    assert tries == ["own-teacher-5-epochs-1e-4"]
+    assert "own-teacher-15-epochs-5e-5" in tool
+    assert not any(name.startswith(("own-teacher-seed", "own-text")) for name in tool)
+    assert "own-plain-10-epochs-2e-4" not in tool  # whose teacher has no settings
+
+
+LOCKS = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def elsewhere(place: Any) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """`elsewhere("a-job")`: a process that does this job, until it is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def does(name: str) -> subprocess.Popen[str]:
+        (place.work / "locks").mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-S", "-c", LOCKS, str(place.work / "locks" / name)]
+        started.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout is not None
+        assert started[-1].stdout.readline() == "locked\n"
+        return started[-1]
+
+    yield does
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_job_that_another_process_does_is_busy_with_what_needs_it_until_that_process_ends(
+    scripts: Scripts, place: Any, tool: list[str], elsewhere: Any
+) -> None:
+    jobs = scripts["jobs"]
+    teacher = jobs.Job("teacher", "finetune", "base", {"name": "sst2", "data": "SST-2"})
+    student = jobs.Job("student", "distill", teacher, {"name": "sst2", "data": "SST-2"})
+    process = elsewhere("teacher")
+    for job in (teacher, student):
+        with pytest.raises(jobs.Busy, match="teacher"):
+            jobs.done(job, place)
+    assert tool == []
+    process.kill()
+    process.wait()
+    jobs.done(student, place)
+    assert tool == ["teacher", "student"]
+
+
+def test_a_run_does_what_no_other_process_does_and_then_waits_for_it(
+    scripts: Scripts, place: Any, tool: list[str], elsewhere: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = elsewhere("given-text-alpha-0.9")
+    done_before: list[str] = []
+
+    def waits(seconds: float) -> None:
+        done_before.extend(tool)
+        process.kill()
+        process.wait()
+
+    monkeypatch.setattr(scripts["study"].time, "sleep", waits)
+    scripts["study"].run(place, options(scripts, only=["given-text"]))
+    assert done_before == ["given-text-alpha-0.5", "given-text-alpha-1"]
+    assert tool == [*done_before, "given-text-alpha-0.9"]
 
 
 def test_the_page_says_that_it_is_unfinished_and_what_is_missing(

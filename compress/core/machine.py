@@ -34,6 +34,8 @@ PACKAGES = (
     "onnx",
     "onnxruntime",
     "onnxruntime-gpu",
+    "openvino",
+    "nncf",
     "numpy",
     "scipy",
     "datasets",
@@ -137,7 +139,8 @@ def _text(file: Path) -> str:
 def versions() -> dict[str, str]:
     """The versions of the packages that affect results, without importing them."""
     found = {}
-    for package in ("torch", "transformers", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "datasets"):
+    of_runtimes = ("onnxruntime", "onnxruntime-gpu", "openvino", "nncf")
+    for package in ("torch", "transformers", "onnx", *of_runtimes, "numpy", "datasets"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

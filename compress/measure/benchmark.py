@@ -202,7 +202,8 @@ def _definitions(options: Sequence[str], asked: Sequence[Runtime]) -> dict[str, 
     of_baseline = catalogue.find("runtimes", choice.DEFAULTS["onnx"]).options
     found: dict[str, Any] = {"session_options": {name: of_baseline[name] for name in options if name in of_baseline}}
     if asked:
-        own = {one.name: {name: one.options[name] for name in options if name in one.options} for one in asked}
+        known = {one.name: [name for name in options if name in one.options] or [one.served_with] for one in asked}
+        own = {one.name: {name: one.options[name] for name in known[one.name]} for one in asked}
         found["runtimes"] = {one.name: {"version": one.version(), "options": own[one.name]} for one in asked}
     return found
 

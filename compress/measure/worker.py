@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.core import catalogue
 from compress.core.artifact import Artifact
 from compress.core.disk import why_full
 from compress.core.errors import CompressError
@@ -272,7 +273,7 @@ def main(asked_for: Iterator[bytes]) -> None:
     end_with(wanted["parent"])
     model = wanted["artifact"]
     artifact = Artifact(**{**model, "folder": Path(model["folder"])}, origin={}, task=None)
-    runtime = importlib.import_module(f"compress.runtimes.{wanted['runtime']}").RUNTIME
+    runtime = catalogue.find("runtimes", wanted["runtime"])
     outputs, serving = tuple(Output(**one) for one in wanted["outputs"]), Serving(**wanted["serving"])
     worker = made(runtime, artifact, serving, Path(wanted["inputs"]), outputs, wanted["generation"])
     for line in asked_for:

@@ -16,7 +16,7 @@ NOTEWORTHY = 0.01
 ROUNDED = 0.25
 """Rounding to integers makes zeros as well, in 4 bits of one weight in six: unpruned integer weights are mentioned from
 this share on."""
-MULTIPLIES = {"pytorch", "onnx_runtime"}
+MULTIPLIES = {"pytorch", "onnx_runtime", "openvino"}
 """Runtimes whose matrix products take a zero for a number as any other."""
 
 

@@ -127,7 +127,7 @@ def tested(difference: Difference) -> str:
 
 def runtime(name: str) -> str:
     """A runtime's usual spelling."""
-    return {"pytorch": "PyTorch", "onnx_runtime": "ONNX Runtime"}.get(name, name)
+    return {"pytorch": "PyTorch", "onnx_runtime": "ONNX Runtime", "openvino": "OpenVINO"}.get(name, name)
 
 
 def path(text: str) -> str:

@@ -21,7 +21,7 @@ def find(name: str) -> Runtime:
     """
     runtime: Runtime = catalogue.find("runtimes", name)
     if runtime.version() is None:
-        raise CompressError(f"The runtime '{name}' needs a package: pip install {runtime.packages[0]}")
+        raise CompressError(f"The runtime '{name}' needs a package: {runtime.how_to_install}")
     return runtime
 
 

@@ -75,6 +75,8 @@ class Runtime:
     is (see `compress.runtimes.generating`); raises as `open` does. None for a runtime that generates nothing."""
     generator_imports: tuple[str, ...] = ()
     """What a process must import to generate with it, as `imports`."""
+    extra: str | None = None
+    """The extra of this project that installs its package; None where there is none."""
 
     def opened(self, artifact: Artifact, serving: Serving) -> Session:
         """The artifact's session.
@@ -106,6 +108,11 @@ class Runtime:
                 f"{self.name}{f' ({release})' if release else ''} cannot open {artifact.folder}: {type(error).__name__}: "
                 f"{error}. Ask for another runtime with --runtime, or make the artifact again; --debug shows where it failed."
             ) from error
+
+    @property
+    def how_to_install(self) -> str:
+        """The command that installs its package."""
+        return f"pip install 'compress-transformers[{self.extra}]'" if self.extra else f"pip install {self.packages[0]}"
 
     def version(self) -> str | None:
         """The installed version of its package; None where none of them is installed."""

@@ -1,9 +1,9 @@
-"""Text that a decoder wrote itself: by its own distribution, without cutting its tail, from a seed.
+"""Text that a decoder generated itself: sampled from its own distribution, without cutting its tail, from a seed.
 
 python benchmarks/own_text.py MODEL FOLDER [--texts 2304] [--tokens 240] [--seed 0]
 
 Writes FOLDER/train.txt and FOLDER/evaluation.txt (every eighth text), one text a line with an empty line between two, and
-FOLDER/task.yaml for `--task FOLDER/task.yaml`. Hardly anything foresees such text better than the model itself, so what
+FOLDER/task.yaml for `--task FOLDER/task.yaml`. Hardly anything predicts such text better than the model itself, so what
 compression costs is plainly seen. The model's tokenizer must have a mark for the beginning of a text.
 """
 

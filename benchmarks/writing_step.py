@@ -1,4 +1,4 @@
-"""How long a step of training a model that writes takes, with logits at every place and where a label counts: interleaved
+"""How long a training step of a generative model takes, with logits at every position and only where a label counts: interleaved
 rounds over the same batches, written to results/writing_step.json.
 
 python benchmarks/writing_step.py MODEL TASK.yaml [--rounds 8] [--batch 48]

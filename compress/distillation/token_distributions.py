@@ -108,11 +108,11 @@ def mass(teacher: NextTokens) -> Tensor:
 
 
 def in_batch(batch: Mapping[str, Any], *, shifted: bool) -> NextTokens:
-    """The distributions that a batch brings, one for each label that counts, [labels that count, ...].
+    """The distributions in a batch, one for each label that counts, [labels that count, ...].
 
     Args:
         batch: `labels`, and `PARTS` under `PREFIX` at each of them, [batch, label tokens, ...].
-        shifted: of a decoder, whose first token nothing foretells.
+        shifted: of a decoder, whose first token nothing predicts.
     """
     counted = batch[LABELS] != NO_LABEL
     if shifted:

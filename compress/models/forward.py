@@ -71,7 +71,7 @@ def arguments_and_places(model: Any, batch: Mapping[str, Any]) -> tuple[dict[str
 
 
 def _places(bare: Any, counted: Tensor) -> Tensor:
-    """Where a label counts, by token: a decoder's last token foretells none."""
+    """Where a label counts, by token: a decoder's last token predicts none."""
     return counted if bare.config.is_encoder_decoder else F.pad(counted, (0, 1))
 
 

@@ -70,7 +70,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one batch brings the layers of a whole model."""
+    """What the layers of a whole model read of one batch."""
 
     entered: Mapping[str, Tensor]
     """By the path of a stack's layers: what its first layer is handed, [batch, tokens, width]."""

@@ -83,24 +83,24 @@ def tuned(model: Any, kept: Kept, batches: Sequence[Batch], *, ridge: float = RI
     masks = {"heads": list(start.heads), "neurons": list(start.neurons)}
     with evaluating(model):
         layers = layers_of(model)
-        ways = [_Way(batch, recorded(model, layers, batch)) for batch in batches]
+        inputs = [_LayerInputs(batch, recorded(model, layers, batch)) for batch in batches]
         for index, layer in enumerate(layers):
             if layer.is_first:
-                for way in ways:
-                    way.enter(layer.stack, model, masks)
+                for one in inputs:
+                    one.enter(layer.stack, model, masks)
             own = [masks[part.units][part.place].to(model.device) for part in layer.parts]
-            changes = any(way.differs for way in ways) or any(bool((mask == 0).any()) for mask in own)
+            changes = any(one.differs for one in inputs) or any(bool((mask == 0).any()) for mask in own)
             if changes:
-                own = _fitted(layer, index, own, ways, ridge)
+                own = _fitted(layer, index, own, inputs, ridge)
                 for part, mask in zip(layer.parts, own, strict=True):
                     masks[part.units][part.place] = mask.cpu()
-            for way in ways:
-                way.pass_through(layer, index, own if changes else None)  # so far both models may be the same
+            for one in inputs:
+                one.pass_through(layer, index, own if changes else None)  # so far both models may be the same
     return UnitMasks(tuple(masks["heads"]), tuple(masks["neurons"]))
 
 
-class _Way:
-    """One batch on its way through the layers of both models."""
+class _LayerInputs:
+    """What the next layer reads of one batch, in the whole model and in the pruned one."""
 
     whole: Tensor
     """What the whole model hands the next layer, [batch, tokens, width]."""
@@ -143,16 +143,18 @@ class _Way:
         self.whole, self.pruned = whole, whole if masks is None else pruned
 
 
-def _fitted(layer: Layer, index: int, masks: list[Tensor], ways: Sequence[_Way], ridge: float) -> list[Tensor]:
+def _fitted(
+    layer: Layer, index: int, masks: list[Tensor], inputs: Sequence[_LayerInputs], ridge: float
+) -> list[Tensor]:
     """The masks of one layer, part after part: each is fitted with those before it."""
     path = layer.stack.layers
     # The later applications of a shared layer read what the masks of the earlier ones gave: so once more.
     for place in [*range(len(layer.parts))] * (2 if layer.stack.shares_layers else 1):
         sums = _NormalEquations(layer.parts[place].block, masks[place])
-        for way in ways:
-            tokens = (way.recorded.read if layer.is_last else way.recorded.tokens)[path]
-            whole, pruned = way.whole, way.pruned
-            for call, call_of_pruned in way.calls(layer, index):
+        for one in inputs:
+            tokens = (one.recorded.read if layer.is_last else one.recorded.tokens)[path]
+            whole, pruned = one.whole, one.pruned
+            for call, call_of_pruned in one.calls(layer, index):
                 wanted, whole = run(layer, call, whole)
                 found, pruned = run(layer, call_of_pruned, pruned, masks)
                 missing = wanted[place].base + wanted[place].given - found[place].base

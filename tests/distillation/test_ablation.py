@@ -1,4 +1,4 @@
-"""What the teacher brought is judged over seeds and examples, and told plainly, also where it brought nothing."""
+"""The gain of the teacher is judged over seeds and examples, and reported plainly, also where there is none."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_equal_students_are_not_called_better_or_worse_and_the_sentence_says_so(
 
 
 @pytest.mark.parametrize("name", ["sst2", "cola", "mrpc", "stsb"])
-def test_the_sides_changed_about_the_difference_and_the_word_turn_round(name: str) -> None:
+def test_with_the_sides_exchanged_the_difference_and_the_verdict_are_reversed(name: str) -> None:
     good, poor = [random_answers(0.95, seed) for seed in range(3)], [random_answers(0.75, 9 + n) for n in range(3)]
     found, turned = judged(name, RIGHT, runs(good, poor)), judged(name, RIGHT, runs(poor, good))
     assert (found["word"], turned["word"]) == ("better", "worse")
@@ -185,7 +185,7 @@ def test_the_sentence_names_every_figure() -> None:
     )
 
 
-def test_a_gain_on_the_rows_at_hand_that_another_seed_may_not_have_gets_no_word() -> None:
+def test_a_gain_on_the_rows_at_hand_that_another_seed_may_not_have_gets_no_verdict() -> None:
     lucky = [answers(range(24, 30)), answers(range(2, 30)), answers(range(30))]
     found = judged("sst2", RIGHT, runs(lucky, [answers(range(30))] * 3))
     assert found["rows_interval"][0] > 0
@@ -194,7 +194,7 @@ def test_a_gain_on_the_rows_at_hand_that_another_seed_may_not_have_gets_no_word(
     assert "more seeds would settle most" in found["text"]
 
 
-def test_of_a_score_of_the_whole_set_too_the_luck_of_seeds_takes_the_word_away() -> None:
+def test_a_score_of_the_whole_set_too_gets_no_verdict_where_seeds_differ_as_much() -> None:
     """By jackknife pseudo-values: Matthews is no mean over rows."""
     taught = [random_answers(share, seed) for seed, share in enumerate((0.97, 0.8, 0.97))]
     found = judged("cola", RIGHT, runs(taught, [random_answers(0.82, 9 + n) for n in range(3)]))
@@ -203,7 +203,7 @@ def test_of_a_score_of_the_whole_set_too_the_luck_of_seeds_takes_the_word_away()
     assert found["word"] == verdicts.NOT_ENOUGH_SEEDS
 
 
-def test_a_loss_below_the_margin_is_said_to_be_one() -> None:
+def test_a_loss_below_the_margin_is_called_one() -> None:
     many = np.tile(RIGHT, 20)
     wrong = [np.where(np.arange(len(many)) < count, 1 - many, many) for count in (600, 620)]
     found = judged("sst2", many, runs([wrong[1]] * 2, [wrong[0]] * 2))
@@ -211,7 +211,7 @@ def test_a_loss_below_the_margin_is_said_to_be_one() -> None:
     assert ": worse by less than 1 point, so this does not show that distillation helps" in found["text"]
 
 
-def test_students_of_fewer_steps_are_said_to_be_such() -> None:
+def test_the_sentence_says_that_students_had_fewer_steps() -> None:
     given = runs([answers(range(30))], [answers(range(33))])
     metrics = metrics_of(catalogue.find("tasks", "sst2"))
     found = effect(metrics, RIGHT, given, right_or_wrong=True, steps_share=1 / 3)
@@ -241,7 +241,7 @@ def of_statistics(metric: Any, given: Sequence[Run]) -> dict[str, Any]:
 
 
 def f1(seed: int, better: float = 0.0, run: int = 0) -> Any:
-    """An F1 of each example; equal seeds have equal examples, other runs of them other luck."""
+    """An F1 of each example; equal seeds have equal examples, other runs of them differ."""
     drawn = np.random.default_rng(seed).beta(2, 4, EXAMPLES)
     noise = np.random.default_rng((seed, 1, run)).normal(better, 0.05, EXAMPLES)
     return np.stack([np.clip(drawn + noise, 0, 1), np.ones(EXAMPLES)], axis=1)
@@ -267,7 +267,7 @@ def test_texts_of_one_seed_are_judged_as_the_report_judges_any_two_artifacts() -
     json.dumps(found)
 
 
-def test_seeds_are_averaged_and_their_luck_is_told() -> None:
+def test_seeds_are_averaged_and_their_spread_is_reported() -> None:
     taught, plain = [f1(seed, by) for seed, by in enumerate((0.09, 0.0, 0.02))], [f1(seed) for seed in range(3)]
     found = of_statistics(ROUGE, runs(taught, plain))
     means = [a[:, 0].mean() - b[:, 0].mean() for a, b in zip(taught, plain, strict=True)]
@@ -294,7 +294,7 @@ def test_a_score_of_the_set_is_that_of_the_summed_statistics() -> None:
     assert found["word"] == "better"
 
 
-def test_a_lower_perplexity_is_better_and_is_told_as_it_is() -> None:
+def test_a_lower_perplexity_is_better_and_is_reported_as_it_is() -> None:
     found = of_statistics(PERPLEXITY, runs([losses(0, 2.0)], [losses(0, 2.2)]))
     assert found["difference"] < 0
     assert found["word"] == "better"

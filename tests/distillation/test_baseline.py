@@ -121,7 +121,7 @@ def test_layer_importance_is_measured_once(
     assert {one["layers"] for one in trained.asked[1:]} == {(0, 1)}
 
 
-def test_the_baselines_learning_rate_is_the_best_on_held_out_rows_and_is_told(
+def test_the_baselines_learning_rate_is_the_best_on_held_out_rows_and_is_reported(
     distil: Callable[..., Mapping[str, Any]], trained: Trained
 ) -> None:
     found = distil(seeds=2, baseline_learning_rates=(1e-4, 2e-4, 4e-4))

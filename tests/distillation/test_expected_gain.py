@@ -36,7 +36,7 @@ def test_each_figure_stands_on_the_page_that_it_names(one: Measured) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(MEASURED)))
-def test_each_figure_is_told_in_some_situation(number: int) -> None:
+def test_each_figure_is_used_in_some_situation(number: int) -> None:
     one = MEASURED[number]
     labelled = one.least_rows or 1000
     share = one.labelled[0] or one.labelled[1]
@@ -88,7 +88,7 @@ def test_a_lower_perplexity_is_a_gain() -> None:
     ],
     ids=["few rows", "fewer layers", "another model"],
 )
-def test_what_was_not_measured_is_not_foretold(here: Situation) -> None:
+def test_of_what_was_not_measured_no_gain_is_predicted(here: Situation) -> None:
     assert first_like(here) is None
     assert in_words(here).endswith(": we have not measured what a teacher brings here; --with-baseline finds out.")
     assert in_words(here, compares=True).endswith("here; the baseline will tell.")

@@ -1,4 +1,4 @@
-"""Generative teachers' outputs on disk: their own at each place, for just these rows, resumed, and with the error they make."""
+"""Generative teachers' outputs on disk: the right ones at each position, for just these rows, resumed, with a measured error."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def ask(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("family", ONE_OF_EACH)
-def test_a_batch_brings_the_teachers_own_distribution_at_each_label(ask: Any, family: str) -> None:
+def test_a_batch_has_the_teachers_own_distribution_at_each_label(ask: Any, family: str) -> None:
     found, model, rows = ask(family)
     places = [17, 0, 31, 5]
     batch = FAMILIES[family]([{**rows[place], "place": place} for place in places], TOKENIZER, found.extras)
@@ -126,8 +126,8 @@ def test_the_teacher_is_asked_once_and_again_for_other_targets_or_another_temper
     assert len(asked) == 4
 
 
-def test_a_stopped_run_goes_on(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept of it, and where it goes on, is tested with `compress.training.kept_outputs`."""
+def test_a_stopped_run_continues(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of it, and where it continues, is tested with `compress.training.kept_outputs`."""
     whole = ask(cache=tmp_path / "whole")[0]
     monkeypatch.setattr(kept_outputs, "WRITE_SECONDS", 0.0)
     calls: list[int] = []

@@ -1,4 +1,4 @@
-"""A student's own samples: drawn from its own distribution, the same for the same seed, and scored where they stand."""
+"""A student's own samples: drawn from its own distribution, the same for the same seed, and scored at the right positions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def batch_for(family: str, count: int = 8) -> dict[str, Any]:
 
 
 def undecided(family: str, seed: int = 1) -> Any:
-    """A model that gives many tokens a chance, unequal ones."""
+    """A model that gives many tokens some probability, unequal ones."""
     model = strong_generator(family, seed=seed, tie_word_embeddings=False)
     with torch.no_grad():
         model.lm_head.weight.normal_(0, 0.2, generator=torch.Generator().manual_seed(seed))
@@ -39,7 +39,7 @@ def undecided(family: str, seed: int = 1) -> Any:
 
 
 @pytest.mark.parametrize("family", ONE_OF_EACH)
-def test_the_same_seed_writes_the_same_and_leaves_the_random_state_and_the_mode(family: str) -> None:
+def test_the_same_seed_gives_the_same_samples_and_leaves_the_random_state_and_the_mode(family: str) -> None:
     model, batch = undecided(family).train(), batch_for(family)
     state = torch.random.get_rng_state()
     first, again, other = (sampled(model, batch, seed) for seed in (1, 1, 2))
@@ -53,7 +53,7 @@ def test_the_same_seed_writes_the_same_and_leaves_the_random_state_and_the_mode(
 @pytest.mark.parametrize(
     "setting", [{"min_p": 0.9}, {"epsilon_cutoff": 0.5}, {"top_h": 0.1}, {"prompt_lookup_num_tokens": 3}], ids=str
 )
-def test_no_setting_of_the_model_takes_a_token_its_chance(setting: dict[str, Any]) -> None:
+def test_no_generation_setting_of_the_model_excludes_a_token(setting: dict[str, Any]) -> None:
     model, batch = undecided("llama"), batch_for("llama")
     plain = sampled(model, batch, 1)
     model.generation_config.update(**setting)
@@ -104,7 +104,7 @@ def test_samples_have_the_models_own_probabilities(family: str) -> None:
     assert (expected > 0.01).sum() > 5
 
 
-def test_what_stands_behind_the_end_of_text_does_not_count() -> None:
+def test_tokens_after_the_end_of_text_do_not_count() -> None:
     model = undecided("bart")
     with torch.no_grad():
         model.final_logits_bias[0, END] = 4.0  # often the end

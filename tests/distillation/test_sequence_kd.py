@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    """`ask("bart", share=0.5)`: what a random teacher of that family writes for the task's rows, and the rows before."""
+    """`ask("bart", share=0.5)`: what a random teacher of that family generates for the task's rows, and the rows before."""
     description = write_pairs(tmp_path / "data", rows=60)
 
     def ask(
@@ -59,7 +59,7 @@ def ask(tmp_path: Path) -> Ask:
     return ask
 
 
-def test_all_are_what_the_teachers_beam_search_writes_for_each_row_alone(ask: Ask, tmp_path: Path) -> None:
+def test_all_are_what_the_teachers_beam_search_generates_for_each_row_alone(ask: Ask, tmp_path: Path) -> None:
     found, rows = ask()
     model, its_tokenizer = generator(tmp_path / "bart"), tokenizer(tmp_path / "bart")
     assert found.rows["text"] == rows["text"]
@@ -97,7 +97,7 @@ def test_a_share_is_of_the_same_rows_and_costs_nothing_again(ask: Ask, asked: li
     assert again.rows._fingerprint == some.rows._fingerprint != everything.rows._fingerprint
 
 
-def test_a_stopped_run_goes_on_behind_the_last_part_that_was_kept(
+def test_a_stopped_run_continues_after_the_last_part_that_was_kept(
     ask: Ask, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, rows = ask(cache="whole")
@@ -138,7 +138,7 @@ def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask
         with_teacher_references(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)
 
 
-def test_graphs_write_what_torch_writes(
+def test_graphs_generate_what_torch_generates(
     ask: Ask, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(torch_generator("bart", tmp_path_factory).folder, tmp_path / "bart")

@@ -183,7 +183,7 @@ def test_two_who_ask_at_once_get_the_same_answers_and_the_teacher_runs_once(
     assert found[0].logits.any(axis=1).all()
 
 
-def test_a_full_disk_is_told_before_a_value_is_written(ask: Callable[..., Outputs], tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_a_value_is_written(ask: Callable[..., Outputs], tmp_path: Path) -> None:
     with files_no_larger_than(3000), pytest.raises(CompressError, match=r"cannot be written .*Free some space"):
         ask(WANTED)
     assert not list((tmp_path / "cache").rglob("*.npy"))

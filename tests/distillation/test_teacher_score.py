@@ -1,4 +1,4 @@
-"""What a teacher scores on the held-out rows is told before anything is learned from it, and a swapped one is refused."""
+"""What a teacher scores on the held-out rows is reported before anything is learned from it, and a swapped one is refused."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def with_its_rows_swapped(artifact: Artifact, folder: Path) -> Artifact:
     return resolve_model(str(folder))
 
 
-def test_the_teachers_score_is_told_and_one_whose_labels_are_swapped_is_refused_unless_asked_for(
+def test_the_teachers_score_is_reported_and_one_whose_labels_are_swapped_is_refused_unless_asked_for(
     taught: Artifact, task: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -140,7 +140,7 @@ def test_a_teacher_with_its_labels_in_another_order_teaches_by_their_names(
     assert json.loads((students[0].folder / "config.json").read_text())["id2label"]["0"] == "negative"
 
 
-def test_a_head_that_was_trained_before_has_its_score_told_before_it_is_trained_on(
+def test_the_score_of_a_head_that_was_trained_before_is_reported_before_it_is_trained_on(
     taught: Artifact, task: dict[str, Any], tmp_path: Path
 ) -> None:
     technique = find("techniques", "finetune")
@@ -150,7 +150,7 @@ def test_a_head_that_was_trained_before_has_its_score_told_before_it_is_trained_
     assert again["score_before_training"]["value"] == pytest.approx(curve[-1][1], abs=1e-4)
 
 
-def test_a_teacher_that_says_one_class_is_told(
+def test_a_teacher_that_predicts_one_class_is_reported(
     make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     import torch
@@ -176,7 +176,7 @@ def test_a_generators_score_is_computed_once(tmp_path: Path, monkeypatch: pytest
     assert of_generator(teacher, data, tmp_path / "cache") == first
 
 
-def test_a_generators_score_that_does_not_exist_is_told_as_such(tmp_path: Path) -> None:
+def test_a_generators_score_that_does_not_exist_is_reported_as_such(tmp_path: Path) -> None:
     from dataclasses import replace
 
     task = write_pairs(tmp_path / "data", rows=60)

@@ -81,7 +81,7 @@ def test_the_most_important_units_stay_and_the_rest_goes() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(30, 100))
-def test_what_is_left_over_is_told_and_is_less_than_a_group_of_neurons(seed: int, percent: int) -> None:
+def test_what_is_left_over_is_reported_and_is_less_than_a_group_of_neurons(seed: int, percent: int) -> None:
     scores, costs = scores_of(seed, layers=3, heads=4, neurons=32), linear_costs(3, 4, 32)
     original = costs.total((4,) * 3, (32,) * 3)
     found = everywhere(scores, costs, percent / 100 * original, neuron_multiple=4)

@@ -28,7 +28,7 @@ def fresh(tmp_path: Path) -> Callable[[], Any]:
 
 
 class Training:
-    """A loop as short as can be, with an optimizer that has momentum; it can stop and go on from what it saved."""
+    """A loop as short as can be, with an optimizer that has momentum; it can stop and resume from what it saved."""
 
     def __init__(self, model: Any) -> None:
         self.model = model.eval()
@@ -102,7 +102,7 @@ def test_what_is_pruned_never_comes_back_and_what_is_left_alone_is_not_pruned(fr
     assert all(bool(mask.all()) for name, mask in late.items() if name.endswith("value"))
 
 
-def test_a_training_that_goes_on_ends_as_one_that_never_stopped(fresh: Callable[[], Any]) -> None:
+def test_a_resumed_training_ends_as_one_that_never_stopped(fresh: Callable[[], Any]) -> None:
     schedule = Schedule(0.6, updates=7)
     whole = fresh()
     Training(whole).run(Gradual(whole, schedule), 0, STEPS)
@@ -138,7 +138,7 @@ def test_without_masks_the_zeros_that_are_there_hold(fresh: Callable[[], Any]) -
     assert all(torch.equal(mask, found[name]) for name, mask in masks_of_zeros(model).items())
 
 
-def test_gradual_pruning_goes_on_from_a_pruned_model(fresh: Callable[[], Any]) -> None:
+def test_gradual_pruning_continues_from_a_pruned_model(fresh: Callable[[], Any]) -> None:
     model = fresh()
     apply_(model, local(weights_of(model), 0.3))
     before = masks_of_zeros(model)

@@ -150,7 +150,7 @@ def test_what_is_finished_is_a_plain_checkpoint_that_answers_the_same(name: str,
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_a_training_that_goes_on_ends_as_one_that_never_stopped(soft: bool, fresh: Callable[[], Any]) -> None:
+def test_a_resumed_training_ends_as_one_that_never_stopped(soft: bool, fresh: Callable[[], Any]) -> None:
     def made() -> tuple[Any, Any, Any]:
         model = fresh()
         # Fewer updates than steps: masks are older than scores when the training stops.

@@ -145,7 +145,7 @@ def test_the_saved_precision_is_kept(folder: Path) -> None:
     assert models.classifier(half).dtype == torch.bfloat16
 
 
-def test_a_file_cut_short_is_told_as_for_any_model(folder: Path) -> None:
+def test_a_file_cut_short_is_reported_as_for_any_model(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(CompressError, match=r"corrupt or cut short"):

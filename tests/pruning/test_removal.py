@@ -93,7 +93,7 @@ def test_what_is_gone_is_gone_from_the_weights(bert: Any) -> None:
     assert not any((value == 0).all(dim=-1).any() for value in smaller.bert.encoder.state_dict().values())
 
 
-def test_equal_neurons_are_said_by_transformers_own_config_and_unequal_ones_by_ours(model: Any) -> None:
+def test_equal_widths_are_in_transformers_own_config_and_unequal_ones_in_ours(model: Any) -> None:
     present = units(model)
     layers = len(present.neurons)
     equal = remove(model, Kept(everything(present).heads, tuple(tuple(range(i, i + 40)) for i in range(layers))))

@@ -1,4 +1,4 @@
-"""Distillation of models that write text: what the student is, what it learns from, and that the teacher's part is its own."""
+"""Distillation of generative models: what the student is, and what it learns from."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_the_online_teacher_and_a_cache_of_all_tokens_teach_alike(distil: Run) -
     )
 
 
-def test_the_most_important_layers_are_those_without_which_references_are_foretold_worst(
+def test_the_most_important_layers_are_those_without_which_the_loss_on_references_is_largest(
     distil: Run, tmp_path: Path
 ) -> None:
     told = facts(distil("student", "bart", decoder_layers=2, layer_choice="importance", calibration="task-256"))
@@ -135,7 +135,7 @@ def test_the_most_important_layers_are_those_without_which_references_are_foreto
 
 
 @pytest.mark.parametrize("family", ["t5", "bart"])
-def test_an_encoder_that_stands_still_is_the_teachers_to_the_last_bit_and_runs_once(
+def test_a_frozen_encoder_is_the_teachers_to_the_last_bit_and_runs_once(
     distil: Run, family: str, tmp_path: Path
 ) -> None:
     settings = {"on_policy": 0.3, "epochs": 2, "batch_size": 8, "keep_checkpoint": "last"}
@@ -292,7 +292,7 @@ def test_the_comparison_of_decoders_is_by_perplexity(distil: Run, tmp_path: Path
         ({"decoder_layers": (2, 0)}, "not increasing"),
     ],
 )
-def test_what_cannot_work_is_said_before_anything_is_loaded(
+def test_what_cannot_work_is_refused_before_anything_is_loaded(
     distil: Run, settings: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("compress.models.load.load", lambda *_: pytest.fail("a model was loaded"))
@@ -312,7 +312,7 @@ def test_what_cannot_work_is_said_before_anything_is_loaded(
     ],
     ids=str,
 )
-def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
+def test_a_student_with_all_layers_of_its_teacher_is_reported_as_no_smaller(
     family: str, asked: dict[str, Any], is_said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     teacher = resolve_model(str(write_generator(tmp_path / family, family, layers=3)))
@@ -321,7 +321,7 @@ def test_a_student_with_all_layers_of_its_teacher_is_said_to_be_no_smaller(
     assert ("so it is not smaller" in caplog.text) == is_said
 
 
-def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
+def test_a_given_student_as_large_as_its_teacher_is_reported_as_no_smaller(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folders = [write_generator(tmp_path / str(layers), "bart", layers=layers) for layers in (2, 2, 1)]
@@ -333,7 +333,7 @@ def test_a_given_student_as_large_as_its_teacher_is_said_to_be_no_smaller(
         assert ("it is not smaller" in caplog.text) == is_said
 
 
-def test_settings_of_text_are_refused_for_classes_and_the_other_way_round(tmp_path: Path) -> None:
+def test_settings_of_generative_models_are_refused_for_classifiers_and_the_reverse(tmp_path: Path) -> None:
     classifier, task = write_model(tmp_path / "bert"), write_task(tmp_path / "moods")
     with pytest.raises(CompressError, match="top_k is for generative models"):
         apply(
@@ -406,7 +406,9 @@ def test_features_that_would_take_too_much_disk_come_from_the_online_teacher(dis
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["t5", "llama"])
-def test_a_first_stage_brings_a_narrower_students_layers_nearer(distil: Run, tmp_path: Path, family: str) -> None:
+def test_in_a_first_stage_a_narrower_students_layers_come_nearer_to_the_teachers(
+    distil: Run, tmp_path: Path, family: str
+) -> None:
     narrow = {"d_model": 16} if family == "t5" else {"hidden_size": 16}
     folder = write_generator(tmp_path / "narrow", family, layers=2, **narrow)
     settings = {"intermediate_epochs": 12, "batch_size": 8, "learning_rate": 3e-2}
@@ -417,7 +419,7 @@ def test_a_first_stage_brings_a_narrower_students_layers_nearer(distil: Run, tmp
             assert sum(points[-8:]) < share * sum(points[:8])
 
 
-def test_of_own_samples_no_features_are_cached(distil: Run, tmp_path: Path) -> None:
+def test_no_features_of_the_students_own_samples_are_cached(distil: Run, tmp_path: Path) -> None:
     made = distil("student", "gpt2", on_policy=0.5, hidden_weight=1.0)
     assert not (tmp_path / ".compress-cache" / "teacher-features").exists()
     assert "hidden states" in terms(made)

@@ -1,4 +1,4 @@
-"""Export as a step, for models that write text: graphs that share their weights, compared with torch on the task's own rows."""
+"""Export as a step, for generative models: graphs that share their weights, compared with torch on the task's own rows."""
 
 from __future__ import annotations
 

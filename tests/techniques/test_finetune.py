@@ -1,4 +1,4 @@
-"""`compress finetune` for models that write: from a checkpoint, from a config, out of an encoder."""
+"""`compress finetune` for generative models: from a checkpoint, from a config, out of an encoder."""
 
 from __future__ import annotations
 

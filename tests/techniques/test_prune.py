@@ -124,7 +124,7 @@ def test_movement_leaves_a_plain_checkpoint_with_the_zeros_asked_for(prune: Call
 
 @pytest.mark.parametrize("budget", ["macs", "parameters"])
 @pytest.mark.parametrize("method", ["structured", "kwon"])
-def test_a_budget_is_kept_and_the_remainder_is_told(
+def test_a_budget_is_kept_and_the_remainder_is_reported(
     prune: Callable[..., Artifact], tmp_path: Path, method: str, budget: str
 ) -> None:
     artifact = prune("pruned", method=method, target_ratio=0.6, budget=budget)
@@ -255,7 +255,7 @@ def test_a_budget_that_removes_nothing_is_refused(method: str, prune: Callable[.
     assert not (tmp_path / "pruned").exists()
 
 
-def test_what_a_kind_can_bring_is_said_beforehand() -> None:
+def test_what_a_kind_of_pruning_can_gain_is_said_beforehand() -> None:
     assert "no runtime here faster" in prospect(Prune(method="magnitude"))
     assert "sparse tensor cores" in prospect(Prune(method="wanda", pattern="2:4"))
     assert "smaller and faster in every runtime" in prospect(Prune())

@@ -1,4 +1,4 @@
-"""Pruning of models that write text: what was asked for is delivered, opens again, writes on, and is smaller as ONNX."""
+"""Pruning of generative models: what was asked for is delivered, opens again, still generates, and is smaller as ONNX."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read_jsonl(file: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("method", ["structured", "kwon"])
 @pytest.mark.parametrize("family", [*ONE_OF_EACH, "t5", "llama"])  # heads of a shared table, heads in groups
-def test_what_is_pruned_keeps_within_its_budget_and_writes_on(prune: Run, family: str, method: str) -> None:
+def test_what_is_pruned_keeps_within_its_budget_and_still_generates(prune: Run, family: str, method: str) -> None:
     artifact = prune("pruned", family, method=method, target_ratio=0.5)
     whole, small = load(resolve_model(str(artifact.folder.parent / f"whole-{family}"))), load(artifact)
     facts = artifact.steps[-1].facts
@@ -111,7 +111,7 @@ def test_the_share_of_zeros_asked_for_is_delivered_in_all_parts(prune: Run, fami
 
 
 @pytest.mark.parametrize("family", ONE_OF_EACH)
-def test_layers_that_are_missed_least_go_from_either_side(prune: Run, family: str) -> None:
+def test_the_least_important_layers_of_either_side_are_removed(prune: Run, family: str) -> None:
     asked = {"encoder_layers": 1, "decoder_layers": (1,)} if is_seq2seq(family) else {"layers": 1}
     artifact = prune("short", family, method="layers", **asked)
     small = load(artifact)
@@ -124,7 +124,7 @@ def test_layers_that_are_missed_least_go_from_either_side(prune: Run, family: st
 
 
 @pytest.mark.parametrize("family", ONE_OF_EACH)
-def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_writes_on(prune: Run, family: str) -> None:
+def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_still_generates(prune: Run, family: str) -> None:
     artifact = prune("narrow", family, method="width", hidden_size=24)
     small = load(artifact)
     assert small.config.hidden_size == 24
@@ -219,7 +219,7 @@ def test_what_is_for_classifiers_is_refused(prune: Run, family: str, settings: d
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["structured", "kwon"])
 @pytest.mark.parametrize("family", ["t5", "llama"])  # heads of a shared table, heads in groups
-def test_the_exported_graphs_hold_the_smaller_matrices_and_write_the_same(
+def test_the_exported_graphs_hold_the_smaller_matrices_and_generate_the_same(
     prune: Run, family: str, method: str, tmp_path: Path
 ) -> None:
     from compress.onnx.export_with_cache import export_generative

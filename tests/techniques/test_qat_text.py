@@ -1,4 +1,4 @@
-"""Quantization-aware training of models that write text: each part's graph has the scales that were learned."""
+"""Quantization-aware training of generative models: each part's graph has the scales that were learned."""
 
 from __future__ import annotations
 

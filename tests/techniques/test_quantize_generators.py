@@ -1,4 +1,4 @@
-"""Quantization of models that write text: each component in its precision, weights shared as before, the gap told."""
+"""Quantization of generative models: each component in its precision, weights shared as before, the gap reported."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def test_bad_rows_are_an_error_or_counted_as_the_task_says(tmp_path: Path) -> No
         ("a.txt", "review\tmood\nx\tpos\n", "is a table. Call it a.tsv"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_before_anything_is_loaded(
+def test_a_file_that_cannot_be_used_is_refused_before_anything_is_loaded(
     name: str, content: str | None, said: str, tmp_path: Path
 ) -> None:
     task, _, _ = prepared(tmp_path / "data", SINGLE)
@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_used_is_told_before_anything_is_loaded(
     assert said in str(told.value)
 
 
-def test_other_requests_that_cannot_work_are_told(tmp_path: Path) -> None:
+def test_other_requests_that_cannot_work_are_refused(tmp_path: Path) -> None:
     single, rows, _ = prepared(tmp_path / "single", SINGLE)
     pair, _, _ = prepared(tmp_path / "pair", PAIR)
     (tmp_path / "a.txt").write_text("x\n")
@@ -322,7 +322,7 @@ def test_another_model_or_file_is_another_identity(tmp_path: Path) -> None:
     assert identity(None, None) == {}
 
 
-def test_a_model_without_the_head_is_told_and_the_tasks_words_are_used(
+def test_a_model_without_the_head_is_reported_and_the_tasks_words_are_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     task, rows, _ = prepared(tmp_path / "data", SINGLE)

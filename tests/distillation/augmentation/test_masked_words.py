@@ -158,14 +158,14 @@ def test_a_head_that_lacks_one_tensor_is_not_used(tmp_path: Path) -> None:
         MaskedWords.load(folder)
 
 
-def test_a_tokenizer_without_a_mask_is_told(tmp_path: Path) -> None:
+def test_a_tokenizer_without_a_mask_is_reported(tmp_path: Path) -> None:
     tokenizer = write_tokenizer(tmp_path / "tokenizer")
     tokenizer.mask_token = None
     with pytest.raises(NoHead, match="without a mask token"):
         MaskedWords.load(write_masked_lm(tmp_path / "mlm", tokenizer=tokenizer))
 
 
-def test_a_type_that_has_no_masked_language_model_is_told(tmp_path: Path) -> None:
+def test_a_type_that_has_no_masked_language_model_is_reported(tmp_path: Path) -> None:
     folder = write_masked_lm(tmp_path / "mlm")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": config["vocab_size"]}))

@@ -82,7 +82,7 @@ def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Pa
         found = choose(scores, price, budget, parts=settings.units)
         kept = found.kept
     smaller = remove(model, kept)
-    writes = model.config.is_encoder_decoder or (settings.budget == "latency" and kind_of_model(model).generates)
+    of_both = model.config.is_encoder_decoder or settings.budget == "latency"
     return smaller, {
         **_removed(kept, present),
         "budget": {
@@ -92,9 +92,9 @@ def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Pa
             "remainder": found.remainder,
             "of": found.original,
             "length": settings.length,
-            **({"written": settings.new_tokens} if writes else {}),
+            **({"written": settings.new_tokens} if of_both and kind_of_model(model).generates else {}),
         },
-        "macs_kept": costs.macs(model, settings.length, settings.new_tokens).share(units(smaller), present),
+        "macs_kept": _macs(model, settings).share(units(smaller), present),
         "parameters_kept": costs.parameters(model).share(units(smaller), present),
     }
 
@@ -176,7 +176,7 @@ def _costs(model: Any, settings: Prune, cache: Path) -> costs.Costs:
     if settings.budget == "parameters":
         return costs.parameters(model)
     if settings.budget == "macs":
-        return costs.macs(model, settings.length, settings.new_tokens)
+        return _macs(model, settings)
     from compress.core.cores import available_cores
     from compress.pruning.latency_table import table
 
@@ -188,6 +188,11 @@ def _costs(model: Any, settings: Prune, cache: Path) -> costs.Costs:
         threads=available_cores(),
         cache=cache,
     ).costs()
+
+
+def _macs(model: Any, settings: Prune) -> costs.Costs:
+    """The decoder of a classifier reads as many tokens as its encoder."""
+    return costs.macs(model, settings.length, settings.new_tokens if kind_of_model(model).generates else None)
 
 
 def _length(model: Any, settings: Prune) -> int:

@@ -1,9 +1,9 @@
 """ONNX graphs of one attention block or one feed-forward block with any number of units, as the exporter writes them.
 
-An encoder's are fused, as `compress.onnx.fusion` leaves them. Those of a generative model are plain products with a key-value
-cache, as `compress.onnx.export_with_cache` writes them: what reads a text at once, and what a decoder computes for one more
-token. Norms are LayerNormalization, activations GELU, and heads have no rotary positions, whatever the family has: none of
-these depends on how many units there are.
+An encoder's, in a classifier, are fused, as `compress.onnx.fusion` leaves them. All others are plain products: those of a
+generative model with a key-value cache, as `compress.onnx.export_with_cache` writes them, and those of a classifier's decoder.
+Norms are LayerNormalization, activations GELU, and heads have no rotary positions, whatever the family has: none of these
+depends on how many units there are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,23 +21,8 @@ Graphs = Mapping[str, Callable[[], Any]]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The sizes that determine the latency of an encoder's blocks, besides their heads or neurons."""
-
-    hidden: int
-    head_size: int
-    heads: int
-    """Of a whole layer."""
-    neurons: int
-    """Of a whole layer."""
-    gated: bool
-    batch: int
-    length: int
-
-
-@dataclass(frozen=True)
 class StackShape:
-    """The sizes of one stack of a generative model."""
+    """The sizes of one stack of layers, an encoder or a decoder."""
 
     hidden: int
     head_size: int
@@ -46,57 +31,60 @@ class StackShape:
     heads: int
     """Units of a whole attention: heads, or groups of them."""
     neurons: int
-    gated: bool
+    """Of a whole layer."""
+    fused_qkv: bool
+    """Whether one matrix makes queries, keys and values."""
+    gate: Literal["none", "fused", "apart"]
+    """Whether neurons have gates, and whether the neurons' matrix makes them too (fused) or one of their own (apart)."""
 
 
 @dataclass(frozen=True)
-class GenerationShape:
-    """The sizes that determine the latency of a generative model's blocks, besides their heads or neurons."""
+class Shape:
+    """The sizes that determine the latency of a model's blocks, besides their heads or neurons."""
 
     encoder: StackShape | None
-    """None where there is a decoder alone."""
-    decoder: StackShape
+    decoder: StackShape | None
     batch: int
     length: int
     """Tokens that are read."""
     written: int
-    """Tokens that are written."""
+    """Tokens that are written; 0 of a classifier."""
 
 
-def encoder_graphs(shape: Shape) -> Graphs:
-    """Of an encoder: `attention` and `ffn`; of its last layer, where only the first token is read, `last_attention` and
-    `last_ffn`."""
-    found: dict[str, Callable[[], Any]] = {}
-    for prefix, first in (("", False), ("last_", True)):
-        for count in widths(shape.heads, 1):
-            found[f"{prefix}attention {count}"] = partial(_attention, shape, count, first)
-        for count in widths(shape.neurons, 16):
-            found[f"{prefix}ffn {count}"] = partial(_ffn, shape, count, first)
-    return found
+def block_graphs(shape: Shape) -> Graphs:
+    """The graphs of all blocks that such a model may run, by width.
 
-
-def generation_graphs(shape: GenerationShape) -> Graphs:
-    """Of a generative model: what runs once a text, and what runs once a token.
-
-    Of an encoder-decoder `encoder_attention` and `encoder_ffn` over the text, `cross_keys` (the cross-attention's keys and values
-    of the text), and by token `step_attention`, `step_cross_attention` and `step_ffn`. Of a decoder `prefill_attention` and
-    `prefill_ffn` over the text, `step_attention` and `step_ffn`. The cache of a step holds as many tokens as halfway through.
+    - Of an encoder in a classifier `attention` and `ffn`; `last_attention` and `last_ffn` where only the first token's output is
+      read. Of one in a generative model `encoder_attention` and `encoder_ffn`.
+    - Of a decoder over a whole text `prefill_attention` and `prefill_ffn`, and for one more token `step_attention` and
+      `step_ffn`. The cache of a step holds as many tokens as halfway through.
+    - Of a decoder that reads an encoder's states `cross_keys`, their keys and values, and `prefill_cross_attention` and
+      `step_cross_attention`, which use them.
     """
     found: dict[str, Callable[[], Any]] = {}
-    batch, length, decoder = shape.batch, shape.length, shape.decoder
+    batch, length, encoder, decoder = shape.batch, shape.length, shape.encoder, shape.decoder
 
     def add(block: str, most: int, multiple: int, make: Callable[[int], Any]) -> None:
         found.update({f"{block} {count}": partial(make, count) for count in widths(most, multiple)})
 
-    reads, reading = (shape.decoder, "prefill") if shape.encoder is None else (shape.encoder, "encoder")
-    add(f"{reading}_attention", reads.heads, 1, partial(_self_attention, reads, batch, length, 0))
-    add(f"{reading}_ffn", reads.neurons, 16, partial(_network, reads, batch, length))
-    past = shape.written // 2 + (length if shape.encoder is None else 0)
-    add("step_attention", decoder.heads, 1, partial(_self_attention, decoder, batch, 1, past))
-    add("step_ffn", decoder.neurons, 16, partial(_network, decoder, batch, 1))
-    if shape.encoder is not None:
+    def over(prefix: str, stack: StackShape, tokens: int, past: int = 0) -> None:
+        add(f"{prefix}_attention", stack.heads, 1, partial(_self_attention, stack, batch, tokens, past))
+        add(f"{prefix}_ffn", stack.neurons, 16, partial(_ffn, stack, batch, tokens))
+
+    if encoder is not None and shape.written:
+        over("encoder", encoder, length)
+    elif encoder is not None:
+        for prefix, first in (("", False), ("last_", True)):
+            add(f"{prefix}attention", encoder.heads, 1, partial(_fused_attention, encoder, batch, length, first))
+            add(f"{prefix}ffn", encoder.neurons, 16, partial(_ffn, encoder, batch, 1 if first else length))
+    if decoder is not None:
+        over("prefill", decoder, length)
+        over("step", decoder, 1, shape.written // 2 + (length if encoder is None else 0))
+    if encoder is not None and decoder is not None:
         add("cross_keys", decoder.heads, 1, partial(_cross_keys, decoder, batch, length))
-        add("step_cross_attention", decoder.heads, 1, partial(_cross_attention, decoder, batch, length))
+        for prefix, tokens in (("prefill", length), ("step", 1)):
+            make = partial(_cross_attention, decoder, batch, tokens, length)
+            add(f"{prefix}_cross_attention", decoder.heads, 1, make)
     return found
 
 
@@ -120,12 +108,15 @@ class _Block:
         self.weights: list[Any] = []
         self.generator = np.random.default_rng(0)
 
-    def add(self, operator: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> str:
+    def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        return self._node(operator, inputs, 1, **attributes)[0]
+
+    def _node(self, operator: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
         from onnx import helper
 
         names = [f"{len(self.nodes)}.{place}" for place in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
-        return names[0]
+        return names
 
     def constant(self, values: Any) -> str:
         from onnx import numpy_helper
@@ -138,6 +129,17 @@ class _Block:
         weight = self.generator.standard_normal((inputs, outputs), np.float32) / np.float32(math.sqrt(inputs))
         product = self.add("MatMul", [name, self.constant(weight)])
         return self.add("Add", [product, self.constant(np.zeros(outputs, np.float32))])
+
+    def linear_parts(self, name: str, inputs: int, parts: Sequence[int], *, fused: bool) -> list[str]:
+        """What several matrices make, or, fused, one matrix whose outputs are split."""
+        if not fused:
+            return [self.linear(name, inputs, width) for width in parts]
+        made = self.linear(name, inputs, sum(parts))
+        return self._node("Split", [made, self.constant(np.array(parts, np.int64))], len(parts), axis=-1)
+
+    def first_token(self, name: str) -> str:
+        """Of [batch, tokens, width] the first token, [batch, 1, width]."""
+        return self.add("Gather", [name, self.constant(np.array([0], np.int64))], axis=1)
 
     def normed(self, name: str, residual: str, width: int) -> str:
         scale, bias = self.constant(np.ones(width, np.float32)), self.constant(np.zeros(width, np.float32))
@@ -163,48 +165,42 @@ class _Block:
         return helper.make_model(graph, opset_imports=domains, ir_version=10)
 
 
-def _attention(shape: Shape, heads: int, first: bool) -> Any:
-    block, inner = _Block(), heads * shape.head_size
-    asking = "hidden"
-    if first:
-        asking = block.add("Gather", ["hidden", block.constant(np.array([0], np.int64))], axis=1)
-    query, key, value = (block.linear(name, shape.hidden, inner) for name in (asking, "hidden", "hidden"))
-    inputs, scale = [query, key, value, "", "mask"], 1 / math.sqrt(shape.head_size)
-    mixed = block.add("MultiHeadAttention", inputs, domain="com.microsoft", num_heads=heads, scale=scale)
-    output = block.normed(block.linear(mixed, inner, shape.hidden), asking, shape.hidden)
-    text = [shape.batch, shape.length]
-    return block.model({"hidden": [*text, shape.hidden], "mask": text}, [output])
+def _fused_attention(stack: StackShape, batch: int, length: int, first: bool, count: int) -> Any:
+    """Tokens that read one another; first: only the first of them does."""
+    block, inner = _Block(), count * stack.head_size
+    residual = block.first_token("hidden") if first else "hidden"
+    if stack.fused_qkv or not first:
+        query, key, value = block.linear_parts("hidden", stack.hidden, [inner] * 3, fused=stack.fused_qkv)
+        query = block.first_token(query) if first else query
+    else:
+        query = block.linear(residual, stack.hidden, inner)
+        key, value = block.linear_parts("hidden", stack.hidden, [inner] * 2, fused=False)
+    inputs, scale = [query, key, value, "", "mask"], 1 / math.sqrt(stack.head_size)
+    mixed = block.add("MultiHeadAttention", inputs, domain="com.microsoft", num_heads=count, scale=scale)
+    output = block.normed(block.linear(mixed, inner, stack.hidden), residual, stack.hidden)
+    return block.model({"hidden": [batch, length, stack.hidden], "mask": [batch, length]}, [output])
 
 
-def _ffn(shape: Shape, neurons: int, first: bool) -> Any:
+def _ffn(stack: StackShape, batch: int, tokens: int, neurons: int) -> Any:
     block = _Block()
-    made = _neurons(block, "hidden", shape.hidden, neurons, fused=shape.gated)
-    output = block.normed(block.linear(made, neurons, shape.hidden), "hidden", shape.hidden)
-    return block.model({"hidden": [shape.batch, 1 if first else shape.length, shape.hidden]}, [output])
-
-
-def _neurons(block: _Block, name: str, hidden: int, neurons: int, *, fused: bool = False, gated: bool = False) -> str:
-    """The outputs of neurons; fused: with gates made by the same matrix, gated: by one of their own."""
-    made = block.linear(name, hidden, 2 * neurons if fused else neurons)
-    if fused:
-        value = block.add("Split", [made], outputs=2, axis=-1, num_outputs=2)
-        return block.add("Mul", [block.add("Gelu", [value]), value.replace(".0", ".1")])
-    if gated:
-        return block.add("Mul", [block.add("Gelu", [made]), block.linear(name, hidden, neurons)])
-    return block.add("Gelu", [made])
-
-
-# Blocks of generative models
+    parts = [neurons] if stack.gate == "none" else [neurons, neurons]
+    value, *gates = block.linear_parts("hidden", stack.hidden, parts, fused=stack.gate == "fused")
+    made = block.add("Gelu", [value])
+    for gate in gates:
+        made = block.add("Mul", [made, gate])
+    output = block.normed(block.linear(made, neurons, stack.hidden), "hidden", stack.hidden)
+    return block.model({"hidden": [batch, tokens, stack.hidden]}, [output])
 
 
 def _self_attention(stack: StackShape, batch: int, tokens: int, past: int, count: int) -> Any:
     """So many tokens that read one another, and those of a cache before them."""
     block, inner = _Block(), count * stack.head_size
-    query = block.linear("hidden", stack.hidden, stack.group * inner)
+    parts = [stack.group * inner, inner, inner]
+    query, *new = block.linear_parts("hidden", stack.hidden, parts, fused=stack.fused_qkv)
     inputs = {"hidden": [batch, tokens, stack.hidden], "bias": [batch, 1, tokens, past + tokens]}
     present = []
-    for name in ("key", "value"):
-        made = block.heads_apart(block.linear("hidden", stack.hidden, inner), batch, tokens, count, stack.head_size)
+    for name, part in zip(("key", "value"), new, strict=True):
+        made = block.heads_apart(part, batch, tokens, count, stack.head_size)
         if past:
             inputs[f"past {name}"] = [batch, count, past, stack.head_size]
             made = block.add("Concat", [f"past {name}", made], axis=2)
@@ -224,13 +220,13 @@ def _cross_keys(stack: StackShape, batch: int, length: int, count: int) -> Any:
     return block.model({"states": [batch, length, stack.hidden]}, made)
 
 
-def _cross_attention(stack: StackShape, batch: int, length: int, count: int) -> Any:
-    """One token that reads the keys and values of an encoder's states."""
+def _cross_attention(stack: StackShape, batch: int, tokens: int, length: int, count: int) -> Any:
+    """So many tokens that read the keys and values of an encoder's states."""
     block = _Block()
     query = block.linear("hidden", stack.hidden, stack.group * count * stack.head_size)
-    output = _mixed(block, stack, batch, 1, length, count, query, ["key", "value"])
+    output = _mixed(block, stack, batch, tokens, length, count, query, ["key", "value"])
     whole = [batch, count, length, stack.head_size]
-    inputs = {"hidden": [batch, 1, stack.hidden], "bias": [batch, 1, 1, length], "key": whole, "value": whole}
+    inputs = {"hidden": [batch, tokens, stack.hidden], "bias": [batch, 1, tokens, length], "key": whole, "value": whole}
     return block.model(inputs, [output])
 
 
@@ -266,10 +262,3 @@ def _repeated(block: _Block, name: str, stack: StackShape, batch: int, seen: int
     wide = block.constant(np.array([batch, count, stack.group, seen, stack.head_size], np.int64))
     flat = block.constant(np.array([batch, count * stack.group, seen, stack.head_size], np.int64))
     return block.add("Reshape", [block.add("Expand", [apart, wide]), flat])
-
-
-def _network(stack: StackShape, batch: int, tokens: int, neurons: int) -> Any:
-    block = _Block()
-    made = _neurons(block, "hidden", stack.hidden, neurons, gated=stack.gated)
-    output = block.normed(block.linear(made, neurons, stack.hidden), "hidden", stack.hidden)
-    return block.model({"hidden": [batch, tokens, stack.hidden]}, [output])

@@ -4,7 +4,7 @@ ONNX Runtime runs small graphs of one attention block and of one feed-forward bl
 Times between two widths are interpolated. Kwon et al. 2022, "A fast post-training pruning framework for transformers", fit such
 measurements by a line above a threshold; here they stay as they are but for being made monotone.
 
-An encoder's latency is that of one batch of texts. A generative model's is that of one batch of whole outputs, greedy: the
+A classifier's latency is that of one batch of texts. A generative model's is that of one batch of whole outputs, greedy: the
 encoder, or the decoder's prefill, once, and a decoding step with a key-value cache for each token that is written.
 """
 
@@ -27,22 +27,16 @@ from compress.core.errors import CompressError
 from compress.core.machine import cpu_model, packages
 from compress.core.temporary import temporary_folder
 from compress.models.families.architecture import Architecture
-from compress.models.families.blocks import attentions, feed_forwards, group_size, head_size
+from compress.models.families.blocks import Block, attentions, feed_forwards, group_size, head_size
 from compress.models.families.families import family
+from compress.models.families.read_token import reads_first_token
 from compress.models.kinds import kind_of_model
-from compress.models.layers import layer_count
+from compress.models.layers import hidden_width, layer_count
 from compress.pruning.costs import Costs, Table
-from compress.pruning.latency_blocks import (
-    GenerationShape,
-    Graphs,
-    Shape,
-    StackShape,
-    encoder_graphs,
-    generation_graphs,
-)
-from compress.pruning.units import Units, units
+from compress.pruning.latency_blocks import Graphs, Shape, StackShape, block_graphs
+from compress.pruning.units import own_layers
 
-FORMAT = 1
+FORMAT = 2
 ROUNDS, SECONDS = (7, 60), 25.0
 """The least and most rounds, and the seconds after which no further one is begun."""
 LEAST_SECONDS = 0.005
@@ -64,14 +58,6 @@ class LatencyTable:
     """Of each attention of `compress.models.families.blocks`: which blocks it is."""
     ffn: tuple[Runs, ...]
     """Of each feed-forward network, likewise."""
-    shape: Shape | GenerationShape
-    threads: int
-    where: Mapping[str, str]
-    """The processor and the version of ONNX Runtime."""
-
-    def milliseconds(self, counts: Units) -> float:
-        """The latency of layers with these counts."""
-        return self.costs().of(counts)
 
     def costs(self) -> Costs:
         """The table as costs, so that a budget in milliseconds can be kept (`compress.pruning.allocation.everywhere`)."""
@@ -90,10 +76,11 @@ def table(
 
     An encoder's blocks are those of BERT, gated where the family is. Disentangled and rotary attention take longer than that:
     of DeBERTa and ModernBERT the table shows how times change with the widths, not the times themselves; likewise of rotary
-    decoders.
+    decoders. Of a classifier that reads its answer off the first token, the last layer computes that token alone; every other
+    classifier needs all of them. The decoder of a classifier reads the whole text at once, without a cache to begin with.
 
     Args:
-        model: a sequence classifier or a generative model; its widths are looked at, not its weights.
+        model: a classifier or a generative model; its widths are looked at, not its weights.
         batch: rows in a batch, 1 or more.
         length: tokens in a row, 1 or more; of a generative model those that are read.
         written: tokens that a generative model writes, 1 or more. The first token of a decoder comes from its prefill.
@@ -102,64 +89,40 @@ def table(
         timer: instead of ONNX Runtime.
 
     Raises:
-        CompressError: batch, length, written or threads are below 1, or an encoder-decoder is a classifier.
+        CompressError: batch, length, written or threads are below 1.
     """
     for what, value in (("batch", batch), ("length", length), ("new_tokens", written), ("threads", threads)):
         if value < 1:
             raise CompressError(f"Latency is measured at a {what} of 1 or more, not {value}. Raise it.")
     where = {"cpu": cpu_model(), "onnxruntime": packages().get("onnxruntime", "unknown")}
-    shape: Shape | GenerationShape
-    if kind_of_model(model).generates:
-        shape = _generation_shape(model, batch, length, written)
-        graphs, runs = generation_graphs(shape), _generation_runs(model, written)
-    else:
-        if model.config.is_encoder_decoder:
-            raise CompressError(
-                f"The latency of a classifier with an encoder and a decoder ({model.config.model_type}) cannot be measured by "
-                "blocks. Use --budget macs."
-            )
-        shape = _encoder_shape(model, batch, length)
-        graphs, runs = encoder_graphs(shape), _encoder_runs(model)
-    key = digest([FORMAT, asdict(shape), threads, where])
+    shape = _shape(model, batch, length, written if kind_of_model(model).generates else 0)
+    runs = _all_runs(model, shape)
+    timed = sorted({name for some in runs for block in some for name in block})
+    graphs = {name: make for name, make in block_graphs(shape).items() if name.split(" ")[0] in timed}
+    key = digest([FORMAT, asdict(shape), timed, threads, where])
 
     def make(_: Path) -> Mapping[str, Any]:
         seconds = {name: list(some) for name, some in (timer or _timed)(graphs, threads).items()}
         return {"shape": asdict(shape), "threads": threads, "where": where, "seconds": seconds}
 
     seconds = entry(cache / "latency" / key, make).facts["seconds"]
-    names = dict.fromkeys(name.split(" ")[0] for name in graphs)
-    return LatencyTable({block: _monotone(seconds, block) for block in names}, *runs, shape, threads, where)
+    return LatencyTable({block: _monotone(seconds, block) for block in timed}, *runs)
 
 
-def _encoder_shape(model: Any, batch: int, length: int) -> Shape:
-    architecture, counts = family(model.config), units(model)
-    return Shape(
-        hidden=int(getattr(model.config, architecture.hidden_width)),
-        head_size=counts.head_size,
-        heads=max(counts.heads),
-        neurons=max(counts.neurons),
-        gated=architecture.gated_ffn,
-        batch=batch,
-        length=length,
-    )
+def _shape(model: Any, batch: int, length: int, written: int) -> Shape:
+    encoder: StackShape | None = None
+    decoder: StackShape | None = None
+    for stack in family(model.config).stacks:
+        if stack.cross is None and not _is_decoder(model):
+            encoder = _stack_shape(model, stack)
+        else:
+            decoder = _stack_shape(model, stack)
+    return Shape(encoder, decoder, batch, length, written)
 
 
-def _encoder_runs(model: Any) -> tuple[tuple[Runs, ...], tuple[Runs, ...]]:
-    """Of the last layer the exported graph computes the one token alone that the classifier reads."""
-    layers = len(units(model).heads)
-    each = layer_count(model.config) // layers  # a shared layer is applied several times
-    reads_first = getattr(model.config, "classifier_pooling", "cls") != "mean"  # ModernBERT's choice
-
-    def runs(block: str) -> tuple[Runs, ...]:
-        last = {block: each - 1, f"last_{block}": 1} if reads_first else {block: each}
-        return (*[{block: each}] * (layers - 1), last)
-
-    return runs("attention"), runs("ffn")
-
-
-def _generation_shape(model: Any, batch: int, length: int, written: int) -> GenerationShape:
-    stacks = [_stack_shape(model, stack) for stack in family(model.config).stacks]
-    return GenerationShape(stacks[0] if len(stacks) > 1 else None, stacks[-1], batch, length, written)
+def _is_decoder(model: Any) -> bool:
+    """Whether it has a decoder alone; encoders have a classifier of their family's."""
+    return not model.config.is_encoder_decoder and not family(model.config).classifier
 
 
 def _stack_shape(model: Any, stack: Architecture) -> StackShape:
@@ -168,24 +131,38 @@ def _stack_shape(model: Any, stack: Architecture) -> StackShape:
         for blocks in (attentions(model), feed_forwards(model))
     )
     return StackShape(
-        hidden=int(getattr(model.config, stack.hidden_width)),
+        hidden=hidden_width(model.config),
         head_size=head_size(model.config, stack),
         group=group_size(model.config, stack),
         heads=heads,
         neurons=neurons,
-        gated=stack.gated_ffn or bool(stack.ffn_gate),
+        fused_qkv=stack.fused_qkv,
+        gate="fused" if stack.gated_ffn else "apart" if stack.ffn_gate else "none",
     )
 
 
-def _generation_runs(model: Any, written: int) -> tuple[tuple[Runs, ...], tuple[Runs, ...]]:
-    decoder = family(model.config).decoder
+def _all_runs(model: Any, shape: Shape) -> tuple[tuple[Runs, ...], tuple[Runs, ...]]:
+    """Which blocks each attention runs, and each feed-forward network."""
+    of_encoder = None if shape.encoder is None else family(model.config).layers
+    layers = len(own_layers(model))
+    each = (
+        layer_count(model.config) // layers if shape.decoder is None else 1
+    )  # a shared layer is applied several times
+    first_alone = reads_first_token(model)
+    # A classifier's decoder reads the text at once. A generative one's first token is written by its prefill, or is a step.
+    prefills = 0 if shape.encoder and shape.written else 1
+    steps = max(shape.written - prefills, 0)
 
-    def runs(block: Any, what: str) -> Runs:
-        if decoder is None:
-            return {f"prefill_{what}": 1, f"step_{what}": written - 1}
-        if block.stack.layers != decoder.layers:
-            return {f"encoder_{what}": 1}
-        return {"cross_keys": 1, "step_cross_attention": written} if block.is_cross else {f"step_{what}": written}
+    def runs(block: Block, what: str) -> Runs:
+        if block.stack.layers == of_encoder:
+            if shape.written:
+                return {f"encoder_{what}": 1}
+            last = int(first_alone and block.layer == layers - 1)
+            found = {what: each - last, f"last_{what}": last}
+        else:
+            what = "cross_attention" if block.is_cross else what
+            found = {"cross_keys": int(block.is_cross), f"prefill_{what}": prefills, f"step_{what}": steps}
+        return {name: often for name, often in found.items() if often}
 
     return (
         tuple(runs(block, "attention") for block in attentions(model)),

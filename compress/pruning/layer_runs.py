@@ -18,7 +18,8 @@ from compress.core.errors import CompressError
 from compress.core.labels import inputs_of
 from compress.models.families.architecture import Architecture
 from compress.models.families.blocks import Block, attentions, feed_forwards
-from compress.models.families.read_token import reads_end_of_text, reads_last_token
+from compress.models.families.families import family
+from compress.models.families.read_token import reads_first_token
 from compress.models.forward import arguments_and_places
 from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch
@@ -204,12 +205,10 @@ def _pass(model: Any, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
             return [real, followed], [real, places]
         return [real & followed], [places]
     inputs = inputs_of(batch)
-    from_decoder = reads_last_token(model) or reads_end_of_text(model)
-    model(**inputs, **({"use_cache": False} if from_decoder else {}))
+    # A cache that a decoder filled here would be filled again whenever one of its layers is run.
+    model(**inputs, **({} if family(model.config).classifier else {"use_cache": False}))
     tokens = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).bool()
     first = torch.zeros_like(tokens)
     first[torch.arange(len(tokens)), tokens.int().argmax(dim=1)] = True
-    pools_all = getattr(model.config, "classifier_pooling", "cls") == "mean"  # ModernBERT's choice
-    reads_all = pools_all or from_decoder or any(one.of != "row" for one in kind_of_model(model).outputs)
     stacks = 2 if model.config.is_encoder_decoder else 1
-    return [tokens] * stacks, [tokens if reads_all else first] * stacks
+    return [tokens] * stacks, [first if reads_first_token(model) else tokens] * stacks

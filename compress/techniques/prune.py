@@ -154,11 +154,12 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
     if task is not None and (settings.epochs or reads_rows(settings)):
         models.check_labels(source.folder, task.task)
     writes = models.generates(source.folder)
-    timed = writes and settings.budget == "latency"
-    if "new_tokens" in settings.model_fields_set and not (timed or config.is_encoder_decoder):
+    counted = writes and (config.is_encoder_decoder or settings.budget == "latency")
+    if "new_tokens" in settings.model_fields_set and not counted:
+        what = "a decoder" if writes else "a classifier"
         raise CompressError(
-            f"'new_tokens' is for encoder-decoders, and with 'budget: latency' for decoders. {source.folder} is no "
-            "encoder-decoder: leave it out."
+            f"'new_tokens' is for generative encoder-decoders, and with 'budget: latency' for decoders. {source.folder} is "
+            f"{what}: leave it out."
         )
     if writes:
         _check_generative_model(settings, config)

@@ -15,7 +15,8 @@ from compress.pruning.allocation import everywhere
 from compress.pruning.importance import magnitude
 from compress.pruning.latency_blocks import widths
 from compress.pruning.latency_table import LatencyTable, table
-from compress.pruning.units import Units
+from compress.pruning.units import Units, units
+from tests.models.families.test_read_token import strong_classifier
 from tests.tiny import write_model
 
 FIXED = {"attention": 2.0, "ffn": 1.0, "last_attention": 1.5, "last_ffn": 0.25}
@@ -48,20 +49,27 @@ def measured(folder: Path, family: str = "bert", *, timer: FakeTimer | None = No
 def test_an_encoder_takes_as_long_as_its_blocks_and_the_last_layer_less(tmp_path: Path) -> None:
     found = measured(tmp_path)
     whole = 3 * (2 + 4 + 1 + 8) + (1.5 + 2 + 0.25 + 2)
-    assert found.milliseconds(Units((4,) * 4, (128,) * 4, 16)) == pytest.approx(whole)
+    assert found.costs().of(Units((4,) * 4, (128,) * 4, 16)) == pytest.approx(whole)
     # 3 heads were measured, 40 neurons lie between 32 and 48: their time is interpolated
-    assert found.milliseconds(Units((3, 4, 4, 4), (128, 40, 128, 128), 16)) == pytest.approx(whole - 1 - 88 / 16)
-    assert found.milliseconds(Units((4,) * 4, (128, 128, 128, 64), 16)) == pytest.approx(whole - 1)
+    assert found.costs().of(Units((3, 4, 4, 4), (128, 40, 128, 128), 16)) == pytest.approx(whole - 1 - 88 / 16)
+    assert found.costs().of(Units((4,) * 4, (128, 128, 128, 64), 16)) == pytest.approx(whole - 1)
 
 
 def test_where_the_classifier_reads_all_tokens_the_last_layer_is_like_the_others(tmp_path: Path) -> None:
     found = measured(tmp_path, "modernbert", classifier_pooling="mean")
-    assert found.milliseconds(Units((4,) * 4, (128,) * 4, 16)) == pytest.approx(4 * (2 + 4 + 1 + 8))
+    assert found.costs().of(Units((4,) * 4, (128,) * 4, 16)) == pytest.approx(4 * (2 + 4 + 1 + 8))
+
+
+def test_of_a_model_that_classifies_tokens_the_last_layer_is_like_the_others(tmp_path: Path) -> None:
+    model = strong_classifier("bert", "TokenClassification", num_hidden_layers=2)  # 4 heads and 256 neurons
+    found = table(model, batch=2, length=16, threads=1, cache=tmp_path, timer=FakeTimer())
+    assert found.costs().of(units(model)) == pytest.approx(2 * (2 + 4 + 1 + 16))
+    assert set(found.blocks) == {"attention", "ffn"}
 
 
 def test_a_shared_layer_takes_as_long_as_all_its_applications(tmp_path: Path) -> None:
     found = measured(tmp_path, "albert")
-    assert found.milliseconds(Units((4,), (128,), 16)) == pytest.approx(3 * (2 + 4 + 1 + 8) + (1.5 + 2 + 0.25 + 2))
+    assert found.costs().of(Units((4,), (128,), 16)) == pytest.approx(3 * (2 + 4 + 1 + 8) + (1.5 + 2 + 0.25 + 2))
 
 
 def test_times_never_fall_as_widths_grow(tmp_path: Path) -> None:
@@ -104,7 +112,7 @@ def test_a_budget_in_milliseconds_is_kept(tmp_path: Path) -> None:
     model = classifier(tmp_path / "model")
     allocation = everywhere(magnitude(model), found.costs(), 40.0)
     kept = Units(tuple(map(len, allocation.kept.heads)), tuple(map(len, allocation.kept.neurons)), 16)
-    assert found.milliseconds(kept) == pytest.approx(allocation.delivered)
+    assert found.costs().of(kept) == pytest.approx(allocation.delivered)
     assert 38 < allocation.delivered <= 40
     assert allocation.unit == "milliseconds"
 

@@ -206,7 +206,11 @@ def test_a_decoder_is_pruned_by_its_loss_on_plain_text(prune: Run, tmp_path: Pat
     ("family", "settings", "message"),
     [
         ("gpt2", {"method": "width", "hidden_size": 12}, "hidden_size 12 is not a multiple of 8"),
-        ("gpt2", {"new_tokens": 8}, "'new_tokens' is for encoder-decoders, and with 'budget: latency' for decoders"),
+        (
+            "gpt2",
+            {"new_tokens": 8},
+            "'new_tokens' is for generative encoder-decoders, and with 'budget: latency' for decoders",
+        ),
         ("llama", {"method": "layers", "encoder_layers": 1}, "has no encoder_layers"),
         ("bart", {"method": "layers", "decoder_layers": 5}, "cannot keep 5 layers"),
     ],

@@ -1,9 +1,9 @@
-"""Classifiers that read their answer off one token of the text: decoders (GPT-2, Llama, Qwen2) off the last one, encoder-decoders
-(BART, T5) off the last end of text.
+"""Classifiers that read their answer off one token of the text: encoders off the first, decoders (GPT-2, Llama, Qwen2) off the
+last one, encoder-decoders (BART, T5) off the last end of text.
 
-Which token that is depends on the padding. transformers looks for it in ways that cannot be traced (an encoder-decoder's), or
-refuses a batch (a decoder whose config names no padding token); it is found here so that each row of a batch gets the answer it
-gets alone.
+Which tokens the last two are depends on the padding. transformers looks for them in ways that cannot be traced (an
+encoder-decoder's), or refuses a batch (a decoder whose config names no padding token); they are found here so that each row of a
+batch gets the answer it gets alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
+from compress.models.families.families import family
 from compress.models.kinds import kind_of_model
 from compress.tasks.kinds.kind import Kind
 
@@ -22,9 +23,21 @@ TRACED = "output."
 """What the names of a traceable module's outputs begin with: a graph names inner values by what makes them, `embedding` say."""
 
 
+def reads_first_token(model: Any) -> bool:
+    """Whether only the first token's last hidden state is read: by an encoder that classifies texts and does not average over all
+    tokens (ModernBERT's `classifier_pooling: mean`). All others need the last layer's output at other tokens."""
+    averages = getattr(model.config, "classifier_pooling", "cls") == "mean"
+    return bool(family(model.config).classifier) and _classifies_rows(model) and not averages
+
+
 def reads_last_token(model: Any) -> bool:
-    """Whether it is a decoder that classifies by the last token that is no padding."""
-    return hasattr(model, "score") and not model.config.is_encoder_decoder
+    """Whether it is a decoder that classifies texts by the last token that is no padding."""
+    return hasattr(model, "score") and not model.config.is_encoder_decoder and _classifies_rows(model)
+
+
+def _classifies_rows(model: Any) -> bool:
+    """Whether it has one answer for each text; models that classify tokens have one for each word."""
+    return all(one.of == "row" for one in kind_of_model(model).outputs)
 
 
 def reads_end_of_text(model: Any) -> bool:

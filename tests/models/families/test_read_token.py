@@ -11,6 +11,7 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.models.families import read_token
+from compress.models.layers import layer_modules
 from compress.onnx.export import export
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check, compare
@@ -22,10 +23,15 @@ PADDING, END = 0, 1
 EVERY = families.slow_but("bart", names=("bart", "llama", "gpt2", "t5", "phi3"))  # phi3: one matrix for all three
 
 
-def strong_classifier(family: str, **changes: Any) -> Any:
-    """A random classifier of three labels, whose weights are strong enough that a wrong token shows."""
+def strong_classifier(family: str, head: str = "SequenceClassification", **changes: Any) -> Any:
+    """A random classifier of three labels, whose weights are strong enough that a wrong token shows.
+
+    Args:
+        head: how transformers ends the name of its class; `TokenClassification` for another.
+    """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    import transformers
+    from transformers import AutoConfig
 
     settings = families.config(family, layers=1, times=2)
     tokens = {"pad_token_id": PADDING, "eos_token_id": END, "bos_token_id": 2, "decoder_start_token_id": 2}
@@ -33,7 +39,7 @@ def strong_classifier(family: str, **changes: Any) -> Any:
     config = AutoConfig.for_model(
         family, **{**settings, "vocab_size": VOCABULARY, "num_labels": 3, **tokens, **changes}
     )
-    model = AutoModelForSequenceClassification.from_config(config).eval()
+    model = getattr(transformers, f"AutoModelFor{head}").from_config(config).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(0, 0.3) if weight.ndim == 2 else weight.add_(0.1 * torch.randn_like(weight))
@@ -64,6 +70,44 @@ def test_logits_are_torchs_alone_and_in_padded_batches_and_nothing_else_comes_ou
     assert layer is None or layer in quantized
     gap = compare(tmp_path / "int8.onnx", model, rows(), precision="int8", padding={"input_ids": PADDING})
     assert max(gap.largest_gap.values()) < 0.5 * gap.scale
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "changes"),
+    [
+        *((name, "SequenceClassification", {}) for name in (*families.ENCODERS, "bart", "gpt2", "llama", "phi3")),
+        ("modernbert", "SequenceClassification", {"classifier_pooling": "mean"}),
+        *((name, "TokenClassification", {}) for name in ("bert", "roberta", "modernbert", "gpt2", "llama")),
+    ],
+)
+def test_only_the_first_token_is_read_where_the_others_change_no_answer(
+    family: str, head: str, changes: dict[str, Any]
+) -> None:
+    import torch
+
+    model = strong_classifier(family, head, **changes)
+    ids = torch.tensor([[7, 8, 12, 30, END], [5, 9, 11, 6, END]])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    def changed(_module: Any, _inputs: Any, output: Any) -> Any:
+        """What the last layer gives, with something else at all tokens but the first."""
+        given = output[0] if isinstance(output, tuple) else output
+        other = torch.cat([given[:, :1], given[:, 1:].roll(1, dims=0) - 1], dim=1)
+        return (other, *output[1:]) if isinstance(output, tuple) else other
+
+    with torch.no_grad():
+        before = model(**inputs).logits[:, :3]
+        layer_modules(model)[-1].register_forward_hook(changed)
+        after = model(**inputs).logits[:, :3]
+    assert read_token.reads_first_token(model) == torch.equal(before, after)
+    assert read_token.reads_first_token(model) == (
+        family in families.ENCODERS and head == "SequenceClassification" and not changes
+    )
+
+
+def test_a_decoder_that_classifies_tokens_does_not_answer_at_the_last_one_alone() -> None:
+    assert read_token.reads_last_token(strong_classifier("llama"))
+    assert not read_token.reads_last_token(strong_classifier("llama", "TokenClassification"))
 
 
 def test_without_a_padding_token_each_row_of_a_batch_gets_the_answer_that_it_gets_alone(tmp_path: Path) -> None:

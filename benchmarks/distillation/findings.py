@@ -15,7 +15,7 @@ from compress.metrics.crossed import with_seeds
 
 MARGIN = 0.005
 """A loss of half a point, or of half a hundredth of a nat, is accepted where a word says `not worse`."""
-POINTS = frozenset({"accuracy", "rouge_l"})
+POINTS = {"accuracy": "points", "rouge_l": "points of ROUGE-L"}
 """The metrics that are shown in points of 100."""
 
 Results = Mapping[int, Mapping[str, Any]]
@@ -123,17 +123,20 @@ def _contrasts(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| situation | arm, against | gain | interval | word | seeds | rows | minutes |"
     yield "|---|---|--:|---|---|---|--:|---|"
     for one in found:
-        scale, unit = _scale(one["metric"])
-        low, high = (_signed(scale * limit) for limit in one["interval"])
+        gain, interval = in_units(one)
         minutes = " / ".join(f"{value:.1f}" for value in one["minutes"])
         yield (
-            f"| {one['situation']} | {one['arm']}, {one['against']} | {_signed(scale * one['difference'])} {unit} "
-            f"| {low} to {high} | {one['word']} | {len(one['seeds'])} | {one['rows']:,} | {minutes} |"
+            f"| {one['situation']} | {one['arm']}, {one['against']} | {gain} | {interval} | {one['word']} "
+            f"| {len(one['seeds'])} | {one['rows']:,} | {minutes} |"
         )
 
 
-def _scale(metric: str) -> tuple[float, str]:
-    return (100, "points" if metric == "accuracy" else "points of ROUGE-L") if metric in POINTS else (1, metric)
+def in_units(contrast: Mapping[str, Any]) -> tuple[str, str]:
+    """A contrast's gain with its unit, and its interval: `+2.00 points`, `−0.10 to +4.10`."""
+    metric = contrast["metric"]
+    scale, unit = (100, POINTS[metric]) if metric in POINTS else (1, metric)
+    low, high = (_signed(scale * limit) for limit in contrast["interval"])
+    return f"{_signed(scale * contrast['difference'])} {unit}", f"{low} to {high}"
 
 
 def _signed(value: float) -> str:

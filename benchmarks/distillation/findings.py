@@ -27,34 +27,37 @@ def rows_of(results: Results, splits: Sequence[str]) -> np.ndarray:
     return np.stack([np.concatenate([scores(one["splits"][split]) for split in splits]) for one in results.values()])
 
 
-def compare(first: Results, second: Results, splits: Sequence[str]) -> dict[str, Any] | None:
+def compare(
+    first: Results, second: Results, splits: Sequence[str], *, with_one_model: bool = False
+) -> dict[str, Any] | None:
     """One arm beside another, on the seeds that both finished; None where there is no such seed.
 
-    An arm of one seed that is no training (a given model) is beside every seed of the other one.
+    Args:
+        with_one_model: the second arm is a single model, such as a given teacher: it is beside every seed of the first one.
 
     Returns:
         `seeds`, `rows`, `metric`; `difference`, the gain of the first (above 0 where it is better, whichever way the metric
         points), its 95 % `interval` over rows and seeds (over rows alone with one seed), and the `word` that is read from it.
     """
-    fixed = len(second) == 1 and len(first) > 1
-    seeds = sorted(first if fixed else set(first) & set(second))
+    seeds = sorted(first if with_one_model else set(first) & set(second))
     if not seeds or not second:
         return None
     mine = rows_of({seed: first[seed] for seed in seeds}, splits)
-    others = rows_of(second if fixed else {seed: second[seed] for seed in seeds}, splits)
+    others = rows_of(second if with_one_model else {seed: second[seed] for seed in seeds}, splits)
     read = next(iter(second.values()))["splits"][splits[0]]
     if not read["higher_is_better"]:
         mine, others = -mine, -others
     found = statistics.compare(mine.mean(axis=0).tolist(), others.mean(axis=0).tolist())
     sides = [side for side in (mine, others) if len(side) > 1]
     low, high = with_seeds(found.difference, found.interval, sides) if sides else found.interval
+    word = verdicts.word(low, high, MARGIN)
     return {
         "seeds": seeds,
         "rows": mine.shape[1],
         "metric": read["metric"],
         "difference": found.difference,
         "interval": [low, high],
-        "word": verdicts.word(low, high, MARGIN),
+        "word": verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word,
     }
 
 
@@ -62,11 +65,13 @@ def contrasts(asked: Sequence[Contrast], arms: Mapping[str, Mapping[str, Any]]) 
     """All contrasts of which both arms have results, with what a model of each arm cost.
 
     Args:
-        arms: by name, each with the splits that it is `judged_on`, and its finished jobs `by_seed`.
+        arms: by name, each with the splits that it is `judged_on`, its finished jobs `by_seed`, and the seeds that it is
+            to have in all (`seeds`).
     """
     for one in asked:
         mine, others = arms[one.arm]["by_seed"], arms[one.against]["by_seed"]
-        found = compare(mine, others, arms[one.arm]["judged_on"])
+        is_one = len(arms[one.against]["seeds"]) == 1
+        found = compare(mine, others, arms[one.arm]["judged_on"], with_one_model=is_one)
         if found:
             minutes = [fmean(each["processor_seconds"] for each in side.values()) / 60 for side in (mine, others)]
             yield {"situation": one.situation, "arm": one.arm, "against": one.against, **found, "minutes": minutes}

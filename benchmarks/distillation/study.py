@@ -214,6 +214,7 @@ def write(place: Place, out: Path) -> str:
         name: {
             "summary": known[name].summary if name in known else f"{name}, from the comparison with TextBrewer",
             "judged_on": known[name].judged_on if name in known else ("evaluation", "test"),
+            "seeds": known[name].seeds if name in known else SEEDS,
             "by_seed": by_seed,
         }
         for name, by_seed in results.items()

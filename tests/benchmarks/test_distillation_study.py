@@ -322,9 +322,21 @@ def test_seeds_that_disagree_make_the_interval_wider(scripts: Scripts) -> None:
 
 def test_a_given_model_is_beside_every_seed(scripts: Scripts) -> None:
     students = {seed: read("1" * (20 + seed) + "0" * (20 - seed)) for seed in (0, 1, 2)}
-    found = scripts["findings"].compare(students, {0: read("1" * 40)}, ("test",))
+    found = scripts["findings"].compare(students, {0: read("1" * 40)}, ("test",), with_one_model=True)
     assert found["seeds"] == [0, 1, 2]
     assert found["difference"] == pytest.approx(21 / 40 - 1)
+
+
+def test_a_contrast_of_which_one_seed_is_finished_is_of_that_seed(scripts: Scripts) -> None:
+    plan, findings = scripts["plan"], scripts["findings"]
+    students = {seed: read("1" * (20 + seed) + "0" * (20 - seed)) for seed in (0, 1, 2)}
+    plain = {"judged_on": ("test",), "seeds": (0, 1, 2)}
+    arms = {"one": {**plain, "by_seed": students}, "other": {**plain, "by_seed": {1: read("1" * 40)}}}
+    (found,) = findings.contrasts([plan.Contrast("a situation", "one", "other")], arms)
+    assert found["seeds"] == [1]
+    arms["other"] |= {"seeds": (1,)}  # a given model, which is beside every seed
+    (found,) = findings.contrasts([plan.Contrast("a situation", "one", "other")], arms)
+    assert found["seeds"] == [0, 1, 2]
 
 
 def test_of_equal_candidates_the_first_is_chosen_and_a_loss_is_chosen_low(scripts: Scripts) -> None:

@@ -59,7 +59,7 @@ from jobs import (
     processor_minutes,
     with_short_lists,
 )
-from plan import Arm, Chosen, Entry, Settings, Undecided, arms_of, best, choices_of
+from plan import Arm, Choice, Chosen, Entry, Settings, Undecided, arms_of, best, choices_of
 
 from compress.core.artifact import write_whole
 from compress.core.machine import machine
@@ -188,19 +188,24 @@ def own_text(place: Place, rows: int | None) -> None:
 
 
 def chooser(place: Place) -> Chosen:
-    """Gives the settings that a choice took, from the results of its trials."""
-    choices = choices_of(QUEUE)
+    """Gives the settings that a choice took, from the results of its trials. What was chosen once stays so."""
+    choices, known = choices_of(QUEUE), dict[str, Settings]()
 
     def chosen(name: str) -> Settings:
-        choice = choices[name]
-        results = {label: finished(job, place, (choice.split,)) for label, job in choice.trials(chosen).items()}
-        if None in results.values():
-            raise Undecided(f"trials of {name} are not finished")
-        return choice.candidates[
-            best(choice, {label: one["splits"][choice.split] for label, one in results.items() if one})
-        ]
+        if name not in known:
+            known[name] = _taken(choices[name], place, chosen)
+        return known[name]
 
     return chosen
+
+
+def _taken(choice: Choice, place: Place, chosen: Chosen) -> Settings:
+    results = {label: finished(job, place, (choice.split,)) for label, job in choice.trials(chosen).items()}
+    if None in results.values():
+        raise Undecided(f"trials of {choice.name} are not finished")
+    return choice.candidates[
+        best(choice, {label: one["splits"][choice.split] for label, one in results.items() if one})
+    ]
 
 
 def write(place: Place, out: Path) -> str:

@@ -46,6 +46,7 @@ def tool(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(scripts["jobs"], "_made", made)
     monkeypatch.setattr(scripts["reading"], "read", read)
+    monkeypatch.setattr(scripts["jobs"], "commit", lambda: "a commit")
     monkeypatch.setattr(scripts["study"], "own_text", lambda *_: None)
     return traces
 

@@ -139,14 +139,14 @@ def _contrasts(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def in_units(contrast: Mapping[str, Any]) -> tuple[str, str]:
     """A contrast's gain with its unit, and its interval: `+2.00 points`, `−0.10 to +4.10`."""
     metric = contrast["metric"]
-    scale, unit = (100, POINTS[metric]) if metric in POINTS else (1, metric)
-    low, high = (_signed(scale * limit) for limit in contrast["interval"])
-    return f"{_signed(scale * contrast['difference'])} {unit}", f"{low} to {high}"
+    scale, unit, digits = (100, POINTS[metric], 2) if metric in POINTS else (1, metric, 3)
+    gain, low, high = (_signed(scale * value, digits) for value in (contrast["difference"], *contrast["interval"]))
+    return f"{gain} {unit}", f"{low} to {high}"
 
 
-def _signed(value: float) -> str:
-    text = f"{value:+.2f}" if abs(value) >= 0.1 else f"{value:+.3f}"
-    return "0.00" if not float(text) else text.replace("-", "−")
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else text[1:]
 
 
 def _arms(arms: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

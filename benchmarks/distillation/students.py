@@ -64,7 +64,7 @@ def of_own_ensemble(name: str, seed: int, settings: Settings, chosen: Chosen) ->
 
 
 def of_second_round(name: str, seed: int, settings: Settings, chosen: Chosen) -> Job:
-    """The same, taught by that student."""
+    """The same with that student as the teacher."""
     first = of_own_ensemble(f"own-ensemble-seed-{seed}", seed, settings, chosen)
     return student(name, seed, settings, rows=FEW, source=first, text=ALL_TEXTS)
 

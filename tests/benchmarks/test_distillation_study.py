@@ -192,9 +192,9 @@ def test_a_job_that_fails_is_tried_once_and_what_needs_it_is_left_out(
     scripts["study"].run(place, options(scripts))
     assert tries == ["own-teacher-seed-0"]
     assert "out of patience" in capsys.readouterr().out
-    taught = ("own-plain", "own-text", "own-ensemble", "own-second-round")
-    assert not any(f"{name}-seed-0" in tool for name in taught)
-    assert all(f"{name}-seed-1" in tool for name in taught)
+    students = ("own-plain", "own-text", "own-ensemble", "own-second-round")
+    assert not any(f"{name}-seed-0" in tool for name in students)
+    assert all(f"{name}-seed-1" in tool for name in students)
 
 
 def test_a_choice_whose_trial_fails_is_not_made_and_its_arms_are_left_out(

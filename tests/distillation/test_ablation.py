@@ -36,11 +36,11 @@ def answers(wrong: Sequence[int] | range) -> np.ndarray:
     return given
 
 
-def runs(taught: Sequence[Any], plain: Sequence[Any]) -> list[Run]:
+def runs(distilled: Sequence[Any], plain: Sequence[Any]) -> list[Run]:
     """Seed 0 and on, for either side."""
     return [
         Run(is_taught, seed, list(one))
-        for is_taught, side in ((True, taught), (False, plain))
+        for is_taught, side in ((True, distilled), (False, plain))
         for seed, one in enumerate(side)
     ]
 
@@ -50,9 +50,9 @@ def random_answers(share: float, seed: int) -> np.ndarray:
 
 
 def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> None:
-    taught, plain = answers(range(40)), answers(range(10, 65))
-    found = judged("sst2", RIGHT, runs([taught], [plain]))
-    expected = statistics.compare((taught == RIGHT).astype(float), (plain == RIGHT).astype(float))
+    distilled, plain = answers(range(40)), answers(range(10, 65))
+    found = judged("sst2", RIGHT, runs([distilled], [plain]))
+    expected = statistics.compare((distilled == RIGHT).astype(float), (plain == RIGHT).astype(float))
     assert found["test"] == expected.test == statistics.SCORE_TEST
     assert found["p_value"] == pytest.approx(expected.p_value)
     assert found["difference"] == pytest.approx(expected.difference)
@@ -68,8 +68,8 @@ def test_with_one_seed_it_says_what_the_report_says_of_any_two_artifacts() -> No
 
 
 def test_means_and_spreads_are_those_of_the_seeds() -> None:
-    taught, plain = [answers(range(n)) for n in (30, 36, 33)], [answers(range(n)) for n in (45, 39, 42)]
-    found = judged("sst2", RIGHT, runs(taught, plain))
+    distilled, plain = [answers(range(n)) for n in (30, 36, 33)], [answers(range(n)) for n in (45, 39, 42)]
+    found = judged("sst2", RIGHT, runs(distilled, plain))
     for side, wrong in (("taught", (30, 36, 33)), ("plain", (45, 39, 42))):
         shares = [1 - count / ROWS for count in wrong]
         told = found["metrics"]["accuracy"][side]
@@ -124,9 +124,9 @@ def test_with_the_sides_exchanged_the_difference_and_the_verdict_are_reversed(na
 
 
 def test_a_metric_of_the_whole_set_is_averaged_over_the_seeds() -> None:
-    taught, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
-    found = judged("cola", RIGHT, runs(taught, plain))
-    expected = [np.mean([matthews_corrcoef(RIGHT, one) for one in side]) for side in (taught, plain)]
+    distilled, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
+    found = judged("cola", RIGHT, runs(distilled, plain))
+    expected = [np.mean([matthews_corrcoef(RIGHT, one) for one in side]) for side in (distilled, plain)]
     assert found["difference"] == pytest.approx(expected[0] - expected[1])
     low, high = found["interval"]
     assert low < found["difference"] < high
@@ -141,8 +141,8 @@ def test_each_student_is_scored_without_each_part_of_the_rows_once(monkeypatch: 
     """The interval over rows and the spread of the seeds are read from the same scores."""
     asked, without_parts = [], resampling._without_each_part
     monkeypatch.setattr(resampling, "_without_each_part", lambda *given: asked.append(given) or without_parts(*given))
-    taught, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
-    judged("cola", RIGHT, runs(taught, plain))
+    distilled, plain = [random_answers(0.9, seed) for seed in range(3)], [random_answers(0.88, 9 + n) for n in range(3)]
+    judged("cola", RIGHT, runs(distilled, plain))
     assert len(asked) == 6
 
 
@@ -196,8 +196,8 @@ def test_a_gain_on_the_rows_at_hand_that_another_seed_may_not_have_gets_no_verdi
 
 def test_a_score_of_the_whole_set_too_gets_no_verdict_where_seeds_differ_as_much() -> None:
     """By jackknife pseudo-values: Matthews is no mean over rows."""
-    taught = [random_answers(share, seed) for seed, share in enumerate((0.97, 0.8, 0.97))]
-    found = judged("cola", RIGHT, runs(taught, [random_answers(0.82, 9 + n) for n in range(3)]))
+    distilled = [random_answers(share, seed) for seed, share in enumerate((0.97, 0.8, 0.97))]
+    found = judged("cola", RIGHT, runs(distilled, [random_answers(0.82, 9 + n) for n in range(3)]))
     assert found["metric"] == "matthews"
     assert found["rows_interval"][0] > 0 > found["interval"][0]
     assert found["word"] == verdicts.NOT_ENOUGH_SEEDS
@@ -255,9 +255,9 @@ def losses(seed: int, of_a_token: float) -> Any:
 
 
 def test_texts_of_one_seed_are_judged_as_the_report_judges_any_two_artifacts() -> None:
-    taught, plain = f1(0, 0.03), f1(0)
-    found = of_statistics(ROUGE, runs([taught], [plain]))
-    expected = statistics.compare_sums(ROUGE.of_sums, taught, plain)
+    distilled, plain = f1(0, 0.03), f1(0)
+    found = of_statistics(ROUGE, runs([distilled], [plain]))
+    expected = statistics.compare_sums(ROUGE.of_sums, distilled, plain)
     assert found["difference"] == pytest.approx(expected.difference)
     assert found["interval"] == pytest.approx(expected.interval)
     assert found["word"] == "better"
@@ -268,12 +268,12 @@ def test_texts_of_one_seed_are_judged_as_the_report_judges_any_two_artifacts() -
 
 
 def test_seeds_are_averaged_and_their_spread_is_reported() -> None:
-    taught, plain = [f1(seed, by) for seed, by in enumerate((0.09, 0.0, 0.02))], [f1(seed) for seed in range(3)]
-    found = of_statistics(ROUGE, runs(taught, plain))
-    means = [a[:, 0].mean() - b[:, 0].mean() for a, b in zip(taught, plain, strict=True)]
+    distilled, plain = [f1(seed, by) for seed, by in enumerate((0.09, 0.0, 0.02))], [f1(seed) for seed in range(3)]
+    found = of_statistics(ROUGE, runs(distilled, plain))
+    means = [a[:, 0].mean() - b[:, 0].mean() for a, b in zip(distilled, plain, strict=True)]
     assert found["differences"] == pytest.approx(means)
     assert found["difference"] == pytest.approx(np.mean(means))
-    sides = [np.stack([one[:, 0] for one in side]) for side in (taught, plain)]
+    sides = [np.stack([one[:, 0] for one in side]) for side in (distilled, plain)]
     assert found["interval"] == pytest.approx(with_seeds(found["difference"], found["rows_interval"], sides))
     assert found["rows_interval"][0] > 0 > found["interval"][0]
     assert "more seeds would settle most" in found["text"]

@@ -1,4 +1,4 @@
-"""Before anything is trained one line says what a teacher brought in a measured situation like this one."""
+"""Before anything is trained, one line gives the gain of a teacher in a measured situation like this one."""
 
 from __future__ import annotations
 

@@ -59,11 +59,11 @@ def test_outcomes_that_a_row_does_not_have_are_neither_learned_nor_taught() -> N
     found = Answers(scores, labels, valid=valid)
     alone = [F.cross_entropy(scores[line, :kept], labels[line]) for line, kept in ((0, 3), (1, 2))]
     torch.testing.assert_close(hard(CATEGORICAL, found), torch.stack(alone).mean())
-    taught = [
+    from_teacher = [
         losses.soft_targets_of_each(scores[line, :kept], teacher[line, 0, :kept], 2.0)
         for line, kept in ((0, 3), (1, 2))
     ]
-    torch.testing.assert_close(soft(CATEGORICAL, found, teacher, (1.0,), 2.0), torch.stack(taught).mean())
+    torch.testing.assert_close(soft(CATEGORICAL, found, teacher, (1.0,), 2.0), torch.stack(from_teacher).mean())
 
 
 def test_a_batch_in_parts_is_the_batch() -> None:
@@ -130,9 +130,9 @@ def test_outcomes_that_do_not_exist_take_no_part_whatever_their_scores_are(law: 
     given = scores.masked_fill(~valid, -math.inf).requires_grad_()
     theirs = teachers.masked_fill(~valid[:, None], math.nan)
     found = Answers(given, targets, row, valid)
-    taught = soft(law, found, theirs, (1.0, 3.0), 0.5)
+    from_teacher = soft(law, found, theirs, (1.0, 3.0), 0.5)
     learned = hard(law, found)
-    (taught + learned).backward()
+    (from_teacher + learned).backward()
     alone = scores.clone().requires_grad_()
     of_each = []
     for number, some in enumerate(few):
@@ -140,7 +140,7 @@ def test_outcomes_that_do_not_exist_take_no_part_whatever_their_scores_are(law: 
         one = Answers(alone[number : number + 1, some], label)
         of_each.append(hard(law, one) + soft(law, one, teachers[number : number + 1][:, :, some], (1.0, 3.0), 0.5))
     expected = torch.stack(of_each).mean()
-    torch.testing.assert_close(taught + learned, expected)
+    torch.testing.assert_close(from_teacher + learned, expected)
     expected.backward()
     assert given.grad is not None
     torch.testing.assert_close(given.grad, alone.grad)

@@ -144,7 +144,7 @@ def test_graphs_generate_what_torch_generates(
     shutil.copytree(torch_generator("bart", tmp_path_factory).folder, tmp_path / "bart")
     by_torch, _ = ask(cache="torch")
     monkeypatch.setattr(sequence_kd, "WORTH_AN_EXPORT", 1)
-    monkeypatch.setattr(sequence_kd, "load", lambda *_: pytest.fail("torch wrote"))
+    monkeypatch.setattr(sequence_kd, "load", lambda *_: pytest.fail("torch generated"))
     by_graphs, _ = ask(cache="graphs")
     assert by_graphs.rows["label"] == by_torch.rows["label"]
     assert len(set(by_torch.rows["label"])) > 3

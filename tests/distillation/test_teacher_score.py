@@ -63,9 +63,9 @@ def test_a_regression_is_worse_than_a_guess_where_its_correlation_is_shown_to_be
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, dict[str, Any]]:
+def teacher_and_task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, dict[str, Any]]:
     """A teacher that has learned the little task, and the task."""
-    folder = tmp_path_factory.mktemp("taught")
+    folder = tmp_path_factory.mktemp("trained")
     task = write_task(folder / "data")
     technique = find("techniques", "finetune")
     settings = technique.settings(epochs=8, batch_size=16, learning_rate=2e-3, max_length=32, precision="fp32")
@@ -74,13 +74,13 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, dict[str
 
 
 @pytest.fixture
-def taught(learnt: tuple[Artifact, dict[str, Any]]) -> Artifact:
-    return learnt[0]
+def teacher_model(teacher_and_task: tuple[Artifact, dict[str, Any]]) -> Artifact:
+    return teacher_and_task[0]
 
 
 @pytest.fixture
-def task(learnt: tuple[Artifact, dict[str, Any]]) -> dict[str, Any]:
-    return learnt[1]
+def task(teacher_and_task: tuple[Artifact, dict[str, Any]]) -> dict[str, Any]:
+    return teacher_and_task[1]
 
 
 def with_its_rows_swapped(artifact: Artifact, folder: Path) -> Artifact:
@@ -95,13 +95,13 @@ def with_its_rows_swapped(artifact: Artifact, folder: Path) -> Artifact:
 
 
 def test_the_teachers_score_is_reported_and_one_whose_labels_are_swapped_is_refused_unless_asked_for(
-    taught: Artifact, task: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    teacher_model: Artifact, task: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     technique = find("techniques", "distill")
     asked = {"layers": 1, "epochs": 1, "max_length": 32, "precision": "fp32"}
     settings = technique.settings(**asked)
-    student = apply(technique, taught, settings, tmp_path / "student", task=task)
+    student = apply(technique, teacher_model, settings, tmp_path / "student", task=task)
     told = student.steps[-1].facts["teacher_score"]
     assert told["value"] > 0.8
     lines = caplog.text.splitlines()
@@ -110,7 +110,7 @@ def test_the_teachers_score_is_reported_and_one_whose_labels_are_swapped_is_refu
     assert f"{told['value']:.4f} on {told['rows']} held-out rows" in lines[teacher]
     assert teacher < epoch
 
-    wrong = with_its_rows_swapped(taught, tmp_path / "swapped")
+    wrong = with_its_rows_swapped(teacher_model, tmp_path / "swapped")
     with pytest.raises(CompressError, match="worse than guessing.*probably swapped.*--allow-poor-teacher"):
         apply(technique, wrong, settings, tmp_path / "refused", task=task)
     allowed = technique.settings(**asked, allow_poor_teacher=True)
@@ -120,12 +120,12 @@ def test_the_teachers_score_is_reported_and_one_whose_labels_are_swapped_is_refu
 
 
 def test_a_teacher_with_its_labels_in_another_order_teaches_by_their_names(
-    taught: Artifact, task: dict[str, Any], tmp_path: Path
+    teacher_model: Artifact, task: dict[str, Any], tmp_path: Path
 ) -> None:
     import json
 
     folder = tmp_path / "other-order"
-    with_its_rows_swapped(taught, folder)
+    with_its_rows_swapped(teacher_model, folder)
     config = json.loads((folder / "config.json").read_text())
     config |= {"id2label": {"0": "POS", "1": "NEG"}, "label2id": {"POS": 0, "NEG": 1}}
     (folder / "config.json").write_text(json.dumps(config))
@@ -133,7 +133,7 @@ def test_a_teacher_with_its_labels_in_another_order_teaches_by_their_names(
     settings = technique.settings(layers=1, epochs=1, max_length=32, precision="fp32")
     students = [
         apply(technique, one, settings, tmp_path / name, task=task)
-        for name, one in (("from-names", resolve_model(str(folder))), ("plain", taught))
+        for name, one in (("from-names", resolve_model(str(folder))), ("plain", teacher_model))
     ]
     of_names, plain = (load_file(one.folder / "model.safetensors") for one in students)
     assert all((of_names[name] == value).all() for name, value in plain.items())
@@ -141,11 +141,11 @@ def test_a_teacher_with_its_labels_in_another_order_teaches_by_their_names(
 
 
 def test_the_score_of_a_head_that_was_trained_before_is_reported_before_it_is_trained_on(
-    taught: Artifact, task: dict[str, Any], tmp_path: Path
+    teacher_model: Artifact, task: dict[str, Any], tmp_path: Path
 ) -> None:
     technique = find("techniques", "finetune")
     settings = technique.settings(epochs=1, max_length=32, precision="fp32", learning_rate=1e-8)
-    again = apply(technique, taught, settings, tmp_path / "again", task=task).steps[-1].facts
+    again = apply(technique, teacher_model, settings, tmp_path / "again", task=task).steps[-1].facts
     (curve,) = (values for name, values in again["curves"].items() if name == "accuracy on held-out rows")
     assert again["score_before_training"]["value"] == pytest.approx(curve[-1][1], abs=1e-4)
 

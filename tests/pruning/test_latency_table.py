@@ -1,4 +1,4 @@
-"""Milliseconds by widths: a timer of ours stands in for the machine, ONNX Runtime only shows that the graphs run."""
+"""Milliseconds by widths: a fake timer in place of the machine's; ONNX Runtime only shows that the graphs run."""
 
 from __future__ import annotations
 

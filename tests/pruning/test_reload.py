@@ -165,9 +165,9 @@ def test_a_missing_head_is_reported_or_newly_made_as_for_any_model(
     )
     with pytest.raises(CompressError, match="lack 2 tensors of the classifier"):
         models.classifier(folder, new_head=False)
-    anew = models.classifier(folder, num_labels=3)
-    assert logits(anew).shape == (2, 3)
-    assert logits(anew).isfinite().all()
+    again = models.classifier(folder, num_labels=3)
+    assert logits(again).shape == (2, 3)
+    assert logits(again).isfinite().all()
 
 
 @pytest.mark.parametrize(

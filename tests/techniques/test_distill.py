@@ -293,8 +293,8 @@ def test_a_student_with_another_tokenizer_reads_the_rows_in_its_own_way(
     other = folder_with_letters(tmp_path / "letters")
     artifact = distil("student", layers=None, student=str(other))
     assert tokenizer(artifact.folder).get_vocab() == tokenizer(other).get_vocab()
-    taught = artifact.steps[-1].facts["curves"]["loss: soft targets"]
-    assert all(value > 0 for _, value in taught)
+    distilled = artifact.steps[-1].facts["curves"]["loss: soft targets"]
+    assert all(value > 0 for _, value in distilled)
     with pytest.raises(CompressError, match="another tokenizer than its teacher"):
         distil("matched", layers=None, student=str(other), hidden_weight=1.0)
 
@@ -342,9 +342,9 @@ def test_extra_rows_give_the_plain_student_no_fewer_steps(
 
     monkeypatch.setattr(training, "train_student", trained)
     distil("student", augment=1.0, preset="minilm", relation_heads=4, with_baseline=True)
-    taught, plain = counted
-    assert taught["training_rows"] > 1.5 * plain["training_rows"]
-    assert taught["training_steps"] == plain["training_steps"]
+    distilled, plain = counted
+    assert distilled["training_rows"] > 1.5 * plain["training_rows"]
+    assert distilled["training_steps"] == plain["training_steps"]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -248,8 +248,8 @@ def test_pseudo_labels_replace_references_and_need_no_shared_vocabulary(distil: 
     other = write_generator(tmp_path / "other", "gpt2", vocab_size=100)
     with pytest.raises(CompressError, match="do not share a vocabulary"):
         distil("refused", student=str(other), alpha=0.5)
-    taught = distil("taught", student=str(other), alpha=0.0, sequence_kd=1.0, beams=2)
-    assert json.loads((taught.folder / "config.json").read_text())["model_type"] == "gpt2"
+    distilled = distil("distilled", student=str(other), alpha=0.0, sequence_kd=1.0, beams=2)
+    assert json.loads((distilled.folder / "config.json").read_text())["model_type"] == "gpt2"
 
 
 def test_a_decoder_learns_text_in_blocks(distil: Run, tmp_path: Path) -> None:

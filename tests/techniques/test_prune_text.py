@@ -54,7 +54,7 @@ def writes(model: Any, **how: Any) -> Any:
 
 
 def logits(model: Any, **how: Any) -> torch.Tensor:
-    """Those of the same six steps, [steps, rows, vocabulary]: they differ where the likeliest tokens may be the same."""
+    """Those of the same six steps, [steps, rows, vocabulary]: they differ where the most likely tokens may be the same."""
     return torch.stack(writes(model, output_logits=True, return_dict_in_generate=True, **how).logits)
 
 

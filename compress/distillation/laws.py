@@ -107,8 +107,8 @@ def next_tokens(
 def weight_of_teachers(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], alpha: float) -> float:
     """What the distance from the teachers weighs in a batch's loss, 0 to 1; the loss with the labels weighs the rest.
 
-    Each row weighs as much as any other: one with labels and answers `alpha` and `1 - alpha`, one with answers alone 1, one with
-    labels alone 0. So a batch's single labelled row among many unlabelled texts does not weigh as much as all of these together.
+    The mean over the rows of a batch: of one with labels and answers `alpha`, of one with answers alone 1, of one with labels
+    alone 0. So a label weighs `(1 - alpha) / rows`, whether other rows have one or not. Within either loss rows weigh the same.
     With an alpha of 0 or 1 the other loss takes no part at all. A loss of the batch as a whole needs no labels of rows: alpha.
 
     Args:

@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from compress.core.unread_settings import ReadWhen
-from compress.onnx.graph_settings import GraphSettings
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.weight_settings import WeightSettings
@@ -22,7 +21,7 @@ PRECISIONS = {
 }
 
 
-class Quantize(WeightSettings, Int8Settings, AgreementSettings, GraphSettings):
+class Quantize(WeightSettings, Int8Settings, AgreementSettings):
     """The target precision, and how it is reached."""
 
     HEADING = "Quantization"
@@ -94,9 +93,6 @@ def calibrates(settings: Quantize) -> bool:
 
 
 READ = (
-    ReadWhen(
-        ("opset",), lambda one: one.precision in ("int8", "int4") and not one.is_torch, "for int8 and int4 in ONNX"
-    ),
     ReadWhen(("mode", "embeddings", "exclude", "allow_disagreement"), has_integers, "with int8, int4 or nf4"),
     ReadWhen(("embeddings",), lambda one: not one.is_torch, "with modes dynamic, static and weights"),
     ReadWhen(

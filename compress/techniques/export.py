@@ -14,13 +14,13 @@ from pydantic import Field
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
+from compress.core.settings import Settings
 from compress.core.unread_settings import ReadWhen
-from compress.onnx.graph_settings import GraphSettings
 from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
-class Export(GraphSettings):
+class Export(Settings):
     """The graph's execution provider."""
 
     HEADING = "Export"
@@ -35,26 +35,20 @@ def _run(work: Work[Export]) -> Made:
     from compress.onnx import exported as exporting
 
     settings = work.settings
-    found = exporting.exported(
-        work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse, opset=settings.opset
-    )
+    found = exporting.exported(work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse)
     parts = exporting.finish_folder(work.source, work.folder, found.paths)
     return Made("onnx", "fp32", parts, facts=found.facts, step_facts={"parity": found.parity})
 
 
-READ = (
-    ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),
-    ReadWhen(("opset",), lambda one: one.provider == "cpu" and one.fuse, "where the graph is fused for provider cpu"),
-)
+READ = (ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),)
 
 
 def _check_model(settings: Export, source: Artifact, task: DescribedTask | None) -> None:
     from compress.models import load as models
 
-    given = next((name for name in ("fuse", "opset") if name in settings.model_fields_set), None)
-    if given and models.generates(source.folder):
+    if "fuse" in settings.model_fields_set and models.generates(source.folder):
         raise CompressError(
-            f"'{given}' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
+            f"'fuse' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
         )
     if task is not None:
         models.check_labels(source.folder, task.task)

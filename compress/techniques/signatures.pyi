@@ -81,7 +81,6 @@ def export(
     force: bool = False,
     provider: Literal["cpu", "cuda"] = "cpu",
     fuse: bool = True,
-    opset: Literal[20, 24] | None = None,
 ) -> Artifact:
     """Export the model to ONNX with dynamic batch size and sequence length, and with its tokenizer and config."""
 
@@ -209,7 +208,6 @@ def qat(
     step_sizes: Literal["learned", "moving_average"] = "learned",
     freeze_observers_at: float = 0.3,
     dropout: bool = False,
-    opset: Literal[20, 24] | None = None,
     embeddings: bool = True,
     exclude: Sequence[str] = (),
     calibration_method: Literal["minmax", "percentile", "entropy", "mse"] = "percentile",
@@ -269,7 +267,6 @@ def quantize(
     mode: Literal["dynamic", "static", "weights", "gptq", "bitsandbytes"] = "dynamic",
     encoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
-    opset: Literal[20, 24] | None = None,
     embeddings: bool = True,
     exclude: Sequence[str] = (),
     calibration_method: Literal["minmax", "percentile", "entropy", "mse"] = "percentile",

@@ -9,6 +9,7 @@ from compress.core.settings import Settings
 HEADINGS = (
     "Structured pruning",
     "Layer and width pruning",
+    "Vocabulary pruning",
     "Unstructured pruning",
     "Quantization",
     "Static quantization",

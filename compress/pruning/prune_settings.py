@@ -16,12 +16,13 @@ from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOS
 from compress.models.layer_choice import Layers
 from compress.training.train import TrainingSettings
 
-SHAPES = ("structured", "kwon", "layers", "width")
+SHAPES = ("structured", "kwon", "layers", "width", "vocabulary")
 """Methods that make matrices smaller; the others leave zeros in them."""
 NEEDS_ROWS = ("structured", "kwon", "width", "wanda", "sparsegpt")
 """Methods that measure importance on rows."""
 STRUCTURED = under("Structured pruning")
 LAYERS = under("Layer and width pruning")
+VOCABULARY = under("Vocabulary pruning")
 UNSTRUCTURED = under("Unstructured pruning")
 
 
@@ -30,9 +31,9 @@ class Prune(DistillationSettings):
 
     HEADING = "Pruning"
 
-    method: Literal["structured", "kwon", "layers", "width", "magnitude", "movement", "wanda", "sparsegpt"] = Field(
-        "structured", description="Pruning method; see above."
-    )
+    method: Literal[
+        "structured", "kwon", "layers", "width", "vocabulary", "magnitude", "movement", "wanda", "sparsegpt"
+    ] = Field("structured", description="Pruning method; see above.")
     target_ratio: float = Field(
         0.5,
         gt=0,
@@ -100,6 +101,26 @@ class Prune(DistillationSettings):
         "importance", description="How that many layers are chosen.", json_schema_extra=LAYERS
     )
     hidden_size: int | None = Field(None, ge=1, description="Hidden size to keep.", json_schema_extra=LAYERS)
+    min_count: int = Field(
+        1,
+        ge=1,
+        description="Keep the tokens that occur at least as often in the training rows (and --corpus).",
+        json_schema_extra=VOCABULARY,
+        exclude_if=lambda value: value == 1,  # a fingerprint without it is what it was before there was one
+    )
+    vocab_size: int | None = Field(
+        None,
+        ge=1,
+        description="Keep at most this many tokens: the most frequent ones. Default: no limit.",
+        json_schema_extra=VOCABULARY,
+        exclude_if=lambda value: value is None,
+    )
+    corpus: str | None = Field(
+        None,
+        description="File or folder of further texts whose tokens are counted: a text per line, or the task's columns.",
+        json_schema_extra=VOCABULARY,
+        exclude_if=lambda value: value is None,
+    )
     sparsity: float = Field(
         0.5, gt=0, lt=1, description="Share of the weights to set to zero.", json_schema_extra=UNSTRUCTURED
     )
@@ -206,6 +227,7 @@ READ = (
         lambda one: any(isinstance(some, int) for some in (one.layers, one.decoder_layers, one.encoder_layers)),
         "with method layers, where 'layers' is a number (3), not indices (0,2,5)",
     ),
+    ReadWhen(("min_count", "vocab_size", "corpus"), lambda one: one.method == "vocabulary", "with method vocabulary"),
     ReadWhen(("pattern", "exclude"), lambda one: one.method not in SHAPES, "by unstructured methods (magnitude, say)"),
     ReadWhen(
         ("sparsity",),

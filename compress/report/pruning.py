@@ -8,7 +8,7 @@ from typing import Any
 from compress.report import wording
 from compress.report.values import is_number
 
-SHAPES = {"structured", "kwon", "layers", "width"}
+SHAPES = {"structured", "kwon", "layers", "width", "vocabulary"}
 """Methods that remove whole parts; all others set single weights to zero."""
 BUDGETS = {"macs": "MACs", "parameters": "parameters", "latency": "measured latency"}
 METHODS = {
@@ -16,6 +16,7 @@ METHODS = {
     "kwon": "Post-training pruning (Kwon et al. 2022)",
     "layers": "Layer dropping",
     "width": "Width pruning",
+    "vocabulary": "Vocabulary pruning",
     "magnitude": "Magnitude pruning",
     "movement": "Movement pruning",
     "wanda": "Wanda",
@@ -39,6 +40,8 @@ def words(settings: Mapping[str, Any]) -> str:
         return f"prune to {layers} layer{'' if str(layers) == '1' else 's'}"
     if method == "width":
         return f"prune to width {settings.get('hidden_size')}"
+    if method == "vocabulary":
+        return "prune vocabulary"
     if not is_of_single_weights(settings):
         return f"prune {method}".rstrip() + _kept(settings)
     share = settings.get("sparsity")
@@ -67,7 +70,14 @@ def story(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """
     said = [
         part
-        for part in (_removed(facts), _width(facts), _budget(facts), _layers(facts), _zeros(settings, facts))
+        for part in (
+            _removed(facts),
+            _width(facts),
+            _vocabulary(facts),
+            _budget(facts),
+            _layers(facts),
+            _zeros(settings, facts),
+        )
         if part
     ]
     method = METHODS.get(str(settings.get("method")))
@@ -79,6 +89,18 @@ def _width(facts: Mapping[str, Any]) -> str:
     """`192 of 384 hidden dimensions kept`."""
     kept, of = facts.get("hidden_kept"), facts.get("hidden_of")
     return f"{kept:,} of {of:,} hidden dimensions kept" if isinstance(kept, int) and isinstance(of, int) else ""
+
+
+def _vocabulary(facts: Mapping[str, Any]) -> str:
+    """`13,463 of 30,522 tokens kept, 0.7 % of the corpus's tokens split otherwise`."""
+    found = facts.get("vocabulary")
+    if not isinstance(found, Mapping) or not all(
+        is_number(found.get(f"pieces_{when}")) for when in ("before", "after")
+    ):
+        return ""
+    kept = f"{found['pieces_after']:,} of {found['pieces_before']:,} tokens kept"
+    share = found.get("tokens_changed_share")
+    return kept + (f", {wording.percent(share, 2)} of the corpus's tokens split otherwise" if is_number(share) else "")
 
 
 def _removed(facts: Mapping[str, Any]) -> str:

@@ -2,10 +2,10 @@
 
 `structured` and `kwon` remove attention heads and feed-forward neurons within a budget of MACs, parameters or measured
 latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
-hidden dimensions, the same in all layers. In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention
-share one budget. `magnitude`, `movement`, `wanda` and `sparsegpt` set single weights to zero (unstructured sparsity). With
---epochs the pruned model is trained to recover, with the unpruned model as its teacher. The options of teacher, loss,
-generation and training are for this recovery training.
+hidden dimensions, the same in all layers, `vocabulary` tokens that the task's texts do not need. In generative models
+(T5, BART, Llama, ...), encoder, decoder and cross-attention share one budget. `magnitude`, `movement`, `wanda` and
+`sparsegpt` set single weights to zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with
+the unpruned model as its teacher. The options of teacher, loss, generation and training are for this recovery training.
 """
 
 from __future__ import annotations
@@ -31,16 +31,26 @@ def _run(work: Work[Prune]) -> Made:
     say(f"{work.name}: {prospect(settings)}")
     model = models.load(work.source).float()
     its_tokenizer = models.tokenizer(work.source.folder)
-    pruned, hold, told = _pruned(work, model, its_tokenizer)
+    if settings.method == "vocabulary":
+        pruned, hold, its_tokenizer, told = _trimmed(work, model, its_tokenizer)
+    else:
+        pruned, hold, told = _pruned(work, model, its_tokenizer)
     if settings.epochs:
         told |= _recovered(work, pruned, its_tokenizer, hold)
     told |= _zeros(settings, pruned)
     models.save(pruned, its_tokenizer, work.folder)
+    if settings.method == "vocabulary":
+        _check_saved(work, its_tokenizer)
     return Made("torch", "fp32", facts={name: told[name] for name in (THRESHOLDS,) if name in told}, step_facts=told)
 
 
 def prospect(settings: Prune) -> str:
     """What the chosen kind of pruning can and cannot gain on this machine, in a sentence."""
+    if settings.method == "vocabulary":
+        return (
+            "a smaller vocabulary makes the model smaller (its embeddings), and a generative model faster (its output head). A "
+            "classifier is as fast as before."
+        )
     if settings.method in SHAPES:
         return "structured pruning makes the model smaller and faster in every runtime."
     if settings.pattern == "2:4":
@@ -82,6 +92,23 @@ def _pruned(work: Work[Prune], model: Any, its_tokenizer: Any) -> tuple[Any, Hol
     return slimming.zeroed_(model, settings, batches)
 
 
+def _trimmed(work: Work[Prune], model: Any, its_tokenizer: Any) -> tuple[Any, Hold | None, Any, dict[str, Any]]:
+    """The model with fewer tokens, what holds its zeros, its tokenizer, and the metadata to record."""
+    from compress.pruning import apply as slimming
+    from compress.pruning.vocabulary import trimmed_
+
+    its_tokenizer, told = trimmed_(model, its_tokenizer, work.settings, work.described)
+    return model, slimming.sparsity_hold(model), its_tokenizer, told
+
+
+def _check_saved(work: Work[Prune], its_tokenizer: Any) -> None:
+    from compress.core.artifact import is_main_process
+    from compress.pruning.vocabulary import check_reopened
+
+    if is_main_process():
+        check_reopened(work.folder, its_tokenizer)
+
+
 def _recovered(work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | None) -> dict[str, Any]:
     """Train the pruned model in place, with its teacher; returns the metadata to record."""
     from compress.distillation import transfer_set
@@ -115,6 +142,10 @@ def _reads(settings: Prune, task: DescribedTask | None) -> dict[str, Any]:
     found = identity(task) if settings.epochs else {}
     if task is not None and reads_rows(settings):
         found["calibration"] = calibration.identity(settings.calibration, task)
+    if task is not None and settings.method == "vocabulary":
+        from compress.pruning import vocabulary
+
+        found |= vocabulary.identity(settings, task)
     return found
 
 
@@ -129,6 +160,10 @@ def _check(settings: Prune, source: Artifact, task: DescribedTask | None) -> Non
         )
     if reads_rows(settings):
         calibration.check(settings.calibration, task)
+    if settings.method == "vocabulary":
+        from compress.pruning import vocabulary
+
+        vocabulary.check(settings, task)
     if settings.epochs and task is None:
         raise CompressError(
             f"{source.folder} has no task of its own, and recovery training needs one. "
@@ -151,6 +186,10 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
     if settings.hidden_size is not None:
         check_narrows(config, generates=models.generates(source.folder))
         narrower(config, hidden_size=settings.hidden_size)
+    if settings.method == "vocabulary":
+        from compress.pruning import vocabulary
+
+        vocabulary.check_model(settings, source.folder, task)
     if task is not None and (settings.epochs or reads_rows(settings)):
         models.check_labels(source.folder, task.task)
     writes = models.generates(source.folder)

@@ -136,7 +136,7 @@ def prune(
     allow_overlap: bool = False,
     force: bool = False,
     method: Literal[
-        "structured", "kwon", "layers", "width", "magnitude", "movement", "wanda", "sparsegpt"
+        "structured", "kwon", "layers", "width", "vocabulary", "magnitude", "movement", "wanda", "sparsegpt"
     ] = "structured",
     target_ratio: float = 0.5,
     budget: Literal["macs", "parameters", "latency"] = "macs",
@@ -149,6 +149,9 @@ def prune(
     hidden_size: int | None = None,
     decoder_layers: int | Sequence[int] | None = None,
     encoder_layers: int | Sequence[int] | None = None,
+    min_count: int = 1,
+    vocab_size: int | None = None,
+    corpus: str | None = None,
     sparsity: float = 0.5,
     pattern: str | None = None,
     scope: Literal["global", "local"] = "global",

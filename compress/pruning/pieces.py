@@ -4,10 +4,10 @@ A tokenizer is the state that `tokenizers` writes as `tokenizer.json`. Of each k
 
 - WordPiece (Schuster & Nakajima 2012) takes the longest piece from the left. With all characters there, some piece always fits.
 - BPE (Sennrich et al. 2016) merges pieces in pairs. A piece needs those that it is merged from, and theirs.
-- Unigram (Kudo 2018) takes the likeliest pieces. An unknown character costs the least likely piece's score and 10 more, so
+- Unigram (Kudo 2018) takes the most likely pieces. An unknown character costs the least probable piece's score and 10 more, so
   that piece stays.
 
-A text whose pieces all stay splits as before: the longest, the next to be merged, or the likeliest of more is the same of fewer.
+A text whose pieces all stay splits as before: the longest, the next to be merged, or the most likely of more is the same of fewer.
 """
 
 from __future__ import annotations

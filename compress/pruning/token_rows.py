@@ -58,8 +58,8 @@ def _tables(model: Any) -> Iterator[tuple[torch.nn.Module, str]]:
     """The parameters with a row for each token: of the embeddings, of each side of an encoder-decoder, and of the output head."""
     sides = ("get_encoder", "get_decoder") if model.config.is_encoder_decoder else ()
     modules = [model.get_input_embeddings(), *(getattr(model, side)().get_input_embeddings() for side in sides)]
-    head = model.get_output_embeddings()
-    for module in {id(one): one for one in (*modules, head) if one is not None}.values():
+    modules += [getattr(model.base_model, "shared", None), model.get_output_embeddings()]  # Marian's has a third table
+    for module in {id(one): one for one in modules if one is not None}.values():
         for name in ("weight", "bias"):
             if getattr(module, name, None) is not None:
                 yield module, name

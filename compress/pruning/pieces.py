@@ -7,7 +7,8 @@ A tokenizer is the state that `tokenizers` writes as `tokenizer.json`. Of each k
 - Unigram (Kudo 2018) takes the most likely pieces. An unknown character costs the least probable piece's score and 10 more, so
   that piece stays.
 
-A text whose pieces all stay splits as before: the longest, the next to be merged, or the most likely of more is the same of fewer.
+A text whose pieces all stay splits as before: with fewer rivals the longest, the next to be merged, or the most likely is the
+same.
 """
 
 from __future__ import annotations

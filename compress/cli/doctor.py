@@ -132,6 +132,12 @@ def _verdicts(
             "works": False,
             "why": "its CPU provider has no bf16 kernels; a bf16 artifact is a torch checkpoint, measured with torch",
         },
+        "bf16 in OpenVINO on the CPU": {
+            "works": bf16 and installed["openvino"] is not None,
+            "why": ("`compress quantize --target openvino --precision bf16`" if bf16 else "no bf16 products here")
+            if installed["openvino"]
+            else "pip install 'compress-transformers[openvino]'",
+        },
         "fp16 in ONNX Runtime": {
             "works": runtime,
             "why": "half the size; on a CPU not faster, since its products run in fp32",

@@ -61,8 +61,8 @@ class Step:
 class Artifact:
     """A model in a folder, with its whole lineage.
 
-    `format` is `torch` (a Hugging Face checkpoint) or `onnx` (graphs, tokenizer and config). `parts` names the graphs
-    by what they are for (`{"model": "model.onnx"}`), empty for torch.
+    `format` is `torch` (a Hugging Face checkpoint), or `onnx` or `openvino` (graphs, tokenizer and config). `parts` names the
+    graphs by what they are for (`{"model": "model.onnx"}`), empty for torch.
     """
 
     folder: Path

@@ -114,8 +114,8 @@ def _check(raw: Mapping[str, Any]) -> None:
             raise ValueError("an ancestor is not a mapping of texts")
         if "fingerprint" not in one or not {"folder", "model"} & set(one):
             raise ValueError("an ancestor has no fingerprint or no folder")
-    if raw.get("format", "torch") not in ("torch", "onnx"):
-        raise ValueError("'format' is neither torch nor onnx")
+    if raw.get("format", "torch") not in ("torch", "onnx", "openvino"):
+        raise ValueError("'format' is not torch, onnx or openvino")
     if not raw["files"]:
         raise ValueError("it lists no files")
 

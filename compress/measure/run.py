@@ -165,7 +165,7 @@ class Run:
         for candidate in self.candidates:
             if candidate.entry.artifact.precision == "bf16" and candidate.entry.is_first:
                 # It has no ONNX form on a CPU, which readers look for.
-                others = [choice.find(name) for name in choice.DEFAULTS.values() if name != candidate.runtime.name]
+                others = [one for one in choice.defaults() if one.name != candidate.runtime.name]
                 reasons = {one.name: one.why_not(candidate.entry.artifact, plan.device) for one in others}
                 self.measurements += latency.not_run(
                     candidate.entry.fingerprint, reasons, plan.conditions, candidate.condition

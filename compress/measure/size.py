@@ -68,6 +68,10 @@ def parameters(artifact: Artifact) -> int:
     Raises:
         CompressError: the model's files are missing or are not what their names say.
     """
+    if artifact.format == "openvino":
+        from compress.onnx import openvino_file
+
+        return sum(openvino_file.parameters(artifact.folder / name) for name in artifact.parts.values())
     return onnx_parameters(artifact) if artifact.format == "onnx" else safetensors_parameters(model_files(artifact))
 
 

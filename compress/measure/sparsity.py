@@ -60,6 +60,8 @@ def zeros(artifact: Artifact) -> Zeros:
         CompressError: the files are not what their names say, hold no matrix, or keep weights in a form in which zeros
             cannot be recognized.
     """
+    if artifact.format == "openvino":
+        raise CompressError("zeros are not counted in OpenVINO's files: see the artifact that it was made from")
     if artifact.format == "onnx":
         found = [one for name in artifact.parts.values() for one in _of_graph(artifact.folder / name)]
     else:

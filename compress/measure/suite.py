@@ -65,7 +65,7 @@ class Suite(Settings):
     def _check(self) -> Self:
         if len(set(self.runtimes)) < len(self.runtimes):
             raise ValueError(f"the runtime {max(self.runtimes, key=self.runtimes.count)} is there twice")
-        runtimes = [*(choice.find(name) for name in choice.DEFAULTS.values()), *self.asked()]
+        runtimes = [*choice.defaults(), *self.asked()]
         known = {name for one in runtimes for name in one.options}
         for suite in (self, self.for_generation()):
             for name in suite.options:

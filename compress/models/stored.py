@@ -21,6 +21,9 @@ def model_files(artifact: Artifact) -> list[Path]:
     if artifact.format == "onnx":
         graphs = [artifact.folder / name for name in artifact.parts.values()]
         files = graphs + [artifact.folder / name for file in graphs if file.is_file() for name in _external(file)]
+    elif artifact.format == "openvino":
+        graphs = [artifact.folder / name for name in artifact.parts.values()]
+        files = [*graphs, *(file.with_suffix(".bin") for file in graphs)]
     elif artifact.format == "config":
         raise CompressError(
             f"{artifact.folder} is a config without weights. `compress finetune` trains a model from it."

@@ -154,12 +154,30 @@ def _export_generator(
     return Exported(folder, parts, found, facts)
 
 
+def same_graph(path: Path, graph: Path, source: Artifact, task: DescribedTask | None) -> dict[str, Any]:
+    """How far another runtime's file of a classifier's fp32 graph is from the graph, on real rows.
+
+    Raises:
+        CompressError: it differs beyond the tolerance.
+    """
+    from compress.models.kinds import kind_of, law_in
+    from compress.models.load import config
+    from compress.onnx import parity
+
+    its_tokenizer = tokenizer(source.folder)
+    rows, where = comparison_rows.rows(its_tokenizer, config(source.folder), task)
+    padding = {"input_ids": its_tokenizer.pad_token_id or 0}
+    kind, law = kind_of(source.folder), law_in(source.folder)
+    return {**parity.check(path, graph, rows, padding=padding, law=law, kind=kind).to_dict(), "rows_from": where}
+
+
 def finish_folder(source: Artifact, folder: Path, graphs: Mapping[str, Path]) -> dict[str, str]:
     """Put graphs, by part, with weights, tokenizer and configs into the new artifact's folder; returns its parts."""
     from compress.models import generation_config
     from compress.onnx.shared_weights import weight_files
 
-    files = {*graphs.values(), *(file for path in graphs.values() for file in weight_files(path))}
+    of_onnx = [path for path in graphs.values() if path.suffix == ".onnx"]
+    files = {*graphs.values(), *(file for path in of_onnx for file in weight_files(path))}
     for file in sorted(file for file in files if file.parent != folder):
         shutil.copyfile(file, folder / file.name)
     parts = {part: path.name for part, path in graphs.items()}

@@ -13,9 +13,9 @@ from torch import nn
 
 from compress.core.errors import CompressError, listing
 from compress.models.families import read_token
+from compress.runtimes.graph_files import OpenGraph, open_graph
 from compress.runtimes.rows import Rows, given_by_name
 from compress.runtimes.session_choices import DEFAULT, SessionChoice
-from compress.runtimes.sessions import open_session, outputs
 from compress.tasks import kinds
 from compress.tasks.kinds import Kind
 from compress.tasks.kinds.laws import CATEGORICAL, Law
@@ -26,7 +26,7 @@ Row = dict[str, np.ndarray]  # one sentence, unpadded: each value [length] or [1
 # 1e-6 to 1e-5; the faults we know (a dropped mask, a wrong position) move logits by 1e-2 and more.
 # fp16: 11 bits of mantissa round each activation by up to 5e-4, and the layers add these up to some 1e-3 to 1e-2.
 TOLERANCE = {"fp32": 1e-4, "fp16": 3e-2}
-REPORTED = ("int8", "int4")
+REPORTED = ("int8", "int4", "bf16")
 """Precisions whose gap is reported and not judged."""
 WAY_OUT = {
     "fp32": "What was written must not be used; please report the model's family.",
@@ -148,7 +148,8 @@ def compare(
         law: what an answer's logits mean.
         kind: of the model; by default one with `logits` a row.
     """
-    steps = _steps(path, source, rows, padding or {}, threads, options, law, kind or kinds.by_adapter(""))
+    graph = open_graph(path, threads=threads, options=options, precision=precision)
+    steps = _steps(path, graph, source, rows, padding or {}, threads, law, kind or kinds.by_adapter(""))
     return measured(steps, len(rows), precision)
 
 
@@ -173,11 +174,11 @@ def check(
 
 def _steps(
     path: Path,
+    graph: OpenGraph,
     source: nn.Module | Path,
     rows: Sequence[Row],
     padding: Mapping[str, int],
     threads: int,
-    options: SessionChoice,
     law: Law,
     kind: Kind,
 ) -> Iterator[Step]:
@@ -187,10 +188,9 @@ def _steps(
         "padded": [_padded(flat, padding)],
         "unpadded": [_cut(flat)],
     }
-    session = open_session(path, threads=threads, options=options)
-    reference = _reference(source, [item.name for item in session.get_inputs()], threads)
+    reference = _reference(source, graph.inputs, threads)
     for shape, batch in [(shape, batch) for shape, batches in shapes.items() for batch in batches]:
-        found, wanted = (_given(kind, one, batch) for one in (outputs(session, batch), reference(batch)))
+        found, wanted = (_given(kind, one, batch) for one in (graph.outputs(batch), reference(batch)))
         differs = law.differs(*(_answers(kind, one, batch) for one in (found, wanted))) if law.chooses else None
         for name, theirs in wanted.items():
             refuse_shape(path, name, found[name].shape, theirs.shape)
@@ -230,8 +230,7 @@ def _cut(rows: Sequence[Row]) -> Row:
 
 def _reference(source: nn.Module | Path, names: Sequence[str], threads: int) -> Any:
     if not isinstance(source, nn.Module):
-        session = open_session(source, threads=threads)
-        return lambda batch: outputs(session, batch)
+        return open_graph(source, threads=threads).outputs
 
     def run(batch: Row) -> dict[str, np.ndarray]:
         was_training = source.training

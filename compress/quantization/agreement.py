@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ import numpy as np
 
 from compress.core.errors import CompressError
 from compress.core.progress import warn
+from compress.runtimes.graph_files import open_graph
 from compress.runtimes.rows import answers
-from compress.runtimes.sessions import logits, open_session
 from compress.tasks.kinds.laws import Law
 
 ROWS = 128
@@ -54,10 +53,15 @@ class Agreement:
 
 
 def of_classifiers(
-    made: Path, fp32: Path, rows: Sequence[Mapping[str, np.ndarray]], rows_from: str, law: Law
+    made: Path,
+    fp32: Path,
+    rows: Sequence[Mapping[str, np.ndarray]],
+    rows_from: str,
+    law: Law,
+    precision: str = "int8",
 ) -> Agreement:
     """The agreement of two graphs that generate nothing, each row by itself as it is served."""
-    return of_answers(_answers(made, rows), _answers(fp32, rows), rows_from, law)
+    return of_answers(_answers(made, rows, precision), _answers(fp32, rows, "fp32"), rows_from, law)
 
 
 def answers_alone(
@@ -136,5 +140,5 @@ def decided(found: Agreement, what: str, *, allowed: bool, is_as_right: bool = F
     return {**told, "allowed": True}
 
 
-def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
-    return answers_alone(partial(logits, open_session(graph, threads=1)), rows)
+def _answers(graph: Path, rows: Sequence[Mapping[str, np.ndarray]], precision: str) -> np.ndarray:
+    return answers_alone(open_graph(graph, precision=precision).logits, rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,8 @@ from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.weight_settings import WeightSettings
 
 INTEGERS = ("int8", "int4", "nf4")
+NNCF_SMOOTHING = 0.95
+"""NNCF's own migration strength of SmoothQuant for transformers."""
 PRECISIONS = {
     "dynamic": ("int8", "fp16", "bf16"),
     "static": ("int8", "fp16", "bf16"),
@@ -33,12 +36,42 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
         "checkpoint, or bitsandbytes.",
     )
 
+    target: Literal["onnx_runtime", "openvino"] = Field(
+        "onnx_runtime",
+        # A fingerprint without it is what it was before there was one.
+        exclude_if=lambda value: value == "onnx_runtime",
+        description="Runtime that the artifact is for; openvino: OpenVINO's own files, bf16, or int8 by NNCF (mode static, "
+        "smoothquant_alpha 0.95 by default). Not for generative models.",
+    )
     encoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
         None, description="Precision of a generative model's encoder. Default: --precision."
     )
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
         None, description="Precision of a generative model's decoder. Default: --precision."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_for_openvino(cls, given: Any) -> Any:
+        """int8 for OpenVINO has fixed ranges, and NNCF's own smoothing."""
+        if (
+            not isinstance(given, Mapping)
+            or given.get("target") != "openvino"
+            or given.get("precision", "int8") != "int8"
+        ):
+            return given
+        return {"mode": "static", "smoothquant_alpha": NNCF_SMOOTHING, **given}
+
+    @model_validator(mode="after")
+    def _openvino_fits(self) -> Quantize:
+        if self.target == "openvino":
+            if self.precision not in ("int8", "bf16"):
+                raise ValueError(f"target openvino takes precision int8 or bf16, not {self.precision}")
+            if self.precision == "int8" and self.mode != "static":
+                raise ValueError(f"int8 for OpenVINO has mode static, not {self.mode}: leave mode out")
+            if self.encoder or self.decoder:
+                raise ValueError("target openvino is for models that do not generate: leave encoder and decoder out")
+        return self
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Quantize:
@@ -106,6 +139,11 @@ READ = (
         ),
         is_static,
         "with int8 and mode static",
+    ),
+    ReadWhen(
+        ("calibration_method", "outlier_layers", "attention_matmuls", "weight_dtype", "activation_dtype"),
+        lambda one: one.target == "onnx_runtime",
+        "with target onnx_runtime",
     ),
     ReadWhen(("calibration_method",), lambda one: one.calibrates, "with activation_dtype uint8"),
     ReadWhen(("calibration",), calibrates, "by GPTQ, and with int8, mode static and activation_dtype uint8"),

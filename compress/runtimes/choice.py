@@ -9,7 +9,7 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError, listing
 from compress.runtimes.runtime import Runtime
 
-DEFAULTS: Mapping[str, str] = {"torch": "pytorch", "onnx": "onnx_runtime"}
+DEFAULTS: Mapping[str, str] = {"torch": "pytorch", "onnx": "onnx_runtime", "openvino": "openvino"}
 """The runtime of each format where none is asked for. A further runtime serves where it is named, and nowhere else."""
 
 
@@ -23,6 +23,12 @@ def find(name: str) -> Runtime:
     if runtime.version() is None:
         raise CompressError(f"The runtime '{name}' needs a package: {runtime.how_to_install}")
     return runtime
+
+
+def defaults() -> list[Runtime]:
+    """The default runtimes that are installed here."""
+    found: list[Runtime] = [catalogue.find("runtimes", name) for name in DEFAULTS.values()]
+    return [one for one in found if one.version() is not None]
 
 
 def default(artifact: Artifact) -> Runtime:

@@ -1,9 +1,10 @@
-"""OpenVINO: runs an ONNX artifact on the CPU; faster than ONNX Runtime on large batches, slower on single sentences."""
+"""OpenVINO: runs ONNX artifacts and its own on the CPU; faster than ONNX Runtime on large batches, slower on single sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,31 +52,52 @@ def open_session(artifact: Artifact, serving: Serving) -> OpenVinoSession:
     """The graph called `model` of the artifact, compiled for the CPU.
 
     Raises:
-        CompressError: OpenVINO is not installed, or does not know an operator of the graph; or the artifact has no such graph.
+        CompressError: as `open_file`, or the artifact has no such graph.
     """
     if "model" not in artifact.parts:
         raise CompressError(f"{artifact.folder} has no graph called 'model'. Export the model again.")
     file = artifact.folder / artifact.parts["model"]
-    if not file.is_file():
-        raise CompressError(f"{file} does not exist. Export the model again.")
+    return open_file(file, threads=serving.threads, precision=artifact.precision)
+
+
+def open_file(file: Path, *, threads: int = 1, precision: str = "fp32") -> OpenVinoSession:
+    """A graph's file, ONNX or OpenVINO's own, compiled for the CPU.
+
+    Args:
+        threads: 1 or more; no more are used than there are cores.
+        precision: what the artifact is called: `bf16` is computed in bf16, all others' floats in fp32.
+
+    Raises:
+        CompressError: OpenVINO is not installed, or the file is missing, damaged, or has an operator that OpenVINO does not know.
+    """
     openvino = imported()
-    core = openvino.Core()
+    model = read_model(file)
+    hint = HINTS.get(precision, "f32")
+    given = {**PROPERTIES, "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
     try:
-        compiled = core.compile_model(core.read_model(file), "CPU", properties(artifact, serving))
+        compiled = openvino.Core().compile_model(model, "CPU", given)
     except RuntimeError as error:
-        raise CompressError(
-            f"openvino ({RUNTIME.version()}) cannot open {file}: {reason(error)}. Run it in ONNX Runtime (--runtime "
-            "onnx_runtime), or make the artifact again if the file is damaged."
-        ) from error
+        raise _not_opened(file, error) from error
     inputs, outputs = (tuple(one.get_any_name() for one in some) for some in (compiled.inputs, compiled.outputs))
     return OpenVinoSession(compiled.create_infer_request(), inputs, outputs, str(file))
 
 
-def properties(artifact: Artifact, serving: Serving) -> dict[str, Any]:
-    """What OpenVINO compiles the artifact with; no more threads are used than there are cores."""
-    chosen = RUNTIME.options[serving.options if serving.options in RUNTIME.options else DEFAULT]
-    hint = HINTS.get(artifact.precision, "f32")
-    return {**chosen, "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": serving.threads}
+def read_model(file: Path) -> Any:
+    """OpenVINO's model of a file. Raises as `open_file`."""
+    openvino = imported()
+    if not file.is_file():
+        raise CompressError(f"{file} does not exist. Export the model again.")
+    try:
+        return openvino.Core().read_model(file)
+    except RuntimeError as error:
+        raise _not_opened(file, error) from error
+
+
+def _not_opened(file: Path, error: Exception) -> CompressError:
+    other = "Run it in ONNX Runtime (--runtime onnx_runtime), or make" if file.suffix == ".onnx" else "Make"
+    return CompressError(
+        f"openvino ({RUNTIME.version()}) cannot open {file}: {reason(error)}. {other} the artifact again if the file is damaged."
+    )
 
 
 def imported() -> Any:
@@ -85,6 +107,13 @@ def imported() -> Any:
     except ModuleNotFoundError as error:
         raise CompressError(f"The runtime 'openvino' needs a package: {RUNTIME.how_to_install}") from error
     return openvino
+
+
+def check_target(folder: Path, *, generates: bool) -> None:
+    """Raises a CompressError where no artifact for OpenVINO can be made: of a generative model, or without the package."""
+    if generates:
+        raise CompressError(f"{folder} is a generative model, which openvino does not run. Leave the target out.")
+    imported()
 
 
 def reason(error: Exception) -> str:
@@ -97,7 +126,7 @@ def why_not(artifact: Artifact, device: str) -> str | None:
     """It is used on CPUs only, and a bf16 artifact needs a processor that multiplies in bf16."""
     if device != "cpu":
         return "OpenVINO runs on the CPU here: measure with `device: cpu`"
-    if artifact.precision == "bf16" and "openvino" in artifact.format and not _multiplies_bf16():
+    if artifact.precision == "bf16" and artifact.format == "openvino" and not _multiplies_bf16():
         return "this processor has no bf16 products, so OpenVINO would compute in fp32"
     return None
 
@@ -108,7 +137,7 @@ def _multiplies_bf16() -> bool:
 
 RUNTIME = Runtime(
     name="openvino",
-    formats=frozenset({"onnx"}),
+    formats=frozenset({"onnx", "openvino"}),
     packages=("openvino",),
     extra="openvino",
     imports=("openvino", "numpy"),

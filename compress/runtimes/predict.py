@@ -172,11 +172,15 @@ class Classifier(Predictor):
     law: Law = CATEGORICAL
 
     def answers(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
-        """The labels with their probabilities, the scores, or what the kind shows, computed in batches. An int8 model processes
-        one text at a time: its ranges depend on the batch, and a prediction must not depend on other texts."""
+        """The labels with their probabilities, the scores, or what the kind shows, computed in batches. An int8 ONNX model
+        processes one text at a time: its ranges depend on the batch, and a prediction must not depend on other texts."""
         waiting = iter(texts)
-        while some := list(islice(waiting, 1 if self.artifact.precision == "int8" else BATCH)):
+        while some := list(islice(waiting, 1 if self._ranges_depend_on_the_batch else BATCH)):
             yield from self._answers(some)
+
+    @property
+    def _ranges_depend_on_the_batch(self) -> bool:
+        return self.artifact.precision == "int8" and self.artifact.format != "openvino"  # whose ranges are fixed
 
     def _answers(self, texts: Sequence[Text]) -> Iterator[dict[str, Any]]:
         read = self._examples(texts)

@@ -25,6 +25,12 @@ class Export(Settings):
 
     HEADING = "Export"
 
+    target: Literal["onnx_runtime", "openvino"] = Field(
+        "onnx_runtime",
+        # A fingerprint without it is what it was before there was one.
+        exclude_if=lambda value: value == "onnx_runtime",
+        description="Runtime that the artifact is for; openvino: OpenVINO's own files, of models that do not generate.",
+    )
     provider: Literal["cpu", "cuda"] = Field(
         "cpu", description="Execution provider to optimize for; graphs for cuda are not fused."
     )
@@ -35,12 +41,35 @@ def _run(work: Work[Export]) -> Made:
     from compress.onnx import exported as exporting
 
     settings = work.settings
+    if settings.target == "openvino":
+        return _for_openvino(work)
     found = exporting.exported(work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse)
     parts = exporting.finish_folder(work.source, work.folder, found.paths)
     return Made("onnx", "fp32", parts, facts=found.facts, step_facts={"parity": found.parity})
 
 
-READ = (ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),)
+def _for_openvino(work: Work[Export]) -> Made:
+    """OpenVINO finds its fusions itself, in the graph as exported; its files are compared with that graph."""
+    from compress.onnx import exported as exporting
+    from compress.onnx import openvino_file
+
+    found = exporting.exported(work.source, work.task, work.cache, fuse=False)
+    target = work.folder / openvino_file.MODEL
+    openvino_file.convert(found.graph, target)
+    parity = exporting.same_graph(target, found.graph, work.source, work.task)
+    return Made(
+        "openvino",
+        "fp32",
+        exporting.finish_folder(work.source, work.folder, {"model": target}),
+        facts=found.facts,
+        step_facts={"parity": found.parity, "gap to ONNX": parity},
+    )
+
+
+READ = (
+    ReadWhen(("fuse", "provider"), lambda one: one.target == "onnx_runtime", "with target onnx_runtime"),
+    ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),
+)
 
 
 def _check_model(settings: Export, source: Artifact, task: DescribedTask | None) -> None:
@@ -50,6 +79,10 @@ def _check_model(settings: Export, source: Artifact, task: DescribedTask | None)
         raise CompressError(
             f"'fuse' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
         )
+    if settings.target == "openvino":
+        from compress.runtimes.openvino_ import check_target
+
+        check_target(source.folder, generates=models.generates(source.folder))
     if task is not None:
         models.check_labels(source.folder, task.task)
 
@@ -59,7 +92,7 @@ TECHNIQUE = Technique(
     settings=Export,
     run=_run,
     accepts=frozenset({"torch"}),
-    gives=lambda settings: ("onnx", "fp32"),
+    gives=lambda settings: ("openvino" if settings.target == "openvino" else "onnx", "fp32"),
     read_when=READ,
     check_model=_check_model,
     example="compress export runs/student -o runs/student-onnx",

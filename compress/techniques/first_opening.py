@@ -18,6 +18,13 @@ def open_once(artifact: Artifact, name: str) -> None:
     try:
         if artifact.format == "onnx":
             _open_graphs(artifact)
+        elif artifact.format == "openvino":
+            from compress.models.load import tokenizer
+            from compress.runtimes.openvino_ import RUNTIME
+            from compress.runtimes.runtime import Serving
+
+            tokenizer(artifact.folder)
+            RUNTIME.opened(artifact, Serving())
         else:
             from compress.models.load import check_opens
 

@@ -8,6 +8,8 @@ one. In a generative model, encoder and decoder can have different precisions.
 Weight-only quantization, mostly for decoders: mode `weights` stores int4 or int8 blocks in an ONNX artifact (MatMulNBits),
 rounded to nearest or by GPTQ; `gptq` writes a decoder's GPTQ checkpoint (int4, int8); `bitsandbytes` gives int8 or nf4. The
 last two are torch artifacts.
+
+--target openvino makes an artifact that OpenVINO runs: int8 by NNCF on a calibration set, or bf16, which OpenVINO computes in.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import during
 from compress.models.load import kind_of
-from compress.quantization.quantize_settings import INTEGERS, READ, Quantize, calibrates
+from compress.quantization.quantize_settings import INTEGERS, READ, Quantize, calibrates, has_integers
 from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
 def _run(work: Work[Quantize]) -> Made:
     settings, source = work.settings, work.source
-    if settings.precision == "bf16":
+    is_for_openvino = settings.target == "openvino"
+    if settings.precision == "bf16" and not is_for_openvino:
         return _bf16(work)
     if settings.is_torch:
         return _torch_weights(work)
@@ -40,7 +43,7 @@ def _run(work: Work[Quantize]) -> Made:
     from compress.quantization import agreement, exclusion
 
     if source.format == "torch":
-        found = exporting.exported(source, work.task, work.cache)
+        found = exporting.exported(source, work.task, work.cache, fuse=not is_for_openvino)
         graphs, facts = found.paths, {**found.facts, "parity": found.parity}
     else:
         graphs, facts = {part: source.folder / name for part, name in source.parts.items()}, {}
@@ -51,11 +54,13 @@ def _run(work: Work[Quantize]) -> Made:
     its_tokenizer = tokenizer(source.folder)
     rows, where = comparison_rows.rows(its_tokenizer, config(source.folder), work.task, agreement.ROWS)
     graph = graphs["model"]
-    if settings.precision != "fp16":
+    if has_integers(settings):
         exclusion.check(settings, [graph])
-    target = work.folder / "model.onnx"
+    target = work.folder / ("model.xml" if is_for_openvino else "model.onnx")
     made: dict[str, Any] = {}
-    if settings.precision == "fp16":
+    if is_for_openvino:
+        made = _for_openvino(work, graph, target)
+    elif settings.precision == "fp16":
         from compress.quantization import fp16_overflow as half
 
         with during(f"{work.name}: quantizing to fp16"):
@@ -77,7 +82,7 @@ def _run(work: Work[Quantize]) -> Made:
     shown = len(few if is_half else rows)
     with during(f"{work.name}: comparing {settings.precision} with fp32 on {shown} rows"):
         gap = compare(target, graph, few, precision=settings.precision, padding=padding, law=law)
-        agreed = None if is_half else agreement.of_classifiers(target, graph, rows, where, law)
+        agreed = None if is_half else agreement.of_classifiers(target, graph, rows, where, law, settings.precision)
     if agreed is not None:
         made["agreement"] = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
@@ -91,7 +96,7 @@ def _made(
     told: Mapping[str, Any],
 ) -> Made:
     return Made(
-        "onnx",
+        "openvino" if settings.target == "openvino" else "onnx",
         settings.precision,
         parts,
         facts={key: value for key, value in facts.items() if key != "parity"},
@@ -229,6 +234,24 @@ def _int8(work: Work[Quantize], graph: Any, target: Any) -> dict[str, Any]:
     return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values()))}
 
 
+def _for_openvino(work: Work[Quantize], graph: Path, target: Path) -> dict[str, Any]:
+    """The same weights, which OpenVINO computes with in bf16; or int8."""
+    from compress.onnx import openvino_file
+
+    if work.settings.precision == "bf16":
+        openvino_file.convert(graph, target)
+        return {}
+    from compress.data import calibration
+    from compress.models.load import config, tokenizer
+    from compress.quantization import openvino_int8
+
+    settings, folder = work.settings, work.source.folder
+    described = calibration.needed(settings.calibration, work.described)
+    rows = calibration.rows(settings.calibration, described, tokenizer(folder), config(folder))
+    with during(f"{work.name}: quantizing to int8 with NNCF on {len(rows)} rows"):
+        return openvino_int8.write(graph, target, rows, settings)
+
+
 def _bf16(work: Work[Quantize]) -> Made:
     import torch
 
@@ -254,7 +277,7 @@ def _check(settings: Quantize, source: Artifact, task: DescribedTask | None) -> 
         raise CompressError(
             f"{source.folder} is {source.precision} already. Quantize the fp32 artifact that it was made from."
         )
-    if settings.precision == "bf16" and source.format == "onnx":
+    if settings.precision == "bf16" and source.format == "onnx" and settings.target == "onnx_runtime":
         raise CompressError(
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
         )
@@ -262,6 +285,11 @@ def _check(settings: Quantize, source: Artifact, task: DescribedTask | None) -> 
 
 
 def _check_model(settings: Quantize, source: Artifact, task: DescribedTask | None) -> None:
+    if settings.target == "openvino":
+        from compress.models.load import generates
+        from compress.runtimes.openvino_ import check_target
+
+        check_target(source.folder, generates=generates(source.folder))
     _check_components(settings, source)
     if task is not None:
         from compress.models.load import check_labels
@@ -312,15 +340,18 @@ def _check_components(settings: Quantize, source: Artifact) -> None:
         )
 
 
+def _format(settings: Quantize) -> str:
+    if settings.target == "openvino":
+        return "openvino"
+    return "torch" if settings.precision == "bf16" or settings.is_torch else "onnx"
+
+
 TECHNIQUE = Technique(
     name="quantize",
     settings=Quantize,
     run=_run,
     accepts=frozenset({"torch", "onnx"}),
-    gives=lambda settings: (
-        "torch" if settings.precision == "bf16" or settings.is_torch else "onnx",
-        settings.precision,
-    ),
+    gives=lambda settings: (_format(settings), settings.precision),
     reads=_reads,
     read_when=READ,
     check=_check,

@@ -79,6 +79,7 @@ def export(
     rows: int | None = None,
     allow_overlap: bool = False,
     force: bool = False,
+    target: Literal["onnx_runtime", "openvino"] = "onnx_runtime",
     provider: Literal["cpu", "cuda"] = "cpu",
     fuse: bool = True,
 ) -> Artifact:
@@ -268,6 +269,7 @@ def quantize(
     force: bool = False,
     precision: Literal["int8", "int4", "nf4", "fp16", "bf16"] = "int8",
     mode: Literal["dynamic", "static", "weights", "gptq", "bitsandbytes"] = "dynamic",
+    target: Literal["onnx_runtime", "openvino"] = "onnx_runtime",
     encoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
     embeddings: bool = True,

@@ -112,7 +112,7 @@ def test_a_step_with_a_field_of_another_type_or_an_unknown_one_is_refused(
 
 def test_a_format_that_no_runtime_opens_is_refused(project: Path) -> None:
     folder = _changed(project / "runs" / "student", lambda raw: raw.update(format="gguf"))
-    assert "'format' is neither torch nor onnx" in _refused(folder)
+    assert "'format' is not torch, onnx or openvino" in _refused(folder)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format_version": ' + "1" * 5000 + "}", "\udcff"], ids=len)

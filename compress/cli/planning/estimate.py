@@ -161,7 +161,7 @@ def estimated(
                 asks = one.technique == "distill" and (answers is None or answers.asks_models)
                 if asks:  # the teacher's answers are computed once
                     cost += read * timed.seconds_per_row * FORWARD * shares.get(one.source, 1.0)
-        if one.expected.format == "onnx":
+        if one.expected.format != "torch":
             cost += GRAPH_SECONDS_PER_MB * 4 * kept / 1e6
         minutes = None if epochs and timed is None else cost / 60
         size = 4 * kept * SHARE_OF_BYTES.get(one.expected.precision, 1.0)

@@ -38,7 +38,8 @@ def serving(comparison: Comparison, row: Row) -> Serving:
 def _is_one_graph(comparison: Comparison, row: Row) -> bool:
     parts = row.artifact.manifest.get("parts")
     has_model = isinstance(parts, Mapping) and isinstance(parts.get("model"), str)
-    return has_model and not comparison.is_generative and _runtime(comparison, row) in {"", "onnx_runtime"}
+    is_onnx = row.artifact.manifest.get("format") != "openvino" and _runtime(comparison, row) in {"", "onnx_runtime"}
+    return has_model and not comparison.is_generative and is_onnx
 
 
 def _onnx(comparison: Comparison, row: Row, folder: str) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _onnx(comparison: Comparison, row: Row, folder: str) -> Iterator[str]:
 def _load(comparison: Comparison, row: Row, folder: str) -> Iterator[str]:
     given = [_text(folder)]
     runtime, format_ = _runtime(comparison, row), row.artifact.manifest.get("format")
-    usual = {"torch": "pytorch", "onnx": "onnx_runtime"}.get(str(format_))
+    usual = {"torch": "pytorch", "onnx": "onnx_runtime", "openvino": "openvino"}.get(str(format_))
     if runtime and usual and runtime != usual:
         given.append(f"runtime={_text(runtime)}")
     given += [f"{name}={count}" for name, count in _decoding(comparison)]

@@ -6,7 +6,6 @@ kind is one entry, and a stopped run goes on.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from compress.core.artifact import Artifact, digest
+from compress.core.artifact import digest
 from compress.core.cache import entry
 from compress.core.labels import LABELS, NO_LABEL
 from compress.core.progress import say
-from compress.data.collate import ByToken, Collate, batches_by_length, row_lengths, step_lengths
+from compress.data.collate import ByToken, Collate, batches_by_length
+from compress.distillation.counted_rows import CountedRows, starts
 from compress.distillation.features import FeatureSpec, Side, capture, side_of
-from compress.distillation.teacher_cache import Outputs, narrowed
+from compress.distillation.teacher import Teacher
+from compress.distillation.teacher_cache import Outputs, narrowed, tokens_with_features
 from compress.distillation.token_distributions import PREFIX, mixed, top_k
 from compress.models import forward
-from compress.models.load import load
 from compress.training.kept_outputs import Table, write_outputs
 from compress.training.train import wants_bf16
 
@@ -34,8 +34,8 @@ KEPT = {"log_probabilities": np.float16, "ids": np.int32, "rest": np.float16}
 
 
 def next_tokens(
-    teachers: Sequence[Artifact],
-    rows: Any,
+    teachers: Sequence[Teacher],
+    rows: CountedRows,
     its_tokenizer: Any,
     its_collate: Collate,
     *,
@@ -51,7 +51,7 @@ def next_tokens(
     Of several teachers the weighted mean of their softened distributions is kept, for which each runs once in the same pass.
 
     Args:
-        teachers: the torch artifacts of encoder-decoders or decoders with one vocabulary.
+        teachers: encoder-decoders or decoders with one vocabulary; they are opened only if the cache has nothing of them.
         rows: tokenized rows; without `labels` their `input_ids` are the labels.
         its_collate: makes a batch of them, with labels.
         k: how many tokens are kept; no more than the vocabulary has.
@@ -62,24 +62,23 @@ def next_tokens(
     """
     import torch
 
-    counts, content = _counted(rows)
     autocast = "bf16" if wants_bf16(precision) else "fp32"
-    key = digest([*_whose(teachers, weights), content, k, temperature, autocast])
-    starts = np.concatenate([[0], np.cumsum(counts)])
+    key = digest([*_whose(teachers, weights), rows.hash_of_texts, k, temperature, autocast])
+    lines = starts(rows.predicted)
 
     def make(work: Path) -> Mapping[str, Any]:
-        models = torch.nn.ModuleList([load(teacher).float() for teacher in teachers])
+        models = torch.nn.ModuleList([teacher.model for teacher in teachers])
 
         def batch_of(places: list[int]) -> Mapping[str, Any]:
-            return its_collate([rows[place] for place in places], its_tokenizer, {})
+            return its_collate([rows.rows[place] for place in places], its_tokenizer, {})
 
         def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
             each = [forward.answers(model, batch).values for model in models]
             found = top_k(mixed(each, weights, temperature), k, temperature)
             return {name: getattr(found, name).cpu().numpy() for name in KEPT}
 
-        tables = {name: Table(work / f"{name}.npy", starts, dtype) for name, dtype in KEPT.items()}
-        batches = batches_by_length(step_lengths(rows), TEXTS)
+        tables = {name: Table(work / f"{name}.npy", lines, dtype) for name, dtype in KEPT.items()}
+        batches = batches_by_length(rows.cost, TEXTS)
         bf16 = autocast == "bf16"
         return {
             "seconds": write_outputs(models, batches, batch_of, ask, tables, name="teacher", bf16=bf16, resumes=work)
@@ -92,15 +91,15 @@ def next_tokens(
     arrays = {name: np.load(kept.folder / f"{name}.npy", mmap_mode="r") for name in KEPT}
     return Outputs(
         {},
-        {f"{PREFIX}{name}": ByToken(array, starts, of_labels=True) for name, array in arrays.items()},
+        {f"{PREFIX}{name}": ByToken(array, lines, of_labels=True) for name, array in arrays.items()},
         seconds=seconds,
         seconds_saved=0.0 if kept.is_new else seconds,
     )
 
 
 def layer_features(
-    teacher: Artifact,
-    rows: Any,
+    teacher: Teacher,
+    rows: CountedRows,
     its_tokenizer: Any,
     its_collate: Collate,
     features: Mapping[Side, FeatureSpec],
@@ -113,7 +112,7 @@ def layer_features(
     Those of an encoder-decoder's decoder are kept at each label that counts, all others at each token that is read.
 
     Args:
-        teacher: the torch artifact of an encoder-decoder or a decoder.
+        teacher: an encoder-decoder or a decoder; it is opened only if the cache has nothing of it.
         rows: tokenized rows, as of `next_tokens`.
         its_collate: makes a batch of them, with labels.
         features: which ones of each side.
@@ -126,19 +125,16 @@ def layer_features(
     Raises:
         CompressError: a feature does not fit into 16 bits, or the disk is full.
     """
-    counts, content = _counted(rows)
     autocast = "bf16" if wants_bf16(precision) else "fp32"
     names = {side_of(name, side): side for side, wanted in features.items() for name in wanted.names()}
-    key = digest([*_whose([teacher], ()), content, list(names), autocast])
-    starts = {
-        side: np.concatenate([[0], np.cumsum(counts if side == "decoder" else row_lengths(rows))]) for side in features
-    }
+    key = digest([*_whose([teacher], ()), rows.hash_of_texts, list(names), autocast])
+    lines = {side: starts(tokens_with_features(rows, side)) for side in features}
 
     def make(work: Path) -> Mapping[str, Any]:
-        model = load(teacher).float()
+        model = teacher.model
 
         def batch_of(places: list[int]) -> Mapping[str, Any]:
-            return its_collate([rows[place] for place in places], its_tokenizer, {})
+            return its_collate([rows.rows[place] for place in places], its_tokenizer, {})
 
         def ask(batch: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
             forward.answers(model, batch)
@@ -147,8 +143,8 @@ def layer_features(
             places = {name: written if side == "decoder" else read for name, side in names.items()}
             return {name: narrowed(values[name][places[name]], name) for name in names}
 
-        tables = {name: Table(work / f"{name}.npy", starts[side]) for name, side in names.items()}
-        batches = batches_by_length(step_lengths(rows), TEXTS)
+        tables = {name: Table(work / f"{name}.npy", lines[side]) for name, side in names.items()}
+        batches = batches_by_length(rows.cost, TEXTS)
         with ExitStack() as hooks:
             found = {side: hooks.enter_context(capture(model, wanted, side)) for side, wanted in features.items()}
             bf16 = autocast == "bf16"
@@ -165,41 +161,18 @@ def layer_features(
     extras = {}
     for name, side in names.items():
         values = np.load(kept.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        extras[name] = ByToken(values, starts[side], of_labels=side == "decoder")
+        extras[name] = ByToken(values, lines[side], of_labels=side == "decoder")
     return Outputs({}, extras, seconds=seconds, seconds_saved=0.0 if kept.is_new else seconds)
 
 
-def bytes_of_tokens(rows: Any, k: int) -> int:
+def bytes_of_tokens(rows: CountedRows, k: int) -> int:
     """The bytes on disk of the next-token distributions of all rows."""
-    counts, _ = _counted(rows)
-    return int(counts.sum()) * (6 * k + 2)
+    return int(rows.predicted.sum()) * (6 * k + 2)
 
 
-def bytes_of_layer_features(rows: Any, features: Mapping[Side, FeatureSpec], config: Any) -> int:
-    """The bytes on disk of the features of all rows, for a teacher with this config."""
-    counts, _ = _counted(rows)
-    tokens = {side: int((counts if side == "decoder" else row_lengths(rows)).sum()) for side in features}
-    return sum(tokens[side] * wanted.width(config, side) * 2 for side, wanted in features.items())
-
-
-def _whose(teachers: Sequence[Artifact], weights: Sequence[float]) -> list[Any]:
+def _whose(teachers: Sequence[Teacher], weights: Sequence[float]) -> list[Any]:
     """What identifies the teachers in a key; of a single one there is no weight."""
-    each = [[one.fingerprint(), digest(one.files)] for one in teachers]
+    each = [one.identity for one in teachers]
     if len(each) == 1:
         return each[0]
     return [[*one, weight / sum(weights)] for one, weight in zip(each, weights, strict=True)]
-
-
-def _counted(rows: Any) -> tuple[np.ndarray, str]:
-    """How many tokens of each row are predicted and count, [rows], and a hash of all that the models read and write."""
-    counts = np.empty(len(rows), np.int64)
-    content = hashlib.sha256()
-    is_decoders = "labels" not in rows.column_names or "prompt" in rows.column_names
-    place = 0
-    for batch in rows.iter(1000):
-        for ids, labels in zip(batch["input_ids"], batch.get("labels", batch["input_ids"]), strict=True):
-            for one in (ids, labels):
-                content.update(np.asarray([len(one), *one], np.int32).tobytes())
-            counts[place] = sum(token != NO_LABEL for token in labels[1 if is_decoders else 0 :])
-            place += 1
-    return counts, content.hexdigest()

@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.core.progress import say
 from compress.data.collate import Extra
 from compress.data.tokenized import generative_tokens
 from compress.data.tokens import same_tokenizer
 from compress.distillation import generative_cache, teacher_cache
+from compress.distillation.counted_rows import CountedRows
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.layer_losses import FEATURE
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.sequence_kd import with_teacher_references
 from compress.distillation.students import Student
+from compress.distillation.teacher import Teacher
 from compress.distillation.top_k_error import truncation_error
-from compress.models import load as models
 from compress.models.forward import STATES
 from compress.tasks.task import DescribedTask
 from compress.training.data import TrainingData
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from compress.distillation.transfer_set import TransferSet
 
 
-def check(teachers: Sequence[Artifact], student: Student, stages: Sequence[LossConfig]) -> None:
+def check(teachers: Sequence[Teacher], student: Student, stages: Sequence[LossConfig]) -> None:
     """Whether the student can be compared with its teachers token by token, where that is asked for.
 
     Raises:
@@ -45,16 +45,16 @@ def check(teachers: Sequence[Artifact], student: Student, stages: Sequence[LossC
     if last.alpha.highest > 0 or last.on_policy:
         for teacher in teachers:
             _check_vocabulary(teacher, student)
-    if stages[0].layer_losses and not same_tokenizer(models.tokenizer(teachers[0].folder), student.tokenizer):
+    if stages[0].layer_losses and not same_tokenizer(teachers[0].tokenizer, student.tokenizer):
         raise CompressError(
             f"The student has another tokenizer than its teacher {teachers[0].folder}, so their layers cannot be matched token "
             "by token. Leave out hidden_weight, attention_weight, relation_weight and embedding_weight."
         )
 
 
-def _check_vocabulary(teacher: Artifact, student: Student) -> None:
-    config, own = models.config(teacher.folder), student.model.config
-    same = same_tokenizer(models.tokenizer(teacher.folder), student.tokenizer)
+def _check_vocabulary(teacher: Teacher, student: Student) -> None:
+    config, own = teacher.config, student.model.config
+    same = same_tokenizer(teacher.tokenizer, student.tokenizer)
     if not same or config.vocab_size != own.vocab_size:
         raise CompressError(
             f"The student and its teacher {teacher.folder} do not share a vocabulary, so their next tokens cannot be compared. "
@@ -70,7 +70,7 @@ def _check_vocabulary(teacher: Artifact, student: Student) -> None:
 
 def with_outputs(
     found: TransferSet,
-    teachers: Sequence[Artifact],
+    teachers: Sequence[Teacher],
     student: Student,
     described: DescribedTask,
     settings: DistillationSettings,
@@ -90,6 +90,7 @@ def with_outputs(
         data, told = _with_texts(found.data, teachers[0], student, described, settings, cache)
         found, facts = replace(found, data=data), {**facts, **told}
     data, first, config = found.data, found.stages[0], found.stages[-1]
+    rows = CountedRows(data.train)
     extras: dict[str, Extra] = encoder_outputs(student, data, settings, cache) if freeze else {}
     outputs: list[teacher_cache.Outputs] = []
 
@@ -97,8 +98,8 @@ def with_outputs(
     if asks_all and len(teachers) > 1 and "teachers" not in facts:
         facts["teachers"] = [teacher.folder.name for teacher in teachers]
     asks_first = bool(first.layer_losses)
-    if asks_all and config.alpha.highest > 0 and config.on_policy < 1 and _is_kept(data, settings, config, cache):
-        kept, error = _next_tokens(data, teachers, student, settings, config, cache)
+    if asks_all and config.alpha.highest > 0 and config.on_policy < 1 and _is_kept(rows, settings, config, cache):
+        kept, error = _next_tokens(data, rows, teachers, student, settings, config, cache)
         outputs.append(kept)
         extras |= kept.extras
         facts["top_k_error"] = {"k": settings.top_k, **error}
@@ -106,11 +107,11 @@ def with_outputs(
     # Of the student's own samples, which differ each time, nothing can be cached.
     if asks_first and not first.on_policy:
         wanted = {side: first.features("teacher", side) for side in first.sides}
-        needed = generative_cache.bytes_of_layer_features(data.train, wanted, found.teacher_config)
+        needed = teacher_cache.bytes_of_features(rows, wanted, found.teacher_config)
         if teacher_cache.has_room("layer features", needed, settings.teacher_cache_gb, cache):
             features = generative_cache.layer_features(
                 teachers[0],
-                data.train,
+                rows,
                 student.tokenizer,
                 data.collate,
                 wanted,
@@ -124,8 +125,13 @@ def with_outputs(
         facts["teacher_seconds"] = round(sum(one.seconds for one in outputs), 3)
         facts["teacher_seconds_saved"] = round(sum(one.seconds_saved for one in outputs), 3)
     online = teachers if asks_all else teachers[: int(asks_first)]
-    models_online = tuple(_opened(teacher) for teacher in online)
-    return replace(found, extras=extras, online_teachers=models_online, facts=facts, freezes_encoder=freeze)
+    return replace(
+        found,
+        extras=extras,
+        online_teachers=tuple(teacher.model for teacher in online),
+        facts=facts,
+        freezes_encoder=freeze,
+    )
 
 
 def encoder_outputs(
@@ -139,7 +145,7 @@ def encoder_outputs(
 
 def _with_texts(
     data: TrainingData,
-    teacher: Artifact,
+    teacher: Teacher,
     student: Student,
     described: DescribedTask,
     settings: DistillationSettings,
@@ -150,7 +156,7 @@ def _with_texts(
         teacher,
         data.texts,
         data.task,
-        models.tokenizer(teacher.folder),
+        teacher.tokenizer,
         share=settings.sequence_kd,
         beams=settings.beams,
         cache=cache,
@@ -163,17 +169,18 @@ def _with_texts(
 
 def _next_tokens(
     data: TrainingData,
-    teachers: Sequence[Artifact],
+    rows: CountedRows,
+    teachers: Sequence[Teacher],
     student: Student,
     settings: DistillationSettings,
     config: LossConfig,
     cache: Path,
 ) -> tuple[teacher_cache.Outputs, Mapping[str, Any]]:
     """The teachers' cached next-token distributions, and the error that caching makes."""
-    its_tokenizer = models.tokenizer(teachers[0].folder)
+    its_tokenizer = teachers[0].tokenizer
     kept = generative_cache.next_tokens(
         teachers,
-        data.train,
+        rows,
         its_tokenizer,
         data.collate,
         k=settings.top_k,
@@ -182,16 +189,11 @@ def _next_tokens(
         cache=cache,
         weights=config.teacher_weights,
     )
-    live = [_opened(teacher) for teacher in teachers]
+    live = [teacher.model for teacher in teachers]
     return kept, truncation_error(student.model, live, data.train, its_tokenizer, data.collate, kept.extras, config)
 
 
-def _opened(teacher: Artifact) -> Any:
-    """A generative teacher's model, run online at each step."""
-    return models.load(teacher).float().requires_grad_(False).eval()
-
-
-def _is_kept(data: TrainingData, settings: DistillationSettings, config: LossConfig, cache: Path) -> bool:
+def _is_kept(rows: CountedRows, settings: DistillationSettings, config: LossConfig, cache: Path) -> bool:
     """Whether the teachers' next tokens are cached on disk; else they run at each step."""
     at = config.temperature
     if settings.top_k == 0:
@@ -201,5 +203,5 @@ def _is_kept(data: TrainingData, settings: DistillationSettings, config: LossCon
             f"The temperature changes ({at}), and the cache is for one temperature: the teacher runs at each step instead."
         )
         return False
-    needed = generative_cache.bytes_of_tokens(data.train, settings.top_k)
+    needed = generative_cache.bytes_of_tokens(rows, settings.top_k)
     return teacher_cache.has_room("next tokens", needed, settings.teacher_cache_gb, cache)

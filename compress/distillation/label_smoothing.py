@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from compress.core.artifact import Artifact, digest
+from compress.core.artifact import digest
 from compress.core.cache import entry
 from compress.core.progress import warn
 from compress.data.tokens import same_tokenizer
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.students import Student
-from compress.models import load as models
+from compress.distillation.teacher import Teacher
 from compress.models.forward import answers
 from compress.training.data import TrainingData
 
@@ -32,7 +32,7 @@ LEAST = 0.02
 
 
 def told(
-    teacher: Artifact, data: TrainingData, student: Student, settings: DistillationSettings, cache: Path
+    teacher: Teacher, data: TrainingData, student: Student, settings: DistillationSettings, cache: Path
 ) -> bool | None:
     """Whether the teacher seems to have been trained with label smoothing, with a warning if so; None where it was not looked at.
 
@@ -44,7 +44,7 @@ def told(
     """
     if not data.task.is_generative or (settings.alpha.highest == 0 and not settings.on_policy):
         return None
-    if not same_tokenizer(models.tokenizer(teacher.folder), student.tokenizer):
+    if not same_tokenizer(teacher.tokenizer, student.tokenizer):
         return None
     found = smoothing(teacher, data, student.tokenizer, cache)
     if found < LEAST:
@@ -56,22 +56,22 @@ def told(
     return True
 
 
-def smoothing(teacher: Artifact, data: TrainingData, its_tokenizer: Any, cache: Path) -> float:
+def smoothing(teacher: Teacher, data: TrainingData, its_tokenizer: Any, cache: Path) -> float:
     """An estimate of the label smoothing of a generative teacher's training, 0 to 1: twice the probability that the less likely
     half of the vocabulary has at the references' tokens of some held-out rows, the mean. Computed once.
 
     Args:
-        teacher: a torch artifact.
+        teacher: it is opened only if the estimate is not in the cache.
         data: the task's rows, as the teacher reads them.
         cache: the folder for content-keyed results.
     """
     import torch
 
     places = np.unique(np.linspace(0, len(data.holdout) - 1, min(ROWS, len(data.holdout))).astype(int)).tolist()
-    decided_by = [teacher.fingerprint(), digest(teacher.files), data.holdout_identity, dict(data.facts), places]
+    decided_by = [*teacher.identity, data.holdout_identity, dict(data.facts), places]
 
     def make(_: Path) -> Mapping[str, Any]:
-        model = models.load(teacher).float().eval()
+        model = teacher.model
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model.to(device)
         shares = []

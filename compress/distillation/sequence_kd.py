@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from compress.core.artifact import Artifact, digest
+from compress.core.artifact import digest
 from compress.core.cache import locked, making, opened
 from compress.core.disk import DiskFull
 from compress.core.errors import CompressError
@@ -25,7 +25,7 @@ from compress.core.progress import bar, say, warn
 from compress.data import prompt_templates as texts
 from compress.data.max_lengths import fitted
 from compress.data.tokenized import generative_tokens
-from compress.models.load import load
+from compress.distillation.teacher import Teacher
 from compress.runtimes.generating import Decoding, rules
 from compress.tasks.task import DescribedTask, Task
 from compress.training.validation import generated
@@ -47,7 +47,7 @@ class TeacherReferences:
 
 
 def with_teacher_references(
-    teacher: Artifact,
+    teacher: Teacher,
     rows: Any,
     task: Task,
     its_tokenizer: Any,
@@ -63,7 +63,7 @@ def with_teacher_references(
     generates nothing, the reference stays.
 
     Args:
-        teacher: the torch artifact of an encoder-decoder or a decoder.
+        teacher: an encoder-decoder or a decoder; it is opened only if it has to generate, and not where its graphs do.
         rows: with the columns `text`, `label` and `row_hash`.
         task: a summarization or translation.
         its_tokenizer: the teacher's.
@@ -116,7 +116,7 @@ def with_labels(rows: Any, labels: list[str]) -> Any:
 
 
 def _generated(
-    teacher: Artifact,
+    teacher: Teacher,
     rows: Any,
     task: Task,
     its_tokenizer: Any,
@@ -125,16 +125,15 @@ def _generated(
     described: DescribedTask | None,
 ) -> tuple[list[str], float]:
     """The teacher's text for each row, and the seconds spent now."""
-    from compress.models import load as models
     from compress.models.generation_config import generation_config
 
-    config = models.config(teacher.folder)
+    config = teacher.config
     fitting = fitted(task, config)
     settings = generation_config(teacher.folder).to_dict()
     decoding = Decoding(beams, texts.settings(fitting).max_target, rules(settings))
     read, _ = generative_tokens(rows.remove_columns("label"), fitting, its_tokenizer, config, 0)
     hashes = [_hash(ids) for ids in read["input_ids"]]
-    key = digest([teacher.fingerprint(), digest(teacher.files), beams, decoding.max_new_tokens, dict(decoding.rules)])
+    key = digest([*teacher.identity, beams, decoding.max_new_tokens, dict(decoding.rules)])
     folder = cache / "pseudo-labels" / key
     started = time.perf_counter()
     kept = _kept(folder)
@@ -159,20 +158,20 @@ def _generated(
     return [kept[value] for value in hashes], round(time.perf_counter() - started, 1)
 
 
-def _generating_teacher(teacher: Artifact, described: DescribedTask | None, cache: Path, rows: int) -> Any:
+def _generating_teacher(teacher: Teacher, described: DescribedTask | None, cache: Path, rows: int) -> Any:
     """The fastest form of the teacher for generation: torch on a GPU, else, for many rows, its fp32 ONNX graphs (same tokens)."""
     import torch
 
     if torch.cuda.is_available():
-        return load(teacher).float().to("cuda")
+        return teacher.model.to("cuda")
     if rows < WORTH_AN_EXPORT:
-        return load(teacher).float()
+        return teacher.model
     from compress.onnx.exported import exported
     from compress.runtimes.onnx_generation import open_generator_in
     from compress.runtimes.runtime import Serving
 
     try:
-        found = exported(teacher, described, cache)
+        found = exported(teacher.artifact, described, cache)
         # The teacher's own folder says how it generates.
         graphs = {part: str(path.resolve()) for part, path in found.paths.items()}
         return open_generator_in(teacher.folder, graphs, Serving(threads=torch.get_num_threads()))
@@ -180,7 +179,7 @@ def _generating_teacher(teacher: Artifact, described: DescribedTask | None, cach
         raise
     except CompressError as error:
         say(f"The teacher generates with torch, since it cannot with ONNX Runtime: {error}")
-        return load(teacher).float()
+        return teacher.model
 
 
 def _write(folder: Path, model: Any, read: Any, hashes: list[str], its_tokenizer: Any, decoding: Decoding) -> None:

@@ -6,7 +6,6 @@ what is there already is not computed again. Those of generative teachers are in
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -17,22 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from compress.core.artifact import Artifact, digest
+from compress.core.artifact import digest
 from compress.core.cache import Entry, locked, making, opened
 from compress.core.errors import CompressError
 from compress.core.labels import ANSWERED, inputs_of
 from compress.core.progress import say
-from compress.data.collate import (
-    ByToken,
-    Extra,
-    answer_starts,
-    batches_by_length,
-    collate_of,
-    row_lengths,
-)
-from compress.distillation.features import FeatureSpec, capture
+from compress.data.collate import ByToken, Extra, batches_by_length, collate_of
+from compress.distillation.counted_rows import CountedRows, starts
+from compress.distillation.features import FeatureSpec, Side, capture
+from compress.distillation.teacher import Teacher
 from compress.models.kinds import trained_kind
-from compress.models.load import load
 from compress.tasks.kinds import Output
 from compress.training.kept_outputs import Table, write_outputs
 from compress.training.train import wants_bf16
@@ -66,8 +59,8 @@ class Outputs:
 
 
 def outputs(
-    teacher: Artifact,
-    rows: Any,
+    teacher: Teacher,
+    rows: CountedRows,
     its_tokenizer: Any,
     *,
     features: FeatureSpec,
@@ -78,8 +71,8 @@ def outputs(
     """What an encoder gives for all rows, and features of its layers: read from the cache, or computed.
 
     Args:
-        teacher: the torch artifact of the teacher.
-        rows: tokenized rows.
+        teacher: it is opened only if something is lacking in the cache.
+        rows: as the teacher reads them.
         features: which ones, besides its outputs.
         precision: `auto`, `fp32` or `bf16`, as for training.
         identity: what the rows are (files' hashes, split, length): a change of data or teacher is another key.
@@ -89,10 +82,9 @@ def outputs(
         CompressError: a feature does not fit into 16 bits, or the disk is full.
     """
     autocast = "bf16" if wants_bf16(precision) else "fp32"
-    content = hashlib.sha256(_row_hashes(rows).tobytes()).hexdigest()
-    key = digest([teacher.fingerprint(), digest(teacher.files), content, identity, autocast])
+    key = digest([*teacher.identity, rows.hash_of_inputs, identity, autocast])
     folder = cache / "teacher" / key
-    starts = np.concatenate([[0], np.cumsum(row_lengths(rows))])
+    of_tokens = starts(rows.read)
     given = {f"{OUTPUT}{one.name}": one for one in trained_kind(teacher.folder).outputs}
     names = [*given, *features.names()]
     kept = _opened(folder, names)
@@ -102,7 +94,7 @@ def outputs(
             kept = _opened(folder, names)  # another process may have asked meanwhile
             lacking = [name for name in names if name not in kept]
             if lacking:
-                _write(teacher, rows, its_tokenizer, starts, features, lacking, folder, bf16=autocast == "bf16")
+                _write(teacher, rows, its_tokenizer, features, lacking, folder, bf16=autocast == "bf16")
                 kept = _opened(folder, names)
     seconds = max(one.facts["seconds"] for one in kept.values())
     # Where anything was lacking the teacher ran after all, and what it gave again was no more work.
@@ -111,43 +103,45 @@ def outputs(
         say(f"The teacher's answers to {len(rows)} rows are in the cache: {saved:.1f} seconds saved.")
     arrays = {name: np.load(one.folder / VALUES, mmap_mode="r", allow_pickle=False) for name, one in kept.items()}
     return Outputs(
-        {one.name: _by_row(arrays[name], one, rows, starts) for name, one in given.items()},
-        {name: ByToken(arrays[name], starts) for name in features.names()},
+        {one.name: _by_row(arrays[name], one, rows) for name, one in given.items()},
+        {name: ByToken(arrays[name], of_tokens) for name in features.names()},
         seconds=seconds,
         seconds_saved=saved,
     )
 
 
-def _by_row(array: np.ndarray, output: Output, rows: Any, token_starts: np.ndarray) -> Extra:
+def _by_row(array: np.ndarray, output: Output, rows: CountedRows) -> Extra:
     """An output as a batch looks it up."""
     if output.of == "row":
         return array
-    return ByToken(array, _starts(output, rows, token_starts), of_labels=output.of == "word")
+    return ByToken(array, _starts(output, rows), of_labels=output.of == "word")
 
 
-def _starts(output: Output, rows: Any, token_starts: np.ndarray) -> np.ndarray:
+def _starts(output: Output, rows: CountedRows) -> np.ndarray:
     """Where each row's entries begin, and the end of the last one's, [rows + 1]."""
-    return {"row": np.arange(len(rows) + 1), "token": token_starts}.get(output.of, answer_starts(rows))
+    if output.of == "row":
+        return np.arange(len(rows) + 1)
+    return starts(rows.read) if output.of == "token" else rows.answer_starts
 
 
-def bytes_of_features(rows: Any, features: FeatureSpec, width: int) -> int:
-    """The bytes on disk of the features of all rows, for a teacher of this hidden size."""
-    return int(row_lengths(rows).sum()) * len(features.names()) * width * 2
+def tokens_with_features(rows: CountedRows, side: Side) -> np.ndarray:
+    """How many tokens of each row features are kept of, [rows]: an encoder-decoder's decoder has them at labels that count."""
+    return rows.predicted if side == "decoder" else rows.read
 
 
-def opened_teacher(teacher: Artifact) -> Any:
-    """The teacher's model; one that is stored in fp16 computes in fp32, since fp16 overflows and is slow on a CPU."""
-    import torch
-
-    model = load(teacher)
-    return model.float() if model.dtype == torch.float16 else model
+def bytes_of_features(rows: CountedRows, features: Mapping[Side, FeatureSpec], config: Any) -> int:
+    """The bytes on disk of the features of all rows, for a teacher with this config."""
+    return sum(
+        int(tokens_with_features(rows, side).sum()) * wanted.width(config, side) * 2
+        for side, wanted in features.items()
+        if wanted.names()
+    )
 
 
 def _write(
-    teacher: Artifact,
-    rows: Any,
+    teacher: Teacher,
+    rows: CountedRows,
     its_tokenizer: Any,
-    starts: np.ndarray,
     features: FeatureSpec,
     names: list[str],
     folder: Path,
@@ -156,11 +150,11 @@ def _write(
 ) -> None:
     """Makes several cache entries in one pass."""
     began = time.perf_counter()
-    model, kind = opened_teacher(teacher), trained_kind(teacher.folder)
+    model, kind = teacher.model, trained_kind(teacher.folder)
     its_collate = collate_of(kind)
 
     def batch_of(places: list[int]) -> Mapping[str, Any]:
-        return its_collate([rows[place] for place in places], its_tokenizer, {})
+        return its_collate([rows.rows[place] for place in places], its_tokenizer, {})
 
     with ExitStack() as stack:
         work = {name: stack.enter_context(making(_entry(folder, name))) for name in names}
@@ -174,29 +168,12 @@ def _write(
                 values[f"{OUTPUT}{one.name}"] = given[one.name][places]
             return {name: narrowed(values[name], name) for name in names}
 
-        lines = dict.fromkeys(features.names(), starts)
-        lines |= {f"{OUTPUT}{one.name}": _starts(one, rows, starts) for one in kind.outputs}
+        lines = dict.fromkeys(features.names(), starts(rows.read))
+        lines |= {f"{OUTPUT}{one.name}": _starts(one, rows) for one in kind.outputs}
         tables = {name: Table(work[name].folder / VALUES, lines[name]) for name in names}
-        write_outputs(
-            model, batches_by_length(row_lengths(rows), BATCH), batch_of, ask, tables, name="teacher", bf16=bf16
-        )
+        write_outputs(model, batches_by_length(rows.read, BATCH), batch_of, ask, tables, name="teacher", bf16=bf16)
         for name in names:
             work[name].facts["seconds"] = round(time.perf_counter() - began, 3)
-
-
-def _row_hashes(rows: Any) -> np.ndarray:
-    """A hash of what the model reads of each row, [rows]: equal rows of another data set are another key's, by order."""
-    names = [name for name in ("input_ids", "token_type_ids") if name in rows.column_names]
-    found = np.empty(len(rows), dtype=np.uint64)
-    place = 0
-    for batch in rows.iter(1000):
-        for columns in zip(*(batch[name] for name in names), strict=True):
-            value = hashlib.blake2b(digest_size=8)
-            for ids in columns:
-                value.update(np.asarray(ids, dtype=np.int32).tobytes())
-            found[place] = int.from_bytes(value.digest(), "little")
-            place += 1
-    return found
 
 
 def _entry(folder: Path, name: str) -> Path:

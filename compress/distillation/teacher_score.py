@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.core.artifact import Artifact, digest
+from compress.core.artifact import digest
 from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.progress import say, warn
 from compress.data.collate import references, starts_of
+from compress.distillation.counted_rows import CountedRows
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
+from compress.distillation.teacher import Teacher
 from compress.distillation.teacher_cache import outputs
 from compress.metrics.metric import Undefined, title
-from compress.models import load as models
 from compress.models.labels import of_config as labels_of_config
 from compress.models.pretrained import raw_config
 from compress.tasks.kinds.thresholds import shifted, thresholds_of
@@ -33,7 +34,7 @@ from compress.training.objectives import ModelScore, Scored
 
 
 def of_classifier(
-    teacher: Artifact,
+    teacher: Teacher,
     data: TrainingData,
     rows: Any,
     its_tokenizer: Any,
@@ -45,7 +46,7 @@ def of_classifier(
     """Report a classifier's score on the held-out rows; its outputs for them are cached with those for training rows.
 
     Args:
-        teacher: a torch artifact with its outputs in the task's order.
+        teacher: a classifier with its outputs in the task's order.
         data: the task's rows.
         rows: the held-out ones as the teacher reads them.
         its_tokenizer: of the teacher.
@@ -63,7 +64,7 @@ def of_classifier(
     place = cache / "held-out"
     found = outputs(
         teacher,
-        rows,
+        CountedRows(rows),
         its_tokenizer,
         features=FeatureSpec(),
         precision=settings.precision,
@@ -73,7 +74,7 @@ def of_classifier(
     logits, labels = np.asarray(found.logits, np.float32), references(data.holdout)
     if data.task.law.several:  # as it is served
         names = labels_of_config(raw_config(teacher.folder), teacher.folder)
-        logits = shifted(logits, thresholds_of(teacher.facts, names))
+        logits = shifted(logits, thresholds_of(teacher.artifact.facts, names))
     assert not isinstance(data.score, ModelScore)
     told = reported(who, data.score(logits, labels, starts_of(data.holdout)), len(labels))
     warn_of_one_class(who, logits, labels, data.task)
@@ -83,11 +84,11 @@ def of_classifier(
     return {**told, **({"worse_than_guessing": reason} if reason else {})}
 
 
-def of_generator(teacher: Artifact, data: TrainingData, cache: Path, *, who: str = "teacher") -> dict[str, Any]:
+def of_generator(teacher: Teacher, data: TrainingData, cache: Path, *, who: str = "teacher") -> dict[str, Any]:
     """Report the score of a generative model on the held-out rows, computed once; there is no baseline of guessing.
 
     Args:
-        teacher: a torch artifact.
+        teacher: it is opened only if its score is not in the cache.
         data: the task's rows as the teacher reads them.
         cache: the folder for content-keyed results.
         who: for the message.
@@ -97,17 +98,10 @@ def of_generator(teacher: Artifact, data: TrainingData, cache: Path, *, who: str
     assert isinstance(data.score, ModelScore)
     score = data.score
     task = {**data.task.to_json(), "files": None}
-    decided_by = [
-        teacher.fingerprint(),
-        digest(teacher.files),
-        data.holdout_identity,
-        task,
-        dict(data.facts),
-        score.rows,
-    ]
+    decided_by = [*teacher.identity, data.holdout_identity, task, dict(data.facts), score.rows]
 
     def make(_: Path) -> Mapping[str, Any]:
-        model = models.load(teacher).float()
+        model = teacher.model
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         with torch.inference_mode():
             metric, value = score.of(model)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
 from compress.data import loading, unlabelled
 from compress.data.collate import ByToken, Extra
 from compress.data.tokenized import tokens
 from compress.data.tokens import same_tokenizer
 from compress.distillation import generative_teachers, teacher_cache, teacher_score
+from compress.distillation.counted_rows import CountedRows
 from compress.distillation.distill_settings import Distill
 from compress.distillation.distillation_settings import DistillationSettings
 from compress.distillation.features import FeatureSpec
@@ -23,9 +23,9 @@ from compress.distillation.layer_losses import FEATURE
 from compress.distillation.loss_config import LossConfig, stages_of
 from compress.distillation.objective import OUTPUT
 from compress.distillation.students import Student
+from compress.distillation.teacher import Teacher
 from compress.distillation.teacher_answers import TeacherAnswers, beside
 from compress.models import load as models
-from compress.models.layers import hidden_width
 from compress.tasks.kinds import Kind
 from compress.tasks.task import DescribedTask
 from compress.training.data import TrainingData, data_for
@@ -51,7 +51,7 @@ class TransferSet:
 
 
 def prepare(
-    teachers: Sequence[Artifact],
+    teachers: Sequence[Teacher],
     student: Student,
     described: DescribedTask,
     settings: DistillationSettings,
@@ -83,7 +83,7 @@ def prepare(
         for teacher in teachers if settings.matches else asked:
             models.check_labels(teacher.folder, task)
     settings = settings if answers is None else answers.settings(settings)
-    teacher_config = models.config(teachers[0].folder)
+    teacher_config = teachers[0].config
     # A generative student learns from the answers as references, so they have no share in its teachers' distributions.
     shares = weights or (1.0,) * (len(asked) + (answers is not None and not task.is_generative))
     stages = stages_of(settings, student.model.config, teacher_config, task.law, shares, frozen_encoder=freeze)
@@ -97,6 +97,9 @@ def prepare(
         _score(name, teacher, data, student.tokenizer, described, settings, cache)
         for name, teacher in zip(names, asked, strict=True)
     ]
+    if len(asked) > 1 and not task.is_generative:
+        for teacher in asked:  # they are asked one after the other, so there need not be more than one in memory
+            teacher.close()
     if answers is not None:
         data = answers.in_references(data, student, settings.max_length)
         scores += [one] if (one := answers.score(allow_poor=settings.allow_poor_teacher)) else []
@@ -141,7 +144,7 @@ def extra(described: DescribedTask, settings: Distill, cache: Path) -> Any:
 
 def _score(
     who: str,
-    teacher: Artifact,
+    teacher: Teacher,
     data: TrainingData,
     student_tokenizer: Any,
     described: DescribedTask,
@@ -149,7 +152,7 @@ def _score(
     cache: Path,
 ) -> dict[str, Any]:
     """A teacher's score on the held-out rows, with its own tokenizer."""
-    its_tokenizer, config = models.tokenizer(teacher.folder), models.config(teacher.folder)
+    its_tokenizer, config = teacher.tokenizer, teacher.config
     if data.task.is_generative:
         return teacher_score.of_generator(
             teacher, data_for(described, its_tokenizer, config, settings.max_length), cache, who=who
@@ -162,7 +165,7 @@ def _score(
 
 def with_outputs(
     found: TransferSet,
-    teachers: Sequence[Artifact],
+    teachers: Sequence[Teacher],
     student: Student,
     settings: DistillationSettings,
     identity: Mapping[str, Any],
@@ -172,18 +175,18 @@ def with_outputs(
     wanted, data = found.stages[0].features("teacher"), found.data
     if settings.alpha.highest == 0 and not wanted.names():
         return found
-    width = hidden_width(found.teacher_config) if wanted.names() else 0
-    needed = teacher_cache.bytes_of_features(data.train, wanted, width)
+    own = CountedRows(data.train)
+    needed = teacher_cache.bytes_of_features(own, {"": wanted}, found.teacher_config)
     kept = teacher_cache.has_room("hidden states", needed, settings.teacher_cache_gb, cache)
     seconds, saved = 0.0, 0.0
     given: list[Mapping[str, Extra]] = []
     features: Mapping[str, Any] = {}
     for number, teacher in enumerate(teachers):
-        its_tokenizer, rows = models.tokenizer(teacher.folder), data.train
+        its_tokenizer, rows = teacher.tokenizer, own
         if not same_tokenizer(its_tokenizer, student.tokenizer):  # it cuts the same texts otherwise
             kind = data.task.of_kind
             _check_same_tokens(kind, teacher)
-            rows = tokens(data.texts, its_tokenizer, models.config(teacher.folder), settings.max_length, kind).rows
+            rows = CountedRows(tokens(data.texts, its_tokenizer, teacher.config, settings.max_length, kind).rows)
         outputs = teacher_cache.outputs(
             teacher,
             rows,
@@ -193,6 +196,8 @@ def with_outputs(
             identity=identity,
             cache=cache,
         )
+        if number:  # the first one may be asked at each step
+            teacher.close()
         given.append(outputs.given)
         seconds, saved = seconds + outputs.seconds, saved + outputs.seconds_saved
         features = features or outputs.extras
@@ -203,14 +208,14 @@ def with_outputs(
     return replace(
         found,
         extras={**together, **{f"{FEATURE}{name}": values for name, values in features.items()}},
-        online_teachers=() if kept or not wanted.names() else (teacher_cache.opened_teacher(teachers[0]),),
+        online_teachers=() if kept or not wanted.names() else (teachers[0].model,),
         facts={**found.facts, **facts},
     )
 
 
 def _with_answers(
     found: TransferSet,
-    teachers: Sequence[Artifact],
+    teachers: Sequence[Teacher],
     answers: TeacherAnswers,
     student: Student,
     settings: DistillationSettings,
@@ -236,7 +241,7 @@ def _together(outputs: Sequence[Extra]) -> Extra:
     return replace(first, values=stacked) if isinstance(first, ByToken) else stacked
 
 
-def _check_same_tokens(kind: Kind, teacher: Artifact) -> None:
+def _check_same_tokens(kind: Kind, teacher: Teacher) -> None:
     """Whether outputs can be compared with those of a teacher that has another tokenizer."""
     by_token = [one.name for one in kind.outputs if one.of == "token"]
     if by_token:

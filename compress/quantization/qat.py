@@ -23,6 +23,7 @@ from compress.core.errors import CompressError
 from compress.distillation import transfer_set
 from compress.distillation.loss_config import NEVER
 from compress.distillation.students import Student
+from compress.distillation.teacher import Teacher
 from compress.distillation.train import train_student
 from compress.models import load as models
 from compress.models.kinds import kind_of_model
@@ -168,7 +169,7 @@ def _trained(work: Work[Qat], student: Student, scheme: Scheme) -> tuple[Trainin
     if kind_of_model(student.model).generates and "hidden_weight" not in settings.model_fields_set:
         # Hidden states are matched by default in classifiers only: how far apart they are differs from family to family.
         settings = settings.model_copy(update={"hidden_weight": NEVER})
-    rows = transfer_set.prepare([teacher], student, work.described, settings, work.cache)
+    rows = transfer_set.prepare([Teacher(teacher)], student, work.described, settings, work.cache)
     with fake_quantized(student.model, scheme, settings, pruning.sparsity_hold(student.model)) as hold:
         told = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     return rows.data, {**rows.facts, **told, **rows.data.facts}

@@ -37,6 +37,7 @@ def _run(work: Work[Distill]) -> Made:
     from compress.distillation import label_smoothing, students, transfer_set
     from compress.distillation.baseline import Trainee, compare
     from compress.distillation.expected_gain import expectation
+    from compress.distillation.teacher import Teacher
     from compress.distillation.teacher_answers import answers_of
     from compress.distillation.thresholds import fitted
     from compress.distillation.train import train_student
@@ -44,7 +45,8 @@ def _run(work: Work[Distill]) -> Made:
 
     settings, described = work.settings, work.described
     task = described.task
-    teachers = [work.source, *(work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))]
+    others = (work.inputs[f"teachers.{number}"] for number in range(len(settings.teachers)))
+    teachers = [Teacher(one) for one in (work.source, *others)]
     student = students.make(work.source, settings, task, described)
     extra, answers = transfer_set.extra(described, settings, work.cache), answers_of(described, settings)
     if answers is not None:
@@ -63,7 +65,9 @@ def _run(work: Work[Distill]) -> Made:
     )
     smoothed = None
     if answers is None:
-        smoothed = label_smoothing.told(work.source, rows.data, student, settings, work.cache)
+        smoothed = label_smoothing.told(teachers[0], rows.data, student, settings, work.cache)
+    for teacher in teachers:  # those that are asked at each step are in `rows`
+        teacher.close()
     if expected := expectation(settings, work.source, described, smoothed=smoothed):
         say(expected)
     facts = train_student(student, rows, settings, work.scratch, work.name)

@@ -113,13 +113,14 @@ def _recovered(work: Work[Prune], model: Any, its_tokenizer: Any, hold: Hold | N
     """Train the pruned model in place, with its teacher; returns the metadata to record."""
     from compress.distillation import transfer_set
     from compress.distillation.students import Student
+    from compress.distillation.teacher import Teacher
     from compress.distillation.thresholds import fitted
     from compress.distillation.train import train_student
     from compress.pruning import apply as slimming
 
     settings, student = work.settings, Student(model, its_tokenizer)
     teacher = work.inputs.get("teacher", work.source)
-    rows = transfer_set.prepare([teacher], student, work.described, settings, work.cache)
+    rows = transfer_set.prepare([Teacher(teacher)], student, work.described, settings, work.cache)
     with slimming.adapters(model, settings.lora_rank, settings.seed):
         facts = train_student(student, rows, settings, work.scratch, work.name, hold=hold)
     slimming.finish_(model, hold)

@@ -15,11 +15,13 @@ from compress.core.artifact import digest
 from compress.core.errors import CompressError
 from compress.data.collate import collate_causal, collate_pairs
 from compress.distillation import generative_cache
+from compress.distillation.counted_rows import CountedRows
 from compress.distillation.features import FeatureSpec, Side
-from compress.distillation.generative_cache import bytes_of_layer_features, layer_features, next_tokens
+from compress.distillation.generative_cache import layer_features, next_tokens
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.schedules import Schedule
-from compress.distillation.teacher_cache import Outputs
+from compress.distillation.teacher import Teacher
+from compress.distillation.teacher_cache import Outputs, bytes_of_features
 from compress.distillation.token_distributions import PREFIX, in_batch
 from compress.distillation.top_k_error import truncation_error
 from compress.models import forward
@@ -60,7 +62,9 @@ def ask(tmp_path: Path) -> Any:
             model.save_pretrained(folder)
         rows = changes.pop("rows", None) or rows_for(family)
         chosen = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache", **changes}
-        found = next_tokens([resolve_model(str(folder))], rows, TOKENIZER, FAMILIES[family], **chosen)
+        found = next_tokens(
+            [Teacher(resolve_model(str(folder)))], CountedRows(rows), TOKENIZER, FAMILIES[family], **chosen
+        )
         return found, model, rows
 
     return ask
@@ -112,7 +116,7 @@ def test_the_teacher_is_asked_once_and_again_for_other_targets_or_another_temper
     first, _, rows = ask()
     assert first.seconds_saved == 0
     with monkeypatch.context() as patched:
-        patched.setattr(generative_cache, "load", lambda *_: pytest.fail("the teacher was asked again"))
+        patched.setattr(Teacher, "model", property(lambda _: pytest.fail("the teacher was asked again")))
         again = ask()[0]
         assert again.seconds_saved == first.seconds
         assert all(np.array_equal(first.extras[name].values, again.extras[name].values) for name in first.extras)
@@ -184,8 +188,7 @@ def test_the_error_is_measured_and_vanishes_where_all_tokens_are_kept(ask: Any, 
 
 def test_one_teachers_next_tokens_lie_where_they_always_did(ask: Any, tmp_path: Path) -> None:
     _, _, rows = ask()
-    teacher = resolve_model(str(tmp_path / "bart"))
-    _, content = generative_cache._counted(rows)
+    teacher, content = resolve_model(str(tmp_path / "bart")), CountedRows(rows).hash_of_texts
     key = digest([teacher.fingerprint(), digest(teacher.files), content, K, 2.0, "fp32"])
     assert [one.name for one in (tmp_path / "cache" / "teacher-tokens").iterdir()] == [key]
 
@@ -196,10 +199,10 @@ def test_of_two_teachers_the_most_likely_tokens_of_their_weighted_mean_are_kept(
     teachers = []
     for number, model in enumerate(models):
         model.save_pretrained(tmp_path / str(number))
-        teachers.append(resolve_model(str(tmp_path / str(number))))
+        teachers.append(Teacher(resolve_model(str(tmp_path / str(number)))))
     rows = rows_for(family, 12)
     given = {"k": K, "temperature": 2.0, "precision": "fp32", "cache": tmp_path / "cache"}
-    found = next_tokens(teachers, rows, TOKENIZER, FAMILIES[family], **given, weights=(3.0, 1.0))
+    found = next_tokens(teachers, CountedRows(rows), TOKENIZER, FAMILIES[family], **given, weights=(3.0, 1.0))
     batch = FAMILIES[family]([{**rows[4], "place": 4}], TOKENIZER, found.extras)
     each = []
     for model in models:
@@ -213,9 +216,9 @@ def test_of_two_teachers_the_most_likely_tokens_of_their_weighted_mean_are_kept(
     torch.testing.assert_close(kept.log_probabilities.float().exp(), expected.topk(K).values, rtol=6e-3, atol=1e-5)
     torch.testing.assert_close(expected.gather(-1, kept.ids), expected.topk(K).values, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(kept.rest.float().exp(), 1 - expected.topk(K).values.sum(-1), rtol=6e-3, atol=1e-5)
-    other = next_tokens(teachers, rows, TOKENIZER, FAMILIES[family], **given, weights=(1.0, 1.0))
+    other = next_tokens(teachers, CountedRows(rows), TOKENIZER, FAMILIES[family], **given, weights=(1.0, 1.0))
     assert other.seconds_saved == 0  # other weights are another mixture
-    same = next_tokens(teachers, rows, TOKENIZER, FAMILIES[family], **given, weights=(6.0, 2.0))
+    same = next_tokens(teachers, CountedRows(rows), TOKENIZER, FAMILIES[family], **given, weights=(6.0, 2.0))
     assert same.seconds_saved > 0
     error = truncation_error(
         strong_generator(family, layers=1, seed=3),
@@ -238,7 +241,7 @@ def test_cached_features_are_the_teachers_own_for_each_row_alone(family: str, tm
     model.save_pretrained(tmp_path / "teacher")
     rows, sides = rows_for(family, 20), (("encoder", "decoder") if is_seq2seq(family) else ("",))
     wanted: dict[Side, FeatureSpec] = dict.fromkeys(sides, WANTED)
-    given = (resolve_model(str(tmp_path / "teacher")), rows, TOKENIZER, FAMILIES[family], wanted)
+    given = (Teacher(resolve_model(str(tmp_path / "teacher"))), CountedRows(rows), TOKENIZER, FAMILIES[family], wanted)
     found = layer_features(*given, precision="fp32", cache=tmp_path / "cache")
     again = layer_features(*given, precision="fp32", cache=tmp_path / "cache")
     assert again.seconds_saved == found.seconds
@@ -256,8 +259,8 @@ def test_cached_features_are_the_teachers_own_for_each_row_alone(family: str, tm
                 value = batch[kept][line, : expected.shape[1]].float()
                 torch.testing.assert_close(value, expected[0], rtol=2e-3, atol=2e-3)
                 assert not batch[kept][line, expected.shape[1] :].any()
-    assert sum(one.values.nbytes for one in found.extras.values()) == bytes_of_layer_features(
-        rows, wanted, model.config
+    assert sum(one.values.nbytes for one in found.extras.values()) == bytes_of_features(
+        CountedRows(rows), wanted, model.config
     )
 
 
@@ -266,6 +269,11 @@ def test_features_that_16_bits_do_not_hold_are_refused_with_what_to_do(tmp_path:
     with torch.no_grad():
         model.transformer.wte.weight.mul_(1e5)
     model.save_pretrained(tmp_path / "teacher")
-    given = (resolve_model(str(tmp_path / "teacher")), rows_for("gpt2", 4), TOKENIZER, FAMILIES["gpt2"])
+    given = (
+        Teacher(resolve_model(str(tmp_path / "teacher"))),
+        CountedRows(rows_for("gpt2", 4)),
+        TOKENIZER,
+        FAMILIES["gpt2"],
+    )
     with pytest.raises(CompressError, match="--teacher-cache-gb 0"):
         layer_features(*given, {"": FeatureSpec(embedding=True)}, precision="fp32", cache=tmp_path / "cache")

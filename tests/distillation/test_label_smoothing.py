@@ -15,6 +15,7 @@ from compress.distillation import label_smoothing
 from compress.distillation.distill_settings import Distill
 from compress.distillation.label_smoothing import smoothing, told
 from compress.distillation.students import Student
+from compress.distillation.teacher import Teacher
 from compress.models import load as models
 from compress.models.load import resolve_model
 from compress.tasks.kinds.answers import Answers
@@ -46,9 +47,9 @@ def test_the_share_of_the_targets_that_was_spread_is_found(
 
     monkeypatch.setattr(label_smoothing, "answers", learned)
     its_tokenizer = models.tokenizer(artifact.folder)
-    assert smoothing(artifact, data, its_tokenizer, tmp_path) == pytest.approx(share, abs=0.02 * share + 1e-6)
+    assert smoothing(Teacher(artifact), data, its_tokenizer, tmp_path) == pytest.approx(share, abs=0.02 * share + 1e-6)
     monkeypatch.setattr(models, "load", lambda _: pytest.fail("it was computed again"))
-    assert smoothing(artifact, data, its_tokenizer, tmp_path) == pytest.approx(share, abs=0.02 * share + 1e-6)
+    assert smoothing(Teacher(artifact), data, its_tokenizer, tmp_path) == pytest.approx(share, abs=0.02 * share + 1e-6)
 
 
 @pytest.mark.parametrize(("is_smooth", "settings"), [(True, {}), (False, {}), (None, {"alpha": 0.0})])
@@ -63,5 +64,5 @@ def test_it_is_warned_of_where_its_probabilities_are_learned_from(
     artifact, data = teacher
     monkeypatch.setattr(label_smoothing, "smoothing", lambda *_: 0.09 if is_smooth else 0.001)
     student = Student(None, models.tokenizer(artifact.folder))
-    assert told(artifact, data, student, Distill(layers=1, **settings), tmp_path) is is_smooth
+    assert told(Teacher(artifact), data, student, Distill(layers=1, **settings), tmp_path) is is_smooth
     assert ("the less likely half of its vocabulary 4.5 % of the probability" in caplog.text) == bool(is_smooth)

@@ -16,12 +16,14 @@ from transformers.models.llama.modeling_llama import repeat_kv
 from compress.core.errors import CompressError
 from compress.core.settings import build
 from compress.data.collate import Extra
+from compress.distillation.counted_rows import CountedRows
 from compress.distillation.distill_settings import Distill
 from compress.distillation.generative_cache import layer_features
 from compress.distillation.layer_losses import FEATURE, PROJECTIONS, tokens_of
 from compress.distillation.loss_config import LossConfig, stages_of
 from compress.distillation.objective import objective_of
 from compress.distillation.on_policy import sampled
+from compress.distillation.teacher import Teacher
 from compress.distillation.token_distributions import mixed, whole
 from compress.models.forward import answers
 from compress.models.load import resolve_model
@@ -191,8 +193,8 @@ def test_cached_features_give_the_loss_of_the_online_teacher(family: str, tmp_pa
     settings = {"hidden_weight": 1, "attention_weight": 1, "relation_weight": 1, "embedding_weight": 1}
     config = first_stage(student, teacher, **settings)
     kept = layer_features(
-        resolve_model(str(tmp_path / "teacher")),
-        rows_for(family, ROWS),
+        Teacher(resolve_model(str(tmp_path / "teacher"))),
+        CountedRows(rows_for(family, ROWS)),
         TOKENIZER,
         FAMILIES[family],
         {side: config.features("teacher", side) for side in config.sides},

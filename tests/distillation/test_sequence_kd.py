@@ -15,6 +15,7 @@ from compress.core.errors import CompressError
 from compress.data import loading
 from compress.distillation import sequence_kd
 from compress.distillation.sequence_kd import TeacherReferences, with_teacher_references
+from compress.distillation.teacher import Teacher
 from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
 from compress.runtimes import generating
@@ -51,7 +52,7 @@ def ask(tmp_path: Path) -> Ask:
             write_generator(folder, family, init_std=0.5, initializer_range=0.5)
         task, data = loading.resolve(description)
         rows = loading.load(task, data, "train").rows
-        teacher = resolve_model(str(folder))
+        teacher = Teacher(resolve_model(str(folder)))
         return with_teacher_references(
             teacher, rows, task, tokenizer(folder), share=share, beams=beams, cache=tmp_path / cache
         ), rows
@@ -132,7 +133,7 @@ def test_nothing_is_asked_for_a_share_of_nothing_nor_of_text_without_sources(ask
     assert found.rows is rows
     assert not found.facts
     task, data = loading.resolve(write_text(tmp_path / "text"))
-    teacher = resolve_model(str(write_generator(tmp_path / "gpt2", "gpt2")))
+    teacher = Teacher(resolve_model(str(write_generator(tmp_path / "gpt2", "gpt2"))))
     texts = loading.load(task, data, "train").rows
     with pytest.raises(CompressError, match="no sources"):
         with_teacher_references(teacher, texts, task, tokenizer(teacher.folder), share=1.0, beams=1, cache=tmp_path)
@@ -144,7 +145,7 @@ def test_graphs_generate_what_torch_generates(
     shutil.copytree(torch_generator("bart", tmp_path_factory).folder, tmp_path / "bart")
     by_torch, _ = ask(cache="torch")
     monkeypatch.setattr(sequence_kd, "WORTH_AN_EXPORT", 1)
-    monkeypatch.setattr(sequence_kd, "load", lambda *_: pytest.fail("torch generated"))
+    monkeypatch.setattr(Teacher, "model", property(lambda _: pytest.fail("torch generated")))
     by_graphs, _ = ask(cache="graphs")
     assert by_graphs.rows["label"] == by_torch.rows["label"]
     assert len(set(by_torch.rows["label"])) > 3

@@ -15,8 +15,11 @@ from compress.core.errors import CompressError
 from compress.data.collate import collate
 from compress.data.loading import described_task
 from compress.distillation import teacher_cache as teacher
+from compress.distillation.counted_rows import CountedRows
 from compress.distillation.features import FeatureSpec, capture
+from compress.distillation.teacher import Teacher
 from compress.distillation.teacher_cache import Outputs, outputs
+from compress.models import load as models
 from compress.models.load import classifier, resolve_model, tokenizer
 from compress.training.data import TrainingData, data_for
 from tests.disk import files_no_larger_than
@@ -36,8 +39,8 @@ def data(make_model: Callable[..., Path], task: dict[str, Any]) -> TrainingData:
 def ask(data: TrainingData, tmp_path: Path) -> Callable[..., Outputs]:
     def ask(wanted: FeatureSpec = NOTHING, rows: Any = None, where: str = "teacher") -> Outputs:
         return outputs(
-            resolve_model(str(tmp_path / where)),
-            data.train if rows is None else rows,
+            Teacher(resolve_model(str(tmp_path / where))),
+            CountedRows(data.train if rows is None else rows),
             tokenizer(tmp_path / where),
             features=wanted,
             precision="fp32",
@@ -75,7 +78,7 @@ def test_what_is_asked_for_later_is_added_and_the_rest_is_kept(
     second = ask(WANTED)
     assert second.seconds_saved == 0  # the teacher ran again, for the features
     assert np.array_equal(before, second.logits)
-    monkeypatch.setattr(teacher, "load", lambda *_: pytest.fail("the teacher was asked again"))
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("the teacher was asked again"))
     assert ask(FeatureSpec(hidden=(3,))).seconds_saved > 0
     assert len(list((tmp_path / "cache" / "teacher").iterdir())) == 1
 
@@ -119,7 +122,7 @@ def test_states_beyond_sixteen_bits_are_refused_with_the_way_out(
     model = classifier(tmp_path / "teacher")
     with torch.no_grad():
         model.bert.encoder.layer[3].output.LayerNorm.bias.fill_(1e5)
-    monkeypatch.setattr(teacher, "load", lambda *_: model)
+    monkeypatch.setattr(models, "load", lambda *_: model)
     with pytest.raises(CompressError, match=r"hidden.3 reaches 100\d\d\d.*--teacher-cache-gb 0"):
         ask(FeatureSpec(hidden=(3,)))
 
@@ -131,8 +134,8 @@ def test_every_kind_of_family_is_asked(family: str, tmp_path: Path) -> None:
         described_task(write_task(tmp_path / "data", rows=40)), tokenizer(folder), classifier(folder).config, 64
     )
     found = outputs(
-        resolve_model(str(folder)),
-        data.train,
+        Teacher(resolve_model(str(folder))),
+        CountedRows(data.train),
         tokenizer(folder),
         features=WANTED,
         precision="fp32",
@@ -170,8 +173,8 @@ def test_two_who_ask_at_once_get_the_same_answers_and_the_teacher_runs_once(
     ask: Callable[..., Outputs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    load = teacher.load
-    monkeypatch.setattr(teacher, "load", lambda one: calls.append(1) or load(one))
+    load = models.load
+    monkeypatch.setattr(models, "load", lambda one: calls.append(1) or load(one))
     found: list[Outputs] = []
     threads = [threading.Thread(target=lambda: found.append(ask(WANTED))) for _ in range(2)]
     for one in threads:

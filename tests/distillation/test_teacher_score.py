@@ -14,6 +14,7 @@ from compress.core.artifact import Artifact
 from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.data.loading import described_task
+from compress.distillation.teacher import Teacher
 from compress.distillation.teacher_score import before_training, of_generator
 from compress.metrics.metric import Undefined
 from compress.models import load as models
@@ -169,11 +170,11 @@ def test_a_generators_score_is_computed_once(tmp_path: Path, monkeypatch: pytest
     teacher = resolve_model(str(write_generator(tmp_path / "model", "t5")))
     its_tokenizer = models.tokenizer(teacher.folder)
     data = data_for(described_task(task), its_tokenizer, models.config(teacher.folder), 32)
-    first = of_generator(teacher, data, tmp_path / "cache")
+    first = of_generator(Teacher(teacher), data, tmp_path / "cache")
     assert first["metric"] == data.task.metric
     assert 0 <= first["value"] <= 1
     monkeypatch.setattr(models, "load", lambda _: pytest.fail("it was computed again"))
-    assert of_generator(teacher, data, tmp_path / "cache") == first
+    assert of_generator(Teacher(teacher), data, tmp_path / "cache") == first
 
 
 def test_a_generators_score_that_does_not_exist_is_reported_as_such(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_generators_score_that_does_not_exist_is_reported_as_such(tmp_path: Pa
     teacher = resolve_model(str(write_generator(tmp_path / "model", "t5")))
     data = data_for(described_task(task), models.tokenizer(teacher.folder), models.config(teacher.folder), 32)
     silent = replace(data, score=replace(data.score, of=lambda _: ("rouge_l", Undefined("No words."))))
-    assert of_generator(teacher, silent, tmp_path / "cache") == {
+    assert of_generator(Teacher(teacher), silent, tmp_path / "cache") == {
         "metric": "rouge_l",
         "absent": "No words.",
         "rows": data.score.rows,

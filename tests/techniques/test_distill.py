@@ -20,11 +20,12 @@ from compress.core.errors import CompressError
 from compress.core.references import references
 from compress.core.settings import build
 from compress.data.loading import described_task, resolve
-from compress.distillation import layer_losses, students, teacher_cache
+from compress.distillation import layer_losses, students
 from compress.distillation import train as training
 from compress.distillation.distill_settings import Distill
 from compress.distillation.presets import PRESETS
 from compress.distillation.schedules import Schedule
+from compress.models import load as models
 from compress.models.load import classifier, resolve_model, tokenizer
 from compress.tasks.kinds import losses as answer_losses
 from compress.techniques.apply import apply, check
@@ -95,14 +96,25 @@ def test_the_teacher_is_bit_identical_afterwards(
     """On disk, and as the model that runs at each step."""
     before = (tmp_path / "teacher" / "model.safetensors").read_bytes()
     loaded = []
-    load = teacher_cache.load
-    monkeypatch.setattr(teacher_cache, "load", lambda artifact: loaded.append(load(artifact)) or loaded[-1])
+    load = models.load
+    monkeypatch.setattr(models, "load", lambda artifact: loaded.append(load(artifact)) or loaded[-1])
     distil("student", preset="tinybert", intermediate_epochs=1, teacher_cache_gb=0)
     assert (tmp_path / "teacher" / "model.safetensors").read_bytes() == before
     (live,) = [model for model in loaded if model.config.num_hidden_layers == 4 and not model.training][-1:]
     stored = load_file(tmp_path / "teacher" / "model.safetensors")
     state = live.state_dict()
     assert all(torch.equal(state[name], value) for name, value in stored.items())
+
+
+def test_a_teacher_is_opened_once_for_its_score_its_outputs_and_each_step(
+    distil: Callable[..., Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, load = [], models.load
+    monkeypatch.setattr(models, "load", lambda one: opened.append(one.folder) or load(one))
+    distil("student", preset="tinybert", intermediate_epochs=1, teacher_cache_gb=0)
+    teacher, _, student = opened[0], opened[1], opened[2:]
+    assert opened[:2] == [teacher] * 2, "its layers, which become the student's, and the teacher itself"
+    assert teacher not in student
 
 
 def test_alpha_zero_is_plain_fine_tuning_to_the_last_bit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from compress.distillation.layer_importance import most_important_layers
 from compress.distillation.loss_config import LossConfig
 from compress.distillation.objective import objective_of
 from compress.distillation.students import Student, make
+from compress.distillation.teacher import Teacher
 from compress.metrics import verdicts
+from compress.models import load as models
 from compress.models.forward import STATES
 from compress.models.generators import generator
 from compress.models.load import resolve_model, tokenizer
@@ -159,7 +162,7 @@ def test_states_on_disk_give_the_loss_of_the_encoder_itself(tmp_path: Path) -> N
         build(Distill, {"layers": 1, "precision": "fp32"}, ""),
     )
     found = transfer_set.prepare(
-        [resolve_model(str(folder))],
+        [Teacher(resolve_model(str(folder)))],
         student,
         described_task(write_pairs(tmp_path / "data", rows=40)),
         settings,
@@ -478,6 +481,15 @@ def test_several_teachers_are_asked_in_one_pass_and_their_scores_reported(distil
     assert [one["metric"] for one in told["teacher_score"]] == ["rouge_l", "rouge_l"]
     assert len(list((tmp_path / ".compress-cache" / "teacher-tokens").iterdir())) == 1
     assert told["top_k_error"]["kept"] == pytest.approx(told["top_k_error"]["whole"], rel=0.02)
+
+
+def test_each_teacher_is_opened_once(distil: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its score, its texts, its next tokens, their truncation error, its layers, and each step."""
+    other = write_generator(tmp_path / "other", "bart", layers=2, seed=7, init_std=0.3)
+    opened, load = Counter[str](), models.load
+    monkeypatch.setattr(models, "load", lambda one: opened.update([one.folder.name]) or load(one))
+    distil("student", teachers=(str(other),), hidden_weight=1.0, sequence_kd=0.5, on_policy=0.5)
+    assert (opened["teacher-bart"], opened["other"]) == (2, 1), "the first one's layers also become the student's"
 
 
 @pytest.mark.slow

@@ -244,11 +244,13 @@ def test_a_student_learns_from_a_teacher_that_is_asked_once_and_from_labels_wher
 
     from compress.data.collate import collate_of
     from compress.distillation import teacher_cache
+    from compress.distillation.counted_rows import CountedRows
     from compress.distillation.distill_settings import Distill
     from compress.distillation.features import FeatureSpec
     from compress.distillation.laws import soft
     from compress.distillation.loss_config import stages_of
     from compress.distillation.students import Student
+    from compress.distillation.teacher import Teacher
     from compress.distillation.train import train_student
     from compress.distillation.transfer_set import TransferSet, with_outputs
     from compress.models.forward import answers
@@ -285,15 +287,15 @@ def test_a_student_learns_from_a_teacher_that_is_asked_once_and_from_labels_wher
     stages = stages_of(settings, student.model.config, teacher.config, law)
     learned = with_outputs(
         TransferSet(data, stages, teacher_config=teacher.config),
-        [case.artifact],
+        [Teacher(case.artifact)],
         student,
         settings,
         {},
         tmp_path / "cache",
     )
     kept = teacher_cache.outputs(
-        case.artifact,
-        rows,
+        Teacher(case.artifact),
+        CountedRows(rows),
         its_tokenizer,
         features=FeatureSpec(),
         precision="fp32",

@@ -55,16 +55,19 @@ def run(
     plan = pipelines.read(pipeline, (*changes, *(["task.allow_overlap=true"] if allow_overlap else [])))
     folder = out or Path("runs") / plan.name
     if dry_run:
-        from compress.cli.planning.runs import of_pipeline
+        from compress.cli.planning.runs import expectations, of_pipeline
 
         expected = pipelines.check_all(plan, folder)
         explained = pipelines.explain(plan, expected)
-        estimate = of_pipeline(plan, expected)
+        estimate, gains = of_pipeline(plan, expected), expectations(plan, expected)
         if as_json:
-            click.echo(json_text({"steps": explained, "estimate": estimate.to_json()}))
+            told = {"expectations": gains} if gains else {}
+            click.echo(json_text({"steps": explained, **told, "estimate": estimate.to_json()}))
             return
         for line, step in zip(explained, estimate.steps, strict=True):
             say(line if step.done else f"{line}: {step.in_words()}")
+        for name, line in gains.items():
+            say(f"{name}: {line}")
         for line in estimate.of_all():
             say(line)
         return

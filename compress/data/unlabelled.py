@@ -19,7 +19,7 @@ from compress.data.files import FORMATS, RawRow
 from compress.data.rows import Columns, LeftOut, examples, refuse
 from compress.data.sources import as_described, generator
 from compress.data.splits import default_cache
-from compress.tasks.task import Source, Task
+from compress.tasks.task import DescribedTask, Source, Task
 
 PLAIN = ".txt"
 GENERATED = "generated"
@@ -108,6 +108,18 @@ def read(task: Task, where: Path, skipped: Skipped) -> Iterator[tuple[str, ...]]
         if left_out.bad and task.bad_rows == "error":
             raise refuse(left_out, str(file))
         skipped.bad += left_out.bad
+
+
+def count(described: DescribedTask, given: str | None) -> int:
+    """How many texts a setting names, those that are empty left out; they are read once for a task on its way.
+
+    Raises:
+        CompressError: see `path_of` and `read`.
+    """
+    where = path_of(given, described.task)
+    if where is None:
+        return 0
+    return described.once(f"texts in {where}", lambda: sum(1 for _ in read(described.task, where, Skipped())))
 
 
 def _warn_of_others(where: Path) -> None:

@@ -46,13 +46,19 @@ class Situation:
 
 
 def expectation(
-    settings: Distill, teacher: Artifact, described: DescribedTask, *, smoothed: bool | None = None
+    settings: Distill,
+    teacher: Artifact,
+    described: DescribedTask,
+    *,
+    unlabelled: int | None = None,
+    smoothed: bool | None = None,
 ) -> str | None:
     """One line: what a teacher brought in a measured situation like this one; None where it teaches nothing,
     or where another model's answers were given.
 
     Args:
         teacher: the first one.
+        unlabelled: how many unlabelled texts are trained on; None: that is not known yet, and those of the files are counted.
         smoothed: see `compress.distillation.label_smoothing`; None: not known yet.
 
     Raises:
@@ -60,25 +66,31 @@ def expectation(
     """
     if settings.teacher_answers is not None or not ANOTHER_TEACHER.test(settings):
         return None
-    return in_words(situation(settings, teacher, described, smoothed=smoothed), compares=settings.with_baseline)
+    here = situation(settings, teacher, described, unlabelled=unlabelled, smoothed=smoothed)
+    return in_words(here, compares=settings.with_baseline)
 
 
 def situation(
-    settings: Distill, teacher: Artifact, described: DescribedTask, *, smoothed: bool | None = None
+    settings: Distill,
+    teacher: Artifact,
+    described: DescribedTask,
+    *,
+    unlabelled: int | None = None,
+    smoothed: bool | None = None,
 ) -> Situation:
     """The situation of a distillation; its arguments are those of `expectation`."""
-    from compress.data import loading, unlabelled
+    from compress.data import loading
+    from compress.data.unlabelled import count
     from compress.distillation.students import layers_kept
     from compress.models import load as models
 
     task = described.task
     train = loading.load(task, described.data, "train")
-    texts = unlabelled.path_of(settings.unlabelled_data, task) if settings.unlabelled_data else None
     saw = any(one.technique == "finetune" and one.data.get("train") == train.identity for one in teacher.steps)
     return Situation(
         learns=_learns(task),
         labelled=len(train.rows),
-        unlabelled=0 if texts is None else sum(1 for _ in unlabelled.read(task, texts, unlabelled.Skipped())),
+        unlabelled=count(described, settings.unlabelled_data) if unlabelled is None else unlabelled,
         layers=layers_kept(settings, task, models.config(teacher.folder)),
         narrower=settings.narrows,
         teacher_saw=saw,

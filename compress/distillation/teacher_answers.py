@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,14 +218,19 @@ def asks_models(settings: Distill, task: Task) -> bool:
 
 
 def answers_of(described: DescribedTask, settings: Distill) -> TeacherAnswers | None:
-    """The answers that the settings name; None where they name none.
+    """The answers that the settings name; None where they name none. The file is read once for a task on its way.
 
     Raises:
         CompressError: see `compress.data.answers_file.read`; or the student may learn from none of them.
     """
     if settings.teacher_answers is None:
         return None
-    task, data, file = described.task, described.data, named(settings.teacher_answers)
+    file, is_this = named(settings.teacher_answers), identity(settings, described.task)
+    return described.once(f"answers in {file}: {is_this}", lambda: _answers(described, file, is_this))
+
+
+def _answers(described: DescribedTask, file: Path, is_this: Mapping[str, Any]) -> TeacherAnswers:
+    task, data = described.task, described.data
     found = read(task, file)
     train, held_out = (loading.load(task, data, name).rows for name in ("train", "holdout"))
     by_key = defaultdict(list)
@@ -243,7 +249,7 @@ def answers_of(described: DescribedTask, settings: Distill) -> TeacherAnswers | 
     return TeacherAnswers(
         name=file.name,
         task=task,
-        asks_models=asks_models(settings, task),
+        asks_models=is_this["teacher_answers"]["asks_models"],
         given=given,
         trained=frozenset(key for key, _ in _answered(train, given)),
         labelled=tuple(
@@ -252,7 +258,7 @@ def answers_of(described: DescribedTask, settings: Distill) -> TeacherAnswers | 
             for key, label in _answered(rows, found.answers)
         ),
         features=train.features,
-        identity=identity(settings, task),
+        identity=is_this,
         left_out={"in_another_split": len(kept_out), **found.left_out},
     )
 

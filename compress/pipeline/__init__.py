@@ -21,7 +21,7 @@ from compress.pipeline.reading import Pipeline as Pipeline
 from compress.pipeline.reading import PlannedStep as PlannedStep
 from compress.pipeline.reading import read as read
 from compress.pipeline.reading import typed as typed
-from compress.techniques.apply import apply, as_described, check, check_destination, check_free, planned
+from compress.techniques.apply import apply, check, check_destination, check_free, planned
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def check_all(plan: Pipeline, out: Path) -> dict[str, Artifact]:
 
     expected: dict[str, Artifact] = {}
     model = resolve_model(plan.model)
-    task = as_described(plan.task if plan.task is not None else model.task)
+    task = plan.described
     for step in plan.steps:
         source = model if step.source is None else expected[step.source]
         check(step.technique, source, step.settings, task)
@@ -113,7 +113,7 @@ def run(
     from compress.models.load import resolve_model
 
     model = resolve_model(plan.model)
-    task = as_described(plan.task if plan.task is not None else model.task)
+    task = plan.described
     if confirm is not None:
         from compress.measure import confirm as confirming
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from compress.core.errors import CompressError, guess, listing, shown
 from compress.core.paths import named
 from compress.core.references import references
 from compress.core.settings import Lines, Settings, below, build, read_value, read_yaml
+from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Technique
+from compress.techniques.apply import as_described
 from compress.techniques.request import written
 
 MEASUREMENTS = "measurements"
@@ -48,6 +51,13 @@ class Pipeline:
     """A suite, or None."""
     budget: Mapping[str, Any] | None
     title: str | None
+
+    @cached_property
+    def described(self) -> DescribedTask | None:
+        """Its task, or else its model's: read once, for the checks, the estimate and all steps."""
+        from compress.models.sources import resolve_model
+
+        return as_described(self.task if self.task is not None else resolve_model(self.model).task)
 
 
 def read(name: str, changes: Sequence[str] | Mapping[str, Any] = ()) -> Pipeline:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from compress.core.errors import CompressError
 from compress.tasks import kinds
@@ -13,6 +13,7 @@ from compress.tasks.kinds import Kind
 from compress.tasks.kinds.laws import Law
 from compress.tasks.kinds.template import Template
 
+T = TypeVar("T")
 SPLITS = ("train", "holdout", "evaluation", "test")
 
 FURTHER_SPLITS = ("evaluation_mismatched",)
@@ -225,6 +226,15 @@ class DescribedTask:
     """The folder of its data; None for the hub, or a task that makes its own."""
     description: Mapping[str, Any]
     """What the user wrote, and the labels that were found in the data: it is kept in manifests."""
+    found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was read for it and is needed again on its way (by a check, an estimate and the step itself), see `once`."""
+
+    def once(self, what: str, read: Callable[[], T]) -> T:
+        """What `read` gives; for the same `what`, which names all that decides it, it is called once."""
+        if what not in self.found:
+            self.found[what] = read()
+        result: T = self.found[what]
+        return result
 
 
 def _plain(value: Any) -> Any:

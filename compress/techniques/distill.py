@@ -49,6 +49,7 @@ def _run(work: Work[Distill]) -> Made:
     teachers = [Teacher(one) for one in (work.source, *others)]
     student = students.make(work.source, settings, task, described)
     extra, answers = transfer_set.extra(described, settings, work.cache), answers_of(described, settings)
+    unlabelled = 0 if extra is None else extra.facts["rows_unlabelled"]
     if answers is not None:
         say(answers.sentence())
         extra = answers.with_rows(extra)
@@ -68,7 +69,7 @@ def _run(work: Work[Distill]) -> Made:
         smoothed = label_smoothing.told(teachers[0], rows.data, student, settings, work.cache)
     for teacher in teachers:  # those that are asked at each step are in `rows`
         teacher.close()
-    if expected := expectation(settings, work.source, described, smoothed=smoothed):
+    if expected := expectation(settings, work.source, described, unlabelled=unlabelled, smoothed=smoothed):
         say(expected)
     facts = train_student(student, rows, settings, work.scratch, work.name)
     if settings.with_baseline:

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from compress.cli import compress
 from compress.cli.gained import gained
-from compress.core.artifact import Step
+from compress.core.artifact import Artifact, Step
 from compress.core.catalogue import find
+from compress.data import unlabelled
 from compress.data.loading import described_task
 from compress.distillation import train
 from compress.distillation.distill_settings import Distill
@@ -149,6 +150,27 @@ def test_distill_says_it_before_it_trains_and_keeps_it_and_so_does_a_dry_run(
     for more in ([], ["--json"]):
         printed = CliRunner().invoke(compress, [*asked, *more]).stdout
         assert line in (json.loads(printed)["expectation"] if more else printed.splitlines()[-1])
+
+
+def test_unlabelled_texts_are_read_once(
+    make_model: Callable[..., Path], task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a dry run to count them, and by a step to train on them."""
+    more, file = tmp_path / "more.txt", tmp_path / "task.yaml"
+    more.write_text("a fine plot\n\na dull price\n")
+    file.write_text(json.dumps(task))
+    asked, read = [], unlabelled.read
+    monkeypatch.setattr(unlabelled, "read", lambda *given: asked.append(given) or read(*given))
+    monkeypatch.setattr(train, "train_student", lambda *_, **__: {"training_steps": 0})
+    given = [str(make_model("bert", num_hidden_layers=4)), "--layers", "2", "--unlabelled-data", str(more)]
+    command = ["distill", *given, "--task", str(file), "--max-length", "32", "-o", str(tmp_path / "student")]
+    dry = CliRunner().invoke(compress, [*command, "--dry-run"])
+    assert "labelled rows and 2 unlabelled texts" in dry.stdout
+    assert len(asked) == 1
+    assert CliRunner().invoke(compress, command).exit_code == 0
+    told = Artifact.open(tmp_path / "student").steps[-1].facts["expectation"]
+    assert "labelled rows and 2 unlabelled texts" in told
+    assert len(asked) == 2
 
 
 def test_a_narrower_student_is_like_none_that_was_measured() -> None:

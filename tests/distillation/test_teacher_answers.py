@@ -20,6 +20,7 @@ from compress.core.catalogue import find
 from compress.core.errors import CompressError
 from compress.core.references import references
 from compress.data.loading import described_task, load
+from compress.distillation import teacher_answers
 from compress.distillation.distill_settings import Distill
 from compress.distillation.teacher_answers import answers_of
 from compress.models.load import load as load_model
@@ -172,8 +173,33 @@ def test_what_predict_prints_of_texts_trains_a_student(distil: Callable[..., Art
     assert told["teacher_answers"]["further_rows"] == 3
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read from now on."""
+    found, read = [], teacher_answers.read
+    monkeypatch.setattr(teacher_answers, "read", lambda task, file: found.append(file.name) or read(task, file))
+    return found
+
+
+def test_the_file_is_read_once_for_the_check_and_the_step(
+    distil: Callable[..., Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = (
+        written(tmp_path / "answers.jsonl", [{"review": "the plot", "label": "positive"}]),
+        counted(monkeypatch),
+    )
+    distil("student", file)
+    assert read == ["answers.jsonl"]
+    written(Path(file), [{"review": "the plot", "label": "negative"}])
+    distil("again", file)
+    assert len(read) == 2
+
+
 def test_a_dry_run_counts_the_answers(
-    make_model: Callable[..., Path], task_file: Path, task: dict[str, Any], tmp_path: Path
+    make_model: Callable[..., Path],
+    task_file: Path,
+    task: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = rows_of(task, "train")["text"][0]
     answers = [{"review": text, "mood": "positive"}, {"review": "the other plot", "label": "negative"}]
@@ -188,7 +214,9 @@ def test_a_dry_run_counts_the_answers(
         str(tmp_path / "out"),
     ]
     file = written(tmp_path / "answers.jsonl", answers)
+    read = counted(monkeypatch)
     done = CliRunner().invoke(compress, [*command, "--teacher-answers", file, "--dry-run"])
+    assert read == ["answers.jsonl"], "by the check, and not again by the estimate"
     assert done.exit_code == 0, done.output
     rows = len(rows_of(task, "train"))
     assert f"{rows + 1} rows" in done.output

@@ -277,11 +277,7 @@ def _further_rows(settings: Any, task: DescribedTask | None, rows: int) -> int:
     """The unlabelled and augmented rows that a student also learns from, at most: some of them may be left out."""
     from compress.data import unlabelled
 
-    where = getattr(settings, "unlabelled_data", None)
-    text = unlabelled.path_of(where, task.task) if where and task is not None else None
-    texts = (
-        0 if text is None or task is None else sum(1 for _ in unlabelled.read(task.task, text, unlabelled.Skipped()))
-    )
+    texts = 0 if task is None else unlabelled.count(task, getattr(settings, "unlabelled_data", None))
     return texts + round(getattr(settings, "augment", 0) * rows)
 
 

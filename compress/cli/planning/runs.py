@@ -14,7 +14,6 @@ from compress.core.distributed import world_size
 from compress.core.time_left import TimeLeft
 from compress.core.work_folder import unfinished
 from compress.models.sources import resolve_model
-from compress.techniques.apply import as_described
 from compress.techniques.request import Request
 
 logger = logging.getLogger("compress")
@@ -31,9 +30,42 @@ def of_pipeline(plan: pipelines.Pipeline, expected: Mapping[str, Artifact], *, t
         CompressError: the data cannot be read.
     """
     model = resolve_model(plan.model)
-    task = as_described(plan.task if plan.task is not None else model.task)
     steps = [Planned(one.name, one.technique.name, one.settings, expected[one.name], one.source) for one in plan.steps]
-    return estimated(model, steps, task, tokens=tokens, suite=plan.benchmark)
+    return estimated(model, steps, plan.described, tokens=tokens, suite=plan.benchmark)
+
+
+def expectations(plan: pipelines.Pipeline, expected: Mapping[str, Artifact]) -> dict[str, str]:
+    """What the steps that are to run are expected to gain, a line for each step of which something is known.
+
+    Args:
+        expected: each step's artifact, of `compress.pipeline.check_all`.
+
+    Raises:
+        CompressError: the data cannot be read.
+    """
+    found = {}
+    for step in plan.steps:
+        artifact, expects = expected[step.name], step.technique.expects
+        if expects is None or plan.described is None or finished(artifact.folder, artifact.fingerprint()):
+            continue
+        source = _as_known(plan, expected, step.source)
+        line = expects(step.settings, source, plan.described) if source is not None else None
+        if line is not None:
+            found[step.name] = line
+    return found
+
+
+def _as_known(plan: pipelines.Pipeline, expected: Mapping[str, Artifact], name: str | None) -> Artifact | None:
+    """The input of a step: a model that is there, or will be there with the same architecture; None where that is not known."""
+    if name is None:
+        model = resolve_model(plan.model)
+        return None if model.format == "config" else model
+    artifact = expected[name]
+    if finished(artifact.folder, artifact.fingerprint()):
+        return artifact
+    (step,) = (one for one in plan.steps if one.name == name)
+    before = None if step.technique.compresses else _as_known(plan, expected, step.source)
+    return None if before is None else dataclasses.replace(artifact, folder=before.folder)
 
 
 def time_left(plan: pipelines.Pipeline, expected: Mapping[str, Artifact]) -> TimeLeft | None:

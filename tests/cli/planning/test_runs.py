@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from compress import pipeline
 from compress.cli import compress
 from compress.cli.planning import estimate, runs
-from compress.cli.planning.runs import of_pipeline, time_left
+from compress.cli.planning.runs import expectations, of_pipeline, time_left
 from compress.core.time_left import TimeLeft
 from compress.measure.size import disk_bytes
 
@@ -122,10 +122,31 @@ def test_a_dry_run_has_a_line_for_each_step_with_why_it_runs_and_what_it_takes(
     plan = planned({"small": SMALL["small"], "student": STUDENT})
     pipeline.run(dataclasses.replace(plan, steps=plan.steps[:1]), tmp_path / "run")
     asked = ["run", str(tmp_path / "my.yaml"), "-o", str(tmp_path / "run"), "--dry-run"]
-    small, student, last = CliRunner().invoke(compress, asked).stdout.splitlines()
+    small, student, gain, last = CliRunner().invoke(compress, asked).stdout.splitlines()
     assert small.split(maxsplit=2) == ["small", "prune", "finished, reused"]
     assert re.fullmatch(r"student +distill +new: \d+ rows, \d+ training steps, about \d+ s, \d+ MB", student)
+    assert gain.startswith("student: All ")
+    assert gain.endswith(": we have not measured what a teacher brings here; --with-baseline finds out.")
     assert last.startswith("Estimate: about ")
+
+
+def test_a_dry_run_says_what_a_teacher_will_bring_also_of_one_that_is_yet_to_be_fine_tuned(
+    planned: Callable[..., pipeline.Pipeline], tmp_path: Path
+) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("a fine plot\na dull price\n")
+    student = {"distill": {**STUDENT["distill"], "unlabelled_data": str(more)}}
+    plan = planned(
+        {"teacher": {"finetune": {"epochs": 1, "max_length": 32}}, "student": {**student, "from": "teacher"}}
+    )
+    found = expectations(plan, pipeline.check_all(plan, tmp_path / "run"))
+    assert set(found) == {"student"}
+    assert (
+        "with a teacher that was fine-tuned on the same rows, and the student keeps 1 of its teacher's"
+        in found["student"]
+    )
+    smaller = planned({**SMALL, "student": {**STUDENT, "from": "small"}})
+    assert not expectations(smaller, pipeline.check_all(smaller, tmp_path / "run")), "how many layers is not known yet"
 
 
 def test_a_student_keeps_the_embeddings_and_a_share_of_the_layers(

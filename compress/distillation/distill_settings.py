@@ -66,6 +66,14 @@ class Distill(DistillationSettings):
         description="Unlabelled texts for the teacher to label: a file or a folder; `generated`: those of a generated task.",
         json_schema_extra=DATA,
     )
+    min_confidence: float | None = Field(
+        None,
+        exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
+        gt=0,
+        le=1,
+        description="Leave out unlabelled texts whose most likely class is less probable to the teacher. Default: keep all.",
+        json_schema_extra=DATA,
+    )
     augment: float = Field(
         0.0,
         ge=0,
@@ -175,6 +183,11 @@ READ = (
         ("calibration",),
         lambda one: one.narrows or one.layer_choice == "importance",
         "for narrower students and with layer_choice importance",
+    ),
+    ReadWhen(
+        ("min_confidence",),
+        lambda one: bool(one.unlabelled_data or one.teacher_answers) and weight_of("alpha")(one),
+        "with unlabelled_data or teacher_answers, and an alpha above 0",
     ),
     ReadWhen(("baseline_steps", "baseline_learning_rates"), lambda one: one.with_baseline, "with with_baseline"),
 )

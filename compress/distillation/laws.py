@@ -6,7 +6,7 @@ and accumulated batches are one batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -59,15 +59,42 @@ def _soft_of_some(
     each = (
         without(in_fp32(found.values), found.valid).sum(-1) * 0
     )  # so that there is a gradient, of 0, where nobody answered
+    for places, mixed, valid in _mixed_by_teachers(law, found, teachers, given, weights, temperature):
+        distances = law.divergence(found.values[places], mixed, temperature, valid)
+        each = each.masked_scatter(places, distances.to(each.dtype))
+    return _mean(each, _answered(found, teachers, weights), found.row)
+
+
+def _mixed_by_teachers(
+    law: Law, found: Answers, teachers: Tensor, given: Tensor, weights: Sequence[float], temperature: float
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Of each set of teachers that answered something: which answers those are, [answers], boolean; what the teachers say
+    together; and which outcomes exist."""
     for which in given.unique(dim=0):
         shares = [weight for weight, is_given in zip(weights, which.tolist(), strict=True) if is_given]
         if not any(shares):
             continue
-        rows = (given == which).all(-1)
-        valid = None if found.valid is None else found.valid[rows]
-        mixed = law.mixed(teachers[rows][:, which], shares, temperature, valid)
-        each = each.masked_scatter(rows, law.divergence(found.values[rows], mixed, temperature, valid).to(each.dtype))
-    return _mean(each, _answered(found, teachers, weights), found.row)
+        places = (given == which).all(-1)
+        valid = None if found.valid is None else found.valid[places]
+        yield places, law.mixed(teachers[places][:, which], shares, temperature, valid), valid
+
+
+def confidence(law: Law, found: Answers, teachers: Tensor, weights: Sequence[float], rows: int) -> Tensor:
+    """How sure the teachers are together of each row, [rows], 0 to 1: of a row with several answers, of the least certain one.
+
+    See `Law.confidence`; their distributions are averaged at temperature 1. What no teacher answered has 0, and a row without
+    answers 1.
+
+    Args:
+        teachers, weights: as of `soft`.
+        rows: of the batch.
+    """
+    each = torch.zeros(len(teachers), device=teachers.device)
+    for places, mixed, valid in _mixed_by_teachers(law, found, teachers, _given(found, teachers), weights, 1.0):
+        each[places] = law.confidence(mixed, valid).to(each.dtype)
+    if found.row is None:
+        return each
+    return torch.ones(rows, device=each.device).scatter_reduce(0, found.row, each, "amin")
 
 
 def _given(found: Answers, teachers: Tensor) -> Tensor:

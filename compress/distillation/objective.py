@@ -18,6 +18,7 @@ from compress.distillation.loss_config import LossConfig
 from compress.distillation.token_distributions import PREFIX, in_batch, mixed, whole
 from compress.models import forward
 from compress.models.kinds import kind_of_model
+from compress.tasks.kinds import Kind
 from compress.tasks.kinds.answers import Answers
 
 OUTPUT = "teacher.output."
@@ -76,12 +77,6 @@ def objective_of(
             theirs = whole(mixed(asked(), config.teacher_weights, temperature), temperature)
         return laws.next_tokens(found, theirs, temperature, config.divergence, config.beta)
 
-    def soft_targets(batch: Batch) -> Tensor:
-        kind, teachers = kind_of_model(student), range(len(config.teacher_weights))
-        given = {one.name: (batch[f"{OUTPUT}{one.name}"], 1 if one.of == "row" else 2) for one in kind.outputs}
-        each = ({name: value.select(axis, one) for name, (value, axis) in given.items()} for one in teachers)
-        return torch.stack([kind.answers(one, batch).values for one in each], dim=1)
-
     def of_answers(
         found: Answers, batch: Batch, progress: float, terms: Terms, asked: Asked, *, is_sampled: bool
     ) -> Tensor:
@@ -100,7 +95,7 @@ def objective_of(
         if config.law.of_vocabulary:
             soft, of_soft = next_tokens(found, batch, at, asked), alpha
         else:
-            theirs = soft_targets(batch)
+            theirs = soft_targets(kind_of_model(student), batch, len(config.teacher_weights))[1]
             soft = laws.soft(config.law, found, theirs, config.teacher_weights, at)
             of_soft = laws.weight_of_teachers(config.law, found, theirs, config.teacher_weights, alpha)
         if not config.on_policy or config.alpha.lowest > 0:
@@ -127,6 +122,20 @@ def objective_of(
             return sum(of_layers(batch, progress, terms, asked), loss), terms
 
         yield objective
+
+
+def soft_targets(kind: Kind, batch: Batch, teachers: int) -> tuple[Answers, Tensor]:
+    """The first teacher's answers to a batch that has the teachers' outputs, and the scores of all of them, [answers, teachers,
+    outcomes].
+
+    Args:
+        kind: the student's.
+        teachers: how many there are.
+    """
+    given = {one.name: (batch[f"{OUTPUT}{one.name}"], 1 if one.of == "row" else 2) for one in kind.outputs}
+    each = ({name: value.select(axis, one) for name, (value, axis) in given.items()} for one in range(teachers))
+    answers = [kind.answers(one, batch) for one in each]
+    return answers[0], torch.stack([one.values for one in answers], dim=1)
 
 
 def _without_teacher(batch: Batch) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def _story(facts: Mapping[str, Any]) -> str:
     ]
     if rows:
         said.append(f"Training rows: {', '.join(rows)}")
+    said += _left_out(facts.get("min_confidence"))
     said += [*_answered(facts.get("teacher_answers")), *_generated(facts.get("pseudo_labels"))]
     saved = facts.get("teacher_seconds_saved")
     if isinstance(saved, int | float) and saved > 0:
@@ -138,6 +139,14 @@ def _story(facts: Mapping[str, Any]) -> str:
                 f"{after:,} after it"
             )
     return ". ".join(one.rstrip(".") for one in said) + "." if said else ""
+
+
+def _left_out(unsure: Any) -> Iterator[str]:
+    """How many unlabelled texts no student was trained on, since the teachers were not sure of them."""
+    names = ("left_out", "of", "least")
+    if isinstance(unsure, Mapping) and all(is_number(unsure.get(name)) for name in names) and unsure["left_out"]:
+        count = _count(unsure["left_out"], None, unsure["of"])
+        yield f"Unlabelled texts left out: {count}, whose most likely class has a probability below {unsure['least']:g}"
 
 
 def _answered(answers: Any) -> Iterator[str]:

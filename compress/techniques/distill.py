@@ -36,6 +36,7 @@ NO_SMALLER = "The student keeps all layers and the full width of its teacher, so
 def _run(work: Work[Distill]) -> Made:
     from compress.distillation import label_smoothing, students, transfer_set
     from compress.distillation.baseline import Trainee, compare
+    from compress.distillation.confident_texts import confident
     from compress.distillation.expected_gain import expectation
     from compress.distillation.teacher import Teacher
     from compress.distillation.teacher_answers import answers_of
@@ -49,7 +50,6 @@ def _run(work: Work[Distill]) -> Made:
     teachers = [Teacher(one) for one in (work.source, *others)]
     student = students.make(work.source, settings, task, described)
     extra, answers = transfer_set.extra(described, settings, work.cache), answers_of(described, settings)
-    unlabelled = 0 if extra is None else extra.facts["rows_unlabelled"]
     if answers is not None:
         say(answers.sentence())
         extra = answers.with_rows(extra)
@@ -64,11 +64,14 @@ def _run(work: Work[Distill]) -> Made:
         answers=answers,
         freeze=settings.freeze_encoder,
     )
+    if settings.min_confidence is not None:
+        rows = confident(rows, extra, student, settings.min_confidence)
     smoothed = None
     if answers is None:
         smoothed = label_smoothing.told(teachers[0], rows.data, student, settings, work.cache)
     for teacher in teachers:  # those that are asked at each step are in `rows`
         teacher.close()
+    unlabelled = rows.facts.get("rows_unlabelled", 0)
     if expected := expectation(settings, work.source, described, unlabelled=unlabelled, smoothed=smoothed):
         say(expected)
     facts = train_student(student, rows, settings, work.scratch, work.name)
@@ -119,6 +122,10 @@ def _check(settings: Distill, source: Artifact, described: DescribedTask | None)
         raise CompressError(f"The student {settings.student} does not exist. Give a folder or a config.json.")
     assert described is not None  # `needs_task`
     task, data = described.task, described.data
+    if settings.min_confidence is not None and not task.law.chooses:
+        raise CompressError(
+            f"min_confidence: only for tasks whose answers are classes, and {task.name} is a {task.kind}. Leave it out."
+        )
     (_check_generation if task.is_generative else _check_encoder)(settings, task, described)
     if settings.teacher_answers is not None:
         _check_answers(settings, described)

@@ -248,12 +248,12 @@ class Placed(torch.utils.data.Dataset):
         return step_lengths(self.plain)
 
     def __getitem__(self, place: int) -> dict[str, Any]:
-        return {**self.plain[place], "place": place}
+        return {"place": place, **self.plain[place]}  # rows that were chosen among others bring the places they had
 
     def __getitems__(self, places: list[int]) -> list[dict[str, Any]]:
         columns = self.plain[places]
         return [
-            {**{key: values[i] for key, values in columns.items()}, "place": place} for i, place in enumerate(places)
+            {"place": place, **{key: values[i] for key, values in columns.items()}} for i, place in enumerate(places)
         ]
 
 

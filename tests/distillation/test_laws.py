@@ -35,6 +35,27 @@ def test_a_text_with_one_class_is_learned_by_cross_entropy_to_the_bit() -> None:
     assert hard(NUMBER, Answers(scores[:, :1], drawn(6))) == losses.scores(scores[:, :1], drawn(6))
 
 
+def test_of_a_row_with_several_answers_the_least_certain_one_says_how_sure_the_teachers_are() -> None:
+    teachers = torch.tensor([[[0.9, 0.1]], [[0.6, 0.4]], [[0.2, 0.8]]]).log()  # [answers, teachers, classes]
+    found = Answers(teachers[:, 0], None, row=torch.tensor([0, 0, 2]))
+    sure = laws.confidence(CATEGORICAL, found, teachers, (1.0,), 3)
+    torch.testing.assert_close(sure, torch.tensor([0.6, 1.0, 0.8]))  # the second row has no answer
+
+
+def test_several_teachers_are_as_sure_as_the_mean_of_their_probabilities_and_nobody_is_sure_of_what_has_no_answer() -> (
+    None
+):
+    teachers = torch.tensor([[[0.9, 0.1], [0.3, 0.7]], [[0.9, 0.1], [math.nan] * 2], [[math.nan] * 2] * 2]).log()
+    sure = laws.confidence(CATEGORICAL, Answers(drawn(3, 2), None), teachers, (2.0, 1.0), 3)
+    torch.testing.assert_close(sure, torch.tensor([0.7, 0.9, 0.0]))
+
+
+def test_of_several_labels_the_least_certain_one_counts() -> None:
+    scores = torch.tensor([[4.0, -5.0, 0.3], [-3.0, 6.0, 5.0]])
+    sure = laws.confidence(BINARY, Answers(scores, None), scores[:, None], (1.0,), 2)
+    torch.testing.assert_close(sure, torch.sigmoid(torch.tensor([0.3, 3.0])))
+
+
 def test_a_long_sentence_counts_as_much_as_a_short_one() -> None:
     scores, labels = drawn(2, 4, 3), torch.tensor([[1, -100, 2, 0], [2, -100, -100, -100]])
     answered = torch.tensor([[True, False, True, True], [True, False, False, False]])

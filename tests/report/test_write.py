@@ -202,9 +202,24 @@ def test_what_a_distillation_tells_stands_in_one_line(make_run: MakeRun, tmp_pat
     assert line in [one["story"] for one in json.loads(files.json.read_text())["runs"][0]["steps"]]
 
 
+def test_texts_that_were_left_out_are_counted(make_run: MakeRun, tmp_path: Path) -> None:
+    step = {"technique": "distill", "facts": {"min_confidence": {"least": 0.9, "left_out": 1_200, "of": 12_000}}}
+    files = written(make_run([Made("student", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
+    line = "Unlabelled texts left out: 1,200 (10.0\u00a0%), whose most likely class has a probability below 0.9."
+    assert line in files.html.read_text()
+
+
 @pytest.mark.parametrize("odd", [None, 3, "none", {"text": "only"}, ["a"], {"rows": {}}])
 def test_facts_of_another_shape_are_shown_as_they_are(make_run: MakeRun, tmp_path: Path, odd: Any) -> None:
-    names = ("teacher_effect", "student", "teachers", "rows_unlabelled", "rows_augmented", "teacher_seconds_saved")
+    names = (
+        "teacher_effect",
+        "student",
+        "teachers",
+        "rows_unlabelled",
+        "rows_augmented",
+        "teacher_seconds_saved",
+        "min_confidence",
+    )
     step = {"technique": "distill", "facts": dict.fromkeys(names, odd)}
     files = written(make_run([Made("odd", 752, 40, 1.9, 69, steps=(step, EXPORT))]), tmp_path)
     page = files.html.read_text()

@@ -160,6 +160,15 @@ class Law:
 
         return losses.mixed_scores(teachers, weights)
 
+    def confidence(self, mixed: Tensor, valid: Tensor | None = None) -> Tensor:
+        """How sure each answer is, [answers], 0 to 1; of laws that choose.
+
+        Args:
+            mixed: as `mixed` gives it at temperature 1.
+            valid: the outcomes that exist, [answers, outcomes]; None where all do.
+        """
+        raise NotImplementedError
+
     def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
         """How far a student's answers are from a teacher's, [answers], at least 0 and finite; no gradient reaches the teacher.
 
@@ -247,6 +256,12 @@ class Categorical(Law):
 
         return losses.mixed_targets(teachers, weights, temperature, valid)
 
+    def confidence(self, mixed: Tensor, valid: Tensor | None = None) -> Tensor:
+        """The probability of the most likely class."""
+        from compress.tasks.kinds import losses
+
+        return losses.masked(losses.in_fp32(mixed), valid).softmax(-1).amax(-1)
+
     def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
         """`T^2 KL(teacher || student)` at temperature T: Hinton et al. 2015, section 2."""
         from compress.tasks.kinds import losses
@@ -302,6 +317,13 @@ class Binary(Law):
 
         exist = None if valid is None else valid[:, None]
         return losses.mixed_targets(losses.two_outcomes(losses.without(teachers, exist)), weights, temperature)
+
+    def confidence(self, mixed: Tensor, valid: Tensor | None = None) -> Tensor:
+        """The probability of the likelier outcome, to have it or not, of the label that is least certain."""
+        from compress.tasks.kinds import losses
+
+        each = losses.in_fp32(mixed).softmax(-1).amax(-1)
+        return (each if valid is None else each.masked_fill(~valid, 1.0)).amin(-1)
 
     def divergence(self, student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None) -> Tensor:
         """`T^2 KL(teacher || student)` of the two outcomes of each label, the mean over the labels.

@@ -48,7 +48,7 @@ class FeatureSpec:
 
     def width(self, config: Any, side: Side = "") -> int:
         """How many values they are for each token, of a model with this config; of one with fewer heads than it says, no more."""
-        queries, keys = attention_widths(config, stack(config, side or "decoder"))
+        queries, keys = attention_widths(config, stack(config, side))
         widths = {"query": queries, "key": keys, "value": keys}
         return sum(widths.get(name.partition(".")[0], hidden_width(config)) for name in self.names())
 
@@ -80,7 +80,7 @@ def capture(model: Any, wanted: FeatureSpec, side: Side = "") -> Iterator[dict[s
     Raises:
         CompressError: the model has no such layer.
     """
-    layers = layer_modules(model, side or "decoder")
+    layers = layer_modules(model, side)
     asked = {*wanted.hidden, *wanted.attention, *wanted.relations}
     missing = sorted(asked - set(range(len(layers))))
     if missing:
@@ -110,7 +110,7 @@ def capture(model: Any, wanted: FeatureSpec, side: Side = "") -> Iterator[dict[s
         for layer in dict.fromkeys(layers):
             indices = [index for index, one in enumerate(layers) if one is layer]  # several where layers are shared
             if asked.intersection(indices):
-                hooks += _capture(layer, indices, stack(model.config, side or "decoder"), model.config, calls, keep)
+                hooks += _capture(layer, indices, stack(model.config, side), model.config, calls, keep)
         yield found
     finally:
         for hook in hooks:

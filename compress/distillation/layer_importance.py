@@ -17,7 +17,7 @@ from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.layers import Batch, evaluating, evenly_spaced, layer_count
 
 
-def most_important_layers(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "decoder") -> tuple[int, ...]:
+def most_important_layers(teacher: Any, kept: int, batches: Sequence[Batch], side: str = "") -> tuple[int, ...]:
     """Chooses the layers to keep: repeatedly removes the one whose removal changes the outputs least.
 
     The change is KL(all layers || without them) of the class probabilities, or the squared difference of a regression's

@@ -175,9 +175,8 @@ def _matched(
 
 def _scores(features: Features, layer: int, config: Any, side: Side) -> Tensor:
     """A layer's attention scores, [batch, heads, tokens, tokens]."""
-    whose = side or "decoder"
     query, key = features[f"query.{layer}"], features[f"key.{layer}"]
     # By the size of a head: a pruned model's layers have fewer of them than its config says.
-    of_side = stack(config, whose)
+    of_side = stack(config, side)
     heads = query.shape[-1] // head_size(config, of_side)
     return losses.attention_scores(query, key, heads, scaled=of_side.scales_scores(config))

@@ -126,7 +126,7 @@ def _layer_losses(
     settings: LossSettings, student: Any, teacher: Any, law: Law, frozen_encoder: bool
 ) -> tuple[LayerLoss, ...]:
     sides = _sides(student, teacher, law)
-    layers = [{side: layer_count(config, side or "decoder") for side in sides} for config in (student, teacher)]
+    layers = [{side: layer_count(config, side) for side in sides} for config in (student, teacher)]
     # A classifier reads the first token, and a generative model predicts at each one.
     hidden_loss = "normalized" if law.of_vocabulary and settings.hidden_loss == "patient" else settings.hidden_loss
     weighted: tuple[tuple[Feature, Schedule, str, str], ...] = (
@@ -164,7 +164,7 @@ def _sides(student: Any, teacher: Any, law: Law) -> tuple[Side, ...]:
 
 
 def _relation_heads(asked: int | None, student: Any, teacher: Any, side: Side) -> int:
-    stacks = [(config, stack(config, side or "decoder")) for config in (student, teacher)]
+    stacks = [(config, stack(config, side)) for config in (student, teacher)]
     config, own = stacks[0]
     heads = asked or int(getattr(config, own.head_count)) // group_size(config, own)  # those of its keys
     found = [attention_widths(*one) for one in stacks]

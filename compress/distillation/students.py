@@ -58,14 +58,14 @@ def make(teacher: Artifact, settings: Distill, task: Task, described: DescribedT
     told: list[str] = []
     facts: dict[str, Any] = {}
     for side, asked in _sides(settings, task, model.config).items():
-        total = layer_count(model.config, side or "decoder")
+        total = layer_count(model.config, side)
         if settings.layer_choice == "importance" and isinstance(asked, int):
             batches = calibration.tensors(settings.calibration, described, its_tokenizer, model.config)
-            kept = most_important_layers(model, asked, batches, side or "decoder")
+            kept = most_important_layers(model, asked, batches, side)
             how = f"the most important on {settings.calibration}"
         else:
             kept, how = chosen(asked, model.config, side, settings.layer_choice)
-        model = keep_layers(model, kept, side or "decoder")
+        model = keep_layers(model, kept, side)
         of_side, words = (f"{side}_", f"{side} ") if side else ("", "")
         facts |= {f"{of_side}layers_kept": list(kept), f"{of_side}layers_of_teacher": total}
         told.append(f"{words}layers {', '.join(map(str, kept))} of {total} ({how})")
@@ -93,7 +93,7 @@ def _opened(teacher: Artifact, settings: Distill, task: Task) -> Any:
 
 
 def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
-    """Whether the student has all layers of its teacher, and its widths.
+    """Whether the student has as many layers as its teacher, and the same widths.
 
     Raises:
         CompressError: the layers that are asked for are not there.
@@ -102,7 +102,7 @@ def keeps_all(settings: Distill, task: Task, config: Any) -> bool:
 
     counts = []
     for side, asked in _sides(settings, task, config).items():
-        name, total = f"{side}_layers" if side else "layers", layer_count(config, side or "decoder")
+        name, total = f"{side}_layers" if side else "layers", layer_count(config, side)
         choice = "even" if settings.layer_choice == "importance" else settings.layer_choice
         kept, _ = chosen(asked, config, side, choice)
         if kept != tuple(sorted(set(kept))) or not 0 <= kept[0] <= kept[-1] < total:
@@ -122,12 +122,10 @@ def layers_kept(settings: Distill, task: Task, config: Any) -> tuple[int, int] |
     if settings.student is not None:
         return None
     asked = _sides(settings, task, config)
-    both = (
-        ("encoder", "decoder") if getattr(config, "is_encoder_decoder", False) and task.is_generative else ("decoder",)
-    )
-    totals = {side: layer_count(config, side) for side in both}
-    named = {side or "decoder": count if isinstance(count, int) else len(count) for side, count in asked.items()}
-    return sum(named.get(side, total) for side, total in totals.items()), sum(totals.values())
+    has_both = getattr(config, "is_encoder_decoder", False) and task.is_generative
+    totals = {side: layer_count(config, side) for side in (("encoder", "decoder") if has_both else asked or ("",))}
+    kept = {side: count if isinstance(count, int) else len(count) for side, count in asked.items()}
+    return sum(kept.get(side, total) for side, total in totals.items()), sum(totals.values())
 
 
 def _sides(settings: Distill, task: Task, config: Any) -> dict[str, int | tuple[int, ...]]:
@@ -175,7 +173,7 @@ def chosen(asked: int | tuple[int, ...], config: Any, side: str, choice: str) ->
     spaced = "evenly spaced, with the first and the last" if side else "evenly spaced"
     words = {"even": spaced, "first": "the first", "last": "the last"}
     first = choice == "even" if side else family(config).first_layer_differs
-    return chosen_layers(layer_count(config, side or "decoder"), asked, choice, first=first), words[choice]
+    return chosen_layers(layer_count(config, side), asked, choice, first=first), words[choice]
 
 
 def own_tokenizer(student: str | None) -> Path | None:

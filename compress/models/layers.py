@@ -71,8 +71,8 @@ def evenly_spaced(total: int, kept: int, *, first: bool = False) -> tuple[int, .
     return tuple(-(-(index + 1) * total // kept) - 1 for index in range(kept))
 
 
-def layer_count(config: Any, side: str = "decoder") -> int:
-    """How many layers a model has; of an encoder-decoder, that side."""
+def layer_count(config: Any, side: str = "") -> int:
+    """How many layers a model has; of an encoder-decoder, that side (see `compress.models.families.families.stack`)."""
     return int(getattr(config, stack(config, side).layer_count))
 
 
@@ -81,11 +81,11 @@ def hidden_width(config: Any) -> int:
     return int(getattr(config, family(config).hidden_width))
 
 
-def layer_modules(model: Any, side: str = "decoder") -> list[nn.Module]:
+def layer_modules(model: Any, side: str = "") -> list[nn.Module]:
     """The module that is applied as each layer, in order; ALBERT's one layer is repeated as often as it is applied.
 
     Args:
-        side: of an encoder-decoder, `encoder` or `decoder`.
+        side: of an encoder-decoder, whose layers: see `compress.models.families.families.stack`.
     """
     architecture = stack(model.config, side)
     layers = list(model.get_submodule(architecture.layers))
@@ -139,7 +139,7 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any:
+def keep_layers(teacher: Any, kept: Sequence[int], side: str = "") -> Any:
     """A student with copies of the teacher's embeddings, of the given layers, and of its head.
 
     Of an encoder-decoder, the other side stays whole; call it once more to shorten that too. Layers find their place in the
@@ -148,7 +148,7 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "decoder") -> Any
     Args:
         teacher: a sequence classifier or a generative model; it is not changed.
         kept: indices of layers, in increasing order, counted from 0.
-        side: of an encoder-decoder, whose layers: `encoder` or `decoder`.
+        side: of an encoder-decoder, whose layers: see `compress.models.families.families.stack`.
 
     Raises:
         CompressError: the indices are no such list, or the family is unknown.

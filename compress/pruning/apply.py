@@ -28,19 +28,19 @@ from compress.training.objectives import Hold
 
 
 def fewer_layers(
-    model: Any, layers: int | tuple[int, ...], choice: str, batches: Sequence[Batch], side: str = "decoder"
+    model: Any, layers: int | tuple[int, ...], choice: str, batches: Sequence[Batch], side: str = ""
 ) -> tuple[Any, dict[str, Any]]:
     """A model with some of its layers, and their indices.
 
     Args:
-        side: of an encoder-decoder, whose layers.
+        side: of a generative model, whose layers: `encoder` or `decoder`; empty of a classifier.
     """
     total = layer_count(model.config, side)
     if choice == "importance" and isinstance(layers, int):
         kept = most_important_layers(model, layers, [_inputs(model, batch, LABELS) for batch in batches], side)
     else:
-        kept, _ = chosen(layers, model.config, side if kind_of_model(model).generates else "", choice)
-    whose = f"{side}_" if model.config.is_encoder_decoder else ""
+        kept, _ = chosen(layers, model.config, side, choice)
+    whose = f"{side}_" if side and model.config.is_encoder_decoder else ""
     told = {f"{whose}layers_kept": list(kept), f"{whose}layers_of_teacher": total}
     return keep_layers(model, kept, side), told
 

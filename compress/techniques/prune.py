@@ -80,7 +80,7 @@ def _pruned(work: Work[Prune], model: Any, its_tokenizer: Any) -> tuple[Any, Hol
         told: dict[str, Any] = {}
         asked = requested_layers(settings.layers, settings, model.config) if writes else {"": settings.layers or ()}
         for side, layers in asked.items():
-            model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side or "decoder")
+            model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side)
             told |= facts
         return model, slimming.sparsity_hold(model), told
     if settings.hidden_size is not None:

@@ -32,19 +32,19 @@ def family(config: Any) -> Architecture:
     return found if found.variant is None else found.variant(config)
 
 
-def stack(config: Any, side: str = "decoder") -> Architecture:
+def stack(config: Any, side: str = "") -> Architecture:
     """The stack of layers that is meant: of an encoder-decoder the one on this side, else the only one.
 
     Args:
-        side: `encoder` or `decoder`.
+        side: `encoder` or `decoder`; empty: the decoder, where there are two.
 
     Raises:
         CompressError: the family is unknown, or there is no such side.
     """
-    if side not in ("encoder", "decoder"):
+    if side not in ("", "encoder", "decoder"):
         raise CompressError(f"Unknown stack '{side}'. Choose encoder or decoder.")
     found = family(config)
-    return found.stacks[-1] if side == "decoder" else found
+    return found if side == "encoder" else found.stacks[-1]
 
 
 @cache

@@ -119,7 +119,7 @@ def write_(config: Any, present: Units) -> None:
     setattr(config, SETTING, written)
 
 
-def of_layers(config: Any, present: Units, kept: Sequence[int], side: str = "decoder") -> Units:
+def of_layers(config: Any, present: Units, kept: Sequence[int], side: str = "") -> Units:
     """The widths of some of the layers of one side of a model, and of all those of the other."""
     chosen = stack(config, side)
     places = _places(config, present)

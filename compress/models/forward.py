@@ -1,4 +1,4 @@
-"""A generative model's predictions for a batch, at the positions whose labels count."""
+"""Runs a model on a batch: its layers alone, or for its answers, a generative model's where the labels count."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from compress.core.labels import NO_LABEL, inputs_of
+from compress.models.families.families import family
 from compress.models.kinds import kind_of_model
 from compress.models.output_head import logits_at
 from compress.tasks.kinds.answers import Answers
@@ -33,6 +35,20 @@ def logits_and_labels(model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Ten
     """
     inputs, labels = _arguments(model, batch, {name: batch[name] for name in ("input_ids", "attention_mask")})
     return model(**inputs).logits[:, : labels.shape[1]], labels
+
+
+def run_layers(model: Any, batch: Mapping[str, Any]) -> None:
+    """One pass of a model for the hooks on its layers; the logits of a generative model are not computed.
+
+    Args:
+        batch: on the model's device; of a generative model as `logits_and_labels` takes it.
+    """
+    if kind_of_model(model).generates:
+        inputs, places = arguments_and_places(model, batch)
+        logits_at(model, inputs, torch.zeros_like(places))
+    else:
+        # Without a cache: a decoder's would come to its layers' hooks among their arguments.
+        model(**inputs_of(batch), **({} if family(model.config).classifier else {"use_cache": False}))
 
 
 def answers(model: Any, batch: Mapping[str, Any], *, inside: Any = None, states: bool = False) -> Answers:

@@ -16,7 +16,7 @@ from compress.models.families.architecture import Architecture
 from compress.models.families.blocks import Block, attentions, feed_forwards
 from compress.models.families.families import family
 from compress.models.families.matrices import weight_of
-from compress.models.forward import answers
+from compress.models.forward import run_layers
 from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch, classifier_path, evaluating, projects_embeddings
 
@@ -201,11 +201,9 @@ class TokenMeans:
                     inputs = {name: value.to(model.device) for name, value in batch.items()}
                     mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
                     self.tokens = {"read": mask.bool()}
-                    if not generates:
-                        model(**inputs)
-                        continue
-                    self.tokens["written"] = inputs[LABELS] != NO_LABEL
-                    answers(model, inputs)
+                    if generates:
+                        self.tokens["written"] = inputs[LABELS] != NO_LABEL
+                    run_layers(model, inputs)
         finally:
             for hook in hooks:
                 hook.remove()

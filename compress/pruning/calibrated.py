@@ -12,7 +12,7 @@ from compress.core.errors import CompressError
 from compress.core.labels import NO_LABEL
 from compress.models.families.families import family
 from compress.models.families.matrices import weight_of
-from compress.models.forward import logits_and_labels
+from compress.models.forward import run_layers
 from compress.models.layers import Batch, evaluating
 from compress.pruning.magnitude import check_n_of_m, largest_of_groups, still_to_go
 from compress.pruning.selection import spread, without_smallest_in_rows
@@ -204,9 +204,7 @@ def _statistics(
             sources = here.get("attention_mask", torch.ones_like(ids)).bool()
             if "labels" in here:
                 references = here["labels"] != NO_LABEL
-                logits_and_labels(model, here)
-            else:
-                model(**here)
+            run_layers(model, here)
     finally:
         for hook in hooks:
             hook.remove()

@@ -15,15 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from compress.core.errors import CompressError
-from compress.core.labels import inputs_of
 from compress.models.families.architecture import Architecture
 from compress.models.families.blocks import Block, attentions, feed_forwards
-from compress.models.families.families import family
 from compress.models.families.read_token import reads_first_token
-from compress.models.forward import arguments_and_places
+from compress.models.forward import arguments_and_places, run_layers
 from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch
-from compress.models.output_head import logits_at
 
 STATES = "encoder_hidden_states"
 """What decoder layers call the encoder's states among their arguments."""
@@ -131,11 +128,12 @@ def recorded(model: Any, layers: Sequence[Layer], batch: Batch) -> Recorded:
         for index, layer in enumerate(layers):
             found = hook(index, layer.stack.layers)
             hooks.append(layer.module.register_forward_pre_hook(found, with_kwargs=True))
-        tokens, read = _pass(model, {name: value.to(model.device) for name, value in batch.items()})
+        here = {name: value.to(model.device) for name, value in batch.items()}
+        run_layers(model, here)
     finally:
         for one in hooks:
             one.remove()
-    paths = list(entered)
+    paths, (tokens, read) = list(entered), _tokens(model, here)
     return Recorded(entered, calls, dict(zip(paths, tokens, strict=True)), dict(zip(paths, read, strict=True)))
 
 
@@ -194,20 +192,16 @@ class _Watch:
         self.given = output
 
 
-def _pass(model: Any, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
-    """Run a model; by stack, the tokens that an answer may depend on, and those whose last hidden states are read."""
+def _tokens(model: Any, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+    """By stack, the tokens that an answer may depend on, and those whose last hidden states are read."""
     if kind_of_model(model).generates:
-        inputs, places = arguments_and_places(model, batch)
-        logits_at(model, inputs, torch.zeros_like(places))  # its layers alone: no logits are computed
+        _, places = arguments_and_places(model, batch)
         followed = places.flip(1).cumsum(1).flip(1) > 0  # no token is read by those before it
         real = batch["attention_mask"].bool()
         if model.config.is_encoder_decoder:
             return [real, followed], [real, places]
         return [real & followed], [places]
-    inputs = inputs_of(batch)
-    # A cache that a decoder filled here would be filled again whenever one of its layers is run.
-    model(**inputs, **({} if family(model.config).classifier else {"use_cache": False}))
-    tokens = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).bool()
+    tokens = batch.get("attention_mask", torch.ones_like(batch["input_ids"])).bool()
     first = torch.zeros_like(tokens)
     first[torch.arange(len(tokens)), tokens.int().argmax(dim=1)] = True
     stacks = 2 if model.config.is_encoder_decoder else 1

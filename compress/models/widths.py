@@ -9,10 +9,10 @@ from typing import Any
 
 from compress.core.errors import CompressError
 from compress.models.families.architecture import Architecture
-from compress.models.families.blocks import group_size
+from compress.models.families.blocks import group_size, hidden_width
 from compress.models.families.blocks import head_size as size_of_heads
 from compress.models.families.families import family
-from compress.models.families.layer_widths import widths_of
+from compress.models.families.layer_widths import refusal, widths_of
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,14 @@ def widths(config: Any, stack: Architecture | None = None) -> Widths:
         stack: of an encoder-decoder, which of the two; by default the encoder.
     """
     one = family(config) if stack is None else stack
-    hidden, heads = (int(getattr(config, name)) for name in (one.hidden_width, one.head_count))
+    hidden = hidden_width(config)
     neurons = getattr(config, one.ffn_width) or 4 * hidden  # GPT-2's config may leave it out
-    return Widths(hidden, heads, int(neurons), size_of_heads(config, one) if one.head_width else None)
+    return Widths(
+        hidden,
+        int(getattr(config, one.head_count)),
+        int(neurons),
+        size_of_heads(config, one) if one.head_width else None,
+    )
 
 
 def all_widths(config: Any) -> tuple[Widths, ...]:
@@ -193,23 +198,18 @@ def _of_tied_heads(
 
 
 def _check_accepted(config: Any, new: Sequence[Widths]) -> None:
-    """Raises a CompressError where transformers refuses such a config: Llama's hidden width must be a multiple of the heads,
-    Phi-3's long rotary factors must be as many as hidden width / heads says."""
-    from huggingface_hub.errors import StrictDataclassError
-
-    made = narrowed(config, new)
-    try:
-        type(made).from_dict(made.to_dict())
-    except StrictDataclassError as error:
-        hidden, heads = new[0].hidden, new[0].heads
-        what = f"transformers opens no {config.model_type} model of hidden_size {hidden} with {heads} heads"
-        if hidden % heads == 0:
-            reason = str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ").rstrip(".")
-            raise CompressError(
-                f"{what}: {reason}. Keep hidden size and heads, and choose intermediate_size or fewer layers."
-            ) from error
-        fewer = hidden // heads * heads
-        fitting = [width for width in (fewer, fewer + heads) if 0 < width <= widths(config).hidden]
+    """Raises a CompressError where transformers refuses a config with these widths."""
+    reason = refusal(narrowed(config, new))
+    if not reason:
+        return
+    hidden, heads = new[0].hidden, new[0].heads
+    what = f"transformers opens no {config.model_type} model of hidden_size {hidden} with {heads} heads"
+    if hidden % heads == 0:
         raise CompressError(
-            f"{what}, since the one is not a multiple of the other. Choose hidden_size {' or '.join(map(str, fitting))}."
-        ) from error
+            f"{what}: {reason}. Keep hidden size and heads, and choose intermediate_size or fewer layers."
+        )
+    fewer = hidden // heads * heads
+    fitting = [width for width in (fewer, fewer + heads) if 0 < width <= widths(config).hidden]
+    raise CompressError(
+        f"{what}, since the one is not a multiple of the other. Choose hidden_size {' or '.join(map(str, fitting))}."
+    )

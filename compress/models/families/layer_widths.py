@@ -103,7 +103,7 @@ def write_(config: Any, present: Units) -> None:
     for name, counts in neurons.items():
         setattr(config, name, max(counts))
     said = _head_settings(config, present, heads) if uniform else {}
-    if uniform and _is_accepted(config, said):
+    if uniform and not refusal(config, said):
         for name, value in said.items():
             setattr(config, name, value)
         if hasattr(config, SETTING):
@@ -117,6 +117,20 @@ def write_(config: Any, present: Units) -> None:
     if present.head_columns:
         written["head_columns"] = [list(columns) for columns in present.head_columns]
     setattr(config, SETTING, written)
+
+
+def refusal(config: Any, changes: Mapping[str, int] | None = None) -> str:
+    """Why transformers opens no model with this config after these changes; empty where it does.
+
+    Llama's hidden width must be a multiple of its heads, and Phi-3's long rotary factors as many as hidden width / heads says.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        type(config).from_dict({**config.to_dict(), **(changes or {})})
+    except StrictDataclassError as error:
+        return str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ").rstrip(".")
+    return ""
 
 
 def of_layers(config: Any, present: Units, kept: Sequence[int], side: str = "") -> Units:
@@ -162,17 +176,6 @@ def _head_settings(config: Any, present: Units, heads: Mapping[str, set[int]]) -
         if count != _configured_heads(config, one):  # Qwen2's config has no width of a head until it is given one
             said[one.head_width] = present.head_size
     return said
-
-
-def _is_accepted(config: Any, changes: Mapping[str, int]) -> bool:
-    """Whether transformers opens such a config: some refuse a hidden width that is no multiple of the heads (Llama's)."""
-    from huggingface_hub.errors import StrictDataclassError
-
-    try:
-        type(config).from_dict({**config.to_dict(), **changes})
-    except StrictDataclassError:
-        return False
-    return True
 
 
 def _configured_heads(config: Any, one: Architecture) -> int:

@@ -21,6 +21,7 @@ from compress.models.families.read_token import reads_first_token
 from compress.models.forward import arguments_and_places, run_layers
 from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch
+from compress.pruning.units import masked
 
 STATES = "encoder_hidden_states"
 """What decoder layers call the encoder's states among their arguments."""
@@ -186,7 +187,7 @@ class _Watch:
         self.units = inputs[0]
         if self.mask is None:
             return None
-        return (self.units * self.mask.to(self.units).repeat_interleave(self.width), *inputs[1:])
+        return (masked(self.units, self.mask, self.width), *inputs[1:])
 
     def _gives(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
         self.given = output

@@ -103,11 +103,15 @@ def masks_applied(model: Any, heads: Masks | None = None, neurons: Masks | None 
             hook.remove()
 
 
+def masked(values: Tensor, mask: Tensor, width: int) -> Tensor:
+    """The outputs of units [batch, tokens, units * width], each multiplied by its mask: [units], or [batch, units]."""
+    factors = mask.to(values).repeat_interleave(width, dim=-1)
+    return values * (factors if factors.ndim == 1 else factors.unsqueeze(-2))
+
+
 def _multiplied(mask: Tensor, width: int) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
     def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        values = inputs[0]  # [batch, tokens, units * width]
-        factors = mask.to(values).repeat_interleave(width, dim=-1)
-        return (values * (factors if factors.ndim == 1 else factors.unsqueeze(-2)), *inputs[1:])
+        return (masked(inputs[0], mask, width), *inputs[1:])
 
     return hook
 

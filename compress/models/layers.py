@@ -76,11 +76,6 @@ def layer_count(config: Any, side: str = "") -> int:
     return int(getattr(config, stack(config, side).layer_count))
 
 
-def hidden_width(config: Any) -> int:
-    """The width of a model's hidden states; an encoder-decoder's is one for both sides."""
-    return int(getattr(config, family(config).hidden_width))
-
-
 def layer_modules(model: Any, side: str = "") -> list[nn.Module]:
     """The module that is applied as each layer, in order; ALBERT's one layer is repeated as often as it is applied.
 
@@ -93,23 +88,6 @@ def layer_modules(model: Any, side: str = "") -> list[nn.Module]:
         return layers
     total = layer_count(model.config)
     return [layers[int(index / (total / len(layers)))] for index in range(total)]  # AlbertTransformer.forward's rule
-
-
-def embedding_module(model: Any) -> nn.Module:
-    """The module whose output is hidden state 0, [batch, tokens, hidden width]: what the first layer reads.
-
-    Raises:
-        CompressError: no module's output is it, as in Marian, which adds positions to embeddings outside of one.
-    """
-    architecture = family(model.config)
-    path = architecture.embedding_projection if projects_embeddings(model) else architecture.embeddings
-    if not path:
-        raise CompressError(
-            f"In {model.config.model_type} models no module computes the input of the first layer, so the embedding "
-            "loss is not available. Leave it out."
-        )
-    found: nn.Module = model.get_submodule(path)
-    return found
 
 
 def classifier_path(model: Any) -> str:
@@ -163,7 +141,7 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "") -> Any:
         setattr(config, name, value)
     if not architecture.shares_layers:
         write_(config, of_layers(teacher.config, units(teacher), kept, side))
-    student = untie_like_(compute_plainly_(resized_(type(teacher)(config))), teacher)
+    student = unfilled_student(teacher, config)
     weights = teacher.state_dict()
     if not architecture.shares_layers:
         tables = {name: weights[name] for name in architecture.head_tables}
@@ -176,12 +154,18 @@ def keep_layers(teacher: Any, kept: Sequence[int], side: str = "") -> Any:
         )
     # A first layer that differs has fewer weights than the layer whose place it takes: those alone are left behind.
     student.load_state_dict({name: weights[name] for name in own})
+    return student
+
+
+def unfilled_student(teacher: Any, config: Any) -> Any:
+    """A model of its teacher's class and precision with this config, whose weights are still random."""
+    student = _untied_like(compute_plainly_(resized_(type(teacher)(config))), teacher)
     if getattr(teacher, "generation_config", None) is not None:
         student.generation_config = copy.deepcopy(teacher.generation_config)
     return student.to(dtype=teacher.dtype)
 
 
-def untie_like_(student: Any, teacher: Any) -> Any:
+def _untied_like(student: Any, teacher: Any) -> Any:
     """A newly made student, whose parameters are tied only where its teacher's are.
 
     A config says that they are tied, as T5's always does, even where a checkpoint has each of them, as FLAN-T5's has a head of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from compress.core.errors import CompressError
 from compress.models.families.blocks import Block, attentions, feed_forwards, group_size
 from compress.models.families.families import family
 from compress.models.families.matrices import axes_of, weight_of
-from compress.models.families.plain_computation import compute_plainly_
 from compress.models.kinds import kind_of_model
-from compress.models.layers import Batch, classifier_path, projects_embeddings, untie_like_
+from compress.models.layers import Batch, classifier_path, projects_embeddings, unfilled_student
 from compress.models.norm_refit import keep_scales_, refit_norms_
 from compress.models.unit_importance import Importance, importances
 from compress.models.widths import Widths, all_widths, check_narrows, narrowed, narrower
@@ -58,7 +56,7 @@ def narrow(
     old = all_widths(model.config)
     new = narrower(model.config, hidden_size=hidden_size, intermediate_size=intermediate_size, heads=heads)
     config = narrowed(model.config, new, embeddings_follow=not projects_embeddings(model))
-    student = compute_plainly_(untie_like_(type(model)(config), model)).to(dtype=model.dtype)
+    student = unfilled_student(model, config)
     teachers, own = model.state_dict(), student.state_dict()
     if teachers.keys() != own.keys():
         raise CompressError(
@@ -79,8 +77,6 @@ def narrow(
         if not family(model.config).classifier:
             keep_scales_(weights, model, last_norm, old[0].hidden, new[0].hidden)
     student.load_state_dict(weights)
-    if getattr(model, "generation_config", None) is not None:
-        student.generation_config = copy.deepcopy(model.generation_config)
     return student.eval()
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from compress.core.errors import CompressError
 from compress.models.families.architecture import Architecture
-from compress.models.families.blocks import attention_widths, group_size
+from compress.models.families.blocks import attention_widths, group_size, hidden_width
 from compress.models.families.families import stack
-from compress.models.layers import hidden_width, layer_modules
+from compress.models.layers import layer_modules
 
 PARTS = ("query", "key", "value")
 Side = Literal["", "encoder", "decoder"]

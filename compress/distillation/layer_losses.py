@@ -16,9 +16,8 @@ from compress.distillation import losses
 from compress.distillation.features import PARTS, Side, capture, side_of
 from compress.distillation.loss_config import Feature, LayerLoss, LossConfig
 from compress.distillation.projections import projected, projections
-from compress.models.families.blocks import head_size
+from compress.models.families.blocks import head_size, hidden_width
 from compress.models.families.families import stack
-from compress.models.layers import hidden_width
 
 TERMS: Mapping[Feature, str] = {
     "hidden": "hidden states",

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.core.errors import CompressError
-from compress.models.families.blocks import Block, attentions, feed_forwards
+from compress.models.families.blocks import Block, attentions, feed_forwards, hidden_width
 from compress.models.families.families import family
 from compress.models.families.matrices import weight_of
 from compress.models.layers import layer_count
@@ -119,8 +119,7 @@ def macs(model: Any, length: int, written: int | None = None) -> Costs:
         ]
         for blocks in (attentions(model), feed_forwards(model))
     )
-    width, size = int(getattr(config, architecture.hidden_width)), units(model).head_size
-    positions = applied * _position_macs(config, width, size, length)
+    positions = applied * _position_macs(config, hidden_width(config), units(model).head_size, length)
     return linear("MACs", [head + positions for head in heads], neurons, units(model))
 
 

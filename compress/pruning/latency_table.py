@@ -27,11 +27,11 @@ from compress.core.errors import CompressError
 from compress.core.machine import cpu_model, packages
 from compress.core.temporary import temporary_folder
 from compress.models.families.architecture import Architecture
-from compress.models.families.blocks import Block, attentions, feed_forwards, group_size, head_size
+from compress.models.families.blocks import Block, attentions, feed_forwards, group_size, head_size, hidden_width
 from compress.models.families.families import family
 from compress.models.families.read_token import reads_first_token
 from compress.models.kinds import kind_of_model
-from compress.models.layers import hidden_width, layer_count
+from compress.models.layers import layer_count
 from compress.pruning.costs import Costs, Table
 from compress.pruning.latency_blocks import Graphs, Shape, StackShape, block_graphs
 from compress.pruning.units import own_layers

@@ -18,8 +18,7 @@ from transformers.masking_utils import AttentionMaskInterface, eager_mask
 from transformers.pytorch_utils import Conv1D
 
 from compress.core.errors import CompressError
-from compress.models.families.blocks import attentions, feed_forwards
-from compress.models.families.families import family
+from compress.models.families.blocks import attentions, feed_forwards, hidden_width
 from compress.models.families.matrices import weight_of
 from compress.quantization.fake_quantize import DynamicQuantizer, FakeQuantizer, Smoothing
 from compress.quantization.scheme import Layer, Scheme
@@ -230,7 +229,7 @@ def _attach_attention(model: Any, modules: dict[str, nn.Module], scheme: Scheme,
             f"The attention of {model.config.model_type} models computes its products itself, so QAT cannot quantize "
             "them. Leave them in floating point: --attention-matmuls none."
         )
-    width = getattr(model.config, family(model.config).hidden_width)
+    width = hidden_width(model.config)
     for name, layer in products.items():
         owner, _, which = name.rpartition(".")
         if owner not in modules or layer.input is None or layer.other is None:

@@ -79,11 +79,16 @@ def feed_forwards(model: Any) -> list[Block]:
     return found
 
 
+def hidden_width(config: Any) -> int:
+    """The width of a model's hidden states; an encoder-decoder's is one for both sides."""
+    return int(getattr(config, family(config).hidden_width))
+
+
 def head_size(config: Any, stack: Architecture | None = None) -> int:
     """The width of one head, which does not change when heads are removed: the config still says with how many it was made."""
     stack = family(config) if stack is None else stack
     own = getattr(config, stack.head_width, None) if stack.head_width else None
-    return int(own or getattr(config, stack.hidden_width) // getattr(config, stack.head_count))
+    return int(own or hidden_width(config) // getattr(config, stack.head_count))
 
 
 def group_size(config: Any, stack: Architecture) -> int:

@@ -38,18 +38,16 @@ def inputs_of(module: nn.Module) -> int:
 
 def keep_outputs_(module: Any, indices: Tensor) -> None:
     """Leave only some of its outputs."""
-    transposed = isinstance(module, Conv1D)
-    module.weight = _part(module.weight, 1 if transposed else 0, indices)
+    module.weight = _part(module.weight, axes_of(module)[0], indices)
     if module.bias is not None:
         module.bias = _part(module.bias, 0, indices)
-    setattr(module, "nf" if transposed else "out_features", len(indices))
+    setattr(module, "nf" if isinstance(module, Conv1D) else "out_features", len(indices))
 
 
 def keep_inputs_(module: Any, indices: Tensor) -> None:
     """Leave only some of its inputs."""
-    transposed = isinstance(module, Conv1D)
-    module.weight = _part(module.weight, 0 if transposed else 1, indices)
-    setattr(module, "nx" if transposed else "in_features", len(indices))
+    module.weight = _part(module.weight, axes_of(module)[1], indices)
+    setattr(module, "nx" if isinstance(module, Conv1D) else "in_features", len(indices))
 
 
 def _part(whole: nn.Parameter, axis: int, indices: Tensor) -> nn.Parameter:

@@ -64,10 +64,10 @@ def keep_scales_(weights: Weights, model: Any, last_norm: str, old: int, new: in
     architecture, factor = family(model.config), math.sqrt(old / new)
     head_factor = 1 / factor if architecture.scales_head(model.config) else 1.0
     if architecture.scales_embeddings(model.config):
-        places = {name: value.data_ptr() for name, value in model.state_dict().items()}
-        tables = {place for name, place in places.items() if name.endswith(("embed_tokens.weight", "shared.weight"))}
-        for name, place in places.items():
-            if place in tables:
+        stacks = (model.get_encoder(), model.get_decoder()) if model.config.is_encoder_decoder else ()
+        tables = {part.get_input_embeddings().weight.data_ptr() for part in (model, *stacks)}
+        for name, value in model.state_dict().items():
+            if value.data_ptr() in tables:
                 weights[name] *= factor
         if model.get_output_embeddings().weight.data_ptr() in tables:
             head_factor /= factor

@@ -164,6 +164,17 @@ def is_seq2seq(name: str) -> bool:
     return name in SEQ2SEQ
 
 
+def embeddings_of(model: Any) -> Any:
+    """The module whose output is hidden state 0: what the first layer reads."""
+    from compress.models.families.families import family
+    from compress.models.layers import projects_embeddings
+
+    architecture = family(model.config)
+    return model.get_submodule(
+        architecture.embedding_projection if projects_embeddings(model) else architecture.embeddings
+    )
+
+
 def config(name: str, *, layers: int = 0, times: int = 1) -> dict[str, Any]:
     """The tiny config of a family; unknown ones have Llama's.
 

@@ -166,7 +166,7 @@ class TokenMeans:
 
     def __init__(self) -> None:
         self.tokens: dict[Side, Tensor] = {}
-        """Which tokens of this batch are no padding, [batch, tokens]."""
+        """True for the tokens of the current batch and false for its padding, [batch, tokens], of each side."""
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -175,7 +175,7 @@ class TokenMeans:
 
     @property
     def names(self) -> list[str]:
-        """In the order in which the model came to them."""
+        """In the order in which they were first added."""
         return list(self._sums)
 
     def exact(self, name: str) -> Tensor:

@@ -4,14 +4,15 @@ Section 4.3 of Kwon et al. 2022, "A fast post-training pruning framework for tra
 
     minimize over m   || x + layer(x; m) - (x' + layer(x'; 1)) ||^2
 
-where x' is what the whole model hands the layer on the calibration rows, and x what the pruned one does, with the masks
-that were tuned before. "layer" is each attention and each feed-forward network, x what its output is added to: in pre-norm
-models the hidden states before the norm, in post-norm models what it reads. Where a further norm stands before that sum
-(Gemma 3), the outputs alone are compared. What a layer gives is linear in its masks, so these are normal equations with as
-many unknowns as heads are kept, then neurons. Of the last layer only those tokens count that are read: by the classifier, the
-cross-attention, or, where a label counts, by the head of a generative model. The decoder of an encoder-decoder comes after its
-encoder, whose states it reads as the masks leave them. A constant that the biases could take up was tried as well: answers of
-rows held out came out further from the whole model's.
+where x are the hidden states that the pruned model gives a layer on the calibration rows, with the masks that were fitted before,
+and x' those that the unpruned model gives it. Each attention and each feed-forward network is such a layer. The x that is added
+to its output is that of the residual connection: in pre-norm models the hidden states before the norm, in post-norm models the
+layer's input. Where a norm follows the layer before that addition (Gemma 3), only the outputs are compared.
+
+A layer's output is linear in its masks, so the solution is that of normal equations with one unknown for each unit that is kept.
+In the last layer, only tokens count whose output is read: by the classifier, by the cross-attention, or, where a label counts, by
+the head of a generative model. A decoder is fitted after its encoder, and reads the pruned encoder's states. A constant, to be
+added to the biases, was tried as well: on rows that were held out, the answers were further from those of the unpruned model.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from compress.core.errors import CompressError
 from compress.distillation.features import FeatureSpec, Side, capture
 from compress.distillation.losses import attention_scores
-from compress.models.layers import embedding_module, layer_modules
+from compress.models.layers import layer_modules
 from compress.models.load import classifier
-from tests.families import GENERATIVE, is_seq2seq, slow_but
+from tests.families import GENERATIVE, embeddings_of, is_seq2seq, slow_but
 from tests.generative import strong_generator
 from tests.tiny import FAMILIES, write_model
 
@@ -149,7 +149,7 @@ def test_a_loss_on_a_feature_reaches_the_layers_below_it_and_none_above(name: st
     layers = layer_modules(model)
     reached = [any(p.grad is not None and p.grad.any() for p in layer.parameters()) for layer in layers]
     assert reached == ([True] * 4 if name == "albert" else [True, True, False, False])
-    assert any(p.grad is not None for p in embedding_module(model).parameters())
+    assert any(p.grad is not None for p in embeddings_of(model).parameters())
 
 
 def test_each_forward_pass_starts_over(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import torch
 from compress.core.errors import CompressError
 from compress.models import narrowing
 from compress.models.families.families import family
-from compress.models.layers import embedding_module
 from compress.models.load import classifier
 from compress.models.narrowing import narrow
 from compress.models.unit_importance import Importance, hidden_norms, importances
 from compress.models.widths import Widths, widths
+from tests.families import embeddings_of
 from tests.tiny import FAMILIES, write_model
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -69,7 +69,7 @@ def layers(model: Any) -> list[Any]:
 def silence_hidden_(model: Any, gone: torch.Tensor) -> None:
     """Make everything that is written to some hidden dimensions near nothing."""
     architecture = family(model.config)
-    parts = [embedding_module(model), *hidden_norms(model).values()]
+    parts = [embeddings_of(model), *hidden_norms(model).values()]
     for layer in layers(model):
         parts += [layer.get_submodule(architecture.attention_output), layer.get_submodule(architecture.ffn_out)]
     for parameter in {id(one): one for part in parts for one in part.parameters()}.values():

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from compress.models.families.families import family
-from compress.models.layers import embedding_module, layer_modules
+from compress.models.layers import layer_modules
 from compress.models.load import classifier as classifier_in
+from tests.families import embeddings_of
 from tests.tiny import FAMILIES, write_model
 
 HIDDEN, FFN, HEADS = 64, 128, 4
@@ -98,9 +99,9 @@ def test_layers_are_the_modules_that_are_called_in_their_order(model: Any) -> No
     assert all(ours is theirs for ours, theirs in zip(layers, called, strict=True))
 
 
-def test_the_embedding_module_gives_hidden_state_0(model: Any) -> None:
+def test_the_embeddings_give_hidden_state_0(model: Any) -> None:
     found: list[torch.Tensor] = []
-    hook = embedding_module(model).register_forward_hook(lambda _part, _inputs, output: found.append(output))
+    hook = embeddings_of(model).register_forward_hook(lambda _part, _inputs, output: found.append(output))
     states = model(input_ids=torch.randint(5, 30, (2, 7)), output_hidden_states=True).hidden_states
     hook.remove()
     assert torch.equal(found[0], states[0])

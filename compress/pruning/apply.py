@@ -17,7 +17,7 @@ from compress.models.kinds import kind_of_model
 from compress.models.layers import Batch, classifier_path, keep_layers, layer_count
 from compress.models.narrowing import narrow
 from compress.models.reading_length import positions
-from compress.models.widths import widths
+from compress.models.widths import all_widths, change_in_words
 from compress.pruning import allocation, calibrated, costs, gradual, importance, kwon, magnitude
 from compress.pruning.movement import Movement, SoftMovement
 from compress.pruning.prune_settings import Prune
@@ -45,15 +45,21 @@ def fewer_layers(
     return keep_layers(model, kept, side), told
 
 
-def fewer_dimensions(model: Any, hidden_size: int, batches: Sequence[Batch]) -> tuple[Any, dict[str, Any]]:
-    """A model with a smaller hidden size: its most important hidden dimensions, the same in all layers.
+def fewer_dimensions(model: Any, settings: Prune, batches: Sequence[Batch]) -> tuple[Any, dict[str, Any]]:
+    """A model with smaller sizes, the same in all layers: its most important hidden dimensions, heads and neurons.
+
+    Args:
+        settings: of `compress prune`: hidden_size, heads, intermediate_size.
 
     Raises:
-        CompressError: the width cannot be, or the layers have widths of their own by now.
+        CompressError: the widths cannot be, or the layers have widths of their own by now.
     """
-    before = widths(model.config).hidden
-    smaller = narrow(model, [_inputs(model, batch) for batch in batches], hidden_size=hidden_size)
-    return smaller, {"hidden_kept": hidden_size, "hidden_of": before}
+    smaller = narrow(model, [_inputs(model, batch) for batch in batches], **settings.widths)
+    before, after = all_widths(model.config), all_widths(smaller.config)
+    told = {"hidden_kept": after[0].hidden, "hidden_of": before[0].hidden}
+    if settings.heads is None and settings.intermediate_size is None:
+        return smaller, told
+    return smaller, {**told, "widths": change_in_words(before, after)}
 
 
 def fewer_units(model: Any, settings: Prune, batches: Sequence[Batch], cache: Path) -> tuple[Any, dict[str, Any]]:

@@ -101,6 +101,20 @@ class Prune(DistillationSettings):
         "importance", description="How that many layers are chosen.", json_schema_extra=LAYERS
     )
     hidden_size: int | None = Field(None, ge=1, description="Hidden size to keep.", json_schema_extra=LAYERS)
+    heads: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
+        description="Attention heads to keep in each layer (method width).",
+        json_schema_extra=LAYERS,
+    )
+    intermediate_size: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,
+        description="Feed-forward size to keep (method width).",
+        json_schema_extra=LAYERS,
+    )
     min_count: int = Field(
         1,
         ge=1,
@@ -172,8 +186,11 @@ class Prune(DistillationSettings):
             one is not None for one in (self.layers, self.decoder_layers, self.encoder_layers)
         ):
             raise ValueError("'layers' says which layers to keep: it goes with the method 'layers' and no other")
-        if (self.method == "width") != (self.hidden_size is not None):
-            raise ValueError("'hidden_size' is the size to keep: it goes with the method 'width' and no other")
+        if (self.method == "width") != any(one is not None for one in self.widths.values()):
+            raise ValueError(
+                "'hidden_size', 'heads' and 'intermediate_size' are the sizes to keep: they go with the method 'width' and no "
+                "other"
+            )
         if self.method == "movement" and not self.epochs:
             raise ValueError("movement pruning needs training: set 'epochs' to 1 or more")
         if self.method == "movement" and (self.pattern or self.lora_rank):
@@ -190,6 +207,11 @@ class Prune(DistillationSettings):
     def is_gradual(self) -> bool:
         """Whether the sparsity grows during training."""
         return self.method == "magnitude" and self.gradual and self.epochs > 0 and self.pattern is None
+
+    @property
+    def widths(self) -> dict[str, int | None]:
+        """The sizes to keep, as `compress.models.narrowing.narrow` takes them."""
+        return {"hidden_size": self.hidden_size, "heads": self.heads, "intermediate_size": self.intermediate_size}
 
     @property
     def amount(self) -> float | tuple[int, int]:

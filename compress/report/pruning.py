@@ -24,6 +24,10 @@ METHODS = {
 }
 
 
+SIZES = {"hidden_size": "width {}", "heads": "{} heads", "intermediate_size": "feed-forward {}"}
+"""The sizes of the method `width`, in words."""
+
+
 def is_of_single_weights(settings: Mapping[str, Any]) -> bool:
     """Whether the step leaves zeros in matrices that keep their shape."""
     method = settings.get("method")
@@ -39,7 +43,9 @@ def words(settings: Mapping[str, Any]) -> str:
             return f"prune to layers {', '.join(str(layer) for layer in layers)}"
         return f"prune to {layers} layer{'' if str(layers) == '1' else 's'}"
     if method == "width":
-        return f"prune to width {settings.get('hidden_size')}"
+        return (
+            f"prune to {', '.join(said.format(settings[name]) for name, said in SIZES.items() if settings.get(name))}"
+        )
     if method == "vocabulary":
         return "prune vocabulary"
     if not is_of_single_weights(settings):
@@ -86,7 +92,9 @@ def story(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 
 
 def _width(facts: Mapping[str, Any]) -> str:
-    """`192 of 384 hidden dimensions kept`."""
+    """`192 of 384 hidden dimensions kept`, or `hidden width 384 to 192, heads 12 to 6, feed-forward 1536 to 768`."""
+    if isinstance(facts.get("widths"), str):
+        return str(facts["widths"])
     kept, of = facts.get("hidden_kept"), facts.get("hidden_of")
     return f"{kept:,} of {of:,} hidden dimensions kept" if isinstance(kept, int) and isinstance(of, int) else ""
 

@@ -2,10 +2,11 @@
 
 `structured` and `kwon` remove attention heads and feed-forward neurons within a budget of MACs, parameters or measured
 latency; `kwon` corrects the remaining weights by least squares, without training. `layers` drops whole layers, `width`
-hidden dimensions, the same in all layers, `vocabulary` tokens that the task's texts do not need. In generative models
-(T5, BART, Llama, ...), encoder, decoder and cross-attention share one budget. `magnitude`, `movement`, `wanda` and
-`sparsegpt` set single weights to zero (unstructured sparsity). With --epochs the pruned model is trained to recover, with
-the unpruned model as its teacher. The options of teacher, loss, generation and training are for this recovery training.
+hidden dimensions, heads or neurons, the same number in all layers, `vocabulary` tokens that the task's texts do not need.
+In generative models (T5, BART, Llama, ...), encoder, decoder and cross-attention share one budget. `magnitude`,
+`movement`, `wanda` and `sparsegpt` set single weights to zero (unstructured sparsity). With --epochs the pruned model is
+trained to recover, with the unpruned model as its teacher. The options of teacher, loss, generation and training are for
+this recovery training.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def _pruned(work: Work[Prune], model: Any, its_tokenizer: Any) -> tuple[Any, Hol
             model, facts = slimming.fewer_layers(model, layers, settings.layer_choice, batches, side)
             told |= facts
         return model, slimming.sparsity_hold(model), told
-    if settings.hidden_size is not None:
-        smaller, told = slimming.fewer_dimensions(model, settings.hidden_size, batches)
+    if settings.method == "width":
+        smaller, told = slimming.fewer_dimensions(model, settings, batches)
         return smaller, slimming.sparsity_hold(smaller), told
     if settings.method in SHAPES:
         smaller, told = slimming.fewer_units(model, settings, batches, work.cache)
@@ -184,9 +185,9 @@ def _check_model(settings: Prune, source: Artifact, task: DescribedTask | None) 
 
     config = models.config(source.folder)
     family(config)
-    if settings.hidden_size is not None:
+    if settings.method == "width":
         check_narrows(config, generates=models.generates(source.folder))
-        narrower(config, hidden_size=settings.hidden_size)
+        narrower(config, **settings.widths)
     if settings.method == "vocabulary":
         from compress.pruning import vocabulary
 

@@ -148,6 +148,8 @@ def prune(
     layers: int | Sequence[int] | None = None,
     layer_choice: Literal["even", "first", "last", "importance"] = "importance",
     hidden_size: int | None = None,
+    heads: int | None = None,
+    intermediate_size: int | None = None,
     decoder_layers: int | Sequence[int] | None = None,
     encoder_layers: int | Sequence[int] | None = None,
     min_count: int = 1,

@@ -27,6 +27,7 @@ def step(raw: dict[str, Any]) -> lineage.MadeStep:
         (removed("layers", layers=1), "prune to 1 layer"),
         (removed("layers", layers=[0, 2, 5]), "prune to layers 0, 2, 5"),
         (removed("width", hidden_size=192), "prune to width 192"),
+        (removed("width", heads=6, intermediate_size=768), "prune to 6 heads, feed-forward 768"),
         (zeroed(), "prune magnitude, 60 % zeros"),
         (zeroed("wanda", 0.5, pattern="2:4"), "prune wanda 2:4"),
         (zeroed("movement", penalty=4.0), "prune movement, as many zeros as it learns"),
@@ -72,6 +73,8 @@ def test_dimensions_that_stay_are_told() -> None:
         "facts": {"hidden_kept": 192, "hidden_of": 384},
     }
     assert step(raw).story.replace("\u00a0", " ") == "Width pruning: 192 of 384 hidden dimensions kept."
+    raw["facts"]["widths"] = "hidden width 384 to 192, heads 12 to 6, feed-forward 1536 to 768"  # type: ignore[index]  # a mapping
+    assert step(raw).story == f"Width pruning: {raw['facts']['widths']}."  # type: ignore[index]  # a mapping
 
 
 def test_another_teacher_none_and_adapters_are_told_as_they_were() -> None:

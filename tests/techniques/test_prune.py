@@ -178,6 +178,25 @@ def test_fewer_hidden_dimensions_are_a_plain_checkpoint_that_composes(prune: Cal
         prune("again", fewer, method="width", hidden_size=16)
 
 
+def test_heads_and_neurons_are_kept_in_equal_numbers_in_all_layers(prune: Callable[..., Artifact]) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    artifact = prune("narrow", method="width", hidden_size=32, heads=4, intermediate_size=96)
+    model = AutoModelForSequenceClassification.from_pretrained(artifact.folder)
+    config = model.config
+    assert (config.hidden_size, config.num_attention_heads, config.intermediate_size) == (32, 4, 96)
+    assert artifact.steps[-1].facts["widths"] == "hidden width 64 to 32, heads 4 to 4, feed-forward 128 to 96"
+    assert prune("neurons", method="width", intermediate_size=64).steps[-1].facts["hidden_kept"] == 64
+    with pytest.raises(ValueError, match="they go with the method 'width' and no other"):
+        prune("refused", method="structured", heads=2)
+    with pytest.raises(CompressError, match="heads 5 cannot be cut out of the teacher's 4"):
+        prune("refused", method="width", heads=5)
+
+
+def test_sizes_that_are_not_asked_for_change_no_fingerprint() -> None:
+    assert not {"heads", "intermediate_size"} & Prune(method="width", hidden_size=32).model_dump().keys()
+
+
 def test_pruning_composes(prune: Callable[..., Artifact]) -> None:
     first = prune("first", target_ratio=0.7)
     second = prune("second", first, target_ratio=0.7)
@@ -232,8 +251,8 @@ def test_every_family_is_pruned_by_every_kind(family: str, task: dict[str, Any],
     [
         ({"method": "layers"}, "which layers to keep"),
         ({"layers": 3}, "which layers to keep"),
-        ({"method": "width"}, "the size to keep"),
-        ({"hidden_size": 32}, "the size to keep"),
+        ({"method": "width"}, "the sizes to keep"),
+        ({"hidden_size": 32}, "the sizes to keep"),
         ({"method": "movement"}, "set 'epochs'"),
         ({"latency_budget_ms": 3.0}, "budget: latency"),
         ({"penalty": 1.0}, "belongs to the method 'movement'"),

@@ -9,7 +9,7 @@ from compress.metrics import timings
 from compress.report import lineage
 from compress.report.obstacles import SEVERITY, obstacles
 from compress.report.significance import difference
-from compress.report.values import Lookup
+from compress.report.values import Condition, Lookup
 
 if TYPE_CHECKING:
     from compress.report.comparison import Comparison, Row
@@ -35,6 +35,22 @@ def order(comparison: Comparison) -> tuple[Row, ...]:
 def tied(comparison: Comparison, row: Row, among: Sequence[Row]) -> tuple[Row, ...]:
     """The others that are not shown to differ from a row in speed; where none was timed, in size."""
     return tuple(other for other in among if other is not row and _alike(comparison, row, other))
+
+
+def fastest_elsewhere(comparison: Comparison, row: Row) -> tuple[tuple[Condition, Row], ...]:
+    """Under each further condition, as for batches, the fastest of the variants that can be recommended where it is shown to be
+    faster than `row`."""
+    good = [one for one in comparison.ranked if one is not row and not obstacles(comparison, one)]
+    found = []
+    for condition in comparison.conditions[1:]:
+        timed = [one for one in good if one.speeds[condition].ratio.value is not None]
+        best = max(timed, key=lambda one: one.speeds[condition].ratio.value or 0.0, default=None)
+        mine = row.speeds[condition].ratio.value
+        if best is None or mine is None or _alike(comparison, row, best, condition):
+            continue
+        if (best.speeds[condition].ratio.value or 0.0) > mine:
+            found.append((condition, best))
+    return tuple(found)
 
 
 def is_more_accurate(comparison: Comparison, row: Row, other: Row) -> bool:
@@ -63,12 +79,13 @@ def _first(comparison: Comparison, rows: Sequence[Row]) -> Row:
     return min(best or alike, key=lambda row: (simplicity(row), -gain(comparison, row), _key(comparison, row)))
 
 
-def _alike(comparison: Comparison, row: Row, other: Row) -> bool:
-    """Whether the rounds in which both were timed show no difference, or the intervals of their ratios overlap."""
-    condition = comparison.headline
-    if condition is None or speed(comparison, row) is None:
+def _alike(comparison: Comparison, row: Row, other: Row, condition: Condition | None = None) -> bool:
+    """Whether the rounds in which both were timed show no difference, or the intervals of their ratios overlap; under the
+    headline's condition by default."""
+    condition = condition or comparison.headline
+    if condition is None or row.speeds[condition].ratio.value is None:
         sizes = [one.disk.value for one in (row, other) if one.disk.value is not None]
-        unmeasured = speed(comparison, other) is None
+        unmeasured = condition is None or other.speeds[condition].ratio.value is None
         return unmeasured and len(sizes) == 2 and max(sizes) <= min(sizes) * SAME_SIZE
     mine, its = row.speeds[condition], other.speeds[condition]
     if its.ratio.value is None or mine.ratio.value is None:

@@ -7,7 +7,7 @@ from compress.report import wording
 from compress.report.comparison import Comparison, Row
 from compress.report.differences import interval, left_open, verdict
 from compress.report.obstacles import LOSS, NOT_ENOUGH, obstacles
-from compress.report.ranking import speed
+from compress.report.ranking import fastest_elsewhere, speed
 from compress.report.recommendations import Recommendation, fine_tuned
 from compress.report.values import Value
 
@@ -27,8 +27,21 @@ def lead(comparison: Comparison, chosen: tuple[Recommendation, ...]) -> str:
     if chosen[0].recommended:
         said = [f"Take {row.name}: {savings(comparison, row)}, {_quality_of(comparison, row)}."]
         reason = chosen[0].reason if chosen[0].tied else ""
-        return " ".join(part for part in (*said, reason, fine_tuned(comparison, row)) if part)
+        return " ".join(
+            part for part in (*said, reason, _elsewhere(comparison, row), fine_tuned(comparison, row)) if part
+        )
     return _none(comparison, chosen[0])
+
+
+def _elsewhere(comparison: Comparison, row: Row) -> str:
+    """`For 32 texts of 64 tokens take other (openvino): 3.4× the speed of the fp32 ONNX export, against 2.9×.`"""
+    said = []
+    for condition, best in fastest_elsewhere(comparison, row):
+        ratio, mine = (wording.times(one.speeds[condition].ratio.value or 0.0) for one in (best, row))
+        said.append(
+            f"For {condition.words} take {best.name}: {ratio} the speed of the fp32 ONNX export, against {mine}."
+        )
+    return " ".join(said)
 
 
 def _none(comparison: Comparison, closest: Recommendation) -> str:

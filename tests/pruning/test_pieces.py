@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compress.core.errors import CompressError
+from compress.data.tokens import same_tokenizer
 from compress.pruning.pieces import characters, chosen, needs, required
 from compress.pruning.trimmed_tokenizer import Trimmed, state_of, trimmed
 from tests.pruning.tokenizers_of_each_kind import KINDS, anything, texts, unigram
@@ -87,6 +89,44 @@ def test_a_size_is_the_most_frequent_pieces_and_those_they_need(kind: str) -> No
     assert seen.most_common(1)[0][0] in kept
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("BertTokenizer", "word_piece"),
+        ("RobertaTokenizer", "byte_level"),
+        ("LlamaTokenizer", "sentence_piece_bpe"),
+        ("T5Tokenizer", "unigram"),
+        ("XLMRobertaTokenizer", "unigram"),
+        ("MBartTokenizer", "unigram"),
+    ],
+)
+def test_a_tokenizer_of_transformers_own_class_opens_again_as_that_class(name: str, kind: str, tmp_path: Path) -> None:
+    import transformers
+
+    whole = own_class(getattr(transformers, name), state_of(both(kind)[0])["model"])
+    seen = Counter(token for text in texts(12) for token in whole.tokenize(text))
+    found = trimmed(whole, chosen(state_of(whole), seen, keep=(), least=2, most=None))
+    found.tokenizer.save_pretrained(tmp_path)
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert type(again) is type(whole)
+    assert same_tokenizer(again, found.tokenizer)
+    same = 0
+    for text in [*texts(60), *anything(60)]:
+        before, after = whole(text)["input_ids"], again(text)["input_ids"]
+        same += [found.ids[one] for one in after] == before
+        assert after.count(again.unk_token_id) <= before.count(whole.unk_token_id)
+    assert 0 < same < 120
+
+
+def own_class(kind: Any, model: Any) -> Any:
+    """A tokenizer of a class with rules of its own, made of a trained vocabulary."""
+    if model["type"] == "Unigram":
+        return kind(vocab=[tuple(one) for one in model["vocab"]])
+    if model["type"] == "BPE":
+        return kind(vocab=model["vocab"], merges=[tuple(one) for one in model["merges"]])
+    return kind(vocab=model["vocab"], unk_token="<unk>", pad_token="<pad>")
+
+
 def test_a_piece_with_a_character_that_has_none_of_its_own_stays() -> None:
     whole = unigram()
     state = {**state_of(whole)}
@@ -109,6 +149,6 @@ def test_the_padding_token_keeps_its_id_even_where_one_before_it_goes() -> None:
     assert found.tokenizer.tokenize("ab") == ["a", "##b"]
 
 
-def test_words_that_cannot_be_split_are_refused(tmp_path: Any) -> None:
+def test_words_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CompressError, match="WordLevel"):
         state_of(write_tokenizer(tmp_path))

@@ -116,6 +116,7 @@ def test_pieces_of_further_texts_stay_as_well(
     assert more.fingerprint() != plain.fingerprint()
 
 
+@pytest.mark.slow
 def test_it_recovers_with_the_whole_model_as_teacher_each_with_its_own_tokenizer(
     prune: Callable[..., Artifact], strong: Artifact
 ) -> None:

@@ -118,7 +118,7 @@ class Prune(DistillationSettings):
     min_count: int = Field(
         1,
         ge=1,
-        description="Keep the tokens that occur at least as often in the training rows (and --corpus).",
+        description="Keep the tokens that occur at least this often in the training rows (and --corpus).",
         json_schema_extra=VOCABULARY,
         exclude_if=lambda value: value == 1,  # a fingerprint without it is what it was before there was one
     )

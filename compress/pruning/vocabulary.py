@@ -16,7 +16,7 @@ import numpy as np
 from compress.core.artifact import hash_file
 from compress.core.errors import CompressError
 from compress.core.paths import named
-from compress.core.progress import say, warn
+from compress.core.progress import say
 from compress.data import loading, unlabelled
 from compress.data.model_rows import model_rows
 from compress.data.tokens import same_tokenizer
@@ -163,12 +163,9 @@ def _rows(its_tokenizer: Any, config: Any, settings: Prune, described: Described
         if task.is_generative and config.is_encoder_decoder:
             yield row["labels"][row["labels"] >= 0].tolist()
     if settings.corpus is not None:
-        skipped = unlabelled.Skipped()
-        texts = (" ".join(one) for one in unlabelled.read(task, named(settings.corpus), skipped))
+        texts = (" ".join(one) for one in unlabelled.read(task, named(settings.corpus), unlabelled.Skipped()))
         while batch := [text for text, _ in zip(texts, range(BATCH), strict=False)]:
             yield from its_tokenizer(batch, verbose=False)["input_ids"]
-        if skipped.bad or skipped.empty:
-            warn(f"{settings.corpus}: {skipped.bad} bad and {skipped.empty} empty rows were skipped.")
 
 
 def _counts(rows: Sequence[Ids]) -> dict[int, int]:

@@ -49,22 +49,6 @@ class Allocation:
         return (self.asked - self.delivered) / self.original
 
 
-def equally(scores: Scores, *, heads: int | None = None, neurons: int | None = None) -> Kept:
-    """In each layer the so many heads and neurons that count for most; None keeps all of them.
-
-    Raises:
-        CompressError: fewer than one, or more than a layer has.
-    """
-    for what, count, present in (("heads", heads, scores.heads), ("neurons", neurons, scores.neurons)):
-        most = min(len(one) for one in present)
-        if count is not None and not 1 <= count <= most:
-            raise CompressError(f"A layer cannot keep {count} {what}. Keep 1 to {most}.")
-    return Kept(
-        tuple(_best(one, len(one) if heads is None else heads) for one in scores.heads),
-        tuple(_best(one, len(one) if neurons is None else neurons) for one in scores.neurons),
-    )
-
-
 def uniform(
     scores: Scores,
     costs: Costs,

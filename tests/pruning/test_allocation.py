@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.core.errors import CompressError
-from compress.pruning.allocation import Allocation, equally, everywhere, uniform
+from compress.pruning.allocation import Allocation, everywhere, uniform
 from compress.pruning.costs import Costs, linear
 from compress.pruning.importance import Scores
 from compress.pruning.units import Units
@@ -135,15 +135,6 @@ def test_layers_of_unequal_widths_can_be_chosen_from(choose: Callable[..., Any])
     assert len(found.kept.neurons[0]) == 16
     assert len(found.kept.neurons[1]) in (16, 32, 40)
     assert found.delivered <= 40
-
-
-def test_equal_counts_keep_the_best_of_each_layer() -> None:
-    scores = Scores((torch.tensor([1.0, 3.0, 2.0]), torch.tensor([3.0, 1.0, 2.0])), (torch.rand(4), torch.rand(4)))
-    found = equally(scores, heads=2)
-    assert found.heads == ((1, 2), (0, 2))
-    assert found.neurons == ((0, 1, 2, 3),) * 2
-    with pytest.raises(CompressError, match="cannot keep 4 heads. Keep 1 to 3"):
-        equally(scores, heads=4)
 
 
 @pytest.mark.parametrize("choose", [uniform, everywhere])

@@ -214,9 +214,11 @@ def test_heads_and_neurons_are_scored_by_the_loss_of_the_answers_and_removed(
 
     from compress.data import calibration
     from compress.models.load import load
-    from compress.pruning.allocation import equally
+    from compress.pruning import costs
+    from compress.pruning.allocation import everywhere
     from compress.pruning.importance import gradients, loss_by_example
     from compress.pruning.removal import remove
+    from compress.pruning.units import units
 
     its_tokenizer, _ = features(case)
     model = load(case.artifact)
@@ -232,7 +234,8 @@ def test_heads_and_neurons_are_scored_by_the_loss_of_the_answers_and_removed(
     assert (losses > 0).any()
     scored = gradients(model, batches)
     assert all(one.isfinite().all() and one.abs().sum() > 0 for one in (*scored.heads, *scored.neurons))
-    smaller = remove(model, equally(scored.fisher(), heads=2, neurons=24))
+    price = costs.parameters(model)
+    smaller = remove(model, everywhere(scored.fisher(), price, 0.8 * price.of(units(model))).kept)
     assert all(loss_by_example(smaller, batch).isfinite().all() for batch in batches)
 
 

@@ -42,6 +42,7 @@ def distill(
     beams: int = 4,
     calibration: str = "task-256",
     unlabelled_data: str | Path | None = None,
+    min_confidence: float | None = None,
     augment: float = 0.0,
     masked_lm: str | Path | None = None,
     max_length: int = 128,

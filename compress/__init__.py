@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from compress.core.measurement import Measurements as Measurements
     from compress.core.out_of_memory import OutOfMemory as OutOfMemory
     from compress.pipeline import Result as Result
+    from compress.quantization.sensitivity import Sensitivity as Sensitivity
     from compress.report import Report as Report
     from compress.runtimes.served import ServedModel as ServedModel
     from compress.techniques.signatures import *  # noqa: F403 - whatever techniques there are
@@ -46,6 +47,7 @@ RECORDS = {
     "Measurements": "compress.core.measurement",
     "Report": "compress.report",
     "Result": "compress.pipeline",
+    "Sensitivity": "compress.quantization.sensitivity",
     "ServedModel": "compress.runtimes.served",
     "BudgetNotMet": "compress.core.errors",
     "CompressError": "compress.core.errors",
@@ -147,6 +149,37 @@ def benchmark(
     )
     benchmarks.check_measured(found)
     return found
+
+
+def sensitivity(
+    model: str | Path | Artifact,
+    *,
+    task: str | Path | Mapping[str, Any] | None = None,
+    data: str | Path | Mapping[str, Any] | None = None,
+    allow_overlap: bool = False,
+    **settings: Any,
+) -> Sensitivity:
+    """Rank a model's layers by what int8 loses in each, against what it saves.
+
+    One layer (or group of layers) is quantized at a time, and compared with fp32 on held-out rows.
+
+    Args:
+        model: a torch artifact or its fp32 ONNX export, its folder, a Hugging Face folder, or a hub id.
+        task: a task's name, a YAML file that describes one, or its description; the model's own by default.
+        data: a folder, a file of training rows, or a file for each split; the model's own by default.
+        allow_overlap: continue even if more than 5 % of the evaluation rows are also training rows.
+        settings: those of `compress sensitivity --help`: `mode`, `by`, `held_out_rows`, and how static int8 is calibrated.
+
+    Raises:
+        CompressError: a setting, the model or the task is unknown or cannot be as it is.
+    """
+    from compress.core import log
+    from compress.techniques.sensitivity import SensitivityRequest
+
+    log.heard()
+    also = ("task", "data", "allow_overlap")
+    given: dict[str, Any] = {"task": task, "data": data, "allow_overlap": allow_overlap}
+    return SensitivityRequest.read(model, settings, "compress.sensitivity()", also=also, **given).run()
 
 
 def run(pipeline: str | Path, out: str | Path | None = None, *, changes: Mapping[str, Any] | None = None) -> Result:

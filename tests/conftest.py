@@ -25,7 +25,7 @@ from tests.tiny import write_model, write_task
 settings.register_profile("without a deadline", deadline=None)
 settings.load_profile("without a deadline")
 
-pytest_plugins = ["tests.exported", "tests.traced_once"]
+pytest_plugins = ["tests.exported", "tests.planted", "tests.traced_once"]
 
 
 _imported = 0

@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.tiny import WORDS, write_model
 
 LAYER = "bert.encoder.layer.1.attention.output.dense"
@@ -61,3 +63,11 @@ def task_of(model: Path, folder: Path, *, rows: int = 400) -> dict[str, Any]:
         "data": {"train": str(folder / "train.csv")},
         "holdout": 0.5,
     }
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The model's folder and its task. What is made beside the folder shares one export."""
+    folder = tmp_path_factory.mktemp("planted")
+    model = planted_model(folder / "model")
+    return model, task_of(model, folder / "data")

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class _File(click.ParamType):  # type: ignore[type-arg]  # older versions of Cli
 
 FILE = _File()
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-TOOLS = ("init", "run", "benchmark", "report", "predict", "inspect", "list", "doctor", "completion")
+TOOLS = ("init", "run", "benchmark", "report", "sensitivity", "predict", "inspect", "list", "doctor", "completion")
 ORDER = ("import", "finetune", "distill", "prune", "qat", "quantize", "export")
 
 
@@ -57,6 +57,27 @@ def hint(error: click.ClickException) -> str:
     return ""
 
 
+class SettingsCommand(click.Command):
+    """A command with options of a settings class: they are made when it is asked for, which takes longer than the list of all
+    commands may."""
+
+    def __init__(
+        self, name: str, options: Callable[[], list[click.Parameter]], *, example: str, **attributes: Any
+    ) -> None:
+        super().__init__(name, epilog=f"Example: {example}", context_settings=CONTEXT, **attributes)
+        self._options = options
+
+    def complete(self) -> None:
+        """Make the options."""
+        self.params = self.params or [*self._options(), *COMMON]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One section for each heading that has options."""
+        from compress.cli.options import write_help
+
+        write_help(self, ctx, formatter)
+
+
 class Commands(click.Group):
     """The commands below, and one for each technique, made on demand.
 
@@ -71,7 +92,10 @@ class Commands(click.Group):
         """The command of that name, None where there is none."""
         if cmd_name in catalogue.names("techniques"):
             return technique_command(cmd_name)
-        return super().get_command(ctx, cmd_name)
+        found = super().get_command(ctx, cmd_name)
+        if isinstance(found, SettingsCommand):
+            found.complete()
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -217,16 +241,28 @@ def _apply(technique: Any, source: str, out: Path, values: Mapping[str, Any]) ->
     if values["dry_run"]:
         _say_plan(request, source, values["as_json"])
         return
-    made = request.run()
-    if is_main_process():
-        from compress.cli import gained
+    from compress.core.errors import BudgetNotMet
 
-        found = gained.gained(request.source, made)
-        if values["as_json"]:
-            click.echo(json_text(found))
-            return
-        say(gained.in_words(found))
-        say(f"Next: {gained.next_command(made)}")
+    try:
+        made = request.run()
+    except BudgetNotMet as verdict:
+        _say_made(request, verdict.result, values["as_json"])
+        raise
+    _say_made(request, made, values["as_json"])
+
+
+def _say_made(request: Any, made: Any, as_json: bool) -> None:
+    """What a technique made."""
+    if not is_main_process():
+        return
+    from compress.cli import gained
+
+    found = gained.gained(request.source, made)
+    if as_json:
+        click.echo(json_text(found))
+        return
+    say(gained.in_words(found))
+    say(f"Next: {gained.next_command(made)}")
 
 
 def _say_plan(request: Any, source: str, as_json: bool) -> None:

@@ -33,6 +33,7 @@ def gained(source: Artifact | None, made: Artifact) -> dict[str, Any]:
         "expectation": facts.get("expectation"),
         "agreement": _agreement(facts),
         "largest_gap": _gap(facts),
+        "accuracy_budget": facts.get("accuracy_budget"),
     }
     return {key: value for key, value in found.items() if value is not None}
 
@@ -63,6 +64,10 @@ def in_words(found: Mapping[str, Any]) -> str:
         parts.append(f"agrees with {agreement['with']} on {same:,} of {agreement['rows']:,} {agreement['unit']}")
     elif found.get("largest_gap") is not None:
         parts.append(f"outputs differ from {_origin(found)} by {found['largest_gap']:.1g} at most")
+    if budget := found.get("accuracy_budget"):
+        from compress.quantization import budget_words
+
+        parts.append(budget_words.in_words(budget))
     return f"{found['artifact']}: {', '.join(parts) or found['format'] + ' ' + found['precision']}."
 
 

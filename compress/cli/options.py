@@ -30,14 +30,19 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One section for each heading that has options."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for one in self.get_params(ctx):
-            record = one.get_help_record(ctx) if isinstance(one, click.Option) else None
-            if record is not None:
-                sections.setdefault(getattr(one, "heading", LAST), []).append(record)
-        for heading in sorted(sections, key=lambda one: (one == LAST, one != FIRST, place(one))):
-            with formatter.section(heading):
-                formatter.write_dl(sections[heading])
+        write_help(self, ctx, formatter)
+
+
+def write_help(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write a command's options under their headings."""
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for one in command.get_params(ctx):
+        record = one.get_help_record(ctx) if isinstance(one, click.Option) else None
+        if record is not None:
+            sections.setdefault(getattr(one, "heading", LAST), []).append(record)
+    for heading in sorted(sections, key=lambda one: (one == LAST, one != FIRST, place(one))):
+        with formatter.section(heading):
+            formatter.write_dl(sections[heading])
 
 
 def under(heading: str, *options: Option) -> list[click.Parameter]:

@@ -25,12 +25,12 @@ class CompressError(Exception):
 
 
 class BudgetNotMet(CompressError):  # noqa: N818 - it is a verdict, and reads as one
-    """The pipeline ran, but its result does not meet the budget; exit code 3."""
+    """A pipeline or a technique ran, but its result does not meet the budget; exit code 3."""
 
     def __init__(self, text: object = "", result: Any = None) -> None:
         super().__init__(text)
         self.result = result
-        """What the pipeline made and measured, a `compress.pipeline.Result`."""
+        """What was made: a pipeline's `compress.pipeline.Result`, or a technique's artifact."""
 
 
 def guess(word: Any, known: Iterable[Any]) -> str:

@@ -34,6 +34,8 @@ from compress.tasks.predictions import labels_of
 from compress.tasks.task import DescribedTask, Task
 
 BATCH = 32
+SEED = 0
+"""Which rows choose, and which verify."""
 Outputs = Mapping[str, NDArray[np.float32]]
 """By name, one row's after the other's, see `compress.tasks.kinds.Inference`."""
 
@@ -53,7 +55,7 @@ def split_of(described: DescribedTask) -> Split:
     return found
 
 
-def halves(split: Split, seed: int) -> tuple[list[int], list[int]]:
+def halves(split: Split, seed: int = SEED) -> tuple[list[int], list[int]]:
     """The numbers of the rows that choose, and of those that verify, each in a random order that the seed and texts decide.
 
     Rows with the same text are in the same half.
@@ -62,13 +64,22 @@ def halves(split: Split, seed: int) -> tuple[list[int], list[int]]:
         CompressError: a half is empty.
     """
     drawn = [(digest([seed, text]), place) for place, text in enumerate(split.rows["row_hash"])]
-    chooses, verifies = ([place for hashed, place in sorted(drawn) if int(hashed, 16) % 2 == side] for side in (0, 1))
+    chooses, verifies = ([place for hashed, place in drawn if int(hashed, 16) % 2 == side] for side in (0, 1))
     if not chooses or not verifies:
         raise CompressError(
             f"{len(drawn)} held-out rows are too few to choose with one half and verify with the other. Raise the task's "
             "`holdout`, or give it a file of held-out rows."
         )
     return chooses, verifies
+
+
+def in_order(split: Split, seed: int = SEED) -> list[int]:
+    """The numbers of all rows in a random order that the seed and texts decide."""
+    return [place for _, place in _drawn(split, seed)]
+
+
+def _drawn(split: Split, seed: int) -> list[tuple[str, int]]:
+    return sorted((digest([seed, text]), place) for place, text in enumerate(split.rows["row_hash"]))
 
 
 @dataclass(frozen=True)
@@ -95,9 +106,7 @@ class HeldOut:
 
     def outputs(self, graph: Path, *, threads: int) -> Outputs:
         """What a graph outputs for the rows, in batches of 32 of similar length."""
-        opened = open_session(graph, threads=threads)
-        inputs, outputs = (tuple(one.name for one in some) for some in (opened.get_inputs(), opened.get_outputs()))
-        return predict_all(OnnxSession(opened, inputs, outputs), self.rows, BATCH, outputs=self.task.of_kind.outputs)
+        return predict_all(opened(graph, threads=threads), self.rows, BATCH, outputs=self.task.of_kind.outputs)
 
     def predicted(self, outputs: Outputs) -> Any:
         """The prediction of each example, as the task's metrics take them."""
@@ -137,6 +146,13 @@ class HeldOut:
             return metric_intervals.of_difference(metric, predicted, reference, right)
         ours, theirs = (metric.statistics(one, right) for one in (predicted, reference))
         return statistics.compare_sums(metric.of_sums, ours, theirs)
+
+
+def opened(graph: Path, *, threads: int) -> OnnxSession:
+    """A graph, ready to predict."""
+    found = open_session(graph, threads=threads)
+    inputs, outputs = (tuple(one.name for one in some) for some in (found.get_inputs(), found.get_outputs()))
+    return OnnxSession(found, inputs, outputs)
 
 
 def read(source: Artifact, described: DescribedTask, split: Split, places: Sequence[int]) -> HeldOut:

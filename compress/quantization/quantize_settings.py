@@ -49,6 +49,13 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = Field(
         None, description="Precision of a generative model's decoder. Default: --precision."
     )
+    max_drop: float | None = Field(
+        None,
+        ge=0,
+        description="Maximum drop of the task's metric, in points, on held-out rows; the layers that lose most stay in floating "
+        "point. int8, dynamic or static.",
+        exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +89,10 @@ class Quantize(WeightSettings, Int8Settings, AgreementSettings):
             for name in WeightSettings.model_fields:
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"'{name}' is for int4 and for modes weights and gptq")
+        if self.max_drop is not None and (self.precision != "int8" or self.mode not in ("dynamic", "static")):
+            raise ValueError("'max_drop' is for int8 with mode dynamic or static")
+        if self.max_drop is not None and self.target != "onnx_runtime":
+            raise ValueError("'max_drop' is for target onnx_runtime: NNCF chooses what OpenVINO's int8 quantizes")
         if self.is_torch and (self.encoder or self.decoder):
             raise ValueError(f"mode {self.mode} gives a torch checkpoint, which has one precision")
         return self

@@ -50,7 +50,10 @@ def scheme_of(graph: Path, mode: str, folder: Path, described: DescribedTask | N
     refuse_quantized(loaded, graph)
     found = weights_scheme(loaded, embeddings=settings.embeddings, exclude=settings.exclude)
     if not found:
-        raise CompressError(f"{graph} has nothing to quantize outside the excluded names.")
+        raise CompressError(
+            f"{graph} has no matrix product with a constant weight of a worthwhile size to quantize"
+            f"{' outside the excluded names' if settings.exclude else ''}. Give a float classifier's export."
+        )
     return found
 
 

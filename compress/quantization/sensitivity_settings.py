@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from compress.core.artifact import Artifact
+from compress.core.errors import CompressError
 from compress.core.headings import DATA
-from compress.core.unread_settings import refuse_unread
+from compress.models.load import kind_of
 from compress.quantization.int8_settings import Int8Settings
-from compress.quantization.quantize_settings import READ, Quantize
+from compress.quantization.quantize_settings import Quantize
 
 
 class SensitivitySettings(Int8Settings):
@@ -44,6 +46,12 @@ class SensitivitySettings(Int8Settings):
         chosen = {name: value for name, value in given.items() if name in self.model_fields_set}
         return Quantize.model_validate({"precision": "int8", "mode": self.mode, **chosen})
 
-    def refuse_unread(self) -> None:
-        """Raises a CompressError for a setting that was given and that nothing would read."""
-        refuse_unread(self.quantize(), READ)
+
+def refuse_generative(source: Artifact, what: str) -> None:
+    """Raises a CompressError for a model that generates text: each trial would have to generate."""
+    kind = kind_of(source.folder)
+    if kind is not None and kind.generates:
+        raise CompressError(
+            f"{what} is for models that predict classes, labels or scores, and {source.folder} generates text. Give its encoder "
+            "and decoder precisions of their own (--encoder, --decoder), or leave layers out with --exclude."
+        )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from compress.core.setting_names import shown_as
+from compress.quantization import budget_words
 from compress.report import pruning as pruned
 from compress.report import wording
 from compress.report.page.changed_settings import changed_and_default
@@ -27,7 +28,7 @@ class MadeStep:
     facts: Mapping[str, Any]
     """What came out, without what is shown elsewhere: the learning curves and the gain from distillation."""
     story: str
-    """What the facts of a distillation or of pruning say, in a line; empty for other steps."""
+    """What the facts of a distillation, of pruning or of an accuracy budget say, in a line; empty for other steps."""
     teacher_effect: Mapping[str, Any] | None
     """The student with and without its teacher, see `compress.distillation.ablation.effect`."""
     curves: Mapping[str, tuple[tuple[float, float], ...]]
@@ -48,8 +49,12 @@ class MadeStep:
 
     @property
     def brief_facts(self) -> Mapping[str, Any]:
-        """The facts as a page shows them: of what was pruned, so many of each layer instead of all their numbers."""
-        return pruned.brief(self.facts)
+        """The facts as a page shows them: of what was pruned, so many of each layer instead of all their numbers, and of an
+        accuracy budget all but its ranking."""
+        brief = dict(pruned.brief(self.facts))
+        if isinstance(budget := brief.get("accuracy_budget"), Mapping):
+            brief["accuracy_budget"] = {name: value for name, value in budget.items() if name != "ranking"}
+        return brief
 
 
 def steps(manifest: Mapping[str, Any]) -> tuple[MadeStep, ...]:
@@ -84,7 +89,9 @@ def _step(raw: Mapping[str, Any]) -> MadeStep:
         data=raw.get("data", {}),
         facts=facts,
         story=" ".join(
-            part for part in (pruned.story(settings, facts) if technique == "prune" else "", _story(facts)) if part
+            part
+            for part in (pruned.story(settings, facts) if technique == "prune" else "", _story(facts), _budget(facts))
+            if part
         ),
         teacher_effect=effect,
         curves={name: _curve(points) for name, points in curves.items()} if isinstance(curves, Mapping) else {},
@@ -147,6 +154,17 @@ def _left_out(unsure: Any) -> Iterator[str]:
     if isinstance(unsure, Mapping) and all(is_number(unsure.get(name)) for name in names) and unsure["left_out"]:
         count = _count(unsure["left_out"], None, unsure["of"])
         yield f"Unlabelled texts left out: {count}, whose most likely class has a probability below {unsure['least']:g}"
+
+
+def _budget(facts: Mapping[str, Any]) -> str:
+    """What an accuracy budget left in floating point, and what that cost."""
+    found = facts.get("accuracy_budget")
+    if not isinstance(found, Mapping):
+        return ""
+    try:
+        return f"The limit of {found['max_drop']:g} is {'' if found['met'] else 'not '}kept: {budget_words.in_words(found)}."
+    except (LookupError, TypeError, ValueError, ZeroDivisionError):  # of another shape: it is shown as a plain fact
+        return ""
 
 
 def _answered(answers: Any) -> Iterator[str]:

@@ -235,7 +235,7 @@ class Step(Strict):
     facts: Recorded
     """What came out, as recorded."""
     story: str
-    """What the facts of a distillation or of pruning say, in a line; empty for other steps."""
+    """What the facts of a distillation, of pruning or of an accuracy budget say, in a line; empty for other steps."""
     teacher_effect: Recorded | None
     """The student with and without its teacher, with the keys that `compress.distillation.ablation.effect` documents; null
     where it was not trained both ways."""

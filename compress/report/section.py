@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from compress.core.measurement import Measurements
 from compress.report import degenerate_outputs as collapse
-from compress.report import disturbed, lineage
+from compress.report import disturbed, layer_losses, lineage
 from compress.report.breakdown import Breakdown, breakdown
 from compress.report.budget import Verdict
 from compress.report.charts import curves
@@ -49,6 +49,11 @@ class NumberedStep:
     key: str
     number: int
     step: lineage.MadeStep
+
+    @property
+    def layer_losses(self) -> Plot | None:
+        """What quantizing each layer alone loses, where an accuracy budget ranked them."""
+        return layer_losses.plot(self.step.facts, f"Step {self.number}")
 
 
 @dataclass(frozen=True)

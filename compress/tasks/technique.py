@@ -98,6 +98,8 @@ class Technique(Generic[S]):
     """The same for what the source's config and tokenizer tell, before a weight is loaded; not called while the source is yet to
     be made by a step of the same pipeline."""
 
+    unmet: Callable[[Artifact], str | None] | None = None
+    """(what was made) -> why it does not keep a limit that its settings set; None where it does. A command then exits with 3."""
     expects: Callable[[S, Artifact, DescribedTask], str | None] | None = None
     """(settings, source, task) -> one line on what its result is expected to gain, for a dry run; None: nothing is known."""
 

@@ -10,6 +10,9 @@ rounded to nearest or by GPTQ; `gptq` writes a decoder's GPTQ checkpoint (int4, 
 last two are torch artifacts.
 
 --target openvino makes an artifact that OpenVINO runs: int8 by NNCF on a calibration set, or bf16, which OpenVINO computes in.
+
+With --max-drop (int8), the layers that lose most stay in floating point. They are chosen on one half of the task's held-out rows,
+and the other half says what the result loses; if that is too much, the best that was found is kept and the exit code is 3.
 """
 
 from __future__ import annotations
@@ -84,7 +87,10 @@ def _run(work: Work[Quantize]) -> Made:
         gap = compare(target, graph, few, precision=settings.precision, padding=padding, law=law)
         agreed = None if is_half else agreement.of_classifiers(target, graph, rows, where, law, settings.precision)
     if agreed is not None:
-        made["agreement"] = agreement.decided(agreed, settings.precision, allowed=settings.allow_disagreement)
+        # Where a limit is not kept the command says so, and the best that was found is made all the same.
+        met = made.get("accuracy_budget", {}).get("met")
+        allowed = settings.allow_disagreement or met is False
+        made["agreement"] = agreement.decided(agreed, settings.precision, allowed=allowed, is_as_right=bool(met))
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
 
 
@@ -216,22 +222,20 @@ def _write_fp16(
 
 def _int8(work: Work[Quantize], graph: Any, target: Any) -> dict[str, Any]:
     from compress.quantization.graphs.kernels import integer_kernels
+    from compress.quantization.graphs.qdq import write_scheme
+    from compress.quantization.sensitivity import scheme_of
 
-    settings = work.settings
-    if settings.mode == "dynamic":
-        from compress.quantization.graphs.dynamic import DynamicSettings, quantize_dynamic
+    settings, told = work.settings, {}
+    scheme = scheme_of(graph, settings.mode, work.source.folder, work.task, settings)
+    if settings.max_drop is not None:
+        from compress.quantization import accuracy_budget
 
-        with during(f"{work.name}: quantizing to int8"):
-            scheme = quantize_dynamic(graph, target, DynamicSettings(settings.embeddings, settings.exclude))
-    else:
-        from compress.quantization.calibrate import static_schemes
-        from compress.quantization.graphs.qdq import write_scheme
-
-        scheme = static_schemes({"model": graph}, ("model",), work.source.folder, work.task, settings)["model"]
-        with during(f"{work.name}: quantizing to int8"):
-            write_scheme(graph, target, scheme)
+        scheme, found = accuracy_budget.choose(graph, scheme, work.source, work.described, settings.max_drop)
+        told = {"accuracy_budget": found}
+    with during(f"{work.name}: quantizing to int8"):
+        write_scheme(graph, target, scheme)
     scheme.save(work.folder / "scheme.safetensors")
-    return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values()))}
+    return {"layers_quantized": len(scheme), "kernels": dict(Counter(integer_kernels(target).values())), **told}
 
 
 def _for_openvino(work: Work[Quantize], graph: Path, target: Path) -> dict[str, Any]:
@@ -263,12 +267,18 @@ def _bf16(work: Work[Quantize]) -> Made:
 
 
 def _reads(settings: Quantize, task: DescribedTask | None) -> dict[str, Any]:
-    if not calibrates(settings):
-        return {}
-    from compress.data import calibration
+    found: dict[str, Any] = {}
+    if calibrates(settings):
+        from compress.data import calibration
 
-    calibration.check(settings.calibration, task)
-    return {"calibration": calibration.identity(settings.calibration, calibration.needed(settings.calibration, task))}
+        calibration.check(settings.calibration, task)
+        described = calibration.needed(settings.calibration, task)
+        found["calibration"] = calibration.identity(settings.calibration, described)
+    if settings.max_drop is not None and task is not None:
+        from compress.quantization import held_out
+
+        found["holdout"] = held_out.split_of(task).identity
+    return found
 
 
 def _check(settings: Quantize, source: Artifact, task: DescribedTask | None) -> None:
@@ -281,6 +291,11 @@ def _check(settings: Quantize, source: Artifact, task: DescribedTask | None) -> 
         raise CompressError(
             f"bf16 gives a torch checkpoint, and {source.folder} is onnx. Start from the torch artifact it was exported from."
         )
+    if settings.max_drop is not None and task is None:
+        raise CompressError(
+            f"max_drop is measured on a task's held-out rows, and {source.folder} has no task of its own. Name it, for example "
+            "`--task sst2 --data DIR`."
+        )
     _check_weights(settings, source)
 
 
@@ -291,6 +306,10 @@ def _check_model(settings: Quantize, source: Artifact, task: DescribedTask | Non
 
         check_target(source.folder, generates=generates(source.folder))
     _check_components(settings, source)
+    if settings.max_drop is not None:
+        from compress.quantization.sensitivity_settings import refuse_generative
+
+        refuse_generative(source, "max_drop")
     if task is not None:
         from compress.models.load import check_labels
 
@@ -346,6 +365,15 @@ def _format(settings: Quantize) -> str:
     return "torch" if settings.precision == "bf16" or settings.is_torch else "onnx"
 
 
+def _unmet(made: Artifact) -> str | None:
+    facts = made.steps[-1].facts.get("accuracy_budget")
+    if facts is None:
+        return None
+    from compress.quantization import budget_words
+
+    return budget_words.unmet(facts)
+
+
 TECHNIQUE = Technique(
     name="quantize",
     settings=Quantize,
@@ -356,5 +384,6 @@ TECHNIQUE = Technique(
     read_when=READ,
     check=_check,
     check_model=_check_model,
+    unmet=_unmet,
     example="compress quantize runs/student --precision int8 --mode dynamic -o runs/int8",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.core.artifact import Artifact, finished
+from compress.core.errors import BudgetNotMet
 from compress.core.paths import named
 from compress.core.references import references
 from compress.core.settings import Settings
@@ -68,8 +69,12 @@ class Request:
         return Request(technique, source, settings, named(out), as_described(described), inputs, force)
 
     def run(self) -> Artifact:
-        """The artifact, made or found finished; see `compress.techniques.apply.apply`."""
-        return apply(
+        """The artifact, made or found finished; see `compress.techniques.apply.apply`.
+
+        Raises:
+            BudgetNotMet: it was made and kept, and does not keep a limit of its settings. It is the error's `result`.
+        """
+        made = apply(
             self.technique,
             self.source,
             self.settings,
@@ -78,6 +83,10 @@ class Request:
             inputs=self.inputs,
             replace=self.replace,
         )
+        reason = self.technique.unmet(made) if self.technique.unmet else None
+        if reason is not None:
+            raise BudgetNotMet(reason, made)
+        return made
 
     def check(self) -> Artifact:
         """The artifact as it would be made, without making it.

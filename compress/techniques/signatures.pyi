@@ -275,6 +275,7 @@ def quantize(
     target: Literal["onnx_runtime", "openvino"] = "onnx_runtime",
     encoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
+    max_drop: float | None = None,
     embeddings: bool = True,
     exclude: Sequence[str] = (),
     calibration_method: Literal["minmax", "percentile", "entropy", "mse"] = "percentile",

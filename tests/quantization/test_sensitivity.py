@@ -8,26 +8,19 @@ from typing import Any
 
 import pytest
 
+from compress.core.cache import default_cache
 from compress.data.loading import described_task
 from compress.models.load import resolve_model
 from compress.onnx.exported import exported
 from compress.quantization import held_out, units
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.sensitivity import Trials, ranked, scheme_of
-from tests.planted import LAYER, planted_model, task_of
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("planted")
-    model = planted_model(folder / "model")
-    described = described_task(task_of(model, folder / "data"))
-    source = resolve_model(str(model))
-    return source, described, exported(source, described, folder / "cache").graph
+from tests.planted import LAYER
 
 
 def _trials(planted: Any, mode: str = "dynamic", **settings: Any) -> Trials:
-    source, described, graph = planted
+    source, described = resolve_model(str(planted[0])), described_task(planted[1])
+    graph = exported(source, described, default_cache(source.folder)).graph
     scheme = scheme_of(graph, mode, source.folder, described, Int8Settings.model_validate(settings))
     split = held_out.split_of(described)
     chooses, _ = held_out.halves(split, 0)
@@ -96,8 +89,7 @@ def test_layers_have_their_groups_bytes_and_products(planted: Any) -> None:
 
 
 def test_the_halves_share_no_text_and_depend_on_the_seed_alone(planted: Any) -> None:
-    _, described, _ = planted
-    split = held_out.split_of(described)
+    split = held_out.split_of(described_task(planted[1]))
     chooses, verifies = held_out.halves(split, 0)
     hashes = split.rows["row_hash"]
     assert not {hashes[one] for one in chooses} & {hashes[one] for one in verifies}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -156,7 +157,7 @@ def check_room(generator: Any, length: int, new_tokens: int) -> None:
 
 
 def _config(generator: Any, decoding: Decoding, exactly: int | None) -> Any:
-    config = copy.deepcopy(generator.generation_config)
+    config = copy.copy(generator.generation_config)  # `generate()` makes a deep one
     for name in RULES:
         setattr(config, name, decoding.rules.get(name, NEUTRAL.get(name)))
     for name in (*OF_CHANCE, *ONLY_HOW):
@@ -178,7 +179,7 @@ def _numbers() -> Any:
 
     class Numbers(LogitsProcessor):  # type: ignore[misc, unused-ignore]  # transformers types it as Any in some versions
         def __call__(self, input_ids: Any, scores: Any) -> Any:
-            if scores.isnan().any():
+            if math.isnan(scores.max()):  # the greatest is NaN where any is
                 raise CompressError(
                     "The model's scores of the next token are NaN: its weights are damaged, or its precision is too small "
                     "for it. Make the artifact again."

@@ -1,6 +1,7 @@
 """`generate()` over an ONNX export: transformers' own generation code, with ONNX Runtime in place of the model.
 
-So greedy and beam search, sampling and all of `generate()`'s options are transformers', not a copy of them.
+So all of `generate()`'s options are transformers', not a copy of them. Its loop over tokens is replaced where a faster one gives
+the same tokens (`compress.runtimes.search`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from compress.core.errors import CompressError
 from compress.models.decoding_settings import ONLY_HOW
 from compress.models.families.cache_name import cache_name
 from compress.models.generation_config import generation_config
+from compress.runtimes import search
+from compress.runtimes.bound_decoder import BoundDecoder, why_unbound
 from compress.runtimes.onnx_runtime import PROVIDERS
 from compress.runtimes.runtime import Serving
 from compress.runtimes.session_choices import session_choice
@@ -91,11 +94,63 @@ class OnnxGenerator(GenerationMixin):
         self.generation_config = generation_config
         self.device = graphs.device
         self.dtype = torch.float32
+        self.left_to_transformers: str | None = None
+        """Why the last `generate()` took transformers' loop; None where it took the one of `compress.runtimes.search`."""
 
     def __call__(self, **inputs: Any) -> ModelOutput:
         with torch.no_grad():
             done: ModelOutput = self.forward(**inputs)
         return done
+
+    def _sample(
+        self,
+        input_ids: torch.Tensor,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        **others: Any,
+    ) -> Any:
+        """The loop over tokens of greedy search, which `generate()` calls when it has prepared everything else."""
+        decoder = self._bound(input_ids, generation_config, others)
+        if decoder is None:
+            return super()._sample(input_ids, logits_processor, stopping_criteria, generation_config, **others)
+        return search.greedy(
+            decoder, input_ids, logits_processor, search.Stops.of(stopping_criteria, generation_config)
+        )
+
+    def _beam_search(
+        self,
+        input_ids: torch.Tensor,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        **others: Any,
+    ) -> Any:
+        """The same of beam search."""
+        decoder = self._bound(input_ids, generation_config, others)
+        if decoder is None:
+            return super()._beam_search(input_ids, logits_processor, stopping_criteria, generation_config, **others)
+        stops = search.Stops.of(stopping_criteria, generation_config)
+        return search.beams(decoder, input_ids, logits_processor, stops, generation_config)
+
+    def _bound(self, ids: torch.Tensor, settings: Any, given: dict[str, Any]) -> BoundDecoder | None:
+        """The decoder for a search of our own; None, and the reason kept, where transformers' loop is needed."""
+        rest = {name: value for name, value in given.items() if name != cache_name()}
+        cache = given.get(cache_name())
+        self.left_to_transformers = (
+            search.why_transformers(settings, rest, is_decoder=self.graphs.encoder is None)
+            or ("it goes on from a cache" if cache is not None and cache.get_seq_length() else None)
+            or ("its positions change with the length" if _longer_positions_from(self.config) is not None else None)
+            or why_unbound(self.graphs)
+        )
+        if self.left_to_transformers is not None:
+            return None
+        encoded, mask = rest.get("encoder_outputs"), rest.get("attention_mask")
+        if mask is None:  # transformers leaves out a mask that hides nothing
+            length = ids.shape[1] if encoded is None else encoded.last_hidden_state.shape[1]
+            mask = torch.ones(len(ids), length, dtype=torch.int64)
+        cross = () if encoded is None else _for_beams(encoded.cross, len(ids))
+        return BoundDecoder(self.graphs, mask, cross=cross, positions=rest.get("position_ids"))
 
     @classmethod
     def can_generate(cls) -> bool:
@@ -233,8 +288,7 @@ class OnnxEncoderDecoder(OnnxGenerator):
                     "encoder_outputs lack the cross-attention's keys and values. Give those of get_encoder() of this "
                     "export, which computes them with the states."
                 )
-            beams = rows // len(cross[0][0])
-            cross = [tuple(tensor.repeat_interleave(beams, dim=0) for tensor in layer) for layer in cross]
+            cross = _for_beams(cross, rows)
             _fill(cache.cross_attention_cache, cross)
             cache.is_updated = dict.fromkeys(range(len(cross)), True)
         logits, present = self.graphs.step(
@@ -299,6 +353,14 @@ def _cache_among(others: dict[str, Any]) -> Any:
             "Serve the model with torch, or install the version of transformers that this project is tested with."
         )
     return cache
+
+
+def _for_beams(cross: KeysAndValues, rows: int) -> KeysAndValues:
+    """The source's keys and values for each beam, where there are more rows than inputs."""
+    beams = rows // len(cross[0][0])
+    if beams == 1:
+        return cross
+    return [(keys.repeat_interleave(beams, dim=0), values.repeat_interleave(beams, dim=0)) for keys, values in cross]
 
 
 def _contents(cache: DynamicCache) -> KeysAndValues | None:

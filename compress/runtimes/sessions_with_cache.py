@@ -41,7 +41,7 @@ class TensorSession:
     def __init__(self, session: onnxruntime.InferenceSession, path: Path) -> None:
         self.path = path
         self.inputs = {item.name: item for item in session.get_inputs()}
-        self.outputs = [item.name for item in session.get_outputs()]
+        self.outputs = {item.name: item.type for item in session.get_outputs()}
         self._session = session
         cuda = session.get_providers()[0] == "CUDAExecutionProvider"
         self.device = torch.device("cuda", 0) if cuda else torch.device("cpu")
@@ -51,11 +51,7 @@ class TensorSession:
 
         Raises CompressError where an input is missing, or ONNX Runtime refuses the shapes.
         """
-        missing = [name for name in self.inputs if name not in feeds]
-        if missing:
-            raise CompressError(
-                f"{self.path} needs the input '{missing[0]}', which is missing. Export the model again."
-            )
+        self._check_inputs(feeds)
         binding = self._session.io_binding()
         kept = []  # ONNX Runtime reads these addresses until it has run
         for name, item in self.inputs.items():
@@ -71,14 +67,37 @@ class TensorSession:
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
-            reason = (str(error).strip().splitlines() or [""])[0]
-            shapes = {name: list(feeds[name].shape) for name in self.inputs}
-            raise CompressError(
-                f"{self.path} failed on inputs of {shapes}: {reason}. Give shorter ones if the model has no more "
-                "positions, or export it again."
-            ) from error
+            raise self._failed({name: list(feeds[name].shape) for name in self.inputs}, error) from error
         found = (torch.from_dlpack(value._ortvalue.to_dlpack()) for value in binding.get_outputs())
         return dict(zip(self.outputs, found, strict=True))
+
+    def run_values(
+        self, feeds: Mapping[str, onnxruntime.OrtValue], outputs: Sequence[str]
+    ) -> Sequence[onnxruntime.OrtValue]:
+        """These outputs, from and to ONNX Runtime's own values, on the CPU. What the graph does not read is left out.
+
+        Raises as `run`.
+        """
+        self._check_inputs(feeds)
+        read = {name: feeds[name] for name in self.inputs}
+        try:
+            return self._session.run_with_ort_values(outputs, read)
+        except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+            raise self._failed({name: list(value.shape()) for name, value in read.items()}, error) from error
+
+    def _check_inputs(self, feeds: Mapping[str, Any]) -> None:
+        missing = [name for name in self.inputs if name not in feeds]
+        if missing:
+            raise CompressError(
+                f"{self.path} needs the input '{missing[0]}', which is missing. Export the model again."
+            )
+
+    def _failed(self, shapes: Mapping[str, Sequence[int]], error: Exception) -> CompressError:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return CompressError(
+            f"{self.path} failed on inputs of {shapes}: {reason}. Give shorter ones if the model has no more "
+            "positions, or export it again."
+        )
 
 
 @dataclass(frozen=True)

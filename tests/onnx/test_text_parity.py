@@ -9,7 +9,8 @@ import pytest
 
 from compress.core.errors import CompressError
 from compress.onnx.text_parity import check_texts
-from compress.runtimes import onnx_generation
+from compress.runtimes import onnx_generation, search
+from compress.runtimes.bound_decoder import BoundDecoder
 from compress.runtimes.runtime import Serving
 from tests.generative import ExportedGenerator, exported, prompts
 
@@ -38,12 +39,33 @@ def test_an_export_writes_what_its_model_writes(
 
 
 def test_a_loop_that_loses_its_cache_is_refused(llama: ExportedGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = BoundDecoder.step
+
+    def forgets(self: Any, ids: Any) -> Any:
+        import torch
+
+        return step(BoundDecoder(self._graphs, torch.ones(ids.shape, dtype=torch.int64)), ids)
+
+    monkeypatch.setattr(BoundDecoder, "step", forgets)
+    with pytest.raises(CompressError, match="does not write what the model writes"):
+        check_texts(opened(llama), llama.model, prompts(4, seed=3))
+
+
+def test_transformers_loop_that_loses_its_cache_is_refused(
+    llama: ExportedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when transformers called the cache by another name: every token was read as the first one."""
+    monkeypatch.setattr(search, "why_transformers", lambda *others, **more: "the test asks for it")
     monkeypatch.setattr(onnx_generation, "_contents", lambda cache: None)
     generator = opened(llama)
     step = generator.graphs.step
     short = type(
-        "Short", (), {"step": lambda self, ids, mask, past, **more: step(ids, mask[:, -ids.shape[1] :], None, **more)}
+        "Short",
+        (),
+        {
+            "encoder": None,
+            "step": lambda self, ids, mask, past, **more: step(ids, mask[:, -ids.shape[1] :], None, **more),
+        },
     )
     generator.graphs = short()
     with pytest.raises(CompressError, match="does not write what the model writes"):

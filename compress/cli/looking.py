@@ -79,6 +79,9 @@ def inspect(artifact: str, as_json: bool) -> None:
     say(f"fingerprint  {found.fingerprint()}")
     say(f"origin       {found.origin['name']} ({found.origin.get('model_type', '')})")
     say(f"task         {task.get('name', 'none')}" + (f", data in {task['data']}" if task.get("data") else ""))
+    if written := found.facts.get("graph"):
+        attention = ", ".join(f"{count} {name}" for name, count in written["attention"].items()) or "not fused"
+        say(f"graph        opset {written['opset']}; attention: {attention}; padding: {written['padding_side']}")
     for number, step in enumerate(found.steps, 1):
         named = shown_as(step.technique, step.settings)
         settings = ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)

@@ -127,6 +127,8 @@ def _graph_parameters(file: Path, seen: set[tuple[str, str]]) -> int:
     stored = {one.name for one in whole.initializer if len(one.dims) > 1}
     of_inputs = {node.output[1] for node in whole.node if node.op_type == "DynamicQuantizeLinear"}
     for node in whole.node:
+        if node.op_type == "Gather" and node.input[0] in stored:
+            stored.add(node.output[0])  # rows of an embedding table
         if node.op_type == "Cast" and node.input[0] in stored:
             made_real.add(node.output[0])  # a weight that plain operators make real: cast, zero point off, scaled
         if node.op_type in ("Mul", "Sub") and made_real & set(node.input):

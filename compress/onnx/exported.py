@@ -17,11 +17,12 @@ from compress.core.cache import entry
 from compress.core.errors import CompressError
 from compress.core.machine import versions
 from compress.core.model_files import copy_beside
-from compress.core.progress import during
+from compress.core.progress import during, say
 from compress.core.version import VERSION
 from compress.data import comparison_rows
 from compress.models.kinds import kind_of_model, law_of_model
 from compress.models.load import generates, load, tokenizer
+from compress.onnx.standard_attention import DEFAULT, OLDER, form, written_opset
 from compress.tasks.task import DescribedTask
 
 
@@ -48,23 +49,33 @@ class Exported:
 
 
 def exported(
-    source: Artifact, task: DescribedTask | None, cache: Path, *, provider: str = "cpu", fuse: bool = True
+    source: Artifact,
+    task: DescribedTask | None,
+    cache: Path,
+    *,
+    provider: str = "cpu",
+    fuse: bool = True,
+    opset: int | None = None,
 ) -> Exported:
     """The fp32 graphs of a torch artifact.
 
     Args:
         provider: `cpu` or `cuda`, the execution provider it is made for.
         fuse: rewrite a classifier's graph for the provider; else it is as the exporter wrote it.
+        opset: see `compress.onnx.standard_attention.written_opset`.
 
     Raises:
         CompressError: the model cannot be exported, or its graph differs from it beyond the tolerance.
     """
     named = task.task.name if task else None  # the rows that the graph is compared on
-    key = digest([source.fingerprint(), digest(source.files), provider, fuse, named, versions(), VERSION])
+    key = digest(
+        [source.fingerprint(), digest(source.files), provider, fuse, opset or DEFAULT, named, versions(), VERSION]
+    )
 
     def make(folder: Path) -> Mapping[str, Any]:
         model, its_tokenizer = load(source).float(), tokenizer(source.folder)
-        made = export_model(model, folder, its_tokenizer, task, name=source.folder.name, provider=provider, fuse=fuse)
+        options: Mapping[str, Any] = {"provider": provider, "fuse": fuse, "opset": opset}
+        made = export_model(model, folder, its_tokenizer, task, name=source.folder.name, **options)
         return {"parts": dict(made.parts), "parity": made.parity, "facts": made.facts}
 
     kept = entry(cache / "exports" / key, make)
@@ -80,6 +91,7 @@ def export_model(
     name: str,
     provider: str = "cpu",
     fuse: bool = True,
+    opset: int | None = None,
 ) -> Exported:
     """Write a float model's fp32 graphs into a folder.
 
@@ -102,8 +114,12 @@ def export_model(
         exporter.export(model, draft, provider=provider)
         if fuse and provider == "cpu":
             fused = folder / "fused.onnx"
-            facts["fused"] = fusion.fuse(draft, fused).to_dict()
+            done = fusion.fuse(draft, fused, opset=written_opset(opset, its_tokenizer.padding_side, name))
+            if done.attentions and done.not_standard:
+                say(f"{name} is written in opset {OLDER}: {done.not_standard}.")
+            facts["fused"] = done.to_dict()
             fused.replace(draft)
+    facts["graph"] = form(draft)
     rows, where = comparison_rows.rows(its_tokenizer, model.config, task)
     with during(f"{name}: comparing the ONNX graph with torch on {len(rows)} rows"):
         checked = parity.check(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -19,6 +20,7 @@ from compress.onnx.attention import fuse_attention
 from compress.onnx.first_token import keep_first_token
 from compress.onnx.fold_transposes import fold
 from compress.onnx.graph import Graph
+from compress.onnx.standard_attention import OLDER, OPSET, standardize_attention
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,19 @@ class Fusion:
     attentions: int
     first_token_nodes: int
     residuals: int
+    not_standard: str = ""
+    """Why attention is not ONNX's own operator, where it was asked for."""
 
-    def to_dict(self) -> dict[str, int]:
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value != ""}
 
 
-def fuse(path: Path, output: Path) -> Fusion:
+def fuse(path: Path, output: Path, *, opset: int = OLDER) -> Fusion:
     """Write the fp32 graph at `path` to `output`, rewritten where it can be. Heads and widths are read off the graph.
 
-    The result runs on ONNX Runtime only if `attentions` is above 0 (the operator is Microsoft's). Compare it with its
-    source (`compress.onnx.parity`) before use, as after every export.
+    Fused attention is ONNX Runtime's operator; with `opset` 24 it is ONNX's own where it can be, see
+    `compress.onnx.standard_attention`, and then the file needs padding on the right. Compare the result with its source
+    (`compress.onnx.parity`) before use, as after every export.
 
     Raises CompressError where the file cannot be read.
     """
@@ -47,8 +52,9 @@ def fuse(path: Path, output: Path) -> Fusion:
     first_token_nodes = keep_first_token(graph)
     residuals = _keep_residuals_apart(graph)
     graph.remove_dead()
+    not_standard = standardize_attention(graph) if opset >= OPSET else ""
     graph.save(output)
-    return Fusion(attentions, first_token_nodes, residuals)
+    return Fusion(attentions, first_token_nodes, residuals, not_standard)
 
 
 def _keep_residuals_apart(graph: Graph) -> int:

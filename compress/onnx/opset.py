@@ -9,14 +9,17 @@ from compress.onnx.graph import Graph
 
 CHANGED_MEANING = {"Split", "GroupNormalization", "GridSample", "Resize", "DFT"}
 """Operators whose signature alone does not tell that they compute something else in a later version."""
-IR_VERSIONS = {21: 10}  # the oldest file format that may hold the version
+IR_VERSIONS = {21: 10, 24: 12}  # the oldest file format that may hold the version
 
 
-def raise_opset(graph: Graph, version: int) -> None:
+def raise_opset(graph: Graph, version: int, needed: str = "which 4-bit weights and 16-bit activations need") -> None:
     """Declare at least `version` of ONNX's own operators.
 
     Most of their new versions take more types and nothing else. An operator is left as it is where its newer signature
     begins with the older one, inputs and attributes with their defaults.
+
+    Args:
+        needed: what the newer opset is for, as the error says it.
 
     Raises CompressError where an operator of the graph does not stay what it was.
     """
@@ -26,8 +29,8 @@ def raise_opset(graph: Graph, version: int) -> None:
     for node in graph.nodes:
         if node.domain in ("", "ai.onnx") and not _same(node.op_type, before, version):
             raise CompressError(
-                f"The graph is of ONNX's opset {before}, whose {node.op_type} is another one in opset {version}, which "
-                f"4-bit weights and 16-bit activations need. Export the model with opset {version} or newer."
+                f"The graph is of ONNX's opset {before}, whose {node.op_type} is another one in opset {version}, {needed}. "
+                f"Export the model with opset {version} or newer."
             )
     for item in graph.model.opset_import:
         if item.domain in ("", "ai.onnx"):

@@ -28,6 +28,7 @@ from compress.distillation.train import train_student
 from compress.models import load as models
 from compress.models.kinds import kind_of_model
 from compress.onnx import exported as exporting
+from compress.onnx.standard_attention import form
 from compress.pruning import apply as pruning
 from compress.quantization import agreement
 from compress.quantization import parts as components
@@ -68,7 +69,7 @@ def start(work: Work[Qat]) -> dict[str, Scheme]:
         parts = ("encoder", "decode") if models.config(folder).is_encoder_decoder else ("decode",)
 
     def make(made: Path) -> None:
-        found = exporting.exported(work.source, work.task, work.cache)
+        found = exporting.exported(work.source, work.task, work.cache, opset=work.settings.opset)
         graphs = found.paths if "model" in parts else components.folded(found.paths, work.scratch / "fp32")
         schemes = static_schemes(graphs, parts, folder, work.task, work.settings)
         for part, scheme in schemes.items():
@@ -188,8 +189,11 @@ def _delivered(
     """
     model = student.model
     learned = detach(model.cpu())
-    found = exporting.export_model(model, work.scratch / "export", student.tokenizer, work.task, name=work.name)
+    found = exporting.export_model(
+        model, work.scratch / "export", student.tokenizer, work.task, name=work.name, opset=work.settings.opset
+    )
     paths = _written(work, found, {part: [*scheme] for part, scheme in schemes.items()}, learned)
+    graph_facts = {"graph": form(paths["model"])} if "model" in paths else {}
     learned.save(work.folder / "scheme.safetensors")
     graphs = open_graphs(work.folder, exporting.finish_folder(work.source, work.folder, paths))
     model.eval()
@@ -202,7 +206,7 @@ def _delivered(
     unlike, chosen = _unlike(work, model, graphs, unquantized, began, batches)
     return replace(
         made,
-        facts={**found.facts, **chosen},
+        facts={**found.facts, **chosen, **graph_facts},
         step_facts={
             **made.step_facts,
             **chosen,

@@ -14,11 +14,12 @@ from compress.distillation.loss_settings import Weight
 from compress.distillation.schedules import Schedule, bounded
 from compress.distillation.settings_read import ANOTHER_TEACHER, GENERATION, LOSSES
 from compress.models.layer_choice import Layers
+from compress.onnx.graph_settings import GraphSettings
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
 
 
-class Qat(Int8Settings, AgreementSettings, DistillationSettings):
+class Qat(Int8Settings, AgreementSettings, GraphSettings, DistillationSettings):
     """What is quantized, and how the model is trained."""
 
     HEADING = "Quantization-aware training"

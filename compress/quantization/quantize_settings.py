@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from compress.core.unread_settings import ReadWhen
+from compress.onnx.graph_settings import GraphSettings
 from compress.quantization.agreement_settings import AgreementSettings
 from compress.quantization.int8_settings import Int8Settings
 from compress.quantization.weight_settings import WeightSettings
@@ -24,7 +25,7 @@ PRECISIONS = {
 }
 
 
-class Quantize(WeightSettings, Int8Settings, AgreementSettings):
+class Quantize(WeightSettings, Int8Settings, AgreementSettings, GraphSettings):
     """The target precision, and how it is reached."""
 
     HEADING = "Quantization"
@@ -137,6 +138,9 @@ def calibrates(settings: Quantize) -> bool:
 
 
 READ = (
+    ReadWhen(
+        ("opset",), lambda one: one.precision in ("int8", "int4") and not one.is_torch, "for int8 and int4 in ONNX"
+    ),
     ReadWhen(("mode", "embeddings", "exclude", "allow_disagreement"), has_integers, "with int8, int4 or nf4"),
     ReadWhen(("embeddings",), lambda one: not one.is_torch, "with modes dynamic, static and weights"),
     ReadWhen(
@@ -152,7 +156,7 @@ READ = (
         "with int8 and mode static",
     ),
     ReadWhen(
-        ("calibration_method", "outlier_layers", "attention_matmuls", "weight_dtype", "activation_dtype"),
+        ("calibration_method", "outlier_layers", "attention_matmuls", "weight_dtype", "activation_dtype", "opset"),
         lambda one: one.target == "onnx_runtime",
         "with target onnx_runtime",
     ),

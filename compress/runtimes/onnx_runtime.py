@@ -25,8 +25,9 @@ class OnnxSession:
 
     def predict(self, feeds: Feeds) -> Outputs:
         """The graph's outputs by name. Raises a CompressError where ONNX Runtime fails on the rows."""
-        from compress.runtimes.sessions import run
+        from compress.runtimes.sessions import refuse_padding, run
 
+        refuse_padding(self.session, feeds)
         found = run(self.session, declared(feeds, self.inputs, "The graph"))
         return {name: np.asarray(one, dtype=np.float32) for name, one in zip(self.outputs, found, strict=True)}
 

@@ -6,7 +6,7 @@ Imports ONNX Runtime and numpy only: the memory of a serving process is measured
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +99,26 @@ def outputs(session: onnxruntime.InferenceSession, rows: dict[str, np.ndarray]) 
             "Encode them with the tokenizer beside the model."
         )
     feeds = {name: np.ascontiguousarray(value, np.int64) for name, value in rows.items() if name in wanted}
+    refuse_padding(session, feeds)
     names = [item.name for item in session.get_outputs()]
     return {name: np.asarray(one, np.float32) for name, one in zip(names, run(session, feeds), strict=True)}
+
+
+def refuse_padding(session: onnxruntime.InferenceSession, feeds: Mapping[str, np.ndarray]) -> None:
+    """Raises a CompressError where a row's padding is not all on its right, and the file says that it must be.
+
+    Such a graph counts the real tokens of each row (`compress.onnx.standard_attention`), and would read others.
+    """
+    mask = feeds.get("attention_mask")
+    if mask is None or session.get_modelmeta().custom_metadata_map.get("padding_side") != "right" or mask.all():
+        return
+    wrong = np.flatnonzero((np.diff(mask, axis=1) > 0).any(axis=1))
+    if wrong.size:
+        raise CompressError(
+            f"{getattr(session, '_model_path', None) or 'The graph'} reads padding on the right alone (its metadata says so), "
+            f"and in row {wrong[0] + 1} of {len(mask)} a real token follows padding. Pad on the right, or make the file with "
+            "--opset 20."
+        )
 
 
 def run(

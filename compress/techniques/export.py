@@ -14,13 +14,13 @@ from pydantic import Field
 
 from compress.core.artifact import Artifact
 from compress.core.errors import CompressError
-from compress.core.settings import Settings
 from compress.core.unread_settings import ReadWhen
+from compress.onnx.graph_settings import GraphSettings
 from compress.tasks.task import DescribedTask
 from compress.tasks.technique import Made, Technique, Work
 
 
-class Export(Settings):
+class Export(GraphSettings):
     """The graph's execution provider."""
 
     HEADING = "Export"
@@ -43,7 +43,9 @@ def _run(work: Work[Export]) -> Made:
     settings = work.settings
     if settings.target == "openvino":
         return _for_openvino(work)
-    found = exporting.exported(work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse)
+    found = exporting.exported(
+        work.source, work.task, work.cache, provider=settings.provider, fuse=settings.fuse, opset=settings.opset
+    )
     parts = exporting.finish_folder(work.source, work.folder, found.paths)
     return Made("onnx", "fp32", parts, facts=found.facts, step_facts={"parity": found.parity})
 
@@ -61,23 +63,25 @@ def _for_openvino(work: Work[Export]) -> Made:
         "openvino",
         "fp32",
         exporting.finish_folder(work.source, work.folder, {"model": target}),
-        facts=found.facts,
+        facts={**found.facts, "graph": {}},
         step_facts={"parity": found.parity, "gap to ONNX": parity},
     )
 
 
 READ = (
-    ReadWhen(("fuse", "provider"), lambda one: one.target == "onnx_runtime", "with target onnx_runtime"),
+    ReadWhen(("fuse", "provider", "opset"), lambda one: one.target == "onnx_runtime", "with target onnx_runtime"),
     ReadWhen(("fuse",), lambda one: one.provider == "cpu", "with provider cpu"),
+    ReadWhen(("opset",), lambda one: one.provider == "cpu" and one.fuse, "where the graph is fused for provider cpu"),
 )
 
 
 def _check_model(settings: Export, source: Artifact, task: DescribedTask | None) -> None:
     from compress.models import load as models
 
-    if "fuse" in settings.model_fields_set and models.generates(source.folder):
+    given = next((name for name in ("fuse", "opset") if name in settings.model_fields_set), None)
+    if given and models.generates(source.folder):
         raise CompressError(
-            f"'fuse' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
+            f"'{given}' is for classifiers, and {source.folder} is a generative model, whose graphs are not fused. Leave it out."
         )
     if settings.target == "openvino":
         from compress.runtimes.openvino_ import check_target

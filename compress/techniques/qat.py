@@ -78,6 +78,8 @@ def _check_kind(settings: Qat, source: Artifact) -> None:
         )
     if settings.attention_matmuls != "none":
         raise CompressError("The attention MatMuls are quantized in encoders only. Leave attention_matmuls at none.")
+    if settings.opset is not None:
+        raise CompressError("opset is for encoders: a generative model's attention is not fused. Leave it out.")
 
 
 TECHNIQUE = Technique(

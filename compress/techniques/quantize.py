@@ -42,11 +42,12 @@ def _run(work: Work[Quantize]) -> Made:
     from compress.data import comparison_rows
     from compress.models.kinds import law_in
     from compress.onnx import exported as exporting
-    from compress.onnx import parity
+    from compress.onnx import parity, standard_attention
     from compress.quantization import agreement, exclusion
 
     if source.format == "torch":
-        found = exporting.exported(source, work.task, work.cache, fuse=not is_for_openvino)
+        opset = standard_attention.OLDER if settings.precision == "fp16" else settings.opset
+        found = exporting.exported(source, work.task, work.cache, fuse=not is_for_openvino, opset=opset)
         graphs, facts = found.paths, {**found.facts, "parity": found.parity}
     else:
         graphs, facts = {part: source.folder / name for part, name in source.parts.items()}, {}
@@ -56,7 +57,7 @@ def _run(work: Work[Quantize]) -> Made:
 
     its_tokenizer = tokenizer(source.folder)
     rows, where = comparison_rows.rows(its_tokenizer, config(source.folder), work.task, agreement.ROWS)
-    graph = graphs["model"]
+    graph = graphs["model"] if is_for_openvino else _prepared(work, graphs["model"], its_tokenizer)
     if has_integers(settings):
         exclusion.check(settings, [graph])
     target = work.folder / ("model.xml" if is_for_openvino else "model.onnx")
@@ -91,7 +92,20 @@ def _run(work: Work[Quantize]) -> Made:
         met = made.get("accuracy_budget", {}).get("met")
         allowed = settings.allow_disagreement or met is False
         made["agreement"] = agreement.decided(agreed, settings.precision, allowed=allowed, is_as_right=bool(met))
+    facts["graph"] = {} if is_for_openvino else standard_attention.form(target)
     return _made(settings, parts, facts, {**gap.to_dict(), "rows_from": where}, made)
+
+
+def _prepared(work: Work[Quantize], graph: Path, its_tokenizer: Any) -> Path:
+    """The fp32 graph with its attention in the form that the result will have."""
+    from compress.onnx import standard_attention
+
+    if work.settings.precision == "fp16":  # ONNX Runtime's converter cannot type ONNX's own Attention (1.32)
+        return standard_attention.any_padding(graph, work.scratch)
+    if work.source.format == "torch":
+        return graph
+    side, name = its_tokenizer.padding_side, work.source.folder.name
+    return standard_attention.in_opset(graph, work.scratch, work.settings.opset, side, name)
 
 
 def _made(
@@ -356,6 +370,10 @@ def _check_components(settings: Quantize, source: Artifact) -> None:
         raise CompressError(
             f"attention_matmuls is for encoders, and {source.folder} is a generative model, whose attention stays in floating "
             "point. Leave it out."
+        )
+    if settings.opset is not None:
+        raise CompressError(
+            f"opset is for encoders, and {source.folder} is a generative model, whose attention is not fused. Leave it out."
         )
 
 

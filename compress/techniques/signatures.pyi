@@ -83,6 +83,7 @@ def export(
     target: Literal["onnx_runtime", "openvino"] = "onnx_runtime",
     provider: Literal["cpu", "cuda"] = "cpu",
     fuse: bool = True,
+    opset: Literal[20, 24] | None = None,
 ) -> Artifact:
     """Export the model to ONNX with dynamic batch size and sequence length, and with its tokenizer and config."""
 
@@ -215,6 +216,7 @@ def qat(
     step_sizes: Literal["learned", "moving_average"] = "learned",
     freeze_observers_at: float = 0.3,
     dropout: bool = False,
+    opset: Literal[20, 24] | None = None,
     embeddings: bool = True,
     exclude: Sequence[str] = (),
     calibration_method: Literal["minmax", "percentile", "entropy", "mse"] = "percentile",
@@ -276,6 +278,7 @@ def quantize(
     encoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
     decoder: Literal["int8", "int4", "fp16", "fp32"] | None = None,
     max_drop: float | None = None,
+    opset: Literal[20, 24] | None = None,
     embeddings: bool = True,
     exclude: Sequence[str] = (),
     calibration_method: Literal["minmax", "percentile", "entropy", "mse"] = "percentile",

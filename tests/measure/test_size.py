@@ -86,6 +86,27 @@ def test_scales_of_weights_that_plain_operators_make_real_are_not_counted(tmp_pa
     assert onnx_parameters(artifact) == 64 * 96
 
 
+def test_scales_of_gathered_rows_are_not_counted(tmp_path: Path) -> None:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = [
+        numpy_helper.from_array(value, name)
+        for name, value in (("w", np.zeros((50, 96), np.int8)), ("scale", np.ones(96, np.float32)))
+    ]
+    nodes = [
+        helper.make_node("Gather", ["w", "ids"], ["rows"]),
+        helper.make_node("Cast", ["rows"], ["steps"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["steps", "scale"], ["y"]),
+    ]
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 96])
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [ids], [y], weights)), str(tmp_path / "m.onnx"))
+    artifact = Artifact(tmp_path, {"weights": ""}, None, "onnx", {"model": "m.onnx"})
+    assert onnx_parameters(artifact) == 50 * 96
+
+
 def test_only_the_models_own_files_are_counted(tiny_torch: Artifact, tiny_onnx: Artifact) -> None:
     for artifact, name in ((tiny_torch, "model.safetensors"), (tiny_onnx, "model.onnx")):
         bytes_, parameters, *_ = size(artifact)

@@ -11,12 +11,14 @@ from compress.core.errors import CompressError
 from compress.onnx.export import export, sample_inputs
 from compress.onnx.fusion import fuse
 from compress.onnx.parity import check
+from compress.onnx.standard_attention import form
 from tests.exported import Exported, export_family, strong_model
 from tests.families import ENCODERS, having
 
 OTHERS = [name for name in ENCODERS if name != "bert"]
 # Attention that one operator can stand for; rotary (ModernBERT) and disentangled (DeBERTa) attention stay as exported.
 FUSIBLE = having("fusible")
+STANDARD = [family for family in FUSIBLE if family != "mpnet"]  # whose positions are added to the scores
 
 
 @pytest.mark.slow
@@ -27,6 +29,12 @@ def test_every_family_exports_and_fuses_to_the_logits_of_torch(family: str, tmp_
     check(made.path, made.model, made.rows, padding=made.padding)
     done = fuse(made.path, tmp_path / "fused.onnx")
     check(tmp_path / "fused.onnx", made.model, made.rows, padding=made.padding)
+    again = fuse(made.path, tmp_path / "standard.onnx", opset=24)
+    check(tmp_path / "standard.onnx", made.model, made.rows, padding=made.padding)
+    assert form(tmp_path / "standard.onnx")["attention"] == (
+        {"Attention": 2} if family in STANDARD else {"MultiHeadAttention": 2} if family in FUSIBLE else {}
+    )
+    assert bool(again.not_standard) == (family not in STANDARD)
     assert done.attentions == (2 if family in FUSIBLE else 0)
     assert done.first_token_nodes > 0
     assert done.residuals > 0

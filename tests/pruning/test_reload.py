@@ -219,9 +219,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(pruned, folder / "plain.onnx", folder / "fused.onnx")
 
 
-def heads_of(path: Path, operator: str) -> list[int]:
+def heads_of(path: Path, operator: str, name: str = "num_heads") -> list[int]:
     nodes = [node for node in onnx.load(str(path)).graph.node if node.op_type == operator]
-    return [item.i for node in nodes for item in node.attribute if item.name == "num_heads"]
+    return [item.i for node in nodes for item in node.attribute if item.name == name]
 
 
 def rows(seed: int = 0) -> list[dict[str, np.ndarray]]:
@@ -249,6 +249,20 @@ def test_the_graph_holds_the_smaller_weights_and_no_masks_or_zeros(files: Files)
     assert all((weight != 0).all() for name, weight in weights.items() if name.startswith("bert.encoder"))
     reals = sum(weight.size for weight in weights.values() if weight.dtype == np.float32 and weight.size > 1)
     assert reals == sum(weight.numel() for weight in files.pruned.parameters())
+
+
+def test_onnxs_own_attention_has_each_layers_heads_too(files: Files, tmp_path: Path) -> None:
+    fuse(files.plain, tmp_path / "standard.onnx", opset=24)
+    check(tmp_path / "standard.onnx", files.pruned, rows())
+    quantize_dynamic(tmp_path / "standard.onnx", tmp_path / "int8.onnx")
+    quantize_dynamic(files.fused, tmp_path / "older.onnx")
+    for name in ("standard", "int8"):
+        assert heads_of(tmp_path / f"{name}.onnx", "Attention", "q_num_heads") == [2, 3]
+    one, other = (open_session(tmp_path / f"{name}.onnx", threads=1) for name in ("int8", "older"))
+    for row in rows(1):
+        feeds = {item.name: row[item.name][None] for item in one.get_inputs()}
+        found, expected = one.run(None, feeds)[0], other.run(None, feeds)[0]
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_int8_takes_unequal_heads_as_they_are(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,37 @@ def test_an_export_records_its_parity_with_torch(
     assert parity["rows_from"] == "moods, train"
 
 
+def test_an_artifact_says_how_its_graph_is_written_and_predicts_as_the_older_form(
+    quantize: Callable[..., Artifact], tmp_path: Path, task: dict[str, Any], make_model: Callable[..., Path]
+) -> None:
+    from click.testing import CliRunner
+
+    from compress.cli.commands import compress
+
+    export = find("techniques", "export")
+    source = resolve_model(str(make_model("bert", "source")))
+    exported = apply(export, source, export.settings(opset="24"), tmp_path / "onnx", task=task)
+    assert exported.facts["graph"] == {"opset": 24, "attention": {"Attention": 4}, "padding_side": "right"}
+    made, older = quantize("made", opset=24), quantize("older")
+    assert made.facts["graph"]["attention"] == {"Attention": 4}
+    assert quantize("of-onnx", of=exported).files["model.onnx"] == made.files["model.onnx"]
+    assert _shares(made) == pytest.approx(_shares(older), abs=0.01)
+    half = quantize("half", of=exported, precision="fp16")
+    assert half.facts["graph"]["attention"] == {"MultiHeadAttention": 4}
+    shown = CliRunner().invoke(compress, ["inspect", str(made.folder)]).output
+    assert "opset 24; attention: 4 Attention; padding: right" in shown
+
+
+def test_the_opset_is_part_of_what_an_artifact_is_only_where_it_was_chosen(
+    quantize: Callable[..., Artifact],
+) -> None:
+    made = quantize("made", opset=24)
+    assert made.steps[-1].settings["opset"] == 24
+    assert "opset" not in quantize("older").steps[-1].settings
+    with pytest.raises(CompressError, match="'opset' has no effect here"):
+        quantize("half", precision="fp16", opset=24)
+
+
 def test_int8_shrinks_the_file_to_little_more_than_a_quarter(quantize: Callable[..., Artifact], tmp_path: Path) -> None:
     # The tiny model's biases and norms, which stay in fp32, weigh more than a real one's.
     fp32 = (tmp_path / "source" / "model.safetensors").stat().st_size

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
 from compress.onnx.opset import raise_opset
+from compress.onnx.standard_attention import restore_attention, standardize_attention
 from compress.quantization.graphs.attention_products import FUSED_ONLY, PRODUCTS, Factor, attentions, open_attentions
 from compress.quantization.graphs.integer_attention import fuse_integer_attention
 from compress.quantization.graphs.layers import Product, Table, products, refuse_quantized, tables
@@ -30,10 +31,13 @@ INT4 = helper.tensor_dtype_to_np_dtype(TensorProto.INT4)  # NumPy has none of it
 def write_scheme(path: Path, output: Path, scheme: Scheme) -> None:
     """Write the fp32 graph at `path` to `output` with each layer of `scheme` quantized; the others stay float.
 
+    Attention stays ONNX's own operator where it is in `path`, over three integer products; ONNX Runtime's is fused with them.
+
     Raises CompressError where a layer of the scheme is not in the graph, or has another shape there.
     """
     graph = Graph.load(path)
     refuse_quantized(graph, path)
+    is_standard = restore_attention(graph) > 0
     found: list[Product | Table] = [*products(graph), *tables(graph)]
     multiplied = {name: layer for name, layer in scheme.items() if layer.other is not None}
     missing = set(scheme) - set(multiplied) - {layer.module for layer in found}
@@ -64,7 +68,10 @@ def write_scheme(path: Path, output: Path, scheme: Scheme) -> None:
         else:
             _write_static(graph, layer, chosen, chosen.input)
     graph.remove_dead()
-    fuse_integer_attention(graph)
+    if is_standard:
+        standardize_attention(graph)
+    else:
+        fuse_integer_attention(graph)
     graph.save(output)
 
 
@@ -88,7 +95,11 @@ def _prepare(graph: Graph, path: Path, found: list[Product | Table], scheme: Sch
 
 
 def _write_table(graph: Graph, table: Table, quantizer: Quantizer) -> None:
-    """Gathers first: after DequantizeLinear, ONNX Runtime would dequantize the whole table at every call."""
+    """Gathers first: after DequantizeLinear, ONNX Runtime would dequantize the whole table at every call.
+
+    Where each column has a scale, Cast and Mul give the same as DequantizeLinear in a quarter of the time (1.32); where there
+    is one scale, they take longer.
+    """
     stem = table.nodes[0].input[0]
     integers = graph.add_constant(f"{stem}.quantized", quantizer.quantize(table.weight))
     if quantizer.axis not in (None, 1):
@@ -100,8 +111,10 @@ def _write_table(graph: Graph, table: Table, quantizer: Quantizer) -> None:
         graph.replace(stem, integers, readers=[node])
         gathered = node.output[0]
         readers = graph.readers(gathered)
-        axis: dict[str, Any] = {} if quantizer.axis is None else {"axis": -1}
-        (real,) = graph.add("DequantizeLinear", [gathered, scale, zero_point], stem=f"{gathered}.real", **axis)
+        if quantizer.axis is None:
+            (real,) = graph.add("DequantizeLinear", [gathered, scale, zero_point], stem=f"{gathered}.real")
+        else:
+            real = _real(graph, gathered, scale, zero_point, gathered, f"{gathered}.real")
         graph.replace(gathered, real, readers=readers)
 
 
@@ -202,13 +215,16 @@ def _float_weight(graph: Graph, stem: str, product: Product, layer: Layer) -> st
     """
     name, scale, zero_point = _stored(graph, stem, product, layer)
     output = f"{stem}.float"
-    if graph.maker(output) is None:
-        steps = _cast(graph, name, f"{stem}.steps", TensorProto.FLOAT)
-        if graph.constants[zero_point].any():
-            zero = graph.add_constant(f"{zero_point}.float", graph.constants[zero_point].astype(np.float32))
-            (steps,) = graph.add("Sub", [steps, zero], stem=f"{stem}.shifted")
-        (output,) = graph.add("Mul", [steps, scale], stem=output)
-    return output
+    return output if graph.maker(output) is not None else _real(graph, name, scale, zero_point, stem, output)
+
+
+def _real(graph: Graph, integers: str, scale: str, zero_point: str, stem: str, output: str) -> str:
+    """What DequantizeLinear computes, along the last axis, by other operators."""
+    (steps,) = graph.add("Cast", [integers], stem=f"{stem}.steps", to=TensorProto.FLOAT)
+    if graph.constants[zero_point].any():
+        zero = graph.add_constant(f"{zero_point}.float", graph.constants[zero_point].astype(np.float32))
+        (steps,) = graph.add("Sub", [steps, zero], stem=f"{stem}.shifted")
+    return graph.add("Mul", [steps, scale], stem=output)[0]
 
 
 def _stored(graph: Graph, stem: str, product: Product, layer: Layer) -> tuple[str, str, str]:

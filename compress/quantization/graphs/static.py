@@ -13,6 +13,7 @@ import numpy as np
 from compress.core.errors import CompressError
 from compress.onnx.graph import Graph
 from compress.onnx.observed import Runner, by_rows, observe_values
+from compress.onnx.standard_attention import restore_attention
 from compress.quantization.graphs.attention_products import open_products
 from compress.quantization.graphs.dynamic import tables_scheme
 from compress.quantization.graphs.layers import Product, products, refuse_quantized
@@ -85,6 +86,7 @@ def calibrate_by(path: Path, runner: Runner, settings: StaticSettings = StaticSe
     observer(settings.method)  # an unknown method is refused before the graph is read
     graph = Graph.load(path)
     refuse_quantized(graph, path)
+    restore_attention(graph)
     multiplied = open_products(graph, path, settings.attention, settings.exclude)
     found = products(graph, settings.exclude)
     if settings.wide == "float":

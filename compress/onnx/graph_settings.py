@@ -22,6 +22,6 @@ class GraphSettings(Settings):
         None,
         exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
         description="ONNX opset of an encoder's graph. 24: attention is ONNX's own operator, which needs padding on the right. "
-        "20: attention is ONNX Runtime's operator. Default: 20.",
+        "20: attention is ONNX Runtime's operator. Default: 24 where model and tokenizer allow it.",
         json_schema_extra=OWN,
     )

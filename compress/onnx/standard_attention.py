@@ -23,7 +23,7 @@ from compress.onnx.opset import raise_opset
 OPERATORS = ("Attention", "MultiHeadAttention", "QAttention")
 """What a fused attention is, standard form first."""
 OPSET, OLDER = 24, 20
-DEFAULT = OLDER
+DEFAULT = OPSET
 PADDING_SIDE = "padding_side"
 """The key of the file's metadata, as tokenizers call it."""
 COUNT = 6  # the input `nonpad_kv_seqlen`

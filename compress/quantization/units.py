@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.onnx.graph import Graph
+from compress.onnx.standard_attention import restore_attention
 from compress.quantization.graphs.attention_products import PRODUCTS as NAMES
 from compress.quantization.graphs.attention_products import attentions
 from compress.quantization.graphs.layers import ELEMENTWISE, Product, products, tables
@@ -47,6 +48,7 @@ def units(graph: Path, scheme: Scheme, tokens: float, by: str = "layer") -> list
         by: `layer` or `group`.
     """
     loaded = Graph.load(graph)
+    restore_attention(loaded)
     by_module: dict[str, list[Product]] = defaultdict(list)
     for product in products(loaded):
         by_module[product.module].append(product)

@@ -1,7 +1,7 @@
 """Greedy and beam search over an export's graphs: the tokens of transformers' `generate()`, in half of its time.
 
 transformers still reads the settings, makes the processors of the scores and runs the encoder. Only its loop over tokens is
-replaced, since most of its time goes into preparing a torch model's arguments anew at each token. Whatever
+replaced, since most of its time goes into preparing a torch model's arguments again at each token. Whatever
 `why_transformers` names is left to transformers.
 """
 

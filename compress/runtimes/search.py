@@ -51,7 +51,7 @@ def why_transformers(settings: Any, given: Mapping[str, Any], *, is_decoder: boo
 
 
 def greedy(decoder: BoundDecoder, ids: torch.Tensor, processors: Sequence[Any], stops: Stops) -> torch.Tensor:
-    """The tokens `ids` [rows, length] with those that follow, [rows, longer]: the likeliest at each step.
+    """The tokens `ids` [rows, length] with those that follow, [rows, longer]: the most likely at each step.
 
     As transformers' `_sample` without sampling: once a row has ended it is padded.
     """

@@ -60,12 +60,12 @@ def test_a_situation_without_a_gain_says_so_and_what_would_help() -> None:
     )
 
 
-def test_few_labels_and_much_text_gain_unless_the_teacher_saw_no_more_than_the_student() -> None:
+def test_few_labels_and_much_text_gain_more_where_the_teacher_saw_more_labels_than_the_student() -> None:
     here = Situation("labels", 1000, unlabelled=20_000, layers=(3, 6))
     assert "showed a gain of 6.72 points of accuracy over plain training" in in_words(here)
     same = in_words(replace(here, teacher_saw=True))
     assert "with a teacher that was fine-tuned on the same rows" in same
-    assert "showed no gain over plain training" in same
+    assert "showed a gain of 3.96 points of accuracy over plain training" in same
 
 
 def test_a_summarizers_teacher_that_is_unsure_is_said_to_have_done_harm() -> None:

@@ -50,14 +50,13 @@ def compare(
     found = statistics.compare(mine.mean(axis=0).tolist(), others.mean(axis=0).tolist())
     sides = [side for side in (mine, others) if len(side) > 1]
     low, high = with_seeds(found.difference, found.interval, sides) if sides else found.interval
-    word = verdicts.word(low, high, MARGIN)
     return {
         "seeds": seeds,
         "rows": mine.shape[1],
         "metric": read["metric"],
         "difference": found.difference,
         "interval": [low, high],
-        "word": verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word,
+        "word": verdicts.word(low, high, MARGIN, of_seeds=True),
     }
 
 

@@ -66,14 +66,13 @@ def compare(first: Results, second: Results) -> dict[str, Any] | None:
     found = statistics.compare(mine.tolist(), others.tolist())
     sides = right(first, seeds), right(second, seeds)
     low, high = with_seeds(found.difference, found.interval, sides)
-    word = verdicts.word(low, high, verdicts.MARGIN)
     return {
         "seeds": seeds,
         "sentences": len(mine),
         "difference": found.difference,
         "interval": [low, high],
         "p_value": sign_flips(mine, others),
-        "verdict": verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word,
+        "verdict": verdicts.word(low, high, verdicts.MARGIN, of_seeds=True),
         "smallest": verdicts.detectable(low, high, LEVEL),
     }
 

@@ -246,10 +246,9 @@ def _judged(metric: Metric, interval: Interval, baseline: float) -> dict[str, An
     """What is read from the interval: the word, and the smallest difference that would be shown."""
     margin = verdicts.MARGIN * (1.0 if metric.unit in IN_POINTS else abs(baseline))
     low, high = interval if metric.higher_is_better else (-interval[1], -interval[0])
-    word = verdicts.word(low, high, margin)
     return {
         "margin": margin,
-        "word": verdicts.NOT_ENOUGH_SEEDS if word == verdicts.NOT_ENOUGH else word,
+        "word": verdicts.word(low, high, margin, of_seeds=True),
         "smallest": verdicts.detectable(low, high, LEVEL),
     }
 

@@ -26,13 +26,14 @@ _SLACK = 1e-12
 """Rounding of binary numbers: 0.883 - 0.873 is a little more than 0.01."""
 
 
-def word(low: float, high: float, margin: float) -> str:
+def word(low: float, high: float, margin: float, *, of_seeds: bool = False) -> str:
     """One of the four words.
 
     Args:
         low: the lower end of the interval of a difference, turned so that greater is better.
         high: its upper end.
         margin: the loss that is accepted, at least 0, in the same unit.
+        of_seeds: whether more seeds, too, could settle what the interval leaves open.
 
     >>> word(0.001, 0.02, 0.01), word(-0.008, 0.02, 0.01), word(-0.03, -0.001, 0.01), word(-0.14, 0.02, 0.01)
     ('better', 'not worse', 'worse', 'not enough examples')
@@ -41,7 +42,9 @@ def word(low: float, high: float, margin: float) -> str:
         return BETTER
     if low >= -margin - _SLACK:
         return NOT_WORSE
-    return WORSE if high < 0 else NOT_ENOUGH
+    if high < 0:
+        return WORSE
+    return NOT_ENOUGH_SEEDS if of_seeds else NOT_ENOUGH
 
 
 def detectable(low: float, high: float, level: float) -> float:

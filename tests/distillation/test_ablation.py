@@ -130,9 +130,7 @@ def test_a_metric_of_the_whole_set_is_averaged_over_the_seeds() -> None:
     assert found["difference"] == pytest.approx(expected[0] - expected[1])
     low, high = found["interval"]
     assert low < found["difference"] < high
-    assert found["word"] == {"not enough examples": verdicts.NOT_ENOUGH_SEEDS}.get(
-        verdicts.word(low, high, 0.01), verdicts.word(low, high, 0.01)
-    )
+    assert found["word"] == verdicts.word(low, high, 0.01, of_seeds=True)
     assert found["smallest"] == pytest.approx(verdicts.detectable(low, high, 0.95))
     assert set(found["metrics"]) == set(catalogue.find("tasks", "cola").metrics)
 

@@ -32,6 +32,7 @@ def test_each_word_begins_where_the_last_one_ends(low: float, high: float, word:
 def test_with_a_margin_of_nothing_only_an_interval_from_zero_on_is_not_worse() -> None:
     assert verdicts.word(0.0, 0.1, 0.0) == verdicts.NOT_WORSE
     assert verdicts.word(-1e-6, 0.1, 0.0) == verdicts.NOT_ENOUGH
+    assert verdicts.word(-1e-6, 0.1, 0.0, of_seeds=True) == verdicts.NOT_ENOUGH_SEEDS
 
 
 def test_a_smaller_margin_never_turns_a_word_into_a_better_one() -> None:

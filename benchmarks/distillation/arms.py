@@ -37,13 +37,13 @@ WITH_TEXT: Mapping[str, Settings] = {
     "alpha-0.9": {"alpha": 0.9},
     "alpha-1": {"alpha": 1.0},
 }
-"""Each row of a batch weighs the same, with a label or without one: 1,000 labels among many texts count little at any alpha."""
+"""A label weighs (1 - alpha) / rows of its batch, however few they are: 1,000 among many texts count little at any alpha."""
 OWN_TEXT: Mapping[str, Settings] = {
     **WITH_TEXT,
     "temperature-1": {"alpha": 0.9, "temperature": 1.0},
     "confidence-0.9": {"alpha": 0.9, "confidence": 0.9},
 }
-"""With a `confidence`, only texts of whose class the teacher is that sure."""
+"""With a `confidence`, only texts of whose class the (first) teacher is that sure."""
 OWN_TEACHER: Mapping[str, Settings] = {
     "5-epochs-5e-5": {"epochs": 5, "learning_rate": 5e-5},
     "5-epochs-2e-5": {"epochs": 5, "learning_rate": 2e-5},

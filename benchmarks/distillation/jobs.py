@@ -61,7 +61,8 @@ class Job:
     text: int | None = None
     """How many of the training split's texts are given without labels: 0 for all of them, None for no text."""
     confidence: float = 0.0
-    """Only those of these texts whose most likely class has at least this probability, by the source."""
+    """Only those of these texts to whose most likely class the source gives at least this probability. `distill --min-confidence`
+    does the same for one teacher, and averages several; jobs were finished before there was that option."""
 
     @property
     def needs(self) -> tuple[Job, ...]:
@@ -330,7 +331,7 @@ def environment(threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        # glibc maps large tensors anew at every step and the kernel fills each page with zeros: without that, a step
+        # glibc maps large tensors at every step and the kernel fills each page with zeros: without that, a step
         # (a dense gradient of the embedding, 47 MB) takes 10 to 15 % less, bit for bit the same.
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": "8000000000",

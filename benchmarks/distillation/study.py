@@ -18,6 +18,7 @@ all-MiniLM-L6-v2 as it was published. The protocol, written before its results b
   contrasts.
 - With all labels, the students of 3 and 2 layers with a teacher are results of `compare.py`; its training split had 64,103 rows,
   today's has 63,995. Students without a teacher are trained again, and compared with those of that time.
+- Where a confidence was chosen, texts of whose class the (first) teacher is less sure are left out before a job starts.
 - The candidates for alpha were trained again when the weight of labelled rows among many unlabelled ones was corrected.
 - An arm of 100 labels was planned and left out, since labels hardly count beside 64,000 texts that a good teacher labels.
 - The jobs run in the order of `--plan`, the most telling first, and stop after `--minutes` of a processor.

@@ -71,7 +71,7 @@ class Distill(DistillationSettings):
         exclude_if=lambda value: value is None,  # a fingerprint without it is what it was before there was one
         gt=0,
         le=1,
-        description="Leave out unlabelled texts whose most likely class is less probable to the teacher. Default: keep all.",
+        description="Leave out unlabelled texts if the teacher gives their most likely class less than this. Default: keep all.",
         json_schema_extra=DATA,
     )
     augment: float = Field(

@@ -1,4 +1,4 @@
-"""What to expect of a teacher, in one line before anything is trained: what it brought in a measured situation like this one."""
+"""What to expect of a teacher, in one line before anything is trained: its gain in a measured situation like this one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides what a teacher brings, as far as it is known before training."""
+    """What decides the gain of a teacher, as far as it is known before training."""
 
     learns: Learns
     labelled: int
@@ -53,7 +53,7 @@ def expectation(
     unlabelled: int | None = None,
     smoothed: bool | None = None,
 ) -> str | None:
-    """One line: what a teacher brought in a measured situation like this one; None where it teaches nothing,
+    """One line: the gain of a teacher in a measured situation like this one; None where it teaches nothing,
     or where another model's answers were given.
 
     Args:
@@ -132,7 +132,7 @@ def in_words(here: Situation, measured: Sequence[Measured] = MEASURED, *, compar
     found = first_like(here, measured)
     if found is None:
         how = "the baseline will tell" if compares else "--with-baseline finds out"
-        return f"{_described(here)}: we have not measured what a teacher brings here; {how}."
+        return f"{_described(here)}: we have not measured the gain of a teacher here; {how}."
     shown = f"our measurements showed {_gain(found)} ({_figures(found)})"
     return f"{_described(here)}: {shown}. {found.advice}"
 

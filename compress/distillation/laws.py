@@ -135,8 +135,9 @@ def weight_of_teachers(law: Law, found: Answers, teachers: Tensor, weights: Sequ
     """What the distance from the teachers weighs in a batch's loss, 0 to 1; the loss with the labels weighs the rest.
 
     The mean over the rows of a batch: of one with labels and answers `alpha`, of one with answers alone 1, of one with labels
-    alone 0. So a label weighs `(1 - alpha) / rows`, whether other rows have one or not. Within either loss rows weigh the same.
-    With an alpha of 0 or 1 the other loss takes no part at all. A loss of the batch as a whole needs no labels of rows: alpha.
+    alone 0. So where all rows have answers a label weighs `(1 - alpha) / rows`, however many have one. Within either loss rows
+    weigh the same: unless all rows are of one sort, the sum is not the mean of the rows' own losses. With an alpha of 0 or 1 the
+    other loss takes no part at all. A loss of the batch as a whole needs no labels of rows: alpha.
 
     Args:
         teachers, weights: as of `soft`.

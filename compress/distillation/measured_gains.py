@@ -1,4 +1,4 @@
-"""What distillation brought in the situations that were measured, as data: `compress.distillation.expected_gain` reads it.
+"""The gain of distillation in the situations that were measured, as data: `compress.distillation.expected_gain` reads it.
 
 Each figure stands on the page that its entry names; a test checks that. The first entry that fits a situation is the one told, so
 the more special ones come first.
@@ -49,6 +49,7 @@ MEASURED = (
     Measured(
         learns="labels",
         labelled=(0.0, 0.5),
+        most_rows=10_000,
         teacher_saw=True,
         metric="accuracy",
         gain=3.96,
@@ -56,7 +57,7 @@ MEASURED = (
         setting="SST-2, 1,000 labelled rows and 64,000 texts, 3 of 6 layers",
         seeds=3,
         source="docs/distillation.md",
-        advice="Texts that the teacher is sure of teach most: --min-confidence 0.9.",
+        advice="Give it all the text that you have; here --min-confidence 0.9 left out 3 % of it.",
     ),
     Measured(
         learns="labels",
@@ -68,7 +69,7 @@ MEASURED = (
         setting="SST-2, 1,000 labelled rows and 64,000 texts, 3 of 6 layers",
         seeds=3,
         source="docs/distillation.md",
-        advice="The more text for it to label, the better.",
+        advice="Give it all the text that you have.",
     ),
     Measured(
         learns="labels",

@@ -42,11 +42,10 @@ def objective_of(
 ) -> Iterator[Callable[[Any, Batch, float], tuple[Tensor, Terms]]]:
     """The objective of a student; inside the context its learned projections are part of it.
 
-    `alpha * T^2 * D(teacher || student) + (1 - alpha) * the loss with the labels`, and the layer losses; of a row that only one
-    of the two knows, that one (`laws.weight_of_teachers`). On the student's own
-    samples, which no gradient flows into, the divergence alone: Agarwal et al. 2024, "On-Policy Distillation of Language
-    Models", algorithm 1. Which batches are sampled, and what is, depends on the seed, the progress and the batch alone, so a
-    resumed run repeats it.
+    `alpha * T^2 * D(teacher || student) + (1 - alpha) * the loss with the labels`, and the layer losses. Where rows lack a label
+    or an answer, another weight takes alpha's place: `laws.weight_of_teachers`. On the student's own samples, which no gradient
+    flows into, the divergence alone: Agarwal et al. 2024, "On-Policy Distillation of Language Models", algorithm 1. Which
+    batches are sampled, and what is, depends on the seed, the progress and the batch alone, so a resumed run repeats it.
 
     Args:
         student: the bare model; the objective may be called with a wrapper of it.

@@ -86,12 +86,13 @@ def test_a_lower_perplexity_is_a_gain() -> None:
         replace(ALL_LABELLED, labelled=900),
         replace(ALL_LABELLED, layers=(2, 6)),
         replace(ALL_LABELLED, layers=None),
+        replace(ALL_LABELLED, unlabelled=100_000, teacher_saw=True),
     ],
-    ids=["few rows", "fewer layers", "another model"],
+    ids=["few rows", "fewer layers", "another model", "many labels and much text"],
 )
 def test_of_what_was_not_measured_no_gain_is_predicted(here: Situation) -> None:
     assert first_like(here) is None
-    assert in_words(here).endswith(": we have not measured what a teacher brings here; --with-baseline finds out.")
+    assert in_words(here).endswith(": we have not measured the gain of a teacher here; --with-baseline finds out.")
     assert in_words(here, compares=True).endswith("here; the baseline will tell.")
 
 
@@ -139,7 +140,7 @@ def test_distill_says_it_before_it_trains_and_keeps_it_and_so_does_a_dry_run(
     technique, teacher = find("techniques", "distill"), make_model("bert", num_hidden_layers=4)
     settings = technique.settings(layers=2, max_length=32, precision="fp32")
     made = apply(technique, resolve_model(str(teacher)), settings, tmp_path / "student", task=task)
-    line = "and the student keeps 2 of its teacher's 4 layers: we have not measured what a teacher brings here"
+    line = "and the student keeps 2 of its teacher's 4 layers: we have not measured the gain of a teacher here"
     assert line in said[0]
     assert line in made.steps[-1].facts["expectation"]
     assert line in gained(None, made)["expectation"]

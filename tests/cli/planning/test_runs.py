@@ -126,7 +126,7 @@ def test_a_dry_run_has_a_line_for_each_step_with_why_it_runs_and_what_it_takes(
     assert small.split(maxsplit=2) == ["small", "prune", "finished, reused"]
     assert re.fullmatch(r"student +distill +new: \d+ rows, \d+ training steps, about \d+ s, \d+ MB", student)
     assert gain.startswith("student: All ")
-    assert gain.endswith(": we have not measured what a teacher brings here; --with-baseline finds out.")
+    assert gain.endswith(": we have not measured the gain of a teacher here; --with-baseline finds out.")
     assert last.startswith("Estimate: about ")
 
 
